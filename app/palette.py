@@ -1,0 +1,47 @@
+"""Every colour that stands for data, in one place.
+
+The twelve hues are optimised for a near-black page in OKLab under normal, protan, deutan and tritan vision; each
+reason also has a letter (its key in Review), so that colour is never the only channel.
+"""
+
+from pipeline.reasons import GOOD, REASONS
+
+GOOD_COLOUR = "#8fcfaf"
+UNLABELLED = "#5b6470"
+SELECTED = "#ffffff"
+
+REASON_COLOURS: dict[str, str] = {
+    GOOD: GOOD_COLOUR,
+    "Saturated": "#cfef00",
+    "Clouds_transparency": "#60ffaf",
+    "PSF": "#ffbfff",
+    "Nonoptimal_exp": "#dfaf00",
+    "Ghost_Scatter": "#ff5030",
+    "NObjects": "#9f9fbf",
+    "Bad_CCD": "#cf70ff",
+    "Noise": "#609f70",
+    "Wonky": "#8f70bf",
+    "Telescope_Moving": "#af20ef",
+    "Out_of_focus": "#bf4000",
+    "Fringing": "#4fb3ff",
+    "Streak": "#ffd9a0",
+    "Illumination": "#b08968",
+    "Amp_offset": "#2aa198",
+    "Processing": "#7a8fa6",
+    "Astrometry": "#d0d060",
+    "Bright_source": "#ff9f6b",
+    "Observer_marked": "#a0a0a0",
+}
+REASON_LETTERS: dict[str, str] = {GOOD: "g", **{name: reason.key for name, reason in REASONS.items()}}
+
+VERDICT_COLOURS: dict[str, str] = {"good": "#8fcfaf", "bad": "#ff5030", "split": "#dfaf00", "open": UNLABELLED}
+
+# Perceptual ramp for probability, dark to light (a subset of matplotlib's "plasma", BSD).
+PROBABILITY_RAMP: tuple[str, ...] = ("#3b4754", "#5c4a8a", "#9c4a97", "#d8576b", "#f89540", "#f7e225")
+
+_CLUSTER_HUES = tuple(REASON_COLOURS[name] for name in list(REASON_COLOURS)[1:15])
+
+
+def cluster_colour(cluster: int) -> str:
+    """Colour of one HDBSCAN cluster; -1 (noise) is grey, and hues repeat after fourteen clusters."""
+    return UNLABELLED if cluster < 0 else _CLUSTER_HUES[cluster % len(_CLUSTER_HUES)]

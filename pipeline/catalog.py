@@ -1,0 +1,416 @@
+"""The run folder: tables, previews, stages, manifests. The only file that knows where things lie.
+
+A run is a folder that can be read without Triptych: Parquet tables, `.npy` arrays and JSON. Everything is written aside
+and renamed, so that each table and each stage exists whole or not at all.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pipeline.errors import CatalogError, StageMissing, StageStale, choose
+
+# kind of stage -> the command that makes it
+STAGE_COMMANDS: dict[str, str] = {
+    "embedding": "triptych embed",
+    "model": "triptych train",
+    "prediction": "triptych predict",
+    "candidates": "triptych candidates",
+    "cluster": "triptych cluster",
+    "map2d": "triptych map --dims 2",
+    "map3d": "triptych map --dims 3",
+    "evaluation": "triptych evaluate",
+}
+
+EXPOSURE_COLUMNS: dict[str, str] = {
+    "expnum": "int64",
+    "camera": "str",
+    "filter": "str",
+    "band": "str",
+    "mjd_obs": "float64",
+    "night": "int64",
+    "exptime": "float64",
+    "ra": "float64",
+    "dec": "float64",
+    "airmass": "float64",
+    "object": "str",
+    "propid": "str",
+    "plver": "str",
+    "plprocid": "str",
+    "image_filename": "str",
+    "source": "str",
+    "n_ccds": "int64",
+}
+CCD_COLUMNS: dict[str, str] = {
+    "image_id": "int64",
+    "expnum": "int64",
+    "ccdname": "str",
+    "ccdnum": "int64",
+    "image_hdu": "int64",
+    "hdu_name": "str",
+    "source": "str",
+    "mask_source": "str",
+    "mask_hdu": "int64",
+    "naxis1": "int64",
+    "naxis2": "int64",
+    "bin": "int64",
+    "preview_ny": "int64",
+    "preview_nx": "int64",
+    "sampled": "bool",
+    "sky_median_adu": "float64",
+    "sky_sigma_adu": "float64",
+    "blank_fraction": "float64",
+}
+QUARANTINE_COLUMNS: dict[str, str] = {
+    "path": "str",
+    "expnum": "int64",
+    "ccdname": "str",
+    "problem": "str",
+    "detail": "str",
+}
+TABLES = {"exposures": EXPOSURE_COLUMNS, "ccds": CCD_COLUMNS, "quarantine": QUARANTINE_COLUMNS}
+VERSIONED = ("triptych", "numpy", "scikit-learn", "torch", "openTSNE", "hdbscan", "astropy")
+
+
+def write_aside(path: Path, write) -> None:
+    """Call `write(temporary_path)`, then move the result to `path` in one step; a crash leaves the old file as it was."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}.aside")
+    try:
+        write(aside)
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value) -> None:
+    """Write `value` as readable JSON in one step."""
+    write_aside(path, lambda aside: aside.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n"))
+
+
+def _write_table(path: Path, frame: pd.DataFrame) -> None:
+    write_aside(path, lambda aside: frame.to_parquet(aside, index=False))
+
+
+def _conform(frame: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
+    """Return `frame` with at least `columns`, in that order and of those types; further columns follow."""
+    frame = frame.copy()
+    for name, kind in columns.items():
+        if name not in frame:
+            frame[name] = {"str": "", "float64": np.nan, "int64": -1, "bool": False}[kind]
+        frame[name] = frame[name].fillna("").astype(str) if kind == "str" else frame[name].astype(kind)
+    return frame[[*columns, *(name for name in frame if name not in columns)]].reset_index(drop=True)
+
+
+def installed_versions() -> dict[str, str]:
+    """Versions of the packages that decide results."""
+    found = {}
+    for package in VERSIONED:
+        with contextlib.suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One immutable result of one step: a folder with `stage.json`, tables and arrays."""
+
+    catalog: "Catalog"
+    kind: str
+    stage_id: str
+    info: dict
+
+    @property
+    def path(self) -> Path:
+        return self.catalog.path / self.kind / self.stage_id
+
+    @property
+    def name(self) -> str:
+        return self.info["name"]
+
+    @property
+    def parents(self) -> list[dict]:
+        return self.info["parents"]
+
+    @property
+    def parameters(self) -> dict:
+        return self.info["parameters"]
+
+    @property
+    def digest(self) -> str:
+        return self.info["digest"]
+
+    def parent(self, kind: str) -> "Stage":
+        """The parent of that kind, as it was when this stage was made."""
+        for parent in self.parents:
+            if parent["kind"] == kind:
+                return self.catalog.stage(kind, parent["stage_id"], fresh=False)
+        raise CatalogError(f"{self.kind}/{self.stage_id} has no {kind} among its parents")
+
+    def table(self, name: str = "table") -> pd.DataFrame:
+        return pd.read_parquet(self.path / f"{name}.parquet")
+
+    def array(self, name: str = "vectors", mmap: bool = True) -> np.ndarray:
+        return np.load(self.path / f"{name}.npy", mmap_mode="r" if mmap else None, allow_pickle=False)
+
+    def json(self, name: str):
+        return json.loads((self.path / f"{name}.json").read_text())
+
+
+class StageWriter:
+    """Collects one stage in a folder aside; `Catalog.new_stage` moves it into place when all is written."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.stage: Stage | None = None
+        self.rows = 0
+
+    def write_table(self, frame: pd.DataFrame, name: str = "table") -> None:
+        frame.reset_index(drop=True).to_parquet(self.folder / f"{name}.parquet", index=False)
+        self.rows = max(self.rows, len(frame))
+
+    def write_array(self, values: np.ndarray, name: str = "vectors") -> None:
+        np.save(self.folder / f"{name}.npy", values, allow_pickle=False)
+        self.rows = max(self.rows, len(values))
+
+    def write_json(self, value, name: str) -> None:
+        write_json(self.folder / f"{name}.json", value)
+
+
+class Catalog:
+    """One run folder. Open it with `Catalog.open`, make it with `Catalog.create`."""
+
+    def __init__(self, path: Path, info: dict):
+        self.path = path
+        self.info = info
+
+    @classmethod
+    def create(cls, path: str | Path, camera: str = "decam", panel: int | None = None) -> "Catalog":
+        """Open the run at `path`, making it first where there is none. `panel` is the number of inspectors."""
+        path = Path(path).resolve()
+        if (path / "run.json").exists():
+            return cls.open(path)
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise CatalogError(f"{path} exists and is not a run folder; name a new or empty folder")
+        path.mkdir(parents=True, exist_ok=True)
+        created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        info = {"camera": camera, "created": created, "current": {}, "panel": panel, "format": 1}
+        write_json(path / "run.json", info)
+        return cls(path, info)
+
+    @classmethod
+    def open(cls, path: str | Path) -> "Catalog":
+        path = Path(path).resolve()
+        if not (path / "run.json").exists():
+            raise CatalogError(f"{path} is not a run folder; make one with `triptych ingest {path} SOURCE`")
+        try:
+            return cls(path, json.loads((path / "run.json").read_text()))
+        except ValueError as error:
+            raise CatalogError(f"{path / 'run.json'} cannot be read ({error}); restore it from a copy") from None
+
+    @property
+    def camera(self) -> str:
+        return self.info["camera"]
+
+    @property
+    def panel(self) -> int:
+        """Number of inspectors whose votes decide; three unless the run says otherwise."""
+        return self.info.get("panel") or 3
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    def refresh(self) -> "Catalog":
+        """Read `run.json` again, as another process may have moved a pointer."""
+        self.info = Catalog.open(self.path).info
+        return self
+
+    def set_info(self, **values) -> None:
+        """Change keys of `run.json` in one step."""
+        self.refresh()
+        self.info = {**self.info, **values}
+        write_json(self.path / "run.json", self.info)
+
+    def labels_url(self) -> str:
+        """Address of the label store: a SQLite file in the run unless `run.json` names another."""
+        return self.info.get("labels") or f"sqlite:///{self.path / 'labels.db'}"
+
+    # ---- tables
+
+    def _table(self, name: str) -> pd.DataFrame:
+        path = self.path / f"{name}.parquet"
+        if not path.exists():
+            return _conform(pd.DataFrame(), TABLES[name])
+        return pd.read_parquet(path)
+
+    def exposures(self) -> pd.DataFrame:
+        """One row per exposure, sorted by `expnum`."""
+        return self._table("exposures")
+
+    def ccds(self) -> pd.DataFrame:
+        """One row per CCD image, sorted by `image_id`."""
+        return self._table("ccds")
+
+    def quarantine(self) -> pd.DataFrame:
+        """One row per file or CCD that could not be used, with the reason."""
+        return self._table("quarantine")
+
+    def write_tables(self, exposures=None, ccds=None, quarantine=None) -> None:
+        """Replace the given tables, each in one step."""
+        if ccds is not None:
+            ccds = _conform(ccds, CCD_COLUMNS).sort_values("image_id", kind="stable")
+            _write_table(self.path / "ccds.parquet", ccds)
+        if exposures is not None:
+            exposures = _conform(exposures, EXPOSURE_COLUMNS).sort_values("expnum", kind="stable")
+            _write_table(self.path / "exposures.parquet", exposures)
+        if quarantine is not None:
+            quarantine = _conform(quarantine, QUARANTINE_COLUMNS).sort_values(["path", "ccdname"], kind="stable")
+            _write_table(self.path / "quarantine.parquet", quarantine)
+
+    # ---- previews
+
+    def preview_path(self, expnum: int) -> Path:
+        return self.path / "previews" / f"{int(expnum) // 1000:05d}" / f"{int(expnum):08d}.npz"
+
+    def has_preview(self, expnum: int) -> bool:
+        return self.preview_path(expnum).exists()
+
+    def write_preview(self, expnum: int, ccdnums: Sequence[int], pixels: np.ndarray) -> None:
+        """Store one exposure's preview.
+
+        ccdnums : (n_ccd,) CCD numbers, ascending. pixels : (n_ccd, ny, nx) float32, ADU, array orientation; NaN where
+        nothing was recorded, and beyond a CCD's own part where CCDs differ in size.
+        """
+        order = np.argsort(ccdnums, kind="stable")
+        ccdnums = np.asarray(ccdnums, dtype=np.int16)[order]
+        pixels = np.ascontiguousarray(np.asarray(pixels, dtype=np.float32)[order])
+
+        def write(aside: Path) -> None:
+            with open(aside, "wb") as handle:
+                np.savez(handle, ccdnums=ccdnums, pixels=pixels)
+
+        write_aside(self.preview_path(expnum), write)
+
+    def preview(self, expnum: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return one exposure's preview: ccdnums (n_ccd,) int16 and pixels (n_ccd, ny, nx) float32, ADU, NaN = blank."""
+        try:
+            with np.load(self.preview_path(expnum), allow_pickle=False) as stored:
+                return stored["ccdnums"], stored["pixels"]
+        except FileNotFoundError:
+            raise CatalogError(
+                f"{self.name} has no exposure {expnum}; `triptych status {self.path}` lists what it has"
+            ) from None
+
+    # ---- stages
+
+    def has(self, kind: str) -> bool:
+        return bool(self.info["current"].get(kind))
+
+    def stages(self, kind: str) -> list[Stage]:
+        """All stages of a kind, oldest first."""
+        choose(kind, STAGE_COMMANDS, "kind of stage")
+        folder = self.path / kind
+        found = [path for path in folder.glob("*-[0-9]*") if (path / "stage.json").exists()] if folder.is_dir() else []
+        stages = [Stage(self, kind, path.name, json.loads((path / "stage.json").read_text())) for path in found]
+        return sorted(stages, key=lambda stage: stage.info["number"])
+
+    def stage(self, kind: str, stage_id: str | None = None, fresh: bool = True) -> Stage:
+        """Open a stage: the current one of its kind, or the one named.
+
+        With `fresh`, the current stage must have been made from parents that are still the current ones; StageStale
+        says what to run. A parent that was changed on disk is an error either way.
+        """
+        choose(kind, STAGE_COMMANDS, "kind of stage")
+        wanted = stage_id or self.info["current"].get(kind)
+        if not wanted:
+            raise StageMissing(f"{self.name} has no {kind} yet; run `{STAGE_COMMANDS[kind]} {self.path}`")
+        path = self.path / kind / wanted / "stage.json"
+        if not path.exists():
+            raise StageMissing(f"{self.name} has no {kind}/{wanted}; run `{STAGE_COMMANDS[kind]} {self.path}`")
+        stage = Stage(self, kind, wanted, json.loads(path.read_text()))
+        self._check_parents(stage, fresh=fresh and stage_id is None)
+        return stage
+
+    def _check_parents(self, stage: Stage, fresh: bool) -> None:
+        command = f"run `{STAGE_COMMANDS[stage.kind]} {self.path}` again"
+        for parent in stage.parents:
+            label = f"{parent['kind']}/{parent['stage_id']}"
+            path = self.path / parent["kind"] / parent["stage_id"] / "stage.json"
+            if not path.exists() or json.loads(path.read_text())["digest"] != parent["digest"]:
+                raise StageStale(f"{stage.kind}/{stage.stage_id} was made from another {label}; {command}")
+            current = self.info["current"].get(parent["kind"])
+            if fresh and current and current != parent["stage_id"]:
+                raise StageStale(
+                    f"{stage.kind}/{stage.stage_id} was made from {label}, and the current one is {current}; {command}"
+                )
+
+    def make_current(self, stage: Stage) -> None:
+        """Point the run at `stage`; nothing is deleted, so pointing back undoes it."""
+        self.refresh()
+        self.set_info(current={**self.info["current"], stage.kind: stage.stage_id})
+
+    @contextlib.contextmanager
+    def new_stage(
+        self, kind: str, name: str, parents: Sequence[Stage] = (), parameters: Mapping = (), make_current: bool = True
+    ) -> Iterator[StageWriter]:
+        """Write a new stage inside a `with`: whole when the block ends, nothing when it fails."""
+        choose(kind, STAGE_COMMANDS, "kind of stage")
+        started = time.monotonic()
+        folder = self.path / kind
+        folder.mkdir(exist_ok=True)
+        aside = folder / f".aside-{name}-{os.getpid()}-{time.monotonic_ns()}"
+        aside.mkdir()
+        writer = StageWriter(aside)
+        try:
+            yield writer
+            info = {
+                "kind": kind,
+                "name": name,
+                "parents": [{"kind": p.kind, "stage_id": p.stage_id, "digest": p.digest} for p in parents],
+                "parameters": dict(parameters),
+                "versions": installed_versions(),
+                "rows": writer.rows,
+                "seconds": round(time.monotonic() - started, 3),
+                "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+                "digest": _digest(aside),
+            }
+            writer.stage = self._place(aside, kind, name, info)
+        except BaseException:
+            shutil.rmtree(aside, ignore_errors=True)
+            raise
+        if make_current:
+            self.make_current(writer.stage)
+
+    def _place(self, aside: Path, kind: str, name: str, info: dict) -> Stage:
+        """Rename the finished folder to the next free number; another process may take a number first."""
+        while True:
+            numbers = [stage.info["number"] for stage in self.stages(kind)]
+            info["number"] = max(numbers, default=0) + 1
+            stage_id = f"{name}-{info['number']:03d}"
+            write_json(aside / "stage.json", info)
+            with contextlib.suppress(OSError):
+                os.rename(aside, self.path / kind / stage_id)
+                return Stage(self, kind, stage_id, info)
+            if not aside.exists() or not (self.path / kind / stage_id).exists():
+                raise CatalogError(f"cannot write {self.path / kind / stage_id}; is the disk full or read-only?")
+
+
+def _digest(folder: Path) -> str:
+    """SHA-256 over the names and bytes of a stage's files."""
+    total = hashlib.sha256()
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        total.update(path.relative_to(folder).as_posix().encode())
+        with open(path, "rb") as handle:
+            total.update(hashlib.file_digest(handle, "sha256").digest())
+    return total.hexdigest()[:16]

@@ -1,0 +1,59 @@
+"""Every error that Triptych raises on purpose.
+
+TriptychError
+├── BadInput        a file, value or option that cannot be used
+├── UnknownName     a name that is in none of our registries
+├── CatalogError    a run folder that is not one, or is damaged
+│   ├── StageMissing    a stage that has not been made yet
+│   └── StageStale      a stage made from a parent that is no longer the current one
+├── LabelError      a vote or label that the store refuses
+└── Cancelled       work stopped because somebody asked for it
+
+The command line prints the message of a TriptychError as one line and exits with 1, so each message says what to do.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class TriptychError(Exception):
+    """Base of every error that Triptych raises on purpose."""
+
+
+class BadInput(TriptychError):
+    """A file, value or option that cannot be used."""
+
+
+class UnknownName(TriptychError):
+    """A name that is in none of our registries."""
+
+
+class CatalogError(TriptychError):
+    """A run folder that is not one, or is damaged."""
+
+
+class StageMissing(CatalogError):
+    """A stage that has not been made yet."""
+
+
+class StageStale(CatalogError):
+    """A stage made from a parent that is no longer the current one."""
+
+
+class LabelError(TriptychError):
+    """A vote or label that the store refuses."""
+
+
+class Cancelled(TriptychError):
+    """Work stopped because somebody asked for it."""
+
+
+def choose(name: str, known: Iterable[str], what: str) -> str:
+    """Return `name` if it is among `known`, else raise UnknownName with the known ones and the nearest match."""
+    known = list(known)
+    if name in known:
+        return name
+    lowered = {candidate.lower(): candidate for candidate in known}
+    near = difflib.get_close_matches(str(name).lower(), list(lowered), n=1)
+    hint = f" Did you mean {lowered[near[0]]!r}?" if near else ""
+    raise UnknownName(f"{name!r} is not a {what}; known: {', '.join(known)}.{hint}")
