@@ -83,7 +83,7 @@ VERSIONED = ("triptych", "numpy", "scikit-learn", "torch", "openTSNE", "hdbscan"
 
 
 def write_aside(path: Path, write) -> None:
-    """Call `write(temporary_path)`, then move the result to `path` in one step; a crash leaves the old file as it was."""
+    """Call `write(temporary_path)`, then move the result to `path` in one step; a crash leaves the old file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}.aside")
     try:
@@ -303,7 +303,7 @@ class Catalog:
         write_aside(self.preview_path(expnum), write)
 
     def preview(self, expnum: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return one exposure's preview: ccdnums (n_ccd,) int16 and pixels (n_ccd, ny, nx) float32, ADU, NaN = blank."""
+        """Return one exposure's preview: ccdnums (n_ccd,) int16; pixels (n_ccd, ny, nx) float32, ADU, NaN = blank."""
         try:
             with np.load(self.preview_path(expnum), allow_pickle=False) as stored:
                 return stored["ccdnums"], stored["pixels"]

@@ -36,7 +36,7 @@ REASONS: dict[str, Reason] = {
         Reason("Noise", "8", "Readout noise, banding or herring-bone pattern well above normal."),
         Reason("Wonky", "9", "Distorted or broken in a way that no other reason names."),
         Reason(
-            "Telescope_Moving", "0", "Telescope moved or lost guiding while the shutter was open: long parallel trails."
+            "Telescope_Moving", "0", "Telescope moved or lost guiding during the exposure: long parallel trails."
         ),
         Reason("Out_of_focus", "-", "Stars are rings or broad discs."),
         Reason("Fringing", "f", "Interference fringes left in the sky (z and Y bands)."),

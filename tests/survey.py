@@ -1,0 +1,176 @@
+"""A made-up run with every stage, in a second: for tests of the dashboard and of anything that reads a run.
+
+Pixels are noise with planted glows, arcs and dim frames; vectors, maps and predictions are drawn so that bad images
+cluster. Nothing here goes through the real steps: those have tests of their own.
+
+    python -m tests.survey FOLDER [EXPOSURES]
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pipeline.catalog import Catalog
+from pipeline.labels import LabelStore, Vote
+
+DEAD = 61
+USERS = {"amy": "inspector", "ben": "inspector", "cai": "inspector", "lea": "lead", "vic": "viewer"}
+PASSWORD = "triptych"
+BAD_REASONS = ("Ghost_Scatter", "Clouds_transparency", "PSF", "Bad_CCD")
+NY, NX = 64, 32
+
+
+def decam_ccds() -> pd.DataFrame:
+    """The 61 living DECam CCDs: ccdnum and ccdname (S1 to S31 are 25..1 in rows, N1 to N31 are 32..62)."""
+    from pipeline.camera import CAMERAS
+
+    ccds = [(ccd.number, ccd.name) for ccd in CAMERAS["decam"].ccds if ccd.number != DEAD]
+    return pd.DataFrame(sorted(ccds), columns=["ccdnum", "ccdname"])
+
+
+def make(folder: Path, *, exposures: int = 40, seed: int = 0) -> Catalog:
+    """Write a whole run to `folder`: tables, previews, all stages, accounts and one imported label per old exposure."""
+    rng = np.random.default_rng(seed)
+    catalog = Catalog.create(folder, camera="decam")
+    ccds = decam_ccds()
+    expnums = np.arange(900001, 900001 + exposures)
+    reason_of = {int(e): ("good" if i % 2 else BAD_REASONS[(i // 2) % 4]) for i, e in enumerate(expnums)}
+    rows = pd.concat([ccds.assign(expnum=e) for e in expnums], ignore_index=True)
+    rows["image_id"] = 100 * rows.expnum + rows.ccdnum
+    in_defect = rng.random(len(rows)) < 0.8
+    rows["reason"] = [reason_of[e] if hit else "good" for e, hit in zip(rows.expnum, in_defect, strict=True)]
+    _write_tables(catalog, rows, expnums, rng)
+    _write_previews(catalog, rows, rng)
+    _write_stages(catalog, rows, rng)
+    _write_labels(catalog, rows, expnums)
+    return catalog
+
+
+def _write_tables(catalog, rows, expnums, rng) -> None:
+    n = len(expnums)
+    exposures = pd.DataFrame(
+        {
+            "expnum": expnums,
+            "camera": "decam",
+            "band": rng.choice(list("grizY"), n),
+            "mjd_obs": 58000.1 + np.arange(n) // 10 + (np.arange(n) % 10) * 0.002,
+            "night": 20170903 + np.arange(n) // 10,
+            "exptime": 90.0,
+            "ra": rng.uniform(0, 360, n),
+            "dec": rng.uniform(-60, 30, n),
+            "airmass": rng.uniform(1, 2, n).round(2),
+            "object": "field",
+            "propid": "2017B-0001",
+            "plver": "V5.5LS",
+            "plprocid": "abc1234",
+            "image_filename": [f"c4d_170903_{i:06d}_ooi_g_v1.fits.fz" for i in range(n)],
+            "source": "",
+            "n_ccds": 61,
+        }
+    )
+    exposures["filter"] = exposures.band + " DECam SDSS c0001 4720.0 1520.0"
+    ccd_rows = rows.assign(
+        image_hdu=rows.ccdnum,
+        hdu_name=rows.ccdname,
+        naxis1=NX,
+        naxis2=NY,
+        bin=1,
+        preview_ny=NY,
+        preview_nx=NX,
+        sampled=np.tile(np.arange(61) % 3 == 0, n) & np.tile(np.arange(61) < 60, n),
+        sky_median_adu=1000.0,
+        sky_sigma_adu=10.0,
+        blank_fraction=np.where(rows.ccdnum == 31, 0.5, 0.0),
+    ).drop(columns="reason")
+    catalog.write_tables(exposures=exposures, ccds=ccd_rows, quarantine=pd.DataFrame())
+
+
+def _write_previews(catalog, rows, rng) -> None:
+    y, x = np.mgrid[0:NY, 0:NX]
+    for expnum, images in rows.groupby("expnum"):
+        pixels = rng.normal(1000, 10, (len(images), NY, NX)).astype(np.float32)
+        for _ in range(3):
+            cy, cx = rng.integers(0, NY, len(images)), rng.integers(0, NX, len(images))
+            pixels[np.arange(len(images)), cy, cx] += 300
+        for k, (reason, ccdnum) in enumerate(zip(images.reason, images.ccdnum, strict=True)):
+            if reason == "Ghost_Scatter":
+                pixels[k] += 60 * np.exp(-(((np.hypot(x - 16, y - 32) - 20) / 3) ** 2))
+            elif reason == "Clouds_transparency":
+                pixels[k] += 25 * np.sin(x / 9 + y / 17)
+            elif reason == "PSF":
+                pixels[k] = pixels[k] + np.roll(pixels[k] - 1000, 2, axis=0)
+            elif reason == "Bad_CCD":
+                pixels[k, :, : NX // 2] += 50
+            if ccdnum == 31:
+                pixels[k, :, NX // 2 :] = np.nan
+        catalog.write_preview(expnum, images.ccdnum.to_numpy(), pixels)
+
+
+def _write_stages(catalog, rows, rng) -> None:
+    keys = rows[["image_id", "expnum", "ccdname"]]
+    kinds = ["good", *BAD_REASONS]
+    codes = rows.reason.map({r: i for i, r in enumerate(kinds)}).to_numpy()
+    centres = rng.normal(0, 4, (len(kinds), 16))
+    vectors = (centres[codes] + rng.normal(0, 1, (len(rows), 16))).astype(np.float32)
+    with catalog.new_stage("embedding", "triptych", parameters={"backbone": "made-up"}) as writer:
+        writer.write_array(vectors)
+        writer.write_table(keys, "keys")
+    embedding = writer.stage
+    with catalog.new_stage("model", "knn", parents=[embedding]) as writer:
+        writer.write_table(rows[["image_id", "expnum", "ccdname", "reason"]], "training")
+    model = writer.stage
+    right = rng.random(len(rows)) < 0.95
+    probability = np.where(right, rng.uniform(0.85, 1, len(rows)), rng.uniform(0.4, 0.7, len(rows)))
+    table = keys.assign(reason=rows.reason, probability=probability)
+    for kind in kinds:
+        table[f"p_{kind}"] = np.where(table.reason == kind, probability, (1 - probability) / (len(kinds) - 1))
+    others = rng.integers(0, len(rows), (len(rows), 7))
+    table["neighbour_ids"] = list(rows.image_id.to_numpy()[others])
+    table["neighbour_distances"] = list(np.sort(rng.uniform(0.1, 0.5, (len(rows), 7)), axis=1))
+    with catalog.new_stage("prediction", "knn", parents=[embedding, model]) as writer:
+        writer.write_table(table)
+    prediction = writer.stage
+    _write_candidates(catalog, rows, table, prediction)
+    with catalog.new_stage("cluster", "hdbscan", parents=[embedding]) as writer:
+        cluster = np.where(rng.random(len(rows)) < 0.9, codes, -1)
+        writer.write_table(keys[["image_id"]].assign(cluster=cluster, membership=0.9))
+    for dims in (2, 3):
+        places = centres[codes][:, :dims] * 6 + rng.normal(0, 5, (len(rows), dims))
+        frame = keys[["image_id"]].assign(**{axis: places[:, i] for i, axis in enumerate("xyz"[:dims])})
+        with catalog.new_stage(f"map{dims}d", "tsne", parents=[embedding], parameters={"dims": dims}) as writer:
+            writer.write_table(frame)
+
+
+def _write_candidates(catalog, rows, table, prediction) -> None:
+    bad = table.assign(bad=(table.reason != "good") & (table.probability > 0.8), p_bad=1 - table.p_good)
+    scored = bad.groupby("expnum").agg(
+        n_bad_ccds=("bad", "sum"),
+        n_ccds=("bad", "size"),
+        max_probability=("p_bad", "max"),
+        bad_probability=("p_bad", "mean"),
+    )
+    worst = bad[bad.bad].groupby("expnum").reason.agg(lambda r: ",".join(sorted(set(r))))
+    scored = scored.assign(reasons=worst.reindex(scored.index).fillna(""), rule="published").reset_index()
+    scored = scored.sort_values("bad_probability", ascending=False, kind="stable")
+    scored["rank"] = np.arange(1, len(scored) + 1)
+    with catalog.new_stage("candidates", "published", parents=[prediction], parameters={"rule": "published"}) as writer:
+        writer.write_table(scored[scored.n_bad_ccds >= 9])
+        writer.write_table(scored, "exposures_scored")
+
+
+def _write_labels(catalog, rows, expnums) -> None:
+    store = LabelStore(catalog.labels_url())
+    for name, role in USERS.items():
+        store.add_user(name, PASSWORD, role)
+    old = rows[rows.expnum < expnums[len(expnums) // 4]]
+    frame = old[["expnum", "ccdname", "reason"]].assign(camera="decam", raw=old.reason)
+    store.import_labels(frame, source="made-up", kind="truth")
+    store.cast(Vote(camera="decam", expnum=int(expnums[-2]), inspector="ben", judgement="bad", reasons=("PSF",)))
+    store.close()
+
+
+if __name__ == "__main__":
+    make(Path(sys.argv[1]), exposures=int(sys.argv[2]) if len(sys.argv) > 2 else 40)
+    print(f"wrote {sys.argv[1]}; users {', '.join(USERS)}; password {PASSWORD}")
