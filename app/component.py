@@ -1,0 +1,73 @@
+"""Base of our own browser components: the code lives in plain modules under static/, Python names the file.
+
+A component is a class with `_module = "map.js"`; that module exports `mount(el, model)` and may return a
+function that is called when the component leaves the page. A component mounts when it first becomes visible, so a
+room that nobody opens costs nothing. Modules import each other by relative paths; the version is part of the path,
+so that a browser may keep every file for ever and still never mix two versions.
+"""
+
+import hashlib
+from functools import lru_cache
+from pathlib import Path
+
+import panel as pn
+import param
+
+STATIC = Path(__file__).resolve().parent.parent / "static"
+
+LOADER = """
+export function render({ model, el }) {
+  const box = document.createElement('div');
+  box.className = 'fill';
+  const base = window.location.origin + model.assets_base;
+  import(base + '/load.js').then(module => module.load(box, model, el, base + '/%(module)s', '%(mount)s'));
+  return box;
+}
+"""
+
+
+def assets_version():
+    """Hash of everything under static/, as 12 hexadecimal digits; new as soon as a file changes."""
+    stats = tuple(
+        (path.relative_to(STATIC).as_posix(), path.stat().st_mtime_ns, path.stat().st_size)
+        for path in sorted(STATIC.rglob("*"))
+        if path.is_file()
+    )
+    return _hash_of(stats)
+
+
+@lru_cache(maxsize=4)
+def _hash_of(stats):
+    digest = hashlib.sha256()
+    for name, _, _ in stats:
+        digest.update(name.encode())
+        digest.update((STATIC / name).read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def assets_base():
+    """Path under which this version of the front end is served, e.g. /assets/v-0a1b2c3d4e5f."""
+    return f"/assets/v-{assets_version()}"
+
+
+class EsModule(pn.custom.JSComponent):
+    """A component whose browser code is static/<_module>; the function named _mount is called with (box, model)."""
+
+    _module = ""
+    _mount = "mount"
+
+    assets_base = param.String(default="", doc="Path of this version of static/; set when the component is made.")
+    assets_version = param.String(default="", doc="Hash of static/.")
+
+    __abstract = True
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        if cls._module:
+            cls._esm = LOADER % {"module": cls._module, "mount": cls._mount}
+
+    def __init__(self, **params):
+        params.setdefault("sizing_mode", "stretch_both")
+        params.setdefault("assets_version", assets_version())
+        params.setdefault("assets_base", assets_base())
+        super().__init__(**params)

@@ -1,0 +1,96 @@
+"""What every room, route and session of one server process shares: the run, the label store, the survey tables."""
+
+import secrets
+import threading
+import time
+from collections import Counter, OrderedDict
+from dataclasses import dataclass, field
+
+from app.survey import Survey
+
+SURVEYS_KEPT = 3  # tables of the current predictions, and of those that open pages still use
+PULSE_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Pulse:
+    """What changes while pages are open; read from the store once a second for everybody."""
+
+    revision: int
+    prediction_id: str
+    jobs: tuple[dict, ...] = ()
+
+
+@dataclass
+class AppContext:
+    """One per process, made by the server and given to every route, session and view.
+
+    catalog : pipeline.catalog.Catalog, read only here
+    store : pipeline.labels.LabelStore, the only thing that pages change
+    secret : signs cookies and sessions; kept beside the run so that logins outlive a restart
+    boot_id : differs after every start of the server
+    """
+
+    catalog: object
+    store: object
+    secret: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
+    secure_cookies: bool = False
+    boot_id: str = field(default_factory=lambda: secrets.token_hex(8))
+
+    def __post_init__(self):
+        self._lock = threading.RLock()
+        self._surveys: OrderedDict[str, Survey] = OrderedDict()
+        self._accepted: dict[str, str] = {}
+        self._pages = Counter()
+        self._pulse = None
+        self._pulse_time = -PULSE_SECONDS
+
+    def survey(self, prediction_id=None):
+        """The tables under one prediction stage ('' = without predictions); None = the run's current one. Thread-safe."""
+        with self._lock:
+            prediction_id = Survey.current_prediction(self.catalog) if prediction_id is None else prediction_id
+            survey = self._surveys.get(prediction_id)
+            if survey is None or survey.outdated():
+                survey = self._surveys[prediction_id] = Survey.read(self.catalog, prediction_id)
+            self._surveys.move_to_end(prediction_id)
+            while len(self._surveys) > SURVEYS_KEPT:
+                self._surveys.popitem(last=False)
+            return survey
+
+    def survey_for(self, user):
+        """The tables that this user's pages show: those accepted last, else the current ones.
+
+        user : pipeline.accounts.User
+        """
+        with self._lock:
+            return self.survey(self._accepted.get(user.name))
+
+    def accept(self, user, prediction_id):
+        """This user's pages go over to these predictions."""
+        with self._lock:
+            self._accepted[user.name] = prediction_id
+            return self.survey(prediction_id)
+
+    def page_opened(self, user):
+        """Pin the predictions of a user who opens a page, so that colours do not change under the cursor."""
+        with self._lock:
+            self._pages[user.name] += 1
+            self._accepted.setdefault(user.name, self.survey().prediction_id)
+
+    def page_closed(self, user):
+        """Without an open page a user starts the next one on the current predictions."""
+        with self._lock:
+            self._pages[user.name] -= 1
+            if self._pages[user.name] <= 0:
+                del self._pages[user.name]
+                self._accepted.pop(user.name, None)
+
+    def pulse(self):
+        """Revision of the store, current prediction and jobs, at most a second old. Thread-safe."""
+        with self._lock:
+            if time.monotonic() - self._pulse_time >= PULSE_SECONDS:
+                jobs = self.store.jobs()
+                rows = jobs.to_dict("records") if hasattr(jobs, "to_dict") else [dict(job) for job in jobs]
+                self._pulse = Pulse(int(self.store.revision()), Survey.current_prediction(self.catalog), tuple(rows))
+                self._pulse_time = time.monotonic()
+            return self._pulse
