@@ -1,0 +1,60 @@
+"""The demonstration: a simulated survey whose older exposures carry labels, and three inspectors for the newer ones."""
+
+import csv
+from pathlib import Path
+
+from pipeline import label_lists, run, simulate
+from pipeline.catalog import Catalog
+from pipeline.labels import LabelStore
+
+# Accounts of the demonstration, which is served on localhost only.
+PASSWORD = "triptych"
+ACCOUNTS = {"vera": "inspector", "henrietta": "inspector", "annie": "inspector", "cecilia": "lead"}
+STAGES = ("embedding", "model", "prediction", "candidates", "cluster", "map2d", "map3d")
+LABELLED_SHARE = 0.6
+BINNING = 8
+
+
+def prepare(folder: Path, *, exposures: int = 64, seed: int = 0, bar) -> Catalog:
+    """Make whatever of the demonstration run is missing; what exists is kept, so a second call takes seconds."""
+    catalog = Catalog.create(folder, camera="decam")
+    survey = folder / "exposures"
+    store = LabelStore(catalog.labels_url())
+    try:
+        if not (folder / "demo-complete").exists():
+            with bar("simulate") as progress:
+                simulate.simulate(survey, exposures=exposures, seed=seed, binning=BINNING, progress=progress)
+            label_lists.import_file(store, last_season(survey, folder), kind="truth", camera="decam", catalog=catalog)
+            run.run(catalog, store, [survey], seed=seed, bar=bar)
+            existing = {user.name for user in store.users()}
+            for name, role in ACCOUNTS.items():
+                if name not in existing:
+                    store.add_user(name, PASSWORD, role)
+            (folder / "demo-complete").touch()
+    finally:
+        store.close()
+    return catalog.refresh()
+
+
+def last_season(survey: Path, folder: Path) -> Path:
+    """Write the truth of the older exposures to a list of its own: the labels that a survey has when it starts."""
+    with open(survey / "truth.csv", newline="") as handle:
+        rows = list(csv.reader(line for line in handle if not line.startswith("#")))
+    header, rows = rows[0], rows[1:]
+    expnums = sorted({int(row[0]) for row in rows})
+    last = expnums[int(LABELLED_SHARE * len(expnums)) - 1]
+    path = folder / "last_season.csv"
+    with open(path, "w", newline="") as handle:
+        csv.writer(handle).writerows([header, *(row for row in rows if int(row[0]) <= last)])
+    return path
+
+
+def welcome(port: int) -> str:
+    """What to type where, for somebody who sees it for the first time."""
+    inspectors = ", ".join(name for name, role in ACCOUNTS.items() if role == "inspector")
+    lead = next(name for name, role in ACCOUNTS.items() if role == "lead")
+    return (
+        f"\nTriptych is at  http://localhost:{port}\n"
+        f"  inspectors    {inspectors}\n  lead          {lead}\n  password      {PASSWORD} (for each of them)\n"
+        "Stop it with Ctrl-C; the same command starts it again in seconds.\n"
+    )

@@ -1,0 +1,66 @@
+"""All steps in order: from files to candidates. Each step is skipped when its current stage is still true."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+from pipeline import candidates, classify, clusters, embedding, ingest, maps
+from pipeline.catalog import Catalog
+from pipeline.errors import StageMissing, StageStale
+
+Bar = Callable[[str], AbstractContextManager]
+
+
+def is_fresh(catalog: Catalog, kind: str) -> bool:
+    """True when the run's current stage of that kind was made from parents that are still the current ones."""
+    try:
+        catalog.refresh().stage(kind)
+    except (StageMissing, StageStale):
+        return False
+    return True
+
+
+def ready(catalog: Catalog, kinds: Sequence[str]) -> bool:
+    """True when every one of these kinds of stage is there and true."""
+    return all(is_fresh(catalog, kind) for kind in kinds)
+
+
+def run(
+    catalog: Catalog,
+    store,
+    sources: Sequence[str | Path],
+    *,
+    sample: int = 20,
+    backbone: str = "triptych",
+    rule: str = "published",
+    seed: int = 0,
+    bar: Bar = lambda title: nullcontext(None),
+) -> None:
+    """Ingest `sources`, embed, train and predict where there are labels, cluster, map, and find candidates.
+
+    store : a LabelStore; without a label of any kind in it, training and what needs a prediction are left out.
+    bar : called with a title, gives a context manager whose value is the step's `progress` function.
+    """
+    if sources:
+        with bar("ingest") as progress:
+            ingest.ingest(catalog, sources, sample=sample, seed=seed, progress=progress)
+    with bar("embed") as progress:
+        embedding.embed(catalog.refresh(), backbone=backbone, progress=progress)
+    if store.revision():
+        with bar("train") as progress:
+            classify.train(catalog.refresh(), store, seed=seed, progress=progress)
+        with bar("predict") as progress:
+            classify.predict(catalog.refresh(), progress=progress)
+        candidates.find(catalog.refresh(), rule=rule)
+    place(catalog, seed=seed, bar=bar)
+
+
+def place(catalog: Catalog, *, seed: int = 0, bar: Bar = lambda title: nullcontext(None)) -> None:
+    """Clusters and both maps, each only where it is missing or was made from an older embedding."""
+    if not is_fresh(catalog, "cluster"):
+        with bar("cluster") as progress:
+            clusters.cluster(catalog.refresh(), progress=progress)
+    for dims in (2, 3):
+        if not is_fresh(catalog, f"map{dims}d"):
+            with bar(f"map {dims}-D") as progress:
+                maps.make_map(catalog.refresh(), dims=dims, seed=seed, progress=progress)
