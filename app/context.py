@@ -42,15 +42,24 @@ class AppContext:
         self._surveys: OrderedDict[str, Survey] = OrderedDict()
         self._accepted: dict[str, str] = {}
         self._pages = Counter()
+        self._looked = -PULSE_SECONDS
+        self._current = ""
         self._pulse = None
         self._pulse_time = -PULSE_SECONDS
 
     def survey(self, prediction_id=None):
-        """The tables under one prediction stage ('' = without predictions); None = the run's current one. Thread-safe."""
+        """The tables under one prediction stage ('' = none); None = the run's current one. Thread-safe.
+
+        The run folder is looked at once a second at most: hundreds of pictures may ask at the same time.
+        """
         with self._lock:
-            prediction_id = Survey.current_prediction(self.catalog) if prediction_id is None else prediction_id
+            fresh = time.monotonic() - self._looked < PULSE_SECONDS
+            if not fresh:
+                self._looked = time.monotonic()
+                self._current = Survey.current_prediction(self.catalog)
+            prediction_id = self._current if prediction_id is None else prediction_id
             survey = self._surveys.get(prediction_id)
-            if survey is None or survey.outdated():
+            if survey is None or (not fresh and survey.outdated()):
                 survey = self._surveys[prediction_id] = Survey.read(self.catalog, prediction_id)
             self._surveys.move_to_end(prediction_id)
             while len(self._surveys) > SURVEYS_KEPT:

@@ -1,5 +1,6 @@
 """The tables that one page needs, read from the run once per process and shared by every session."""
 
+import hashlib
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -46,7 +47,7 @@ class Survey:
     @classmethod
     def current_prediction(cls, catalog):
         """Stage id of the run's current prediction, '' before there is one."""
-        return catalog.stage("prediction", fresh=False).stage_id if catalog.has("prediction") else ""
+        return catalog.refresh().info["current"].get("prediction") or ""
 
     @classmethod
     def read(cls, catalog, prediction_id=None):
@@ -87,8 +88,6 @@ class Survey:
 
     @property
     def version(self):
-        import hashlib
-
         return hashlib.sha256(repr((self.signature, sorted(self.stages.items()))).encode()).hexdigest()[:12]
 
     def outdated(self):
@@ -115,9 +114,10 @@ class Survey:
 
 def run_signature(catalog):
     """What tells two states of a run apart, without reading a table; the prediction is left out on purpose."""
+    current = catalog.refresh().info["current"]
     parts = [tuple(sorted((path.name, path.stat().st_mtime_ns) for path in catalog.path.glob("*.parquet")))]
     for kind in ("embedding", "map2d", "map3d", "cluster"):
-        parts.append((kind, catalog.stage(kind, fresh=False).stage_id if catalog.has(kind) else ""))
+        parts.append((kind, current.get(kind, "")))
     return tuple(parts)
 
 
@@ -153,7 +153,7 @@ def stage_frame(stage, kind):
 
 
 def scored_frame(catalog, stage_id, candidates):
-    """Every exposure by falling bad_probability, indexed by expnum; the candidates alone where nothing else is known."""
+    """Every exposure by falling bad_probability, indexed by expnum; the candidates where nothing else is known."""
     frame = candidates
     if stage_id:
         try:

@@ -1,0 +1,223 @@
+"""Who may see what: accounts of the label store as Panel's login, and the base of every route of ours.
+
+Passwords are argon2 hashes in the label store, which also counts failures and locks an account for a while. The login
+is one signed cookie (HttpOnly, SameSite=Strict, Secure behind TLS). Nobody without it gets a page, a picture, a script
+of ours or a number; an account that is switched off loses its rights within half a minute. Requests that change
+something must come from our own page: SameSite keeps the cookie from other sites, and the Origin header is checked.
+"""
+
+import asyncio
+import threading
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import tornado.web
+from jinja2 import Environment, FileSystemLoader, select_autoescape
+from panel.auth import BasicAuthProvider, _validate_next_url
+from panel.config import config
+
+from pipeline.errors import TriptychError
+
+LOGIN_DAYS = 14
+USER_CACHE_SECONDS = 30.0
+PAGES = Path(__file__).resolve().parent.parent / "static"
+_pages = Environment(loader=FileSystemLoader(PAGES), autoescape=select_autoescape(["html"]))
+
+
+def page(name, **values):
+    """A page that works without a login: its style and logo are inside it.
+
+    name : file under static/, e.g. login.html
+    """
+    return _pages.get_template(name).render(logo=(PAGES / "logo.svg").read_text(), **values)
+
+
+class Accounts:
+    """Active users by name, read from the store at most every half minute. Thread-safe."""
+
+    def __init__(self, store):
+        self.store = store
+        self._lock = threading.Lock()
+        self._users = {}
+        self._read_time = -USER_CACHE_SECONDS
+
+    def user(self, name):
+        """The active user of that name, else None."""
+        with self._lock:
+            if time.monotonic() - self._read_time > USER_CACHE_SECONDS or name not in self._users:
+                self._users = active_users(self.store)
+                self._read_time = time.monotonic()
+            return self._users.get(name)
+
+
+def active_users(store):
+    """name -> pipeline.accounts.User of the accounts that are switched on."""
+    users = store.users()
+    return {user.name: user for user in users if getattr(user, "active", True)}
+
+
+class LoginHandler(tornado.web.RequestHandler):
+    """The login form. A failure says the same whether the name, the password or both are wrong."""
+
+    def initialize(self, accounts=None):
+        self.accounts = accounts or self.application.settings["triptych_accounts"]
+
+    def get(self):
+        self.show("")
+
+    async def post(self):
+        if not same_origin(self.request):
+            raise tornado.web.HTTPError(403, "this form was sent from another site")
+        name = self.get_body_argument("username", "").strip()
+        password = self.get_body_argument("password", "", strip=False)
+        try:
+            user = await asyncio.to_thread(self.accounts.store.check_password, name, password)
+            problem = "" if user else "Unknown name or wrong password."
+        except TriptychError as error:
+            user, problem = None, str(error)
+        if user is None:
+            self.set_status(401)
+            self.show(problem, name)
+            return
+        self.set_signed_cookie(
+            "user",
+            user.name,
+            expires_days=LOGIN_DAYS,
+            httponly=True,
+            samesite="Strict",
+            secure=self.application.settings.get("triptych_secure_cookies", False),
+            path="/",
+        )
+        self.redirect(_validate_next_url(self.get_argument("next", "")) or "/")
+
+    def show(self, problem, name=""):
+        """Write the form, with what went wrong and the name already typed."""
+        next_url = _validate_next_url(self.get_argument("next", "")) or "/"
+        self.set_header("Cache-Control", "no-store")
+        self.finish(page("login.html", problem=problem, username=name, next_url=next_url))
+
+    def set_default_headers(self):
+        harden(self)
+
+    def write_error(self, status_code, **kwargs):
+        write_error_page(self, status_code, **kwargs)
+
+
+class LogoutHandler(tornado.web.RequestHandler):
+    """Ends the login. The page says so, as anybody may be the next at this screen."""
+
+    def get(self):
+        self.clear_cookie("user", path="/")
+        self.set_header("Cache-Control", "no-store")
+        self.finish(page("logout.html"))
+
+    def set_default_headers(self):
+        harden(self)
+
+
+class StoreAuth(BasicAuthProvider):
+    """Panel's login with the accounts of the label store."""
+
+    def __init__(self, accounts):
+        self.accounts = accounts
+        super().__init__(
+            login_template=str(PAGES / "login.html"),
+            logout_template=str(PAGES / "logout.html"),
+            error_template=str(PAGES / "error.html"),
+        )
+
+    @property
+    def get_user(self):
+        return self.user_name
+
+    def user_name(self, handler):
+        """Name of the logged-in active user of a request, else None."""
+        cookie = handler.get_signed_cookie("user", max_age_days=LOGIN_DAYS)
+        user = self.accounts.user(cookie.decode()) if cookie else None
+        return user.name if user else None
+
+    def _remove_user(self, session_context):
+        """Panel counts users per websocket for its admin page, which is off."""
+
+    @property
+    def login_handler(self):
+        return type("LoginHandler", (LoginHandler,), {"initialize": _with_accounts(self.accounts)})
+
+    @property
+    def logout_handler(self):
+        return LogoutHandler
+
+
+def _with_accounts(accounts):
+    return lambda handler: setattr(handler, "accounts", accounts)
+
+
+class PrivateHandler(tornado.web.RequestHandler):
+    """Base of every route of ours: only for a logged-in, active user, who is in `self.user`.
+
+    A page or picture asked for without a login answers 403 (scripts, pictures, numbers: there is nothing to redirect
+    to); requests other than GET and HEAD must come from our own page. `roles` narrows it further.
+    Constructor argument `app` : app.context.AppContext, kept in `self.app`.
+    """
+
+    roles: tuple[str, ...] = ()
+
+    def initialize(self, app):
+        self.app = app
+        self.user = None
+
+    def get_current_user(self):
+        return self.application.auth_provider.user_name(self)
+
+    def prepare(self):
+        name = self.current_user
+        self.user = self.application.auth_provider.accounts.user(name) if name else None
+        if self.user is None:
+            raise tornado.web.HTTPError(403, "log in first")
+        if self.roles and self.user.role not in self.roles:
+            raise tornado.web.HTTPError(403, f"only for {' or '.join(self.roles)}")
+        if self.request.method not in ("GET", "HEAD") and not same_origin(self.request):
+            raise tornado.web.HTTPError(403, "this request came from another site")
+
+    def set_default_headers(self):
+        harden(self)
+        self.set_header("Cache-Control", "private, no-store")
+
+    def keep_for_ever(self, etag=""):
+        """The address of this answer names its version: the browser may keep it, a proxy may not."""
+        self.set_header("Cache-Control", "private, max-age=31536000, immutable")
+        if etag:
+            self.set_header("ETag", f'"{etag}"')
+
+    def write_error(self, status_code, **kwargs):
+        error = kwargs.get("exc_info", (None, None, None))[1]
+        reason = getattr(error, "log_message", None) or self._reason
+        self.set_header("Content-Type", "text/plain; charset=utf-8")
+        self.finish(f"{status_code} {reason}\n")
+
+
+def same_origin(request):
+    """Whether a request was sent by a page of this server: the browser's Origin (or Referer) names this host."""
+    source = request.headers.get("Origin") or request.headers.get("Referer") or ""
+    return bool(source) and urlsplit(source).netloc == request.host
+
+
+def harden(handler):
+    """Headers that every answer of ours carries."""
+    handler.set_header("X-Content-Type-Options", "nosniff")
+    handler.set_header("Referrer-Policy", "same-origin")
+    handler.set_header("X-Frame-Options", "SAMEORIGIN")
+
+
+def write_error_page(handler, status_code, **kwargs):
+    """The error page for whoever is looking, with what to do."""
+    error = kwargs.get("exc_info", (None, None, None))[1]
+    detail = getattr(error, "log_message", None) or handler._reason
+    handler.finish(page("error.html", title=str(status_code), error_type=str(status_code), error_msg=detail))
+
+
+def configure(cookie_secret):
+    """Panel reads the login cookie with the same secret and for as long as we do."""
+    config.cookie_secret = cookie_secret
+    config.oauth_expiry = LOGIN_DAYS
