@@ -1,0 +1,139 @@
+"""Who may enter: accounts with argon2 password hashes, roles, lockout and an active flag."""
+
+import re
+import time
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from pipeline import tables
+from pipeline.errors import BadInput, choose
+
+ROLES = ("viewer", "inspector", "lead")
+MAX_FAILURES = 5
+LOCK_SECONDS = 60.0  # for the first lockout; doubles with each further failure, up to LOCK_LIMIT_SECONDS
+LOCK_LIMIT_SECONDS = 3600.0
+MIN_PASSWORD = 8
+
+_hasher = PasswordHasher()
+_NO_ONE = _hasher.hash("no account has this password")
+_NAME = re.compile(r"[^\W_][\w.@+-]{0,63}")
+
+
+@dataclass(frozen=True)
+class User:
+    """One account. `role` is viewer (looks), inspector (votes) or lead (also exports, retrains, manages accounts)."""
+
+    name: str
+    role: str
+    active: bool = True
+
+
+class Accounts:
+    """The accounts of a label store; mixed into `LabelStore`, which owns `engine`."""
+
+    engine: sa.Engine
+
+    def add_user(self, name: str, password: str, role: str = "inspector") -> User:
+        """Add an account; a name that exists already is refused."""
+        choose(role, ROLES, "role")
+        if not _NAME.fullmatch(name):
+            raise BadInput(f"{name!r} cannot be an account name; use up to 64 letters, digits and . _ - + @")
+        row = {
+            "name": name,
+            "password_hash": _hash(password),
+            "role": role,
+            "active": True,
+            "failures": 0,
+            "locked_until": 0.0,
+            "created_utc": tables.now_utc(),
+        }
+        with tables.writing(self.engine) as connection:
+            same = sa.func.lower(tables.users.c.name) == name.lower()
+            taken = connection.execute(sa.select(tables.users.c.name).where(same)).scalar()
+            if taken is not None:
+                raise BadInput(f"there is already an account {taken!r}; choose another name or set its password")
+            connection.execute(tables.users.insert(), row)
+        return User(name, role)
+
+    def check_password(self, name: str, password: str) -> User | None:
+        """Return the account if it is active, not locked, and the password is right.
+
+        Every try counts as a failure until the password has proved right, so that tries made at the same time cannot
+        slip past the limit. A name without an account costs the same time as one with it.
+        """
+        row = self._count_try(name)
+        right = _verify(row.password_hash if row else _NO_ONE, password)
+        if row is None or not right:
+            return None
+        values = {"failures": 0, "locked_until": 0.0, "last_login_utc": tables.now_utc()}
+        if _hasher.check_needs_rehash(row.password_hash):
+            values["password_hash"] = _hasher.hash(password)
+        self._change_user(name, **values)
+        return User(row.name, row.role)
+
+    def _count_try(self, name: str) -> sa.Row | None:
+        """Count one try against an account and return it; None where it may not try now."""
+        user = tables.users.c.name == name
+        with tables.writing(self.engine) as connection:
+            row = connection.execute(sa.select(tables.users).where(user)).first()
+            if row is None or not row.active or row.locked_until > time.time():
+                return None
+            failures = row.failures + 1
+            values = {"failures": failures}
+            if failures >= MAX_FAILURES:
+                seconds = min(LOCK_SECONDS * 2 ** (failures - MAX_FAILURES), LOCK_LIMIT_SECONDS)
+                values["locked_until"] = time.time() + seconds
+            connection.execute(tables.users.update().where(user).values(values))
+        return row
+
+    def locked_seconds(self, name: str) -> float:
+        """Seconds until this name may try again; 0 where it may now."""
+        with tables.reading(self.engine) as connection:
+            query = sa.select(tables.users.c.locked_until).where(tables.users.c.name == name)
+            return max(0.0, (connection.execute(query).scalar() or 0.0) - time.time())
+
+    def user(self, name: str) -> User | None:
+        """The account of that name, active or not."""
+        with tables.reading(self.engine) as connection:
+            row = connection.execute(sa.select(tables.users).where(tables.users.c.name == name)).first()
+        return User(row.name, row.role, row.active) if row else None
+
+    def users(self) -> list[User]:
+        """All accounts by name."""
+        with tables.reading(self.engine) as connection:
+            rows = connection.execute(sa.select(tables.users).order_by(tables.users.c.name)).all()
+        return [User(row.name, row.role, row.active) for row in rows]
+
+    def set_active(self, name: str, active: bool) -> None:
+        """Let an account in, or keep it out; its votes stay."""
+        self._change_user(name, active=bool(active))
+
+    def set_role(self, name: str, role: str) -> None:
+        self._change_user(name, role=choose(role, ROLES, "role"))
+
+    def set_password(self, name: str, password: str) -> None:
+        """Set a new password, and lift a lockout."""
+        self._change_user(name, password_hash=_hash(password), failures=0, locked_until=0.0)
+
+    def _change_user(self, name: str, **values) -> None:
+        with tables.writing(self.engine) as connection:
+            changed = connection.execute(tables.users.update().where(tables.users.c.name == name).values(values))
+            if not changed.rowcount:
+                known = connection.execute(sa.select(tables.users.c.name).order_by(tables.users.c.name)).scalars()
+                choose(name, known, "account")
+
+
+def _hash(password: str) -> str:
+    if len(password) < MIN_PASSWORD:
+        raise BadInput(f"a password needs at least {MIN_PASSWORD} characters")
+    return _hasher.hash(password)
+
+
+def _verify(password_hash: str, password: str) -> bool:
+    try:
+        return _hasher.verify(password_hash, password)
+    except (VerificationError, InvalidHashError):
+        return False

@@ -1,0 +1,193 @@
+"""Long work asked for from the page: a table of jobs that one worker process per run takes from.
+
+A job is waiting, running, then done, failed or cancelled. The worker shows that it lives by `update_job`; a running job
+that has been silent too long is taken up again by the next worker, and failed when that happens too often.
+"""
+
+import json
+import time
+from dataclasses import dataclass, field
+
+import pandas as pd
+import sqlalchemy as sa
+
+from pipeline import tables
+from pipeline.errors import LabelError
+
+SILENT_SECONDS = 60.0
+MAX_ATTEMPTS = 2
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job as a worker or a page sees it."""
+
+    job_id: int
+    kind: str
+    parameters: dict
+    state: str
+    progress: float = 0.0
+    text: str = ""
+    asked_by: str = ""
+    worker: str = ""
+    attempts: int = 0
+    cancel_asked: bool = False
+    result: dict | None = None
+    error: str = ""
+    run: str = ""
+    times: dict = field(default_factory=dict)
+
+
+class Jobs:
+    """The job table of a label store; mixed into `LabelStore`, which owns `engine`."""
+
+    engine: sa.Engine
+
+    def ask_job(self, kind: str, parameters: dict | None = None, by: str = "", run: str = "") -> int:
+        """Ask for a job and return its number; the same job asked for while one is open is that one."""
+        parameters = json.dumps(parameters or {}, sort_keys=True)
+        same = sa.and_(
+            tables.jobs.c.run == run,
+            tables.jobs.c.kind == kind,
+            tables.jobs.c.parameters == parameters,
+            tables.jobs.c.state.in_(["waiting", "running"]),
+            tables.jobs.c.cancel_asked.is_(False),
+        )
+        with tables.writing(self.engine) as connection:
+            open_job = connection.execute(sa.select(tables.jobs.c.job_id).where(same)).scalar()
+            if open_job is not None:
+                return open_job
+            row = {
+                "job_id": tables.next_number(connection, tables.jobs.c.job_id),
+                "run": run,
+                "kind": kind,
+                "parameters": parameters,
+                "state": "waiting",
+                "progress": 0.0,
+                "text": "",
+                "asked_by": by,
+                "asked_utc": tables.now_utc(),
+                "worker": "",
+                "attempts": 0,
+                "heartbeat": 0.0,
+                "cancel_asked": False,
+                "error": "",
+            }
+            connection.execute(tables.jobs.insert(), row)
+        return row["job_id"]
+
+    def claim_job(self, worker: str = "worker", run: str = "", silent: float = SILENT_SECONDS) -> Job | None:
+        """Take the oldest waiting job of `run`, or None. Jobs of workers silent for `silent` seconds count as waiting.
+
+        `worker` names the taker, and must differ between workers (host and process number, say): only the worker that
+        holds a job can change it.
+        """
+        with tables.writing(self.engine) as connection:
+            self._free_silent(connection, run, silent)
+            waiting = sa.and_(tables.jobs.c.run == run, tables.jobs.c.state == "waiting")
+            row = connection.execute(sa.select(tables.jobs).where(waiting).order_by(tables.jobs.c.job_id)).first()
+            if row is None:
+                return None
+            values = {
+                "state": "running",
+                "worker": worker,
+                "attempts": row.attempts + 1,
+                "heartbeat": time.time(),
+                "progress": 0.0,
+                "text": "",
+            }
+            connection.execute(tables.jobs.update().where(tables.jobs.c.job_id == row.job_id).values(values))
+        return _job(row, **values)
+
+    def _free_silent(self, connection: sa.Connection, run: str, silent: float) -> None:
+        """Put jobs of dead workers back, or end them: cancelled if that was asked, failed if tried too often."""
+        running = sa.and_(tables.jobs.c.run == run, tables.jobs.c.state == "running")
+        quiet = tables.jobs.c.heartbeat < time.time() - silent
+        for row in connection.execute(sa.select(tables.jobs).where(running, quiet)).all():
+            if row.cancel_asked:
+                values = {"state": "cancelled", "finished_utc": tables.now_utc()}
+            elif row.attempts >= MAX_ATTEMPTS:
+                error = f"the worker died {row.attempts} times over this job; see its log, then ask again"
+                values = {"state": "failed", "error": error, "finished_utc": tables.now_utc()}
+            else:
+                values = {"state": "waiting", "worker": ""}
+            connection.execute(tables.jobs.update().where(tables.jobs.c.job_id == row.job_id).values(values))
+
+    def update_job(self, job_id: int, progress: float, text: str = "", worker: str | None = None) -> bool:
+        """Report progress (0 to 1) and show that the worker lives; False means stop: cancelled, or taken by another."""
+        with tables.writing(self.engine) as connection:
+            row = self._held(connection, job_id, worker)
+            if row is None:
+                return False
+            values = {"progress": float(progress), "text": text, "heartbeat": time.time()}
+            connection.execute(tables.jobs.update().where(tables.jobs.c.job_id == job_id).values(values))
+        return not row.cancel_asked
+
+    def beat_job(self, job_id: int, worker: str | None = None) -> bool:
+        """Show that the worker lives, where a long step has no progress to report; False means stop."""
+        with tables.writing(self.engine) as connection:
+            row = self._held(connection, job_id, worker)
+            if row is not None:
+                here = tables.jobs.c.job_id == job_id
+                connection.execute(tables.jobs.update().where(here).values(heartbeat=time.time()))
+        return row is not None and not row.cancel_asked
+
+    def finish_job(
+        self,
+        job_id: int,
+        result: dict | None = None,
+        error: str = "",
+        cancelled: bool = False,
+        worker: str | None = None,
+    ) -> bool:
+        """End a running job: done with its result, failed with an error, or cancelled; False if it was not held."""
+        state = "failed" if error else "cancelled" if cancelled else "done"
+        with tables.writing(self.engine) as connection:
+            if self._held(connection, job_id, worker) is None:
+                return False
+            values = {"state": state, "error": error, "finished_utc": tables.now_utc()}
+            if state == "done":
+                values |= {"result": json.dumps(result or {}, sort_keys=True), "progress": 1.0}
+            connection.execute(tables.jobs.update().where(tables.jobs.c.job_id == job_id).values(values))
+        return True
+
+    def _held(self, connection: sa.Connection, job_id: int, worker: str | None) -> sa.Row | None:
+        row = connection.execute(sa.select(tables.jobs).where(tables.jobs.c.job_id == job_id)).first()
+        if row is None:
+            raise LabelError(f"there is no job {job_id}; `jobs()` lists them")
+        return row if row.state == "running" and worker in (None, row.worker) else None
+
+    def cancel_job(self, job_id: int) -> None:
+        """Cancel a waiting job at once, a running one at its next report; a finished one stays as it is."""
+        with tables.writing(self.engine) as connection:
+            jobs = tables.jobs
+            here = jobs.c.job_id == job_id
+            values = {"state": "cancelled", "cancel_asked": True, "finished_utc": tables.now_utc()}
+            connection.execute(jobs.update().where(here, jobs.c.state == "waiting").values(values))
+            connection.execute(jobs.update().where(here, jobs.c.state == "running").values(cancel_asked=True))
+
+    def job(self, job_id: int) -> Job:
+        with tables.reading(self.engine) as connection:
+            row = connection.execute(sa.select(tables.jobs).where(tables.jobs.c.job_id == job_id)).first()
+        if row is None:
+            raise LabelError(f"there is no job {job_id}; `jobs()` lists them")
+        return _job(row)
+
+    def jobs(self, run: str | None = None) -> pd.DataFrame:
+        """All jobs, newest first: the fields of `Job`, and asked_utc, finished_utc."""
+        query = sa.select(tables.jobs).order_by(tables.jobs.c.job_id.desc())
+        if run is not None:
+            query = query.where(tables.jobs.c.run == run)
+        with tables.reading(self.engine) as connection:
+            frame = pd.DataFrame(connection.execute(query).mappings().all(), columns=tables.jobs.c.keys())
+        frame["parameters"] = [json.loads(text) for text in frame["parameters"]]
+        frame["result"] = [json.loads(text) if text else None for text in frame["result"]]
+        return frame.drop(columns="heartbeat")
+
+
+def _job(row: sa.Row, **changes) -> Job:
+    values = {**row._mapping, **changes}
+    values["parameters"] = json.loads(values["parameters"])
+    values["result"] = json.loads(values["result"]) if values["result"] else None
+    values["times"] = {"asked_utc": values["asked_utc"], "finished_utc": values["finished_utc"]}
+    return Job(**{name: values[name] for name in Job.__dataclass_fields__})

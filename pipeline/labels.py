@@ -1,0 +1,317 @@
+"""LabelStore: who judged what, when and how. Votes are append-only; a change of mind is a new row.
+
+The current vote of an inspector on a thing (camera, expnum, ccdname, plver) is the one that is neither superseded nor
+retracted, and the database itself refuses a second one. `client_vote_id` makes a vote that is sent twice count once.
+"""
+
+import json
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, fields, replace
+from functools import lru_cache
+
+import pandas as pd
+import sqlalchemy as sa
+
+from pipeline import tables
+from pipeline.accounts import Accounts, User
+from pipeline.errors import LabelError, choose
+from pipeline.jobs import Job, Jobs
+
+__all__ = ["JUDGEMENTS", "VIAS", "ImportCounts", "Job", "LabelStore", "User", "Vote", "open_store"]
+
+JUDGEMENTS = ("good", "bad", "unsure")
+VIAS = ("single", "bulk", "import")
+VOTE_COLUMNS = {
+    "vote_id": "int64",
+    "camera": "str",
+    "expnum": "int64",
+    "ccdname": "str",
+    "plver": "str",
+    "inspector": "str",
+    "judgement": "str",
+    "reasons": "object",
+    "comment": "str",
+    "via": "str",
+    "blind": "bool",
+    "screen": "object",
+    "created_utc": "str",
+    "superseded_by": "Int64",
+    "retracted_utc": "object",
+    "client_vote_id": "str",
+}
+LABEL_COLUMNS = ["camera", "expnum", "ccdname", "reason", "raw", "source", "kind", "imported_utc"]
+_CHUNK = 500  # keys per IN (...)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vote:
+    """One inspector's judgement of one exposure (ccdname '') or CCD at one time.
+
+    `screen` says what was on screen: model stage and score shown or hidden, stretch, zoom, CCDs opened, seconds.
+    `vote_id`, `created_utc`, `superseded_by` and `retracted_utc` are the store's to fill in.
+    """
+
+    expnum: int
+    inspector: str
+    judgement: str
+    camera: str = "decam"
+    ccdname: str = ""
+    plver: str = ""
+    reasons: tuple[str, ...] = ()
+    comment: str = ""
+    via: str = "single"
+    blind: bool = True
+    screen: dict = field(default_factory=dict)
+    client_vote_id: str = ""
+    vote_id: int | None = None
+    created_utc: str = ""
+    superseded_by: int | None = None
+    retracted_utc: str | None = None
+
+    def __post_init__(self):
+        choose(self.judgement, JUDGEMENTS, "judgement")
+        choose(self.via, VIAS, "way to vote")
+        if not self.inspector.strip():
+            raise LabelError("a vote needs an inspector's name")
+        if isinstance(self.reasons, str):
+            raise LabelError(f"reasons is a tuple of names, not the text {self.reasons!r}")
+        object.__setattr__(self, "expnum", int(self.expnum))
+        object.__setattr__(self, "reasons", tuple(self.reasons))
+
+    @property
+    def thing(self) -> tuple[str, int, str, str, str]:
+        """What this vote is the one current vote for."""
+        return (self.camera, self.expnum, self.ccdname, self.plver, self.inspector)
+
+
+@dataclass(frozen=True)
+class ImportCounts:
+    """What an import did: rows added, rows that were there already, and rows left out for a vote cast by hand."""
+
+    added: int = 0
+    known: int = 0
+    kept: int = 0
+
+
+class LabelStore(Accounts, Jobs):
+    """Votes, imported labels, accounts and jobs in one database (SQLite or PostgreSQL, by URL)."""
+
+    def __init__(self, url: str):
+        self.url = url
+        self.engine = tables.open_engine(url)
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    def __enter__(self) -> "LabelStore":
+        return self
+
+    def __exit__(self, *_error) -> None:
+        self.close()
+
+    def revision(self) -> int:
+        """A number that grows whenever votes or labels change; cheap enough to poll."""
+        with tables.reading(self.engine) as connection:
+            row = tables.store_state.c.name == "revision"
+            return connection.execute(sa.select(tables.store_state.c.value).where(row)).scalar_one()
+
+    # ---- votes
+
+    def cast(self, vote: Vote) -> Vote:
+        """Store a vote and return it with its number; when this returns, the vote is on disk.
+
+        It supersedes the inspector's current vote on the same thing. A vote whose `client_vote_id` is stored already
+        is returned as stored, and nothing changes.
+        """
+        return self.cast_many([vote])[0]
+
+    def cast_many(self, votes: Sequence[Vote]) -> list[Vote]:
+        """Store several votes in one transaction: all or none."""
+        stored, _counts = self._store(votes)
+        return stored
+
+    def import_votes(self, votes: Sequence[Vote]) -> ImportCounts:
+        """Store votes from a file in one transaction. A vote that its inspector cast by hand is not superseded."""
+        _stored, counts = self._store(votes)
+        return counts
+
+    def _store(self, votes: Sequence[Vote]) -> tuple[list[Vote], ImportCounts]:
+        votes = [replace(v, client_vote_id=v.client_vote_id or uuid.uuid4().hex) for v in votes]
+        stored, new, changed, kept = [], {}, [], 0
+        with tables.writing(self.engine) as connection:
+            known = {vote.client_vote_id: vote for vote in self._by_client_id(connection, votes)}
+            current = self._current(connection, {vote.expnum for vote in votes})
+            next_id, now = tables.next_number(connection, tables.votes.c.vote_id), tables.now_utc()
+            for vote in votes:
+                twin = known.get(vote.client_vote_id)
+                if twin is not None:
+                    _check_twin(vote, twin)
+                    stored.append(twin)
+                    continue
+                old_id, old_via = current.get(vote.thing, (None, ""))
+                if vote.via == "import" and old_id is not None and old_via != "import":
+                    kept += 1
+                    continue
+                vote = replace(vote, vote_id=next_id, created_utc=now, superseded_by=None, retracted_utc=None)
+                if old_id in new:
+                    new[old_id] = replace(new[old_id], superseded_by=next_id)
+                elif old_id is not None:
+                    changed.append({"old": old_id, "by": next_id})
+                new[next_id] = known[vote.client_vote_id] = vote
+                current[vote.thing] = (next_id, vote.via)
+                stored.append(vote)
+                next_id += 1
+            self._write(connection, changed, new)
+        return stored, ImportCounts(added=len(new), known=len(stored) - len(new), kept=kept)
+
+    def _write(self, connection: sa.Connection, changed: list[dict], new: dict[int, Vote]) -> None:
+        if changed:
+            update = tables.votes.update().where(tables.votes.c.vote_id == sa.bindparam("old"))
+            connection.execute(update.values(superseded_by=sa.bindparam("by")), changed)
+        if new:
+            connection.execute(tables.votes.insert(), [_row(vote) for vote in new.values()])
+            tables.bump_revision(connection)
+
+    def _by_client_id(self, connection: sa.Connection, votes: Sequence[Vote]) -> Iterable[Vote]:
+        column = tables.votes.c.client_vote_id
+        for chunk in _chunks(vote.client_vote_id for vote in votes):
+            for row in connection.execute(sa.select(tables.votes).where(column.in_(chunk))):
+                yield _vote(row)
+
+    def _current(self, connection: sa.Connection, expnums: set[int]) -> dict[tuple, tuple[int, str]]:
+        """Current votes on some exposures: thing -> (vote_id, via)."""
+        c = tables.votes.c
+        wanted = sa.select(c.camera, c.expnum, c.ccdname, c.plver, c.inspector, c.vote_id, c.via)
+        wanted = wanted.where(tables.is_current)
+        found = {}
+        for chunk in _chunks(sorted(expnums)):
+            for *thing, vote_id, via in connection.execute(wanted.where(c.expnum.in_(chunk))):
+                found[tuple(thing)] = (vote_id, via)
+        return found
+
+    def retract(self, vote_id: int, inspector: str) -> None:
+        """Take one's own current vote back; it stays on record. Taking it back twice is no error."""
+        with tables.writing(self.engine) as connection:
+            row = connection.execute(sa.select(tables.votes).where(tables.votes.c.vote_id == int(vote_id))).first()
+            if row is None or row.inspector != inspector:
+                raise LabelError(f"{inspector} has no vote {vote_id}; only one's own votes can be retracted")
+            if row.retracted_utc is not None:
+                return
+            if row.superseded_by is not None:
+                raise LabelError(f"vote {vote_id} was superseded by {row.superseded_by}; retract that one")
+            here = tables.votes.c.vote_id == int(vote_id)
+            connection.execute(tables.votes.update().where(here).values(retracted_utc=tables.now_utc()))
+            tables.bump_revision(connection)
+
+    def votes(self, inspector: str | None = None, expnum: int | None = None, current: bool = True) -> pd.DataFrame:
+        """Votes in the order they were cast: VOTE_COLUMNS, `reasons` a tuple, `screen` a dict, `created_utc` as text.
+
+        With `current`, only votes that are neither superseded nor retracted; else the whole record.
+        """
+        query = sa.select(*(tables.votes.c[name] for name in VOTE_COLUMNS)).order_by(tables.votes.c.vote_id)
+        if inspector is not None:
+            query = query.where(tables.votes.c.inspector == inspector)
+        if expnum is not None:
+            query = query.where(tables.votes.c.expnum == int(expnum))
+        if current:
+            query = query.where(tables.is_current)
+        with tables.reading(self.engine) as connection:
+            rows = connection.execute(query).all()
+        values = (
+            dict(zip(VOTE_COLUMNS, zip(*rows, strict=True), strict=True)) if rows else dict.fromkeys(VOTE_COLUMNS, ())
+        )
+        values["reasons"] = [_reasons(text) for text in values["reasons"]]
+        values["screen"] = json.loads(f"[{','.join(values['screen'])}]")
+        return pd.DataFrame({name: pd.Series(values[name], dtype=kind) for name, kind in VOTE_COLUMNS.items()})
+
+    # ---- labels that are nobody's vote
+
+    def import_labels(self, frame: pd.DataFrame, source: str, kind: str) -> ImportCounts:
+        """Add labels of a published list: camera, expnum, ccdname ('' = whole exposure), reason ('' = unmapped), raw.
+
+        A row that this source and kind gave before is not added again.
+        """
+        keys = frame[["camera", "expnum", "ccdname", "reason", "raw"]].itertuples(index=False, name=None)
+        keys = list(dict.fromkeys((str(c), int(e), str(n), str(r), str(w)) for c, e, n, r, w in keys))
+        t = tables.imported_labels.c
+        with tables.writing(self.engine) as connection:
+            mine = sa.select(t.camera, t.expnum, t.ccdname, t.reason, t.raw).where(t.source == source, t.kind == kind)
+            known = {tuple(row) for row in connection.execute(mine)}
+            first, now = tables.next_number(connection, t.label_id), tables.now_utc()
+            names = ["camera", "expnum", "ccdname", "reason", "raw"]
+            added = [dict(zip(names, key, strict=True)) for key in keys if key not in known]
+            for number, row in enumerate(added, start=first):
+                row.update(label_id=number, source=source, kind=kind, imported_utc=now)
+            if added:
+                connection.execute(tables.imported_labels.insert(), added)
+                tables.bump_revision(connection)
+        return ImportCounts(added=len(added), known=len(frame) - len(added))
+
+    def labels(self) -> pd.DataFrame:
+        """Imported labels in the order they were imported: LABEL_COLUMNS."""
+        query = sa.select(*(tables.imported_labels.c[name] for name in LABEL_COLUMNS))
+        with tables.reading(self.engine) as connection:
+            rows = connection.execute(query.order_by(tables.imported_labels.c.label_id)).all()
+        return pd.DataFrame(rows, columns=LABEL_COLUMNS).astype({"expnum": "int64"})
+
+    def import_columns(self, frame: pd.DataFrame, source: str) -> int:
+        """Keep what an inspection table said of each exposure beside the votes: camera, expnum, columns (a dict)."""
+        t = tables.imported_columns.c
+        with tables.writing(self.engine) as connection:
+            known = set(connection.execute(sa.select(t.camera, t.expnum).where(t.source == source)).tuples())
+            first, rows = tables.next_number(connection, t.row_id), []
+            for row in frame.itertuples(index=False):
+                if (row.camera, int(row.expnum)) not in known:
+                    known.add((row.camera, int(row.expnum)))
+                    key = {"row_id": first + len(rows), "camera": row.camera, "expnum": int(row.expnum)}
+                    rows.append({**key, "source": source, "columns": json.dumps(row.columns)})
+            if rows:
+                connection.execute(tables.imported_columns.insert(), rows)
+                tables.bump_revision(connection)
+        return len(rows)
+
+    def imported_columns(self) -> pd.DataFrame:
+        """What inspection tables said of each exposure, in file order: camera, expnum, source, columns (a dict)."""
+        names = ["camera", "expnum", "source", "columns"]
+        query = sa.select(*(tables.imported_columns.c[name] for name in names))
+        with tables.reading(self.engine) as connection:
+            rows = connection.execute(query.order_by(tables.imported_columns.c.row_id)).all()
+        frame = pd.DataFrame(rows, columns=names).astype({"expnum": "int64"})
+        frame["columns"] = pd.Series([json.loads(text) for text in frame["columns"]], dtype=object)
+        return frame
+
+
+def open_store(catalog) -> LabelStore:
+    """The label store of a run: its own SQLite file unless `run.json` names another."""
+    return LabelStore(catalog.labels_url())
+
+
+def _chunks(values: Iterable) -> Iterable[list]:
+    values = list(values)
+    return (values[start : start + _CHUNK] for start in range(0, len(values), _CHUNK))
+
+
+def _check_twin(vote: Vote, twin: Vote) -> None:
+    if vote.thing != twin.thing:
+        raise LabelError(f"client_vote_id {vote.client_vote_id!r} is taken by another vote; send a new one")
+
+
+_NAMES = tuple(f.name for f in fields(Vote))
+
+
+def _row(vote: Vote) -> dict:
+    row = {name: getattr(vote, name) for name in _NAMES}
+    row["reasons"] = json.dumps(vote.reasons)
+    row["screen"] = json.dumps(vote.screen, sort_keys=True)
+    return row
+
+
+def _vote(row: sa.Row) -> Vote:
+    values = {name: getattr(row, name) for name in _NAMES}
+    return Vote(**{**values, "reasons": _reasons(row.reasons), "screen": json.loads(row.screen)})
+
+
+@lru_cache(maxsize=4096)
+def _reasons(text: str) -> tuple[str, ...]:
+    return tuple(json.loads(text))

@@ -1,0 +1,243 @@
+"""The label store's tables and how they are opened: one schema, on SQLite or PostgreSQL.
+
+Every write runs in one transaction that holds the only write lock from its first statement (`BEGIN IMMEDIATE`, or an
+advisory lock on PostgreSQL). So a number read there is still true when it is written back, vote numbers follow the
+order of commits, and no writer is ever refused half-way.
+"""
+
+import contextlib
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
+
+from pipeline.errors import LabelError
+
+SCHEMA_VERSION = 1
+BUSY_SECONDS = 30
+PG_WRITE_LOCK = 7_414_957  # any constant: the key of the advisory lock that writers of one database share
+
+metadata = sa.MetaData()
+
+store_state = sa.Table(
+    "store_state",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("value", sa.BigInteger, nullable=False),
+)
+
+votes = sa.Table(
+    "votes",
+    metadata,
+    sa.Column("vote_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("client_vote_id", sa.Text, nullable=False, unique=True),
+    sa.Column("camera", sa.Text, nullable=False),
+    sa.Column("expnum", sa.BigInteger, nullable=False),
+    sa.Column("ccdname", sa.Text, nullable=False),
+    sa.Column("plver", sa.Text, nullable=False),
+    sa.Column("inspector", sa.Text, nullable=False),
+    sa.Column("judgement", sa.Text, nullable=False),
+    sa.Column("reasons", sa.Text, nullable=False),
+    sa.Column("comment", sa.Text, nullable=False),
+    sa.Column("via", sa.Text, nullable=False),
+    sa.Column("blind", sa.Boolean, nullable=False),
+    sa.Column("screen", sa.Text, nullable=False),
+    sa.Column("created_utc", sa.Text, nullable=False),
+    sa.Column("superseded_by", sa.BigInteger),
+    sa.Column("retracted_utc", sa.Text),
+    sa.CheckConstraint("judgement in ('good', 'bad', 'unsure')", name="votes_judgement"),
+)
+is_current = sa.and_(votes.c.superseded_by.is_(None), votes.c.retracted_utc.is_(None))
+sa.Index(
+    "votes_one_current",
+    votes.c.camera,
+    votes.c.expnum,
+    votes.c.ccdname,
+    votes.c.plver,
+    votes.c.inspector,
+    unique=True,
+    sqlite_where=is_current,
+    postgresql_where=is_current,
+)
+sa.Index("votes_expnum", votes.c.expnum)
+sa.Index("votes_inspector", votes.c.inspector)
+
+imported_labels = sa.Table(
+    "imported_labels",
+    metadata,
+    sa.Column("label_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("camera", sa.Text, nullable=False),
+    sa.Column("expnum", sa.BigInteger, nullable=False),
+    sa.Column("ccdname", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("raw", sa.Text, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("imported_utc", sa.Text, nullable=False),
+    sa.UniqueConstraint("camera", "expnum", "ccdname", "reason", "raw", "source", "kind", name="imported_labels_once"),
+)
+
+imported_columns = sa.Table(
+    "imported_columns",
+    metadata,
+    sa.Column("row_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("camera", sa.Text, nullable=False),
+    sa.Column("expnum", sa.BigInteger, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("columns", sa.Text, nullable=False),
+    sa.UniqueConstraint("camera", "expnum", "source", name="imported_columns_once"),
+)
+
+users = sa.Table(
+    "users",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("password_hash", sa.Text, nullable=False),
+    sa.Column("role", sa.Text, nullable=False),
+    sa.Column("active", sa.Boolean, nullable=False),
+    sa.Column("failures", sa.Integer, nullable=False),
+    sa.Column("locked_until", sa.Float, nullable=False),
+    sa.Column("created_utc", sa.Text, nullable=False),
+    sa.Column("last_login_utc", sa.Text),
+    sa.CheckConstraint("role in ('viewer', 'inspector', 'lead')", name="users_role"),
+)
+
+jobs = sa.Table(
+    "jobs",
+    metadata,
+    sa.Column("job_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("run", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("parameters", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("progress", sa.Float, nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("asked_by", sa.Text, nullable=False),
+    sa.Column("asked_utc", sa.Text, nullable=False),
+    sa.Column("worker", sa.Text, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("heartbeat", sa.Float, nullable=False),
+    sa.Column("cancel_asked", sa.Boolean, nullable=False),
+    sa.Column("finished_utc", sa.Text),
+    sa.Column("result", sa.Text),
+    sa.Column("error", sa.Text, nullable=False),
+    sa.CheckConstraint("state in ('waiting', 'running', 'done', 'failed', 'cancelled')", name="jobs_state"),
+)
+_is_open = sa.text("state in ('waiting', 'running') and not cancel_asked")
+sa.Index(
+    "jobs_one_open",
+    jobs.c.run,
+    jobs.c.kind,
+    jobs.c.parameters,
+    unique=True,
+    sqlite_where=_is_open,
+    postgresql_where=_is_open,
+)
+
+# A vote is never deleted, and of an existing one only these three columns change: the database itself sees to it.
+_FIXED_COLUMNS = [c.name for c in votes.columns if c.name not in ("superseded_by", "retracted_utc")]
+_SQLITE_GUARDS = [
+    "CREATE TRIGGER votes_never_deleted BEFORE DELETE ON votes BEGIN SELECT RAISE(ABORT, 'votes are append-only'); END",
+    f"CREATE TRIGGER votes_never_changed BEFORE UPDATE OF {', '.join(_FIXED_COLUMNS)} ON votes "
+    "BEGIN SELECT RAISE(ABORT, 'votes are append-only'); END",
+]
+_POSTGRES_GUARDS = [
+    "CREATE FUNCTION votes_append_only() RETURNS trigger LANGUAGE plpgsql AS "
+    "$$ BEGIN RAISE EXCEPTION 'votes are append-only'; END $$",
+    "CREATE TRIGGER votes_never_deleted BEFORE DELETE ON votes FOR EACH ROW EXECUTE FUNCTION votes_append_only()",
+    f"CREATE TRIGGER votes_never_changed BEFORE UPDATE OF {', '.join(_FIXED_COLUMNS)} ON votes "
+    "FOR EACH ROW EXECUTE FUNCTION votes_append_only()",
+]
+
+
+def now_utc() -> str:
+    """The present moment as ISO text in UTC, microseconds; such texts sort by time."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def open_engine(url: str) -> sa.Engine:
+    """Return an engine for `url` whose tables exist."""
+    try:
+        address = sa.make_url(url)
+    except SQLAlchemyError:
+        raise LabelError(f"{url!r} is not a database address; try sqlite:///labels.db or postgresql://...") from None
+    backend = address.get_backend_name()
+    if backend == "sqlite":
+        engine = sa.create_engine(address, connect_args={"timeout": BUSY_SECONDS})
+        sa.event.listen(engine, "connect", _prepare_sqlite)
+        sa.event.listen(engine, "begin", _begin_sqlite)
+    elif backend == "postgresql":
+        engine = sa.create_engine(address.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+    else:
+        raise LabelError(f"labels live in SQLite or PostgreSQL, not in {backend}; try sqlite:///labels.db")
+    try:
+        _create_tables(engine)
+    except OperationalError as error:
+        raise LabelError(f"cannot open the label store at {address!r}: {error.orig}") from None
+    return engine
+
+
+def _prepare_sqlite(connection, _record) -> None:
+    """Set a new connection up: no implicit BEGIN, write-ahead log, every commit on disk before it is acknowledged."""
+    connection.isolation_level = None
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
+    give_up = time.monotonic() + BUSY_SECONDS
+    while connection.execute("PRAGMA journal_mode").fetchone()[0] not in ("wal", "memory"):
+        try:  # the switch to WAL does not wait for other openers by itself
+            connection.execute("PRAGMA journal_mode = WAL")
+        except Exception:
+            if time.monotonic() > give_up:
+                raise
+            time.sleep(0.02)
+    connection.execute("PRAGMA synchronous = FULL")
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@contextlib.contextmanager
+def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """One write transaction, alone; committed when the block ends, undone when it fails."""
+    with engine.connect().execution_options(writes=True) as connection, connection.begin():
+        if engine.dialect.name == "postgresql":
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(PG_WRITE_LOCK)))
+        yield connection
+
+
+@contextlib.contextmanager
+def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """One read transaction: everything read inside belongs to one moment."""
+    with engine.connect() as connection:
+        if engine.dialect.name == "postgresql":
+            connection = connection.execution_options(isolation_level="REPEATABLE READ")
+        with connection.begin():
+            yield connection
+
+
+def next_number(connection: sa.Connection, column: sa.Column) -> int:
+    """The next free number of an integer key; only true inside `writing`."""
+    return (connection.execute(sa.select(sa.func.max(column))).scalar() or 0) + 1
+
+
+def bump_revision(connection: sa.Connection) -> None:
+    """Note that votes or labels changed."""
+    row = store_state.c.name == "revision"
+    connection.execute(store_state.update().where(row).values(value=store_state.c.value + 1))
+
+
+def _create_tables(engine: sa.Engine) -> None:
+    with writing(engine) as connection:
+        if sa.inspect(connection).has_table("store_state"):
+            found = connection.execute(sa.select(store_state.c.value).where(store_state.c.name == "schema")).scalar()
+            if found != SCHEMA_VERSION:
+                raise LabelError(f"the label store has schema {found}, this program reads {SCHEMA_VERSION}; update it")
+            return
+        metadata.create_all(connection)
+        for guard in _SQLITE_GUARDS if engine.dialect.name == "sqlite" else _POSTGRES_GUARDS:
+            connection.exec_driver_sql(guard)
+        rows = [{"name": "schema", "value": SCHEMA_VERSION}, {"name": "revision", "value": 0}]
+        connection.execute(store_state.insert(), rows)
