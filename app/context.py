@@ -10,6 +10,7 @@ from app.survey import Survey
 
 SURVEYS_KEPT = 3  # tables of the current predictions, and of those that open pages still use
 PULSE_SECONDS = 1.0
+JOBS_SHOWN = 20
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,11 @@ class AppContext:
         self._current = ""
         self._pulse = None
         self._pulse_time = -PULSE_SECONDS
+
+    @property
+    def run_key(self):
+        """Tells this run's jobs from those of other runs that share the label store."""
+        return str(self.catalog.path)
 
     def survey(self, prediction_id=None):
         """The tables under one prediction stage ('' = none); None = the run's current one. Thread-safe.
@@ -98,8 +104,7 @@ class AppContext:
         """Revision of the store, current prediction and jobs, at most a second old. Thread-safe."""
         with self._lock:
             if time.monotonic() - self._pulse_time >= PULSE_SECONDS:
-                jobs = self.store.jobs()
-                rows = jobs.to_dict("records") if hasattr(jobs, "to_dict") else [dict(job) for job in jobs]
-                self._pulse = Pulse(int(self.store.revision()), Survey.current_prediction(self.catalog), tuple(rows))
+                jobs = self.store.jobs(run=self.run_key).head(JOBS_SHOWN).iloc[::-1].to_dict("records")
+                self._pulse = Pulse(int(self.store.revision()), Survey.current_prediction(self.catalog), tuple(jobs))
                 self._pulse_time = time.monotonic()
             return self._pulse

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -66,10 +67,11 @@ class Survey:
             if stage is not None:
                 stages[kind] = stage.stage_id
             tables[kind] = stage_frame(stage, kind)
-        for kind in ("embedding", "model", "evaluation"):
+        for kind in ("embedding", "model"):
             stage = open_stage(catalog, kind)
             if stage is not None:
                 stages[kind] = stage.stage_id
+        stages |= parent_model(catalog, stages.get("prediction"))
         drawn = tables["map2d"] if len(tables["map2d"]) else tables["map3d"] if len(tables["map3d"]) else ccds
         return cls(
             catalog=catalog,
@@ -81,6 +83,24 @@ class Survey:
             signature=signature,
             **tables,
         )
+
+    @cached_property
+    def training(self):
+        """Labelled images that the predictions were made from: image_id, reason; several rows for several reasons."""
+        model = open_stage(self.catalog, "model", self.stages.get("model"))
+        try:
+            return model.table("training") if model else pd.DataFrame({"image_id": [], "reason": []})
+        except FileNotFoundError:
+            return pd.DataFrame({"image_id": [], "reason": []})
+
+    def reason_names(self, image_ids):
+        """image_id -> (ccdname, reasons as one text) of those image_ids that are labelled; others are left out."""
+        rows = self.training[self.training["image_id"].isin(image_ids)]
+        reasons = rows.groupby("image_id")["reason"].agg(lambda names: ", ".join(dict.fromkeys(map(str, names))))
+        return {
+            int(image_id): (self.ccd_of(image_id)[1] if image_id in self.ccds.index else "", names)
+            for image_id, names in reasons.items()
+        }
 
     @property
     def prediction_id(self):
@@ -127,6 +147,14 @@ def open_stage(catalog, kind, stage_id=None):
         return catalog.stage(kind, stage_id, fresh=False)
     except (StageMissing, StageStale):
         return None
+
+
+def parent_model(catalog, prediction_id):
+    """{"model": stage id} that a prediction was made with; {} where it does not say."""
+    prediction = open_stage(catalog, "prediction", prediction_id) if prediction_id else None
+    parents = prediction.parents if prediction else ()
+    models = [parent["stage_id"] for parent in parents if parent["kind"] == "model"]
+    return {"model": models[0]} if models else {}
 
 
 def candidates_of(catalog, prediction_id):

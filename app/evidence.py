@@ -1,0 +1,171 @@
+"""What one user may know about one exposure, now. The only place that decides what blindness hides.
+
+Before a user's own vote nothing of others' votes leaves this file; without assistance the model's opinion waits too.
+Afterwards both are shown. A labelled neighbour that others have judged and this user has not is left out: its reason
+may be those others' answer.
+"""
+
+import numpy as np
+import pandas as pd
+
+from app.votes import own_votes
+from pipeline.consensus import verdicts
+
+SUSPICIOUS_CCDS = 3  # whose neighbours are shown
+NEIGHBOURS = 12
+EXPOSURE_FACTS = ("filter", "band", "mjd_obs", "night", "exptime", "ra", "dec", "airmass", "object", "propid", "plver")
+VOTE_FACTS = ("vote_id", "judgement", "reasons", "comment", "created_utc", "via")
+
+
+def queue_of(app, survey, user):
+    """expnums (ints) of the candidates without a current vote by this user, most suspicious first.
+
+    A run without candidates offers every exposure, scored ones first.
+    """
+    voted = set(voted_expnums(app, survey, user))
+    if len(survey.candidates):
+        order = survey.candidates.sort_values(["bad_probability", "expnum"], ascending=[False, True]).index
+    else:
+        order = [*survey.scored.index, *survey.exposures.index.difference(survey.scored.index)]
+    return [int(expnum) for expnum in order if int(expnum) not in voted and expnum in survey.exposures.index]
+
+
+def voted_expnums(app, survey, user):
+    """expnums that this user has judged as a whole, in the pipeline version that the run holds."""
+    votes = own_votes(app, user)
+    return votes.loc[in_this_version(survey, votes) & (votes["ccdname"] == ""), "expnum"].astype(int).tolist()
+
+
+def in_this_version(survey, votes):
+    """(n,) bool: votes on the pipeline version of the exposure in this run; an imported vote without version counts."""
+    plver = votes["expnum"].map(survey.exposures["plver"])
+    return ((votes["plver"] == plver) | (votes["plver"] == "")).to_numpy(bool) & plver.notna().to_numpy()
+
+
+def evidence_of(app, survey, user, expnum, *, assisted):
+    """A dict of plain values (JSON) for the page.
+
+    exposure : header facts; voted : bool; mine : own vote or None
+    model : None while it is hidden, else {stage, rule, bad_probability, n_bad, n_sampled, reasons, is_candidate, ccds}
+        ccds : {ccdname: {p_bad, reason, probability, sampled}}
+    neighbours : [] while hidden, else [{image_id, expnum, ccdname, reason, distance, of_ccdname}], nearest first
+    others, verdict : None before the own vote, else [{inspector, judgement, reasons, comment}] and {verdict, n_bad, ..}
+    """
+    mine = own_votes(app, user, expnum)
+    mine = mine[in_this_version(survey, mine) & (mine["ccdname"] == "").to_numpy()]
+    voted = len(mine) > 0
+    shown = assisted or voted
+    answer = {
+        "expnum": expnum,
+        "exposure": plain(survey.exposures.loc[expnum, list(EXPOSURE_FACTS)].to_dict()),
+        "stage": survey.prediction_id,
+        "assisted": assisted,
+        "voted": voted,
+        "mine": plain(mine.iloc[-1][list(VOTE_FACTS)].to_dict()) if voted else None,
+        "model": model_opinion(survey, expnum) if shown else None,
+        "neighbours": labelled_neighbours(app, survey, user, expnum) if shown else [],
+        "others": None,
+        "verdict": None,
+    }
+    if voted:
+        answer |= others_opinion(app, survey, user, expnum)
+    return answer
+
+
+def model_opinion(survey, expnum):
+    """What the predictions say about every CCD and about the exposure; None where it has none."""
+    images = np.intersect1d(survey.images_of(expnum), survey.prediction.index.to_numpy())
+    if not len(images):
+        return None
+    rows = survey.prediction.loc[images]
+    sampled = survey.ccds.loc[images, "sampled"].to_numpy(bool)
+    ccds = {
+        str(row.ccdname): {
+            "p_bad": round(1.0 - float(row.p_good), 4),
+            "reason": str(row.reason),
+            "probability": round(float(row.probability), 4),
+            "sampled": bool(in_sample),
+        }
+        for row, in_sample in zip(rows.itertuples(), sampled, strict=True)
+    }
+    opinion = {"stage": survey.prediction_id, "ccds": ccds, "n_sampled": int(sampled.sum())}
+    opinion["is_candidate"] = bool(expnum in survey.candidates.index)
+    if expnum in survey.scored.index:
+        scored = survey.scored.loc[expnum]
+        opinion |= plain(
+            {
+                "rule": str(scored.get("rule", "")),
+                "bad_probability": float(scored["bad_probability"]),
+                "max_probability": float(scored["max_probability"]),
+                "n_bad": int(scored["n_bad_ccds"]),
+                "n_sampled": int(scored["n_ccds"]),
+                "reasons": str(scored["reasons"]),
+            }
+        )
+    return opinion
+
+
+def labelled_neighbours(app, survey, user, expnum):
+    """The labelled images nearest to the most suspicious CCDs of an exposure."""
+    images = np.intersect1d(survey.images_of(expnum), survey.prediction.index.to_numpy())
+    if not len(images) or "neighbour_ids" not in survey.prediction:
+        return []
+    worst = survey.prediction.loc[images].sort_values("p_good", kind="stable").head(SUSPICIOUS_CCDS)
+    hidden = judged_by_others_only(app, survey, user) | {expnum}
+    nearest = {}
+    for row in worst.itertuples():
+        for image_id, distance in zip(row.neighbour_ids, row.neighbour_distances, strict=True):
+            known = nearest.get(int(image_id))
+            if int(image_id) // 100 not in hidden and (known is None or distance < known[0]):
+                nearest[int(image_id)] = (float(distance), str(row.ccdname))
+    names = survey.reason_names(list(nearest))
+    found = [
+        {
+            "image_id": image_id,
+            "expnum": image_id // 100,
+            "ccdname": names[image_id][0],
+            "reason": names[image_id][1],
+            "distance": round(distance, 4),
+            "of_ccdname": of_ccdname,
+        }
+        for image_id, (distance, of_ccdname) in nearest.items()
+        if image_id in names
+    ]
+    return sorted(found, key=lambda neighbour: (neighbour["distance"], neighbour["image_id"]))[:NEIGHBOURS]
+
+
+def judged_by_others_only(app, survey, user):
+    """expnums with a vote of somebody else and none of this user."""
+    votes = app.store.votes(current=True)
+    own = set(votes.loc[(votes["inspector"] == user.name) & (votes["ccdname"] == ""), "expnum"].astype(int))
+    return set(votes.loc[votes["inspector"] != user.name, "expnum"].astype(int)) - own
+
+
+def others_opinion(app, survey, user, expnum):
+    """The others' current votes and the verdict of all; only ever called after the user's own vote."""
+    votes = app.store.votes(expnum=expnum, current=True)
+    votes = votes[in_this_version(survey, votes)]
+    whole = votes[votes["ccdname"] == ""]
+    others = whole[whole["inspector"] != user.name]
+    verdict = verdicts(votes, "majority", panel=app.catalog.panel)
+    verdict = verdict[verdict["expnum"] == expnum] if "expnum" in verdict else verdict.loc[[expnum]]
+    return {
+        "others": [
+            plain({name: row[name] for name in ("inspector", "judgement", "reasons", "comment")})
+            for row in others.sort_values("vote_id").to_dict("records")
+        ],
+        "verdict": plain(verdict.iloc[0].to_dict()) if len(verdict) else None,
+    }
+
+
+def plain(values):
+    """Numbers, texts, lists and None only, so that the answer can be sent as JSON; NaN becomes None."""
+    if isinstance(values, dict):
+        return {str(key): plain(value) for key, value in values.items()}
+    if isinstance(values, (list, tuple, np.ndarray)):
+        return [plain(value) for value in values]
+    if isinstance(values, np.generic):
+        return plain(values.item())
+    if values is None or (isinstance(values, float) and np.isnan(values)) or values is pd.NaT:
+        return None
+    return values

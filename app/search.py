@@ -1,0 +1,132 @@
+"""What the search box understands, and lists of images: plain functions over one Survey."""
+
+import re
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pipeline.reasons import GOOD, REASONS, canonical
+
+NIGHT = re.compile(r"(\d{4})-?(\d{2})-?(\d{2})")
+ONE_CCD = re.compile(r"(\d+)[-_]([NSns]?\w+)")
+EXPNUM_PREFIX = re.compile(r"\d{2,}")
+
+
+@dataclass(frozen=True)
+class Found:
+    """Result of one search.
+
+    image_ids : (n,) int64 in order; expnum, ccdname : what to look at, None and '' where nothing is singled out
+    how : heading for the selection; problem : what to tell the user when image_ids is empty
+    """
+
+    image_ids: np.ndarray = field(default_factory=lambda: no_images())
+    how: str = ""
+    expnum: int | None = None
+    ccdname: str = ""
+    problem: str = ""
+
+
+def no_images():
+    return np.empty(0, np.int64)
+
+
+def as_ids(image_ids):
+    """(n,) int64, each once, in the order given."""
+    ids = np.asarray(image_ids, dtype=np.int64).ravel()
+    return ids[np.sort(np.unique(ids, return_index=True)[1])]
+
+
+def known_images(survey, image_ids):
+    """Those of image_ids that the run has, each once, in the order given."""
+    ids = as_ids(image_ids)
+    known = survey.ccds.index.to_numpy()
+    places = np.searchsorted(known, ids)
+    places[places == len(known)] = 0
+    return ids[known[places] == ids] if len(known) else no_images()
+
+
+def find(survey, text, *, predicted, labels):
+    """Images and exposure that a search text names; several words must all hold.
+
+    predicted : whether reasons may be looked up among predictions; labels : function that returns the imported labels
+    """
+    words = text.replace(",", " ").split()
+    if not words:
+        return Found(problem="Type an exposure number, a CCD (243671-S7), a night, a band or a reason.")
+    keep = np.ones(len(survey.ccds), bool)
+    how, expnum, ccdname = [], None, ""
+    for word in words:
+        mask, meaning, one = match(survey, word, predicted=predicted, labels=labels)
+        if mask is None:
+            return Found(
+                problem=f"Nothing in this run is called {word!r}: try an exposure number, night, band or reason."
+            )
+        keep &= mask
+        how.append(meaning)
+        if one is not None:
+            expnum, ccdname = one
+    image_ids = survey.ccds.index.to_numpy()[keep]
+    if not len(image_ids):
+        return Found(problem=f"No image is all of: {', '.join(how)}.")
+    return Found(image_ids, ", ".join(how), expnum, ccdname)
+
+
+def match(survey, word, *, predicted, labels):
+    """((n_ccds,) bool, meaning, (expnum, ccdname) or None) of one word; (None, '', None) when it means nothing here."""
+    expnums = survey.ccds["expnum"].to_numpy()
+    if word.isdigit() and int(word) in survey.exposures.index:
+        return expnums == int(word), f"exposure {int(word)}", (int(word), "")
+    ccd = ONE_CCD.fullmatch(word)
+    if ccd and int(ccd[1]) in survey.exposures.index:
+        image_id = survey.image_of(int(ccd[1]), ccd[2])
+        if image_id is not None:
+            return expnums == int(ccd[1]), f"exposure {int(ccd[1])}", survey.ccd_of(image_id)
+        return None, "", None
+    night = NIGHT.fullmatch(word)
+    if night and (survey.exposures["night"] == int("".join(night.groups()))).any():
+        return of_exposures(survey, survey.exposures["night"] == int("".join(night.groups()))), f"night {word}", None
+    bands = survey.exposures["band"]
+    if (bands == word).any() or (len(word) == 1 and (bands.str.lower() == word.lower()).any()):
+        exact = bands == word if (bands == word).any() else bands.str.lower() == word.lower()
+        return of_exposures(survey, exact), f"band {word}", None
+    if EXPNUM_PREFIX.fullmatch(word):
+        begins = survey.exposures["expnum"].astype(str).str.startswith(word)
+        return (of_exposures(survey, begins), f"exposures {word}…", None) if begins.any() else (None, "", None)
+    return match_reason(survey, word, predicted=predicted, labels=labels)
+
+
+def of_exposures(survey, chosen):
+    """(n_ccds,) bool: the CcdImages of the exposures where chosen (a Series by expnum) holds."""
+    return survey.ccds["expnum"].isin(chosen.index[chosen]).to_numpy()
+
+
+def match_reason(survey, word, *, predicted, labels):
+    """Images predicted as a reason, or labelled so where predictions are not to be shown or do not exist."""
+    reasons = (GOOD,) if word.lower() == GOOD else canonical(word.replace("_", " ")) or beginning_with(word)
+    if not reasons:
+        return None, "", None
+    meaning = " or ".join(reasons).replace("_", " ")
+    if predicted and len(survey.prediction):
+        image_ids = survey.prediction.index[survey.prediction["reason"].isin(reasons)]
+        return survey.ccds.index.isin(image_ids), f"predicted {meaning}", None
+    frame = labels()
+    frame = frame[frame["reason"].isin(reasons)]
+    whole = survey.ccds["expnum"].isin(frame.loc[frame["ccdname"] == "", "expnum"]).to_numpy()
+    ccds = set(zip(frame["expnum"], frame["ccdname"], strict=True))
+    single = [pair in ccds for pair in zip(survey.ccds["expnum"], survey.ccds["ccdname"], strict=True)]
+    return whole | np.array(single, bool), f"labelled {meaning}", None
+
+
+def beginning_with(word):
+    """The reasons whose name begins with a word of at least three letters, however it is written."""
+    if len(word) < 3:
+        return ()
+    return tuple(name for name in REASONS if name.lower().startswith(word.lower()))
+
+
+def similar_images(catalog, image_ids, k=36):
+    """(k,) int64: the images nearest to the given ones, one per exposure, nearest first."""
+    from pipeline.similar import similar
+
+    return similar(catalog, as_ids(image_ids), k=k)["image_id"].to_numpy(np.int64)
