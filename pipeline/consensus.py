@@ -1,0 +1,221 @@
+"""What the current votes imply: verdicts under a named policy, for exposures and for single CCDs. Pure functions.
+
+An inspector has one opinion of an exposure: the vote on the whole exposure, else what the votes on its CCDs add up to
+(bad if any CCD is bad, else unsure if any is, else good). Votes are counted against the panel: the number of inspectors
+who are meant to judge each exposure, or of those who did where they were more.
+
+A verdict is `bad`, `good`, `split` (all are in, and they do not decide) or `open` (more votes could decide).
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from pipeline.errors import choose
+from pipeline.reasons import REASONS
+
+VERDICTS = ("bad", "good", "split", "open")
+VERDICT_COLUMNS = ["camera", "expnum", "verdict", "n_bad", "n_good", "n_unsure", "p_bad", "inspectors", "reasons"]
+_GRAVITY = {"good": 0, "unsure": 1, "bad": 2}
+_VOCABULARY = {name: place for place, name in enumerate(REASONS)}
+DAWID_SKENE_ITERATIONS = 200
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A way to turn votes into verdicts. decide(counts, panel) -> (n,) array of VERDICTS.
+
+    `counts` has n_bad, n_good, n_unsure, n_votes, and p_bad (NaN unless `posterior`); panel : (n,) int, never smaller
+    than n_votes.
+    """
+
+    name: str
+    rule: str
+    decide: Callable[[pd.DataFrame, np.ndarray], np.ndarray]
+
+
+def _any(counts: pd.DataFrame, panel: np.ndarray) -> np.ndarray:
+    all_in = counts.n_votes >= panel
+    return np.select([counts.n_bad >= 1, all_in & (counts.n_unsure == 0), all_in], ["bad", "good", "split"], "open")
+
+
+def _majority(counts: pd.DataFrame, panel: np.ndarray) -> np.ndarray:
+    conditions = [2 * counts.n_bad > panel, 2 * counts.n_good > panel, counts.n_votes >= panel]
+    return np.select(conditions, ["bad", "good", "split"], "open")
+
+
+def _unanimous(counts: pd.DataFrame, panel: np.ndarray) -> np.ndarray:
+    conditions = [counts.n_bad >= panel, counts.n_good >= panel, counts.n_votes >= panel]
+    return np.select(conditions, ["bad", "good", "split"], "open")
+
+
+def _posterior(counts: pd.DataFrame, panel: np.ndarray) -> np.ndarray:
+    enough = 2 * (counts.n_bad + counts.n_good) > panel
+    conditions = [enough & (counts.p_bad >= 0.5), enough, counts.n_votes >= panel]
+    return np.select(conditions, ["bad", "good", "split"], "open")
+
+
+POLICIES: dict[str, Policy] = {
+    policy.name: policy
+    for policy in (
+        Policy("any", "bad from at least one inspector", _any),
+        Policy("majority", "bad from more than half of the panel", _majority),
+        Policy("unanimous", "bad from the whole panel", _unanimous),
+        Policy("posterior", "Dawid-Skene: more than half of the panel voted, probability of bad >= 0.5", _posterior),
+    )
+}
+
+
+def verdicts(votes: pd.DataFrame, policy: str = "majority", panel: int = 3) -> pd.DataFrame:
+    """Return one row per exposure that somebody voted on, by camera and expnum: VERDICT_COLUMNS.
+
+    votes : current votes as `LabelStore.votes()` gives them (camera, expnum, ccdname, inspector, judgement, reasons).
+    inspectors : names of those who voted. reasons : those of the bad votes, most frequent first.
+    """
+    return _decide(opinions(votes), ["camera", "expnum"], policy, panel)
+
+
+def ccd_verdicts(votes: pd.DataFrame, policy: str = "majority", panel: int = 3) -> pd.DataFrame:
+    """Return one row per CCD that somebody voted on by itself: VERDICT_COLUMNS, and ccdname.
+
+    Those who judged the exposure as a whole are counted on each of these CCDs: with their judgement if they named no
+    CCD, and as good on the CCDs that they did not tick if they ticked others.
+    """
+    return _decide(ccd_opinions(votes), ["camera", "expnum", "ccdname"], policy, panel)
+
+
+def bad_ccds(votes: pd.DataFrame, policy: str = "majority", panel: int = 3) -> dict[tuple[str, int], tuple[str, ...]]:
+    """Return what is bad of each bad exposure, by (camera, expnum): the names of its bad CCDs, or () for all of it.
+
+    The whole exposure is bad if those who called it bad without ticking a CCD suffice, or if nobody ticked one. Where
+    the exposure is bad by the policy and no single CCD is, it is every CCD that somebody ticked.
+    """
+    whole = verdicts(votes, policy, panel)
+    bad = set(_keys(whole[whole.verdict == "bad"]))
+    ticked = votes[(votes.ccdname != "") & (votes.judgement == "bad")]
+    ticks = {}
+    for camera, expnum, ccdname in zip(ticked.camera, ticked.expnum, ticked.ccdname, strict=True):
+        ticks.setdefault((camera, int(expnum)), set()).add(ccdname)
+    tickers = set(zip(ticked.camera, ticked.expnum, ticked.inspector, strict=True))
+    things = zip(votes.camera, votes.expnum, votes.inspector, strict=True)
+    without = verdicts(votes[np.array([thing not in tickers for thing in things], dtype=bool)], policy, panel)
+    bad_without_ticks = set(_keys(without[without.verdict == "bad"]))
+    agreed = {}
+    single = ccd_verdicts(votes[_in(votes, bad)], policy, panel)
+    single = single[single.verdict == "bad"]
+    for camera, expnum, ccdname in zip(single.camera, single.expnum, single.ccdname, strict=True):
+        agreed.setdefault((camera, int(expnum)), set()).add(ccdname)
+    found = {}
+    for key in sorted(bad):
+        partly = key in ticks and key not in bad_without_ticks
+        found[key] = tuple(sorted(agreed.get(key) or ticks[key])) if partly else ()
+    return found
+
+
+def opinions(votes: pd.DataFrame) -> pd.DataFrame:
+    """One row per exposure and inspector: camera, expnum, inspector, judgement, reasons."""
+    whole, single = _sorted_out(votes)
+    found = {}
+    for thing, own in single.items():
+        gravest = max((judgement for judgement, _ in own.values()), key=_GRAVITY.get)
+        reasons = [r for judgement, names in own.values() if judgement == gravest for r in names]
+        found[thing] = (gravest, tuple(dict.fromkeys(reasons)))
+    found.update(whole)
+    rows = [(*thing, *opinion) for thing, opinion in found.items()]
+    return pd.DataFrame(rows, columns=["camera", "expnum", "inspector", "judgement", "reasons"])
+
+
+def ccd_opinions(votes: pd.DataFrame) -> pd.DataFrame:
+    """One row per CCD that somebody voted on by itself and inspector: camera, expnum, ccdname, inspector, judgement,
+    reasons."""
+    whole, single = _sorted_out(votes)
+    named, judges = {}, {}
+    for (camera, expnum, _inspector), own in single.items():
+        named.setdefault((camera, expnum), set()).update(own)
+    for camera, expnum, inspector in dict.fromkeys([*whole, *single]):
+        judges.setdefault((camera, expnum), []).append(inspector)
+    rows = []
+    for (camera, expnum), ccdnames in named.items():
+        for inspector in judges[camera, expnum]:
+            own = single.get((camera, expnum, inspector), {})
+            judgement, reasons = whole.get((camera, expnum, inspector), ("", ()))
+            rest = ("good", ()) if own and judgement == "bad" else (judgement, reasons)
+            for ccdname in sorted(ccdnames):
+                opinion = own.get(ccdname, rest)
+                if opinion[0]:
+                    rows.append((camera, expnum, ccdname, inspector, *opinion))
+    return pd.DataFrame(rows, columns=["camera", "expnum", "ccdname", "inspector", "judgement", "reasons"])
+
+
+def _sorted_out(votes: pd.DataFrame) -> tuple[dict, dict]:
+    """The newest vote per inspector: {(camera, expnum, inspector): (judgement, reasons)} on whole exposures, and
+    {(camera, expnum, inspector): {ccdname: (judgement, reasons)}} on CCDs."""
+    whole, single = {}, {}
+    if "vote_id" in votes:
+        votes = votes.sort_values("vote_id", kind="stable")
+    columns = ["camera", "expnum", "inspector", "ccdname", "judgement", "reasons"]
+    for camera, expnum, inspector, ccdname, judgement, reasons in zip(*(votes[c] for c in columns), strict=True):
+        thing = (camera, int(expnum), inspector)
+        if ccdname == "":
+            whole[thing] = (judgement, tuple(reasons))
+        else:
+            single.setdefault(thing, {})[ccdname] = (judgement, tuple(reasons))
+    return whole, single
+
+
+def _decide(frame: pd.DataFrame, keys: list[str], policy: str, panel: int) -> pd.DataFrame:
+    choose(policy, POLICIES, "policy")
+    columns = VERDICT_COLUMNS if "ccdname" not in keys else [*VERDICT_COLUMNS[:2], "ccdname", *VERDICT_COLUMNS[2:]]
+    gathered = {}
+    for *key, inspector, judgement, reasons in frame[[*keys, "inspector", "judgement", "reasons"]].itertuples(
+        index=False, name=None
+    ):
+        gathered.setdefault(tuple(key), []).append((inspector, judgement, reasons))
+    rows = [(*key, *_count(gathered[key])) for key in sorted(gathered)]
+    counts = pd.DataFrame(rows, columns=[*keys, "n_bad", "n_good", "n_unsure", "inspectors", "reasons"])
+    counts = counts.astype({"expnum": "int64", "n_bad": "int64", "n_good": "int64", "n_unsure": "int64"})
+    counts["n_votes"] = counts.n_bad + counts.n_good + counts.n_unsure
+    counts["p_bad"] = posterior_bad(frame, keys, sorted(gathered)) if policy == "posterior" else np.nan
+    size = np.maximum(int(panel), counts.n_votes.to_numpy())
+    counts["verdict"] = POLICIES[policy].decide(counts, size) if rows else pd.Series(dtype="str")
+    return counts[columns]
+
+
+def _count(opinions: list[tuple]) -> tuple:
+    judgements = Counter(judgement for _, judgement, _ in opinions)
+    names = tuple(sorted(inspector for inspector, _, _ in opinions))
+    reasons = Counter(r for _, judgement, own in opinions if judgement == "bad" for r in own)
+    ordered = sorted(reasons, key=lambda r: (-reasons[r], _VOCABULARY.get(r, len(_VOCABULARY)), r))
+    return judgements["bad"], judgements["good"], judgements["unsure"], names, tuple(ordered)
+
+
+def posterior_bad(frame: pd.DataFrame, keys: list[str], things: list[tuple]) -> np.ndarray:
+    """Probability of bad per thing by Dawid-Skene over the good and bad opinions; (n,) float64, NaN without either.
+
+    Where only one kind of answer was ever given, nothing can be learnt about the inspectors: it is then 1 or 0.
+    """
+    frame = frame[frame.judgement != "unsure"]
+    if frame.empty:
+        return np.full(len(things), np.nan)
+    place = {thing: number for number, thing in enumerate(things)}
+    tasks = [place[thing] for thing in frame[keys].itertuples(index=False, name=None)]
+    answers = pd.DataFrame({"task": tasks, "worker": frame.inspector.astype(object), "label": frame.judgement == "bad"})
+    if answers.label.nunique() == 1:
+        probability = answers.groupby("task").label.mean()
+    else:
+        from crowdkit.aggregation.classification.dawid_skene import DawidSkene
+
+        answers = answers.sort_values(["task", "worker"], ignore_index=True)
+        probability = DawidSkene(n_iter=DAWID_SKENE_ITERATIONS).fit_predict_proba(answers)[True]
+    return probability.reindex(range(len(things))).to_numpy(dtype=float)
+
+
+def _keys(frame: pd.DataFrame) -> Iterable[tuple[str, int]]:
+    return zip(frame.camera, frame.expnum.astype(int), strict=True)
+
+
+def _in(votes: pd.DataFrame, keys: set) -> np.ndarray:
+    return np.array([key in keys for key in _keys(votes)], dtype=bool)
