@@ -1,0 +1,152 @@
+"""What the Review room asks over HTTP: the queue, the evidence on one exposure, a vote, an undo.
+
+A vote goes this way and not through the page's websocket, so that the browser can keep it and send it again after a cut
+connection or a restart; its client_vote_id makes sure that it arrives once.
+"""
+
+import asyncio
+import json
+
+import tornado.web
+
+from app import evidence, palette, votes
+from app.auth import PrivateHandler
+from app.evidence import plain
+from pipeline.errors import LabelError, TriptychError
+from pipeline.reasons import REASONS
+
+VOTES_SHOWN = 200
+FACTS = ("band", "exptime", "airmass", "object", "plver", "n_ccds")
+
+
+def queue_answer(app, survey, user) -> dict:
+    """Everything that Review needs to start: the whole queue in order, own votes, vocabulary and colours."""
+    waiting = evidence.queue_of(app, survey, user)
+    own = votes.own_votes(app, user)
+    own = own[(own["ccdname"] == "") & (own["via"] != "import")]
+    voted = [int(expnum) for expnum in survey.candidates.index if expnum not in set(waiting)]
+    items = [facts_of(survey, expnum) | {"voted": False} for expnum in waiting]
+    items += [facts_of(survey, expnum) | {"voted": True} for expnum in voted if expnum in survey.exposures.index]
+    return {
+        "can_vote": user.role in votes.VOTERS,
+        "version": survey.version,
+        "total": len(items),
+        "items": items,
+        "votes": [vote_answer(row) for row in own.iloc[::-1].head(VOTES_SHOWN).to_dict("records")],
+        "colours": palette.REASON_COLOURS,
+        "reasons": [
+            {
+                "name": reason.name,
+                "key": reason.key,
+                "label": reason.label,
+                "rule": reason.rule,
+                "colour": palette.REASON_COLOURS[reason.name],
+            }
+            for reason in REASONS.values()
+        ],
+    }
+
+
+def facts_of(survey, expnum) -> dict:
+    """Header facts of one exposure, as plain values."""
+    row = survey.exposures.loc[expnum]
+    facts = plain({name: row[name] for name in FACTS})
+    night = int(row["night"])
+    date = f"{night // 10000}-{night // 100 % 100:02d}-{night % 100:02d}" if night > 0 else ""
+    return {"expnum": int(expnum), "date": date, **facts}
+
+
+def vote_answer(row: dict) -> dict:
+    """One own vote for the list of last votes."""
+    screen = row.get("screen") or {}
+    return plain(
+        {
+            "vote_id": int(row["vote_id"]),
+            "expnum": int(row["expnum"]),
+            "judgement": row["judgement"],
+            "reasons": list(row["reasons"]),
+            "comment": row["comment"],
+            "seconds": screen.get("seconds"),
+        }
+    )
+
+
+class ApiHandler(PrivateHandler):
+    """Answers JSON; a refusal that a person can act on is 400 with one line of text."""
+
+    async def answer(self, work, *arguments):
+        try:
+            result = await asyncio.to_thread(work, *arguments)
+        except LabelError as error:
+            raise tornado.web.HTTPError(400, str(error).replace("%", "%%")) from None
+        except TriptychError as error:
+            raise tornado.web.HTTPError(400, str(error).replace("%", "%%")) from None
+        self.set_header("Content-Type", "application/json; charset=utf-8")
+        self.finish(json.dumps(plain(result), allow_nan=False))
+
+    def body(self) -> dict:
+        try:
+            values = json.loads(self.request.body)
+            assert isinstance(values, dict)
+        except (ValueError, AssertionError):
+            raise tornado.web.HTTPError(400, "send one JSON object") from None
+        return values
+
+
+class QueueHandler(ApiHandler):
+    """GET: the user's queue."""
+
+    async def get(self):
+        await self.answer(lambda: queue_answer(self.app, self.app.survey_for(self.user), self.user))
+
+
+class ExposureHandler(ApiHandler):
+    """GET: what this user may know about one exposure now."""
+
+    async def get(self, expnum):
+        assisted = self.get_query_argument("assisted", "0") == "1"
+        await self.answer(self.find, int(expnum), assisted)
+
+    def find(self, expnum, assisted):
+        survey = self.app.survey_for(self.user)
+        if expnum not in survey.exposures.index:
+            raise TriptychError(f"exposure {expnum} is not in this run")
+        found = evidence.evidence_of(self.app, survey, self.user, expnum, assisted=assisted)
+        return found | {"facts": facts_of(survey, expnum)}
+
+
+class VoteHandler(ApiHandler):
+    """POST: one judgement. Answers when it is on disk."""
+
+    async def post(self):
+        await self.answer(self.cast, self.body())
+
+    def cast(self, values):
+        survey = self.app.survey_for(self.user)
+        try:
+            expnum, judgement = int(values["expnum"]), str(values["judgement"])
+        except (KeyError, TypeError, ValueError):
+            raise LabelError("a vote needs an expnum and a judgement") from None
+        wanted = ("reasons", "comment", "ccdnames", "client_vote_id", "screen")
+        more = {name: values[name] for name in wanted if values.get(name)}
+        vote = votes.cast(self.app, survey, self.user, expnum, judgement, **more)
+        return {"vote_id": int(vote.vote_id), "expnum": expnum}
+
+
+class UndoHandler(ApiHandler):
+    """POST {expnum}: take back the user's current judgement of that exposure; without one, nothing happens."""
+
+    async def post(self):
+        values = self.body()
+        await self.answer(lambda: {"expnum": votes.undo(self.app, self.user, values.get("expnum"))})
+
+
+def routes(app) -> list:
+    """Routes of this file for the server. app : app.context.AppContext"""
+    arguments = {"app": app}
+    return [
+        (r"/api/queue", QueueHandler, arguments),
+        (r"/api/exposure/([0-9]+)", ExposureHandler, arguments),
+        (r"/api/vote", VoteHandler, arguments),
+        (r"/api/undo", UndoHandler, arguments),
+    ]

@@ -1,0 +1,55 @@
+"""The Review room: one browser component that asks the REST routes and stays in step with the session."""
+
+import param
+
+from app.component import EsModule
+
+
+class ReviewView(EsModule):
+    """Queue, mosaic, evidence and verdict bar in one. Reads the session and calls its verbs; keeps no state itself."""
+
+    _module = "review.js"
+
+    user = param.String(doc="Name that signs the votes.")
+    room = param.String(doc="Room that is open; keys are heard in this one only.")
+    focus = param.Integer(default=None, allow_None=True, doc="expnum of the exposure on screen.")
+    assisted = param.Boolean(default=True, doc="Model's opinion shown before the vote.")
+    stretch = param.String(default="faint")
+    survey_version = param.String(doc="Changes when new predictions were accepted.")
+    revision = param.Integer(default=0, doc="Revision of the store that the session has seen.")
+
+    def __init__(self, session, **params):
+        super().__init__(
+            user=session.user.name,
+            room=session.room,
+            focus=session.focus,
+            assisted=session.assisted,
+            stretch=session.stretch,
+            survey_version=session.survey.version,
+            revision=session.revision,
+            **params,
+        )
+        self._session = session
+        names = ["room", "focus", "assisted", "stretch", "survey", "revision"]
+        session.param.watch(self._follow_session, names)
+        self.param.watch(self._tell_session, ["focus", "assisted", "stretch"])
+
+    def _follow_session(self, *events):
+        values = {event.name: event.new for event in events}
+        if "survey" in values:
+            values["survey_version"] = values.pop("survey").version
+        self.param.update(**{name: value for name, value in values.items() if getattr(self, name) != value})
+
+    def _tell_session(self, *events):
+        session = self._session
+        for event in events:
+            if event.new == getattr(session, event.name):
+                continue
+            if event.name == "focus":
+                session.focus_on(event.new)
+            else:
+                session.show(**{event.name: event.new})
+
+    def _handle_msg(self, message):
+        if isinstance(message, dict) and message.get("say"):
+            self._session.say(str(message["say"]))
