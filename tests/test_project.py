@@ -1,0 +1,90 @@
+"""What the project says of itself is true: pins, commands, dependencies, no paths of anybody's machine."""
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+import typer.main
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+# PyPI name -> name in conda-forge, where they differ
+CONDA_NAMES = {"torch": "pytorch", "psycopg[binary]": "psycopg"}
+
+
+def requirement(text: str) -> tuple[str, str]:
+    name, pins = re.fullmatch(r"([A-Za-z0-9_.-]+(?:\[[a-z,]+\])?)(.*)", text.replace(" ", "")).groups()
+    return name.lower(), pins
+
+
+def conda_requirements() -> dict[str, str]:
+    lines = [line.strip() for line in (ROOT / "environment.yml").read_text().splitlines()]
+    listed = [line.removeprefix("- ").strip("\"'") for line in lines if line.startswith("- ")]
+    return dict(requirement(line) for line in listed if re.search(r"[<>=]", line))
+
+
+def test_environment_has_the_same_pins():
+    conda = conda_requirements()
+    wanted = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"]
+    for name, pins in map(requirement, wanted):
+        found = conda.get(CONDA_NAMES.get(name, name), "missing")
+        assert found.replace("==", "=") == pins.replace("==", "="), (
+            f"environment.yml: {name} {found}, pyproject: {pins}"
+        )
+    assert conda["python"] == PROJECT["requires-python"].replace(" ", "")
+
+
+def test_every_dependency_is_explained():
+    readme = (ROOT / "README.md").read_text().lower()
+    for name, _ in map(requirement, PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"]):
+        assert f"| `{name}`" in readme, f"README does not say what {name} is for"
+
+
+def commands():
+    from app.cli import app
+
+    found = {}
+
+    def walk(command, path):
+        if getattr(command, "commands", None):
+            for name, child in command.commands.items():
+                walk(child, [*path, name])
+        else:
+            found[" ".join(path)] = command
+
+    walk(typer.main.get_command(app), ["triptych"])
+    return found
+
+
+def test_every_command_is_explained():
+    readme = (ROOT / "README.md").read_text()
+    for name, command in commands().items():
+        assert command.help, f"{name} has no help"
+        assert f"`{name}" in readme, f"README does not show {name}"
+
+
+def test_every_option_is_explained():
+    for name, command in commands().items():
+        for parameter in command.params:
+            if parameter.name != "help" and parameter.param_type_name == "option":
+                hidden_prompt = parameter.name == "password"
+                assert getattr(parameter, "help", None) or hidden_prompt, f"{name} --{parameter.name} has no help"
+
+
+def test_no_path_of_a_machine_and_no_registry():
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if tracked.returncode:
+        pytest.skip("not a git checkout")
+    forbidden = re.compile(
+        "|".join(["/" + "root/", "/" + "home/[a-z]", "/" + "work/", "files.python" + "hosted", "pypi" + r"\.org"])
+    )
+    for name in tracked.stdout.splitlines():
+        path = ROOT / name
+        if (
+            path.suffix in (".py", ".js", ".md", ".toml", ".yml", ".css", ".html", ".ipynb", ".sh", "")
+            and path.is_file()
+        ):
+            found = forbidden.search(path.read_text(errors="ignore"))
+            assert not found, f"{name} holds {found.group()}"
