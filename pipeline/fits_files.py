@@ -1,0 +1,220 @@
+"""FITS files as they come: which images they hold, and their pixels.
+
+`scan` walks the headers of a file and says at once whether it is empty, truncated or no FITS at all, without reading a
+pixel; `read_pixels` reads one image, plain or tile-compressed. Nothing here knows about cameras or exposures.
+"""
+
+import gzip
+import os
+import re
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import fitsio
+import numpy as np
+from astropy.io import fits
+from astropy.utils.exceptions import AstropyWarning
+
+from pipeline.errors import BadInput
+
+SUFFIXES = (".fits", ".fit", ".fts", ".fits.fz", ".fits.gz", ".fit.gz", ".fz")
+# third letter of the archive's names (c4d_131122_030338_ooi_z_ls9.fits.fz) and the header word for the same
+ARCHIVE_NAME = re.compile(r"[a-z0-9]{3}_\d{6}_\d{6}_[a-z]([a-z])([a-z])[_.]")
+PRODUCT_LETTERS = {"i": "image", "d": "mask", "w": "weight"}
+PRODUCT_WORDS = {"image": "image", "dqmask": "mask", "wtmap": "weight", "expmap": "other", "resampled": "image"}
+PLANE_NAMES = {
+    **dict.fromkeys(("IMAGE", "SCI"), "image"),
+    **dict.fromkeys(("MASK", "MSK", "DQ", "BPM"), "mask"),
+    **dict.fromkeys(("WEIGHT", "WGT", "WHT", "VAR", "ERR"), "weight"),
+}
+
+
+class Unusable(BadInput):
+    """A file or CCD that goes to quarantine, with its problem from the closed list."""
+
+    def __init__(self, problem: str, detail: str = ""):
+        super().__init__(f"{problem}: {detail}" if detail else problem)
+        self.problem = problem
+        self.detail = detail
+
+    def __reduce__(self):
+        return Unusable, (self.problem, self.detail)
+
+
+@dataclass(frozen=True)
+class ImageHdu:
+    """One image in a file: its HDU index, header, array shape and what it holds (image, mask or weight)."""
+
+    hdu: int
+    header: fits.Header
+    shape: tuple[int, ...]
+    plane: str
+
+    @property
+    def name(self) -> str:
+        """EXTNAME as written, or ''."""
+        return text(self.header, "EXTNAME")
+
+
+def is_fits_name(path: str | Path) -> bool:
+    """Whether a file is taken for FITS by its name."""
+    return str(path).lower().endswith(SUFFIXES)
+
+
+def text(header: fits.Header, key: str) -> str:
+    """A header value as stripped text; '' where it is missing, undefined or unreadable."""
+    try:
+        value = header.get(key, "")
+    except (fits.VerifyError, ValueError):
+        return ""
+    return "" if value is None or isinstance(value, fits.card.Undefined) else str(value).strip()
+
+
+def product_of(path: str | Path, primary: fits.Header) -> tuple[str, str]:
+    """What a file holds (image, mask, weight or other) and the archive's processing letter (o, k, r, ... or '').
+
+    The archive's file name decides where there is one: headers of mask files are often copied from the image.
+    """
+    found = ARCHIVE_NAME.search(Path(path).name.lower())
+    if found:
+        return PRODUCT_LETTERS.get(found.group(2), "other"), found.group(1)
+    processing = "r" if text(primary, "PROCTYPE").lower() == "raw" else ""
+    return PRODUCT_WORDS.get(text(primary, "PRODTYPE").lower(), "image"), processing
+
+
+def scan(path: str | Path) -> tuple[fits.Header, list[ImageHdu]]:
+    """Primary header and all images of a FITS file, from its headers alone; Unusable if the file is damaged."""
+    path = Path(path)
+    try:
+        size = path.stat().st_size
+        if size == 0:
+            raise Unusable("empty", "the file has no bytes")
+        with open(path, "rb") as raw:
+            packed = raw.read(2) == b"\x1f\x8b"
+            raw.seek(0)
+            handle = gzip.GzipFile(fileobj=raw) if packed else raw
+            headers = list(_headers(handle, None if packed else size))
+    except EOFError:
+        raise Unusable("truncated", "the compressed file ends too early") from None
+    except gzip.BadGzipFile as error:
+        raise Unusable("unreadable", str(error)) from None
+    except OSError as error:
+        raise Unusable("unreadable", error.strerror or str(error)) from None
+    images = [image for index, header in enumerate(headers) if (image := _image(index, header))]
+    return headers[0], images
+
+
+def _headers(handle: BinaryIO, size: int | None) -> Iterator[fits.Header]:
+    """Headers one after the other; checks that the bytes of every HDU are there."""
+    index, end = 0, 0
+    while block := handle.read(80):
+        word = b"SIMPLE  =" if index == 0 else b"XTENSION="
+        if not block.startswith(word):
+            if index == 0:
+                raise Unusable("not_fits", f"begins with {block[:16]!r}")
+            return  # the standard allows other records after the last HDU
+        handle.seek(end)
+        header = _header(handle, index)
+        end = handle.tell() + header.data_size
+        if size is not None and end > size:
+            raise Unusable("truncated", f"HDU {index} ends at byte {end}, the file at {size}")
+        end += -end % 2880
+        handle.seek(end)
+        if size is None and header.data_size and handle.tell() < end - 2880:
+            raise Unusable("truncated", f"HDU {index} ends at byte {end}, the file at {handle.tell()}")
+        yield header
+        index += 1
+
+
+def _header(handle: BinaryIO, index: int) -> fits.Header:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", AstropyWarning)
+            header = fits.Header.fromfile(handle, endcard=True)
+            if index == 0 and "SIMPLE" in header and "BITPIX" not in header:
+                raise Unusable("not_fits", "the first header has no BITPIX")
+            return header
+    except (OSError, EOFError, ValueError) as error:
+        if handle.read(1) == b"":
+            raise Unusable("truncated", f"the header of HDU {index} has no end") from None
+        raise Unusable("unreadable", f"the header of HDU {index}: {error}") from None
+
+
+def _image(index: int, header: fits.Header) -> ImageHdu | None:
+    """The image of an HDU, or None where it is a table or holds nothing."""
+    packed = bool(header.get("ZIMAGE", False))
+    if not packed and header.get("XTENSION", "IMAGE").strip() != "IMAGE":
+        return None
+    axes = int(header.get("ZNAXIS" if packed else "NAXIS", 0))
+    if axes == 0:
+        return None
+    shape = tuple(int(header[f"{'ZNAXIS' if packed else 'NAXIS'}{axis}"]) for axis in range(axes, 0, -1))
+    word = text(header, "DES_EXT") or text(header, "EXTNAME")
+    return ImageHdu(index, header, shape, PLANE_NAMES.get(word.upper(), ""))
+
+
+class PixelReader:
+    """Reads images of one FITS file; opens it once. Use it in a `with`."""
+
+    def __init__(self, path: str | Path):
+        self.path = os.fspath(path)
+        self._file = None
+
+    def __enter__(self) -> "PixelReader":
+        try:
+            self._file = fitsio.FITS(self.path)
+        except (OSError, ValueError):
+            self._file = None  # astropy reads what this library does not, and says better what is wrong
+        return self
+
+    def __exit__(self, *_) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def header(self, hdu: int) -> fits.Header:
+        """Header of one HDU."""
+        try:
+            return fits.getheader(self.path, hdu)
+        except (OSError, IndexError, TypeError, ValueError) as error:
+            raise Unusable("unreadable", f"header of HDU {hdu}: {error}") from None
+
+    def read(self, hdu: int) -> np.ndarray:
+        """Pixels of one image as stored: (ny, nx), native byte order, any numeric type, scaled; NaN kept."""
+        if self._file is not None:
+            try:
+                return np.asarray(self._file[hdu].read())
+            except (OSError, ValueError, TypeError, IndexError):
+                pass
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", AstropyWarning)
+                pixels = fits.getdata(self.path, hdu)
+        except Exception as error:  # a decoder may fail in any way on damaged bytes; the file is what is wrong
+            raise Unusable("corrupt_pixels", f"HDU {hdu}: {_first_line(error)}") from None
+        if pixels is None or pixels.dtype.kind not in "iuf":
+            raise Unusable("corrupt_pixels", f"HDU {hdu} holds no numbers")
+        return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+
+
+def read_pixels(path: str | Path, hdu: int) -> np.ndarray:
+    """Pixels of one image of a file as stored: (ny, nx), native byte order; Unusable if they cannot be read."""
+    with PixelReader(path) as reader:
+        return reader.read(hdu)
+
+
+def as_float(pixels: np.ndarray, header: fits.Header | None = None) -> np.ndarray:
+    """Pixels as float32, NaN where nothing was recorded: infinite values and the header's BLANK integer."""
+    values = np.ascontiguousarray(pixels, dtype=np.float32)
+    if pixels.dtype.kind in "iu" and header is not None:
+        blank = header.get("BLANK", header.get("ZBLANK"))
+        if isinstance(blank, int):
+            stored = blank * header.get("BSCALE", 1) + header.get("BZERO", 0)
+            values = np.where(pixels == stored, np.float32(np.nan), values)
+    return values

@@ -1,0 +1,156 @@
+"""What FITS headers say: which exposure, which CCD, and the facts of an exposure. Never a file's name or an HDU's place."""
+
+import math
+import re
+from collections.abc import Sequence
+
+from astropy.coordinates import Angle
+from astropy.io.fits import Header
+from astropy.time import Time
+
+from pipeline.camera import Camera, Ccd, camera_of
+from pipeline.fits_files import ImageHdu, Unusable, text
+
+# headers that carry the name a file had at acquisition, and the exposure number in such names
+NAME_KEYS = ("FILENAME", "ORIGFILE", "DTACQNAM", "DTNSANAM", "DTINSTRU", "RAWFILE")
+NAME_PATTERNS = {
+    "decam": re.compile(r"DECam_(\d{6,})|\bD(\d{8})(?!\d)"),
+    "mosaic3": re.compile(r"\bmos3\.(\d+)"),
+    # d7421.0250 is exposure 74210250, as in the survey's tables and bad-exposure list
+    "90prime": re.compile(r"\bd(\d{4})\.(\d{4})\b"),
+}
+CALIBRATIONS = ("zero", "bias", "dark", "flat", "dome flat", "sky flat", "dflat", "twilight flat", "focus")
+
+
+def camera_of_file(headers: Sequence[Header], default: Camera) -> Camera:
+    """The camera that the headers name; `default` where none names any; Unusable for a camera that is not known."""
+    for header in headers:
+        found = camera_of(header)
+        if found:
+            return found
+        if text(header, "INSTRUME"):
+            raise Unusable("unknown_camera", f"INSTRUME is {text(header, 'INSTRUME')!r}")
+    return default
+
+
+def expnum_of(headers: Sequence[Header], camera: Camera) -> int:
+    """Exposure number: EXPNUM as number or text, else the one in a recorded file name; Unusable if there is none."""
+    written = [text(header, "EXPNUM") for header in headers if text(header, "EXPNUM")]
+    for value in written:
+        if number := _whole(value):
+            return number
+    for header in headers:
+        for key in NAME_KEYS:
+            if found := NAME_PATTERNS[camera.name].search(text(header, key)):
+                return int("".join(group for group in found.groups() if group))
+    said = f"EXPNUM is {written[0]!r}" if written else "no EXPNUM"
+    raise Unusable("no_expnum", f"{said}, and no exposure number in {', '.join(NAME_KEYS)}")
+
+
+def _whole(value: str) -> int:
+    """A positive whole number written as `941420`, `0941420` or `941420.0`; 0 for anything else."""
+    return int(float(value)) if re.fullmatch(r"\d{1,16}(\.0*)?", value) else 0
+
+
+def ccd_of(image: ImageHdu, camera: Camera, primary: Header | None = None) -> Ccd | None:
+    """The CCD of an image by EXTNAME, DETPOS, CCDNAME or CCDNUM; None for a focus chip.
+
+    `primary` is consulted only where the image's own header names no CCD. Unusable if nothing names a CCD of the camera,
+    or if name and number disagree.
+    """
+    for header in (image.header, primary) if primary is not None else (image.header,):
+        names = [text(header, key).upper() for key in ("EXTNAME", "DETPOS", "CCDNAME")]
+        number = _whole(text(header, "CCDNUM"))
+        if any(camera.is_focus(name) for name in names) or camera.is_focus("", number):
+            return None
+        named = next((camera.by_name[name] for name in names if name in camera.by_name), None)
+        numbered = camera.by_number.get(number)
+        if named and number and named is not numbered:
+            raise Unusable(
+                "unknown_ccd", f"HDU {image.hdu} is named {named.name} ({named.number}) but CCDNUM is {number}"
+            )
+        if named or numbered:
+            return named or numbered
+    said = [f"{key} {text(image.header, key)!r}" for key in ("EXTNAME", "CCDNUM") if text(image.header, key)]
+    raise Unusable(
+        "unknown_ccd", f"HDU {image.hdu} names no {camera.title} CCD ({', '.join(said) or 'no name, no number'})"
+    )
+
+
+def facts_of(headers: Sequence[Header], camera: Camera) -> dict:
+    """Facts of an exposure from its headers, the first that has a value counting.
+
+    filter : as written; band : one letter; mjd_obs : days; exptime : seconds; ra, dec : degrees; night : YYYYMMDD.
+    Missing text is '', missing numbers are NaN.
+    """
+    mjd = _first_number(headers, ("MJD-OBS",))
+    if math.isnan(mjd):
+        mjd = _mjd(_first_text(headers, ("DATE-OBS",)))
+    filter_name = _first_text(headers, ("FILTER", "BAND"))
+    return {
+        "camera": camera.name,
+        "filter": filter_name,
+        "band": band_of(filter_name) or band_of(_first_text(headers, ("BAND",))),
+        "mjd_obs": mjd,
+        "night": camera.night(mjd),
+        "exptime": _first_number(headers, ("EXPTIME", "EXPREQ")),
+        "ra": _first_angle(headers, ("RA", "TELRA", "CRVAL1"), hours=True),
+        "dec": _first_angle(headers, ("DEC", "TELDEC", "CRVAL2"), hours=False),
+        "airmass": _first_number(headers, ("AIRMASS",)),
+        "object": _first_text(headers, ("OBJECT",)),
+        "propid": _first_text(headers, ("PROPID",)),
+        "plver": _first_text(headers, ("PLVER",)),
+        "plprocid": _first_text(headers, ("PLPROCID",)),
+    }
+
+
+def band_of(filter_name: str) -> str:
+    """Band from a long filter name: `z DECam SDSS c0004 9260.0 1520.0` is z; the Bok telescope's `bokr` is r."""
+    name = filter_name.strip()
+    if name.lower().startswith("bok"):
+        return name[3:4]
+    return name[:1]
+
+
+def is_calibration(headers: Sequence[Header]) -> str:
+    """The observation type, if it is a bias, dark, flat or focus frame; else ''."""
+    kind = _first_text(headers, ("OBSTYPE",)).lower()
+    return kind if kind in CALIBRATIONS else ""
+
+
+def _first_text(headers: Sequence[Header], keys: Sequence[str]) -> str:
+    return next((value for key in keys for header in headers if (value := text(header, key))), "")
+
+
+def _first_number(headers: Sequence[Header], keys: Sequence[str]) -> float:
+    for key in keys:
+        for header in headers:
+            try:
+                value = float(text(header, key))
+            except ValueError:
+                continue
+            if math.isfinite(value):
+                return value
+    return math.nan
+
+
+def _first_angle(headers: Sequence[Header], keys: Sequence[str], *, hours: bool) -> float:
+    """Degrees of the first readable angle: plain numbers are degrees, `05:36:49.0` hours or degrees by `hours`."""
+    for key in keys:
+        for header in headers:
+            value = text(header, key)
+            try:
+                if re.search(r"\d[:\s]\d", value):
+                    return round(float(Angle(value, unit="hourangle" if hours else "deg").deg), 8)
+                if value and math.isfinite(float(value)):
+                    return float(value)
+            except ValueError:
+                continue
+    return math.nan
+
+
+def _mjd(date: str) -> float:
+    try:
+        return float(Time(date, scale="utc").mjd) if date else math.nan
+    except ValueError:
+        return math.nan

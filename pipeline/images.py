@@ -1,0 +1,240 @@
+"""Pixels: reading one CCD, binning, sky statistics, stretches, and the mosaic of a whole exposure.
+
+Array orientation is that of the FITS array (axis 0 = y); the sky is shown North up, East left by `display`. All values
+are float32 ADU, or grey levels for focal-plane pictures, NaN where nothing was recorded.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pipeline import pictures
+from pipeline.camera import DECAM, Camera, camera
+from pipeline.catalog import Catalog
+from pipeline.errors import BadInput, choose
+from pipeline.fits_files import ImageHdu, PixelReader, Unusable, as_float, scan
+from pipeline.headers import camera_of_file, ccd_of, expnum_of, facts_of
+
+PREVIEW_SIDE = 256
+STATISTICS_PIXELS = 500_000
+# half the range shown by the `sky` stretch, ADU per 100 s
+SKY_RANGES = {"u": 5.0, "g": 5.0, "r": 7.0, "i": 10.0, "z": 30.0, "Y": 30.0}
+
+
+def read_header_facts(path: str | Path, default: Camera = DECAM) -> dict:
+    """Facts of the exposure in a FITS file: expnum, camera, filter, band, mjd_obs, night, exptime, ra, dec, ..."""
+    primary, images = scan(path)
+    headers = [primary, *(image.header for image in images[:1])]
+    found = camera_of_file(headers, default)
+    return {"expnum": expnum_of(headers, found), **facts_of(headers, found)}
+
+
+def read_ccd(source: str | Path, hdu: int | str) -> np.ndarray:
+    """Full-resolution pixels (ny, nx) float32 of one image of a FITS file, by HDU index or by EXTNAME."""
+    if isinstance(hdu, str):
+        named = {image.name.upper(): image.hdu for image in scan(source)[1]}
+        hdu = named[choose(hdu.upper(), named, f"image in {Path(source).name}")]
+    with PixelReader(source) as reader:
+        return as_float(reader.read(hdu), reader.header(hdu))
+
+
+def read_mask(source: str | Path, hdu: int) -> np.ndarray:
+    """Data-quality mask (ny, nx) bool: True where the pixel is bad, as the mask plane says (any bit set)."""
+    with PixelReader(source) as reader:
+        return reader.read(hdu) != 0
+
+
+def block_mean(pixels: np.ndarray, bin: int) -> np.ndarray:
+    """Mean of the recorded values in blocks of bin x bin pixels, the last block of a row or column being a part.
+
+    pixels : (ny, nx). Returns (ceil(ny / bin), ceil(nx / bin)) float32, NaN where a block holds nothing.
+    """
+    recorded = np.isfinite(pixels)
+    whole = bool(recorded.all())
+    if bin == 1:
+        return np.where(recorded, pixels, np.nan).astype(np.float32)
+    rows = np.arange(0, pixels.shape[0], bin)
+    columns = np.arange(0, pixels.shape[1], bin)
+    values = pixels if whole else np.where(recorded, pixels, 0)
+    totals = np.add.reduceat(np.add.reduceat(values, rows, axis=0, dtype=np.float64), columns, axis=1)
+    if whole:
+        counts = np.outer(_lengths(rows, pixels.shape[0]), _lengths(columns, pixels.shape[1]))
+    else:
+        counts = np.add.reduceat(np.add.reduceat(recorded, rows, axis=0, dtype=np.int64), columns, axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return (totals / counts).astype(np.float32)
+
+
+def _lengths(starts: np.ndarray, total: int) -> np.ndarray:
+    return np.diff(np.append(starts, total))
+
+
+def preview_bin(shape: Sequence[int]) -> int:
+    """Smallest whole binning that brings the longer side to 256 pixels or fewer: 16 for a DECam CCD."""
+    return max(1, math.ceil(max(shape) / PREVIEW_SIDE))
+
+
+def sky(pixels: np.ndarray) -> tuple[float, float]:
+    """Sky level and noise: median and 1.4826 x median absolute deviation after clipping stars at 3 sigma thrice.
+
+    Large images are thinned evenly to half a million pixels. Pixels that are exactly 0 count only if nothing else is
+    there. (NaN, NaN) where nothing was recorded.
+    """
+    step = max(1, math.isqrt(max(1, pixels.size // STATISTICS_PIXELS)))
+    values = np.asarray(pixels)[::step, ::step].ravel() if pixels.ndim == 2 else np.asarray(pixels).ravel()
+    values = values[np.isfinite(values)].astype(np.float64)
+    if (values != 0).any():
+        values = values[values != 0]
+    if not len(values):
+        return math.nan, math.nan
+    for _ in range(4):
+        median = float(np.median(values))
+        sigma = 1.4826 * float(np.median(np.abs(values - median)))
+        kept = values[np.abs(values - median) <= 3 * sigma]
+        if sigma == 0 or len(kept) == len(values):
+            break
+        values = kept
+    return median, sigma
+
+
+# ---- stretches: (pixels, sky, sigma, exptime, band) -> 0..1; NaN stays NaN; sky and sigma are computed if None
+
+
+def _level(pixels: np.ndarray, level: float | None, sigma: float | None) -> tuple[float, float]:
+    if level is None or sigma is None:
+        level, sigma = sky(pixels)
+    return level, sigma if sigma and np.isfinite(sigma) else 1.0
+
+
+def stretch_stars(pixels, level=None, sigma=None, exptime=math.nan, band="") -> np.ndarray:
+    """Stars and sky at once: asinh from 2 sigma below the sky to 200 above, the sky at a fifth of the range."""
+    level, sigma = _level(pixels, level, sigma)
+    low, high = math.asinh(-2 / 4), math.asinh(200 / 4)
+    return np.clip((np.arcsinh((pixels - level) / (4 * sigma)) - low) / (high - low), 0, 1)
+
+
+def stretch_faint(pixels, level=None, sigma=None, exptime=math.nan, band="") -> np.ndarray:
+    """Faint structure: straight from 3 sigma below the sky to 5 above."""
+    level, sigma = _level(pixels, level, sigma)
+    return np.clip((pixels - level + 3 * sigma) / (8 * sigma), 0, 1)
+
+
+def stretch_sky(pixels, level=None, sigma=None, exptime=math.nan, band="") -> np.ndarray:
+    """The background alone: 0.5 is the sky, 0 and 1 the fixed range of the band, in proportion to the exposure time.
+
+    For a diverging colour map, on pixels binned coarsely (120 of the CCD's). With no exposure time, 5 sigma.
+    """
+    level, sigma = _level(pixels, level, sigma)
+    reach = sky_range(exptime, band) or 5 * sigma
+    return np.clip(0.5 + (pixels - level) / (2 * reach), 0, 1)
+
+
+def sky_range(exptime: float, band: str) -> float:
+    """Half the range of the `sky` stretch in ADU: 5 (u, g), 7 (r), 10 (i), 30 (z, Y) per 100 s; 0 if unknown."""
+    known = exptime is not None and np.isfinite(exptime) and exptime > 0
+    return SKY_RANGES.get(band, 10.0) * exptime / 100.0 if known else 0.0
+
+
+STRETCHES: dict[str, Callable[..., np.ndarray]] = {
+    "stars": stretch_stars,
+    "faint": stretch_faint,
+    "sky": stretch_sky,
+}
+
+
+# ---- display and mosaic
+
+
+def display(pixels: np.ndarray, camera: Camera = DECAM) -> np.ndarray:
+    """One CCD as the sky is seen, North up and East left: (ny, nx) in array orientation -> (nx, ny)."""
+    shown = pixels.T[::-1] if camera.flip_rows else pixels.T
+    return shown[:, ::-1] if camera.flip_columns else shown
+
+
+def mosaic(preview: np.ndarray, ccdnums: Sequence[int], camera: Camera, scale: float = 0) -> np.ndarray:
+    """All CCDs of an exposure in their slots, North up and East left.
+
+    preview : (n_ccd, ny, nx) float32 in array orientation, as the catalog gives it. scale : canvas pixels per pixel of
+    the result; 0 keeps the preview's own. Returns (height, width) float32, NaN where there is no CCD. Each CCD fills its
+    slot, by the nearest pixel.
+    """
+    scale = scale or max(camera.ccd_shape[0] / preview.shape[1], camera.ccd_shape[1] / preview.shape[2])
+    width, height = (max(1, math.ceil(side / scale)) for side in camera.canvas)
+    result = np.full((height, width), np.nan, dtype=np.float32)
+    for pixels, ccdnum in zip(preview, ccdnums, strict=True):
+        slot = camera.by_number[int(ccdnum)]
+        shown = display(_own_part(pixels), camera)
+        x0, y0 = round(slot.x0 / scale), round(slot.y0 / scale)
+        x1 = min(width, max(x0 + 1, round((slot.x0 + slot.width) / scale)))
+        y1 = min(height, max(y0 + 1, round((slot.y0 + slot.height) / scale)))
+        rows = (np.arange(y1 - y0) * shown.shape[0]) // (y1 - y0)
+        columns = (np.arange(x1 - x0) * shown.shape[1]) // (x1 - x0)
+        result[y0:y1, x0:x1] = shown[np.ix_(rows, columns)]
+    return result
+
+
+def _own_part(pixels: np.ndarray) -> np.ndarray:
+    """A CCD without the NaN margin that pads it to the size of the largest CCD of its exposure."""
+    recorded = np.isfinite(pixels)
+    if not recorded.any():
+        return pixels
+    last_row = int(np.flatnonzero(recorded.any(axis=1))[-1]) + 1
+    last_column = int(np.flatnonzero(recorded.any(axis=0))[-1]) + 1
+    padded = last_row < 0.6 * pixels.shape[0] and last_column < 0.6 * pixels.shape[1]
+    return pixels[:last_row, :last_column] if padded else pixels
+
+
+# ---- full resolution, from the files
+
+
+def full_ccd(catalog: Catalog, image_id: int, ccds: pd.DataFrame | None = None) -> np.ndarray:
+    """Full-resolution pixels (ny, nx) float32 of one CCD image of a run, from the file it was ingested from.
+
+    `ccds` saves reading the table again. BadInput if the file has gone or no longer holds that CCD.
+    """
+    row = _ccd_row(catalog, image_id, ccds)
+    source = Path(row.source)
+    if not source.exists():
+        raise BadInput(f"{source} has gone; bring it back, or ingest the exposure from where it is now")
+    found = camera(row.camera if hasattr(row, "camera") and row.camera else catalog.camera)
+    try:
+        if pictures.is_picture_name(source):
+            tiles = pictures.read_tiles(pictures.tiles_path(source), found)
+            return pictures.cut_tiles(pictures.read_grey(source), tiles, found)[int(row.ccdnum)]
+        with PixelReader(source) as reader:
+            header = reader.header(int(row.image_hdu))
+            pixels = as_float(reader.read(int(row.image_hdu)), header)
+    except (Unusable, KeyError) as error:
+        raise BadInput(f"{source} can no longer be read ({error}); ingest it again") from None
+    if pixels.shape != (row.naxis2, row.naxis1) or not _is_ccd(header, int(row.image_hdu), found, row.ccdname):
+        raise BadInput(f"{source} has changed and HDU {row.image_hdu} is not {row.ccdname}; ingest it again")
+    return pixels
+
+
+def _is_ccd(header, hdu: int, camera: Camera, ccdname: str) -> bool:
+    try:
+        ccd = ccd_of(ImageHdu(hdu, header, (), ""), camera)
+    except Unusable:
+        return True  # the header itself names no CCD: it was known from the primary one
+    return ccd is not None and ccd.name == ccdname
+
+
+def full_mask(catalog: Catalog, image_id: int, ccds: pd.DataFrame | None = None) -> np.ndarray | None:
+    """Data-quality mask (ny, nx) bool of one CCD image, True where bad; None where there is no mask."""
+    row = _ccd_row(catalog, image_id, ccds)
+    if not row.mask_source or not Path(row.mask_source).exists():
+        return None
+    return read_mask(row.mask_source, int(row.mask_hdu))
+
+
+def _ccd_row(catalog: Catalog, image_id: int, ccds: pd.DataFrame | None):
+    table = catalog.ccds() if ccds is None else ccds
+    rows = table[table.image_id == int(image_id)]
+    if rows.empty:
+        raise BadInput(
+            f"{catalog.name} has no CCD image {image_id}; `triptych status {catalog.path}` lists what it has"
+        )
+    return next(rows.itertuples(index=False))

@@ -1,0 +1,132 @@
+"""Focal-plane pictures (JPEG, PNG) with a table of tiles beside them -> CCD images.
+
+A picture shows a whole exposure as the sky is seen, North up and East left. Its tiles file says where each CCD lies
+(`ccdnum,x0,y0,x1,y1`, in pixels, x1 and y1 exclusive), and the exposure number is in the picture's name. Values are grey
+levels, 0 to 255, not ADU. They are turned into array orientation, as FITS pixels are.
+"""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+from scipy import ndimage
+
+from pipeline.camera import Camera
+from pipeline.fits_files import Unusable
+
+SUFFIXES = (".jpg", ".jpeg", ".png")
+COLUMNS = ("ccdnum", "x0", "y0", "x1", "y1")
+# a pixel is blank if everything this near to it is within this many grey levels of what lies between the tiles
+BLANK_NEIGHBOURHOOD = 7
+BLANK_TOLERANCE = 8
+
+
+def is_picture_name(path: str | Path) -> bool:
+    """Whether a file is taken for a focal-plane picture by its name."""
+    return str(path).lower().endswith(SUFFIXES)
+
+
+def expnum_of_name(path: str | Path) -> int:
+    """Exposure number in a picture's name: `Ghost_img_D00158660.jpg` is 158660, and so is `158660.png`."""
+    stem = Path(path).stem
+    found = re.findall(r"(?<![A-Za-z0-9])D(\d{6,})(?!\d)", stem) or re.findall(r"\d{4,}", stem)
+    if len(set(found)) != 1 or not int(found[0]):
+        several = f"several numbers ({', '.join(found)})" if found else "no number of four digits or more"
+        raise Unusable("no_expnum", f"{several} in the file's name; name it like D00158660.jpg")
+    return int(found[0])
+
+
+def tiles_path(path: str | Path) -> Path:
+    """The tiles file of a picture: `<its name>_tiles.csv`, else the one `*_tiles.csv` whose prefix its name begins with,
+    else the only one in the folder. Unusable if there is none."""
+    path = Path(path)
+    found = sorted(path.parent.glob("*_tiles.csv"))
+    for candidate in found:
+        if candidate.name == f"{path.stem}_tiles.csv":
+            return candidate
+    prefixed = [each for each in found if path.name.lower().startswith(each.name[: -len("_tiles.csv")].lower())]
+    choice = prefixed or found
+    if len(choice) != 1:
+        names = f"{len(found)} tiles files and none is this picture's" if found else "no tiles file beside it"
+        raise Unusable("no_tiles", f"{names}; write {path.stem}_tiles.csv with columns {','.join(COLUMNS)}")
+    return choice[0]
+
+
+def read_tiles(path: Path, camera: Camera) -> pd.DataFrame:
+    """Tiles in order of ccdnum: COLUMNS, whole numbers. Unusable if the file has no such columns."""
+    try:
+        tiles = pd.read_csv(path)
+        missing = [name for name in COLUMNS if name not in tiles]
+        if missing:
+            raise Unusable("no_tiles", f"{path.name} has no column {', '.join(missing)} (it has {', '.join(tiles)})")
+        tiles = tiles[list(COLUMNS)].astype(np.int64)
+    except (OSError, ValueError) as error:
+        raise Unusable("no_tiles", f"{path.name} cannot be read: {str(error).splitlines()[0]}") from None
+    unknown = sorted(set(tiles.ccdnum) - set(camera.by_number))
+    if unknown or tiles.ccdnum.duplicated().any():
+        said = f"has CCD numbers that {camera.title} has not: {unknown}" if unknown else "names a CCD twice"
+        raise Unusable("no_tiles", f"{path.name} {said}")
+    return tiles.sort_values("ccdnum", ignore_index=True)
+
+
+def read_grey(path: str | Path) -> np.ndarray:
+    """A picture as (height, width) float32 grey levels, 0 to 255."""
+    try:
+        with Image.open(path) as picture:
+            return np.asarray(picture.convert("L"), dtype=np.float32)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        problem = "truncated" if "truncated" in str(error) else "unreadable"
+        raise Unusable(problem, str(error).splitlines()[0]) from None
+    except (ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise Unusable("unreadable", str(error).splitlines()[0]) from None
+
+
+def cut_tiles(grey: np.ndarray, tiles: pd.DataFrame, camera: Camera) -> dict[int, np.ndarray]:
+    """CCD images of a picture by ccdnum, each (ny, nx) float32 grey levels in array orientation, NaN where blank.
+
+    Blank is what looks like the ground between the tiles. A blank tile of a dead CCD is no CCD and is left out; any other
+    blank tile, or half a tile, is a CCD image with nothing recorded there.
+    """
+    outside = (tiles.x0 < 0) | (tiles.y0 < 0) | (tiles.x1 > grey.shape[1]) | (tiles.y1 > grey.shape[0])
+    if outside.any() or ((tiles.x1 <= tiles.x0) | (tiles.y1 <= tiles.y0)).any():
+        raise Unusable("wrong_shape", f"the tiles do not fit a picture of {grey.shape[1]} x {grey.shape[0]} pixels")
+    ground = _ground(grey, tiles)
+    images = {}
+    for tile in tiles.itertuples():
+        shown = grey[tile.y0 : tile.y1, tile.x0 : tile.x1].copy()
+        shown[_blank(shown, ground)] = np.nan
+        dead = camera.missing(camera.name_of(tile.ccdnum)) == "dead"
+        if not (dead and np.isnan(shown).all()):
+            images[int(tile.ccdnum)] = from_display(shown, camera)
+    return images
+
+
+def from_display(shown: np.ndarray, camera: Camera) -> np.ndarray:
+    """Turn one CCD as displayed (North up, East left) into array orientation: the inverse of `images.display`."""
+    shown = shown[::-1] if camera.flip_rows else shown
+    shown = shown[:, ::-1] if camera.flip_columns else shown
+    return np.ascontiguousarray(shown.T)
+
+
+def _ground(grey: np.ndarray, tiles: pd.DataFrame) -> float:
+    """Grey level between the tiles; NaN where the tiles cover everything."""
+    between = np.ones(grey.shape, dtype=bool)
+    for tile in tiles.itertuples():
+        between[tile.y0 : tile.y1, tile.x0 : tile.x1] = False
+    return float(np.median(grey[between])) if between.any() else np.nan
+
+
+def _blank(shown: np.ndarray, ground: float) -> np.ndarray:
+    """(height, width) bool: where a whole neighbourhood is at the ground's level."""
+    if not np.isfinite(ground):
+        return np.zeros(shown.shape, dtype=bool)
+    flat = np.abs(shown - ground) <= BLANK_TOLERANCE
+    if flat.mean() > 0.98:  # a few pixels of a blank tile are off because of the picture's compression
+        return np.ones(shown.shape, dtype=bool)
+    side = BLANK_NEIGHBOURHOOD
+    padded = np.pad(flat, side, mode="symmetric")
+    return ndimage.binary_opening(padded, np.ones((side, side)))[side:-side, side:-side]
