@@ -1,0 +1,106 @@
+// Fetches pictures of exposures and CCDs, keeps the last few, and loads the next ones ahead of time.
+//
+// Packet (app/pictures.py): 'TPIX', header length as uint32, header as JSON padded to 8 bytes, then uint16 sections.
+// A code c > 0 stands for header.zero + header.step * c in header.unit; 0 = nothing recorded.
+
+const MAGIC = 0x58495054; // 'TPIX', little-endian
+const KEPT = 10;
+
+export function parsePacket(buffer) {
+  const view = new DataView(buffer);
+  if (buffer.byteLength < 8 || view.getUint32(0, true) !== MAGIC) throw new Error('this is not a picture packet');
+  const length = view.getUint32(4, true);
+  const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 8, length)));
+  const sections = {};
+  for (const [name, [offset, count]] of Object.entries(header.sections))
+    sections[name] = new Uint16Array(buffer, 8 + length + offset, count);
+  return { header, ...sections };
+}
+
+async function fetched(url, signal) {
+  const response = await fetch(url, { credentials: 'same-origin', signal });
+  if (response.ok) return response;
+  let message = `the server answered ${response.status} ${response.statusText}`;
+  const body = (await response.text()).trim().replace(/^\d{3} /, '');
+  if (body && body.length < 600 && !body.startsWith('<')) message = body;
+  const error = new Error(message);
+  error.status = response.status;
+  throw error;
+}
+
+export class Pictures {
+  // base: address prefix of the picture routes; version: of the run's pictures, part of every address.
+  constructor({ base = '/picture', version = '' } = {}) {
+    this.base = base;
+    this.version = version;
+    this.kept = new Map();
+    this.waiting = new Map();
+    this.geometries = new Map();
+    this.wanted = [];
+    this.busy = false;
+    this.onload = null;
+  }
+
+  url(path, query = {}) {
+    const text = new URLSearchParams({ ...query, v: this.version }).toString();
+    return `${this.base}/${path}?${text}`;
+  }
+
+  geometry(camera) {
+    if (!this.geometries.has(camera)) {
+      const asked = fetched(this.url(`geometry/${camera}.json`)).then(response => response.json());
+      asked.catch(() => this.geometries.delete(camera));
+      this.geometries.set(camera, asked);
+    }
+    return this.geometries.get(camera);
+  }
+
+  // What is already here, without waiting; undefined otherwise.
+  peek(expnum) { return this.kept.get(expnum); }
+
+  async exposure(expnum) {
+    if (this.kept.has(expnum)) {
+      const picture = this.kept.get(expnum);
+      this.keep(expnum, picture);
+      return picture;
+    }
+    if (!this.waiting.has(expnum)) {
+      const asked = this.load(expnum).finally(() => this.waiting.delete(expnum));
+      this.waiting.set(expnum, asked);
+    }
+    return this.waiting.get(expnum);
+  }
+
+  async load(expnum) {
+    const response = await fetched(this.url(`mosaic/${expnum}.bin`));
+    const picture = parsePacket(await response.arrayBuffer());
+    picture.geometry = await this.geometry(picture.header.camera);
+    this.keep(expnum, picture);
+    return picture;
+  }
+
+  keep(expnum, picture) {
+    this.kept.delete(expnum);
+    this.kept.set(expnum, picture);
+    while (this.kept.size > KEPT) this.kept.delete(this.kept.keys().next().value);
+  }
+
+  async ccd(imageId, signal) {
+    const response = await fetched(this.url(`ccd/${imageId}.bin`), signal);
+    return parsePacket(await response.arrayBuffer());
+  }
+
+  // One at a time, in order, so that what is being looked at never waits for them.
+  async prefetch(expnums) {
+    this.wanted = [...expnums].slice(0, KEPT - 2);
+    if (this.busy) return;
+    this.busy = true;
+    while (this.wanted.length) {
+      const expnum = this.wanted.shift();
+      try {
+        this.onload?.(expnum, await this.exposure(expnum));
+      } catch { /* shown when somebody opens it */ }
+    }
+    this.busy = false;
+  }
+}

@@ -1,0 +1,75 @@
+// Mouse, pen and keyboard on the mosaic: drag pans, the wheel zooms at the cursor, a click picks.
+
+const STILL = 4; // CSS pixels that a click may wander
+
+export function listenTo(mosaic) {
+  const { root } = mosaic;
+  const stop = new AbortController();
+  const on = (name, listener, more = {}) => root.addEventListener(name, listener, { signal: stop.signal, ...more });
+  const local = event => {
+    const bounds = root.getBoundingClientRect();
+    return [(event.clientX - bounds.left) * mosaic.ratio, (event.clientY - bounds.top) * mosaic.ratio];
+  };
+  let press = null;
+
+  on('pointerdown', event => {
+    if (event.button !== 0 || event.composedPath().some(node => node.dataset?.noPick !== undefined)) return;
+    press = { x: event.clientX, y: event.clientY, lastX: event.clientX, lastY: event.clientY, dragged: false };
+    root.setPointerCapture(event.pointerId);
+    root.focus({ preventScroll: true });
+  });
+  on('pointermove', event => {
+    mosaic.cursor = local(event);
+    if (press) {
+      press.dragged ||= Math.hypot(event.clientX - press.x, event.clientY - press.y) > STILL;
+      if (press.dragged) mosaic.panBy((event.clientX - press.lastX) * mosaic.ratio, (event.clientY - press.lastY) * mosaic.ratio);
+      root.classList.toggle('dragging', press.dragged);
+      press.lastX = event.clientX;
+      press.lastY = event.clientY;
+    }
+    hover(mosaic);
+  });
+  on('pointerup', event => {
+    root.classList.remove('dragging');
+    if (press && !press.dragged && event.detail !== 2) mosaic.picked(mosaic.probe(...local(event)), event);
+    press = null;
+  });
+  on('pointercancel', () => { press = null; root.classList.remove('dragging'); });
+  on('pointerleave', () => { mosaic.cursor = null; hover(mosaic); });
+  on('dblclick', event => {
+    if (event.composedPath().some(node => node.dataset?.noPick !== undefined)) return;
+    if (!mosaic.fits) return mosaic.fit();
+    if (mosaic.opened) return mosaic.closeCcd();
+    const probe = mosaic.probe(...local(event));
+    if (probe) mosaic.openCcd(probe.ccd.ccdname);
+  });
+  on('wheel', event => {
+    if (!mosaic.options.wheel || !mosaic.geometry) return;
+    event.preventDefault();
+    const lines = event.deltaMode === 1 ? 16 : 1;
+    mosaic.zoomBy(Math.exp(-Math.max(-240, Math.min(240, event.deltaY * lines)) * 0.0022), ...local(event));
+    hover(mosaic);
+  }, { passive: false });
+  on('keydown', event => {
+    if (!mosaic.options.keys || event.ctrlKey || event.metaKey || event.altKey) return;
+    const act = {
+      Home: () => mosaic.fit(), '+': () => mosaic.zoomBy(1.5), '=': () => mosaic.zoomBy(1.5), '-': () => mosaic.zoomBy(1 / 1.5),
+      Escape: () => (mosaic.fits ? mosaic.closeCcd() : mosaic.fit()),
+    }[event.key];
+    if (!act) return;
+    act();
+    event.preventDefault();
+    event.stopPropagation();
+  });
+  return () => stop.abort();
+}
+
+function hover(mosaic) {
+  const probe = mosaic.cursor ? mosaic.probe(...mosaic.cursor) : null;
+  const name = probe?.ccd.ccdname ?? '';
+  if (name !== mosaic.hover) {
+    mosaic.hover = name;
+    mosaic.requestDraw();
+  }
+  mosaic.furniture.tag(mosaic, probe);
+}

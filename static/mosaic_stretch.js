@@ -1,0 +1,55 @@
+// Named stretches, the same as in pipeline/images.py, and the tables that turn a shade into a colour.
+//
+// Limits are in sky sigmas from the sky. The server may state them per exposure (header.stretches); these are the defaults.
+
+export const STRETCHES = {
+  faint: { low: -2.5, high: 5, softening: 0, ownSky: true, colours: 'grey', title: 'faint sky' },
+  stars: { low: -1.5, high: 300, softening: 4, ownSky: false, colours: 'grey', title: 'stars' },
+  sky: { low: -3, high: 3, softening: 0, ownSky: true, colours: 'diverging', blocks: true, title: 'sky, averaged' },
+};
+
+// Blue below the sky, red above, dark in the middle; inverted the middle is white. Distinct under every colour vision.
+const DIVERGING = [[158, 209, 255], [74, 138, 205], [38, 66, 104], [18, 18, 20], [112, 48, 32], [214, 104, 64], [255, 205, 170]];
+const DIVERGING_LIGHT = [[5, 48, 97], [67, 147, 195], [190, 217, 234], [247, 247, 247], [250, 205, 180], [214, 96, 77], [103, 0, 31]];
+const GREY = [[0, 0, 0], [255, 255, 255]];
+
+export const BACKGROUND = [10 / 255, 10 / 255, 10 / 255];
+export const BLANK = [22 / 255, 23 / 255, 25 / 255];
+
+function table(stops) {
+  const bytes = new Uint8Array(256 * 4);
+  for (let i = 0; i < 256; i++) {
+    const at = (i / 255) * (stops.length - 1);
+    const k = Math.min(stops.length - 2, Math.floor(at));
+    for (let c = 0; c < 3; c++) bytes[4 * i + c] = Math.round(stops[k][c] + (at - k) * (stops[k + 1][c] - stops[k][c]));
+    bytes[4 * i + 3] = 255;
+  }
+  return bytes;
+}
+
+export const COLOURS = { grey: table(GREY), diverging: table(DIVERGING), diverging_light: table(DIVERGING_LIGHT) };
+
+// relax: factor on the limits (Mosaic.relax).
+// The limits and colours that a stretch means for one picture, as MosaicGL.draw takes them (sky and sigma in codes).
+export function howToDraw(name, header, { scaleMode, invert, limits, orientation, relax = 1 }) {
+  const stretch = { ...STRETCHES[name], ...(header.stretches?.[name] ?? {}) };
+  const diverging = stretch.colours === 'diverging';
+  const colourName = diverging && invert ? 'diverging_light' : stretch.colours;
+  const scale = stretch.blocks ? header.blocks : header;
+  const one = scaleMode === 'ccd';
+  return {
+    ...stretch,
+    low: (limits?.[0] ?? stretch.low) * relax,
+    high: (limits?.[1] ?? stretch.high) * relax,
+    softening: stretch.softening * relax,
+    sky: (header.sky - scale.zero) / scale.step,
+    sigma: header.sigma / scale.step,
+    ownSky: stretch.ownSky || one,
+    ownSigma: one && !stretch.blocks,
+    invert: invert && !diverging,
+    colourName,
+    colours: COLOURS[colourName],
+    orientation,
+    blank: BLANK,
+  };
+}

@@ -1,0 +1,80 @@
+// Where things are: slots and CCDs on the canvas, the part of it that the panel shows, and which CCD lies under a point.
+//
+// The canvas is the camera's focal plane on the sky (north up, east left) in full-resolution pixels.
+// A view is {x, y, scale}: canvas point in the middle of the panel, screen pixels per canvas pixel.
+
+const SAME_SHAPE = 0.15; // a CCD whose sides differ by less than this from its slot's fills the slot
+
+// mat3, column by column: (across, down, 1) on the sky in 0..1 -> (column, row, 1) of the array in 0..1.
+export function orientationMatrix({ column, row }) {
+  return new Float32Array([column[0], row[0], 0, column[1], row[1], 0, column[2], row[2], 1]);
+}
+
+export function transposed(geometry) { return geometry.orientation.column[0] === 0; }
+
+// Size on the sky of an array of columns x rows.
+export function skySize(geometry, columns, rows) { return transposed(geometry) ? [rows, columns] : [columns, rows]; }
+
+// The CCDs of one exposure with their place on the canvas: header.ccds with slot and rect [x, y, width, height].
+export function placed({ header, geometry }) {
+  const slots = new Map(geometry.ccds.map(slot => [slot.ccdname, slot]));
+  return header.ccds.filter(ccd => slots.has(ccd.ccdname)).map(ccd => {
+    const slot = slots.get(ccd.ccdname);
+    return { ...ccd, slot, rect: fitted(slot, skySize(geometry, ccd.columns, ccd.rows)) };
+  });
+}
+
+// A cut-out keeps its shape, in the middle of the slot.
+function fitted({ x0, y0, width, height }, [across, down]) {
+  if (Math.abs((across / down) / (width / height) - 1) < SAME_SHAPE) return [x0, y0, width, height];
+  const scale = Math.min(width / across, height / down);
+  return [x0 + (width - across * scale) / 2, y0 + (height - down * scale) / 2, across * scale, down * scale];
+}
+
+// Rectangle that "fit" shows: the whole camera, or only the CCDs of an exposure that has less than half of them.
+export function wholeOf(geometry, ccds) {
+  const few = ccds.length > 0 && ccds.length < geometry.ccds.length / 2;
+  const rects = few ? ccds.map(ccd => ccd.rect) : geometry.ccds.map(slot => [slot.x0, slot.y0, slot.width, slot.height]);
+  const left = Math.min(...rects.map(r => r[0])), top = Math.min(...rects.map(r => r[1]));
+  const right = Math.max(...rects.map(r => r[0] + r[2])), bottom = Math.max(...rects.map(r => r[1] + r[3]));
+  return [left, top, right - left, bottom - top];
+}
+
+// View that shows a rectangle as large as the panel allows. insets: top, right, bottom, left, screen pixels.
+export function fit([x, y, width, height], panelWidth, panelHeight, insets) {
+  const [top, right, bottom, left] = insets;
+  const scale = Math.max(1e-6, Math.min((panelWidth - left - right) / width, (panelHeight - top - bottom) / height));
+  return { x: x + width / 2 - (left - right) / 2 / scale, y: y + height / 2 - (top - bottom) / 2 / scale, scale };
+}
+
+export function toCanvas(view, px, py, width, height) {
+  return [view.x + (px - width / 2) / view.scale, view.y + (py - height / 2) / view.scale];
+}
+
+export function toScreen(view, x, y, width, height) {
+  return [(x - view.x) * view.scale + width / 2, (y - view.y) * view.scale + height / 2];
+}
+
+// Zoom by a factor, the canvas point under (px, py) staying where it is.
+export function zoomed(view, factor, px, py, width, height, [least, most]) {
+  const scale = Math.min(most, Math.max(least, view.scale * factor));
+  const [x, y] = toCanvas(view, px, py, width, height);
+  return { x: x - (px - width / 2) / scale, y: y - (py - height / 2) / scale, scale };
+}
+
+// The middle of the panel stays on the rectangle.
+export function kept(view, [x, y, width, height]) {
+  return { ...view, x: Math.min(x + width, Math.max(x, view.x)), y: Math.min(y + height, Math.max(y, view.y)) };
+}
+
+export function under(ccds, x, y) {
+  return ccds.find(({ rect }) => x >= rect[0] && x < rect[0] + rect[2] && y >= rect[1] && y < rect[1] + rect[3]);
+}
+
+// Array column and row (of an array of columns x rows) at a canvas point inside a CCD.
+export function pixelAt(geometry, rect, columns, rows, x, y) {
+  const a = (x - rect[0]) / rect[2], d = (y - rect[1]) / rect[3];
+  const { column, row } = geometry.orientation;
+  const at = (u, n) => Math.min(n - 1, Math.max(0, Math.floor((u[0] * a + u[1] * d + u[2]) * n)));
+  return [at(column, columns), at(row, rows)];
+}
