@@ -35,9 +35,7 @@ REASONS: dict[str, Reason] = {
         Reason("Bad_CCD", "7", "A detector or amplifier that is dead, unstable or badly corrected."),
         Reason("Noise", "8", "Readout noise, banding or herring-bone pattern well above normal."),
         Reason("Wonky", "9", "Distorted or broken in a way that no other reason names."),
-        Reason(
-            "Telescope_Moving", "0", "Telescope moved or lost guiding during the exposure: long parallel trails."
-        ),
+        Reason("Telescope_Moving", "0", "Telescope moved or lost guiding during the exposure: long parallel trails."),
         Reason("Out_of_focus", "-", "Stars are rings or broad discs."),
         Reason("Fringing", "f", "Interference fringes left in the sky (z and Y bands)."),
         Reason("Streak", "k", "Bright or many satellite, aircraft or meteor trails that spoil the CCDs they cross."),
@@ -50,54 +48,97 @@ REASONS: dict[str, Reason] = {
     )
 }
 
-# Spellings met in the published lists and inspections -> canonical names. Keys are compared lower-cased, with runs of
-# spaces, underscores and slashes folded to one space.
+# Whole spellings met in the published lists and inspections -> canonical names. Keys are compared lower-cased, with
+# runs of spaces, underscores and slashes folded to one space.
 ALIASES: dict[str, tuple[str, ...]] = {
     "clouds": ("Clouds_transparency",),
     "cloud": ("Clouds_transparency",),
     "transparency": ("Clouds_transparency",),
-    "heavy clouds": ("Clouds_transparency",),
     "heavyclouds": ("Clouds_transparency",),
     "heavycloud": ("Clouds_transparency",),
     "cloudplusbackground": ("Clouds_transparency",),
     "ghost": ("Ghost_Scatter",),
     "ghosting": ("Ghost_Scatter",),
     "scatter": ("Ghost_Scatter",),
-    "scattered light": ("Ghost_Scatter",),
-    "pupil": ("Ghost_Scatter",),
-    "telescope tracking": ("Telescope_Moving",),
-    "guiding failed": ("Telescope_Moving",),
-    "double image": ("Telescope_Moving",),
-    "out of focus": ("Out_of_focus",),
+    "telescopemoving": ("Telescope_Moving",),
+    "double": ("PSF",),
+    "double elongated": ("PSF",),
+    "badpsfmodel": ("PSF",),
+    "bad coma in donuts": ("PSF",),
     "focus": ("Out_of_focus",),
     "donuts": ("Out_of_focus",),
-    "readout": ("Noise",),
     "expfactor": ("Nonoptimal_exp",),
-    "seeing": ("PSF",),
-    "trail": ("PSF",),
-    "satellite": ("Streak",),
-    "airplane": ("Streak",),
-    "meteor": ("Streak",),
-    "flat": ("Illumination",),
-    "dome light": ("Saturated",),
+    "skysub+nobj": ("NObjects",),
+    "sky nobjects": ("NObjects",),
+    "blankimage": ("NObjects",),
+    "all zero": ("NObjects",),
+    "brightstar": ("Bright_source",),
+    "cometlovejoy": ("Bright_source",),
+    "corrupty6a1prod": ("Processing",),
+    "iss": ("Streak",),
+    "offlinetestpoorteff": ("Nonoptimal_exp",),
+    "horrible pattern": ("Noise",),
+    "amplifier": ("Amp_offset",),
 }
+
+# What free text contains -> canonical names: regular expressions, searched in folded text that is no whole spelling.
+KEYWORDS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    (r"cloud|clouts|cirrus|\btran?s[a-z]*p[a-z]*ency|\btrans\b", ("Clouds_transparency",)),
+    (r"exp ?factor|depth ?factor|\bdepfac|\bdepth ?<|underexposed|too shallow", ("Nonoptimal_exp",)),
+    (r"insufficient exposure|short exposure|exposure too short", ("Nonoptimal_exp",)),
+    (r"psf|trail(ed|ing)|elongat|ellip\w*|asymmetric|cometary", ("PSF",)),
+    (r"focus|donut", ("Out_of_focus",)),
+    (r"telescope? (mov|slew|track)|telescope brakes|double (image|star)", ("Telescope_Moving",)),
+    (r"(not?|lost|bad) (guid|track)|guid(e|ing|er) fail|guide stars?|guiding star|windshake", ("Telescope_Moving",)),
+    (r"earthquake|pointing moved|made off\w+ (during|while)|high wind", ("Telescope_Moving",)),
+    (r"ghost|ghsot|pupil|scattered ligh|stray light|\brefle(ct|x)ion", ("Ghost_Scatter",)),
+    (r"nois[ey]|read ?out|bad read\b|banding|herring", ("Noise",)),
+    (r"bad ccd|ccd ?\d* (not working|unresponsive)|bad amp|dead amp|amp \d inoperable|lightbulb", ("Bad_CCD",)),
+    (r"\bamp\w* (offset|jump|step)|amp jump", ("Amp_offset",)),
+    (r"saturat|shutter|dome ?light|lights? on .* turned on", ("Saturated",)),
+    (r"fring", ("Fringing",)),
+    (r"streak|strike|\btrails?\b(?<!bleed trails)(?<!bleed trail)|satellite|airplane|aircraft|meteor", ("Streak",)),
+    (r"illumination|glowing edge|(?<!dome )\bflat\b", ("Illumination",)),
+    (r"processing|corrupt|catalog failure|subtraction problem|does not exist", ("Processing",)),
+    (r"astrom|fgcm|swapped", ("Astrometry",)),
+    (
+        r"bright star|nebula|canopus|arcturus|achernar|\brigel|alnair|gamma eri|r dor\b|ophiuchi|comet\b",
+        ("Bright_source",),
+    ),
+    (r"nobj|(no|not enough|few) stars|blank|null image|all zeros?\b", ("NObjects",)),
+    (r"observer marked|junk|garbage|\btest (image|exposure)|abort", ("Observer_marked",)),
+    (r"wonky|hexapod|active optics|mirror (issue|support|lost)", ("Wonky",)),
+)
+# Words that say something is strange and not what: they count only where nothing else was said.
+STRANGE = r"weird|strange|wired shape"
+
+# The flag digit of a bad-exposure list, where it is all that the list says; 3 means "other".
+FLAGS: dict[str, tuple[str, ...]] = {"1": ("Saturated",), "2": ("Clouds_transparency",)}
 
 
 def fold(text: str) -> str:
     """Lower-case `text` and fold spaces, underscores and slashes so that spellings compare equal."""
-    return re.sub(r"[\s_/]+", " ", text.strip().lower())
+    return re.sub(r"[\s_/]+", " ", text.strip().lower()).strip()
 
 
 _NAMES = {fold(name): (name,) for name in REASONS}
+_KEYWORDS = tuple((re.compile(pattern), names) for pattern, names in KEYWORDS)
 
 
 def canonical(text: str) -> tuple[str, ...]:
     """Return the canonical reasons named by `text`, in vocabulary order; () when nothing maps.
 
-    `text` is one name in any known spelling, or several separated by commas or semicolons.
+    `text` is one name in any known spelling, several separated by commas or semicolons, or free text that is searched
+    for keywords.
     """
     found = set()
     for part in re.split(r"[;,]", text or ""):
         key = fold(part)
-        found.update(_NAMES.get(key) or ALIASES.get(key) or ())
+        found.update(_NAMES.get(key) or ALIASES.get(key) or _searched(key))
+    if not found and re.search(STRANGE, fold(text or "")):
+        found.add("Wonky")
     return tuple(name for name in REASONS if name in found)
+
+
+def _searched(key: str) -> set[str]:
+    return {name for pattern, names in _KEYWORDS if pattern.search(key) for name in names}
