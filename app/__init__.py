@@ -1,1 +1,6 @@
-"""Triptych's dashboard and command line; may import `pipeline`, never the other way round."""
+"""The dashboard: rooms, pictures and routes over one run and one label store."""
+
+import os
+
+# Before Panel is imported anywhere: what Panel would fetch from its own host, it fetches from this server.
+os.environ.setdefault("PANEL_CDN_ROOT", "/cdn/panel/")

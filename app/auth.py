@@ -7,8 +7,6 @@ something must come from our own page: SameSite keeps the cookie from other site
 """
 
 import asyncio
-import threading
-import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -17,10 +15,7 @@ from jinja2 import Environment, FileSystemLoader, select_autoescape
 from panel.auth import BasicAuthProvider, _validate_next_url
 from panel.config import config
 
-from pipeline.errors import TriptychError
-
 LOGIN_DAYS = 14
-USER_CACHE_SECONDS = 30.0
 PAGES = Path(__file__).resolve().parent.parent / "static"
 _pages = Environment(loader=FileSystemLoader(PAGES), autoescape=select_autoescape(["html"]))
 
@@ -33,35 +28,12 @@ def page(name, **values):
     return _pages.get_template(name).render(logo=(PAGES / "logo.svg").read_text(), **values)
 
 
-class Accounts:
-    """Active users by name, read from the store at most every half minute. Thread-safe."""
-
-    def __init__(self, store):
-        self.store = store
-        self._lock = threading.Lock()
-        self._users = {}
-        self._read_time = -USER_CACHE_SECONDS
-
-    def user(self, name):
-        """The active user of that name, else None."""
-        with self._lock:
-            if time.monotonic() - self._read_time > USER_CACHE_SECONDS or name not in self._users:
-                self._users = active_users(self.store)
-                self._read_time = time.monotonic()
-            return self._users.get(name)
-
-
-def active_users(store):
-    """name -> pipeline.accounts.User of the accounts that are switched on."""
-    users = store.users()
-    return {user.name: user for user in users if getattr(user, "active", True)}
-
-
 class LoginHandler(tornado.web.RequestHandler):
-    """The login form. A failure says the same whether the name, the password or both are wrong."""
+    """The login form. A failure says the same whether the name or the password is wrong or the account is paused."""
 
-    def initialize(self, accounts=None):
-        self.accounts = accounts or self.application.settings["triptych_accounts"]
+    @property
+    def app(self):
+        return self.application.auth_provider.app
 
     def get(self):
         self.show("")
@@ -71,14 +43,10 @@ class LoginHandler(tornado.web.RequestHandler):
             raise tornado.web.HTTPError(403, "this form was sent from another site")
         name = self.get_body_argument("username", "").strip()
         password = self.get_body_argument("password", "", strip=False)
-        try:
-            user = await asyncio.to_thread(self.accounts.store.check_password, name, password)
-            problem = "" if user else "Unknown name or wrong password."
-        except TriptychError as error:
-            user, problem = None, str(error)
+        user = await asyncio.to_thread(self.app.store.check_password, name, password)
         if user is None:
             self.set_status(401)
-            self.show(problem, name)
+            self.show("Unknown name or wrong password. After five failures an account pauses for a minute.", name)
             return
         self.set_signed_cookie(
             "user",
@@ -86,7 +54,7 @@ class LoginHandler(tornado.web.RequestHandler):
             expires_days=LOGIN_DAYS,
             httponly=True,
             samesite="Strict",
-            secure=self.application.settings.get("triptych_secure_cookies", False),
+            secure=self.app.secure_cookies,
             path="/",
         )
         self.redirect(_validate_next_url(self.get_argument("next", "")) or "/")
@@ -119,8 +87,8 @@ class LogoutHandler(tornado.web.RequestHandler):
 class StoreAuth(BasicAuthProvider):
     """Panel's login with the accounts of the label store."""
 
-    def __init__(self, accounts):
-        self.accounts = accounts
+    def __init__(self, app):
+        self.app = app
         super().__init__(
             login_template=str(PAGES / "login.html"),
             logout_template=str(PAGES / "logout.html"),
@@ -134,7 +102,7 @@ class StoreAuth(BasicAuthProvider):
     def user_name(self, handler):
         """Name of the logged-in active user of a request, else None."""
         cookie = handler.get_signed_cookie("user", max_age_days=LOGIN_DAYS)
-        user = self.accounts.user(cookie.decode()) if cookie else None
+        user = self.app.accounts.user(cookie.decode()) if cookie else None
         return user.name if user else None
 
     def _remove_user(self, session_context):
@@ -142,15 +110,11 @@ class StoreAuth(BasicAuthProvider):
 
     @property
     def login_handler(self):
-        return type("LoginHandler", (LoginHandler,), {"initialize": _with_accounts(self.accounts)})
+        return LoginHandler
 
     @property
     def logout_handler(self):
         return LogoutHandler
-
-
-def _with_accounts(accounts):
-    return lambda handler: setattr(handler, "accounts", accounts)
 
 
 class PrivateHandler(tornado.web.RequestHandler):
@@ -172,7 +136,7 @@ class PrivateHandler(tornado.web.RequestHandler):
 
     def prepare(self):
         name = self.current_user
-        self.user = self.application.auth_provider.accounts.user(name) if name else None
+        self.user = self.app.accounts.user(name) if name else None
         if self.user is None:
             raise tornado.web.HTTPError(403, "log in first")
         if self.roles and self.user.role not in self.roles:

@@ -20,7 +20,7 @@ export function render({ model, el }) {
   const box = document.createElement('div');
   box.className = 'fill';
   const base = window.location.origin + model.assets_base;
-  import(base + '/load.js').then(module => module.load(box, model, el, base + '/%(module)s', '%(mount)s'));
+  import(base + '/load.js').then(module => module.load(box, model, base, '%(module)s', '%(mount)s'));
   return box;
 }
 """

@@ -11,6 +11,7 @@ from app.survey import Survey
 SURVEYS_KEPT = 3  # tables of the current predictions, and of those that open pages still use
 PULSE_SECONDS = 1.0
 JOBS_SHOWN = 20
+USER_CACHE_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,24 @@ class Pulse:
     jobs: tuple[dict, ...] = ()
 
 
+class Accounts:
+    """Active users by name, read from the store at most every half minute. Thread-safe."""
+
+    def __init__(self, store):
+        self.store = store
+        self._lock = threading.Lock()
+        self._users = {}
+        self._read_time = -USER_CACHE_SECONDS
+
+    def user(self, name):
+        """The active pipeline.accounts.User of that name, else None."""
+        with self._lock:
+            if time.monotonic() - self._read_time > USER_CACHE_SECONDS or name not in self._users:
+                self._users = {user.name: user for user in self.store.users() if user.active}
+                self._read_time = time.monotonic()
+            return self._users.get(name)
+
+
 @dataclass
 class AppContext:
     """One per process, made by the server and given to every route, session and view.
@@ -29,6 +48,7 @@ class AppContext:
     catalog : pipeline.catalog.Catalog, read only here
     store : pipeline.labels.LabelStore, the only thing that pages change
     secret : signs cookies and sessions; kept beside the run so that logins outlive a restart
+    blind : pages start with the model's opinion hidden until the vote
     boot_id : differs after every start of the server
     """
 
@@ -36,9 +56,11 @@ class AppContext:
     store: object
     secret: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
     secure_cookies: bool = False
+    blind: bool = False
     boot_id: str = field(default_factory=lambda: secrets.token_hex(8))
 
     def __post_init__(self):
+        self.accounts = Accounts(self.store)
         self._lock = threading.RLock()
         self._surveys: OrderedDict[str, Survey] = OrderedDict()
         self._accepted: dict[str, str] = {}

@@ -38,7 +38,7 @@ class Session(param.Parameterized):
     colour_by = param.Selector(default="reason", objects=list(COLOURINGS))
     dims = param.Selector(default=2, objects=[2, 3])
     stretch = param.Selector(default="stars", objects=list(STRETCHES))
-    isolate = param.Tuple(default=(), length=None, doc="Legend labels that are shown; () = all.")
+    isolate = param.ClassSelector(class_=tuple, default=(), doc="Legend labels that are shown; () = all.")
     assisted = param.Boolean(default=True, doc="Show the model's opinion before the vote.")
     notice = param.String(default="", doc="Last message to the user.")
     revision = param.Integer(default=0, doc="Revision of the store that this tab has seen.")

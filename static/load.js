@@ -1,14 +1,13 @@
 // Mounts a component's module when its box first becomes visible, with the common style sheet inside its shadow root.
 
-export async function load(box, model, el, url, name) {
-  const base = url.slice(0, url.lastIndexOf('/'));
+export async function load(box, model, base, path, name) {
   let unmount = null;
   let gone = false;
   model.on('remove', () => { gone = true; if (typeof unmount === 'function') unmount(); });
   await Promise.all([styled(box, base + '/theme.css'), visible(box)]);
   if (gone) return;
   try {
-    const module = await import(url);
+    const module = await import(`${base}/${path}`);
     unmount = await module[name](box, model);
     box.dataset.ready = '1';
   } catch (error) {

@@ -1,0 +1,227 @@
+"""One page: the rooms in one frame, bound to one Session.
+
+The frame is our own template (static/page.html with theme.css) and not a ready-made one: the page paints before a
+script has run, weighs a fifth of a component library's, has exactly the layout of an image viewer (the window is full
+and never scrolls), and every element in it can be found by tests under its own name. A room is a section; a room that
+is not shown takes no part in layout, and its components start when it is first opened.
+"""
+
+import asyncio
+import importlib.util
+import logging
+from functools import partial
+
+import panel as pn
+import param
+from markupsafe import Markup
+
+from app.auth import PAGES
+from app.component import EsModule, assets_base
+from app.session import COLOURINGS, ROOMS, STRETCHES, Session
+from pipeline.errors import TriptychError
+
+log = logging.getLogger("triptych")
+
+POLL_MILLISECONDS = 2000
+ROOM_TABS = (("explore", "Explore", "⇧E"), ("review", "Review", "⇧R"), ("export", "Export", "⇧X"))
+CAMERA_LABELS = {"decam": "DECam", "mosaic3": "Mosaic-3", "90prime": "90Prime"}
+# place in page.html -> (module, class) of the view that fills it; each takes the session alone
+VIEWS = {
+    "legend": ("app.map_view", "LegendView"),
+    "map": ("app.map_view", "MapView"),
+    "thumbs": ("app.image_view", "ThumbsView"),
+    "mosaic": ("app.image_view", "MosaicView"),
+    "review": ("app.vote_view", "ReviewView"),
+    "export": ("app.export_view", "ExportView"),
+}
+
+
+class Shell(EsModule):
+    """The frame's tie to the session: rooms, search, messages, jobs, address."""
+
+    _module = "shell.js"
+
+    room = param.String()
+    focus = param.Integer(default=None, allow_None=True)
+    focus_ccd = param.String()
+    query = param.String()
+    colour_by = param.String()
+    dims = param.Integer(default=2)
+    assisted = param.Boolean(default=True)
+    notice = param.String()
+    said = param.Integer(doc="Counts messages, so that the same one twice is shown twice.")
+    job = param.Dict(default={}, doc="The job to show: job_id, state, text, progress, error; {} = none.")
+    new_prediction = param.String()
+    run = param.String()
+    role = param.String()
+    boot_id = param.String()
+
+    SHARED = ("room", "focus", "focus_ccd", "query", "colour_by", "dims", "assisted", "new_prediction")
+    FROM_BROWSER = ("room", "assisted")
+
+    def __init__(self, session, **params):
+        self.session = session
+        self._dismissed = set()
+        shared = {name: getattr(session, name) for name in self.SHARED}
+        fixed = {"role": session.user.role, "boot_id": session.app.boot_id, "run": run_label(session.survey)}
+        super().__init__(sizing_mode="fixed", width=0, height=0, **shared, **fixed, **params)
+        session.param.watch(self._follow, list(self.SHARED))
+        session.param.watch(self._say, ["notice"], onlychanged=False)
+        session.param.watch(self._show_job, ["jobs"])
+        session.param.watch(lambda event: self.param.update(run=run_label(event.new)), ["survey"])
+        self.param.watch(self._lead, list(self.FROM_BROWSER))
+
+    def _follow(self, *events):
+        self.param.update(**{event.name: event.new for event in events})
+
+    def _lead(self, *events):
+        self._do(lambda: self.session.show(**{event.name: event.new for event in events}))
+
+    def _say(self, event):
+        self.param.update(notice=event.new, said=self.said + 1)
+
+    def _show_job(self, event):
+        self.job = job_to_show(event.new, self._dismissed)
+
+    def _handle_msg(self, data):
+        verb = data.get("verb")
+        session = self.session
+        if verb == "search":
+            self._do(lambda: session.search(str(data["text"])))
+        elif verb == "cancel_job":
+            self._dismissed.add(data["job_id"])
+            self._do(lambda: session.cancel_job(data["job_id"]))
+            self.job = job_to_show(session.jobs, self._dismissed)
+        elif verb == "show":
+            self._do(lambda: open_address(session, data["values"]))
+        elif verb in ("clear", "retrain", "accept_prediction"):
+            self._do(getattr(session, verb))
+
+    def _do(self, act):
+        try:
+            act()
+        except TriptychError as error:
+            self.session.say(str(error))
+
+
+class Placeholder(EsModule):
+    """What stands in a room whose view is not installed."""
+
+    _module = "placeholder.js"
+    text = param.String()
+
+
+def build_page(app, user, arguments=None, runner=None):
+    """The page of one user as a Panel template.
+
+    app : app.context.AppContext    user : pipeline.accounts.User
+    arguments : query of the address as name -> text    runner : see app.session.Session
+    """
+    session = Session(app, user, **({"runner": runner} if runner else {}), assisted=not app.blind)
+    session.poll(app.pulse())
+    open_address(session, arguments or {})
+    template = pn.Template((PAGES / "page.html").read_text(), title="Triptych")
+    for place, (module, name) in VIEWS.items():
+        template.add_panel(place, make_view(module, name, session))
+    template.add_panel("shell", Shell(session))
+    values = {
+        "assets_base": assets_base(),
+        "logo": Markup((PAGES / "logo.svg").read_text()),
+        "rooms": ROOM_TABS,
+        "room": session.room,
+        "query": session.query,
+        "run": run_label(session.survey),
+        "user": user.name,
+        "role": user.role,
+        "assisted": session.assisted,
+    }
+    for name, value in values.items():
+        template.add_variable(name, value)
+    return template, session
+
+
+def make_view(module, name, session):
+    """The view of a place, or a placeholder where its module is not there."""
+    if importlib.util.find_spec(module) is None:
+        return Placeholder(text=f"{module} is not installed.")
+    return getattr(importlib.import_module(module), name)(session)
+
+
+def open_address(session, values):
+    """Bring a session to what an address names: ?room=review&focus=243671&ccd=S7&q=...&colour=...&dims=3."""
+    if values.get("room") in ROOMS:
+        session.room = values["room"]
+    if values.get("colour") in COLOURINGS:
+        session.colour_by = values["colour"]
+    if values.get("stretch") in STRETCHES:
+        session.stretch = values["stretch"]
+    if str(values.get("dims")) in ("2", "3"):
+        session.dims = int(values["dims"])
+    if values.get("q"):
+        session.search(values["q"])
+    if str(values.get("focus", "")).isdigit():
+        session.focus_on(int(values["focus"]), values.get("ccd", ""))
+
+
+def run_label(survey):
+    """One line that says what is on screen: camera, run, model."""
+    camera = CAMERA_LABELS.get(survey.catalog.camera, survey.catalog.camera)
+    model = f"model {survey.prediction_id}" if survey.prediction_id else "no predictions yet"
+    return f"{camera} · run {survey.catalog.name} · {model}"
+
+
+def job_to_show(jobs, dismissed=()):
+    """The job that the top bar shows: the one that waits or runs, else the newest if it failed; {} for none."""
+    for job in reversed(jobs):
+        if job["job_id"] in dismissed and job["state"] not in ("waiting", "running"):
+            continue
+        if job["state"] in ("waiting", "running"):
+            text = job["text"] or ("waiting for the worker" if job["state"] == "waiting" else "starting")
+            progress = float(job["progress"] or 0)
+            return {"job_id": int(job["job_id"]), "state": job["state"], "text": f"{job['kind']}: {text}"} | {
+                "progress": progress,
+                "error": "",
+            }
+        if job["state"] == "failed":
+            short = {"job_id": int(job["job_id"]), "state": "failed", "progress": 0.0, "error": job["error"]}
+            return short | {"text": f"{job['kind']} failed: {job['error']}"[:80]}
+        return {}
+    return {}
+
+
+def page_runner(document):
+    """A runner (see app.session) that works in a thread and comes back into the page's own turn."""
+    tasks = set()
+
+    async def work_aside(work, done):
+        try:
+            result = await asyncio.to_thread(work)
+        except Exception as error:
+            log.exception("a page's work failed")
+            result = None, TriptychError(f"That did not work: {error}. The server's log says more.")
+        document.add_next_tick_callback(partial(done, result))
+
+    def runner(work, done):
+        task = asyncio.get_running_loop().create_task(work_aside(work, done))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    return runner
+
+
+def serve_page(app):
+    """Build the page of the request that is being answered. Called by the server, once per tab."""
+    document = pn.state.curdoc
+    user = app.accounts.user(pn.state.user)
+    arguments = {name: values[-1].decode() for name, values in pn.state.session_args.items()}
+    app.page_opened(user)
+    template, session = build_page(app, user, arguments)
+    session.runner = page_runner(document)
+    document.on_session_destroyed(lambda _context: app.page_closed(user))
+    document.config.update(reconnect_session=True, notifications=None, notify_connection_status=False)
+
+    async def poll():
+        session.poll(await asyncio.to_thread(app.pulse))
+
+    pn.state.add_periodic_callback(poll, period=POLL_MILLISECONDS)
+    return template

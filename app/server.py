@@ -1,0 +1,164 @@
+"""The server: one run, one label store, one process for pages and pictures, one worker process for long work.
+
+triptych serve RUN          python -m app.server RUN --port 5006
+"""
+
+import argparse
+import importlib.util
+import logging
+import mimetypes
+import os
+import secrets
+import sys
+from pathlib import Path
+
+import panel as pn
+import tornado.web
+from panel.io.resources import DIST_DIR, JS_VERSION
+from tornado.ioloop import IOLoop, PeriodicCallback
+
+from app import auth, dashboard
+from app.component import STATIC, assets_version
+from app.context import AppContext
+from app.worker import WorkerProcess
+from pipeline.catalog import Catalog
+from pipeline.errors import TriptychError
+from pipeline.labels import LabelStore
+
+log = logging.getLogger("triptych")
+
+# modules with `routes(app) -> [(regex, handler, kwargs)]`; each handler is a PrivateHandler
+ROUTE_MODULES = ("app.map_routes", "app.picture_routes", "app.api", "app.export_routes")
+PAGE_LIFE_SECONDS = 12 * 3600  # a page may reconnect for as long
+UNUSED_SESSION_SECONDS = 10 * 60
+WORKER_CHECK_SECONDS = 5
+SECRET_FILE = ".session-secret"
+
+mimetypes.add_type("text/javascript", ".js")
+
+
+class AssetHandler(auth.PrivateHandler, tornado.web.StaticFileHandler):
+    """Files of static/. With the version in the path a browser keeps them for ever; without it asks each time."""
+
+    def initialize(self, app):
+        auth.PrivateHandler.initialize(self, app)
+        tornado.web.StaticFileHandler.initialize(self, str(STATIC))
+
+    def set_extra_headers(self, path):
+        if f"/v-{assets_version()}/" in self.request.path:
+            self.keep_for_ever()
+        else:
+            self.set_header("Cache-Control", "private, no-cache")
+
+
+def make_app(run, *, labels=None, blind=False, secure_cookies=False):
+    """Open a run and its label store for serving.
+
+    run : folder, or an open Catalog; labels : address of the label store, None = the run's own
+    """
+    catalog = run if isinstance(run, Catalog) else Catalog.open(run)
+    store = LabelStore(labels or catalog.labels_url())
+    return AppContext(catalog, store, secret=secret_of(catalog), secure_cookies=secure_cookies, blind=blind)
+
+
+def secret_of(catalog):
+    """What signs cookies: TRIPTYCH_SECRET, else a file beside the run that only its owner can read."""
+    if os.environ.get("TRIPTYCH_SECRET"):
+        return os.environ["TRIPTYCH_SECRET"]
+    path = Path(catalog.path) / SECRET_FILE
+    if not path.exists():
+        aside = path.with_name(f"{SECRET_FILE}.{os.getpid()}")
+        aside.touch(mode=0o600)
+        aside.write_text(secrets.token_urlsafe(48))
+        os.replace(aside, path)
+    return path.read_text().strip()
+
+
+def route_list(app):
+    """Every route of ours, each behind the login."""
+    routes = [(r"/assets/(?:v-[0-9a-f]+/)?(.*)", AssetHandler, {"app": app})]
+    for name in ROUTE_MODULES:
+        if importlib.util.find_spec(name) is not None:
+            routes += importlib.import_module(name).routes(app)
+    return routes
+
+
+def make_server(app, *, port=5006, address="localhost", origins=(), behind_proxy=False):
+    """A Tornado server that is not started yet.
+
+    origins : further host:port under which browsers reach it; behind_proxy : believe X-Forwarded-* headers
+    """
+    auth.configure(app.secret)
+    pn.config.admin_plugins = []
+    hosts = dict.fromkeys([f"{address}:{port}", f"localhost:{port}", f"127.0.0.1:{port}", *origins])
+    return pn.io.server.get_server(
+        {"/": lambda: dashboard.serve_page(app)},
+        port=port,
+        address=address,
+        websocket_origin=list(hosts),
+        title="Triptych",
+        auth_provider=auth.StoreAuth(app),
+        cookie_secret=app.secret,
+        secret_key=app.secret,
+        sign_sessions=True,
+        session_token_expiration=PAGE_LIFE_SECONDS,
+        unused_session_lifetime_milliseconds=1000 * UNUSED_SESSION_SECONDS,
+        extra_patterns=route_list(app),
+        static_dirs={f"cdn/panel/{JS_VERSION}/dist": str(DIST_DIR)},
+        index=str(STATIC / "error.html"),
+        compress_response=True,
+        use_xheaders=behind_proxy,
+        admin=False,
+        start=False,
+        show=False,
+    )
+
+
+def serve(run, *, port=5006, address="localhost", labels=None, blind=False, origins=(), tls_proxy=False, worker=True):
+    """Serve the dashboard of a run until interrupted.
+
+    labels : address of a shared label store, None = the run's own; blind : hide the model's opinion until the vote
+    origins : further host:port of the address bar; tls_proxy : a proxy in front speaks HTTPS (cookies become Secure)
+    worker : start the process that runs retrainings
+    """
+    app = make_app(run, labels=labels, blind=blind, secure_cookies=tls_proxy)
+    if not app.store.users():
+        print(f"No account yet: make one with `triptych user add {app.catalog.path} NAME --role lead`", file=sys.stderr)
+    try:
+        server = make_server(app, port=port, address=address, origins=origins, behind_proxy=tls_proxy)
+    except OSError as error:
+        raise TriptychError(f"cannot listen on {address}:{port} ({error.strerror}); choose another --port") from None
+    process = WorkerProcess(app.catalog.path, app.store.url) if worker else None
+    if process:
+        process.start()
+        PeriodicCallback(process.keep_alive, 1000 * WORKER_CHECK_SECONDS).start()
+    print(f"Triptych: http://{address}:{server.port}/   (stop with Ctrl-C)", flush=True)
+    try:
+        app.survey()
+        server.start()
+        IOLoop.current().start()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        server.stop()
+        if process:
+            process.stop()
+        app.store.close()
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(description="Serve the dashboard of a run.")
+    parser.add_argument("run")
+    parser.add_argument("--port", type=int, default=5006)
+    parser.add_argument("--address", default="localhost")
+    parser.add_argument("--labels")
+    parser.add_argument("--blind", action="store_true")
+    parser.add_argument("--no-worker", dest="worker", action="store_false")
+    try:
+        serve(**vars(parser.parse_args(arguments)))
+    except TriptychError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

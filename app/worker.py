@@ -1,0 +1,152 @@
+"""Long work beside the server: a process that takes jobs from the job table, one after the other.
+
+It is started by the server, reads a pipe from it and ends when the pipe closes, so that it never outlives the server.
+A thread tells the store twice a minute or more that it lives; a job that is cancelled ends at its next step.
+"""
+
+import argparse
+import logging
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+import traceback
+
+from pipeline.catalog import Catalog
+from pipeline.errors import Cancelled, TriptychError
+from pipeline.labels import LabelStore
+
+log = logging.getLogger("triptych.worker")
+
+IDLE_SECONDS = 1.0
+HEARTBEAT_SECONDS = 5.0
+
+
+def retrain(catalog, store, parameters, report):
+    """Votes -> training set -> new predictions; returns what changed, for the page."""
+    from pipeline.retrain import retrain as run
+
+    return run(catalog, store, progress=report.progress, cancelled=report.cancelled, **parameters).summary()
+
+
+# kind of job -> function (catalog, store, parameters, report) that returns a dict for the page
+KINDS = {"retrain": retrain}
+
+
+class Report:
+    """How a running job talks to the store: progress out, cancellation in."""
+
+    def __init__(self, store, job_id, worker):
+        self.store, self.job_id, self.worker = store, job_id, worker
+        self.done, self.text = 0.0, ""
+        self._stopped = threading.Event()
+        self._ended = threading.Event()
+        self._beat = threading.Thread(target=self._keep_beating, daemon=True)
+        self._beat.start()
+
+    def progress(self, done, total, text=""):
+        """Called by the work: done of total, and what it is at."""
+        self.done, self.text = done / max(total, 1), text or self.text
+        self._tell()
+
+    def cancelled(self):
+        """Whether somebody asked for the job to stop."""
+        return self._stopped.is_set()
+
+    def end(self):
+        self._ended.set()
+        self._beat.join()
+
+    def _tell(self):
+        if not self.store.update_job(self.job_id, self.done, self.text, self.worker):
+            self._stopped.set()
+
+    def _keep_beating(self):
+        while not self._ended.wait(HEARTBEAT_SECONDS):
+            try:
+                self._tell()
+            except Exception:  # a busy store must not end the job; the next beat tries again
+                log.warning("heartbeat failed", exc_info=True)
+
+
+def run_job(catalog, store, job, worker):
+    """Run one claimed job and write down how it ended."""
+    report = Report(store, job.job_id, worker)
+    outcome = {}
+    try:
+        if job.kind not in KINDS:
+            raise TriptychError(f"this worker knows no job {job.kind!r}; known: {', '.join(KINDS)}")
+        outcome["result"] = KINDS[job.kind](catalog.refresh(), store, job.parameters, report)
+    except Cancelled:
+        outcome["cancelled"] = True
+    except TriptychError as error:
+        outcome["error"] = str(error)
+    except Exception as error:
+        traceback.print_exc()
+        outcome["error"] = f"{type(error).__name__}: {error}"
+    finally:
+        report.end()
+    store.finish_job(job.job_id, worker=worker, **outcome)
+
+
+def work(run, labels, *, once=False):
+    """Take jobs of a run for ever, or with `once` until none waits; returns the number done."""
+    catalog = Catalog.open(run)
+    store = LabelStore(labels or catalog.labels_url())
+    worker = f"{socket.gethostname()}:{os.getpid()}"
+    done = 0
+    while True:
+        job = store.claim_job(worker, run=str(catalog.path))
+        if job is not None:
+            run_job(catalog, store, job, worker)
+            done += 1
+        elif once:
+            store.close()
+            return done
+        else:
+            time.sleep(IDLE_SECONDS)
+
+
+class WorkerProcess:
+    """The server's side of it."""
+
+    def __init__(self, run, labels):
+        self.command = [sys.executable, "-m", "app.worker", str(run), "--labels", labels]
+        self.process = None
+
+    def start(self):
+        self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE)
+
+    def keep_alive(self):
+        """Start it again if it died."""
+        if self.process.poll() is not None:
+            log.warning("the worker ended with %s and is started again", self.process.returncode)
+            self.start()
+
+    def stop(self):
+        self.process.stdin.close()
+        try:
+            self.process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+
+
+def end_with_server():
+    """End this process when the server's end of the pipe closes."""
+    sys.stdin.buffer.read()
+    os._exit(0)
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(description="Run the jobs that the dashboard asks for.")
+    parser.add_argument("run")
+    parser.add_argument("--labels")
+    parsed = parser.parse_args(arguments)
+    threading.Thread(target=end_with_server, daemon=True).start()
+    work(parsed.run, parsed.labels)
+
+
+if __name__ == "__main__":
+    main()

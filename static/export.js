@@ -1,0 +1,1 @@
+export function mount(box) { box.innerHTML = '<div class="empty">Export</div>'; }

@@ -1,0 +1,219 @@
+// The frame: rooms, search, dividers, address, messages, keys. Its markup is page.html; its state is the session's.
+
+import { listen } from './keys.js';
+import { KEYS } from './shortcuts.js';
+
+const ROOM_KEYS = { E: 'explore', R: 'review', X: 'export' };
+const TOAST_SECONDS = 5;
+
+const $ = selector => document.querySelector(selector);
+const $$ = selector => [...document.querySelectorAll(selector)];
+
+export function mount(box, model) {
+  const shell = new Shell(model);
+  return () => shell.close();
+}
+
+class Shell {
+  constructor(model) {
+    this.model = model;
+    this.waiting = { waiting: 0, problem: '' };
+    this.connected = true;
+    this.abort = new AbortController();
+    this.rooms();
+    this.searchBox();
+    this.menus();
+    this.dividers();
+    this.address();
+    this.messages();
+    this.stopKeys = listen((key, event) => this.key(key, event));
+    document.body.dataset.ready = '1';
+  }
+
+  close() { this.abort.abort(); this.stopKeys(); }
+
+  on(target, type, heard) { target.addEventListener(type, heard, { signal: this.abort.signal }); }
+
+  ask(verb, values = {}) { this.model.send_msg({ verb, ...values }); }
+
+  // ---- rooms
+
+  rooms() {
+    for (const tab of $$('#rooms button')) this.on(tab, 'click', () => { this.enter(tab.dataset.room); tab.blur(); });
+    this.model.on('room', () => this.showRoom(this.model.room));
+    this.showRoom(this.model.room);
+  }
+
+  enter(room) {
+    if (room === this.model.room) return;
+    this.model.room = room;
+    this.showRoom(room);
+    this.writeAddress(true);
+  }
+
+  showRoom(room) {
+    document.body.dataset.room = room;
+    for (const section of $$('main > section')) section.classList.toggle('shown', section.id === room);
+    for (const tab of $$('#rooms button')) tab.setAttribute('aria-selected', String(tab.dataset.room === room));
+    window.dispatchEvent(new Event('resize'));
+  }
+
+  // ---- search
+
+  searchBox() {
+    const input = $('#search input');
+    this.on($('#search'), 'submit', event => {
+      event.preventDefault();
+      if (input.value.trim()) this.ask('search', { text: input.value });
+      else this.ask('clear');
+      input.blur();
+    });
+    this.on(input, 'keydown', event => { if (event.key === 'Escape') input.blur(); });
+    this.model.on('query', () => { if (document.activeElement !== input) input.value = this.model.query; this.writeAddress(); });
+  }
+
+  // ---- menus, jobs, offers
+
+  menus() {
+    const menu = $('#user-menu');
+    const button = $('#user > button');
+    const open = state => { menu.hidden = !state; button.setAttribute('aria-expanded', String(state)); };
+    this.on(button, 'click', event => { event.stopPropagation(); open(menu.hidden); });
+    this.on(document, 'click', event => { if (!menu.contains(event.target)) open(false); });
+    this.on(menu, 'keydown', event => { if (event.key === 'Escape') { open(false); button.focus(); } });
+    this.on($('#assisted'), 'click', () => { this.model.assisted = !this.model.assisted; this.drawAssisted(); });
+    this.model.on('assisted', () => this.drawAssisted());
+    if ($('#retrain')) this.on($('#retrain'), 'click', () => { open(false); this.ask('retrain'); });
+    this.on($('#job button'), 'click', () => this.ask('cancel_job', { job_id: this.model.job.job_id }));
+    this.on($('#offer button'), 'click', () => this.ask('accept_prediction'));
+    this.on($('#help'), 'click', () => this.showKeys());
+    for (const name of ['job', 'new_prediction', 'run']) this.model.on(name, () => this.drawState());
+    this.drawAssisted();
+    this.drawState();
+  }
+
+  drawAssisted() {
+    const button = $('#assisted');
+    button.setAttribute('aria-pressed', String(this.model.assisted));
+    button.innerHTML = `Model's opinion before the vote <span class="muted">${this.model.assisted ? 'on' : 'off'}</span>`;
+  }
+
+  drawState() {
+    const { job, new_prediction: offer, run, role } = this.model;
+    $('#run').textContent = run;
+    $('#run').title = run;
+    $('#offer').hidden = !offer;
+    $('#offer button').textContent = `New predictions ${offer}: use them`;
+    $('#job').hidden = !job.state;
+    if (!job.state) return;
+    $('#job span').textContent = job.text;
+    $('#job span').title = job.error || '';
+    $('#job progress').hidden = job.state === 'failed';
+    $('#job progress').value = job.progress;
+    $('#job button').hidden = role !== 'lead';
+    $('#job button').textContent = job.state === 'failed' ? 'dismiss' : 'stop';
+  }
+
+  // ---- dividers: shares of the width, remembered by the browser
+
+  dividers() {
+    const names = ['map', 'thumbs', 'mosaic'];
+    const triptych = $('.triptych');
+    let shares = { map: 38, thumbs: 28, mosaic: 34 };
+    try { shares = { ...shares, ...JSON.parse(localStorage.getItem('triptych-widths')) }; } catch { /* first visit */ }
+    const draw = () => { for (const name of names) triptych.style.setProperty(`--${name}`, `${shares[name]}fr`); };
+    const shift = (index, part) => {
+      const [left, right] = [names[index], names[index + 1]];
+      const both = shares[left] + shares[right];
+      shares[left] = Math.min(both - 12, Math.max(12, shares[left] + part));
+      shares[right] = both - shares[left];
+      draw();
+      window.dispatchEvent(new Event('resize'));
+      localStorage.setItem('triptych-widths', JSON.stringify(shares));
+    };
+    $$('.divider').forEach((divider, index) => {
+      this.on(divider, 'pointerdown', event => { divider.setPointerCapture(event.pointerId); divider.classList.add('moving'); document.body.classList.add('dragging'); });
+      this.on(divider, 'pointermove', event => { if (divider.classList.contains('moving')) shift(index, event.movementX / triptych.clientWidth * 100); });
+      for (const end of ['pointerup', 'pointercancel']) this.on(divider, end, () => { divider.classList.remove('moving'); document.body.classList.remove('dragging'); });
+      this.on(divider, 'keydown', event => { if (event.key === 'ArrowLeft') shift(index, -2); else if (event.key === 'ArrowRight') shift(index, 2); });
+    });
+    draw();
+  }
+
+  // ---- the address names the room, the exposure and the search
+
+  address() {
+    for (const name of ['focus', 'focus_ccd', 'colour_by', 'dims']) this.model.on(name, () => this.writeAddress());
+    this.on(window, 'popstate', () => {
+      const values = Object.fromEntries(new URLSearchParams(location.search));
+      this.showRoom(values.room || 'explore');
+      this.ask('show', { values });
+    });
+    this.writeAddress();
+  }
+
+  writeAddress(asStep = false) {
+    const { room, focus, focus_ccd: ccd, query, colour_by: colour, dims } = this.model;
+    const parts = { room, focus: focus || '', ccd: focus ? ccd : '', q: query, colour: colour === 'reason' ? '' : colour, dims: dims === 2 ? '' : dims };
+    const known = new URLSearchParams(Object.entries(parts).filter(([, value]) => value !== ''));
+    const address = `${location.pathname}?${known}`;
+    if (address === location.pathname + location.search) return;
+    history[asStep ? 'pushState' : 'replaceState'](null, '', address);
+  }
+
+  // ---- messages: what was said, what is saved, whether the server answers
+
+  messages() {
+    this.model.on('said', () => this.toast(this.model.notice));
+    this.on(window, 'triptych-toast', event => this.toast(event.detail));
+    this.on(window, 'triptych-saved', event => { this.waiting = event.detail; this.drawSaved(); });
+    const documents = () => (window.Bokeh ? window.Bokeh.documents : []);
+    for (const doc of documents()) {
+      doc.on_event('connection_lost', () => { this.connected = false; this.drawSaved(); });
+      doc.on_event('client_reconnected', () => { this.connected = true; this.drawSaved(); });
+    }
+    this.model.on('boot_id', () => { if (this.boot && this.model.boot_id !== this.boot) this.toast('The server was restarted: reload the page.'); });
+    this.boot = this.model.boot_id;
+    this.drawSaved();
+  }
+
+  drawSaved() {
+    const node = $('#saved');
+    const { waiting, problem } = this.waiting;
+    const votes = waiting === 1 ? '1 vote' : `${waiting} votes`;
+    node.dataset.state = problem || !this.connected ? 'lost' : waiting ? 'waiting' : 'saved';
+    const trouble = problem || 'no connection, trying again';
+    node.textContent = problem || !this.connected ? (waiting ? `${votes} not saved: ${trouble}` : trouble) : waiting ? `saving ${votes}` : 'saved';
+  }
+
+  toast(text) {
+    if (!text) return;
+    $('#toast').textContent = text;
+    $('#toast').classList.add('on');
+    clearTimeout(this.toastTimer);
+    this.toastTimer = setTimeout(() => $('#toast').classList.remove('on'), 1000 * TOAST_SECONDS);
+  }
+
+  // ---- keys
+
+  key(key, event) {
+    if ($('#keys').open) { if (key === '?' || key === 'Escape') { $('#keys').close(); return true; } return false; }
+    if (key === '?') { this.showKeys(); return true; }
+    if (event.shiftKey && ROOM_KEYS[key]) { this.enter(ROOM_KEYS[key]); return true; }
+    if (this.model.room !== 'explore') return false;
+    if (key === '/') { $('#search input').focus(); $('#search input').select(); return true; }
+    if (key === 'r') { this.enter('review'); return true; }
+    return false;
+  }
+
+  showKeys() {
+    const columns = $('#keys .columns');
+    columns.replaceChildren(...Object.entries(KEYS).map(([title, keys]) => {
+      const column = document.createElement('div');
+      const rows = keys.map(([caps, text]) => `<dt>${caps.split(' ').map(cap => `<span class="key">${cap}</span>`).join(' ')}</dt><dd>${text}</dd>`);
+      column.innerHTML = `<h2>${title}</h2><dl>${rows.join('')}</dl>`;
+      return column;
+    }));
+    $('#keys').showModal();
+  }
+}

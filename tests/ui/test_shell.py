@@ -1,0 +1,69 @@
+"""The frame in a real browser: login, rooms, search, address."""
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.ui.conftest import log_in
+
+
+def test_a_wrong_password_says_so_and_a_right_one_opens_the_asked_page(open_page, server):
+    page = open_page("amy", "/?room=export")
+    expect(page.get_by_role("tab", name="Export")).to_have_attribute("aria-selected", "true")
+    page.goto(server.url + "/logout")
+    page.get_by_role("link", name="Log in").click()
+    page.expected_problems.append("401")
+    log_in(page, "amy", "wrong password")
+    expect(page.get_by_role("alert")).to_contain_text("Unknown name or wrong password")
+
+
+def test_rooms_change_by_click_and_key_without_reload(open_page):
+    page = open_page("amy")
+    page.evaluate("window.same = true")
+    page.get_by_role("tab", name="Review").click()
+    expect(page.locator("#review")).to_be_visible()
+    expect(page.locator("#explore")).to_be_hidden()
+    page.keyboard.press("Shift+X")
+    expect(page.locator("#export")).to_be_visible()
+    assert "room=export" in page.url
+    page.go_back()
+    expect(page.locator("#review")).to_be_visible()
+    assert page.evaluate("window.same")
+
+
+def test_search_focuses_and_the_address_opens_the_same_view_again(open_page, server):
+    page = open_page("amy")
+    page.keyboard.press("/")
+    page.keyboard.type("900003-S4")
+    page.keyboard.press("Enter")
+    page.wait_for_function("new URLSearchParams(location.search).get('focus') === '900003'")
+    address = page.url
+    assert "ccd=S4" in address
+    page.goto(address)
+    page.wait_for_function("document.body.dataset.ready === '1'")
+    expect(page.get_by_role("searchbox")).to_have_value("900003-S4")
+
+
+def test_a_search_without_result_says_what_can_be_searched(open_page):
+    page = open_page("amy")
+    page.get_by_role("searchbox").fill("nonsense")
+    page.keyboard.press("Enter")
+    expect(page.locator("#toast")).to_contain_text("try an exposure number")
+
+
+@pytest.mark.parametrize("size", [(1024, 700), (1440, 900), (1920, 1080)])
+def test_the_window_never_scrolls(open_page, size):
+    page = open_page("amy", size=size)
+    for room in ("Explore", "Review", "Export"):
+        page.get_by_role("tab", name=room).click()
+        scrolled = page.evaluate(
+            "[document.documentElement.scrollHeight - innerHeight, document.documentElement.scrollWidth - innerWidth]"
+        )
+        assert max(scrolled) <= 0
+
+
+def test_question_mark_shows_the_keys(open_page):
+    page = open_page("amy")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_be_hidden()
