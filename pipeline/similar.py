@@ -1,0 +1,111 @@
+"""The images most like one or several picked ones, one per exposure.
+
+Distance is Euclidean over standardised embedding features. With several picked images the query is their mean, and
+each feature weighs by the inverse of its variance among them, as in the similarity search of the SimMIM sky
+embeddings: what the picked images share decides, what tells them apart does not. Few picked images say little about a
+variance, so it is drawn towards the survey's own as if PRIOR further images had shown that one; a single picked image
+then weighs all features alike. `nearest` asks instead for likeness to any one of the picked images, which suits picks
+of several kinds.
+"""
+
+from collections.abc import Callable
+from functools import lru_cache
+
+import numpy as np
+import pandas as pd
+
+from pipeline.catalog import Catalog, Stage
+from pipeline.classify import rows_of
+from pipeline.errors import BadInput, choose
+
+BLOCK = 65_536
+PRIOR = 4.0
+
+
+def _to_mean(block: np.ndarray, picked: np.ndarray) -> np.ndarray:
+    variance = (((picked - picked.mean(axis=0)) ** 2).sum(axis=0) + PRIOR) / (len(picked) - 1 + PRIOR)
+    weights = 1 / variance
+    weights *= len(weights) / weights.sum()
+    return np.sqrt((((block - picked.mean(axis=0)) ** 2) * weights).mean(axis=1))
+
+
+def _to_nearest(block: np.ndarray, picked: np.ndarray) -> np.ndarray:
+    return np.min([np.sqrt(((block - one) ** 2).mean(axis=1)) for one in picked], axis=0)
+
+
+# name -> function(block (n, dim), picked (m, dim), both standardised) -> distance (n,)
+QUERIES: dict[str, Callable] = {"mean": _to_mean, "nearest": _to_nearest}
+
+
+def search(
+    vectors: np.ndarray,
+    picked: np.ndarray,
+    scale: tuple[np.ndarray, np.ndarray],
+    *,
+    query: str = "mean",
+    progress: Callable | None = None,
+) -> np.ndarray:
+    """Return the distance (n,) float64 of every vector to the picked ones.
+
+    vectors : (n, dim) float, may be memory-mapped. picked : (m,) rows of it. scale : mean and standard deviation (dim,)
+    of the features.
+    """
+    measure = QUERIES[choose(query, QUERIES, "similarity query")]
+    mean, deviation = scale
+    asked = (np.asarray(vectors[picked], dtype=np.float64) - mean) / deviation
+    distances = np.empty(len(vectors))
+    for start in range(0, len(vectors), BLOCK):
+        block = (np.asarray(vectors[start : start + BLOCK], dtype=np.float64) - mean) / deviation
+        distances[start : start + BLOCK] = measure(block, asked)
+        if progress:
+            progress(min(start + BLOCK, len(vectors)), len(vectors), "similar images")
+    return distances
+
+
+def feature_scale(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation (dim,) float64 of each feature; 1 where a feature never varies."""
+    total, squares = np.zeros(vectors.shape[1]), np.zeros(vectors.shape[1])
+    mean = np.asarray(vectors[:BLOCK], dtype=np.float64).mean(axis=0)
+    for start in range(0, len(vectors), BLOCK):
+        block = np.asarray(vectors[start : start + BLOCK], dtype=np.float64) - mean
+        total += block.sum(axis=0)
+        squares += (block**2).sum(axis=0)
+    shift = total / len(vectors)
+    deviation = np.sqrt(np.maximum(squares / len(vectors) - shift**2, 0))
+    return mean + shift, np.where(deviation > 1e-9 * (1 + np.abs(mean)), deviation, 1.0)
+
+
+@lru_cache(maxsize=4)
+def _opened(path: str, digest: str) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
+    """Feature scale and keys of an embedding stage, read once per process; stages never change."""
+    vectors = np.load(f"{path}/vectors.npy", mmap_mode="r", allow_pickle=False)
+    return *feature_scale(vectors), pd.read_parquet(f"{path}/keys.parquet")
+
+
+def _open(stage: Stage):
+    return _opened(str(stage.path), stage.digest)
+
+
+def similar(
+    catalog: Catalog, image_ids, *, k: int = 36, query: str = "mean", progress: Callable | None = None
+) -> pd.DataFrame:
+    """Return the k images most like the picked ones: `image_id, expnum, ccdname, distance`, nearest first.
+
+    One per exposure, its nearest; none of the picked ones' own exposures.
+    """
+    picked = np.unique(np.asarray(list(image_ids), dtype=np.int64))
+    if not len(picked):
+        raise BadInput("no image was picked; give at least one as EXPNUM-CCDNAME")
+    if k < 1:
+        raise BadInput(f"k is {k}; ask for 1 image or more")
+    embedding = catalog.stage("embedding")
+    mean, deviation, keys = _open(embedding)
+    places = rows_of(keys, picked)
+    if (places < 0).any():
+        missing = ", ".join(map(str, picked[places < 0][:5]))
+        raise BadInput(f"not embedded: image {missing}; run `triptych embed {catalog.path}`")
+    distances = search(embedding.array(), places, (mean, deviation), query=query, progress=progress)
+    table = keys[["image_id", "expnum", "ccdname"]].assign(distance=distances)
+    table = table[~table.expnum.isin(keys.expnum.iloc[places])]
+    table = table.sort_values(["distance", "image_id"], kind="stable").drop_duplicates("expnum")
+    return table.head(k).reset_index(drop=True)

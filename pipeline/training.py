@@ -1,0 +1,285 @@
+"""Which images teach what: votes and imported labels -> one row per training image, with where it comes from.
+
+Rules, in order:
+
+1. A vote outranks an imported label. Votes on another pipeline version of an exposure do not teach.
+2. An exposure that inspectors judged as a whole and whose verdict is good teaches good with all its CCDs.
+3. One whose verdict is bad teaches its reasons with the CCDs that its inspectors ticked (those bad under the same
+   policy, else any that was ticked), else with the CCDs that the model had found bad, else with all. Its other CCDs
+   teach nothing by this.
+4. On an exposure that was only judged CCD by CCD, each CCD teaches its own verdict.
+5. An imported label teaches the CCD it names, or all CCDs of the exposure it names.
+6. What maps to no known reason is counted in `unmapped` and never teaches good. An image that lists disagree about
+   (good and a reason), or a split verdict, teaches nothing. A bad verdict without any reason takes that of the imported
+   labels, else the one the model finds likeliest.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from pipeline import consensus
+from pipeline.reasons import GOOD, REASONS
+
+COLUMNS = ("image_id", "expnum", "ccdname", "reasons", "source", "provenance")
+PROVENANCES = ("ticked", "candidate_ccds", "whole_exposure", "annotation", "label_list", "truth")
+LONG = ("image_id", "expnum", "reason", "source", "provenance", "whole")
+FLAGGED_ABOVE = 0.9
+ORDER = {name: place for place, name in enumerate([*REASONS, GOOD])}
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """What the labels teach, and what was left out.
+
+    table : one row per image, sorted by image_id: COLUMNS; `reasons` is a tuple, ("good",) where nothing is wrong.
+    answers : expnum -> True where the exposure is bad: its verdict, else whether any of its labelled CCDs is bad.
+    unmapped : what a label or vote said that maps to no reason -> how many rows said it.
+    left_out : why something does not teach -> how many images (or votes).
+    """
+
+    table: pd.DataFrame
+    answers: dict[int, bool]
+    unmapped: Counter = field(default_factory=Counter)
+    left_out: Counter = field(default_factory=Counter)
+
+    def report(self) -> dict:
+        """Counts as plain values, for a manifest or a screen."""
+        counts = Counter(reason for reasons in self.table.reasons for reason in reasons)
+        return {
+            "images": len(self.table),
+            "exposures": int(self.table.expnum.nunique()),
+            "reasons": {name: counts[name] for name in ORDER if counts[name]},
+            "provenance": {name: int(n) for name, n in self.table.provenance.value_counts().sort_index().items()},
+            "unmapped": dict(sorted(self.unmapped.items())),
+            "left_out": dict(sorted(self.left_out.items())),
+        }
+
+
+def training_set(
+    ccds: pd.DataFrame,
+    exposures: pd.DataFrame,
+    votes: pd.DataFrame,
+    labels: pd.DataFrame,
+    *,
+    policy: str = "majority",
+    panel: int = 3,
+    prediction: pd.DataFrame | None = None,
+) -> TrainingSet:
+    """Turn votes and labels into training images under a named policy.
+
+    ccds, exposures : tables of the run. votes, labels : frames of the label store. prediction : the table that the
+    inspectors' candidates came from; without it a bad exposure without ticks teaches with all its CCDs.
+    """
+    places = ccds[["image_id", "expnum", "ccdname"]].merge(exposures[["expnum", "camera", "plver"]], on="expnum")
+    unmapped, left_out = Counter(), Counter()
+    listed = _listed(places, labels, unmapped, left_out)
+    votes = _votes_of_run(votes, exposures, left_out)
+    verdicts = consensus.verdicts(votes, policy, panel=panel)
+    as_a_whole = verdicts.expnum.isin(votes.expnum[votes.ccdname == ""])
+    known_reasons = listed[listed.reason != GOOD].groupby("image_id").reason.agg(set).to_dict()
+    judged = [
+        _judged_good(places, verdicts[as_a_whole & (verdicts.verdict == "good")], policy),
+        _judged_bad(
+            places,
+            _bad_parts(votes, verdicts[as_a_whole & (verdicts.verdict == "bad")], policy, panel),
+            prediction,
+            known_reasons,
+            unmapped,
+            left_out,
+        ),
+        _judged_ccds(places, votes[votes.expnum.isin(verdicts.expnum[~as_a_whole])], policy, panel, unmapped, left_out),
+    ]
+    judged = pd.concat(judged, ignore_index=True)
+    decided = set(verdicts.expnum[verdicts.verdict != "open"])
+    listed = listed[~listed.image_id.isin(judged.image_id) & ~(listed.whole & listed.expnum.isin(decided))]
+    table = _gathered(pd.concat([judged[judged.reason != ""], listed], ignore_index=True), places)
+    return TrainingSet(table, _answers(table, verdicts), unmapped, left_out)
+
+
+def read_training_set(catalog, store, *, policy: str = "majority") -> TrainingSet:
+    """Read the run and the label store, and return the training set under `policy`."""
+    prediction = catalog.stage("prediction", fresh=False).table() if catalog.has("prediction") else None
+    return training_set(
+        catalog.ccds(),
+        catalog.exposures(),
+        store.votes(),
+        store.labels(),
+        policy=policy,
+        panel=catalog.panel,
+        prediction=prediction,
+    )
+
+
+def _rows(images: pd.DataFrame, reason, source, provenance: str, whole: bool = False) -> pd.DataFrame:
+    """Long form of some images: one row per image and reason."""
+    return images[["image_id", "expnum"]].assign(reason=reason, source=source, provenance=provenance, whole=whole)
+
+
+def _listed(places, labels, unmapped: Counter, left_out: Counter) -> pd.DataFrame:
+    """Imported labels spread over the images they speak of, contradictions and unknown words taken out."""
+    whole = labels[labels.ccdname == ""].drop(columns="ccdname").merge(places, on=["camera", "expnum"])
+    single = labels[labels.ccdname != ""].merge(places, on=["camera", "expnum", "ccdname"])
+    rows = pd.concat([whole.assign(whole=True), single.assign(whole=False)], ignore_index=True)
+    if rows.empty:
+        return _long([])
+    in_run = labels.merge(places[["camera", "expnum"]].drop_duplicates(), on=["camera", "expnum"])
+    strange = in_run[~in_run.reason.isin(list(ORDER))]
+    unmapped.update(str(raw) for raw in strange.raw.where(strange.raw.astype(str) != "", strange.reason))
+    rows["mapped"] = rows.reason.isin(list(ORDER))
+    says = rows.assign(
+        good=rows.mapped & (rows.reason == GOOD), bad=rows.mapped & (rows.reason != GOOD), strange=~rows.mapped
+    )
+    says = says.groupby("image_id")[["good", "bad", "strange"]].any()
+    left_out["images listed both as good and as bad"] += int((says.good & (says.bad | says.strange)).sum())
+    left_out["images listed with unknown words only"] += int((says.strange & ~says.good & ~says.bad).sum())
+    usable = says.index[says.good ^ says.bad] if len(says) else says.index
+    usable = usable.difference(says.index[says.good & says.strange])
+    rows = rows[rows.mapped & rows.image_id.isin(usable)]
+    provenance = rows.kind.where(rows.kind.isin(["truth", "annotation"]), "label_list")
+    return _rows(rows, rows.reason.astype(object), rows.source.astype(object), provenance.astype(object), rows.whole)
+
+
+def _votes_of_run(votes, exposures, left_out: Counter) -> pd.DataFrame:
+    """Votes on exposures of this run, as it is processed now."""
+    known = exposures[["camera", "expnum", "plver"]].rename(columns={"plver": "plver_now"})
+    votes = votes.merge(known, on=["camera", "expnum"])
+    stale = (votes.plver != "") & (votes.plver_now != "") & (votes.plver != votes.plver_now)
+    left_out["votes on another pipeline version"] += int(stale.sum())
+    return votes[~stale].reset_index(drop=True)
+
+
+def _known(reasons, unmapped: Counter) -> tuple[str, ...]:
+    """The reasons that are in the vocabulary, in its order; the others are counted."""
+    reasons = set(reasons)
+    unmapped.update(str(word) for word in reasons - set(REASONS))
+    return tuple(name for name in REASONS if name in reasons)
+
+
+def _source(policy: str, inspectors) -> str:
+    """Who decided: "majority of amy, ben, cai"."""
+    return f"{policy} of {', '.join(sorted(inspectors))}"
+
+
+def _judged_good(places, good, policy: str) -> pd.DataFrame:
+    sources = {e: _source(policy, names) for e, names in zip(good.expnum, good.inspectors, strict=True)}
+    images = places[places.expnum.isin(good.expnum)]
+    return _rows(images, GOOD, images.expnum.map(sources).astype(object), "whole_exposure")
+
+
+@dataclass(frozen=True)
+class _BadParts:
+    """One bad exposure: its reasons, and ccdname -> reasons of the CCDs that were ticked."""
+
+    expnum: int
+    source: str
+    reasons: tuple[str, ...]
+    ticked: dict[str, tuple[str, ...]]
+
+
+def _bad_parts(votes, bad, policy: str, panel: int) -> list[_BadParts]:
+    votes = votes[votes.expnum.isin(bad.expnum)]
+    agreed = consensus.bad_ccds(votes, policy, panel=panel)
+    single = consensus.ccd_verdicts(votes, policy, panel=panel)
+    single = single[single.n_bad > 0]
+    own_reasons: dict[int, dict[str, tuple[str, ...]]] = {}
+    for expnum, ccdname, reasons in zip(single.expnum, single.ccdname, single.reasons, strict=True):
+        own_reasons.setdefault(int(expnum), {})[ccdname] = reasons
+    found = []
+    for verdict in bad.itertuples():
+        anywhere = own_reasons.get(int(verdict.expnum), {})
+        names = agreed[verdict.camera, int(verdict.expnum)] or tuple(anywhere)
+        source = _source(policy, verdict.inspectors)
+        ticked = {name: anywhere.get(name, ()) for name in names}
+        found.append(_BadParts(int(verdict.expnum), source, verdict.reasons, ticked))
+    return found
+
+
+def _judged_bad(places, bad: list[_BadParts], prediction, known_reasons, unmapped, left_out) -> pd.DataFrame:
+    """Bad exposures, each through its ticked CCDs, else those the model had found bad, else all of them."""
+    guesses, flagged = _model_reasons(prediction), _flagged(prediction)
+    rows = []
+    by_exposure = places[places.expnum.isin([part.expnum for part in bad])].groupby("expnum")
+    images_of = {int(expnum): images for expnum, images in by_exposure}
+    for part in bad:
+        images = images_of[part.expnum]
+        reasons = _known(part.reasons, unmapped)
+        if images.ccdname.isin(list(part.ticked)).any():
+            images, provenance = images[images.ccdname.isin(list(part.ticked))], "ticked"
+        elif images.image_id.isin(flagged).any():
+            images, provenance = images[images.image_id.isin(flagged)], "candidate_ccds"
+        else:
+            provenance = "whole_exposure"
+        for image_id, ccdname in zip(images.image_id, images.ccdname, strict=True):
+            own = _known(part.ticked.get(ccdname, ()), Counter()) or reasons
+            own = own or known_reasons.get(image_id) or guesses.get(image_id, ())
+            left_out["bad images without a reason"] += not own
+            rows += [(image_id, part.expnum, reason, part.source, provenance, False) for reason in own or ("",)]
+    return _long(rows)
+
+
+def _long(rows: list[tuple]) -> pd.DataFrame:
+    """Long form from tuples of LONG; reason "" is an image that was judged and teaches nothing."""
+    frame = pd.DataFrame(rows, columns=list(LONG)).astype({"image_id": "int64", "expnum": "int64", "whole": bool})
+    return frame.astype(dict.fromkeys(("reason", "source", "provenance"), object))
+
+
+def _flagged(prediction) -> np.ndarray:
+    """Images that the model calls bad with more than FLAGGED_ABOVE."""
+    if prediction is None:
+        return np.empty(0, np.int64)
+    hit = (prediction.reason != GOOD) & (prediction.probability > FLAGGED_ABOVE)
+    return prediction.image_id[hit].to_numpy()
+
+
+def _model_reasons(prediction) -> dict[int, tuple[str, ...]]:
+    """image_id -> the likeliest reason according to the model, for a bad verdict that names none."""
+    names = [] if prediction is None else [name for name in REASONS if f"p_{name}" in prediction]
+    if not names:
+        return {}
+    chances = prediction[[f"p_{name}" for name in names]].to_numpy()
+    best = chances.argmax(axis=1)
+    some = chances.max(axis=1) > 0
+    return {int(key): (names[place],) for key, place in zip(prediction.image_id[some], best[some], strict=True)}
+
+
+def _judged_ccds(places, votes, policy, panel, unmapped, left_out) -> pd.DataFrame:
+    """CCDs of exposures that were only judged one CCD at a time."""
+    verdicts = consensus.ccd_verdicts(votes, policy, panel=panel)
+    left_out["CCDs with a split verdict"] += int((verdicts.verdict == "split").sum())
+    verdicts = verdicts.merge(places[["expnum", "ccdname", "image_id"]], on=["expnum", "ccdname"])
+    rows = []
+    for verdict in verdicts[verdicts.verdict != "open"].itertuples():
+        reasons = _known(verdict.reasons, unmapped) if verdict.verdict == "bad" else ()
+        left_out["bad images without a reason"] += verdict.verdict == "bad" and not reasons
+        own = {"good": (GOOD,), "bad": reasons}.get(verdict.verdict) or ("",)
+        source = _source(policy, verdict.inspectors)
+        rows += [(verdict.image_id, verdict.expnum, reason, source, "annotation", False) for reason in own]
+    return _long(rows)
+
+
+def _gathered(long: pd.DataFrame, places: pd.DataFrame) -> pd.DataFrame:
+    """One row per image, reasons in vocabulary order, sorted by image_id."""
+    groups = long.groupby("image_id", sort=True)
+    table = pd.DataFrame(
+        {
+            "reasons": groups.reason.agg(lambda own: tuple(sorted(set(own), key=ORDER.get))),
+            "source": groups.source.agg(lambda own: "; ".join(sorted(set(own)))),
+            "provenance": groups.provenance.agg(lambda own: min(own, key=PROVENANCES.index)),
+        }
+    ).reset_index()
+    return (
+        places[["image_id", "expnum", "ccdname"]]
+        .merge(table, on="image_id")
+        .sort_values("image_id", ignore_index=True)[list(COLUMNS)]
+    )
+
+
+def _answers(table: pd.DataFrame, verdicts: pd.DataFrame) -> dict[int, bool]:
+    bad = table.reasons.map(lambda own: own != (GOOD,))
+    answers = {int(expnum): bool(hit) for expnum, hit in bad.groupby(table.expnum).any().items()}
+    decided = verdicts[verdicts.verdict.isin(["bad", "good"])]
+    answers.update({int(e): v == "bad" for e, v in zip(decided.expnum, decided.verdict, strict=True)})
+    return dict(sorted(answers.items()))

@@ -1,0 +1,108 @@
+"""Candidate rules, their scaling and the score of an exposure."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline import candidates, classify
+from pipeline.errors import UnknownName
+from pipeline.labels import open_store
+from tests import vectors
+
+
+def prediction(rows) -> pd.DataFrame:
+    """rows: (expnum, number of CCDs, {reason: probability of a CCD}); the rest of a CCD's probability is good."""
+    found = []
+    for expnum, n, chances in rows:
+        for ccd in range(n):
+            own = {**chances, "good": 1 - sum(chances.values())} if chances else {"good": 1.0}
+            reason = max(own, key=own.get)
+            found.append(
+                {
+                    "image_id": 100 * expnum + ccd + 1 + (20 if not chances else 0),
+                    "expnum": expnum,
+                    "reason": reason,
+                    "probability": own[reason],
+                    "p_good": own["good"],
+                    **{f"p_{name}": own.get(name, 0.0) for name in ("PSF", "Noise")},
+                }
+            )
+    return pd.DataFrame(found)
+
+
+def scored(rows, rule):
+    table = prediction(rows)
+    return candidates.score(table, table.image_id, rule=rule).set_index("expnum")
+
+
+@pytest.mark.parametrize(
+    ("n_ccds", "paper", "published"), [(20, 10, 3), (61, 31, 10), (13, 7, 2), (7, 4, 2), (6, 3, 1), (1, 1, 1)]
+)
+def test_rules_ask_for_the_same_share_of_any_number_of_ccds(n_ccds, paper, published):
+    assert candidates.RULES["paper"].needed(n_ccds) == paper
+    assert candidates.RULES["published"].needed(n_ccds) == published
+
+
+def test_published_takes_three_of_twenty_and_paper_ten():
+    rows = []
+    for expnum, n_bad in enumerate([0, 2, 3, 9, 10], start=1):
+        rows += [(expnum, n_bad, {"PSF": 1.0}), (expnum, 20 - n_bad, {})]
+    for rule, sent in (("published", [3, 4, 5]), ("paper", [5])):
+        table = scored(rows, rule)
+        assert sorted(candidates.chosen(table.reset_index()).expnum) == sent
+        assert table.n_bad_ccds.tolist() == [10, 9, 3, 2, 0]
+        assert table["rank"].tolist() == [1, 2, 3, 4, 5]
+        assert table.index.tolist() == [5, 4, 3, 2, 1]
+        assert set(table.rule) == {rule}
+
+
+def test_six_of_seven_neighbours_are_not_above_the_cut():
+    table = scored([(1, 20, {"PSF": 6 / 7}), (2, 20, {"PSF": 1.0})], "published")
+    assert table.n_bad_ccds[1] == 0
+    assert table.bad_probability[1] == pytest.approx(6 / 7)
+    assert table.bad_probability[2] == 1.0
+
+
+def test_bad_probability_is_the_highest_cut_that_still_sends_the_exposure():
+    rows = [(1, 2, {"PSF": 1.0}), (1, 3, {"PSF": 5 / 7}), (1, 15, {})]
+    table = scored(rows, "published")
+    assert table.bad_probability[1] == pytest.approx(5 / 7)
+    assert table.max_probability[1] == 1.0
+
+
+def test_mixed_reasons_count_under_any_reason_only():
+    rows = [(1, 20, {"PSF": 4 / 7, "Noise": 3 / 7})]
+    assert scored(rows, "published").n_bad_ccds[1] == 0
+    assert scored(rows, "any_reason").n_bad_ccds[1] == 20
+
+
+def test_only_sampled_ccds_count_and_every_exposure_is_scored(tmp_path):
+    catalog, truth = vectors.make(tmp_path / "run")
+    ccds = catalog.ccds()
+    ccds["sampled"] = ccds.ccdname != "N1"
+    catalog.write_tables(ccds=ccds)
+    with open_store(catalog) as store:
+        vectors.teach(store, truth)
+        classify.train(catalog, store)
+    classify.predict(catalog)
+    stage = candidates.find(catalog, rule="paper")
+    every, table = stage.table("exposures_scored"), stage.table()
+    assert set(every.expnum) == set(truth.expnum)
+    assert (every.n_ccds == 5).all()
+    assert list(every.columns[:8]) == [
+        "expnum",
+        "rank",
+        "n_bad_ccds",
+        "n_ccds",
+        "max_probability",
+        "bad_probability",
+        "reasons",
+        "rule",
+    ]
+    really_bad = set(truth.expnum[truth.reason != "good"])
+    assert len(table) > 0
+    assert set(table.expnum) <= really_bad
+    assert set(table.reasons) <= {"PSF", "Ghost_Scatter", "Clouds_transparency"}
+    assert (np.diff(every.bad_probability) <= 0).all()
+    with pytest.raises(UnknownName, match="paper, published"):
+        candidates.find(catalog, rule="papers")

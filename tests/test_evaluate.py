@@ -1,0 +1,101 @@
+"""Evaluation on exposures that were held out."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
+
+from pipeline import evaluate
+from pipeline.errors import LabelError
+from pipeline.labels import open_store
+from tests import vectors
+
+
+def test_single_labels_give_the_ordinary_metrics():
+    rng = np.random.default_rng(3)
+    names = ["PSF", "Noise", "good"]
+    truth, said = rng.integers(0, 3, 300), rng.integers(0, 3, 300)
+    said[:150] = truth[:150]
+    prediction = pd.DataFrame({"reason": [names[c] for c in said]})
+    for place, name in enumerate(names):
+        prediction[f"p_{name}"] = np.where(said == place, 0.9, 0.05)
+    found = evaluate.ccd_metrics(pd.Series([(names[c],) for c in truth]), prediction)
+    precision, recall, f1, support = precision_recall_fscore_support(truth, said)
+    for place, name in enumerate(names):
+        row = found["reasons"][name]
+        assert [row["precision"], row["recall"], row["f1"], row["support"]] == pytest.approx(
+            [precision[place], recall[place], f1[place], support[place]]
+        )
+    assert found["macro_f1"] == pytest.approx(f1.mean())
+    assert found["accuracy"] == pytest.approx(accuracy_score(truth, said))
+    assert found["confusion"] == {"labels": names, "counts": confusion_matrix(truth, said).tolist()}
+
+
+def test_an_image_with_two_labels_is_one_image():
+    prediction = pd.DataFrame({"reason": ["PSF", "PSF"], "p_PSF": [1.0, 1.0], "p_Noise": [4 / 7, 3 / 7]})
+    found = evaluate.ccd_metrics(pd.Series([("PSF", "Noise"), ("PSF", "Noise")]), prediction)
+    assert found["reasons"]["PSF"]["recall"] == 1
+    assert found["reasons"]["Noise"]["recall"] == 0.5
+    assert found["accuracy"] == 1
+    assert np.sum(found["confusion"]["counts"]) == 2
+
+
+def test_folds_hold_whole_exposures_once_each():
+    expnums = np.repeat(np.arange(100), 3)
+    folds = evaluate.folds_of(expnums, None, seed=0)
+    assert len(folds) == 10
+    assert sorted(np.concatenate(folds)) == list(range(100))
+    assert len(evaluate.folds_of(expnums[:120], None, seed=0)) == 40
+    np.testing.assert_array_equal(np.concatenate(folds), np.concatenate(evaluate.folds_of(expnums, None, seed=0)))
+    with pytest.raises(LabelError, match="at least two"):
+        evaluate.folds_of(np.ones(5), None, seed=0)
+
+
+def test_no_image_is_predicted_from_its_own_exposure(tmp_path):
+    """Vectors that say only which exposure an image is of teach nothing about other exposures."""
+    catalog, truth = vectors.make(tmp_path / "run", exposures=40, spread=0)
+    rng = np.random.default_rng(0)
+    own = rng.normal(size=(41, 8))
+    with catalog.new_stage("embedding", "leaky") as writer:
+        writer.write_array((own[truth.expnum] + rng.normal(0, 1e-3, (len(truth), 8))).astype(np.float32))
+        writer.write_table(truth[["image_id", "expnum", "ccdname"]], "keys")
+    whole = truth[truth.ccdname.isin(["N1", "N2", "N3"])]
+    with open_store(catalog) as store:
+        vectors.teach(store, whole)
+        found = evaluate.evaluate(catalog, store)
+    assert found["ccd"]["macro_f1"] < 0.5
+
+
+def test_evaluation_of_a_run(tmp_path):
+    catalog, truth = vectors.make(tmp_path / "run", spread=2.0)
+    steps = []
+    with open_store(catalog) as store:
+        vectors.teach(store, truth)
+        found = evaluate.evaluate(catalog, store, progress=lambda *step: steps.append(step))
+        again = evaluate.evaluate(catalog, store)
+    assert set(found) >= {"ccd", "exposure", "split", "stage"}
+    assert {"reasons", "macro_f1", "accuracy", "confusion"} <= set(found["ccd"])
+    assert set(found["ccd"]["reasons"]["PSF"]) == {"precision", "recall", "f1", "support"}
+    assert found["ccd"]["reasons"]["PSF"]["support"] == 16
+    assert found["ccd"]["macro_f1"] > 0.8
+    assert {"precision", "recall", "f1", "support"} <= set(found["exposure"])
+    assert found["exposure"]["support"] == 12
+    assert set(found["exposure"]["rules"]) >= {"paper", "published"}
+    assert found["split"]["kind"] == "leave-one-exposure-out"
+    assert found["split"]["folds"] == 24
+    assert steps[-1][:2] == (24, 24)
+    stage = catalog.stage("evaluation", found["stage"])
+    assert stage.json("metrics")["ccd"] == found["ccd"] == again["ccd"]
+    assert catalog.stage("evaluation").digest == stage.digest
+    for name in ("confusion", "reasons"):
+        with Image.open(stage.path / f"{name}.png") as picture:
+            assert picture.width > 300
+
+
+def test_two_exposures_with_one_label_each_can_be_evaluated(tmp_path):
+    catalog, truth = vectors.make(tmp_path / "run", exposures=2)
+    with open_store(catalog) as store:
+        vectors.teach(store, truth[truth.ccdname == "N1"])
+        found = evaluate.evaluate(catalog, store)
+    assert found["ccd"]["accuracy"] == 0

@@ -1,0 +1,59 @@
+"""t-SNE maps: the same every time, for few images and for many."""
+
+import numpy as np
+import pytest
+from sklearn.manifold import trustworthiness
+
+from pipeline import maps
+from pipeline.errors import BadInput
+from tests import vectors
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_a_map_of_a_run(tmp_path, dims):
+    catalog, truth = vectors.make(tmp_path / "run")
+    steps = []
+    stage = maps.make_map(catalog, dims=dims, iterations=250, progress=lambda *step: steps.append(step))
+    table = stage.table()
+    assert stage.kind == f"map{dims}d"
+    assert list(table) == ["image_id", *"xyz"[:dims]]
+    assert table.image_id.tolist() == truth.image_id.tolist()
+    places = table.drop(columns="image_id").to_numpy()
+    assert np.isfinite(places).all()
+    assert trustworthiness(catalog.stage("embedding").array(), places, n_neighbors=10) > 0.85
+    assert steps[-1][:2] == (500, 500)
+    assert maps.make_map(catalog, dims=dims, iterations=250).digest == stage.digest
+
+
+@pytest.mark.parametrize("n", [1, 3, 7, 8, 9, 30])
+@pytest.mark.parametrize("dims", [2, 3])
+def test_few_images(n, dims):
+    drawn = np.random.default_rng(0).normal(size=(n, min(n, 5)))
+    places = maps.tsne(drawn, dims=dims, iterations=50, exaggerated=50)
+    assert places.shape == (n, dims)
+    assert np.isfinite(places).all()
+
+
+def test_identical_images():
+    places = maps.tsne(np.ones((40, 4)), iterations=50, exaggerated=50)
+    assert np.isfinite(places).all()
+
+
+def test_other_dimensions_are_refused():
+    with pytest.raises(BadInput, match="2 or 3"):
+        maps.tsne(np.ones((40, 4)), dims=4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dims", [2, 3])
+def test_more_than_ten_thousand_points(dims):
+    """Above this number openTSNE would pick a gradient that does not exist in three dimensions."""
+    rng = np.random.default_rng(0)
+    kinds = rng.integers(0, 5, 10_500)
+    drawn = rng.normal(0, 6, (5, 8))[kinds] + rng.normal(size=(10_500, 8))
+    drawn = drawn[:, np.argsort(-drawn.var(axis=0))]
+    places = maps.tsne(drawn, dims=dims, iterations=100, exaggerated=100)
+    assert np.isfinite(places).all()
+    middles = np.stack([places[kinds == kind].mean(axis=0) for kind in range(5)])
+    nearest = np.linalg.norm(places[:, None] - middles, axis=2).argmin(axis=1)
+    assert (nearest == kinds).mean() > 0.95

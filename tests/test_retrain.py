@@ -1,0 +1,130 @@
+"""Votes go in, new candidates come out; stopped anywhere, nothing stays behind."""
+
+import pytest
+
+from pipeline import candidates, classify, retrain
+from pipeline.errors import Cancelled
+from pipeline.labels import Vote, open_store
+from tests import vectors
+
+KINDS = ("model", "prediction", "candidates")
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run whose labels know nothing of ghosts yet."""
+    catalog, truth = vectors.make(tmp_path / "run", exposures=36)
+    with open_store(catalog) as store:
+        vectors.teach(store, truth[~truth.expnum.isin(truth.expnum[truth.reason == "Ghost_Scatter"])])
+        classify.train(catalog, store)
+        classify.predict(catalog)
+        candidates.find(catalog)
+        yield catalog, store, truth
+
+
+def ghosts(truth):
+    return sorted(set(truth.expnum[truth.reason == "Ghost_Scatter"]))
+
+
+def vote_ghosts(store, truth):
+    """Two of three inspectors call half of the ghost exposures bad, ticking their CCDs."""
+    voted = ghosts(truth)[:3]
+    votes = []
+    for expnum in voted:
+        for inspector in ("amy", "ben"):
+            own = {"inspector": inspector, "judgement": "bad", "reasons": ("Ghost_Scatter",), "expnum": int(expnum)}
+            votes += [Vote(**own), *(Vote(ccdname=name, **own) for name in vectors.NAMES[:4])]
+    store.cast_many(votes)
+    return voted
+
+
+def state(catalog):
+    catalog.refresh()
+    files = {p.relative_to(catalog.path).as_posix() for p in catalog.path.rglob("*") if "labels.db" not in p.name}
+    return dict(catalog.info["current"]), {name for name in files if name not in KINDS}
+
+
+def test_votes_teach_a_new_reason(run):
+    catalog, store, truth = run
+    vote_ghosts(store, truth)
+    steps = []
+    before = {kind: catalog.stage(kind) for kind in KINDS}
+    report = retrain.retrain(catalog, store, progress=lambda *step: steps.append(step))
+    assert {kind: stage.stage_id for kind, stage in report.before.items()} == {
+        kind: stage.stage_id for kind, stage in before.items()
+    }
+    assert {kind: catalog.stage(kind).stage_id for kind in KINDS} == {
+        kind: stage.stage_id for kind, stage in report.after.items()
+    }
+    assert report.training["reasons"]["Ghost_Scatter"] == 12
+    assert report.training["provenance"]["ticked"] == 12
+    table = report.after["prediction"].table()
+    found = table[table.image_id.isin(truth.image_id[truth.reason == "Ghost_Scatter"])]
+    assert (found.reason == "Ghost_Scatter").mean() > 0.9
+    assert set(report.changed.expnum) >= set(ghosts(truth))
+    first = report.changed.iloc[0]
+    assert first.change in retrain.CHANGES
+    done = [step[0] for step in steps]
+    assert done == sorted(done)
+    assert done[-1] == 100
+    summary = report.summary()
+    assert summary["changed"]["entered"] == len(summary["entered"])
+    assert set(report.after["candidates"].table().expnum) >= set(ghosts(truth)[3:])
+
+
+def test_again_without_news_changes_nothing(run):
+    catalog, store, truth = run
+    vote_ghosts(store, truth)
+    first = retrain.retrain(catalog, store)
+    again = retrain.retrain(catalog, store)
+    assert again.changed.empty
+    for kind in ("model", "prediction", "candidates"):
+        assert (
+            again.after[kind]
+            .table("training" if kind == "model" else "table")
+            .equals(first.after[kind].table("training" if kind == "model" else "table"))
+        )
+
+
+def test_the_first_training_has_nothing_before(tmp_path):
+    catalog, truth = vectors.make(tmp_path / "run")
+    with open_store(catalog) as store:
+        vectors.teach(store, truth)
+        report = retrain.retrain(catalog, store)
+    assert report.before == dict.fromkeys(KINDS)
+    assert set(report.changed.change) <= {"entered", "reasons"}
+    assert set(report.summary()["entered"]) == set(report.after["candidates"].table().expnum)
+
+
+def test_the_rule_in_use_is_kept(run):
+    catalog, store, _ = run
+    candidates.find(catalog, rule="paper")
+    assert retrain.retrain(catalog, store).after["candidates"].parameters["rule"] == "paper"
+
+
+def test_cancelled_at_any_step_it_leaves_nothing_behind(run):
+    catalog, store, truth = run
+    vote_ghosts(store, truth)
+    was = state(catalog)
+    steps = []
+    for stop_after in range(30):
+        asked = iter(range(1000))
+        try:
+            retrain.retrain(catalog, store, cancelled=lambda: next(asked) >= stop_after)  # noqa: B023
+        except Cancelled:
+            steps.append(stop_after)
+            assert state(catalog) == was
+        else:
+            break
+    assert len(steps) >= 8
+    assert state(catalog)[0] != was[0]
+
+
+def test_an_error_while_writing_leaves_nothing_behind(run, monkeypatch):
+    catalog, store, truth = run
+    vote_ghosts(store, truth)
+    was = state(catalog)
+    monkeypatch.setattr(catalog, "set_info", lambda **_: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        retrain.retrain(catalog, store)
+    assert state(catalog) == was
