@@ -1,0 +1,125 @@
+"""What the electronics and the calibration do: bad CCDs, noise, broken frames.
+
+Each function is `(observation, camera, rng) -> Effects` and decides once for the whole focal plane; the returned
+`detector(pixels, grid, rng)` changes the finished pixels of one CCD.
+"""
+
+import numpy as np
+
+from pipeline.camera import Camera
+from pipeline.conditions import Grid, Observation
+from pipeline.effects import Effects, between
+
+# Which CCDs fail, and how often: mostly a few known ones, as at the telescope.
+WEAK_CCDS = ("N15", "N10", "S7", "S14", "N9", "S30", "N29", "S22")
+
+
+def _choose(camera: Camera, rng, n: int) -> frozenset[str]:
+    """`n` CCDs, half of them from those that fail most often."""
+    live = [ccd.name for ccd in camera.ccds if ccd.name != "N30"]
+    weak = [name for name in WEAK_CCDS if name in live and name not in ("S7", "S30")]
+    chosen = [str(rng.choice(weak if weak and rng.random() < 0.5 else live)) for _ in range(n)]
+    return frozenset(chosen)
+
+
+def _only(ccds: frozenset[str], change) -> Effects:
+    """Apply `change(pixels, grid, rng)` to those CCDs."""
+
+    def detector(pixels, grid: Grid, rng) -> np.ndarray:
+        return change(pixels, grid, rng) if grid.ccd.name in ccds else pixels
+
+    return Effects(detector=detector, affected=ccds)
+
+
+def _amplifier(pixels: np.ndarray, upper: bool) -> tuple[slice, slice]:
+    """The half of the array (along axis 1) that one of the two amplifiers reads."""
+    middle = pixels.shape[1] // 2
+    return (slice(None), slice(middle, None) if upper else slice(None, middle))
+
+
+def bad_ccd(observation: Observation, camera: Camera, rng) -> Effects:
+    """One to three CCDs broken: a dead or unstable amplifier, a glow, hot columns, a wrong gain."""
+    ccds = _choose(camera, rng, int(rng.integers(1, 4)))
+    kinds = {name: str(rng.choice(["dead", "step", "glow", "columns", "gain"])) for name in sorted(ccds)}
+    upper, noise, sky = bool(rng.random() < 0.5), observation.noise, max(observation.sky, 30.0)
+    big = between(0.4, 1.0, observation)
+
+    def change(pixels, grid: Grid, rng) -> np.ndarray:
+        kind, half = kinds[grid.ccd.name], _amplifier(pixels, upper)
+        y, x = np.linspace(-1, 1, pixels.shape[0])[:, None], np.linspace(-1, 1, pixels.shape[1])[None, :]
+        pixels = pixels.copy()
+        if kind == "dead":
+            pixels[half] = rng.normal(0.0, noise / grid.binning, pixels[half].shape)
+        elif kind == "step":
+            pixels[half] += np.float32(big * (6 * noise + 0.1 * sky)) * np.sign(rng.normal())
+        elif kind == "glow":
+            corner = rng.choice([-1.0, 1.0], 2) * rng.uniform(0.2, 1.0, 2)
+            distance = np.hypot(y - corner[0], (x - corner[1]) * 0.5)
+            pixels += (big * 40 * noise * np.exp(-distance / rng.uniform(0.08, 0.25))).astype(np.float32)
+        elif kind == "columns":
+            level = rng.standard_gamma(0.5, pixels.shape[1]) * big * 7 * noise
+            pixels += (level * (rng.random(pixels.shape[1]) < 0.25)).astype(np.float32)
+        else:
+            pixels[half] = pixels[half] * rng.choice([0.6, 1.5]) + rng.normal(
+                0, 4 * noise / grid.binning, pixels[half].shape
+            )
+            pixels += np.float32(0.02 * sky) * np.sin(30 * y).astype(np.float32)
+        return pixels
+
+    return _only(ccds, change)
+
+
+def noise(observation: Observation, camera: Camera, rng) -> Effects:
+    """Electronic noise far above normal: on one CCD, on those of one crate, or everywhere; often with a pattern."""
+    scope = rng.choice(["one", "crate", "all"], p=[0.25, 0.45, 0.3])
+    live = [ccd.name for ccd in camera.ccds if ccd.name != "N30"]
+    if scope == "one":
+        ccds = _choose(camera, rng, 1)
+    elif scope == "crate":
+        first = int(rng.integers(max(1, len(live) - 9)))
+        ccds = frozenset(live[first : first + int(rng.integers(6, 12))])
+    else:
+        ccds = frozenset(live)
+    kind = str(rng.choice(["white", "banding", "herring"]))
+    size = between(2.5, 8.0, observation) * observation.noise
+    period, slope = rng.uniform(90, 240), rng.uniform(0.3, 1.2)
+
+    def change(pixels, grid: Grid, rng) -> np.ndarray:
+        white = size * (1.0 if kind == "white" else 0.4) / grid.binning
+        pixels = pixels + rng.normal(0, white, pixels.shape).astype(np.float32)
+        if kind == "banding":
+            rows = rng.normal(0, 0.22 * size, pixels.shape[0])
+            rows = np.convolve(rows, np.ones(3) / 3**0.5, "same")
+            pixels += rows[:, None].astype(np.float32)
+        elif kind == "herring":
+            y, x = grid.y[:, None].astype(np.float32), grid.x[None, :].astype(np.float32)
+            wave = np.sin(2 * np.pi / period * (y + slope * np.abs(x - x.mean())) + rng.uniform(0, 6.3))
+            pixels += np.float32(0.35 * size) * wave * (1 + 0.5 * np.sin(y / 700))
+        return pixels
+
+    return _only(ccds, change)
+
+
+def wonky(observation: Observation, camera: Camera, rng) -> Effects:
+    """Frames broken in ways without a name: rows displaced, the sky in waves, halves swapped."""
+    kind = str(rng.choice(["rows", "waves", "swapped"]))
+    live = [ccd.name for ccd in camera.ccds if ccd.name != "N30"]
+    ccds = frozenset(name for name in live if rng.random() < between(0.5, 1.0, observation)) or frozenset(live)
+    size, phase = between(2.0, 7.0, observation) * observation.noise, rng.uniform(0, 6.3)
+
+    def change(pixels, grid: Grid, rng) -> np.ndarray:
+        ny, nx = pixels.shape
+        y, x = np.linspace(0, 1, ny)[:, None], np.linspace(0, 1, nx)[None, :]
+        if kind == "waves":
+            bow = np.sin(2 * np.pi * (3.5 * y + 0.35 * np.sin(2 * np.pi * x + phase)) + phase)
+            return pixels + (size * bow * (0.4 + y)).astype(np.float32)
+        edges = np.sort(rng.integers(0, ny, 6))
+        pixels = pixels.copy()
+        for part, rows in enumerate(np.split(np.arange(ny), edges)):
+            shift = int(rng.integers(-nx // 3, nx // 3))
+            pixels[rows] = np.roll(pixels[rows], shift, axis=1) + np.float32(size * rng.normal(0, 0.5))
+            if kind == "swapped" and part % 2:
+                pixels[rows] = pixels[rows][:, ::-1] + np.float32(0.7 * size)
+        return pixels
+
+    return _only(ccds, change)

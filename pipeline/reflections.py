@@ -1,0 +1,98 @@
+"""Shapes of ghosts and scattered light on the focal plane.
+
+Every function takes focal-plane coordinates u, v (detector pixels from the centre, broadcastable) and returns light
+relative to about 1. The shapes follow real DECam exposures: images of the pupil with its hole and four vanes, centred
+on the line through the bright star and the optical axis; thin arcs; fans of rays from the edge; bursts round a star.
+"""
+
+import numpy as np
+
+RIM = 0.02  # width of a pupil image's edges relative to its radius
+
+
+def _step(distance: np.ndarray, width: float) -> np.ndarray:
+    """0 below, 1 above zero distance, linear over `width`."""
+    return np.clip(distance / np.float32(width) + 0.5, 0, 1)
+
+
+def pupil(u, v, centre, radius, *, hole=0.45, squeeze=1.0, angle=0.0, rim=0.35, vane=0.035) -> np.ndarray:
+    """Out-of-focus image of the telescope's pupil: a disc with a hole, four dark vanes, brighter rims."""
+    du, dv = u - np.float32(centre[0]), v - np.float32(centre[1])
+    cos, sin = np.float32(np.cos(angle)), np.float32(np.sin(angle))
+    along, across = du * cos + dv * sin, (dv * cos - du * sin) / np.float32(squeeze)
+    r = np.sqrt(along * along + across * across) / np.float32(radius)
+    light = _step(1 - r, RIM) * _step(r - hole, RIM)
+    light *= 1 + rim * np.exp(-((1 - r) ** 2) / (2 * 0.03**2)) + rim * np.exp(-((r - hole) ** 2) / (2 * 0.03**2))
+    for sign in (1, -1):
+        light *= 1 - 0.8 * _step(vane * radius - np.abs(du + sign * dv), 0.02 * radius)
+    return light
+
+
+def clip(u, v, centre, radius) -> np.ndarray:
+    """1 inside a circle, 0 outside: what the barrel lets through."""
+    distance = np.hypot(u - np.float32(centre[0]), v - np.float32(centre[1]))
+    return _step(np.float32(radius) - distance, 0.03 * radius)
+
+
+def arc(u, v, centre, radius, *, width, middle, spread) -> np.ndarray:
+    """Part of a thin ring, centred on position angle `middle` and fading over `spread`, radians."""
+    du, dv = u - np.float32(centre[0]), v - np.float32(centre[1])
+    r, phi = np.hypot(du, dv), np.arctan2(dv, du)
+    away = np.angle(np.exp(1j * (phi - middle))).astype(np.float32)
+    return np.exp(-0.5 * ((r - radius) / width) ** 2 - 0.5 * (away / spread) ** 2)
+
+
+def rays(u, v, origin, *, towards, length, angles, widths, weights, reach) -> np.ndarray:
+    """A feathered fan: narrow rays from `origin` into directions towards + angles, fading along `length`.
+
+    reach : length of each ray relative to `length`.
+    """
+    du, dv = u - np.float32(origin[0]), v - np.float32(origin[1])
+    r, phi = np.hypot(du, dv) + 1, np.arctan2(dv, du)
+    away = np.angle(np.exp(1j * (phi - towards))).astype(np.float32)
+    light = np.zeros(np.broadcast_shapes(np.shape(u), np.shape(v)), np.float32)
+    for angle, width, weight, far in zip(angles, widths, weights, reach, strict=True):
+        light += weight * np.exp(-0.5 * ((away - angle) / width) ** 2 - r / (far * length))
+    ripples = 1 + 0.45 * np.sin(r / (0.035 * length)) * np.exp(-r / (0.4 * length))
+    return light * ripples
+
+
+def burst(u, v, centre, *, radius, spikes, widths, lengths) -> np.ndarray:
+    """Glow and many radial spikes round a very bright star; spikes are position angles in radians."""
+    du, dv = u - np.float32(centre[0]), v - np.float32(centre[1])
+    r, phi = np.hypot(du, dv) + 1, np.arctan2(dv, du)
+    light = 1.0 / (1 + (r / (0.35 * radius)) ** 3)
+    for angle, width, length in zip(spikes, widths, lengths, strict=True):
+        away = np.angle(np.exp(1j * (phi - angle))).astype(np.float32)
+        light = light + 0.6 * np.exp(-0.5 * (away / width) ** 2 - r / (length * radius)) * (r > 0.1 * radius)
+    return light.astype(np.float32)
+
+
+def line(u, v, start, end, width, *, outline=0.0) -> np.ndarray:
+    """A straight trail from start to end with a Gaussian profile of that sigma; `outline` > 0 makes a defocused one."""
+    du, dv = np.float32(end[0] - start[0]), np.float32(end[1] - start[1])
+    length = np.float32(np.hypot(du, dv))
+    along = ((u - np.float32(start[0])) * du + (v - np.float32(start[1])) * dv) / length
+    across = ((u - np.float32(start[0])) * dv - (v - np.float32(start[1])) * du) / length
+    profile = np.exp(-0.5 * (across / width) ** 2)
+    if outline:
+        profile = (np.abs(across) < width) * (0.6 + outline * (across / width) ** 2)
+    inside = _step(along + width, 2 * width) * _step(length + width - along, 2 * width)
+    return (profile * inside).astype(np.float32)
+
+
+def waves(rng: np.random.Generator, *, scale: float, n: int = 18, stretch: float = 1.0, angle: float = 0.0):
+    """A smooth random field over the focal plane, mean 0, standard deviation about 1.
+
+    scale : typical size of a structure, detector pixels. stretch > 1 draws it out along `angle`.
+    """
+    cos, sin = np.cos(angle), np.sin(angle)
+    k = rng.normal(size=(n, 2)) * np.array([1 / stretch, 1.0]) / scale
+    k = np.stack([k[:, 0] * cos - k[:, 1] * sin, k[:, 0] * sin + k[:, 1] * cos], axis=1) * 2.2
+    phase = rng.uniform(0, 2 * np.pi, n)
+
+    def wave(u, v):
+        total = sum(np.cos(ku * u + kv * v + p) for (ku, kv), p in zip(k.astype(np.float32), phase, strict=True))
+        return (total * np.sqrt(2 / n)).astype(np.float32)
+
+    return wave

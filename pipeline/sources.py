@@ -1,0 +1,249 @@
+"""What lies in the files given to ingest: finding them, and one record per file from its headers alone.
+
+A folder is searched with all its subfolders; hidden names and files of other kinds are passed over. A file that is
+named twice, through two sources or a link, is one file.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from astropy.io.fits import VerifyError
+
+from pipeline import fits_files, headers, pictures
+from pipeline.camera import Camera, camera
+from pipeline.errors import BadInput
+from pipeline.fits_files import ImageHdu, Unusable
+
+SMALLEST_SIDE = 8  # pixels; less is no image
+LARGEST_SIDE = 1.25  # of the camera's CCD: raw frames have overscan
+
+# problem -> what it means, in words for the exit summary and the screen; the list is closed
+PROBLEMS: dict[str, str] = {
+    "empty": "the file has no bytes",
+    "not_fits": "the file is no FITS file",
+    "truncated": "the file ends too early",
+    "unreadable": "the file or folder cannot be read",
+    "empty_folder": "the folder holds no file that can be ingested",
+    "no_expnum": "no exposure number",
+    "unknown_camera": "the camera is not known",
+    "calibration": "a bias, dark, flat or focus frame, not the sky",
+    "no_image": "no image of a CCD",
+    "no_tiles": "a focal-plane picture without a usable tiles file",
+    "unknown_ccd": "an image whose CCD is not known",
+    "wrong_shape": "an image of the wrong shape",
+    "corrupt_pixels": "pixels that cannot be decoded",
+    "all_nan": "an image with no recorded pixel",
+    "duplicate_ccd": "the CCD is already there from another image",
+    "duplicate_exposure": "the exposure is already there from another file",
+}
+
+
+@dataclass
+class FileRecord:
+    """One file as its headers describe it. `problems` are (ccdname, problem, detail); images are dicts, see `_ccd`."""
+
+    path: str
+    digest: str
+    product: str = "bad"  # image, picture, mask, other, or bad
+    camera: str = ""
+    expnum: int = -1
+    processing: str = ""
+    facts: dict = field(default_factory=dict)
+    images: list = field(default_factory=list)
+    problems: list = field(default_factory=list)
+
+    def as_dict(self) -> dict:
+        return asdict(self)
+
+
+def find_files(sources: str | Path | Iterable[str | Path]) -> tuple[list[str], list[FileRecord]]:
+    """Absolute paths of all files of the sources, sorted, and records of folders that are empty or cannot be read.
+
+    BadInput if a source does not exist.
+    """
+    sources = [sources] if isinstance(sources, str | Path) else list(sources)
+    for source in sources:
+        if not os.path.lexists(source):
+            raise BadInput(f"{source} does not exist; give a file or folder that does")
+    if not sources:
+        raise BadInput("nothing to ingest; name at least one file or folder")
+    found, folders = set(), []
+    for source in sources:
+        path = os.path.realpath(source)
+        if not os.path.isdir(path):
+            found.add(path)
+            continue
+        inside, refused = _walk(path)
+        found.update(inside)
+        folders += [_bad_folder(folder, "unreadable", detail) for folder, detail in refused]
+        if not inside and not refused:
+            folders.append(_bad_folder(path, "empty_folder", "no FITS file and no picture in it"))
+    return sorted(found), folders
+
+
+def _walk(top: str) -> tuple[set[str], list[tuple[str, str]]]:
+    found, refused, seen = set(), [], set()
+
+    def refuse(error: OSError) -> None:
+        refused.append((error.filename, error.strerror))
+
+    for folder, subfolders, names in os.walk(top, onerror=refuse, followlinks=True):
+        real = os.path.realpath(folder)
+        subfolders[:] = [] if real in seen else sorted(name for name in subfolders if not name.startswith("."))
+        seen.add(real)
+        for name in names:
+            if not name.startswith(".") and (fits_files.is_fits_name(name) or pictures.is_picture_name(name)):
+                found.add(os.path.realpath(os.path.join(folder, name)))
+    return found, refused
+
+
+def _bad_folder(path: str, problem: str, detail: str) -> FileRecord:
+    return FileRecord(path, problem, product="folder", problems=[["", problem, detail]])
+
+
+def digest_of(path: str) -> str:
+    """Size and time of last change of a file, and of the tiles file of a picture; '' if it cannot be looked at."""
+    try:
+        digest = _stamp(path)
+        if pictures.is_picture_name(path):
+            digest += " " + _stamp(pictures.tiles_path(path))
+        return digest
+    except Unusable:
+        return digest
+    except OSError:
+        return ""
+
+
+def _stamp(path: str | Path) -> str:
+    status = os.stat(path)
+    return f"{status.st_size}-{status.st_mtime_ns}"
+
+
+def read_record(path: str, default: str) -> FileRecord:
+    """The record of one file; what is wrong with it is in its problems. `default` is the run's camera."""
+    record = FileRecord(path, digest_of(path))
+    try:
+        if pictures.is_picture_name(path):
+            _read_picture(record, camera(default))
+        else:
+            _read_fits(record, camera(default))
+    except Unusable as error:
+        record.problems.append(["", error.problem, error.detail])
+    except (OSError, VerifyError, KeyError, ValueError, TypeError) as error:
+        detail = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        record.problems.append(["", "unreadable", detail.splitlines()[0]])
+    if any(not ccdname for ccdname, _, _ in record.problems) and not record.images:
+        record.product = "bad"
+    return record
+
+
+def _read_picture(record: FileRecord, found: Camera) -> None:
+    record.camera = found.name
+    problems = []
+    try:
+        record.expnum = pictures.expnum_of_name(record.path)
+    except Unusable as error:
+        problems.append(error)
+    try:
+        tiles = pictures.read_tiles(pictures.tiles_path(record.path), found)
+    except Unusable as error:
+        problems.append(error)
+    if problems:
+        raise Unusable(problems[0].problem, "; ".join(error.detail for error in problems))
+    record.product = "picture"
+    record.facts = headers.facts_of([], found)
+    for tile in tiles.itertuples():
+        shape = (int(tile.x1 - tile.x0), int(tile.y1 - tile.y0))
+        name = found.name_of(tile.ccdnum)
+        record.images.append(_ccd(-1, "tile", name, int(tile.ccdnum), shape, None))
+
+
+def _read_fits(record: FileRecord, default: Camera) -> None:
+    primary, images = fits_files.scan(record.path)
+    every = [primary, *(image.header for image in images[:1])]
+    product, record.processing = fits_files.product_of(record.path, primary)
+    if product in ("weight", "other"):
+        record.product = "other"
+        return
+    found = headers.camera_of_file(every, default)
+    record.camera = found.name
+    record.expnum = headers.expnum_of(every, found)
+    if kind := headers.is_calibration(every):
+        raise Unusable("calibration", f"OBSTYPE is {kind!r}")
+    if not images:
+        raise Unusable("no_image", "no HDU holds an image")
+    record.product = product
+    record.facts = headers.facts_of(every, found)
+    _read_images(record, found, primary, images)
+    _check_shapes(record)
+    if not record.images and not record.problems:
+        raise Unusable("no_image", "no image but focus chips")
+
+
+def _read_images(record: FileRecord, found: Camera, primary, images: list[ImageHdu]) -> None:
+    """Fill in the CCDs of a file: planes of mask belong to the image before them, weights are passed over."""
+    seen = {}
+    for image in images:
+        if image.plane == "weight":
+            continue
+        if image.plane == "mask" and record.product == "image":
+            if record.images and tuple(record.images[-1]["shape"]) == image.shape:
+                record.images[-1]["mask_hdu"] = image.hdu
+            continue
+        try:
+            ccd = headers.ccd_of(image, found, primary if len(images) == 1 or image.plane else None)
+            if ccd is None:
+                continue
+            _check_shape(image, found)
+        except Unusable as error:
+            known = error.problem == "wrong_shape"
+            record.problems.append([ccd.name if known else "", error.problem, error.detail])
+            continue
+        if ccd.name in seen:
+            detail = f"HDU {image.hdu}; HDU {seen[ccd.name]} of the same file is taken"
+            record.problems.append([ccd.name, "duplicate_ccd", detail])
+            continue
+        seen[ccd.name] = image.hdu
+        blank = fits_files.blank_value(image.header)
+        record.images.append(_ccd(image.hdu, image.name, ccd.name, ccd.number, image.shape, blank))
+
+
+def _ccd(hdu: int, hdu_name: str, ccdname: str, ccdnum: int, shape: tuple[int, int], blank: float | None) -> dict:
+    """One CCD image of a file. shape : (ny, nx); blank : the value of pixels not recorded; mask_hdu : -1 if none."""
+    return {
+        "hdu": hdu,
+        "hdu_name": hdu_name,
+        "ccdname": ccdname,
+        "ccdnum": ccdnum,
+        "shape": list(shape),
+        "blank": blank,
+        "mask_hdu": -1,
+    }
+
+
+def _check_shape(image: ImageHdu, found: Camera) -> None:
+    written = " x ".join(str(side) for side in image.shape)
+    if len(image.shape) != 2:
+        raise Unusable("wrong_shape", f"HDU {image.hdu} has {len(image.shape)} axes ({written}), not 2")
+    if min(image.shape) < SMALLEST_SIDE:
+        raise Unusable("wrong_shape", f"HDU {image.hdu} is {written} pixels, too small to be an image")
+    if any(side > LARGEST_SIDE * full for side, full in zip(image.shape, found.ccd_shape, strict=True)):
+        full = " x ".join(str(side) for side in found.ccd_shape)
+        raise Unusable("wrong_shape", f"HDU {image.hdu} is {written} pixels; a {found.title} CCD is {full}")
+
+
+def _check_shapes(record: FileRecord) -> None:
+    """In a file of three CCDs or more, one that differs in shape from most is wrong."""
+    shapes = Counter(tuple(image["shape"]) for image in record.images)
+    if len(record.images) < 3 or len(shapes) == 1:
+        return
+    usual, times = shapes.most_common(1)[0]
+    if 2 * times <= len(record.images):
+        return
+    for image in [image for image in record.images if tuple(image["shape"]) != usual]:
+        record.images.remove(image)
+        detail = f"HDU {image['hdu']} is {image['shape']} pixels; the other CCDs of the file are {list(usual)}"
+        record.problems.append([image["ccdname"], "wrong_shape", detail])
