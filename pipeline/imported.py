@@ -1,0 +1,94 @@
+"""What a reader of label files hands over, and the small tools that all readers share."""
+
+import csv
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipeline.errors import BadInput
+from pipeline.labels import Vote
+from pipeline.reasons import canonical
+
+LABEL_NAMES = ["expnum", "ccdname", "reason", "raw"]
+
+
+@dataclass
+class Imported:
+    """What a reader found in one file.
+
+    labels : rows of (expnum, ccdname, reason, raw); '' as ccdname is the whole exposure, '' as reason maps to nothing.
+    entries : (expnum, ccdname, text) of each line used. columns : {expnum: what an inspection table said of it}.
+    skipped, commented : (line number, problem or text). unmapped : reasons that map to nothing, with counts.
+    """
+
+    votes: list[Vote] = field(default_factory=list)
+    labels: list[tuple[int, str, str, str]] = field(default_factory=list)
+    columns: dict[int, dict] = field(default_factory=dict)
+    unmapped: Counter = field(default_factory=Counter)
+    skipped: list[tuple[int, str]] = field(default_factory=list)
+    commented: list[tuple[int, str]] = field(default_factory=list)
+    entries: list[tuple[int, str, str]] = field(default_factory=list)
+    no_reason: int = 0
+    left_out: Counter = field(default_factory=Counter)
+    panel: int | None = None
+
+    def add_label(self, expnum: int, ccdname: str, raw: str, reasons: tuple[str, ...] | None = None) -> None:
+        """Add one line of a list, under every reason it names; the text as written is kept beside it."""
+        self.entries.append((expnum, ccdname, raw))
+        reasons = canonical(raw) if reasons is None else reasons
+        if not raw:
+            self.no_reason += 1
+        elif not reasons:
+            self.note_unmapped(raw)
+        self.labels.extend((expnum, ccdname, reason, raw) for reason in reasons or ("",))
+
+    def note_unmapped(self, raw: str) -> None:
+        """Count a reason that maps to nothing; its numbers are left out, so that equal complaints count together."""
+        self.unmapped[re.sub(r"\d+(\.\d+)?", "#", raw)] += 1
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """What a reader may need to know besides the file: see `import_file`."""
+
+    camera: str = "decam"
+    inspector: str = ""
+    maybe: str = "unsure"
+
+
+def lines(path: Path) -> Iterator[tuple[int, str]]:
+    """(line number from 1, line without its end) of a text file in any encoding that extends ASCII."""
+    with open(path, encoding="utf-8-sig", errors="replace", newline=None) as handle:
+        for number, line in enumerate(handle, start=1):
+            yield number, line.rstrip("\n")
+
+
+def csv_rows(path: Path, needed: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
+    """(line number, row) of a CSV table with a header line; `#` lines before the header are comments."""
+    with open(path, encoding="utf-8-sig", errors="replace", newline="") as handle:
+        before = 0
+        for line in handle:
+            before += 1
+            if not line.startswith("#") and line.strip():
+                break
+        header = next(csv.reader([line])) if before else []
+        header = [name.strip() for name in header]
+        missing = [name for name in needed if name not in header]
+        if missing:
+            raise BadInput(f"{path} has no column {', '.join(missing)}; it has {', '.join(header) or 'none'}")
+        reader = csv.reader(handle)
+        for cells in reader:
+            if cells:
+                cells = cells + [""] * (len(header) - len(cells))
+                yield before + reader.line_num, dict(zip(header, cells, strict=False))
+
+
+def imported_vote(options: ReadOptions, **values) -> Vote:
+    """A vote from a file. Its identity is its content, so that the same line read again is the same vote."""
+    vote = Vote(camera=options.camera, via="import", **values)
+    content = repr((vote.thing, vote.judgement, vote.reasons, vote.comment, sorted(vote.screen.items())))
+    identity = hashlib.sha256(content.encode()).hexdigest()[:32]
+    return Vote(camera=options.camera, via="import", **values, client_vote_id=f"import-{identity}")

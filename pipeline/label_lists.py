@@ -1,0 +1,211 @@
+"""Reads what others have already judged into the label store: label lists, earlier inspections, annotations.
+
+Each reader takes a path and returns an `Imported`: votes (who judged is known), labels (it is not), and an account of
+every line that could not be used. A bad line costs that line only. Reading a file twice adds nothing the second time.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from pipeline.camera import camera as camera_named
+from pipeline.errors import BadInput, TriptychError, choose
+from pipeline.imported import LABEL_NAMES, Imported, ReadOptions, csv_rows, lines
+from pipeline.inspections import read_annotation, read_inspection, read_spreadsheet
+from pipeline.labels import LabelStore
+from pipeline.reasons import FLAGS, GOOD, fold
+
+# The exclusion lists give one reason per file, in its name.
+EXCLUDE_FILES: dict[str, str] = {
+    "ghost-scatter": "Ghost/Scatter",
+    "streak": "Streak",
+    "noise": "Noise",
+    "readout": "Readout",
+    "ccd": "Bad CCD",
+    "processing": "Processing",
+    "comet": "Comet",
+}
+
+
+def read_bad_expid(path: Path, options: ReadOptions) -> Imported:
+    """A list as legacypipe reads it: `EXPID[-CCDNAME] [flag] [comment...]`, a comment where `#` is in column 1.
+
+    legacypipe lets the last of several lines on the same key win; here each line is a label of its own, so that a
+    reason given earlier is not lost.
+    """
+    found = Imported()
+    for number, line in lines(path):
+        if line.startswith("#"):
+            found.commented.append((number, line))
+            continue
+        words = line.split()
+        if not words:
+            continue
+        expnum, *ccdname = words[0].split("-")
+        try:
+            expnum = int(expnum)
+            (ccdname,) = ccdname or ("",)
+        except ValueError:
+            found.skipped.append((number, f"{words[0]!r} is not EXPNUM or EXPNUM-CCDNAME"))
+            continue
+        raw = " ".join(words[1:])
+        found.add_label(expnum, ccdname, raw, FLAGS.get(raw.strip("# ")))
+    return found
+
+
+def read_exclude(path: Path, options: ReadOptions) -> Imported:
+    """A DES/DELVE exclusion list: whole exposures with a reason each, or CCDs with the reason in the file's name.
+
+    A line that starts with `#` is a comment; one that names an exposure was taken back, and is listed in `commented`.
+    """
+    found, camera = Imported(), camera_named(options.camera)
+    kind = re.split(r"\d|-y", path.stem)[0]
+    whole = fold(next(lines(path), (0, ""))[1]).startswith("#nite exposure")
+    for number, line in lines(path):
+        if line.startswith("#"):
+            if number > 1 and re.match(r"#\s*\d{8}\s+\d+\s", line):
+                found.commented.append((number, line))
+            continue
+        if not line.strip():
+            continue
+        try:
+            if whole:
+                _night, expnum, reason = re.split(r"\s{2,}|\t+", line.strip(), maxsplit=2)
+                found.add_label(int(expnum), "", reason.strip())
+            else:
+                words = line.split()
+                ccdname = camera.name_of(int(words[4]))
+                found.add_label(int(words[1]), ccdname, EXCLUDE_FILES.get(kind, kind))
+        except (ValueError, IndexError, TriptychError):
+            columns = "`night  expnum  reason`" if whole else "`night expnum ccd id ccdnum`"
+            found.skipped.append((number, f"{line.strip()!r} is not {columns}"))
+    return found
+
+
+def read_truth(path: Path, options: ReadOptions) -> Imported:
+    """A table `expnum,ccdname,reason`: what is known of each CCD, `good` where nothing is wrong."""
+    found = Imported()
+    for number, row in csv_rows(path, needed=("expnum", "reason")):
+        try:
+            expnum = int(row["expnum"])
+        except ValueError:
+            found.skipped.append((number, f"{row['expnum']!r} is no exposure number"))
+            continue
+        raw, ccdname = row["reason"].strip(), row.get("ccdname", "").strip()
+        found.add_label(expnum, ccdname, raw, (GOOD,) if raw.lower() == GOOD else None)
+    return found
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """What became of one file."""
+
+    path: Path
+    kind: str
+    found: Imported
+    votes_added: int = 0
+    votes_known: int = 0
+    votes_kept: int = 0
+    labels_added: int = 0
+    panel: int | None = None
+
+    def __str__(self) -> str:
+        found = self.found
+        labels, votes = len(found.entries), len(found.votes)
+        parts = [f"{self.path.name}: read as {self.kind}"]
+        if votes:
+            names = sorted({vote.inspector for vote in found.votes})
+            parts.append(f"{votes} votes of {', '.join(names)} ({self.votes_added} new)")
+        if self.votes_kept:
+            parts.append(f"{self.votes_kept} not taken, as their inspectors have voted by hand")
+        if labels:
+            whole = sum(ccdname == "" for _, ccdname, _ in found.entries)
+            parts.append(
+                f"{labels} labels ({whole} exposures, {labels - whole} CCDs, {found.no_reason} without a reason; "
+                f"{self.labels_added} new)"
+            )
+        if self.panel:
+            parts.append(f"the run's panel is now {self.panel}")
+        parts += [f"{number} {what} left out" for what, number in found.left_out.items()]
+        if found.commented:
+            parts.append(f"{len(found.commented)} commented lines not read")
+        text = "; ".join(parts)
+        for number, problem in found.skipped[:10]:
+            text += f"\n  line {number} skipped: {problem}"
+        if len(found.skipped) > 10:
+            text += f"\n  and {len(found.skipped) - 10} more lines skipped"
+        if found.unmapped:
+            total = sum(found.unmapped.values())
+            text += f"\n  {total} reasons ({len(found.unmapped)} different) map to nothing and are kept as written:"
+            text += "".join(f"\n    {count:6d}  {raw[:90]}" for raw, count in found.unmapped.most_common(10))
+        return text
+
+
+def guess_kind(path: str | Path) -> str:
+    """The kind of a file, from its name's ending and its first lines."""
+    path = Path(path)
+    if path.suffix.lower() in (".xlsx", ".xlsm"):
+        return "spreadsheet"
+    first = next((line for _, line in lines(path) if line.strip() and not line.startswith("# ")), "")
+    names = {name.strip().lower() for name in first.split(",")}
+    if {"annotator", "marked_fraction"} <= names:
+        return "annotation"
+    if "expnum" in names and any(name.endswith("_badexp") for name in names):
+        return "inspection"
+    if "expnum" in names and any("is_bad" in name or "is bad" in name for name in names):
+        return "spreadsheet"
+    if {"expnum", "reason"} <= names:
+        return "truth"
+    if fold(first).startswith(("#nite exposure", "#date expnum")):
+        return "exclude"
+    if any(re.match(r"\d+(-\w+)?(\s|$)", line) for _, line in lines(path)):
+        return "bad_expid"
+    raise BadInput(f"cannot tell what {path} is; name one of --kind {', '.join(READERS)}")
+
+
+def import_file(
+    store: LabelStore,
+    path: str | Path,
+    kind: str | None = None,
+    *,
+    camera: str = "decam",
+    inspector: str | None = None,
+    maybe: str = "unsure",
+    catalog=None,
+) -> ImportReport:
+    """Read one file into the store and say what became of it.
+
+    kind : one of READERS; guessed from the file by default. inspector : whose answers a spreadsheet holds, where it
+    does not say itself. maybe : what `maybe`, `y?` and the like count as, 'unsure' or 'bad' (the published DR11 list
+    counted them as bad). catalog : the run; takes its panel from an annotation table if it was never given one.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise BadInput(f"{path} is not a file; name the list to import")
+    choose(maybe, ("unsure", "bad"), "meaning of maybe")
+    kind = choose(kind or guess_kind(path), READERS, "kind of label file")
+    options = ReadOptions(camera=camera_named(camera).name, inspector=inspector or "", maybe=maybe)
+    found = READERS[kind](path, options)
+    counts = store.import_votes(found.votes)
+    labels = pd.DataFrame(found.labels, columns=LABEL_NAMES).assign(camera=options.camera)
+    added = store.import_labels(labels, source=path.name, kind=kind).added
+    if found.columns:
+        rows = [{"camera": options.camera, "expnum": key, "columns": own} for key, own in found.columns.items()]
+        store.import_columns(pd.DataFrame(rows), source=path.name)
+    panel = found.panel if catalog is not None and found.panel and not catalog.refresh().info.get("panel") else None
+    if panel:
+        catalog.set_info(panel=panel)
+    return ImportReport(path, kind, found, counts.added, counts.known, counts.kept, added, panel)
+
+
+READERS: dict[str, Callable[[Path, ReadOptions], Imported]] = {
+    "bad_expid": read_bad_expid,
+    "exclude": read_exclude,
+    "truth": read_truth,
+    "inspection": read_inspection,
+    "spreadsheet": read_spreadsheet,
+    "annotation": read_annotation,
+}
