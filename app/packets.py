@@ -10,7 +10,7 @@ import struct
 
 import numpy as np
 
-from app.sky_view import BLOCK_PIXELS, STRETCH_LIMITS, block_levels, full_pixels_per_preview, sky_range
+from app.plane import STRETCH_LIMITS, common_level, levels
 
 MAGIC = b"TPIX"
 STEP_SIGMA = 0.04  # one code; its rounding error is 0.012 of the sky noise
@@ -66,66 +66,26 @@ def encode(pixels, sky, sigma):
     return np.where(recorded, codes, 0).astype(np.uint16), zero, step
 
 
-def levels(pixels):
-    """Sky and noise of each CCD: (n_ccd,) float64 medians and robust standard deviations; NaN where all is blank.
-
-    pixels : (n_ccd, ny, nx) float32, NaN = nothing recorded. Every second pixel in each direction is enough.
-    """
-    skies, sigmas = np.full(len(pixels), np.nan), np.full(len(pixels), np.nan)
-    for i, image in enumerate(pixels):
-        thinned = image[::2, ::2] if image.size > 4096 else image
-        good = thinned[np.isfinite(thinned)]
-        if good.size:
-            skies[i] = np.median(good)
-            sigmas[i] = 1.4826 * np.median(np.abs(good - skies[i]))
-    return skies, sigmas
-
-
-def common_level(skies, sigmas):
-    """(sky, sigma) of the whole exposure; a frame without any noise gets sigma 1."""
-    with_noise = sigmas[np.isfinite(sigmas) & (sigmas > 0)]
-    sigma = float(np.median(with_noise)) if with_noise.size else 1.0
-    return float(np.nanmedian(skies)) if np.isfinite(skies).any() else 0.0, sigma
-
-
-def mosaic_packet(ccdnums, pixels, ccds, exposure, camera):
+def mosaic_packet(plane):
     """Packet of one exposure: the preview of every CCD, and its sky averaged to blocks of 120 detector pixels.
 
-    ccdnums : (n_ccd,). pixels : (n_ccd, ny, nx) float32, array orientation, NaN = nothing recorded.
-    ccds : DataFrame of ccds.parquet rows indexed by ccdnum. exposure : row of exposures.parquet. camera : Camera.
+    plane : app.plane.Plane
     """
-    skies, sigmas = levels(pixels)
-    sky, sigma = common_level(skies, sigmas)
-    codes, zero, step = encode(pixels, sky, sigma)
-    rows = [ccds.loc[int(number)] for number in ccdnums]
-    size = max(1, round(BLOCK_PIXELS / full_pixels_per_preview(rows[0], camera))) if rows else 1
-    blocks = block_levels(pixels, size)
-    deviations = blocks - skies[:, None, None]
-    block_codes, block_zero, block_step = encode(deviations + sky, sky, sigma / 4)
-    range_adu = sky_range(deviations, exposure)
-    layers = [_layer(row, i, skies[i], sigmas[i], sky, sigma, size) for i, row in enumerate(rows)]
-    mjd = float(exposure["mjd_obs"])
+    rows = [plane.ccds.loc[int(number)] for number in plane.ccdnums]
+    codes, zero, step = encode(plane.pixels, plane.sky, plane.sigma)
+    block_codes, block_zero, block_step = encode(plane.blocks, plane.sky, plane.sigma / 4)
+    reach = plane.sky_reach / plane.sigma
     here = {row["ccdname"] for row in rows}
+    mjd = float(plane.exposure["mjd_obs"])
     header = {
-        **_about(exposure, camera),
-        "unit": unit_of(exposure),
-        "columns": int(pixels.shape[2]),
-        "rows": int(pixels.shape[1]),
-        "layers": len(rows),
-        "zero": zero,
-        "step": step,
-        "sky": sky,
-        "sigma": sigma,
-        "ccds": layers,
-        "missing": {name: camera.missing(name, mjd) for name in camera.names if name not in here},
-        "stretches": {
-            **STRETCH_LIMITS,
-            "sky": {"low": -range_adu / sigma, "high": range_adu / sigma},
-        },
+        **_about(plane.exposure, plane.camera, plane.pixels.shape, zero, step, plane.sky, plane.sigma),
+        "ccds": [_layer(plane, i, row) for i, row in enumerate(rows)],
+        "missing": {name: plane.camera.missing(name, mjd) for name in plane.camera.names if name not in here},
+        "stretches": {**STRETCH_LIMITS, "sky": {"low": -reach, "high": reach, "ownSky": True}},
         "blocks": {
-            "columns": int(blocks.shape[2]),
-            "rows": int(blocks.shape[1]),
-            "size": size,
+            "columns": int(plane.blocks.shape[2]),
+            "rows": int(plane.blocks.shape[1]),
+            "size": plane.block,
             "zero": block_zero,
             "step": block_step,
         },
@@ -133,31 +93,42 @@ def mosaic_packet(ccdnums, pixels, ccds, exposure, camera):
     return packet(header, {"pixels": codes, "blocks": block_codes})
 
 
-def _layer(row, layer, sky, sigma, common_sky, common_sigma, size):
-    nx, ny = int(row["preview_nx"]), int(row["preview_ny"])
+def _layer(plane, i, row):
+    """What the browser needs to know of one CCD; columns and rows are of full resolution, nx and ny of the preview."""
+    ny, nx = plane.own_part(i).shape
+    by, bx = plane.own_blocks(i).shape
+    sky, sigma = float(plane.skies[i]), float(plane.sigmas[i])
     return {
         "ccdname": str(row["ccdname"]),
         "ccdnum": int(row["ccdnum"]),
         "image_id": int(row["image_id"]),
-        "layer": layer,
+        "layer": i,
         "columns": int(row["naxis1"]),
         "rows": int(row["naxis2"]),
         "nx": nx,
         "ny": ny,
-        "bx": -(-nx // size),
-        "by": -(-ny // size),
-        "sky": float(sky) if np.isfinite(sky) else common_sky,
-        "sigma": float(sigma) if np.isfinite(sigma) and sigma > 0 else common_sigma,
+        "bx": bx,
+        "by": by,
+        "sky": sky if np.isfinite(sky) else plane.sky,
+        "sigma": sigma if sigma > 0 else plane.sigma,
     }
 
 
-def _about(exposure, camera):
+def _about(exposure, camera, shape, zero, step, sky, sigma):
     return {
         "expnum": int(exposure["expnum"]),
         "camera": camera.name,
         "band": str(exposure["band"]),
         "exptime": _number(exposure["exptime"]),
         "mjd_obs": _number(exposure["mjd_obs"]),
+        "unit": unit_of(exposure),
+        "layers": shape[0],
+        "rows": shape[1],
+        "columns": shape[2],
+        "zero": zero,
+        "step": step,
+        "sky": sky,
+        "sigma": sigma,
     }
 
 
@@ -173,24 +144,27 @@ def unit_of(exposure):
 def ccd_packet(pixels, row, exposure, camera, note=""):
     """Packet of one CCD at full resolution.
 
-    pixels : (naxis2, naxis1) float32, ADU, NaN = nothing recorded. row : its row of ccds.parquet.
+    pixels : (naxis2, naxis1) float32, ADU, NaN = nothing recorded. row : of ccds.parquet. note : to be shown.
     """
-    skies, sigmas = levels(pixels[None, ::2, ::2])
-    sky, sigma = common_level(skies, sigmas)
+    sky, sigma = common_level(*levels(pixels[None]))
     codes, zero, step = encode(pixels, sky, sigma)
-    layer = _layer({**row, "preview_nx": pixels.shape[1], "preview_ny": pixels.shape[0]}, 0, sky, sigma, sky, sigma, 1)
+    ny, nx = pixels.shape
     header = {
-        **_about(exposure, camera),
-        "unit": unit_of(exposure),
-        "columns": int(pixels.shape[1]),
-        "rows": int(pixels.shape[0]),
-        "layers": 1,
-        "zero": zero,
-        "step": step,
-        "sky": sky,
-        "sigma": sigma,
-        "ccds": [layer],
-        "missing": {},
+        **_about(exposure, camera, (1, ny, nx), zero, step, sky, sigma),
+        "ccds": [
+            {
+                "ccdname": str(row["ccdname"]),
+                "ccdnum": int(row["ccdnum"]),
+                "image_id": int(row["image_id"]),
+                "layer": 0,
+                "columns": nx,
+                "rows": ny,
+                "nx": nx,
+                "ny": ny,
+                "sky": sky,
+                "sigma": sigma,
+            }
+        ],
         "stretches": STRETCH_LIMITS,
         "note": note,
     }

@@ -168,7 +168,7 @@ class Mosaic {
     const ccd = this.ccds.find(one => one.ccdname === ccdname);
     if (!ccd) return;
     const [width, height] = place.skySize(this.geometry, ccd.columns, ccd.rows);
-    const opened = { ccd, rect: [0, 0, width, height], packet: null, note: 'preview; full resolution is loading' };
+    const opened = { ccd, at: performance.now(), rect: [0, 0, width, height], packet: null, note: 'preview; full resolution is loading' };
     this.opened = opened;
     if (!this.openedNames.includes(ccdname)) this.openedNames.push(ccdname);
     if (!keepView) this.fits = true;

@@ -1,6 +1,7 @@
 // Mouse, pen and keyboard on the mosaic: drag pans, the wheel zooms at the cursor, a click picks.
 
-const STILL = 4; // CSS pixels that a click may wander
+const STILL = 4;    // CSS pixels that a click may wander
+const SETTLE = 600; // ms: the double click whose first half enlarged a CCD does not close it again
 
 export function listenTo(mosaic) {
   const { root } = mosaic;
@@ -39,7 +40,7 @@ export function listenTo(mosaic) {
   on('dblclick', event => {
     if (event.composedPath().some(node => node.dataset?.noPick !== undefined)) return;
     if (!mosaic.fits) return mosaic.fit();
-    if (mosaic.opened) return mosaic.closeCcd();
+    if (mosaic.opened) return performance.now() - mosaic.opened.at > SETTLE ? mosaic.closeCcd() : undefined;
     const probe = mosaic.probe(...local(event));
     if (probe) mosaic.openCcd(probe.ccd.ccdname);
   });

@@ -3,9 +3,9 @@
 // Limits are in sky sigmas from the sky. The server may state them per exposure (header.stretches); these are the defaults.
 
 export const STRETCHES = {
-  faint: { low: -2.5, high: 5, softening: 0, ownSky: true, colours: 'grey', title: 'faint sky' },
-  stars: { low: -1.5, high: 300, softening: 4, ownSky: false, colours: 'grey', title: 'stars' },
-  sky: { low: -3, high: 3, softening: 0, ownSky: true, colours: 'diverging', blocks: true, title: 'sky, averaged' },
+  faint: { low: -3, high: 5, softening: 0, ownSky: true, colours: 'grey', title: 'faint sky' },
+  stars: { low: -2, high: 200, softening: 4, ownSky: false, colours: 'grey', title: 'stars' },
+  sky: { low: -5, high: 5, softening: 0, ownSky: true, colours: 'diverging', blocks: true, title: 'sky, averaged' },
 };
 
 // Blue below the sky, red above, dark in the middle; inverted the middle is white. Distinct under every colour vision.

@@ -1,0 +1,202 @@
+"""Addresses of pictures, for logged-in users only:
+
+    /picture/geometry/<camera>.json       slots of a camera
+    /picture/mosaic/<expnum>.bin          every CCD's preview as a packet (gzip), stretched by the browser
+    /picture/mosaic/<expnum>.jpg?s=&w=    the same as a ready-made small picture
+    /picture/thumb/<image_id>?s=          one CCD as a JPEG
+    /picture/ccd/<image_id>.bin           one CCD at full resolution, from its file, as a packet (gzip)
+
+An address with `v=` (picture_version) may be kept by the browser for ever. Pictures are made in a few threads of their
+own, so that neither the event loop nor the threads that store votes wait for them; the last ones are kept in memory.
+"""
+
+import asyncio
+import hashlib
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import tornado.web
+from cachetools import LRUCache, cached
+
+from app import packets, pictures
+from app.auth import PrivateHandler
+from app.plane import Plane
+from pipeline import camera as cameras
+from pipeline import images
+from pipeline.errors import CatalogError, TriptychError, choose
+
+FORMAT = "1"  # to be raised when the same pixels give other bytes
+PICTURE_BYTES = 192 * 2**20
+PLANE_BYTES = 128 * 2**20
+WIDTHS = (40, 2400)
+
+threads = ThreadPoolExecutor(max(2, min(6, os.cpu_count() or 2)), thread_name_prefix="pictures")
+
+
+def picture_version(catalog):
+    """Changes whenever previews may have; part of every address, so that a browser need not ask again."""
+    path = catalog.path / "ccds.parquet"
+    stamp = path.stat().st_mtime_ns if path.exists() else 0
+    return hashlib.sha256(f"{FORMAT} {catalog.path} {stamp}".encode()).hexdigest()[:12]
+
+
+class PictureShelf:
+    """Makes pictures of one run and keeps the last ones. Thread-safe; who asks for the same one twice waits once."""
+
+    def __init__(self, app):
+        self.app = app
+        planes = LRUCache(PLANE_BYTES, getsizeof=lambda plane: plane.nbytes)
+        made = LRUCache(PICTURE_BYTES, getsizeof=len)
+        self._plane = cached(planes, condition=threading.Condition())(self._read_plane)
+        self._picture = cached(made, condition=threading.Condition())(lambda make, *key: make(*key))
+
+    def plane(self, expnum):
+        """app.plane.Plane of an exposure. KeyError if the run has none of that number."""
+        survey = self.app.survey()
+        if expnum not in survey.exposures.index:
+            raise KeyError(f"this run has no exposure {expnum}")
+        path = self.app.catalog.preview_path(expnum)
+        if not path.exists():
+            raise KeyError(
+                f"the preview of {expnum} has gone; `triptych ingest {self.app.catalog.path}` makes it again"
+            )
+        return self._plane(expnum, path.stat().st_mtime_ns)
+
+    def _read_plane(self, expnum, _stamp):
+        survey = self.app.survey()
+        exposure = survey.exposures.loc[expnum]
+        ccds = survey.ccds.loc[survey.images_of(expnum)].set_index("ccdnum", drop=False)
+        camera = cameras.camera(exposure["camera"] or self.app.catalog.camera)
+        return Plane.of(*self.app.catalog.preview(expnum), ccds, exposure, camera)
+
+    def _stamp(self, expnum):
+        path = self.app.catalog.preview_path(expnum)
+        return path.stat().st_mtime_ns if path.exists() else 0
+
+    def mosaic_packet(self, expnum):
+        return self._picture(_mosaic_packet, expnum, self._stamp(expnum), self)
+
+    def mosaic_jpeg(self, expnum, stretch, width):
+        return self._picture(_mosaic_jpeg, expnum, self._stamp(expnum), self, stretch, width)
+
+    def thumbnail(self, image_id, stretch):
+        return self._picture(_thumbnail, image_id, self._stamp(image_id // 100), self, stretch)
+
+    def ccd_packet(self, image_id):
+        """Packet of a CCD at full resolution; BadInput when its file has gone. Not kept: large, rarely seen twice."""
+        survey = self.app.survey()
+        if image_id not in survey.ccds.index:
+            raise KeyError(f"this run has no CCD image {image_id}")
+        exposure = survey.exposures.loc[image_id // 100]
+        camera = cameras.camera(exposure["camera"] or self.app.catalog.camera)
+        row = survey.ccds.loc[[image_id]].assign(camera=camera.name)
+        pixels = images.full_ccd(self.app.catalog, image_id, ccds=row)
+        return packets.compressed(packets.ccd_packet(pixels, row.iloc[0], exposure, camera))
+
+
+def _mosaic_packet(expnum, _stamp, shelf):
+    return packets.compressed(packets.mosaic_packet(shelf.plane(expnum)))
+
+
+def _mosaic_jpeg(expnum, _stamp, shelf, stretch, width):
+    return pictures.small_mosaic(shelf.plane(expnum), width, stretch)
+
+
+def _thumbnail(image_id, _stamp, shelf, stretch):
+    plane = shelf.plane(image_id // 100)
+    i = plane.index(image_id % 100)
+    if i is None:
+        raise KeyError(f"exposure {image_id // 100} has no CCD number {image_id % 100}")
+    return pictures.thumbnail(plane, i, stretch)
+
+
+class PictureHandler(PrivateHandler):
+    """Base: makes a picture in a thread and answers with it, or says why there is none."""
+
+    def initialize(self, app, shelf):
+        super().initialize(app)
+        self.shelf = shelf
+        self.waiting = None
+
+    async def answer(self, kind, make, *arguments, gzipped=False):
+        """Write what make(*arguments) returns. kind : content type."""
+        self.waiting = asyncio.get_running_loop().run_in_executor(threads, make, *arguments)
+        try:
+            data = await self.waiting
+        except asyncio.CancelledError:
+            return
+        except (KeyError, CatalogError) as error:
+            raise tornado.web.HTTPError(404, _said(error)) from None
+        except TriptychError as error:
+            raise tornado.web.HTTPError(410, _said(error)) from None
+        if self.get_query_argument("v", ""):
+            self.keep_for_ever()
+        else:
+            self.set_header("Cache-Control", "private, no-cache")
+        self.set_header("Content-Type", kind)
+        if gzipped:
+            self.set_header("Content-Encoding", "gzip")
+        self.finish(data)
+
+    def on_connection_close(self):
+        """Somebody scrolled on: do not make what nobody will see."""
+        if self.waiting:
+            self.waiting.cancel()
+
+    def stretch(self):
+        name = self.get_query_argument("s", "stars")
+        try:
+            return choose(name, images.STRETCHES, "stretch") and name
+        except TriptychError as error:
+            raise tornado.web.HTTPError(400, _said(error)) from None
+
+
+def _said(error):
+    return str(error.args[0] if isinstance(error, KeyError) and error.args else error)
+
+
+class GeometryHandler(PictureHandler):
+    async def get(self, name):
+        try:
+            slots = packets.geometry(cameras.camera(name))
+        except TriptychError as error:
+            raise tornado.web.HTTPError(404, _said(error)) from None
+        if self.get_query_argument("v", ""):
+            self.keep_for_ever()
+        self.finish(slots)
+
+
+class MosaicPacketHandler(PictureHandler):
+    async def get(self, expnum):
+        await self.answer("application/octet-stream", self.shelf.mosaic_packet, int(expnum), gzipped=True)
+
+
+class MosaicJpegHandler(PictureHandler):
+    async def get(self, expnum):
+        text = self.get_query_argument("w", "640")
+        if not text.isdigit() or not WIDTHS[0] <= int(text) <= WIDTHS[1]:
+            raise tornado.web.HTTPError(400, f"w is a width of {WIDTHS[0]} to {WIDTHS[1]} pixels")
+        await self.answer("image/jpeg", self.shelf.mosaic_jpeg, int(expnum), self.stretch(), int(text))
+
+
+class ThumbnailHandler(PictureHandler):
+    async def get(self, image_id):
+        await self.answer("image/jpeg", self.shelf.thumbnail, int(image_id), self.stretch())
+
+
+class CcdHandler(PictureHandler):
+    async def get(self, image_id):
+        await self.answer("application/octet-stream", self.shelf.ccd_packet, int(image_id), gzipped=True)
+
+
+def routes(app):
+    """[(regex, handler, arguments)] of the pictures of one run. app : app.context.AppContext."""
+    arguments = {"app": app, "shelf": PictureShelf(app)}
+    return [
+        (r"/picture/geometry/([\w-]+)\.json", GeometryHandler, arguments),
+        (r"/picture/mosaic/(\d{1,15})\.bin", MosaicPacketHandler, arguments),
+        (r"/picture/mosaic/(\d{1,15})\.jpg", MosaicJpegHandler, arguments),
+        (r"/picture/thumb/(\d{1,17})", ThumbnailHandler, arguments),
+        (r"/picture/ccd/(\d{1,17})\.bin", CcdHandler, arguments),
+    ]

@@ -1,0 +1,139 @@
+"""One exposure measured for drawing: its pixels, the sky of every CCD, and the sky averaged to blocks.
+
+The limits of the stretches are those of pipeline.images.STRETCHES, as the browser needs them: it stretches itself.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from pipeline import images
+
+BLOCK_PIXELS = 120
+UNKNOWN_SIGMAS = 5.0  # half range of the sky view where band or exposure time is not known
+
+# In sky noise from the sky; softening bends them as asinh (0 = straight); ownSky: of each CCD, else of the exposure
+STRETCH_LIMITS = {
+    "faint": {"low": -3.0, "high": 5.0, "softening": 0.0, "ownSky": True},
+    "stars": {"low": -2.0, "high": 200.0, "softening": 4.0, "ownSky": False},
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Plane:
+    """One exposure ready for drawing.
+
+    ccdnums : (n_ccd,). pixels : (n_ccd, ny, nx) float32, array orientation, NaN = nothing recorded.
+    skies, sigmas : (n_ccd,); sky, sigma : of the exposure. ccds : DataFrame indexed by ccdnum.
+    exposure : row of exposures.parquet. camera : pipeline.camera.Camera.
+    """
+
+    ccdnums: np.ndarray
+    pixels: np.ndarray
+    skies: np.ndarray
+    sigmas: np.ndarray
+    sky: float
+    sigma: float
+    ccds: object
+    exposure: object
+    camera: object
+
+    @classmethod
+    def of(cls, ccdnums, pixels, ccds, exposure, camera):
+        """Measure the sky of a preview; CCDs that the camera or the table does not know are left out."""
+        known = [i for i, number in enumerate(ccdnums) if int(number) in camera.by_number and int(number) in ccds.index]
+        ccdnums, pixels = np.asarray(ccdnums)[known], pixels[known]
+        skies, sigmas = levels(pixels)
+        return cls(ccdnums, pixels, skies, sigmas, *common_level(skies, sigmas), ccds, exposure, camera)
+
+    @property
+    def nbytes(self):
+        return self.pixels.nbytes
+
+    @cached_property
+    def block(self):
+        """Preview pixels along one block of the sky view."""
+        return block_size(self.ccds.loc[int(self.ccdnums[0])], self.camera) if len(self.ccdnums) else 1
+
+    @cached_property
+    def blocks(self):
+        """Sky view: (n_ccd, blocks_y, blocks_x) float32."""
+        return block_levels(self.pixels, self.block)
+
+    @cached_property
+    def sky_reach(self):
+        """Half range of the sky view, in the unit of the pixels."""
+        return half_range(self.blocks - self.skies[:, None, None], self.exposure)
+
+    def index(self, ccdnum):
+        """Place of a CCD in the arrays; None where the exposure has none of that number."""
+        found = np.flatnonzero(self.ccdnums == ccdnum)
+        return int(found[0]) if len(found) else None
+
+    def own_part(self, i):
+        """Pixels of one CCD without the margin that pads it to the largest CCD of its exposure."""
+        row = self.ccds.loc[int(self.ccdnums[i])]
+        return self.pixels[i, : int(row["preview_ny"]), : int(row["preview_nx"])]
+
+    def own_blocks(self, i):
+        """Sky view of one CCD, without margin."""
+        ny, nx = self.own_part(i).shape
+        return self.blocks[i, : -(-ny // self.block), : -(-nx // self.block)]
+
+
+def levels(pixels):
+    """Sky and noise of each CCD: (n_ccd,) float64; NaN where all is blank.
+
+    pixels : (n_ccd, ny, nx) float32, NaN = nothing recorded. Every second pixel in each direction is enough.
+    """
+    found = [images.sky(image[::2, ::2] if image.size > 4096 else image) for image in pixels]
+    return np.array([sky for sky, _ in found]), np.array([sigma for _, sigma in found])
+
+
+def common_level(skies, sigmas):
+    """(sky, sigma) of the whole exposure; a frame without any noise gets sigma 1."""
+    with_noise = sigmas[np.isfinite(sigmas) & (sigmas > 0)]
+    sigma = float(np.median(with_noise)) if with_noise.size else 1.0
+    return float(np.nanmedian(skies)) if np.isfinite(skies).any() else 0.0, sigma
+
+
+def block_size(row, camera):
+    """Preview pixels along one block. row : of ccds.parquet.
+
+    An image of the CCD's own shape covers all of it, however coarsely it was binned or drawn; any other is a cut-out.
+    """
+    ny, nx = camera.ccd_shape
+    whole = abs((row["naxis2"] / row["naxis1"]) / (ny / nx) - 1) < 0.15
+    detector_pixels = ny / row["preview_ny"] if whole else max(1.0, float(row["bin"]))
+    return max(1, round(BLOCK_PIXELS / detector_pixels))
+
+
+def block_levels(pixels, size):
+    """Medians of size x size blocks: (n_ccd, blocks_y, blocks_x) float32; NaN where most of a block is blank.
+
+    pixels : (n_ccd, ny, nx) float32, NaN = nothing recorded. The median keeps stars out.
+    """
+    n, ny, nx = pixels.shape
+    by, bx = -(-ny // size), -(-nx // size)
+    padded = np.full((n, by * size, bx * size), np.nan, np.float32)
+    padded[:, :ny, :nx] = pixels
+    blocks = padded.reshape(n, by, size, bx, size).swapaxes(2, 3).reshape(-1, size * size)
+    blocks = np.sort(blocks, axis=1)  # NaN last
+    count = np.isfinite(blocks).sum(1)
+    at = np.arange(len(blocks))
+    middle = (blocks[at, np.maximum(count - 1, 0) // 2] + blocks[at, count // 2 % (size * size)]) / 2
+    return np.where(4 * count >= size * size, middle, np.nan).astype(np.float32).reshape(n, by, bx)
+
+
+def half_range(deviations, exposure):
+    """Half range of the sky view in the unit of the pixels: fixed per band and exposure time, else 5 sigma.
+
+    deviations : block levels minus the CCD's sky. exposure : row of exposures.parquet.
+    """
+    fixed = images.sky_range(float(exposure["exptime"]), str(exposure["band"]))
+    if fixed:
+        return fixed
+    good = deviations[np.isfinite(deviations)]
+    sigma = 1.4826 * float(np.median(np.abs(good - np.median(good)))) if good.size else 0.0
+    return UNKNOWN_SIGMAS * sigma or 1.0
