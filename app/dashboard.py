@@ -120,7 +120,7 @@ def build_page(app, user, arguments=None, runner=None):
     session = Session(app, user, **({"runner": runner} if runner else {}), assisted=not app.blind)
     session.poll(app.pulse())
     open_address(session, arguments or {})
-    template = pn.Template((PAGES / "page.html").read_text(), title="Triptych")
+    template = pn.Template((PAGES / "page.html").read_text())
     for place, (module, name) in VIEWS.items():
         template.add_panel(place, make_view(module, name, session))
     template.add_panel("shell", Shell(session))

@@ -36,7 +36,7 @@ BROWSER_FLAGS = [
 ]
 SERVER_START_SECONDS = 90
 READY = """() => window.Bokeh && Bokeh.documents.length > 0 && Bokeh.documents.every(d => d.is_idle)
-    && document.body.dataset.ready === '1'"""
+    && document.body?.dataset.ready === '1'"""
 
 
 def browser_path():

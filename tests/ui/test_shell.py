@@ -39,7 +39,7 @@ def test_search_focuses_and_the_address_opens_the_same_view_again(open_page, ser
     address = page.url
     assert "ccd=S4" in address
     page.goto(address)
-    page.wait_for_function("document.body.dataset.ready === '1'")
+    page.wait_for_function("document.body?.dataset.ready === '1'")
     expect(page.get_by_role("searchbox")).to_have_value("900003-S4")
 
 

@@ -1,0 +1,270 @@
+"""The session and its verbs, on a real run and store, without a browser and without Panel."""
+
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from app.context import AppContext
+from app.session import Session
+from pipeline.catalog import Catalog
+from pipeline.errors import LabelError, UnknownName
+from pipeline.labels import LabelStore, Vote
+
+
+@pytest.fixture
+def app(survey_folder, tmp_path):
+    shutil.copytree(survey_folder, tmp_path / "run", ignore=shutil.ignore_patterns("previews"))
+    catalog = Catalog.open(tmp_path / "run")
+    store = LabelStore(catalog.labels_url())
+    yield AppContext(catalog, store)
+    store.close()
+
+
+def session_of(app, name, **params):
+    return Session(app, app.accounts.user(name), **params)
+
+
+def cast(app, inspector, expnum, judgement, **more):
+    return app.store.cast(Vote(expnum=expnum, inspector=inspector, judgement=judgement, plver="V5.5LS", **more))
+
+
+def test_session_needs_no_panel_and_no_torch():
+    code = "import app.session, sys; print([m for m in ('panel', 'bokeh', 'torch', 'tornado') if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+
+
+def test_selecting_keeps_order_and_drops_what_the_run_does_not_have(app):
+    session = session_of(app, "amy")
+    assert session.select([90000205, 90000101, 7, 90000205], "by hand") == 2
+    assert session.selection.tolist() == [90000205, 90000101]
+    assert session.selection.dtype == np.int64
+    assert session.selection_how == "by hand"
+
+
+def test_focus_on_an_unknown_exposure_says_so_and_changes_nothing(app):
+    session = session_of(app, "amy")
+    session.focus_on(900001, "S4")
+    session.focus_on(123)
+    assert (session.focus, session.focus_ccd) == (900001, "S4")
+    assert "123" in session.notice
+
+
+@pytest.mark.parametrize(
+    ("text", "focus", "ccd", "count"),
+    [
+        ("900003", 900003, "", 61),
+        ("900003-S4", 900003, "S4", 61),
+        ("900003-s4", 900003, "S4", 61),
+        ("900", None, "", 488),
+    ],
+)
+def test_search_by_exposure(app, text, focus, ccd, count):
+    session = session_of(app, "amy")
+    assert session.search(text) == count
+    assert (session.focus, session.focus_ccd) == (focus, ccd)
+    assert session.query == text
+
+
+def test_search_by_night_band_and_reason_together(app):
+    session = session_of(app, "amy")
+    assert session.search("20170903") == session.search("2017-09-03") == 488
+    band = app.survey().exposures["band"].iloc[0]
+    in_band = session.search(band)
+    assert in_band == 61 * (app.survey().exposures["band"] == band).sum()
+    ghosts = session.search("ghost")
+    predicted = app.survey().prediction
+    assert ghosts == (predicted["reason"] == "Ghost_Scatter").sum() > 0
+    assert "predicted Ghost Scatter" in session.selection_how
+    both = session.search(f"ghost {band}")
+    assert both <= min(ghosts, in_band)
+
+
+def test_search_without_assistance_uses_labels_and_not_predictions(app):
+    session = session_of(app, "amy", assisted=False)
+    count = session.search("ghost")
+    labels = app.store.labels()
+    assert count == (labels["reason"] == "Ghost_Scatter").sum() > 0
+    assert session.selection_how == "labelled Ghost Scatter"
+
+
+def test_search_for_nothing_says_what_can_be_searched_and_keeps_the_selection(app):
+    session = session_of(app, "amy")
+    session.select([90000101])
+    assert session.search("zebra") == 0
+    assert "zebra" in session.notice
+    assert session.selection.tolist() == [90000101]
+
+
+def test_queue_is_most_suspicious_first_and_without_own_votes_only(app):
+    session = session_of(app, "amy")
+    queue = session.queue()
+    probability = app.survey().scored.loc[queue, "bad_probability"]
+    assert probability.is_monotonic_decreasing
+    cast(app, "ben", queue[0], "good")
+    assert session.queue() == queue
+    session.vote(queue[0], "bad", ["PSF"])
+    assert session.queue() == queue[1:]
+    assert session_of(app, "cai").queue() == queue
+
+
+def test_a_vote_on_another_pipeline_version_does_not_count_as_judged(app):
+    session = session_of(app, "amy")
+    first = session.queue()[0]
+    app.store.cast(Vote(expnum=first, inspector="amy", judgement="bad", plver="V4.0"))
+    assert session.queue()[0] == first
+    assert session.evidence(first)["mine"] is None
+
+
+def test_vote_records_what_was_on_screen_and_the_ticked_ccds(app):
+    session = session_of(app, "amy", stretch="faint")
+    session.vote(900001, "bad", ["Ghost_Scatter", "PSF"], "arc", {"seconds": 2.5}, ["S4", "N4"], "abc")
+    votes = app.store.votes(inspector="amy")
+    whole = votes[votes["ccdname"] == ""].iloc[0]
+    assert whole["reasons"] == ("PSF", "Ghost_Scatter")
+    assert whole["plver"] == "V5.5LS"
+    assert whole["screen"]["stretch"] == "faint"
+    assert whole["screen"]["seconds"] == 2.5
+    assert whole["screen"]["stage"] == "knn-001"
+    assert sorted(votes.loc[votes["ccdname"] != "", "ccdname"]) == ["N4", "S4"]
+    session.vote(900001, "bad", ["Ghost_Scatter", "PSF"], "arc", {"seconds": 2.5}, ["S4", "N4"], "abc")
+    assert len(app.store.votes(inspector="amy", current=False)) == 3
+
+
+def test_undo_goes_back_vote_by_vote_and_shows_the_exposure(app):
+    session = session_of(app, "amy")
+    session.vote(900001, "bad", ["PSF"], ccdnames=["S4"])
+    session.vote(900002, "good")
+    session.undo()
+    assert session.focus == 900002
+    session.undo()
+    assert session.focus == 900001
+    assert app.store.votes(inspector="amy").empty
+    session.undo()
+    assert session.notice == "Nothing to undo."
+
+
+@pytest.mark.parametrize(
+    ("user", "vote", "words"),
+    [
+        ("vic", (900001, "good"), "viewer"),
+        ("amy", (5, "good"), "not in this run"),
+        ("amy", (900001, "dreadful"), "judgement"),
+        ("amy", (900001, "bad", ["Gost_Scatter"]), "Ghost_Scatter"),
+    ],
+)
+def test_a_refused_vote_is_a_message_that_says_why(app, user, vote, words):
+    session = session_of(app, user)
+    session.vote(*vote)
+    assert words in session.notice
+    assert app.store.votes(inspector=user).empty
+
+
+def test_nothing_of_others_votes_before_ones_own(app):
+    cast(app, "ben", 900001, "bad", reasons=("Wonky",), comment="ben's comment")
+    session = session_of(app, "amy")
+    before = session.evidence(900001)
+    assert before["others"] is None
+    assert before["verdict"] is None
+    assert not {"ben", "Wonky", "ben's comment"} & set(str(before).replace("'", " ").split())
+    session.vote(900001, "good")
+    after = session.evidence(900001)
+    assert after["others"] == [
+        {"inspector": "ben", "judgement": "bad", "reasons": ["Wonky"], "comment": "ben's comment"}
+    ]
+    assert after["verdict"]["verdict"] in ("open", "split")
+    session.undo()
+    assert session.evidence(900001)["others"] is None
+
+
+def test_the_models_opinion_waits_for_the_vote_when_unassisted(app):
+    session = session_of(app, "amy", assisted=False)
+    first = session.queue()[0]
+    before = session.evidence(first)
+    assert before["model"] is None
+    assert before["neighbours"] == []
+    session.vote(first, "bad", ["PSF"])
+    after = session.evidence(first)
+    assert len(after["model"]["ccds"]) == 61
+    assert after["model"]["rule"] == "published"
+
+
+def test_neighbours_are_labelled_near_first_and_never_what_only_others_judged(app):
+    session = session_of(app, "amy")
+    first = session.queue()[0]
+    neighbours = session.evidence(first)["neighbours"]
+    assert neighbours
+    assert [n["distance"] for n in neighbours] == sorted(n["distance"] for n in neighbours)
+    assert all(n["expnum"] != first and n["reason"] and n["ccdname"] for n in neighbours)
+    hidden = neighbours[0]["expnum"]
+    cast(app, "ben", hidden, "bad", reasons=("PSF",))
+    assert hidden not in {n["expnum"] for n in session.evidence(first)["neighbours"]}
+
+
+def test_similar_starts_from_the_focused_ccd_else_from_the_selection(app):
+    session = session_of(app, "amy")
+    session.show_similar()
+    assert "Pick an image" in session.notice
+    session.focus_on(900001, "S4")
+    session.show_similar()
+    assert len(session.selection) == len({image_id // 100 for image_id in session.selection})
+    assert "similar" in session.selection_how
+
+
+def test_only_a_lead_retrains_and_the_same_request_twice_is_one_job(app):
+    with pytest.raises(LabelError, match="lead"):
+        session_of(app, "amy").retrain()
+    lead = session_of(app, "lea")
+    lead.retrain()
+    lead.retrain()
+    assert len(app.store.jobs()) == 1
+
+
+def test_new_predictions_are_offered_and_change_nothing_until_accepted(app):
+    session = session_of(app, "amy")
+    app.page_opened(session.user)
+    old = session.survey
+    with app.catalog.new_stage("prediction", "knn", parents=[app.catalog.stage("embedding")]) as writer:
+        writer.write_table(old.prediction)
+    app._pulse_time = app._looked = -100
+    session.poll(app.pulse())
+    assert session.new_prediction == "knn-002"
+    assert session.survey is old
+    assert app.survey_for(session.user).prediction_id == "knn-001"
+    session.accept_prediction()
+    assert session.survey.prediction_id == "knn-002"
+    assert session.new_prediction == ""
+    assert app.survey_for(session.user) is session.survey
+    assert app.survey_for(app.accounts.user("ben")).prediction_id == "knn-002"
+
+
+def test_sessions_share_tables_and_nothing_else(app):
+    one, two = session_of(app, "amy"), session_of(app, "ben")
+    assert one.survey is two.survey
+    one.select([90000101])
+    one.focus_on(900001)
+    one.isolate = ("good",)
+    assert two.selection.size == 0
+    assert two.focus is None
+    assert two.isolate == ()
+
+
+def test_show_refuses_unknown_values_with_the_known_ones(app):
+    with pytest.raises(UnknownName, match="Did you mean 'cluster'"):
+        session_of(app, "amy").show(colour_by="clusters")
+
+
+def test_a_run_without_any_stage_opens(tmp_path):
+    catalog = Catalog.create(tmp_path / "empty")
+    store = LabelStore(catalog.labels_url())
+    store.add_user("amy", "long enough", "inspector")
+    app = AppContext(catalog, store)
+    session = session_of(app, "amy")
+    assert session.queue() == []
+    assert session.search("ghost") == 0
+    assert session.advance() is None
+    session.poll(app.pulse())
+    assert session.new_prediction == ""
+    store.close()
