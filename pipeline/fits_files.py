@@ -209,12 +209,17 @@ def read_pixels(path: str | Path, hdu: int) -> np.ndarray:
         return reader.read(hdu)
 
 
-def as_float(pixels: np.ndarray, header: fits.Header | None = None) -> np.ndarray:
-    """Pixels as float32, NaN where nothing was recorded: infinite values and the header's BLANK integer."""
+def blank_value(header: fits.Header) -> float | None:
+    """The value, scaled as pixels are, that stands for `nothing recorded` in an integer image; None if there is none."""
+    blank = header.get("BLANK", header.get("ZBLANK"))
+    if not isinstance(blank, int) or header.get("ZBITPIX", header.get("BITPIX", 0)) < 0:
+        return None
+    return float(blank * header.get("BSCALE", 1) + header.get("BZERO", 0))
+
+
+def as_float(pixels: np.ndarray, blank: float | None = None) -> np.ndarray:
+    """Pixels as float32, NaN where an integer image holds the `blank` value."""
     values = np.ascontiguousarray(pixels, dtype=np.float32)
-    if pixels.dtype.kind in "iu" and header is not None:
-        blank = header.get("BLANK", header.get("ZBLANK"))
-        if isinstance(blank, int):
-            stored = blank * header.get("BSCALE", 1) + header.get("BZERO", 0)
-            values = np.where(pixels == stored, np.float32(np.nan), values)
+    if blank is not None and pixels.dtype.kind in "iu":
+        values = np.where(pixels == blank, np.float32(np.nan), values)
     return values

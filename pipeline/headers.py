@@ -1,4 +1,7 @@
-"""What FITS headers say: which exposure, which CCD, and the facts of an exposure. Never a file's name or an HDU's place."""
+"""What FITS headers say: which exposure, which CCD, and the facts of an exposure.
+
+A file's name on disk and an HDU's place in it are never consulted.
+"""
 
 import math
 import re
@@ -55,8 +58,8 @@ def _whole(value: str) -> int:
 def ccd_of(image: ImageHdu, camera: Camera, primary: Header | None = None) -> Ccd | None:
     """The CCD of an image by EXTNAME, DETPOS, CCDNAME or CCDNUM; None for a focus chip.
 
-    `primary` is consulted only where the image's own header names no CCD. Unusable if nothing names a CCD of the camera,
-    or if name and number disagree.
+    `primary` is consulted only where the image's own header names no CCD. Unusable if nothing names a CCD of the
+    camera, or if name and number disagree.
     """
     for header in (image.header, primary) if primary is not None else (image.header,):
         names = [text(header, key).upper() for key in ("EXTNAME", "DETPOS", "CCDNAME")]

@@ -15,7 +15,7 @@ from pipeline import pictures
 from pipeline.camera import DECAM, Camera, camera
 from pipeline.catalog import Catalog
 from pipeline.errors import BadInput, choose
-from pipeline.fits_files import ImageHdu, PixelReader, Unusable, as_float, scan
+from pipeline.fits_files import ImageHdu, PixelReader, Unusable, as_float, blank_value, scan
 from pipeline.headers import camera_of_file, ccd_of, expnum_of, facts_of
 
 PREVIEW_SIDE = 256
@@ -38,7 +38,7 @@ def read_ccd(source: str | Path, hdu: int | str) -> np.ndarray:
         named = {image.name.upper(): image.hdu for image in scan(source)[1]}
         hdu = named[choose(hdu.upper(), named, f"image in {Path(source).name}")]
     with PixelReader(source) as reader:
-        return as_float(reader.read(hdu), reader.header(hdu))
+        return as_float(reader.read(hdu), blank_value(reader.header(hdu)))
 
 
 def read_mask(source: str | Path, hdu: int) -> np.ndarray:
@@ -97,7 +97,7 @@ def sky(pixels: np.ndarray) -> tuple[float, float]:
         if sigma == 0 or len(kept) == len(values):
             break
         values = kept
-    return median, sigma
+    return median, sigma or float(values.std())  # coarse grey levels: most values are the median
 
 
 # ---- stretches: (pixels, sky, sigma, exptime, band) -> 0..1; NaN stays NaN; sky and sigma are computed if None
@@ -158,8 +158,8 @@ def mosaic(preview: np.ndarray, ccdnums: Sequence[int], camera: Camera, scale: f
     """All CCDs of an exposure in their slots, North up and East left.
 
     preview : (n_ccd, ny, nx) float32 in array orientation, as the catalog gives it. scale : canvas pixels per pixel of
-    the result; 0 keeps the preview's own. Returns (height, width) float32, NaN where there is no CCD. Each CCD fills its
-    slot, by the nearest pixel.
+    the result; 0 keeps the preview's own. Returns (height, width) float32, NaN where there is no CCD. Each CCD fills
+    its slot, by the nearest pixel.
     """
     scale = scale or max(camera.ccd_shape[0] / preview.shape[1], camera.ccd_shape[1] / preview.shape[2])
     width, height = (max(1, math.ceil(side / scale)) for side in camera.canvas)
@@ -206,7 +206,7 @@ def full_ccd(catalog: Catalog, image_id: int, ccds: pd.DataFrame | None = None) 
             return pictures.cut_tiles(pictures.read_grey(source), tiles, found)[int(row.ccdnum)]
         with PixelReader(source) as reader:
             header = reader.header(int(row.image_hdu))
-            pixels = as_float(reader.read(int(row.image_hdu)), header)
+            pixels = as_float(reader.read(int(row.image_hdu)), blank_value(header))
     except (Unusable, KeyError) as error:
         raise BadInput(f"{source} can no longer be read ({error}); ingest it again") from None
     if pixels.shape != (row.naxis2, row.naxis1) or not _is_ccd(header, int(row.image_hdu), found, row.ccdname):

@@ -1,11 +1,12 @@
 """Focal-plane pictures (JPEG, PNG) with a table of tiles beside them -> CCD images.
 
 A picture shows a whole exposure as the sky is seen, North up and East left. Its tiles file says where each CCD lies
-(`ccdnum,x0,y0,x1,y1`, in pixels, x1 and y1 exclusive), and the exposure number is in the picture's name. Values are grey
-levels, 0 to 255, not ADU. They are turned into array orientation, as FITS pixels are.
+(`ccdnum,x0,y0,x1,y1`, in pixels, x1 and y1 exclusive), and the exposure number is in the picture's name. Values are
+grey levels, 0 to 255, not ADU. They are turned into array orientation, as FITS pixels are.
 """
 
 import re
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -39,10 +40,13 @@ def expnum_of_name(path: str | Path) -> int:
 
 
 def tiles_path(path: str | Path) -> Path:
-    """The tiles file of a picture: `<its name>_tiles.csv`, else the one `*_tiles.csv` whose prefix its name begins with,
-    else the only one in the folder. Unusable if there is none."""
+    """The tiles file of a picture; Unusable if there is none.
+
+    It is `<the picture's name>_tiles.csv`, else the one `*_tiles.csv` with whose prefix the picture's name begins, else
+    the only one in the folder.
+    """
     path = Path(path)
-    found = sorted(path.parent.glob("*_tiles.csv"))
+    found = _tiles_in(path.parent, path.parent.stat().st_mtime_ns)
     for candidate in found:
         if candidate.name == f"{path.stem}_tiles.csv":
             return candidate
@@ -52,6 +56,12 @@ def tiles_path(path: str | Path) -> Path:
         names = f"{len(found)} tiles files and none is this picture's" if found else "no tiles file beside it"
         raise Unusable("no_tiles", f"{names}; write {path.stem}_tiles.csv with columns {','.join(COLUMNS)}")
     return choice[0]
+
+
+@lru_cache(maxsize=64)
+def _tiles_in(folder: Path, changed_ns: int) -> tuple[Path, ...]:
+    """All tiles files of a folder; the time of its last change only tells one listing from another."""
+    return tuple(sorted(folder.glob("*_tiles.csv")))
 
 
 def read_tiles(path: Path, camera: Camera) -> pd.DataFrame:
@@ -88,8 +98,8 @@ def read_grey(path: str | Path) -> np.ndarray:
 def cut_tiles(grey: np.ndarray, tiles: pd.DataFrame, camera: Camera) -> dict[int, np.ndarray]:
     """CCD images of a picture by ccdnum, each (ny, nx) float32 grey levels in array orientation, NaN where blank.
 
-    Blank is what looks like the ground between the tiles. A blank tile of a dead CCD is no CCD and is left out; any other
-    blank tile, or half a tile, is a CCD image with nothing recorded there.
+    Blank is what looks like the ground between the tiles. A blank tile of a dead CCD is no CCD and is left out; any
+    other blank tile, or half a tile, is a CCD image with nothing recorded there.
     """
     outside = (tiles.x0 < 0) | (tiles.y0 < 0) | (tiles.x1 > grey.shape[1]) | (tiles.y1 > grey.shape[0])
     if outside.any() or ((tiles.x1 <= tiles.x0) | (tiles.y1 <= tiles.y0)).any():

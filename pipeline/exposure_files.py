@@ -1,0 +1,151 @@
+"""Which files make which exposure: several records of one exposure number -> one plan of what to read from where.
+
+The outcome depends on the set of files alone, not on the order in which they were met.
+"""
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipeline.sources import FileRecord
+
+
+@dataclass
+class ExposurePlan:
+    """One exposure to read.
+
+    ccds : dicts as in FileRecord.images with `source`, `mask_source` and `mask_hdu`, in order of ccdnum. facts : the
+    exposure's row but for what the pixels tell. problems : (path, ccdname, problem, detail) of files that lost.
+    """
+
+    expnum: int
+    camera: str = ""
+    facts: dict = field(default_factory=dict)
+    ccds: list = field(default_factory=list)
+    problems: list = field(default_factory=list)
+    digest: str = ""
+
+
+def plan_exposure(expnum: int, records: Sequence[FileRecord], run_camera: str) -> ExposurePlan:
+    """Choose what to read of one exposure.
+
+    Files of one processing (camera, kind, pipeline version, time) belong together, each giving the CCDs that no other
+    has given. Where there are several processings one is taken: the run's camera before others, processed FITS before raw,
+    FITS before pictures, then the newest pipeline version, provided that it has half of the CCDs of the fullest.
+    """
+    plan = ExposurePlan(int(expnum))
+    images = [record for record in records if record.product in ("image", "picture") and record.images]
+    masks = sorted((record for record in records if record.product == "mask"), key=lambda record: record.path)
+    if not images:
+        for mask in masks:
+            plan.problems.append(
+                [mask.path, "", "no_image", "a data-quality mask without the image that it belongs to"]
+            )
+        return plan
+    groups = {}
+    for record in images:
+        groups.setdefault(_processing(record), []).append(record)
+    fullest = max(_n_ccds(group) for group in groups.values())
+    ranked = sorted(groups.values(), key=lambda group: _rank(group, fullest, run_camera))
+    chosen = sorted(ranked[0], key=lambda record: (-len(record.images), record.path))
+    plan.camera = chosen[0].camera
+    source = chosen[0].path
+    plan.facts = {"expnum": plan.expnum, **chosen[0].facts, "source": source, "image_filename": Path(source).name}
+    _take_ccds(plan, chosen)
+    for group in ranked[1:]:
+        for record in sorted(group, key=lambda record: record.path):
+            detail = f"{_described(record)}; {_described(chosen[0])} is taken, from {source}"
+            plan.problems.append([record.path, "", "duplicate_exposure", detail])
+    _attach_masks(plan, [mask for mask in masks if mask.camera == plan.camera])
+    plan.digest = _digest(plan, {record.path: record.digest for record in records})
+    return plan
+
+
+def _processing(record: FileRecord) -> tuple:
+    """What files of one exposure must have in common: camera, kind, pipeline version and time to about ten seconds."""
+    facts = record.facts
+    time = facts.get("mjd_obs", math.nan)
+    version = (facts.get("plver", ""), facts.get("plprocid", ""))
+    return (record.camera, record.product, record.processing, *version, round(time, 4) if math.isfinite(time) else None)
+
+
+def _n_ccds(group: Sequence[FileRecord]) -> int:
+    return len({image["ccdname"] for record in group for image in record.images})
+
+
+def _rank(group: Sequence[FileRecord], fullest: int, run_camera: str) -> tuple:
+    """Sorts first the group to take."""
+    first = min(group, key=lambda record: record.path)
+    newest = [(-number, [-ord(letter) for letter in word]) for number, word in _version(first.facts.get("plver", ""))]
+    return (
+        first.camera != run_camera,
+        first.product == "picture",
+        2 * _n_ccds(group) < fullest,
+        first.processing == "r",
+        first.processing not in ("", "o"),
+        not newest,
+        newest,
+        -_n_ccds(group),
+        first.path,
+    )
+
+
+def _version(plver: str) -> list[tuple[int, str]]:
+    """`V4.8.2a` as [(4, ''), (8, ''), (2, 'a')], so that versions compare as people mean them."""
+    return [(int(number), word.lower()) for number, word in re.findall(r"(\d+)([A-Za-z]*)", plver)]
+
+
+def _described(record: FileRecord) -> str:
+    if record.product == "picture":
+        return "a focal-plane picture"
+    version = record.facts.get("plver") or ("raw" if record.processing == "r" else "no pipeline version")
+    time = record.facts.get("mjd_obs", math.nan)
+    return f"{record.camera} {version}" + (f" at MJD {time:.5f}" if math.isfinite(time) else "")
+
+
+def _take_ccds(plan: ExposurePlan, chosen: Sequence[FileRecord]) -> None:
+    taken = {}
+    for record in chosen:
+        twice = []
+        for image in record.images:
+            if image["ccdname"] in taken:
+                twice.append(image["ccdname"])
+                continue
+            taken[image["ccdname"]] = record.path
+            has_mask = image["mask_hdu"] >= 0
+            plan.ccds.append({**image, "source": record.path, "mask_source": record.path if has_mask else ""})
+        if len(twice) > 1 and len(twice) == len(record.images):
+            detail = f"all {len(twice)} CCDs are there already, from {taken[twice[0]]}"
+            plan.problems.append([record.path, "", "duplicate_exposure", detail])
+        else:
+            for name in twice:
+                plan.problems.append([record.path, name, "duplicate_ccd", f"taken from {taken[name]}"])
+    plan.ccds.sort(key=lambda ccd: ccd["ccdnum"])
+
+
+def _attach_masks(plan: ExposurePlan, masks: Sequence[FileRecord]) -> None:
+    """Note beside each CCD where its data-quality mask lies, if its shape is the image's."""
+    by_name = {ccd["ccdname"]: ccd for ccd in plan.ccds}
+    for mask in masks:
+        if mask.facts.get("plprocid") != plan.facts.get("plprocid") and plan.facts.get("plprocid"):
+            continue
+        for image in mask.images:
+            ccd = by_name.get(image["ccdname"])
+            if ccd is None or ccd["mask_source"]:
+                continue
+            if ccd["shape"] == image["shape"]:
+                ccd["mask_source"], ccd["mask_hdu"] = mask.path, image["hdu"]
+            else:
+                detail = f"the mask is {image['shape']} pixels, the image {ccd['shape']}; the mask is not used"
+                plan.problems.append([mask.path, ccd["ccdname"], "wrong_shape", detail])
+
+
+def _digest(plan: ExposurePlan, digests: dict[str, str]) -> str:
+    """Changes when anything that is read for this exposure changes."""
+    parts = [[ccd, digests[ccd["source"]], digests.get(ccd["mask_source"], "")] for ccd in plan.ccds]
+    text = json.dumps([plan.camera, plan.facts, parts], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,239 @@
+"""Files -> the run's tables, previews and quarantine.
+
+Headers of new and changed files are read first, then files are joined to exposures, then each exposure's pixels are
+read once. The tables depend on the files alone, not on the order or number of calls: a killed ingest is finished by
+running it again. What cannot be used goes to quarantine with its reason and costs that file or CCD only.
+"""
+
+import fcntl
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pipeline.camera import camera
+from pipeline.catalog import Catalog
+from pipeline.errors import CatalogError
+from pipeline.exposure_files import ExposurePlan, plan_exposure
+from pipeline.exposure_pixels import ExposureRead, read_exposure
+from pipeline.manifest import Manifest
+from pipeline.parallel import WorkerLost, unordered
+from pipeline.sources import PROBLEMS, FileRecord, digest_of, find_files, read_record
+
+SAVE_EVERY_SECONDS = 60.0
+MOSTLY_BLANK = 0.98  # of a CCD's pixels; such a CCD is not sampled while others are there
+
+
+@dataclass(frozen=True)
+class IngestReport:
+    """What one call did: exposures read and left as they were, and what lies in quarantine now."""
+
+    n_new: int
+    n_skipped: int
+    n_quarantined: int
+    problems: Counter
+    n_ccds: int = 0
+
+    def __str__(self) -> str:
+        read = f"{self.n_new} exposures read ({self.n_ccds} CCDs), {self.n_skipped} unchanged"
+        if not self.n_quarantined:
+            return f"{read}, nothing in quarantine"
+        listed = "\n".join(f"  {count:6d}  {name}: {PROBLEMS[name]}" for name, count in self.problems.most_common())
+        return f"{read}, {self.n_quarantined} in quarantine (quarantine.parquet says which)\n{listed}"
+
+
+def ingest(
+    catalog: Catalog,
+    sources: str | Path | Iterable[str | Path],
+    *,
+    sample: int = 20,
+    seed: int = 0,
+    workers: int | None = None,
+    progress: Callable[..., None] | None = None,
+) -> IngestReport:
+    """Read files and folders (with their subfolders) into the run; again reads only what is new or changed.
+
+    sample : CCDs per exposure that are marked `sampled`, chosen by `seed` and the exposure number. workers : processes,
+    as many as cores if None. progress : called with (done, total, text). BadInput if a source does not exist.
+    """
+    progress = progress or (lambda done, total, text="": None)
+    sources = [sources] if isinstance(sources, str | Path) else list(sources)
+    paths, folders = find_files(sources)
+    with _only_one(catalog):
+        manifest = Manifest(catalog.path / "ingested.parquet")
+        touched = _forget_gone(manifest, sources, set(paths))
+        manifest.files |= {record.path: record for record in folders}
+        touched |= _read_headers(catalog, manifest, paths, workers, progress)
+        tables = _Tables(catalog, manifest, sample, seed)
+        plans = _plan(catalog, manifest, tables, touched)
+        n_new, n_ccds = _read_pixels(catalog, tables, plans, workers, progress)
+        tables.save()
+    quarantine = tables.quarantine
+    return IngestReport(
+        n_new=n_new,
+        n_skipped=len(tables.exposures) - n_new,
+        n_quarantined=len(quarantine),
+        problems=Counter(quarantine.problem),
+        n_ccds=n_ccds,
+    )
+
+
+@contextmanager
+def _only_one(catalog: Catalog) -> Iterator[None]:
+    """Hold the run's ingest lock; it falls with the process that holds it."""
+    with open(catalog.path / ".ingest.lock", "w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise CatalogError(f"another ingest of {catalog.path} is at work; wait until it has ended") from None
+        yield
+
+
+def _forget_gone(manifest: Manifest, sources: list, paths: set[str]) -> set[int]:
+    """Drop records of the sources' files that are no more, unless an exposure rests on them; exposures concerned."""
+    tops = [os.path.realpath(source) for source in sources]
+    touched = set()
+    for path, record in list(manifest.files.items()):
+        inside = any(path == top or path.startswith(top + os.sep) for top in tops)
+        if not inside or path in paths or (os.path.lexists(path) and record.product != "folder"):
+            continue
+        touched.add(record.expnum)
+        if record.product not in ("image", "picture"):
+            del manifest.files[path]
+    return touched
+
+
+def _read_headers(catalog, manifest: Manifest, paths: list[str], workers, progress) -> set[int]:
+    """Make records of new and changed files; returns the exposure numbers they had and have."""
+    changed = [path for path in paths if path not in manifest.files or manifest.files[path].digest != digest_of(path)]
+    touched = set()
+    for done, (path, record) in enumerate(unordered(partial(read_record, default=catalog.camera), changed, workers)):
+        if isinstance(record, WorkerLost):
+            record = FileRecord(path, digest_of(path), problems=[["", "unreadable", str(record)]])
+        if path in manifest.files:
+            touched.add(manifest.files[path].expnum)
+        touched.add(record.expnum)
+        manifest.files[path] = record
+        progress(done + 1, len(changed), "headers")
+    return touched
+
+
+def _plan(catalog: Catalog, manifest: Manifest, tables: "_Tables", touched: set[int]) -> list[ExposurePlan]:
+    """Join files to exposures where anything changed; returns the exposures whose pixels must be read."""
+    files = manifest.by_expnum()
+    touched = (touched | (files.keys() - manifest.exposures.keys())) - {-1}
+    plans = []
+    for expnum in sorted(touched):
+        records = _present(manifest, files.get(expnum, []))
+        plan = plan_exposure(expnum, records, catalog.camera)
+        kept = manifest.exposures.get(expnum)
+        if not plan.ccds:
+            tables.add(plan, ExposureRead())
+        elif kept and kept["digest"] == plan.digest and catalog.has_preview(expnum):
+            manifest.note_exposure(expnum, plan.digest, plan.problems, kept["pixels"])
+        else:
+            plans.append(plan)
+    return plans
+
+
+def _present(manifest: Manifest, records: list[FileRecord]) -> list[FileRecord]:
+    """The records whose file is there, forgetting the others; all of them if no image is there any more."""
+    present = [record for record in records if os.path.exists(record.path)]
+    if not any(record.product != "mask" for record in present):
+        return records
+    for record in records:
+        if record not in present:
+            del manifest.files[record.path]
+    return present
+
+
+def _read_pixels(catalog, tables: "_Tables", plans: list[ExposurePlan], workers, progress) -> tuple[int, int]:
+    """Read the planned exposures and save from time to time; returns how many exposures and CCDs were good."""
+    n_new = n_ccds = 0
+    saved = time.monotonic()
+    tasks = unordered(partial(read_exposure, catalog), plans, workers)
+    for done, (plan, read) in enumerate(tasks):
+        if isinstance(read, WorkerLost):
+            read = ExposureRead(problems=[[plan.facts["source"], "", "unreadable", str(read)]])
+        tables.add(plan, read)
+        n_new += bool(read.rows)
+        n_ccds += len(read.rows)
+        progress(done + 1, len(plans), f"exposure {plan.expnum}")
+        if time.monotonic() - saved > SAVE_EVERY_SECONDS:
+            tables.save()
+            saved = time.monotonic()
+    return n_new, n_ccds
+
+
+def choose_sample(ccds: pd.DataFrame, sample: int, seed: int) -> np.ndarray:
+    """Which CCDs of one exposure are sampled: (n_ccd,) bool.
+
+    ccds : rows of one exposure. Every CCD number draws a rank from `seed` and the exposure number and the lowest
+    `sample` are taken, so that the choice depends on nothing else and changes little when a CCD is missing. Dead and
+    blank CCDs are taken only where there are no others.
+    """
+    expnum = int(ccds.expnum.iloc[0])
+    rank = np.random.default_rng([seed, expnum]).permutation(100)[ccds.ccdnum.to_numpy()]
+    found = camera(ccds.camera.iloc[0])
+    dead = np.array([found.missing(name) == "dead" for name in ccds.ccdname])
+    useless = dead | (ccds.blank_fraction.to_numpy() >= MOSTLY_BLANK)
+    rank = rank + 100 * (useless & ~useless.all())
+    chosen = np.zeros(len(ccds), dtype=bool)
+    chosen[np.argsort(rank, kind="stable")[: min(sample, np.count_nonzero(~useless) or len(ccds))]] = True
+    return chosen
+
+
+class _Tables:
+    """The run's tables as this ingest changes them; `save` writes them, the manifest last."""
+
+    def __init__(self, catalog: Catalog, manifest: Manifest, sample: int, seed: int):
+        self.catalog = catalog
+        self.manifest = manifest
+        self.sampling = {"sample": int(sample), "seed": int(seed)}
+        self.exposures = catalog.exposures()
+        self.ccds = catalog.ccds()
+        self.quarantine = catalog.quarantine()
+        self._changed: set[int] = set()
+        self._exposures: list[dict] = []
+        self._ccds: list[pd.DataFrame] = []
+        if catalog.info.get("ingest", self.sampling) != self.sampling:
+            for _, rows in self.ccds.groupby("expnum"):
+                self.ccds.loc[rows.index, "sampled"] = choose_sample(rows, sample, seed)
+
+    def add(self, plan: ExposurePlan, read: ExposureRead) -> None:
+        """Take in one exposure: its rows replace what there was."""
+        self._changed.add(plan.expnum)
+        if read.rows:
+            rows = pd.DataFrame(read.rows)
+            self._ccds.append(rows.assign(sampled=choose_sample(rows, **self.sampling)))
+            self._exposures.append({**plan.facts, "n_ccds": len(rows)})
+        else:
+            self.catalog.preview_path(plan.expnum).unlink(missing_ok=True)
+        if plan.ccds or plan.problems:
+            self.manifest.note_exposure(plan.expnum, plan.digest, plan.problems, read.problems)
+        else:
+            self.manifest.exposures.pop(plan.expnum, None)
+
+    def save(self) -> None:
+        """Write tables and manifest; the manifest comes last, so that it never claims more than the tables hold."""
+        changed = list(self._changed)
+        self.ccds = _replace(self.ccds, changed, self._ccds)
+        self.exposures = _replace(self.exposures, changed, [pd.DataFrame(self._exposures)])
+        self.quarantine = self.manifest.quarantine()
+        self.catalog.write_tables(exposures=self.exposures, ccds=self.ccds, quarantine=self.quarantine)
+        self.catalog.set_info(ingest=self.sampling)
+        self.manifest.save()
+        self._changed, self._exposures, self._ccds = set(), [], []
+
+
+def _replace(table: pd.DataFrame, changed: list[int], rows: list[pd.DataFrame]) -> pd.DataFrame:
+    """The table without the changed exposures' rows, and with the new ones."""
+    parts = [part for part in (table[~table.expnum.isin(changed)], *rows) if len(part)]
+    return pd.concat(parts, ignore_index=True) if parts else table.iloc[:0]

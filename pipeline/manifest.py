@@ -1,0 +1,59 @@
+"""What ingest has seen: one record per file and one per exposure, kept in the run so that a second ingest reads only
+what is new or changed. The quarantine table follows from it."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+
+from pipeline.catalog import write_aside
+from pipeline.sources import FileRecord
+
+COLUMNS = ("kind", "key", "digest", "record")
+
+
+class Manifest:
+    """files : path -> FileRecord. exposures : expnum -> dict with `digest` of what was read, and the `problems` of its
+    files (path, ccdname, problem, detail), those met when files were joined and those met in the pixels."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.files: dict[str, FileRecord] = {}
+        self.exposures: dict[int, dict] = {}
+        if path.exists():
+            for row in pd.read_parquet(path).itertuples(index=False):
+                if row.kind == "file":
+                    self.files[row.key] = FileRecord(**json.loads(row.record))
+                else:
+                    self.exposures[int(row.key)] = json.loads(row.record)
+
+    def by_expnum(self) -> dict[int, list[FileRecord]]:
+        """Records of usable files by exposure number."""
+        found: dict[int, list[FileRecord]] = {}
+        for record in self.files.values():
+            if record.product in ("image", "picture", "mask") and record.expnum > 0:
+                found.setdefault(record.expnum, []).append(record)
+        return found
+
+    def note_exposure(self, expnum: int, digest: str, joining: list, pixels: list) -> None:
+        """Remember what was read of an exposure, and its problems."""
+        self.exposures[expnum] = {"digest": digest, "joining": joining, "pixels": pixels}
+
+    def save(self) -> None:
+        """Write the manifest in one step."""
+        rows = [("file", path, record.digest, json.dumps(record.as_dict())) for path, record in self.files.items()]
+        rows += [("exposure", str(number), kept["digest"], json.dumps(kept)) for number, kept in self.exposures.items()]
+        frame = pd.DataFrame(sorted(rows), columns=list(COLUMNS)).astype(str)
+        write_aside(self.path, lambda aside: frame.to_parquet(aside, index=False))
+
+    def quarantine(self) -> pd.DataFrame:
+        """The quarantine table: path, expnum, ccdname, problem, detail; expnum is -1 where it is not known."""
+        rows = [
+            (record.path, record.expnum, ccdname, problem, detail)
+            for record in self.files.values()
+            for ccdname, problem, detail in record.problems
+        ]
+        for number, kept in self.exposures.items():
+            for path, ccdname, problem, detail in [*kept["joining"], *kept["pixels"]]:
+                rows.append((path, number, ccdname, problem, detail))
+        return pd.DataFrame(sorted(rows), columns=["path", "expnum", "ccdname", "problem", "detail"])
