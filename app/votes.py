@@ -54,8 +54,15 @@ def build_votes(app, survey, user, expnum, judgement, **more):
 
 
 def cast(app, survey, user, expnum, judgement, **more):
-    """Store one judgement and return its exposure-level Vote as stored. The same client_vote_id twice is one vote."""
+    """Store one judgement and return its exposure-level Vote as stored. The same client_vote_id twice is one vote.
+
+    CCDs that an earlier judgement of the same exposure ticked and this one does not are taken back.
+    """
     votes = build_votes(app, survey, user, expnum, judgement, **more)
+    ticked = {vote.ccdname for vote in votes}
+    for row in own_votes(app, user, int(expnum)).to_dict("records"):
+        if row["ccdname"] not in ticked and row["via"] != "import" and row["plver"] == votes[0].plver:
+            app.store.retract(int(row["vote_id"]), user.name)
     if len(votes) == 1:
         return app.store.cast(votes[0])
     stored = app.store.cast_many(votes)
@@ -70,9 +77,12 @@ def own_votes(app, user, expnum=None):
     return app.store.votes(inspector=user.name, expnum=expnum, current=True).sort_values("vote_id")
 
 
-def undo(app, user):
-    """Take back this user's last judgement, CCD ticks and all; return its expnum, None when there is nothing left."""
-    votes = own_votes(app, user)
+def undo(app, user, expnum=None):
+    """Take back this user's last judgement (of `expnum`, if given), CCD ticks and all.
+
+    Returns the expnum, or None when there is nothing to take back.
+    """
+    votes = own_votes(app, user, None if expnum is None else int(expnum))
     votes = votes[votes["via"] != "import"]
     whole = votes[votes["ccdname"] == ""]
     if whole.empty:
