@@ -1,0 +1,111 @@
+"""The points of the map as the browser gets them: an order, and coordinates as 16-bit numbers.
+
+Every array that goes to the browser (places in 2-D and 3-D, ids, colour codes) has one entry per point in one common
+order: image_ids shuffled by a fixed hash. It needs no table to be known again, and any first part of it is a fair
+sample, so that a long map can be drawn while it arrives.
+"""
+
+import hashlib
+import threading
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from cachetools import LRUCache, cached
+
+HALF_RANGE = 32500  # coordinates -1..1 are sent as 0..65000
+NOWHERE = 65535  # a point that one of the two maps does not place
+KINDS = {2: "map2d", 3: "map3d"}
+
+
+@dataclass(frozen=True, eq=False)
+class MapTable:
+    """Points in drawing order.
+
+    image_ids : (n,) int64
+    places : dims -> (n, dims) little-endian uint16; a map that does not exist is left out
+    half : dims -> half the width of the cloud along each axis, in units in which the map reaches from -1 to 1
+    version : changes whenever any of this does
+    """
+
+    image_ids: np.ndarray
+    places: dict
+    half: dict
+    version: str
+
+    def __len__(self):
+        return len(self.image_ids)
+
+    def index_of(self, image_ids):
+        """(m,) uint32, sorted: the points of those image_ids that are on the map."""
+        if not len(self):
+            return np.empty(0, np.uint32)
+        wanted = np.unique(np.asarray(image_ids, np.int64))
+        places = np.searchsorted(self.image_ids, wanted, sorter=self._by_id)
+        found = self._by_id[np.minimum(places, len(self) - 1)]
+        return np.sort(found[self.image_ids[found] == wanted]).astype(np.uint32)
+
+    @cached_property
+    def _by_id(self):
+        return np.argsort(self.image_ids)
+
+    def ids_bytes(self):
+        """expnum (n,) uint32, then ccdnum (n,) uint8."""
+        expnum, ccdnum = np.divmod(self.image_ids, 100)
+        return expnum.astype("<u4").tobytes() + ccdnum.astype("u1").tobytes()
+
+
+def drawing_order(image_ids):
+    """(n,) int64: the same image_ids in the fixed shuffled order."""
+    ids = np.unique(np.asarray(image_ids, np.int64))
+    return ids[np.argsort(mixed(ids.astype(np.uint64)), kind="stable")]
+
+
+def mixed(values):
+    """(n,) uint64 -> (n,) uint64 that look random: the finaliser of splitmix64, a bijection."""
+    values = values + np.uint64(0x9E3779B97F4A7C15)
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))
+
+
+def scaled(coordinates):
+    """Coordinates as 16-bit numbers, all axes by the same factor.
+
+    coordinates : (n, dims) float; NaN where a point has no place
+    Returns (n, dims) uint16 and the (dims,) half widths of the cloud on the -1..1 scale. In 3-D the sphere round the
+    cloud has radius 1, so that nothing leaves the picture when it is turned.
+    """
+    placed = np.isfinite(coordinates).all(axis=1)
+    known = coordinates[placed]
+    low, high = (known.min(axis=0), known.max(axis=0)) if len(known) else (np.zeros(coordinates.shape[1]),) * 2
+    middle, half = (low + high) / 2, (high - low) / 2
+    reach = half.max(initial=0)
+    if coordinates.shape[1] == 3 and len(known):
+        reach = np.sqrt(((known - middle) ** 2).sum(axis=1).max())
+    reach = float(reach) or 1.0
+    numbers = np.full(coordinates.shape, NOWHERE, "<u2")
+    numbers[placed] = np.rint((known - middle) / reach * HALF_RANGE + HALF_RANGE)
+    return numbers, [max(float(width), 0.05) for width in half / reach]
+
+
+def map_table(survey):
+    """The MapTable of a survey's maps; without points before there is a map. Made once and kept."""
+    stages = []
+    for kind in KINDS.values():
+        if survey.stages.get(kind):
+            stage = survey.catalog.stage(kind, survey.stages[kind], fresh=False)
+            stages.append((kind, stage.stage_id, stage.digest))
+    return table_of(tuple(stages), survey)
+
+
+@cached(LRUCache(4), key=lambda stages, survey: (str(survey.catalog.path), stages), lock=threading.Lock())
+def table_of(stages, survey):
+    frames = {dims: getattr(survey, kind) for dims, kind in KINDS.items() if len(getattr(survey, kind))}
+    image_ids = drawing_order(survey.image_ids) if frames else np.empty(0, np.int64)
+    places, half = {}, {}
+    for dims, frame in frames.items():
+        coordinates = frame[list("xyz"[:dims])].reindex(image_ids).to_numpy(float)
+        places[dims], half[dims] = scaled(coordinates)
+    version = hashlib.sha256(repr((stages, len(image_ids))).encode()).hexdigest()[:12]
+    return MapTable(image_ids, places, half, version)

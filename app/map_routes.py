@@ -1,0 +1,175 @@
+"""Routes of the map: places and ids that a browser may keep for ever, and colour codes that are one user's own."""
+
+import asyncio
+import hashlib
+import hmac
+import json
+import threading
+from urllib.parse import urlencode
+
+import numpy as np
+import tornado.web
+from cachetools import LRUCache
+
+from app.auth import PrivateHandler
+from app.colours import COLOURINGS, paint
+from app.map_picture import View, draw
+from app.map_points import map_table
+
+KEPT_BYTES = 64_000_000  # colour codes of all users together
+_kept = LRUCache(KEPT_BYTES, getsizeof=len)
+_kept_lock = threading.Lock()
+
+
+def routes(app):
+    """(regex, handler, arguments) of every route, each behind the login."""
+    given = {"app": app}
+    return [
+        (r"/map/([0-9a-f]+)/places-([23])\.bin", PlacesHandler, given),
+        (r"/map/([0-9a-f]+)/ids\.bin", IdsHandler, given),
+        (r"/map/([0-9a-f]+)/colours/([a-z_]+)\.bin", ColoursHandler, given),
+        (r"/map/([0-9a-f]+)/picture/([a-z_]+)\.png", PictureHandler, given),
+    ]
+
+
+def points_of(survey):
+    """What the browser must know to fetch a survey's points, as plain values."""
+    table = map_table(survey)
+    ccdnames = survey.ccds.drop_duplicates("ccdnum").set_index("ccdnum")["ccdname"]
+    answer = {
+        "n": len(table),
+        "ids": f"/map/{table.version}/ids.bin",
+        "ccdnames": {str(number): name for number, name in ccdnames.items()},
+        "empty": f"There is no map yet. Make one with: triptych map {survey.catalog.name} --dims 2",
+    }
+    for dims, name in ((2, "flat"), (3, "solid")):
+        url = f"/map/{table.version}/places-{dims}.bin"
+        answer[name] = {"url": url, "half": table.half[dims]} if dims in table.places else None
+    return answer
+
+
+def colour_urls(app, survey, user, *, assisted, revision):
+    """colour-by -> address of its codes, a new one whenever the codes may have changed.
+
+    assisted : whether the model's opinion is shown before the vote; the address proves that this page shows it
+    """
+    table = map_table(survey)
+    urls = {}
+    for name, colouring in COLOURINGS.items():
+        query = {"prediction": survey.prediction_id}
+        if "cluster" in colouring.needs:
+            query["cluster"] = survey.stages.get("cluster", "")
+        if "store" in colouring.needs or (colouring.opinion and not assisted):
+            query["revision"] = revision
+        if colouring.opinion and assisted:
+            query["opinion"] = opinion_key(app, user)
+        urls[name] = f"/map/{table.version}/colours/{name}.bin?{urlencode(query)}"
+    return urls
+
+
+def opinion_key(app, user):
+    """Only a page that shows the model's opinion knows it; without it a blind inspector's request stays blind."""
+    text = f"opinion {app.boot_id} {user.name}"
+    return hmac.new(app.secret.encode(), text.encode(), hashlib.sha256).hexdigest()[:24]
+
+
+class MapHandler(PrivateHandler):
+    """Finds the survey and the points that an address speaks of."""
+
+    def survey(self):
+        """The survey that this user's page shows: the one accepted, or the current one."""
+        accepted = self.app.survey_for(self.user)
+        wanted = self.get_query_argument("prediction", accepted.prediction_id)
+        if wanted == accepted.prediction_id:
+            return accepted
+        if wanted != self.app.pulse().prediction_id:
+            raise tornado.web.HTTPError(410, f"predictions {wanted!r} are no longer shown; reload the page")
+        return self.app.survey(wanted)
+
+    def table(self, survey, version):
+        table = map_table(survey)
+        if table.version != version:
+            raise tornado.web.HTTPError(410, "the map was made again; reload the page")
+        return table
+
+    def assisted(self):
+        """Whether the page that asks shows the model's opinion before the vote."""
+        given = self.get_query_argument("opinion", "")
+        return hmac.compare_digest(given.encode(), opinion_key(self.app, self.user).encode())
+
+    def finish_bytes(self, content, kind="application/octet-stream"):
+        self.set_header("Content-Type", kind)
+        self.finish(content)
+
+
+class PlacesHandler(MapHandler):
+    """Coordinates, (n, dims) uint16, in drawing order."""
+
+    async def get(self, version, dims):
+        table = await asyncio.to_thread(lambda: self.table(self.survey(), version))
+        if int(dims) not in table.places:
+            raise tornado.web.HTTPError(
+                404, f"this run has no {dims}-D map; make it with triptych map RUN --dims {dims}"
+            )
+        self.keep_for_ever(f"{version}-{dims}")
+        self.finish_bytes(table.places[int(dims)].tobytes())
+
+
+class IdsHandler(MapHandler):
+    """expnum (n,) uint32, then ccdnum (n,) uint8, in drawing order."""
+
+    async def get(self, version):
+        table = await asyncio.to_thread(lambda: self.table(self.survey(), version))
+        self.keep_for_ever(f"{version}-ids")
+        self.finish_bytes(table.ids_bytes())
+
+
+class ColoursHandler(MapHandler):
+    """One user's colour codes. They may hold what only this user may know, so no cache keeps them."""
+
+    async def get(self, version, colour_by):
+        if colour_by not in COLOURINGS:
+            raise tornado.web.HTTPError(404, f"colour by one of: {', '.join(COLOURINGS)}")
+        self.finish_bytes(await asyncio.to_thread(self.codes, version, colour_by))
+
+    def codes(self, version, colour_by):
+        survey = self.survey()
+        table = self.table(survey, version)
+        return self.kept_codes(survey, table, colour_by)
+
+    def kept_codes(self, survey, table, colour_by):
+        assisted = self.assisted()
+        # The revision is read before the votes: what is kept under it is never older than it says.
+        known = (self.app.boot_id, survey.version, table.version, self.user.name, self.user.role, colour_by, assisted)
+        key = (*known, int(self.app.store.revision()))
+        with _kept_lock:
+            content = _kept.get(key)
+        if content is None:
+            colours = paint(self.app, survey, self.user, colour_by, table.image_ids, assisted=assisted)
+            content = colours.tobytes()
+            with _kept_lock:
+                if len(content) <= KEPT_BYTES:
+                    _kept[key] = content
+        return content
+
+
+class PictureHandler(ColoursHandler):
+    """The map drawn by the server, for browsers without WebGL2."""
+
+    async def get(self, version, colour_by):
+        if colour_by not in COLOURINGS:
+            raise tornado.web.HTTPError(404, f"colour by one of: {', '.join(COLOURINGS)}")
+        try:
+            view = View.from_query({name: self.get_query_argument(name) for name in self.request.query_arguments})
+        except ValueError as error:
+            raise tornado.web.HTTPError(400, f"not a view of the map: {error}") from None
+        self.finish_bytes(await asyncio.to_thread(self.picture, version, colour_by, view), "image/png")
+
+    def picture(self, version, colour_by, view):
+        survey = self.survey()
+        table = self.table(survey, version)
+        content = self.kept_codes(survey, table, colour_by)
+        length = int.from_bytes(content[:4], "little")
+        header = json.loads(content[4 : 4 + length])
+        codes = np.frombuffer(content, np.uint8, offset=4 + length)
+        return draw(table, header, codes, view)

@@ -1,0 +1,154 @@
+"""The map and its legend in the page: they read the session and call its verbs.
+
+What the browser draws and what the session holds are kept in step in both directions: `_drawn` remembers what the
+browser shows, and only a selection that differs from it is sent, so nothing goes round in circles.
+"""
+
+import numpy as np
+import param
+
+from app.colours import COLOURINGS
+from app.component import EsModule
+from app.map_points import map_table
+from app.map_routes import colour_urls, points_of
+from pipeline.errors import TriptychError
+
+HOW = {"lasso": "in a lasso", "box": "in a box", "click": "clicked on the map", "clear": ""}
+THUMB = "/picture/thumb/{image_id}"
+
+
+class ColouredView(EsModule):
+    """What the map and the legend have in common: colours of one session."""
+
+    page_key = param.String(doc="The same for all components of one page.")
+    colour_urls = param.Dict(default={}, doc="colour-by -> address of its codes.")
+    colour_by = param.String(default="reason")
+    isolate = param.List(default=[], doc="Labels of the legend that are shown; [] = all.")
+
+    __abstract = True
+
+    def __init__(self, session, **params):
+        self.session = session
+        super().__init__(
+            page_key=f"{id(session):x}",
+            colour_by=session.colour_by,
+            isolate=list(session.isolate),
+            colour_urls=self._urls(),
+            **params,
+        )
+        session.param.watch(self._recolour, ["colour_by", "isolate"])
+        session.param.watch(self._renew, ["survey", "revision", "assisted"])
+        self.param.watch(self._lead, ["colour_by", "isolate"])
+
+    def _urls(self):
+        session = self.session
+        return colour_urls(
+            session.app, session.survey, session.user, assisted=session.assisted, revision=session.revision
+        )
+
+    def _recolour(self, *events):
+        self.param.update(colour_by=self.session.colour_by, isolate=list(self.session.isolate))
+
+    def _renew(self, *events):
+        urls = self._urls()
+        if urls != self.colour_urls:
+            self.colour_urls = urls
+
+    def _lead(self, *events):
+        values = {event.name: event.new for event in events}
+        if "isolate" in values or "colour_by" in values:
+            values["isolate"] = tuple(values.get("isolate", ()))
+        try:
+            self.session.show(**{k: v for k, v in values.items() if v != getattr(self.session, k)})
+        except TriptychError as error:
+            self.session.say(str(error))
+
+
+class LegendView(ColouredView):
+    """Colour-by and legend chips, across the top of Explore."""
+
+    _module = "legend.js"
+    _mount = "mountLegend"
+
+    options = param.Dict(default={name: name for name in COLOURINGS}, doc="colour-by -> text.")
+
+
+class MapView(ColouredView):
+    """All CcdImages as points, in 2-D or 3-D."""
+
+    _module = "map.js"
+
+    points = param.Dict(default={}, doc="Number of points and where to fetch them; see map_routes.points_of.")
+    dims = param.Integer(default=2)
+    focus = param.Integer(default=-1, doc="expnum of the focused exposure; -1 = none.")
+    focus_ccd = param.Integer(default=0, doc="ccdnum of the focused CCD; 0 = none.")
+    thumb = param.String(default=THUMB, doc="Address of an image's thumbnail.")
+    fallback_only = param.Boolean(default=False, doc="Let the server draw, as in a browser without WebGL2.")
+
+    def __init__(self, session, **params):
+        self.session = session
+        self._drawn = np.empty(0, np.uint32)
+        super().__init__(session, points=points_of(session.survey), dims=session.dims, **self._focused(), **params)
+        session.param.watch(self._follow_focus, ["focus", "focus_ccd"])
+        session.param.watch(self._follow_selection, ["selection"])
+        session.param.watch(lambda event: setattr(self, "dims", event.new), ["dims"])
+        session.param.watch(self._follow_survey, ["survey"])
+        self.param.watch(self._lead_dims, ["dims"])
+
+    @property
+    def _table(self):
+        return map_table(self.session.survey)
+
+    def _focused(self):
+        session = self.session
+        image_id = session.survey.image_of(session.focus, session.focus_ccd) if session.focus else None
+        return {"focus": -1 if session.focus is None else session.focus, "focus_ccd": (image_id or 0) % 100}
+
+    def _follow_focus(self, *events):
+        self.param.update(**self._focused())
+
+    def _follow_survey(self, event):
+        points = points_of(event.new)
+        if points != self.points:
+            self._drawn = np.empty(0, np.uint32)
+            self.points = points
+
+    def _follow_selection(self, event):
+        self._send_selection(self._table.index_of(event.new))
+
+    def _send_selection(self, indices, always=False):
+        if always or not np.array_equal(indices, self._drawn):
+            self._drawn = indices
+            self._send_msg({"type": "selection", "indices": indices})
+
+    def _lead_dims(self, event):
+        if event.new != self.session.dims:
+            self.session.show(dims=event.new)
+
+    def _handle_msg(self, message):
+        """From the browser: `hello` when it has drawn the points, `select` when the user chose some."""
+        table = self._table
+        if message.get("type") == "hello":
+            self._send_selection(table.index_of(self.session.selection), always=True)
+        elif message.get("type") == "select":
+            indices = chosen_points(message, len(table))
+            self._drawn = indices
+            self.session.select(np.sort(table.image_ids[indices]), HOW.get(message.get("gesture"), ""))
+            focus = int(message.get("focus", -1))
+            if 0 <= focus < len(table):
+                self.session.focus_on(*self.session.survey.ccd_of(table.image_ids[focus]))
+
+
+def chosen_points(message, n):
+    """(m,) uint32, sorted: the points that a browser's message names, by `indices` or as one bit each in `bits`."""
+    if "bits" in message:
+        bits = np.unpackbits(as_array(message["bits"], np.uint8), bitorder="little")
+        indices = np.flatnonzero(bits[:n])
+    else:
+        indices = np.unique(as_array(message.get("indices", ()), np.uint32))
+    return indices[indices < n].astype(np.uint32)
+
+
+def as_array(values, dtype):
+    """Numbers from a browser's message: a typed array, bytes or a list."""
+    return np.frombuffer(values, dtype) if isinstance(values, (bytes, bytearray)) else np.asarray(values, dtype)

@@ -1,0 +1,408 @@
+// The map of all CCD images: one point each, in 2-D or 3-D, drawn by the browser. Pan, zoom, turn, recolour, isolate and
+// select ask the server for nothing; what is selected or focused is told to it, and comes back from it when another view chose.
+
+import { Camera } from './map/camera.js';
+import { Card } from './map/card.js';
+import { listen } from './map/gestures.js';
+import { NoWebGL, PointPainter } from './map/gl.js';
+import { ImagePainter } from './map/image.js';
+import { PointSet } from './map/points.js';
+import { applySelection, insideBox, insidePolygon, nearest, selectedIndices } from './map/select.js';
+import { pageOf, paletteTexture } from './map/shared.js';
+import { furnish, plain } from './map/furniture.js';
+
+const REACH_PX = 8;                 // a click takes the nearest point within this
+const PREFETCH = 1_000_000;         // up to here the other map and the other colours are fetched while nothing else happens
+const KNOWN = ['reason', 'prediction', 'probability'];   // what the card beside the cursor says, where it is known
+const WHITE = [1, 1, 1];
+const ACCENT = [0.345, 0.651, 1];
+const SETTLE_MS = 160;
+
+export function mount(el, model) {
+  const map = new PointMap(el, model);
+  map.open();
+  return () => map.close();
+}
+
+class PointMap {
+  constructor(el, model) {
+    this.model = model;
+    this.el = el;
+    this.page = pageOf(model.page_key);
+    this.camera = new Camera();
+    this.tool = 'pan';
+    this.count = 0;                  // selected
+    this.rings = { focus: new Uint32Array(0), ccd: new Uint32Array(0), hover: new Uint32Array(0) };
+    this.budget = Infinity;          // points drawn while the view moves
+    this.stop = new AbortController();
+    this.parts = furnish(el, {
+      tool: name => this.setTool(name), dims: dims => this.setDims(dims), reset: () => this.reset(),
+      clear: () => this.clear(), retry: () => this.load(),
+    });
+    this.card = new Card(this.parts.stage, model.thumb);
+    el.__map = this.hooks();
+  }
+
+  open() {
+    const { model, page, parts } = this;
+    this.unlisten = listen(parts.surface, this, this.acts());
+    const heard = { signal: this.stop.signal };
+    page.addEventListener('colours', () => this.recolour(), heard);
+    page.addEventListener('isolate', () => this.repalette(), heard);
+    page.addEventListener('error', () => this.complain(page.error), heard);
+    parts.canvas.addEventListener('webglcontextlost', event => { event.preventDefault(); this.lost(); }, heard);
+    parts.canvas.addEventListener('webglcontextrestored', () => this.restored(), heard);
+    matchMedia('(resolution: 1dppx)').addEventListener('change', () => this.resize(), heard);
+    this.resizing = new ResizeObserver(() => this.resize());
+    this.resizing.observe(parts.stage);
+    model.on('points', () => this.load());
+    model.on('colour_urls', () => page.setUrls(plain(model.colour_urls)));
+    model.on('colour_by', () => page.show(model.colour_by));
+    model.on('isolate', () => { if (String(model.isolate) !== String(page.isolated)) page.isolate([...model.isolate]); });
+    model.on('dims', () => this.setDims(model.dims));
+    model.on(['focus', 'focus_ccd'], () => this.ringFocus());
+    model.on('msg:custom', message => this.hear(plain(message.data ?? message)));
+    page.setUrls(plain(model.colour_urls));
+    page.show(model.colour_by);
+    if (model.isolate.length) page.isolated = [...model.isolate];
+    this.camera.dims = model.dims;
+    this.setTool('pan');
+    this.paint();
+    this.load();
+  }
+
+  // ---- drawing
+
+  paint() {
+    const { canvas } = this.parts;
+    try {
+      this.painter = this.model.fallback_only ? null : new PointPainter(canvas);
+    } catch (error) {
+      if (!(error instanceof NoWebGL)) console.warn(error.message);
+      this.painter = null;
+    }
+    if (!this.painter) {
+      this.painter = new ImagePainter(canvas, view => this.pictureAddress(view));
+      this.parts.note('This browser cannot draw the map itself (no WebGL2), so the server does. Everything works, slower.');
+    }
+  }
+
+  pictureAddress(view) {
+    const base = this.page.urls[this.page.colourBy] || '';
+    const query = new URLSearchParams({ ...view, isolate: this.page.isolated.join('|') });
+    return `${base.replace('/colours/', '/picture/').replace('.bin', '.png')}&${query}`;
+  }
+
+  request() {
+    if (this.frame || this.closed) return;
+    this.frame = requestAnimationFrame(now => this.tick(now));
+  }
+
+  tick(now) {
+    this.frame = 0;
+    if (this.closed || !this.set?.n || !this.painter || this.camera.width < 2) return;
+    const elapsed = Math.min(64, now - (this.last || now - 16));
+    const moving = this.camera.step(elapsed) || now - (this.touched || 0) < SETTLE_MS;
+    if (moving && this.set.n > 50_000 && this.last) this.pace(now - this.last);
+    this.last = moving ? now : 0;
+    this.painter.draw(this.camera, this.look(moving));
+    if (this.hovering) this.findHover();
+    if (moving) this.request();
+    else this.markReady();
+  }
+
+  // Points come in a shuffled order, so that the first ones are a fair sample of all.
+  pace(ms) {
+    if (ms > 60) this.budget = Math.max(30_000, Math.min(this.budget, this.set.n) * 0.7);
+    else if (ms < 24) this.budget *= 1.3;
+  }
+
+  look(moving) {
+    const { camera, set } = this;
+    const arrived = Math.min(camera.morph < 1 ? set.arrived[2] : Infinity, camera.morph > 0 ? set.arrived[3] : Infinity);
+    const digits = Math.log10(Math.max(10, set.n));
+    const zoom = Math.max(0.5, camera.zoom);
+    const room = Math.sqrt(Math.max(0.4, Math.min(camera.width, camera.height) / 620));
+    return {
+      size: Math.min(16, Math.max(1.1, 10.4 - 1.6 * digits) * room * Math.pow(zoom, 0.45)),
+      alpha: Math.min(1, (1.42 - 0.14 * digits) * Math.pow(zoom, 0.15)),
+      hasSelection: this.count > 0,
+      count: Math.round(moving ? Math.min(arrived, this.budget) : arrived),
+      rings: [
+        { indices: this.rings.focus, colour: WHITE, width: 1.25 },
+        { indices: this.rings.ccd, colour: ACCENT, width: 2.5 },
+        { indices: this.rings.hover, colour: WHITE, width: 2 },
+      ],
+    };
+  }
+
+  resize() {
+    const { stage, canvas } = this.parts;
+    const [width, height] = [stage.clientWidth, stage.clientHeight];
+    if (!width || !height) return;
+    const ratio = Math.min(3, window.devicePixelRatio || 1);
+    canvas.width = Math.round(width * ratio);
+    canvas.height = Math.round(height * ratio);
+    this.camera.resize(width, height);
+    // Drawn in the same turn, else the picture flashes empty.
+    if (this.set?.n) { cancelAnimationFrame(this.frame); this.tick(performance.now()); }
+  }
+
+  lost() {
+    this.painter = null;
+    this.parts.note('The graphics card was reset. Drawing again …');
+  }
+
+  restored() {
+    this.paint();
+    this.parts.note('');
+    if (this.set?.n) this.painter.begin(this.set);
+    if (this.page.colours) this.recolour();
+    this.request();
+  }
+
+  markReady() {
+    const { set, page, parts } = this;
+    if (set.arrived[this.camera.dims] < set.n || page.colours?.codes.length !== set.n || !set.expnum) return;
+    parts.root.dataset.ready = '1';
+    this.el.__map.ready = true;
+  }
+
+  // ---- data
+
+  async load() {
+    const { parts, model } = this;
+    delete parts.root.dataset.ready;
+    this.el.__map.ready = false;
+    this.set?.close();
+    const meta = plain(model.points);
+    const set = this.set = new PointSet(meta);
+    this.count = 0;
+    if (!meta.n) { parts.state('empty', meta.empty || 'There is no map yet.'); this.tell(); return; }
+    for (const dims of [2, 3]) { this.camera.setHalf(dims, set.half(dims)); parts.offer(dims, set.has(dims)); }
+    if (!set.has(this.camera.dims)) this.camera.dims = set.has(2) ? 2 : 3;
+    parts.mark(this.tool, this.camera.dims);
+    this.camera.reset();
+    this.camera.snap();
+    parts.state('loading', `Loading ${meta.n.toLocaleString('en')} images …`);
+    this.tell();
+    try {
+      this.painter?.begin(set);
+      await Promise.all([this.fetchPlaces(set, this.camera.dims), set.loadIds()]);
+      if (set !== this.set) return;
+      if (this.page.colours) this.recolour();
+      parts.state('', '');
+      this.ringFocus();
+      model.send_msg({ type: 'hello' });
+      this.request();
+      if (set.n <= PREFETCH) this.prefetch(set);
+    } catch (error) {
+      if (set === this.set && error.name !== 'AbortError') this.complain(`The map did not arrive (${error.message}).`);
+    }
+  }
+
+  fetchPlaces(set, dims) {
+    return set.load(dims, (from, to) => {
+      if (set !== this.set) return;
+      this.painter?.writePlaces(set, dims, from, to);
+      if (dims === this.camera.dims) this.parts.progress(to / set.n);
+      this.request();
+    });
+  }
+
+  prefetch(set) {
+    const idle = window.requestIdleCallback || (act => setTimeout(act, 300));
+    idle(async () => {
+      const other = this.camera.dims === 2 ? 3 : 2;
+      if (set === this.set && set.has(other)) await this.fetchPlaces(set, other).catch(() => {});
+      for (const name of KNOWN) if (this.page.urls[name]) await this.page.fetch(name).catch(() => {});
+    });
+  }
+
+  recolour() {
+    const { page, set } = this;
+    const colours = page.colours;
+    if (!set?.n || colours.codes.length !== set.n) return;
+    set.codes = colours.codes;
+    this.painter?.writeCodes(set.codes);
+    const letters = colours.palette.map((_, code) => colours.entries.find(e => code >= e.first && code <= e.last)?.letter || '');
+    this.painter?.writeGlyphs(letters);
+    if (this.parts.root.dataset.state === 'error') this.parts.state('', '');
+    this.repalette();
+  }
+
+  repalette() {
+    if (!this.page.colours) return;
+    this.texels = paletteTexture(this.page.colours, this.page.isolated);
+    this.painter?.writePalette(this.texels);
+    this.request();
+  }
+
+  complain(text) { this.parts.state('error', text); }
+
+  // ---- selection and focus
+
+  allowed() {
+    const { texels, set } = this;
+    return this.page.isolated.length ? i => texels[4 * set.codes[i] + 3] > 0 : () => true;
+  }
+
+  commit(indices, how, gesture, focus = -1) {
+    this.count = applySelection(this.set.state, indices, how);
+    this.painter?.writeState(this.set.state);
+    const chosen = selectedIndices(this.set.state, this.count);
+    const long = 32 * chosen.length > this.set.n + 4096;
+    this.model.send_msg({ type: 'select', gesture, focus, ...(long ? { bits: bitsOf(this.set.state) } : { indices: chosen }) });
+    if (focus >= 0) this.ringOne(focus);
+    this.tell();
+    this.request();
+  }
+
+  clear() { this.commit(new Uint32Array(0), 'replace', 'clear'); }
+
+  // A selection that another view made.
+  hear(message) {
+    if (message.type !== 'selection' || !this.set?.n) return;
+    this.count = applySelection(this.set.state, message.indices, 'replace');
+    this.painter?.writeState(this.set.state);
+    this.tell();
+    this.request();
+  }
+
+  ringFocus() {
+    if (!this.set?.expnum) return;
+    const { focus, focus_ccd: ccd } = this.model;
+    this.rings.focus = this.set.indicesOf(focus);
+    this.rings.ccd = ccd ? this.set.indicesOf(focus, ccd) : new Uint32Array(0);
+    this.request();
+  }
+
+  ringOne(i) {
+    this.rings.focus = this.set.indicesOf(this.set.expnum[i]);
+    this.rings.ccd = Uint32Array.of(i);
+  }
+
+  findHover() {
+    const [x, y] = this.hovering;
+    this.hovering = null;
+    const i = this.pick(x, y);
+    this.parts.surface.classList.toggle('over', i >= 0);
+    if (i < 0) { this.card.hide(); }
+    else this.card.show(this.set, i, x, y, this.knownColours());
+    if ((this.rings.hover[0] ?? -1) !== i) {
+      this.rings.hover = i < 0 ? new Uint32Array(0) : Uint32Array.of(i);
+      this.painter.draw(this.camera, this.look(false));
+    }
+  }
+
+  knownColours() {
+    const { page } = this;
+    const shown = page.colours ? [page.colours] : [];
+    for (const name of KNOWN) if (name !== page.colourBy) shown.push(page.ready(name));
+    return shown.filter(colours => colours?.codes.length === this.set.n);
+  }
+
+  pick(x, y) { return this.set?.n ? nearest(this.set, this.camera, x, y, REACH_PX, this.allowed()) : -1; }
+
+  tell() {
+    const all = (this.set?.n || 0).toLocaleString('en');
+    this.parts.count(`${all} images`, this.count ? `${this.count.toLocaleString('en')} selected` : '');
+  }
+
+  // ---- what gestures and buttons do
+
+  acts() {
+    const touch = act => (...values) => { if (!this.set?.n) return; this.touched = performance.now(); act(...values); this.request(); };
+    return {
+      pan: touch((dx, dy) => this.camera.panBy(dx, dy)),
+      rotate: touch((dx, dy) => this.camera.rotateBy(dx, dy)),
+      zoom: touch((factor, x, y) => { this.card.hide(); this.camera.zoomAt(factor, x, y); }),
+      click: (x, y, how) => this.click(x, y, how),
+      lasso: (polygon, how) => this.set?.n && this.commit(insidePolygon(this.set, this.camera, polygon, this.allowed()), how, 'lasso'),
+      box: (corners, how) => this.set?.n && this.commit(insideBox(this.set, this.camera, corners, this.allowed()), how, 'box'),
+      hover: (x, y) => this.hover(x, y),
+      outline: (kind, points) => this.parts.outline(kind, points),
+      tool: name => this.setTool(name),
+      dims: dims => this.setDims(dims),
+      reset: () => this.reset(),
+      clear: () => this.clear(),
+      pickCentre: how => this.click(this.camera.width / 2, this.camera.height / 2, how, 60),
+    };
+  }
+
+  click(x, y, how, reach = REACH_PX) {
+    if (!this.set?.n) return;
+    const i = nearest(this.set, this.camera, x, y, reach, this.allowed());
+    if (i >= 0) this.commit(Uint32Array.of(i), how, 'click', how === 'subtract' ? -1 : i);
+  }
+
+  hover(x, y) {
+    if (x === null) {
+      this.hovering = null;
+      this.card.hide();
+      if (this.rings.hover.length) { this.rings.hover = new Uint32Array(0); this.request(); }
+      return;
+    }
+    this.hovering = [x, y];
+    this.request();
+  }
+
+  setTool(name) {
+    this.tool = name;
+    this.parts.mark(name, this.camera.dims);
+  }
+
+  async setDims(dims) {
+    const { set, model, parts } = this;
+    if (!set?.n || !set.has(dims) || dims === this.camera.dims) { if (!set?.n) this.camera.dims = dims; return; }
+    try {
+      if (set.arrived[dims] < set.n) parts.state('loading', `Loading the ${dims}-D map …`);
+      await this.fetchPlaces(set, dims);
+      parts.state('', '');
+    } catch (error) {
+      if (error.name !== 'AbortError') this.complain(`The ${dims}-D map did not arrive (${error.message}).`);
+      return;
+    }
+    this.camera.setDims(dims);
+    parts.mark(this.tool, dims);
+    if (model.dims !== dims) model.dims = dims;
+    this.request();
+  }
+
+  reset() { this.camera.reset(); this.request(); }
+
+  // For tests: places in CSS pixels of the surface, indices, no pixels.
+  hooks() {
+    return {
+      ready: false,
+      project: i => { const out = new Float32Array(3); this.set.project(this.camera, i, i + 1, out); return [...out]; },
+      pick: (x, y) => this.pick(x, y),
+      selection: () => [...selectedIndices(this.set.state, this.count)],
+      imageId: i => this.set.imageId(i),
+      indexOf: imageId => this.set.indexOf(imageId),
+      moving: () => this.camera.moving,
+      view: () => ({ dims: this.camera.dims, scale: this.camera.scale, offset: [...this.camera.offset], tool: this.tool }),
+      rings: () => ({ focus: [...this.rings.focus], ccd: [...this.rings.ccd] }),
+      set: () => this.set,
+      camera: () => this.camera,
+    };
+  }
+
+  close() {
+    this.closed = true;
+    cancelAnimationFrame(this.frame);
+    this.stop.abort();
+    this.unlisten();
+    this.resizing.disconnect();
+    this.set?.close();
+    this.card.hide();
+    this.painter?.close();
+  }
+}
+
+// One bit for each point, lowest first: shorter than a list of indices once many are selected.
+function bitsOf(state) {
+  const bits = new Uint8Array(Math.ceil(state.length / 8));
+  for (let i = 0; i < state.length; i++) if (state[i] & 1) bits[i >> 3] |= 1 << (i & 7);
+  return bits;
+}

@@ -1,0 +1,117 @@
+// What the map and the legend of one page know together: the colour-by, its codes, and the classes that are isolated.
+// Both import this module, so a click on a chip recolours the map at once; the server is told afterwards.
+
+const pages = new Map();
+
+export function pageOf(key) {
+  if (!pages.has(key)) pages.set(key, new Page());
+  return pages.get(key);
+}
+
+export class Page extends EventTarget {
+  constructor() {
+    super();
+    this.colourBy = '';
+    this.isolated = [];          // labels; [] = all
+    this.urls = {};              // colour-by -> address of its codes
+    this.loaded = new Map();     // address -> Promise of Colours
+    this.arrived = new Map();    // address -> Colours
+    this.colours = null;         // the Colours on screen
+    this.error = '';
+    this.wanted = '';
+  }
+
+  tell(type, detail = {}) {
+    this.dispatchEvent(Object.assign(new Event(type), { detail }));
+  }
+
+  // Addresses change with the predictions and, where votes decide, with the revision of the store.
+  setUrls(urls) {
+    const known = Object.values(urls);
+    for (const url of [...this.loaded.keys()].filter(url => !known.includes(url))) {
+      this.loaded.delete(url);
+      this.arrived.delete(url);
+    }
+    this.urls = urls;
+    if (this.colourBy) this.show(this.colourBy);
+  }
+
+  async show(colourBy) {
+    const url = this.urls[colourBy];
+    const changed = colourBy !== this.colourBy;
+    this.colourBy = colourBy;
+    if (changed) {
+      this.isolated = [];
+      this.tell('colour-by');
+    }
+    if (!url || url === this.wanted) return;
+    this.wanted = url;
+    try {
+      const colours = await this.fetch(colourBy);
+      if (this.wanted !== url) return;     // something newer was asked for meanwhile
+      this.colours = colours;
+      this.error = '';
+      const labels = colours.entries.map(entry => entry.label);
+      this.isolated = this.isolated.filter(label => labels.includes(label));
+      this.tell('colours');
+    } catch (error) {
+      if (this.wanted !== url) return;
+      this.wanted = '';
+      this.error = `The colours by ${colourBy} did not arrive (${error.message}).`;
+      this.tell('error');
+    }
+  }
+
+  // Colours of one colour-by, fetched once for each address.
+  fetch(colourBy) {
+    const url = this.urls[colourBy];
+    if (!url) return Promise.reject(new Error(`no colours by ${colourBy}`));
+    if (!this.loaded.has(url)) {
+      const promise = fetchColours(url);
+      promise.then(colours => this.arrived.set(url, colours), () => this.loaded.delete(url));
+      this.loaded.set(url, promise);
+    }
+    return this.loaded.get(url);
+  }
+
+  // The Colours of one colour-by if they are here already.
+  ready(colourBy) { return this.arrived.get(this.urls[colourBy]); }
+
+  isolate(labels) {
+    const all = this.colours ? this.colours.entries.map(entry => entry.label) : [];
+    const kept = all.filter(label => labels.includes(label));
+    this.isolated = kept.length === all.length ? [] : kept;
+    this.tell('isolate');
+  }
+}
+
+// The file: uint32 length of the JSON header, the header, one code byte for each point.
+// Header: {colour_by, kind, palette: ['#rrggbb' by code], entries: [{label, name, letter, colour, first, last, count, quiet}]}
+export async function fetchColours(url) {
+  const answer = await fetch(url, { credentials: 'same-origin' });
+  if (!answer.ok) throw new Error(answer.status === 403 ? 'not yours to see' : `HTTP ${answer.status}`);
+  const buffer = await answer.arrayBuffer();
+  const length = new DataView(buffer).getUint32(0, true);
+  const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
+  return { ...header, codes: new Uint8Array(buffer, 4 + length) };
+}
+
+export function entryOf(colours, code) {
+  return colours.entries.find(entry => code >= entry.first && code <= entry.last);
+}
+
+// 256 RGBA texels by code; alpha: 255 shown, 128 a quiet class (drawn first), 0 not among the isolated classes.
+export function paletteTexture(colours, isolated) {
+  const texels = new Uint8Array(256 * 4);
+  colours.palette.forEach((hex, code) => {
+    const entry = entryOf(colours, code);
+    const shown = !isolated.length || (entry && isolated.includes(entry.label));
+    texels.set([...rgb(hex), shown ? (entry?.quiet ? 128 : 255) : 0], 4 * code);
+  });
+  return texels;
+}
+
+export function rgb(hex) {
+  const value = parseInt(hex.slice(1), 16);
+  return [value >> 16, (value >> 8) & 255, value & 255];
+}
