@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline import reflections, sources
+from pipeline import reflections, starfield
 from pipeline.camera import Camera, Ccd
 from pipeline.conditions import GAIN, READ_NOISE, SATURATION, Grid, Observation, coarse_grid, pixel_grid, refine
 from pipeline.defects import DEFECTS, SUSPICIOUS
@@ -36,10 +36,10 @@ class Exposure:
             known = DEFECTS | SUSPICIOUS
             make = known[choose(reason, known, "defect")]
             self.effects[reason] = make(observation, camera, observation.generator(2, place))
-        found = sources.catalogue(observation.field, camera.canvas)
+        found = starfield.catalogue(observation.field, camera.canvas)
         share = np.prod([effects.sources for effects in self.effects.values()])
         self.sources = found.select(observation.generator(3).random(len(found.r)) < share)
-        self.light = sources.counts(observation, self.sources) * self._dimming() * self._exposed()
+        self.light = starfield.counts(observation, self.sources) * self._dimming() * self._exposed()
         self.zone, self.stamps = self._stamps()
         rng = observation.generator(4)
         self.gradient = rng.normal(0, 0.0025, 2) / (camera.canvas[0] / 2)
@@ -101,9 +101,9 @@ class Exposure:
         for index, stamps in enumerate(self.stamps):
             mine = zone == index
             if mine.any():
-                sources.add_sources(pixels, y[mine], x[mine], light[mine] / self.binning**2, kind[mine], stamps)
+                starfield.add_sources(pixels, y[mine], x[mine], light[mine] / self.binning**2, kind[mine], stamps)
         if len(self.stamps) == 1 and not any(effects.blur for effects in self.effects.values()):
-            sources.add_bleeds(pixels, y, x, light, observation, self.binning)
+            starfield.add_bleeds(pixels, y, x, light, observation, self.binning)
 
     def _stamps(self) -> tuple[np.ndarray, list[list[np.ndarray]]]:
         """The image-quality zone of every source, and the stamps of each zone."""
@@ -112,8 +112,8 @@ class Exposure:
                 zone = np.zeros(len(self.light), int)
                 if effects.zone:
                     zone = effects.zone(self.sources.u + self.observation.du, self.sources.v + self.observation.dv)
-                return zone, [sources.draw_stamps(self.observation, self.binning, blur) for blur in effects.blur]
-        return np.zeros(len(self.light), int), [sources.draw_stamps(self.observation, self.binning)]
+                return zone, [starfield.draw_stamps(self.observation, self.binning, blur) for blur in effects.blur]
+        return np.zeros(len(self.light), int), [starfield.draw_stamps(self.observation, self.binning)]
 
     def _dimming(self) -> np.ndarray:
         factor = np.ones(len(self.sources.r))

@@ -10,7 +10,7 @@ import numpy as np
 from pipeline.camera import Camera
 from pipeline.conditions import Grid, Observation
 from pipeline.effects import Effects, between
-from pipeline.sources import Blur
+from pipeline.starfield import Blur
 
 
 def telescope_moving(observation: Observation, camera: Camera, rng) -> Effects:
