@@ -259,7 +259,8 @@ class LabelStore(Accounts, Jobs):
         """Keep what an inspection table said of each exposure beside the votes: camera, expnum, columns (a dict)."""
         t = tables.imported_columns.c
         with tables.writing(self.engine) as connection:
-            known = set(connection.execute(sa.select(t.camera, t.expnum).where(t.source == source)).tuples())
+            mine = sa.select(t.camera, t.expnum).where(t.source == source)
+            known = {tuple(row) for row in connection.execute(mine)}
             first, rows = tables.next_number(connection, t.row_id), []
             for row in frame.itertuples(index=False):
                 if (row.camera, int(row.expnum)) not in known:
