@@ -15,12 +15,14 @@ import param
 
 STATIC = Path(__file__).resolve().parent.parent / "static"
 
+# `new Function` keeps the browser's own import(): Panel's polyfill would fetch every module as text and rewrite it.
 LOADER = """
+const load = new Function('url', 'return import(url)');
 export function render({ model, el }) {
   const box = document.createElement('div');
   box.className = 'fill';
   const base = window.location.origin + model.assets_base;
-  import(base + '/load.js').then(module => module.load(box, model, base, '%(module)s', '%(mount)s'));
+  load(base + '/load.js').then(module => module.load(box, model, base, '%(module)s', '%(mount)s'));
   return box;
 }
 """
