@@ -1,41 +1,164 @@
-// Binds a mosaic to the Panel component MosaicView (app/image_view.py): parameters in, clicks and choices out.
+// The mosaic in Explore: bound to the Panel component MosaicView (app/image_view.py), with a line of facts and a bar of keys.
 
-import { mountMosaic } from './mosaic.js';
+import { listen } from './keys.js';
+import { plain } from './map/furniture.js';
+import { STRETCHES, mountMosaic } from './mosaic.js';
 
-export async function mount(box, model) {
-  const mosaic = mountMosaic(box, {
-    version: model.picture_version, camera: model.camera, stretch: model.stretch, scaleMode: model.scale_mode, invert: model.invert,
-    names: model.names, emptyText: model.empty_text,
-  });
-  const apply = {
-    expnum: () => mosaic.show(model.expnum ?? null),
-    focus_ccd: () => mosaic.setFocus(model.focus_ccd),
-    stretch: () => mosaic.setStretch(model.stretch),
-    scale_mode: () => mosaic.setScaleMode(model.scale_mode),
-    invert: () => mosaic.setInvert(model.invert),
-    names: () => mosaic.setNames(model.names),
-    overlay: () => mosaic.setOverlay(Object.keys(model.overlay).length ? model.overlay : null),
-    next_expnums: () => mosaic.prefetch(model.next_expnums),
-    picture_version: () => { mosaic.pictures.version = model.picture_version; },
-  };
-  for (const [name, change] of Object.entries(apply)) model.on(name, change);
-  model.on('msg:custom', message => {
-    if (message.open) mosaic.openCcd(message.open);
-    else if (message.open === '') mosaic.closeCcd();
-    if (message.fit) mosaic.fit();
-  });
-  mosaic.onPick(({ expnum, ccdname, shiftKey }) => {
-    if (expnum === null) return;
-    if (ccdname && ccdname === mosaic.focus && !mosaic.opened) mosaic.openCcd(ccdname);
-    else if (ccdname !== mosaic.focus && !mosaic.opened) {
-      mosaic.setFocus(ccdname);
-      model.send_msg({ kind: 'pick', expnum, ccdname, shift: shiftKey });
-    }
-  });
-  apply.focus_ccd();
-  apply.overlay();
-  await apply.expnum();
-  apply.next_expnums();
-  box.mosaic = mosaic;
-  return () => mosaic.destroy();
+const NAMES = Object.keys(STRETCHES);
+const TITLES = {
+  s: 'Next stretch', c: 'One scale for all CCDs, or one for each', v: 'Dark on light', n: 'Names of the CCDs',
+  m: 'Frame each CCD in its colour on the map, with its probability of being bad',
+};
+
+export function mount(box, model) {
+  const panel = new MosaicPanel(box, model);
+  box.mosaic = panel.mosaic;
+  return () => panel.close();
+}
+
+class MosaicPanel {
+  constructor(box, model) {
+    this.model = model;
+    this.state = { scale: 'all', invert: false, names: false };
+    const style = new URL('./images.css', import.meta.url);
+    box.innerHTML = `<link rel="stylesheet" href="${style}"><div class="pane exposure"><div class="head"></div><div class="body"></div>
+      <div class="looking" role="toolbar" aria-label="looking"></div></div>`;
+    const find = selector => box.querySelector(selector);
+    this.head = find('.head');
+    this.bar = find('.looking');
+    this.mosaic = mountMosaic(find('.body'), {
+      version: model.picture_version, camera: model.camera, stretch: model.stretch, insets: [10, 10, 34, 10], keys: true,
+      emptyText: 'Click a point on the map or a thumbnail to see its exposure here.',
+    });
+    this.follow();
+    this.mosaic.onPick(pick => this.picked(pick));
+    this.bar.addEventListener('click', event => {
+      const button = event.target.closest('button');
+      if (!button) return;
+      button.blur();
+      this.verbs()[button.dataset.key]?.();
+    });
+    this.head.addEventListener('click', event => { if (event.target.closest('button')) this.model.send_msg({ kind: 'review' }); });
+    this.stopKeys = listen((key, event) => this.key(key, event));
+    this.heard = new AbortController();
+    window.addEventListener('triptych-ahead', event => this.mosaic.prefetch(event.detail), { signal: this.heard.signal });
+    window.addEventListener('triptych-enlarge', event => this.enlarge(event.detail), { signal: this.heard.signal });
+    this.show();
+    this.draw();
+  }
+
+  follow() {
+    const { model, mosaic } = this;
+    const apply = {
+      expnum: () => this.show(),
+      focus_ccd: () => mosaic.setFocus(model.focus_ccd),
+      stretch: () => { mosaic.setStretch(model.stretch); this.draw(); },
+      overlay: () => this.overlay(),
+      marks: () => this.draw(),
+      facts: () => this.drawHead(),
+      picture_version: () => { mosaic.pictures.version = model.picture_version; },
+    };
+    for (const [name, act] of Object.entries(apply)) model.on(name, act);
+    apply.focus_ccd();
+    this.overlay();
+  }
+
+  overlay() {
+    const overlay = plain(this.model.overlay);
+    this.mosaic.setOverlay(Object.keys(overlay).length ? overlay : null);
+  }
+
+  async show() {
+    const { expnum } = this.model;
+    this.drawHead();
+    await this.mosaic.show(expnum ?? null);
+    if (this.wanted && this.wanted.expnum === expnum) this.mosaic.openCcd(this.wanted.name);
+    this.wanted = null;
+  }
+
+  // A click focuses the CCD in all three panels; a click on the focused one enlarges it.
+  picked({ expnum, ccdname }) {
+    const { mosaic } = this;
+    if (expnum === null || mosaic.opened) return;
+    if (ccdname && ccdname === mosaic.focus) return mosaic.openCcd(ccdname);
+    mosaic.setFocus(ccdname);
+    this.model.send_msg({ kind: 'pick', expnum, ccdname });
+  }
+
+  enlarge({ expnum, name }) {
+    if (this.model.expnum === expnum && this.mosaic.picture) this.mosaic.openCcd(name);
+    else this.wanted = { expnum, name };
+  }
+
+  verbs() {
+    const { mosaic, state, model } = this;
+    return {
+      s: () => { model.stretch = NAMES[(NAMES.indexOf(model.stretch) + 1) % NAMES.length]; mosaic.setStretch(model.stretch); },
+      c: () => { state.scale = state.scale === 'all' ? 'ccd' : 'all'; mosaic.setScaleMode(state.scale); },
+      v: () => { state.invert = !state.invert; mosaic.setInvert(state.invert); },
+      n: () => { state.names = !state.names; mosaic.setNames(state.names); },
+      m: () => { model.marks = !model.marks; },
+      e: () => {
+        const name = mosaic.hover || mosaic.focus;
+        if (mosaic.opened) mosaic.closeCcd();
+        else if (name) mosaic.openCcd(name);
+      },
+      f: () => mosaic.fit(),
+    };
+  }
+
+  key(key) {
+    if (this.model.room !== 'explore' || document.querySelector('dialog[open]')) return false;
+    if (key === 'Escape' && this.mosaic.opened) { this.mosaic.closeCcd(); return true; }
+    const verb = this.verbs()[key];
+    if (!verb) return false;
+    verb();
+    this.draw();
+    return true;
+  }
+
+  drawHead() {
+    const { expnum } = this.model;
+    const facts = plain(this.model.facts);
+    this.head.replaceChildren();
+    if (expnum === null || expnum === undefined) { this.head.textContent = 'No exposure'; return; }
+    const words = [facts.band, facts.exptime && `${Math.round(facts.exptime * 10) / 10} s`, date(facts), facts.n_ccds && `${facts.n_ccds} CCD${facts.n_ccds === 1 ? '' : 's'}`, facts.object];
+    const number = document.createElement('strong');
+    number.className = 'mono';
+    number.textContent = expnum;
+    const text = document.createElement('span');
+    text.className = 'how';
+    text.textContent = words.filter(Boolean).join(' · ');
+    text.title = text.textContent;
+    const review = document.createElement('button');
+    review.className = 'quiet push';
+    review.innerHTML = '<span class="key">r</span> review';
+    review.title = 'Judge this exposure in the Review room';
+    this.head.append(number, text, review);
+  }
+
+  draw() {
+    const { state, model } = this;
+    const items = [
+      ['s', 'stretch', STRETCHES[model.stretch].title], ['c', 'scale', state.scale === 'all' ? 'one' : 'per CCD'], ['v', 'invert', state.invert],
+      ['n', 'names', state.names], ['m', 'marks', model.marks],
+    ];
+    this.bar.innerHTML = items.map(([key, what, value]) => {
+      const pressed = typeof value === 'boolean' ? ` aria-pressed="${value}"` : '';
+      const text = pressed ? what : `<span class="what">${what}</span> <b>${value}</b>`;
+      return `<button data-key="${key}" title="${TITLES[key]}"${pressed}><span class="key">${key}</span>${text}</button>`;
+    }).join('');
+  }
+
+  close() {
+    this.stopKeys();
+    this.heard.abort();
+    this.mosaic.destroy();
+  }
+}
+
+// MJD -> date of the exposure, UTC; else the night.
+function date({ mjd_obs: mjd, night }) {
+  if (mjd) return new Date((mjd - 40587) * 86400e3).toISOString().slice(0, 16).replace('T', ' ');
+  return night > 0 ? `${String(night).slice(0, 4)}-${String(night).slice(4, 6)}-${String(night).slice(6)}` : '';
 }

@@ -1,0 +1,298 @@
+"""Thumbnails of the selection and the mosaic of the focused exposure: they read the session and call its verbs."""
+
+import numpy as np
+import param
+
+from app import search
+from app.colours import COLOURINGS, paint
+from app.component import EsModule
+from app.picture_routes import picture_version
+from pipeline import camera as cameras
+from pipeline.errors import TriptychError, choose
+
+PAGE = 300  # thumbnails whose names and colours are sent at a time
+MOST_THUMBS = 60_000
+SIMILAR = "most similar, one per exposure"
+FACTS = ("band", "exptime", "mjd_obs", "night", "airmass", "object", "n_ccds")
+
+
+class ThumbsView(EsModule):
+    """The selected images in a scrolling grid, sorted; click = focus, Shift-click = pick a range, arrows move."""
+
+    _module = "thumbs.js"
+
+    total = param.Integer(default=0, doc="Images in the selection.")
+    how = param.String(doc="How the selection came about.")
+    sorted_by = param.String(default="expnum")
+    sorts = param.List(default=["expnum"], doc="Orders that this user may choose now.")
+    grid = param.Dict(default={}, doc="key of this order and colouring, palette, letters, rows of the first page.")
+    focus = param.Integer(default=-1, doc="image_id of the focused CCD; -1 = none.")
+    focus_expnum = param.Integer(default=-1)
+    focus_place = param.Integer(default=-1, doc="Place in the order of what is focused; -1 = not selected.")
+    stretch = param.String(default="stars")
+    picture_version = param.String()
+    aspect = param.Number(default=2.0, doc="Width over height of a CCD on the sky.")
+
+    def __init__(self, session, **params):
+        self.session = session
+        self._order = search.no_images()
+        self._key = 0
+        catalog = session.catalog
+        ny, nx = cameras.camera(catalog.camera).ccd_shape
+        super().__init__(
+            stretch=session.stretch, picture_version=picture_version(catalog), aspect=round(ny / nx, 3), **params
+        )
+        session.param.watch(self._reorder, ["selection"])
+        session.param.watch(self._renew, ["survey", "assisted"])
+        session.param.watch(self._recolour, ["colour_by"])
+        session.param.watch(self._votes_changed, ["revision"])
+        session.param.watch(self._follow_focus, ["focus", "focus_ccd"])
+        session.param.watch(lambda event: self.param.update(stretch=event.new), ["stretch"])
+        self._reorder()
+        self._follow_focus()
+
+    # ---- order and colours
+
+    def _reorder(self, *events):
+        session = self.session
+        sorts = sorts_for(session)
+        preferred = "distance" if "distance" in sorts else "probability"
+        self._sort(preferred if preferred in sorts else "expnum", sorts)
+
+    def _sort(self, sorted_by, sorts):
+        session = self.session
+        self._order = ordered(session.survey, session.selection, sorted_by)
+        self.param.update(
+            total=len(session.selection), how=session.selection_how, sorts=list(sorts), sorted_by=sorted_by
+        )
+        self._follow_focus()
+        self._recolour()
+
+    def _renew(self, *events):
+        self.picture_version = picture_version(self.session.catalog)
+        sorts = sorts_for(self.session)
+        self._sort(self.sorted_by if self.sorted_by in sorts else "expnum", sorts)
+
+    def _votes_changed(self, event):
+        if "store" in COLOURINGS[self.session.colour_by].needs and len(self._order):
+            self._recolour()
+
+    def _recolour(self, *events):
+        self._key += 1
+        key, order = self._key, self._order
+        if not len(order):
+            self.grid = {"key": key}
+            return
+        self._paint(order[:PAGE], lambda rows: self._place(key, rows))
+
+    def _place(self, key, rows):
+        if key == self._key:
+            self.grid = {"key": key, "shown": len(self._order), **rows}
+
+    def _paint(self, image_ids, done):
+        session = self.session
+        survey, colour_by, assisted, sorted_by = session.survey, session.colour_by, session.assisted, self.sorted_by
+        session.run(
+            lambda: rows_of(session.app, survey, session.user, image_ids, colour_by, sorted_by, assisted=assisted), done
+        )
+
+    def _send_page(self, key, start):
+        if key == self._key and 0 <= start < len(self._order):
+            ids = self._order[start : start + PAGE]
+            self._paint(ids, lambda rows: self._send_msg({"kind": "page", "key": key, "start": start, **rows}))
+
+    # ---- focus
+
+    def _follow_focus(self, *events):
+        session = self.session
+        expnum = -1 if session.focus is None else session.focus
+        image_id = session.survey.image_of(expnum, session.focus_ccd) if expnum >= 0 and session.focus_ccd else None
+        found = np.flatnonzero(self._order == image_id if image_id is not None else self._order // 100 == expnum)
+        self.param.update(
+            focus=-1 if image_id is None else image_id,
+            focus_expnum=expnum,
+            focus_place=int(found[0]) if len(found) else -1,
+        )
+
+    # ---- from the browser
+
+    def _handle_msg(self, message):
+        """page: rows from a place on; focus, sort, keep (narrow to the picked ones), similar, clear."""
+        session, kind = self.session, message.get("kind")
+        picked = np.asarray(message.get("image_ids", ()), np.int64)
+        try:
+            if kind == "page":
+                self._send_page(int(message["key"]), int(message["start"]))
+            elif kind == "focus":
+                session.focus_on(*session.survey.ccd_of(int(message["image_id"])))
+            elif kind == "sort":
+                choose(message["by"], self.sorts, "order")
+                self._sort(message["by"], self.sorts)
+            elif kind == "keep":
+                session.select(picked, "picked")
+            elif kind == "similar" and len(picked):
+                picked = picked[:24]
+                session.run(
+                    lambda: search.similar_images(session.catalog, picked),
+                    lambda found: session.select(found, SIMILAR),
+                )
+            elif kind == "similar":
+                session.show_similar()
+            elif kind == "clear":
+                session.clear()
+        except TriptychError as error:
+            session.say(str(error))
+
+
+def sorts_for(session):
+    """Orders on offer: the model's probability only to those who may know it before their vote."""
+    sorts = ["expnum"]
+    if len(session.survey.prediction) and (session.assisted or session.user.role == "viewer"):
+        sorts.insert(0, "probability")
+    if len(session.survey.cluster):
+        sorts.append("cluster")
+    if session.selection_how == SIMILAR:
+        sorts.insert(0, "distance")
+    return sorts
+
+
+def ordered(survey, image_ids, sorted_by):
+    """image_ids (n,) int64 in an order: probability (likeliest bad first), expnum, cluster, distance (as given)."""
+    if sorted_by == "probability":
+        p_good = survey.prediction["p_good"].reindex(image_ids).to_numpy(float)
+        image_ids = image_ids[np.lexsort((image_ids, np.nan_to_num(p_good, nan=2.0)))]
+    elif sorted_by == "cluster":
+        cluster = survey.cluster["cluster"].reindex(image_ids).fillna(-1).to_numpy(int)
+        image_ids = image_ids[np.lexsort((image_ids, np.where(cluster < 0, np.iinfo(int).max, cluster)))]
+    elif sorted_by == "expnum":
+        image_ids = np.sort(image_ids)
+    return image_ids[:MOST_THUMBS]
+
+
+def rows_of(app, survey, user, image_ids, colour_by, sorted_by, *, assisted):
+    """Names and colours of some images, as plain values.
+
+    Returns ids, names, codes and values (lists, one per image; a value is what the order goes by), and palette, letters
+    and titles of the codes.
+    """
+    colours = paint(app, survey, user, colour_by, image_ids, assisted=assisted)
+    marked = {
+        code: entry for entry in colours.entries if not entry.quiet for code in range(entry.first, entry.last + 1)
+    }
+    return {
+        "ids": [int(image_id) for image_id in image_ids],
+        "names": survey.ccds["ccdname"].reindex(image_ids).fillna("").tolist(),
+        "codes": colours.codes.tolist(),
+        "values": values_of(survey, image_ids, sorted_by),
+        "palette": list(colours.palette),
+        "letters": {str(code): entry.letter for code, entry in marked.items()},
+        "titles": {str(code): entry.name or entry.label for code, entry in marked.items()},
+    }
+
+
+def values_of(survey, image_ids, sorted_by):
+    """Texts of what an order goes by, '' where it needs none."""
+    if sorted_by == "probability":
+        p_bad = 1.0 - survey.prediction["p_good"].reindex(image_ids).to_numpy(float)
+        return [f"{p:.2f}" if np.isfinite(p) else "" for p in p_bad]
+    if sorted_by == "cluster":
+        return [f"c{int(c)}" if c >= 0 else "" for c in survey.cluster["cluster"].reindex(image_ids).fillna(-1)]
+    return [""] * len(image_ids)
+
+
+class MosaicView(EsModule):
+    """Every CCD of the focused exposure in its place; click = focus a CCD, click again = full resolution."""
+
+    _module = "mosaic.js"
+
+    expnum = param.Integer(default=None, allow_None=True)
+    focus_ccd = param.String()
+    room = param.String(default="explore", doc="Keys are heard in Explore only.")
+    camera = param.String(doc="Camera whose outline is shown before the first exposure.")
+    facts = param.Dict(default={}, doc="Header facts of the exposure, for the line above it.")
+    stretch = param.String(default="stars")
+    marks = param.Boolean(default=False, doc="Frame every CCD in its colour, with its probability.")
+    overlay = param.Dict(default={}, doc="ccdname -> {value, label, colour}; {} = none.")
+    picture_version = param.String()
+
+    def __init__(self, session, **params):
+        self.session = session
+        super().__init__(
+            camera=session.catalog.camera,
+            stretch=session.stretch,
+            room=session.room,
+            picture_version=picture_version(session.catalog),
+            **self._focused(),
+            **params,
+        )
+        session.param.watch(self._follow_focus, ["focus", "focus_ccd"])
+        session.param.watch(self._follow, ["stretch", "room"])
+        session.param.watch(self._renew, ["survey"])
+        session.param.watch(self._remark, ["focus", "colour_by", "assisted", "survey", "revision"])
+        self.param.watch(self._lead, ["stretch"])
+        self.param.watch(self._remark, ["marks"])
+
+    def _focused(self):
+        session = self.session
+        facts = facts_of(session.survey, session.focus)
+        return {"expnum": session.focus, "focus_ccd": session.focus_ccd, "facts": facts}
+
+    def _follow_focus(self, *events):
+        self.param.update(**self._focused())
+
+    def _follow(self, *events):
+        self.param.update(**{event.name: event.new for event in events})
+
+    def _renew(self, *events):
+        self.param.update(picture_version=picture_version(self.session.catalog), **self._focused())
+
+    def _lead(self, event):
+        if event.new != self.session.stretch:
+            self.session.show(stretch=event.new)
+
+    def _remark(self, *events):
+        session = self.session
+        if not self.marks or session.focus is None:
+            self.overlay = {}
+            return
+        survey, expnum, colour_by, assisted = session.survey, session.focus, session.colour_by, session.assisted
+        session.run(
+            lambda: marks_of(session.app, survey, session.user, expnum, colour_by, assisted=assisted),
+            lambda overlay: self._place(expnum, overlay),
+        )
+
+    def _place(self, expnum, overlay):
+        if expnum == self.session.focus:
+            self.overlay = overlay if self.marks else {}
+
+    def _handle_msg(self, message):
+        session = self.session
+        if message.get("kind") == "pick" and message.get("expnum") == session.focus:
+            session.focus_on(session.focus, message.get("ccdname", ""))
+        elif message.get("kind") == "review":
+            session.show(room="review")
+
+
+def facts_of(survey, expnum):
+    """Header facts of one exposure as plain values; {} without one."""
+    if expnum is None or expnum not in survey.exposures.index:
+        return {}
+    row = survey.exposures.loc[expnum]
+    facts = {name: row[name].item() if hasattr(row[name], "item") else row[name] for name in FACTS}
+    return {name: None if value != value else value for name, value in facts.items()}
+
+
+def marks_of(app, survey, user, expnum, colour_by, *, assisted):
+    """Frames for the CCDs of an exposure: colour in the current colouring, and how likely it is bad, where known."""
+    image_ids = survey.images_of(expnum)
+    colours = paint(app, survey, user, colour_by, image_ids, assisted=assisted)
+    quiet = {code for entry in colours.entries if entry.quiet for code in range(entry.first, entry.last + 1)}
+    bad = paint(app, survey, user, "probability", image_ids, assisted=assisted)
+    overlay = {}
+    for name, code, level in zip(survey.ccds.loc[image_ids, "ccdname"], colours.codes, bad.codes, strict=True):
+        mark = {"label": f"{(int(level) - 1) / 254:.2f}"} if level else {}
+        if int(code) not in quiet:
+            mark["colour"] = colours.palette[int(code)]
+        if mark:
+            overlay[str(name)] = mark
+    return overlay
