@@ -1,5 +1,6 @@
 """Two- and three-dimensional t-SNE maps of all images, made with openTSNE."""
 
+import os
 from collections.abc import Callable
 
 import numpy as np
@@ -19,6 +20,8 @@ FFT_ABOVE = 10_000
 # Exact neighbours up to here; beyond, Annoy (seeded). Never "hnsw": openTSNE takes its squared distances for distances.
 EXACT_NEIGHBOURS = 20_000
 FEWEST = 8
+# Below this many points one thread is as fast as several, and far faster on a machine that is busy with other things.
+ONE_THREAD_BELOW = 10_000
 
 
 def tsne(
@@ -29,13 +32,14 @@ def tsne(
     iterations: int = 500,
     exaggerated: int = 250,
     seed: int = 0,
-    jobs: int = 2,
+    jobs: int | None = None,
     progress: Callable | None = None,
 ) -> np.ndarray:
     """Return (n, dims) float32 coordinates.
 
     reduced : (n, k) float. Starts from the principal components; perplexity is at most (n - 1) / 3, and fewer than 8
-    points are only projected, as t-SNE has nothing to work on. The same vectors and seed give the same map.
+    points are only projected, as t-SNE has nothing to work on. The same vectors and seed give the same map, whatever
+    the number of threads (`jobs`: by default one below 10,000 points, all processors above).
     """
     if dims not in (2, 3):
         raise BadInput(f"a map has 2 or 3 dimensions, not {dims}")
@@ -57,7 +61,7 @@ def tsne(
         early_exaggeration_iter=exaggerated,
         n_iter=iterations,
         random_state=seed,
-        n_jobs=jobs,
+        n_jobs=jobs or (1 if n < ONE_THREAD_BELOW else os.cpu_count()),
         callbacks=(lambda *_: progress(min(next(steps, total), total), total, f"{dims}-D map")) if progress else None,
         callbacks_every_iters=50,
     ).fit(np.ascontiguousarray(reduced, dtype=np.float64))
@@ -80,7 +84,7 @@ def make_map(
     perplexity: float = 30.0,
     iterations: int = 500,
     seed: int = 0,
-    jobs: int = 2,
+    jobs: int | None = None,
     progress: Callable | None = None,
 ) -> Stage:
     """Map the current embedding; write and return the stage `map2d` or `map3d`, rows as in the embedding."""

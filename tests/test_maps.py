@@ -34,6 +34,13 @@ def test_few_images(n, dims):
     assert np.isfinite(places).all()
 
 
+@pytest.mark.parametrize("dims", [2, 3])
+def test_threads_do_not_change_the_map(dims):
+    drawn = np.random.default_rng(0).normal(size=(300, 5))
+    one, two = (maps.tsne(drawn, dims=dims, iterations=50, exaggerated=50, jobs=jobs) for jobs in (1, 2))
+    np.testing.assert_array_equal(one, two)
+
+
 def test_identical_images():
     places = maps.tsne(np.ones((40, 4)), iterations=50, exaggerated=50)
     assert np.isfinite(places).all()
