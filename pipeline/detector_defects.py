@@ -6,8 +6,9 @@ Each function is `(observation, camera, rng) -> Effects` and decides once for th
 
 import numpy as np
 
+from pipeline import reflections
 from pipeline.camera import Camera
-from pipeline.conditions import Grid, Observation
+from pipeline.conditions import Grid, Observation, coarse_grid, refine
 from pipeline.effects import Effects, between
 
 # Which CCDs fail, and how often: mostly a few known ones, as at the telescope.
@@ -101,25 +102,28 @@ def noise(observation: Observation, camera: Camera, rng) -> Effects:
 
 
 def wonky(observation: Observation, camera: Camera, rng) -> Effects:
-    """Frames broken in ways without a name: rows displaced, the sky in waves, halves swapped."""
-    kind = str(rng.choice(["rows", "waves", "swapped"]))
+    """Frames broken in ways without a name: rows read out of place, a quilted sky, damped bands across the CCDs."""
+    kind = str(rng.choice(["rows", "quilt", "bands"]))
     live = [ccd.name for ccd in camera.ccds if ccd.name != "N30"]
-    ccds = frozenset(name for name in live if rng.random() < between(0.5, 1.0, observation)) or frozenset(live)
-    size, phase = between(2.0, 7.0, observation) * observation.noise, rng.uniform(0, 6.3)
+    chosen = frozenset(name for name in live if rng.random() < between(0.5, 1.0, observation)) or frozenset(live)
+    size = between(1.5, 5.0, observation) * observation.noise
+    quilt = reflections.waves(rng, scale=900, n=24, stretch=2.5, angle=rng.uniform(0, np.pi))
 
-    def change(pixels, grid: Grid, rng) -> np.ndarray:
+    def rows(pixels, grid: Grid, rng) -> np.ndarray:
         ny, nx = pixels.shape
-        y, x = np.linspace(0, 1, ny)[:, None], np.linspace(0, 1, nx)[None, :]
-        if kind == "waves":
-            bow = np.sin(2 * np.pi * (3.5 * y + 0.35 * np.sin(2 * np.pi * x + phase)) + phase)
-            return pixels + (size * bow * (0.4 + y)).astype(np.float32)
-        edges = np.sort(rng.integers(0, ny, 6))
         pixels = pixels.copy()
-        for part, rows in enumerate(np.split(np.arange(ny), edges)):
+        for part in np.split(np.arange(ny), np.sort(rng.integers(0, ny, 5))):
             shift = int(rng.integers(-nx // 3, nx // 3))
-            pixels[rows] = np.roll(pixels[rows], shift, axis=1) + np.float32(size * rng.normal(0, 0.5))
-            if kind == "swapped" and part % 2:
-                pixels[rows] = pixels[rows][:, ::-1] + np.float32(0.7 * size)
+            pixels[part] = np.roll(pixels[part], shift, axis=1) + np.float32(0.15 * size * rng.normal())
         return pixels
 
-    return _only(ccds, change)
+    def waved(pixels, grid: Grid, rng) -> np.ndarray:
+        coarse = coarse_grid(grid, 64)
+        return pixels + refine(0.5 * size * quilt(coarse.u, coarse.v), coarse, grid)
+
+    def bands(pixels, grid: Grid, rng) -> np.ndarray:
+        away = (grid.y - rng.uniform(0.1, 0.9) * grid.y[-1])[:, None]
+        wave = np.cos(away / rng.uniform(45, 110)) * np.exp(-np.abs(away) / rng.uniform(250, 600))
+        return pixels + (2.5 * size * wave + 0.5 * size * (away > 0)).astype(np.float32)
+
+    return _only(chosen, {"rows": rows, "quilt": waved, "bands": bands}[kind])

@@ -19,10 +19,10 @@ class Effects:
     """What one defect does to one exposure.
 
     light(grid) -> ADU added before noise, (ny, nx) or broadcastable; it varies over `step` detector pixels or more.
-    dimming(u, v) -> factor on the light of the sources. blur, zone : what smears the images, and which of the blurs
-    applies where. sources : factor on how many there are. sky : factor on the sky. exposed : share of EXPTIME that the
+    dimming(u, v) -> factor on the light of the sources. blur, zone : what smears the images, and zone(u, v) -> which of
+    the blurs applies where. sources : share of the sources that are there. exposed : share of EXPTIME for which the
     shutter was open. detector(pixels, grid, rng) -> pixels, after noise. affected : CCD names, None = all of them, or
-    a function (grid, light) -> bool.
+    affected(grid, light) -> bool.
     """
 
     light: Callable[[Grid], np.ndarray] | None = None
@@ -31,7 +31,6 @@ class Effects:
     blur: tuple[Blur, ...] = ()
     zone: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
     sources: float = 1.0
-    sky: float = 1.0
     exposed: float = 1.0
     detector: Callable[[np.ndarray, Grid, np.random.Generator], np.ndarray] | None = None
     affected: frozenset[str] | Callable[[Grid, np.ndarray], bool] | None = None

@@ -15,7 +15,7 @@ from pipeline.starfield import Blur
 
 def telescope_moving(observation: Observation, camera: Camera, rng) -> Effects:
     """The telescope drifted or jumped: every star the same long trail, often with a hook or a bright end."""
-    length = between(14, 75, observation)
+    length = between(35, 110, observation)
     angle = rng.uniform(0, np.pi)
     pieces, at = [], np.zeros(2)
     for share in rng.dirichlet([2.0, 1.0]) if rng.random() < 0.6 else (1.0,):
@@ -30,7 +30,7 @@ def telescope_moving(observation: Observation, camera: Camera, rng) -> Effects:
 
 def psf(observation: Observation, camera: Camera, rng) -> Effects:
     """Stars doubled, elongated or swollen over the whole frame."""
-    size = between(3.0, 9.0, observation)
+    size = between(4.5, 12.0, observation)
     angle = rng.uniform(0, np.pi) * galsim.radians
     kind = rng.choice(["double", "elongated", "swollen"])
     if kind == "double":
@@ -46,7 +46,7 @@ def psf(observation: Observation, camera: Camera, rng) -> Effects:
 
 def out_of_focus(observation: Observation, camera: Camera, rng) -> Effects:
     """Every star a ring, the image of the pupil; a tilted focal plane makes the rings larger on one side."""
-    radius = between(4.5, 15.0, observation)
+    radius = between(6.0, 17.0, observation)
     tilt = rng.uniform(0.0, 0.35)
     angle = rng.uniform(0, 2 * np.pi)
     n = 5
@@ -80,7 +80,7 @@ def n_objects(observation: Observation, camera: Camera, rng) -> Effects:
     """Nothing recorded (the shutter stayed closed), or a mottled sky that a detector takes for thousands of objects."""
     if rng.random() < 0.6:
         return Effects(sources=0.0, exposed=rng.uniform(0.0, 0.004))
-    amplitude = between(1.2, 4.0, observation) * observation.noise
+    amplitude = between(0.6, 2.2, observation) * observation.noise
     seed = int(rng.integers(2**31))
 
     def detector(pixels: np.ndarray, grid: Grid, rng) -> np.ndarray:

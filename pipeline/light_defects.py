@@ -25,32 +25,30 @@ def saturated(observation: Observation, camera: Camera, rng) -> Effects:
 
 def clouds(observation: Observation, camera: Camera, rng) -> Effects:
     """Cloud: dimmed, patchy stars and a sky that is brighter and uneven where the cloud is thick."""
-    return _cloud(observation, rng, loss=between(0.35, 0.92, observation), depth=between(0.25, 0.45, observation))
+    return _cloud(observation, rng, depth=between(0.5, 2.6, observation), glow=rng.uniform(0.08, 0.22))
 
 
 def thin_cirrus(observation: Observation, camera: Camera, rng) -> Effects:
     """A veil that costs a few per cent of the light: suspicious, and good."""
-    return _cloud(observation, rng, loss=between(0.05, 0.12, observation), depth=0.3)
+    return _cloud(observation, rng, depth=between(0.04, 0.10, observation), glow=rng.uniform(0.10, 0.20))
 
 
-def _cloud(observation: Observation, rng, *, loss: float, depth: float) -> Effects:
-    """loss : mean share of the light lost. depth : how uneven it is."""
+def _cloud(observation: Observation, rng, *, depth: float, glow: float) -> Effects:
+    """depth : typical optical depth. glow : light of the densest cloud relative to the sky."""
     angle, drift = rng.uniform(0, np.pi), rng.uniform(1.5, 3.5)
-    large = reflections.waves(rng, scale=rng.uniform(5000, 9000), stretch=drift, angle=angle)
-    small = reflections.waves(rng, scale=1800, stretch=drift, angle=angle)
-    glow = observation.sky * rng.uniform(0.15, 0.4)
+    large = reflections.waves(rng, scale=rng.uniform(7000, 12000), stretch=drift, angle=angle)
+    small = reflections.waves(rng, scale=2500, stretch=drift, angle=angle)
 
-    def lost(u, v):
-        texture = 0.85 * large(u, v) + 0.3 * small(u, v)
-        return np.clip(loss * (1 + depth * texture), 0.0, 0.985)
+    def kept(u, v):
+        return np.exp(-depth * np.exp(0.45 * large(u, v) + 0.10 * small(u, v)))
 
     def affected(grid: Grid, light: np.ndarray) -> bool:
-        return bool(1 - light.mean() / glow < VISIBLE_DIMMING)
+        return bool(1 - light.mean() / (glow * observation.sky) < VISIBLE_DIMMING)
 
     return Effects(
-        light=lambda grid: glow * lost(grid.u, grid.v),
+        light=lambda grid: glow * observation.sky * (1 - kept(grid.u, grid.v)),
         step=128,
-        dimming=lambda u, v: 1 - lost(u, v),
+        dimming=kept,
         affected=affected,
     )
 
@@ -182,7 +180,8 @@ def streak(observation: Observation, camera: Camera, rng) -> Effects:
             trails.append((*_across(camera, angle, offset + shift), rng.uniform(35, 70), 0.0, weight))
     else:
         start, end = _across(camera, angle, offset)
-        trails.append((start, start + (end - start) * rng.uniform(0.4, 0.8), rng.uniform(45, 90), 1.2, 1.5))
+        first, last = np.sort(rng.uniform(0.25, 0.75, 2)) + np.array([-0.08, 0.08])
+        trails.append((start + (end - start) * first, start + (end - start) * last, rng.uniform(45, 90), 1.2, 1.5))
     return _trails(observation, trails, bright, step=8)
 
 
@@ -228,7 +227,7 @@ def bright_star(observation: Observation, camera: Camera, rng) -> Effects:
             return np.zeros(grid.shape, np.float32)
         du, dv = grid.u - np.float32(u), grid.v - np.float32(v)
         r = np.hypot(du, dv) + 6
-        total = 2.0e6 / r**2.6 + 0.6 / (1 + (r / 380) ** 3) + 0.10 * reflections.clip(grid.u, grid.v, (u, v), 290)
+        total = 2.0e6 / r**2.6 + 0.15 / (1 + (r / 300) ** 3) + 0.10 * reflections.clip(grid.u, grid.v, (u, v), 290)
         for angle in angles:
             a = du * np.cos(angle) + dv * np.sin(angle)
             b = du * np.sin(angle) - dv * np.cos(angle)

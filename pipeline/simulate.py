@@ -1,16 +1,106 @@
 """Simulated exposures in the Community Pipeline's format, with planted defects and the truth about them."""
 
+import json
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from pipeline.camera import camera as camera_named
+from pipeline.catalog import write_json
 from pipeline.conditions import Observation
+from pipeline.cp_format import is_written, write_exposure
 from pipeline.defects import DEFECTS, SUSPICIOUS
-from pipeline.errors import choose
+from pipeline.errors import BadInput, choose
 from pipeline.exposure import Exposure
+from pipeline.parallel import unordered
 from pipeline.reasons import GOOD
-from pipeline.survey_plan import single
+from pipeline.survey_plan import plan, single
+from pipeline.truth_lists import write_lists
+
+RECIPE = 1  # goes up when the same request would give other pixels
+BINNINGS = (1, 2, 4, 8, 16)
+REQUEST = "simulation.json"
+
+
+def simulate(
+    out: str | Path,
+    *,
+    exposures: int = 60,
+    seed: int = 0,
+    binning: int = 8,
+    camera: str = "decam",
+    masks: bool = False,
+    workers: int | None = None,
+    progress: Callable[[int, int, str], None] | None = None,
+) -> pd.DataFrame:
+    """Write a survey of simulated exposures and return its truth: expnum, ccdname, reason, one row or more per CCD.
+
+    Beside the `ooi` files (and `ood` with masks=True) the folder gets truth.csv, suspicious.csv (good exposures that
+    look bad: expnum, kind), and the same labels as bad_expid.txt and exclude/*.txt. The same request gives the same
+    bytes, whatever the number of workers; run again, it writes only the files that are missing.
+    """
+    out = Path(out)
+    choose(camera, ["decam"], "camera that can be simulated")
+    if binning not in BINNINGS:
+        raise BadInput(f"binning {binning} is not one of {', '.join(map(str, BINNINGS))}")
+    observations = plan(exposures, seed, camera_named(camera))
+    request = {"recipe": RECIPE, "exposures": exposures, "seed": seed, "binning": binning, "camera": camera}
+    _claim(out, request)
+    write = partial(_write_one, folder=out, camera=camera, binning=binning, masks=masks)
+    rows: dict[int, list[tuple[int, str, str]]] = {}
+    for observation, found in unordered(write, observations, workers):
+        if isinstance(found, Exception):
+            raise found
+        rows[observation.expnum] = found
+        if progress:
+            progress(len(rows), len(observations), str(observation.expnum))
+    in_order = [row for observation in observations for row in rows[observation.expnum]]
+    truth = pd.DataFrame(in_order, columns=["expnum", "ccdname", "reason"])
+    note = f"Simulated survey of {exposures} exposures, seed {seed}"
+    write_lists(out, truth, observations, camera_named(camera), note=note)
+    return truth
+
+
+def _claim(out: Path, request: dict) -> None:
+    """Make the folder this request's own, or say why that cannot be."""
+    path = out / REQUEST
+    if path.exists():
+        held = json.loads(path.read_text())
+        if held != request:
+            changed = [
+                f"{name} {held.get(name)}, not {value}" for name, value in request.items() if held.get(name) != value
+            ]
+            raise BadInput(
+                f"{out} holds another simulated survey ({'; '.join(changed)}); choose another folder or remove it"
+            )
+        return
+    if out.exists() and any(out.iterdir()):
+        raise BadInput(f"{out} is not empty and holds no simulated survey; choose a new folder")
+    out.mkdir(parents=True, exist_ok=True)
+    write_json(path, request)
+
+
+def _write_one(observation: Observation, folder: Path, camera: str, binning: int, masks: bool) -> list[tuple]:
+    """Write one exposure if it is missing; returns its rows of the truth."""
+    exposure = Exposure(observation, camera_named(camera), binning)
+    if is_written(folder, observation, masks=masks):
+        found = [(ccd.name, exposure.reasons(ccd)) for ccd in exposure.ccds()]
+    else:
+        found = []
+        frames = _noting(exposure, found)
+        write_exposure(folder, observation, camera_named(camera), binning, frames, masks=masks)
+    return [(observation.expnum, name, reason) for name, reasons in found for reason in reasons]
+
+
+def _noting(exposure: Exposure, found: list):
+    """The exposure's frames, noting in `found` what affects each."""
+    for frame in exposure.frames():
+        found.append((frame.ccd.name, frame.reasons))
+        yield frame
 
 
 @dataclass(frozen=True)
