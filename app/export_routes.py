@@ -7,75 +7,67 @@ others get their own votes.
 import asyncio
 import io
 import json
-import tempfile
-from pathlib import Path
 
 import pandas as pd
 
 from app.auth import PrivateHandler
-from app.evidence import plain
 from app.votes import own_votes
 from pipeline import export
-from pipeline.catalog import Catalog
-from pipeline.consensus import POLICIES, VERDICTS, verdicts
-from pipeline.errors import TriptychError, choose
+from pipeline.consensus import POLICIES, VERDICTS
+from pipeline.errors import TriptychError
 
 PREVIEW_LINES = 400
-TEXT_FORMATS = ("bad_expid", "exclude", "vi", "csv", "ecsv")  # the others are shown as their CSV
+BINARY_FORMATS = ("fits", "parquet")  # shown as their CSV
 OWN_COLUMNS = ["expnum", "ccdname", "judgement", "reasons", "comment", "plver", "via", "created_utc"]
 
 
 def summary(app):
     """Counts for the table of policies.
 
-    Returns {panel, revision, n_exposures, n_judged, formats, policies: [{name, rule, listed, bad, good, split, open}]}
+    Returns {panel, revision, n_exposures, n_judged, n_old, formats: [{name, holds}], policies: [{name, rule, listed,
+    bad, good, split, open}]}; n_old exposures were judged on another pipeline version, and are not listed.
     """
     votes = app.store.votes(current=True)
     listed = export.preview_counts(app.catalog, app.store)
-    n_exposures = len(app.survey().exposures)
-    policies = []
+    policies, table = [], None
     for name, policy in POLICIES.items():
-        made_up = verdicts(votes, name, panel=app.catalog.panel)["verdict"].value_counts()
+        table = export.verdict_table(app.catalog, votes, name)
+        made_up = table.loc[~table["old"].astype(bool), "verdict"].value_counts()
         counts = {verdict: int(made_up.get(verdict, 0)) for verdict in VERDICTS}
         policies.append({"name": name, "rule": policy.rule, "listed": listed[name], **counts})
-    return plain(
-        {
-            "panel": app.catalog.panel,
-            "revision": app.store.revision(),
-            "n_exposures": n_exposures,
-            "n_judged": votes.loc[votes["ccdname"] == "", "expnum"].nunique(),
-            "inspectors": sorted(votes["inspector"].unique()),
-            "formats": list(export.FORMATS),
-            "policies": policies,
-        }
-    )
+    return {
+        "panel": app.catalog.panel,
+        "revision": int(app.store.revision()),
+        "n_exposures": len(app.survey().exposures),
+        "n_judged": len(table),
+        "n_old": int(table["old"].sum()),
+        "formats": [{"name": form.name, "holds": form.holds} for form in export.FORMATS.values()],
+        "policies": policies,
+    }
 
 
 def write_list(app, format, policy):
+    """The exported list as (pipeline.export.ExportReport, file name)."""
+    report = export.export(app.catalog, app.store, format, policy)
+    return report, f"{app.catalog.name}_{format}_{policy}.{export.FORMATS[format].extension}"
+
+
+def file_of(app, format, policy):
     """The exported list as (bytes, file name)."""
-    choose(format, export.FORMATS, "export format")
-    choose(policy, POLICIES, "policy")
-    with tempfile.TemporaryDirectory() as folder:
-        name = f"{app.catalog.name}_{format}_{policy}{suffix_of(format)}"
-        path = Path(folder) / name
-        export.export(Catalog.open(app.catalog.path), app.store, format, policy, path)
-        return path.read_bytes(), name
-
-
-def suffix_of(format):
-    return {"bad_expid": ".txt", "exclude": ".txt", "vi": ".csv"}.get(format, f".{format}")
+    report, name = write_list(app, format, policy)
+    return report.content, name
 
 
 def preview(app, format, policy):
-    """The first lines of a list as text: {name, text, n_lines, n_bytes, shown_as}."""
-    body, name = write_list(app, format, policy)
-    n_bytes, shown_as = len(body), format
-    if format not in TEXT_FORMATS:
+    """The first lines of a list as text: {name, text, n_lines, n_bytes, n_bad, shown_as}."""
+    report, name = write_list(app, format, policy)
+    n_bytes, shown_as = len(report.content), format
+    if format in BINARY_FORMATS:
         shown_as = "csv"
-        body, _ = write_list(app, shown_as, policy)
-    lines = body.decode().splitlines()
-    text = "\n".join(lines[:PREVIEW_LINES])
-    return {"name": name, "text": text, "n_lines": len(lines), "n_bytes": n_bytes, "shown_as": shown_as}
+        report, _ = write_list(app, shown_as, policy)
+    lines = report.content.decode().splitlines()
+    found = {"name": name, "text": "\n".join(lines[:PREVIEW_LINES]), "n_lines": len(lines)}
+    return found | {"n_bytes": n_bytes, "n_bad": report.n_bad, "shown_as": shown_as}
 
 
 def own_csv(app, user):
@@ -132,7 +124,7 @@ class FileHandler(ExportHandler):
     roles = ("lead",)
 
     async def get(self, format, policy):
-        found = await self.answer(write_list, format, policy)
+        found = await self.answer(file_of, format, policy)
         if found is not None:
             self.send_file(*found)
 

@@ -2,15 +2,7 @@
 
 import { listen } from './keys.js';
 
-const FORMATS = {
-  bad_expid: ['bad_expid', 'what the reduction pipeline reads'],
-  exclude: ['exclude list', 'one expnum a line'],
-  vi: ['inspection table', 'a column for each inspector'],
-  csv: ['CSV', 'verdicts with counts and reasons'],
-  ecsv: ['ECSV', 'CSV with units, for astropy'],
-  fits: ['FITS table', 'for TOPCAT and the like'],
-  parquet: ['Parquet', 'for notebooks'],
-};
+const FORMAT_NAMES = { exclude: 'exclude list', vi: 'inspection table', csv: 'CSV', ecsv: 'ECSV', fits: 'FITS table', parquet: 'Parquet' };
 const VERDICTS = [['bad', 'var(--bad)'], ['good', 'var(--good)'], ['split', 'var(--wait)'], ['open', 'var(--control)']];
 
 export async function mount(box, model) {
@@ -72,16 +64,17 @@ class Export {
   draw() {
     const { counts } = this;
     const judged = `${counts.n_judged.toLocaleString('en')} of ${counts.n_exposures.toLocaleString('en')} exposures judged`;
+    const old = counts.n_old ? ` ${counts.n_old.toLocaleString('en')} judged on another pipeline version are not listed; the file's head names them.` : '';
     this.box.innerHTML = `<div class="export"><div class="side">
       <h2>Policy</h2>
       <table class="plain policies"><thead><tr><th>votes of ${counts.panel} inspectors</th><th>listed</th><th></th>
         ${VERDICTS.map(([name]) => `<th>${name}</th>`).join('')}</tr></thead>
         <tbody>${counts.policies.map(policy => this.row(policy)).join('')}</tbody></table>
       <h2>Format</h2>
-      <div class="formats">${counts.formats.map(name => this.formatButton(name)).join('')}</div>
+      <div class="formats">${counts.formats.map(format => this.formatButton(format)).join('')}</div>
       <div class="download"><a class="button primary" download>Download</a><span class="muted facts"></span></div>
       <p>${judged}. <b>listed</b> is the number of bad exposures that the file names; <b>split</b>: all inspectors voted and do not decide;
-        <b>open</b>: votes are missing.</p>
+        <b>open</b>: votes are missing.${old}</p>
       <p>The file's head says which policy, store revision and model stage it was made from. The same votes give the same file, byte for byte.</p>
       </div><div class="rule"></div>
       <div class="paper"><div class="head"></div><pre tabindex="0" aria-label="Preview"></pre></div></div>`;
@@ -101,9 +94,8 @@ class Export {
       ${VERDICTS.map(([name]) => `<td>${policy[name].toLocaleString('en')}</td>`).join('')}</tr>`;
   }
 
-  formatButton(name) {
-    const [label, what] = FORMATS[name] || [name, ''];
-    return `<button data-format="${name}">${label}<small>${what}</small></button>`;
+  formatButton({ name, holds }) {
+    return `<button data-format="${name}">${FORMAT_NAMES[name] || name}<small>${holds}</small></button>`;
   }
 
   choose(values) {
@@ -135,6 +127,7 @@ class Export {
       if (line.startsWith('#')) node.className = 'comment';
       return node;
     }));
+    if (found.n_bad === 0) paper.insertAdjacentHTML('beforeend', '\n<span class="comment">No exposure is bad under this policy yet.</span>');
     this.box.querySelector('.facts').textContent = `${found.name}, ${found.n_bytes.toLocaleString('en')} bytes`;
   }
 
