@@ -1,9 +1,14 @@
-"""The map as one picture, drawn with Datashader: for browsers without WebGL2."""
+"""The map as one picture: for browsers without WebGL2.
+
+Plain array work, as this must be there at once: Datashader compiles for some seconds before its first picture.
+"""
 
 import io
 from dataclasses import dataclass
 
 import numpy as np
+from PIL import Image, ImageColor
+from scipy.ndimage import grey_dilation
 
 from app.map_points import HALF_RANGE, NOWHERE
 
@@ -65,36 +70,54 @@ def draw(table, header, codes, view):
     table : app.map_points.MapTable; header : what app.colours.Colours says beside the codes (palette, entries)
     codes : (n,) uint8
     """
-    import datashader
-    import pandas as pd
-    from datashader import transfer_functions
-    from PIL import Image
-
-    picture = Image.new("RGBA", (view.width, view.height), (*PAGE, 255))
+    picture = np.empty((view.height, view.width, 3), np.float32)
+    picture[:] = PAGE
     if view.dims in table.places:
         x, y = project(table.places[view.dims], view)
-        canvas = datashader.Canvas(view.width, view.height, x_range=(0, view.width), y_range=(0, view.height))
-        for entries, strength in layers(header["entries"], view.isolate):
+        inside = (x >= 0) & (x < view.width) & (y >= 0) & (y < view.height)
+        pixels = (y[inside].astype(np.int64) * view.width + x[inside].astype(np.int64), codes[inside])
+        disc = disc_of(view.size)
+        for entries, opacity in layers(header["entries"], view.isolate):
             for entry in entries:
-                shown = (codes >= entry["first"]) & (codes <= entry["last"])
-                points = pd.DataFrame({"x": x[shown], "y": view.height - y[shown]}).dropna()
-                if len(points):
-                    shaded = transfer_functions.shade(
-                        canvas.points(points, "x", "y"), cmap=[entry["colour"]], how="eq_hist", min_alpha=strength
-                    )
-                    spread = transfer_functions.spread(shaded, px=max(0, round(view.size / 2 - 0.5)), shape="circle")
-                    picture.alpha_composite(spread.to_pil(origin="lower"))
+                cover(picture, entry, pixels, disc, opacity)
     buffer = io.BytesIO()
-    picture.convert("RGB").save(buffer, "PNG", compress_level=1)
+    Image.fromarray(np.rint(picture).astype(np.uint8)).save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()
 
 
+def cover(picture, entry, pixels, disc, opacity):
+    """Draw one class into picture (height, width, 3) float32.
+
+    pixels : flat pixel number and code of each point in view; disc : what one point covers, (k, k) float 0..1
+    """
+    place, codes = pixels
+    height, width = picture.shape[:2]
+    shown = place[(codes >= entry["first"]) & (codes <= entry["last"])]
+    if not len(shown):
+        return
+    points = np.zeros(height * width, np.float32)
+    points[shown] = 1
+    ink = grey_dilation(points.reshape(height, width), structure=disc - 1, mode="constant")
+    ink = opacity * np.clip(ink, 0, 1)[..., None]
+    picture *= 1 - ink
+    picture += ink * np.array(ImageColor.getrgb(entry["colour"]), np.float32)
+
+
+def disc_of(size):
+    """(k, k) float: coverage of the pixels round a point of that diameter in pixels, 1 in the middle."""
+    reach = int(np.ceil(size / 2))
+    y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
+    disc = np.clip(size / 2 + 0.5 - np.hypot(x, y), 0, 1)
+    disc[reach, reach] = 1
+    return disc
+
+
 def layers(entries, isolate):
-    """Legend entries in the order to draw them, with the least opacity (0..255) of each group: background first."""
+    """Legend entries in the order to draw them, with the opacity of each group: background first."""
     shown = [entry for entry in entries if not isolate or entry["label"] in isolate]
     context = [{**entry, "colour": "#3a424d"} for entry in entries if entry not in shown]
     return (
-        (context, 70),
-        ([entry for entry in shown if entry["quiet"]], 120),
-        (sorted((entry for entry in shown if not entry["quiet"]), key=lambda entry: -entry["count"]), 200),
+        (context, 0.4),
+        ([entry for entry in shown if entry["quiet"]], 0.7),
+        (sorted((entry for entry in shown if not entry["quiet"]), key=lambda entry: -entry["count"]), 0.95),
     )
