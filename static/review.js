@@ -15,7 +15,8 @@ const RECENT = 20;
 
 export function mount(box, model) {
   const room = new Review(box, model);
-  return () => room.close();
+  window.__review = { shown: () => room.expnum, waiting: () => room.outbox.waiting.length, queue: () => [...room.queue] };
+  return () => { delete window.__review; room.close(); };
 }
 
 class Review {
@@ -53,7 +54,7 @@ class Review {
     this.load();
   }
 
-  part(name) { return this.box.querySelector(`.${name}`); }
+  part(name) { return this.box.querySelector(`[data-part=${name}]`); }
 
   follow() {
     const { model } = this;
@@ -283,6 +284,7 @@ class Review {
     input.onkeydown = event => {
       if (event.key === 'Enter' || event.key === 'Escape') {
         if (event.key === 'Enter') this.comment = input.value.trim();
+        input.blur();
         note.hidden = true;
         this.refresh();
       }
@@ -346,26 +348,26 @@ class Review {
     sheet.href = `${this.model.assets_base}/review.css`;
     this.box.replaceChildren(sheet);
     this.box.insertAdjacentHTML('beforeend', `
-      <div class="review">
+      <div class="review" data-part="review">
         <section class="stage" aria-label="exposure">
-          <div class="picture"></div>
-          <div class="facts"></div>
-          <div class="hint" hidden></div>
-          <label class="note" hidden><input type="text" maxlength="2000" placeholder="note, then Enter" aria-label="note"></label>
-          <div class="viewing" role="toolbar" aria-label="looking"></div>
-          <div class="empty" hidden></div>
+          <div class="picture" data-part="picture"></div>
+          <div class="facts" data-part="facts"></div>
+          <div class="hint" data-part="hint" hidden></div>
+          <label class="note" data-part="note" hidden><input type="text" maxlength="2000" placeholder="note, then Enter" aria-label="note"></label>
+          <div class="viewing" data-part="viewing" role="toolbar" aria-label="looking"></div>
+          <div class="empty" data-part="empty" hidden></div>
         </section>
         <aside class="side" aria-label="evidence">
-          <div class="evidence"></div>
-          <h3>Your last votes</h3><ol class="votes"></ol>
+          <div class="evidence" data-part="evidence"></div>
+          <h3>Your last votes</h3><ol class="votes" data-part="votes"></ol>
         </aside>
-        <footer class="bar-verdict">
+        <footer class="bar-verdict" data-part="bar-verdict">
           <button class="good" data-verb="good"><span class="key">g</span>Good</button>
-          <button class="bad" data-verb="bad" aria-pressed="false"><span class="key">b</span>Bad</button>
-          <div class="chips" role="group" aria-label="reasons"></div>
+          <button class="bad" data-part="bad" data-verb="bad" aria-pressed="false"><span class="key">b</span>Bad</button>
+          <div class="chips" data-part="chips" role="group" aria-label="reasons"></div>
           <button data-verb="unsure"><span class="key">u</span>Unsure</button>
           <button data-verb="skip"><span class="key">→</span>Skip</button>
-          <div class="progress" aria-live="polite"></div>
+          <div class="progress" data-part="progress" aria-live="polite"></div>
         </footer>
       </div>`);
     const verbs = {

@@ -1,0 +1,137 @@
+"""Review by keyboard: one key votes, saves and goes on."""
+
+import pytest
+
+from pipeline.catalog import Catalog
+from pipeline.labels import LabelStore
+
+
+@pytest.fixture
+def room(open_page):
+    """Amy's Review room, with the first exposure on screen."""
+    page = open_page("amy", "/?room=review")
+    wait_for_exposure(page)
+    return page
+
+
+def wait_for_exposure(page, other_than=None):
+    page.wait_for_function(
+        """other => { const box = window.__review; return box && box.shown() && box.shown() !== other; }""",
+        arg=other_than,
+    )
+
+
+def shown(page):
+    return page.evaluate("() => window.__review.shown()")
+
+
+def wait_saved(page):
+    page.wait_for_function("() => window.__review.waiting() === 0")
+
+
+def votes_of(server, inspector):
+    with LabelStore(Catalog.open(server.run).labels_url()) as store:
+        return store.votes(inspector=inspector).sort_values("vote_id")
+
+
+def test_good_saves_and_goes_on(room, server):
+    first = shown(room)
+    room.keyboard.press("g")
+    wait_for_exposure(room, first)
+    wait_saved(room)
+    last = votes_of(server, "amy").iloc[-1]
+    assert (last.expnum, last.judgement, last.via) == (first, "good", "single")
+    assert last.screen["seconds"] > 0
+    assert last.screen["stretch"] in ("faint", "stars", "sky")
+
+
+def test_bad_asks_for_a_reason_and_undo_takes_it_back(room, server):
+    first = shown(room)
+    room.keyboard.press("b")
+    assert shown(room) == first, "bad waits for its reason"
+    room.keyboard.press("5")
+    wait_for_exposure(room, first)
+    wait_saved(room)
+    last = votes_of(server, "amy").iloc[-1]
+    assert (last.expnum, last.judgement, last.reasons) == (first, "bad", ("Ghost_Scatter",))
+    room.keyboard.press("z")
+    room.wait_for_function("expnum => window.__review.shown() === expnum", arg=first)
+    assert first not in set(votes_of(server, "amy").expnum)
+
+
+def test_several_reasons_and_a_note(room, server):
+    first = shown(room)
+    room.keyboard.press("w")
+    room.keyboard.type("two of g and b")
+    room.keyboard.press("Enter")
+    room.keyboard.press("b")
+    room.keyboard.press("Shift+Digit2")
+    room.keyboard.press("Shift+Digit3")
+    assert shown(room) == first
+    room.keyboard.press("Enter")
+    wait_for_exposure(room, first)
+    wait_saved(room)
+    last = votes_of(server, "amy").iloc[-1]
+    assert last.reasons == ("Clouds_transparency", "PSF")
+    assert last.comment == "two of g and b"
+
+
+def test_skip_is_not_a_vote(room, server):
+    first, before = shown(room), len(votes_of(server, "amy"))
+    room.keyboard.press("ArrowRight")
+    wait_for_exposure(room, first)
+    assert len(votes_of(server, "amy")) == before
+
+
+def test_a_vote_survives_a_dead_server(room, server):
+    first = shown(room)
+    server.stop()
+    room.expected_problems += [
+        "Failed to fetch",
+        "not connected",
+        "ERR_CONNECTION",
+        "WebSocket",
+        "websocket",
+        "Lost",
+        "502",
+        "500",
+    ]
+    room.keyboard.press("u")
+    wait_for_exposure(room, first)
+    assert room.evaluate("() => window.__review.waiting()") == 1
+    server.start()
+    room.wait_for_function("() => window.__review.waiting() === 0", timeout=60_000)
+    last = votes_of(server, "amy").iloc[-1]
+    assert (last.expnum, last.judgement) == (first, "unsure")
+
+
+def test_others_votes_come_after_ones_own(open_page, server):
+    with LabelStore(Catalog.open(server.run).labels_url()) as store:
+        theirs = store.votes(inspector="ben")
+    expnum = int(theirs.expnum.iloc[0])
+    bodies = []
+    page = open_page("cai")
+    page.on("response", lambda r: bodies.append(r.text()) if f"/api/exposure/{expnum}" in r.url else None)
+    page.goto(f"{server.url}/?room=review&focus={expnum}")
+    page.wait_for_function("expnum => window.__review?.shown() === expnum", arg=expnum)
+    page.wait_for_timeout(500)
+    assert bodies
+    assert not any('"ben"' in body for body in bodies)
+    page.keyboard.press("g")
+    wait_saved(page)
+    answer = page.evaluate("async e => (await fetch(`/api/exposure/${e}?assisted=0`)).json()", expnum)
+    assert [vote["inspector"] for vote in answer["others"]] == ["ben"]
+
+
+def test_a_viewer_cannot_vote(open_page, server):
+    page = open_page("vic", "/?room=review")
+    wait_for_exposure(page)
+    page.keyboard.press("g")
+    page.wait_for_timeout(300)
+    assert len(votes_of(server, "vic")) == 0
+    page.expected_problems.append("400")
+    status = page.evaluate(
+        """async () => (await fetch('/api/vote', {method: 'POST', body: JSON.stringify(
+            {expnum: window.__review.shown(), judgement: 'good'})})).status"""
+    )
+    assert status == 400
