@@ -181,3 +181,29 @@ def evaluate(
         plots.confusion(metrics["ccd"]["confusion"], writer.folder / "confusion.png")
         plots.reasons(metrics["ccd"]["reasons"], writer.folder / "reasons.png")
     return {**metrics, "stage": writer.stage.stage_id}
+
+
+def as_text(metrics: dict) -> str:
+    """The figures of an evaluation as a table for the terminal."""
+    ccd, exposure, split = metrics["ccd"], metrics["exposure"], metrics["split"]
+    head = f"{'':<22}{'precision':>10}{'recall':>10}{'F1':>10}{'support':>10}"
+
+    def line(name: str, row: dict) -> str:
+        measures = "".join(f"{row[key]:>10.3f}" for key in ("precision", "recall", "f1"))
+        return f"{name:<22}{measures}{row['support']:>10}"
+
+    lines = [f"CCDs of held-out exposures ({split['images']} images, {split['exposures']} exposures, {split['kind']})"]
+    lines += [head, *(line(name, row) for name, row in ccd["reasons"].items()), line("any reason", ccd["bad"])]
+    lines += [
+        f"macro F1 {ccd['macro_f1']:.3f}, accuracy {ccd['accuracy']:.3f}",
+        "",
+        "Exposures, by candidate rule",
+        head,
+    ]
+    lines += [line(name, row) for name, row in exposure["rules"].items()]
+    labels = metrics["labels"]
+    said = ", ".join(f"{reason} {n}" for reason, n in labels["reasons"].items())
+    lines += ["", f"Labels under {labels['policy']}: {said}"]
+    lines += [f"Not used, no known reason: {word!r} ({n})" for word, n in list(labels["unmapped"].items())[:10]]
+    lines += [f"Not used, {why}: {n}" for why, n in labels["left_out"].items() if n]
+    return "\n".join(lines)

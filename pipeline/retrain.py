@@ -43,6 +43,15 @@ class RetrainReport:
             "left": [int(e) for e in self.changed.expnum[self.changed.change == "left"]],
         }
 
+    def __str__(self) -> str:
+        counts = self.summary()["changed"]
+        stages = ", ".join(f"{kind}/{stage.stage_id}" for kind, stage in self.after.items())
+        taught = f"{self.training['images']} images of {self.training['exposures']} exposures"
+        return (
+            f"{stages}: taught by {taught}; {counts['entered']} exposures entered the candidates, {counts['left']} left, "
+            f"{counts['reasons']} changed reasons, {counts['ccds']} only on some CCDs"
+        )
+
 
 def compare(old: pd.DataFrame | None, new: pd.DataFrame, n_changed_ccds: pd.Series) -> pd.DataFrame:
     """Exposures whose answer differs between two scored tables, those that moved most first.

@@ -8,7 +8,7 @@ then weighs all features alike. `nearest` asks instead for likeness to any one o
 of several kinds.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 
 import numpy as np
@@ -109,3 +109,23 @@ def similar(
     table = table[~table.expnum.isin(keys.expnum.iloc[places])]
     table = table.sort_values(["distance", "image_id"], kind="stable").drop_duplicates("expnum")
     return table.head(k).reset_index(drop=True)
+
+
+def image_ids(catalog: Catalog, names: Iterable[str]) -> list[int]:
+    """Turn what a person writes, EXPNUM-CCDNAME such as 941420-N10, into image_ids of the run."""
+    ccds = catalog.ccds()
+    known = dict(zip(zip(ccds.expnum, ccds.ccdname, strict=True), ccds.image_id, strict=True))
+    found = []
+    for name in names:
+        expnum, _, ccdname = name.strip().partition("-")
+        if not expnum.isdigit() or not ccdname:
+            raise BadInput(f"{name!r} is not an image; write EXPNUM-CCDNAME, as in 941420-N10")
+        if (int(expnum), ccdname) not in known:
+            own = sorted(other for number, other in known if number == int(expnum))
+            if not own:
+                raise BadInput(
+                    f"{catalog.name} has no exposure {expnum}; `triptych ingest {catalog.path} FILE` adds it"
+                )
+            choose(ccdname, own, f"CCD of exposure {expnum}")
+        found.append(int(known[int(expnum), ccdname]))
+    return found

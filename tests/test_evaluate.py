@@ -85,6 +85,9 @@ def test_evaluation_of_a_run(tmp_path):
     assert found["split"]["kind"] == "leave-one-exposure-out"
     assert found["split"]["folds"] == 24
     assert steps[-1][:2] == (24, 24)
+    text = evaluate.as_text(found)
+    assert "PSF" in text
+    assert "published" in text
     stage = catalog.stage("evaluation", found["stage"])
     assert stage.json("metrics")["ccd"] == found["ccd"] == again["ccd"]
     assert catalog.stage("evaluation").digest == stage.digest

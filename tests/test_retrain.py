@@ -70,6 +70,7 @@ def test_votes_teach_a_new_reason(run):
     summary = report.summary()
     assert summary["changed"]["entered"] == len(summary["entered"])
     assert set(report.after["candidates"].table().expnum) >= set(ghosts(truth)[3:])
+    assert "entered the candidates" in str(report)
 
 
 def test_again_without_news_changes_nothing(run):

@@ -81,3 +81,14 @@ def test_what_cannot_be_asked_is_said(run):
         similar.similar(catalog, [999999])
     with pytest.raises(UnknownName, match="mean, nearest"):
         similar.similar(catalog, [truth.image_id[0]], query="median")
+
+
+def test_images_are_named_as_people_write_them(run):
+    catalog, _ = run
+    assert similar.image_ids(catalog, ["3-N2", " 4-S1"]) == [302, 405]
+    with pytest.raises(BadInput, match="EXPNUM-CCDNAME"):
+        similar.image_ids(catalog, ["N2"])
+    with pytest.raises(BadInput, match="no exposure 99"):
+        similar.image_ids(catalog, ["99-N2"])
+    with pytest.raises(UnknownName, match="Did you mean 'N2'"):
+        similar.image_ids(catalog, ["3-n2"])
