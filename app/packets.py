@@ -69,18 +69,19 @@ def encode(pixels, sky, sigma):
 def mosaic_packet(plane):
     """Packet of one exposure: the preview of every CCD, and its sky averaged to blocks of 120 detector pixels.
 
-    plane : app.plane.Plane
+    plane : app.plane.Plane. The header's `missing` says of each CCD that is not there, or recorded nothing, why:
+    'dead', 'absent', 'half' or '' (not known).
     """
     rows = [plane.ccds.loc[int(number)] for number in plane.ccdnums]
     codes, zero, step = encode(plane.pixels, plane.sky, plane.sigma)
     block_codes, block_zero, block_step = encode(plane.blocks, plane.sky, plane.sigma / 4)
     reach = plane.sky_reach / plane.sigma
-    here = {row["ccdname"] for row in rows}
+    recorded = {row["ccdname"] for row, sky in zip(rows, plane.skies, strict=True) if np.isfinite(sky)}
     mjd = float(plane.exposure["mjd_obs"])
     header = {
         **_about(plane.exposure, plane.camera, plane.pixels.shape, zero, step, plane.sky, plane.sigma),
         "ccds": [_layer(plane, i, row) for i, row in enumerate(rows)],
-        "missing": {name: plane.camera.missing(name, mjd) for name in plane.camera.names if name not in here},
+        "missing": {name: plane.camera.missing(name, mjd) for name in plane.camera.names if name not in recorded},
         "stretches": {**STRETCH_LIMITS, "sky": {"low": -reach, "high": reach, "ownSky": True}},
         "blocks": {
             "columns": int(plane.blocks.shape[2]),

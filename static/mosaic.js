@@ -358,7 +358,7 @@ class Mosaic {
     const scene = {
       view: this.view, geometry: this.geometry, ccds: this.ccds, missing: this.picture?.header.missing ?? {}, overlay: this.overlay,
       names: this.options.names, ticked: this.ticked, focus: this.focus, hover: this.hover, accent: this.options.accent,
-      ratio: this.ratio, loading: !this.picture,
+      ratio: this.ratio, loading: !this.picture, few: place.isPart(this.geometry, this.ccds),
     };
     const context = this.furniture.marks.getContext('2d');
     if (this.opened) drawCcdMarks(context, scene, this.opened.rect);

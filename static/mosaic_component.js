@@ -145,7 +145,7 @@ class MosaicPanel {
     ];
     this.bar.innerHTML = items.map(([key, what, value]) => {
       const pressed = typeof value === 'boolean' ? ` aria-pressed="${value}"` : '';
-      const text = pressed ? what : `<span class="what">${what}</span> <b>${value}</b>`;
+      const text = pressed ? what : key === 's' ? `<b>${value}</b>` : `${what} <b>${value}</b>`;
       return `<button data-key="${key}" title="${TITLES[key]}"${pressed}><span class="key">${key}</span>${text}</button>`;
     }).join('');
   }

@@ -3,7 +3,7 @@
 import { toScreen } from './mosaic_view.js';
 
 const MONO = 'ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace';
-const MISSING_TEXT = { dead: 'dead', absent: 'absent', '': 'no image' };
+const MISSING_TEXT = { dead: 'dead', absent: 'absent', half: 'half dead', blank: 'blank', '': 'no image' };
 
 // scene: {view, geometry, ccds, missing, overlay, names, ticked, focus, hover, accent, ratio}; sizes in screen pixels.
 export function drawMarks(context, scene) {
@@ -16,7 +16,7 @@ export function drawMarks(context, scene) {
   };
   const seen = ([x, y, w, h]) => x < width && y < height && x + w > 0 && y + h > 0;
   const here = new Set(scene.ccds.map(ccd => ccd.ccdname));
-  for (const slot of scene.geometry.ccds) {
+  for (const slot of scene.few ? [] : scene.geometry.ccds) {
     const place = box([slot.x0, slot.y0, slot.width, slot.height]);
     if (!here.has(slot.ccdname) && seen(place)) missingSlot(context, place, slot.ccdname, scene);
   }
@@ -50,16 +50,23 @@ function missingSlot(context, place, ccdname, { missing, ratio, loading }) {
   context.setLineDash([3 * ratio, 3 * ratio]);
   frame(context, place, loading ? '#1c2026' : '#2b3138', ratio);
   context.restore();
-  if (loading || place[2] < 44 * ratio) return;
-  const reason = MISSING_TEXT[missing[ccdname] ?? ''] ?? missing[ccdname];
+  if (!loading) reasonText(context, place, ccdname, MISSING_TEXT[missing[ccdname] ?? ''], ratio);
+}
+
+function reasonText(context, place, ccdname, reason, ratio) {
+  if (place[2] < 44 * ratio) return;
   text(context, place[0] + place[2] / 2, place[1] + place[3] / 2, [`${ccdname} ${reason}`], {
     colour: '#8b949e', ratio, centre: true, room: place[2], backed: false,
   });
 }
 
-function ccdMarks(context, place, ccd, { overlay, names, ticked, ratio, accent }) {
+function ccdMarks(context, place, ccd, { missing, overlay, names, ticked, ratio, accent }) {
   const mark = overlay?.[ccd.ccdname];
   if (mark?.colour) frame(context, place, mark.colour, 1.25 * ratio);
+  if (ccd.ccdname in missing) {
+    reasonText(context, place, ccd.ccdname, MISSING_TEXT[missing[ccd.ccdname] || 'blank'], ratio);
+    return;
+  }
   const words = [];
   if (names || mark) words.push(ccd.ccdname);
   if (mark) words.push(mark.label || (mark.value === undefined || mark.value === null ? '' : Number(mark.value).toFixed(2)));

@@ -5,7 +5,7 @@
 export const STRETCHES = {
   faint: { low: -3, high: 5, softening: 0, ownSky: true, colours: 'grey', title: 'faint sky' },
   stars: { low: -2, high: 200, softening: 4, ownSky: false, colours: 'grey', title: 'stars' },
-  sky: { low: -5, high: 5, softening: 0, ownSky: true, colours: 'diverging', blocks: true, title: 'sky, averaged' },
+  sky: { low: -5, high: 5, softening: 0, ownSky: true, colours: 'diverging', blocks: true, title: 'sky map' },
 };
 
 // Blue below the sky, red above, dark in the middle; inverted the middle is white. Distinct under every colour vision.

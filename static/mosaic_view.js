@@ -3,7 +3,8 @@
 // The canvas is the camera's focal plane on the sky (north up, east left) in full-resolution pixels.
 // A view is {x, y, scale}: canvas point in the middle of the panel, screen pixels per canvas pixel.
 
-const SAME_SHAPE = 0.15; // a CCD whose sides differ by less than this from its slot's fills the slot
+const SAME_SHAPE = 0.15; // shapes that differ by less are the same
+const CUT = 0.06;         // a CCD that lacks less than this of its length lacks nothing
 
 // mat3, column by column: (across, down, 1) on the sky in 0..1 -> (column, row, 1) of the array in 0..1.
 export function orientationMatrix({ column, row }) {
@@ -18,23 +19,40 @@ export function skySize(geometry, columns, rows) { return transposed(geometry) ?
 // The CCDs of one exposure with their place on the canvas: header.ccds with slot and rect [x, y, width, height].
 export function placed({ header, geometry }) {
   const slots = new Map(geometry.ccds.map(slot => [slot.ccdname, slot]));
-  return header.ccds.filter(ccd => slots.has(ccd.ccdname)).map(ccd => {
+  const ccds = header.ccds.filter(ccd => slots.has(ccd.ccdname));
+  const sizes = ccds.map(ccd => skySize(geometry, ccd.columns, ccd.rows));
+  const largest = [Math.max(...sizes.map(size => size[0])), Math.max(...sizes.map(size => size[1]))];
+  return ccds.map((ccd, i) => {
     const slot = slots.get(ccd.ccdname);
-    return { ...ccd, slot, rect: fitted(slot, skySize(geometry, ccd.columns, ccd.rows)) };
+    return { ...ccd, slot, rect: rectOf(slot, sizes[i], largest, geometry.canvas) };
   });
 }
 
-// A cut-out keeps its shape, in the middle of the slot.
-function fitted({ x0, y0, width, height }, [across, down]) {
-  if (Math.abs((across / down) / (width / height) - 1) < SAME_SHAPE) return [x0, y0, width, height];
-  const scale = Math.min(width / across, height / down);
-  return [x0 + (width - across * scale) / 2, y0 + (height - down * scale) / 2, across * scale, down * scale];
+// A CCD of its slot's shape fills it. One that is cut by the edge of a picture is drawn to the scale of the others, towards
+// the middle of the camera. A cut-out keeps its shape, in the middle of the slot.
+function rectOf({ x0, y0, width, height }, [across, down], largest, canvas) {
+  if (!alike(largest[0] / largest[1], width / height)) {
+    const scale = Math.min(width / across, height / down);
+    return [x0 + (width - across * scale) / 2, y0 + (height - down * scale) / 2, across * scale, down * scale];
+  }
+  const [x, wide] = along(x0, width, across / largest[0], canvas[0]);
+  const [y, high] = along(y0, height, down / largest[1], canvas[1]);
+  return [x, y, wide, high];
 }
+
+function along(start, length, share, whole) {
+  if (share > 1 - CUT) return [start, length];
+  return [start + length / 2 < whole / 2 ? start + length * (1 - share) : start, length * share];
+}
+
+function alike(one, other) { return Math.abs(one / other - 1) < SAME_SHAPE; }
+
+// An exposure of which less than half of the camera's CCDs are here.
+export function isPart(geometry, ccds) { return ccds.length > 0 && ccds.length < geometry?.ccds.length / 2; }
 
 // Rectangle that "fit" shows: the whole camera, or only the CCDs of an exposure that has less than half of them.
 export function wholeOf(geometry, ccds) {
-  const few = ccds.length > 0 && ccds.length < geometry.ccds.length / 2;
-  const rects = few ? ccds.map(ccd => ccd.rect) : geometry.ccds.map(slot => [slot.x0, slot.y0, slot.width, slot.height]);
+  const rects = isPart(geometry, ccds) ? ccds.map(ccd => ccd.rect) : geometry.ccds.map(slot => [slot.x0, slot.y0, slot.width, slot.height]);
   const left = Math.min(...rects.map(r => r[0])), top = Math.min(...rects.map(r => r[1]));
   const right = Math.max(...rects.map(r => r[0] + r[2])), bottom = Math.max(...rects.map(r => r[1] + r[3]));
   return [left, top, right - left, bottom - top];
