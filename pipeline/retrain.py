@@ -48,8 +48,8 @@ class RetrainReport:
         stages = ", ".join(f"{kind}/{stage.stage_id}" for kind, stage in self.after.items())
         taught = f"{self.training['images']} images of {self.training['exposures']} exposures"
         return (
-            f"{stages}: taught by {taught}; {counts['entered']} exposures entered the candidates, {counts['left']} left, "
-            f"{counts['reasons']} changed reasons, {counts['ccds']} only on some CCDs"
+            f"{stages}: taught by {taught}; {counts['entered']} exposures entered the candidates, "
+            f"{counts['left']} left, {counts['reasons']} changed reasons, {counts['ccds']} only on some CCDs"
         )
 
 
