@@ -1,0 +1,118 @@
+"""Backbones by name: what turns CCD images into vectors.
+
+A backbone reads the `preview` pixels of a whole exposure at once (it may look at a CCD's neighbours) or the `full`
+pixels of one CCD at a time. Adding one is a class with `digest`, `dim` and `vectors`, and one line in BACKBONES.
+
+Names: `triptych`, `statistics`, `dinov2-paper`, `dinov2-sky`; the last two also with a model behind a colon, as in
+`dinov2-sky:FOLDER` or `dinov2-paper:owner/name`. A bare folder or hub name means `dinov2-paper:` that model.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pipeline import features, focal_plane
+from pipeline.camera import Camera
+from pipeline.errors import BadInput, choose
+
+WEIGHTS = Path(__file__).parent / "triptych_backbone.npz"
+
+
+class StatisticsBackbone:
+    """Classical multi-scale statistics of each CCD and of its neighbours, without any training."""
+
+    def __init__(self, model: str = "", device: str = "cpu"):
+        self.digest = "statistics-1"
+        self.dim = 2 * features.DIM + 2
+
+    def vectors(self, camera: Camera, ccdnums: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+        """(n_ccd, ny, nx) float32 ADU, NaN = blank -> (n_ccd, dim) float32."""
+        own = features.statistics(pixels)
+        places = focal_plane.centres(camera, ccdnums)
+        return np.concatenate([own, focal_plane.around(own, places), places / 3], 1).astype(np.float32)
+
+
+class TriptychBackbone:
+    """The project's own: a small network that sees the whole focal plane at once, and classical statistics."""
+
+    def __init__(self, model: str = "", device: str = "cpu"):
+        from pipeline import pretrain
+
+        path = Path(model) if model else WEIGHTS
+        if not path.exists():
+            raise BadInput(f"{path} is not there; make it with `python -m pipeline.pretrain --out {path}`")
+        self.digest = "triptych-" + hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+        self.network = pretrain.load(path)
+        self.dim = pretrain.CODE + pretrain.REASON_CODE + features.DIM
+
+    def vectors(self, camera: Camera, ccdnums: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+        """(n_ccd, ny, nx) float32 ADU, NaN = blank -> (n_ccd, dim) float32."""
+        own = features.statistics(pixels)
+        return np.concatenate([self.network.codes(camera, ccdnums, pixels, own), own], 1).astype(np.float32)
+
+
+class TransformerBackbone:
+    """A vision transformer of the transformers package, on the full-resolution pixels of one CCD at a time."""
+
+    def __init__(self, preparation: str, model: str = "", device: str = "cpu"):
+        from pipeline import dinov2
+
+        folder = dinov2.find_model(model)
+        self.prepare = dinov2.PREPARATIONS[preparation]
+        precision = dinov2.pick_precision(device, preparation)
+        self.transformer = dinov2.VisionTransformer(folder, device, precision)
+        self.digest = f"{preparation}-{dinov2.model_digest(folder)}-{self.transformer.precision}"
+        self.dim = self.transformer.dim
+
+    def vectors(self, images: list[np.ndarray]) -> np.ndarray:
+        """Full-resolution (ny, nx) float32 ADU images of any size, NaN = blank -> (n, dim) float32."""
+        return self.transformer.vectors([self.prepare(image) for image in images])
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """One entry of the registry. open(model, device) loads it; takes_model: a folder or hub name may follow a colon."""
+
+    reads: str
+    open: Callable[[str, str], object]
+    title: str
+    takes_model: bool = False
+
+
+BACKBONES: dict[str, Backbone] = {
+    "triptych": Backbone("preview", TriptychBackbone, "small network over the whole focal plane, and statistics"),
+    "statistics": Backbone("preview", StatisticsBackbone, "classical image statistics of each CCD and its neighbours"),
+    "dinov2-paper": Backbone(
+        "full",
+        lambda model, device: TransformerBackbone("dinov2-paper", model, device),
+        "DINOv2 ViT-B/14 with registers on raw ADU, as published",
+        takes_model=True,
+    ),
+    "dinov2-sky": Backbone(
+        "full",
+        lambda model, device: TransformerBackbone("dinov2-sky", model, device),
+        "DINOv2 ViT-B/14 with registers on sky-normalised pixels",
+        takes_model=True,
+    ),
+}
+
+
+def parse(backbone: str) -> tuple[str, str]:
+    """Split what the user named into (name in BACKBONES, model): 'dinov2-sky:FOLDER' -> ('dinov2-sky', 'FOLDER')."""
+    name, _, model = str(backbone).partition(":")
+    if name in BACKBONES:
+        if model and not BACKBONES[name].takes_model:
+            raise BadInput(f"{name} takes no model after a colon; give `--backbone {name}`")
+        return name, model
+    if "/" in str(backbone) or Path(backbone).is_dir():
+        return "dinov2-paper", str(backbone)
+    return choose(name, BACKBONES, "backbone"), model
+
+
+def open_backbone(backbone: str, device: str = "cpu") -> tuple[str, object]:
+    """Load a backbone: (its name in BACKBONES, the loaded backbone)."""
+    name, model = parse(backbone)
+    return name, BACKBONES[name].open(model, device)

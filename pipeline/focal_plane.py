@@ -1,0 +1,137 @@
+"""Where the CCDs of a camera lie on one small picture of its focal plane, and how previews are laid onto it.
+
+The picture is HEIGHT x WIDTH pixels in sky orientation (North up, East left). DECam's CCDs are TILE = 28 x 58 pixels on
+it, one pixel being about 70 of the detector's.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from pipeline.camera import Camera
+
+HEIGHT, WIDTH = 384, 448
+FIELD = (419.3, 379.6)  # the canvas of a camera fills this much of the picture, x and y; makes DECam's CCDs TILE
+TILE = (28, 58)
+
+
+@dataclass(frozen=True)
+class Slots:
+    """Places of some CCDs on the picture. corners : (n_ccd, 4) int, x0, y0, x1, y1 in pixels."""
+
+    names: tuple[str, ...]
+    corners: np.ndarray
+
+    def index(self, name: str) -> int:
+        return self.names.index(name)
+
+    def cut(self, picture: np.ndarray) -> np.ndarray:
+        """Return the CCDs' parts of a (HEIGHT, WIDTH) picture: (n_ccd, *TILE). All slots must have TILE's size."""
+        return np.stack([picture[y0:y1, x0:x1] for x0, y0, x1, y1 in self.corners])
+
+    def lay(self, tiles: list[np.ndarray] | np.ndarray, background: float = 0.0) -> np.ndarray:
+        """Return the (HEIGHT, WIDTH) picture with each CCD's tile in its slot."""
+        picture = np.full((HEIGHT, WIDTH), background, np.float32)
+        for (x0, y0, x1, y1), tile in zip(self.corners, tiles, strict=True):
+            picture[y0:y1, x0:x1] = tile
+        return picture
+
+
+def slots(camera: Camera) -> Slots:
+    """Places of all CCDs of a camera on the picture."""
+    scale = min(FIELD[0] / camera.canvas[0], FIELD[1] / camera.canvas[1])
+    left, top = (WIDTH - scale * camera.canvas[0]) / 2, (HEIGHT - scale * camera.canvas[1]) / 2
+    corners = []
+    for ccd in camera.ccds:
+        x0, y0 = round(left + scale * ccd.x0), round(top + scale * ccd.y0)
+        corners.append((x0, y0, x0 + int(scale * ccd.width), y0 + int(scale * ccd.height)))
+    return Slots(camera.names, np.array(corners))
+
+
+@lru_cache(maxsize=64)
+def averaging(n_in: int, n_out: int) -> np.ndarray:
+    """(n_out, n_in) float32 weights that average (or spread) n_in pixels onto n_out pixels by shared length."""
+    edges = np.arange(n_out + 1) * (n_in / n_out)
+    low = np.maximum(edges[:-1, None], np.arange(n_in)[None])
+    high = np.minimum(edges[1:, None], np.arange(n_in)[None] + 1)
+    return np.maximum(high - low, 0).astype(np.float32)
+
+
+def resample(pixels: np.ndarray, ny: int, nx: int) -> np.ndarray:
+    """Average images onto ny x nx pixels. pixels : (..., y, x) float32, NaN = blank, and stays so where most is."""
+    rows, columns = averaging(pixels.shape[-2], ny), averaging(pixels.shape[-1], nx).T
+    weight = np.isfinite(pixels).astype(np.float32)
+    total = rows @ np.where(weight > 0, pixels, 0).astype(np.float32) @ columns
+    weight = rows @ weight @ columns
+    full = rows.sum(1)[:, None] * columns.sum(0)[None]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(weight > 0.3 * full, total / weight, np.nan).astype(np.float32)
+
+
+def normalise(tiles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Bring one exposure to the same scale as any other.
+
+    tiles : (n_ccd, y, x) float32, any unit, NaN = blank. Returns values of the same shape: arcsinh of the distance to
+    each CCD's own median in units of the exposure's sky noise, clipped to -4..15 noise; NaN stays. And levels (n_ccd,):
+    arcsinh of each CCD's median relative to the exposure's, in the same units; 0 for a blank CCD.
+    """
+    median, sigma = sky(tiles)
+    if not np.isfinite(median).any():
+        return tiles, np.zeros(len(tiles), np.float32)
+    noise = max(float(np.nanmedian(sigma)), 1e-6)
+    values = np.arcsinh(np.clip((tiles - median[:, None, None]) / noise, -4, 15))
+    level = np.arcsinh((median - np.nanmedian(median)) / noise)
+    return values.astype(np.float32), np.nan_to_num(level).astype(np.float32)
+
+
+def sky(tiles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Median and robust standard deviation of each image of (n, y, x); NaN where an image is blank."""
+    flat = tiles.reshape(len(tiles), -1)
+    median, sigma = np.full(len(flat), np.nan, np.float32), np.full(len(flat), np.nan, np.float32)
+    for i, image in enumerate(flat):
+        good = image[np.isfinite(image)]
+        if good.size:
+            median[i] = np.median(good)
+            sigma[i] = 1.4826 * np.median(np.abs(good - median[i]))
+    return median, sigma
+
+
+def to_sky(pixels: np.ndarray, camera: Camera) -> np.ndarray:
+    """Turn (n, y, x) CCD arrays so that North is up and East is left: (n, x, y)."""
+    turned = pixels.transpose(0, 2, 1)
+    turned = turned[:, ::-1] if camera.flip_rows else turned
+    return turned[:, :, ::-1] if camera.flip_columns else turned
+
+
+def corners_of(camera: Camera, ccdnums: np.ndarray) -> np.ndarray:
+    """Corners (n_ccd, 4) of the CCDs of these numbers on the picture."""
+    all_slots = slots(camera)
+    return np.stack([all_slots.corners[all_slots.index(camera.name_of(int(number)))] for number in ccdnums])
+
+
+def centres(camera: Camera, ccdnums: np.ndarray) -> np.ndarray:
+    """Centres (n_ccd, 2) of CCDs on the focal plane relative to its middle, in widths of DECam's CCDs: x, y."""
+    corners = corners_of(camera, ccdnums)
+    middle = (corners[:, :2] + corners[:, 2:]) / 2 - np.array([WIDTH, HEIGHT]) / 2
+    return (middle / TILE[1]).astype(np.float32)
+
+
+def around(values: np.ndarray, places: np.ndarray, reach: float = 0.8) -> np.ndarray:
+    """Mean of each CCD's neighbours' values, weighted by a Gaussian of their distance; its own where it has none.
+
+    values : (n_ccd, dim). places : (n_ccd, 2) as from `centres`. reach : standard deviation in CCD widths.
+    """
+    if len(values) < 2:
+        return values.copy()
+    distance = ((places[:, None] - places[None]) ** 2).sum(-1)
+    weight = np.exp(-distance / 2 / reach**2)
+    np.fill_diagonal(weight, 0)
+    weight /= np.maximum(weight.sum(1, keepdims=True), 1e-12)
+    return (weight @ values).astype(np.float32)
+
+
+def picture_tiles(pixels: np.ndarray, camera: Camera, corners: np.ndarray) -> np.ndarray:
+    """Previews of one exposure averaged onto their slots: (n_ccd, tile height, tile width), NaN = blank."""
+    height, width = int(corners[0, 3] - corners[0, 1]), int(corners[0, 2] - corners[0, 0])
+    return resample(to_sky(pixels, camera), height, width)
