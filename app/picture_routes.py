@@ -24,7 +24,7 @@ from app.auth import PrivateHandler
 from app.plane import Plane
 from pipeline import camera as cameras
 from pipeline import images
-from pipeline.errors import CatalogError, TriptychError, choose
+from pipeline.errors import BadInput, CatalogError, TriptychError, choose
 
 FORMAT = "1"  # to be raised when the same pixels give other bytes
 PICTURE_BYTES = 192 * 2**20
@@ -91,6 +91,8 @@ class PictureShelf:
         exposure = survey.exposures.loc[image_id // 100]
         camera = cameras.camera(exposure["camera"] or self.app.catalog.camera)
         row = survey.ccds.loc[[image_id]].assign(camera=camera.name)
+        if not row["source"].iloc[0]:
+            raise BadInput("the run does not say which file this CCD came from; ingest the exposure again")
         pixels = images.full_ccd(self.app.catalog, image_id, ccds=row)
         return packets.compressed(packets.ccd_packet(pixels, row.iloc[0], exposure, camera))
 

@@ -1,0 +1,180 @@
+"""Addresses of pictures: who gets them, what comes, how long it may be kept, and what is said when there is nothing."""
+
+import asyncio
+import gzip
+import io
+import json
+
+import numpy as np
+import pytest
+import tornado.httpclient
+import tornado.httpserver
+import tornado.testing
+import tornado.web
+from astropy.io import fits
+from PIL import Image
+
+from app.auth import StoreAuth
+from app.context import AppContext
+from app.packets import read_packet
+from app.picture_routes import PictureShelf, picture_version, routes
+from pipeline.catalog import Catalog
+from pipeline.labels import LabelStore
+
+EXPNUM, S31, S7, N30 = 900001, 90000103, 90000131, 90000161
+
+
+def context_of(folder):
+    catalog = Catalog.open(folder)
+    return AppContext(catalog, LabelStore(catalog.labels_url()))
+
+
+@pytest.fixture
+def app(survey_folder):
+    app = context_of(survey_folder)
+    yield app
+    app.store.close()
+
+
+def fetch_all(app, paths, user="amy"):
+    """Answers to several requests at once; user None = not logged in."""
+
+    async def fetch():
+        web = tornado.web.Application(routes(app), cookie_secret=app.secret)
+        web.auth_provider = StoreAuth(app)
+        socket, port = tornado.testing.bind_unused_port()
+        server = tornado.httpserver.HTTPServer(web)
+        server.add_socket(socket)
+        headers = {"Accept-Encoding": "gzip"}
+        if user:
+            headers["Cookie"] = f"user={tornado.web.create_signed_value(app.secret, 'user', user).decode()}"
+        client = tornado.httpclient.AsyncHTTPClient(force_instance=True)
+        more = {"headers": headers, "raise_error": False, "decompress_response": False}
+        try:
+            asked = [client.fetch(f"http://127.0.0.1:{port}{path}", **more) for path in paths]
+            return await asyncio.gather(*asked)
+        finally:
+            client.close()
+            server.stop()
+
+    return asyncio.run(fetch())
+
+
+def fetch(app, path, user="amy"):
+    return fetch_all(app, [path], user)[0]
+
+
+ADDRESSES = (
+    "/picture/geometry/decam.json",
+    f"/picture/mosaic/{EXPNUM}.bin",
+    f"/picture/mosaic/{EXPNUM}.jpg?s=faint&w=200",
+    f"/picture/thumb/{S31}?s=stars",
+    f"/picture/ccd/{S31}.bin",
+)
+
+
+def test_nobody_without_a_login_gets_a_picture(app):
+    for answer in fetch_all(app, ADDRESSES, None):
+        assert answer.code == 403, answer.effective_url
+        assert len(answer.body) < 100
+
+
+def test_packet_of_an_exposure_comes_compressed(app):
+    answer = fetch(app, f"/picture/mosaic/{EXPNUM}.bin?v=1")
+    assert answer.code == 200
+    assert answer.headers["Content-Encoding"] == "gzip"
+    header, sections = read_packet(gzip.decompress(answer.body))
+    assert header["expnum"] == EXPNUM
+    assert header["layers"] == 61
+    assert sections["pixels"].size == 61 * header["rows"] * header["columns"]
+
+
+def test_pictures_are_jpegs_of_the_size_asked_for(app):
+    mosaic, thumb = fetch_all(app, [f"/picture/mosaic/{EXPNUM}.jpg?s=sky&w=320", f"/picture/thumb/{S7}?s=faint"])
+    assert Image.open(io.BytesIO(mosaic.body)).size[0] == 320
+    picture = Image.open(io.BytesIO(thumb.body))
+    assert picture.format == "JPEG"
+    assert picture.size[0] == 2 * picture.size[1]
+
+
+def test_only_an_address_with_a_version_may_be_kept_for_ever(app):
+    with_version, without = fetch_all(app, [f"/picture/thumb/{S31}?v=1", f"/picture/thumb/{S31}"])
+    assert "immutable" in with_version.headers["Cache-Control"]
+    assert with_version.headers["Cache-Control"].startswith("private")
+    assert "no-cache" in without.headers["Cache-Control"]
+
+
+def test_what_is_not_there_is_said(app):
+    paths = [
+        "/picture/mosaic/5.bin",
+        f"/picture/thumb/{N30}",
+        f"/picture/thumb/{S31}?s=fainted",
+        f"/picture/mosaic/{EXPNUM}.jpg?w=9999",
+        "/picture/geometry/decm.json",
+        "/picture/ccd/501.bin",
+    ]
+    answers = fetch_all(app, paths)
+    assert [answer.code for answer in answers] == [404, 404, 400, 400, 404, 404]
+    texts = [answer.body.decode() for answer in answers]
+    assert "no exposure 5" in texts[0]
+    assert "no CCD number 61" in texts[1]
+    assert "faint" in texts[2]
+    assert "2400" in texts[3]
+    assert "decam" in texts[4]
+
+
+def test_many_at_once_are_all_answered(app):
+    paths = [f"/picture/thumb/{100 * (EXPNUM + i % 8) + 1 + i % 60}?s=faint" for i in range(120)]
+    assert {answer.code for answer in fetch_all(app, paths)} == {200}
+
+
+def test_full_resolution_comes_from_the_file_and_its_loss_is_said(fresh_survey, tmp_path):
+    pixels = np.random.default_rng(0).normal(500, 20, (64, 32)).astype(np.float32)
+    source = tmp_path / "one.fits"
+    primary = fits.PrimaryHDU()
+    primary.header.update({"EXPNUM": EXPNUM, "INSTRUME": "DECam"})
+    image = fits.ImageHDU(pixels, name="S31")
+    image.header["CCDNUM"] = 3
+    fits.HDUList([primary, image]).writeto(source)
+    catalog = Catalog.open(fresh_survey)
+    ccds = catalog.ccds()
+    chosen = ccds.image_id == S31
+    ccds.loc[chosen, ["source", "image_hdu", "hdu_name"]] = [str(source), 1, "S31"]
+    catalog.write_tables(ccds=ccds)
+    app = context_of(fresh_survey)
+    try:
+        answer = fetch(app, f"/picture/ccd/{S31}.bin")
+        assert answer.code == 200, answer.body
+        header, sections = read_packet(gzip.decompress(answer.body))
+        values = header["zero"] + header["step"] * sections["pixels"].reshape(64, 32)
+        assert np.abs(values - pixels).max() < 0.05 * header["sigma"]
+        source.unlink()
+        gone, never = fetch_all(app, [f"/picture/ccd/{S31}.bin", f"/picture/ccd/{S7}.bin"])
+        assert gone.code == 410
+        assert "has gone" in gone.body.decode()
+        assert never.code == 410
+        assert "file" in never.body.decode()
+    finally:
+        app.store.close()
+
+
+def test_a_new_preview_gives_a_new_picture_and_a_new_version(fresh_survey):
+    app = context_of(fresh_survey)
+    try:
+        shelf = PictureShelf(app)
+        before, version = shelf.thumbnail(S31, "faint"), picture_version(app.catalog)
+        assert shelf.thumbnail(S31, "faint") is before
+        ccdnums, pixels = app.catalog.preview(EXPNUM)
+        pixels[:, :20] += 500
+        app.catalog.write_preview(EXPNUM, ccdnums, pixels)
+        app.catalog.write_tables(ccds=app.catalog.ccds())
+        assert shelf.thumbnail(S31, "faint") != before
+        assert picture_version(app.catalog) != version
+    finally:
+        app.store.close()
+
+
+def test_geometry_is_plain_json(app):
+    slots = json.loads(fetch(app, "/picture/geometry/mosaic.json").body)
+    assert slots["camera"] == "mosaic3"
+    assert len(slots["ccds"]) == 4
