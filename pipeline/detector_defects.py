@@ -124,6 +124,6 @@ def wonky(observation: Observation, camera: Camera, rng) -> Effects:
     def bands(pixels, grid: Grid, rng) -> np.ndarray:
         away = (grid.y - rng.uniform(0.1, 0.9) * grid.y[-1])[:, None]
         wave = np.cos(away / rng.uniform(45, 110)) * np.exp(-np.abs(away) / rng.uniform(250, 600))
-        return pixels + (2.5 * size * wave + 0.5 * size * (away > 0)).astype(np.float32)
+        return pixels + (1.2 * size * wave + 0.25 * size * (away > 0)).astype(np.float32)
 
     return _only(chosen, {"rows": rows, "quilt": waved, "bands": bands}[kind])

@@ -47,7 +47,7 @@ class Exposure:
 
     def reasons(self, ccd: Ccd) -> tuple[str, ...]:
         """What really affects a CCD, ('good',) if nothing does."""
-        return self._extra_light(pixel_grid(self.camera, ccd, self.binning))[1]
+        return self._reasons(self._extra_light(pixel_grid(self.camera, ccd, self.binning)))
 
     def frames(self) -> Iterator[CcdFrame]:
         """Draw the CCDs one after the other, in order of their number."""
@@ -59,14 +59,14 @@ class Exposure:
         observation, grid = self.observation, pixel_grid(self.camera, ccd, self.binning)
         rng = observation.generator(5, ccd.number)
         pixels = self._sky(grid, rng)
-        lights, reasons = self._extra_light(grid)
-        for light in lights:
-            pixels += light
+        extra = self._extra_light(grid)
+        for light, where in extra.values():
+            pixels += light if where is grid or light.size == 1 else refine(light, where, grid)
         self._add_sources(pixels, grid)
         np.minimum(pixels, SATURATION * (1 + 0.01 * rng.standard_normal()), out=pixels)
         noise = np.sqrt(np.maximum(pixels, 0) / GAIN + (READ_NOISE / GAIN) ** 2) / self.binning
         pixels += noise * rng.standard_normal(pixels.shape, np.float32)
-        return CcdFrame(ccd, self._read_out(pixels, grid, rng), reasons)
+        return CcdFrame(ccd, self._read_out(pixels, float(noise.mean()), grid, rng), self._reasons(extra))
 
     def _sky(self, grid: Grid, rng) -> np.ndarray:
         """The smooth sky: (ny, nx) float32, ADU."""
@@ -76,18 +76,20 @@ class Exposure:
         shape = shape + 0.0008 * self.texture(coarse.u, coarse.v) + rng.normal(0, 0.001)
         return refine((level * shape).astype(np.float32), coarse, grid)
 
-    def _extra_light(self, grid: Grid) -> tuple[list[np.ndarray], tuple[str, ...]]:
-        """Light that defects add, on the grid's pixels, and the reasons that affect this CCD."""
-        lights, reasons = [], []
+    def _extra_light(self, grid: Grid) -> dict[str, tuple[np.ndarray, Grid]]:
+        """Light that each defect adds to a CCD, ADU, and the grid on which it was worked out."""
+        found = {}
         for name, effects in self.effects.items():
-            light = None
-            if effects.light:
-                where = coarse_grid(grid, effects.step) if effects.step > self.binning else grid
-                light = effects.light(where)
-                lights.append(light if where is grid else refine(light, where, grid))
-            if name in self.observation.reasons and _is_affected(effects, grid, light):
-                reasons.append(name)
-        return lights, tuple(reasons) or (GOOD,)
+            where = coarse_grid(grid, effects.step) if effects.step > self.binning else grid
+            light = effects.light(where) if effects.light else np.zeros((1, 1), np.float32)
+            found[name] = (light, where)
+        return found
+
+    def _reasons(self, extra: dict[str, tuple[np.ndarray, Grid]]) -> tuple[str, ...]:
+        """What affects the CCD to which `_extra_light` belongs."""
+        effects = self.effects
+        wanted = [name for name in self.observation.reasons if _is_affected(effects[name], *reversed(extra[name]))]
+        return tuple(wanted) or (GOOD,)
 
     def _add_sources(self, pixels: np.ndarray, grid: Grid) -> None:
         """Add the stars and galaxies, blurred as they are where they lie, and the bleeds of saturated stars."""
@@ -104,10 +106,10 @@ class Exposure:
         if not stars.blurred:
             starfield.add_bleeds(pixels, y, x, light, observation, self.binning)
 
-    def _read_out(self, pixels: np.ndarray, grid: Grid, rng) -> np.ndarray:
+    def _read_out(self, pixels: np.ndarray, noise: float, grid: Grid, rng) -> np.ndarray:
         """The two amplifiers' small step, the defects of the electronics, and the half of S7 that is not recorded."""
         middle = pixels.shape[1] // 2
-        pixels[:, middle:] += np.float32(rng.normal(0, 0.015) * self.observation.noise)
+        pixels[:, middle:] += np.float32(rng.normal(0, 0.015) * noise * self.binning)
         for effects in self.effects.values():
             if effects.detector:
                 pixels = effects.detector(pixels, grid, rng)
@@ -154,7 +156,7 @@ class Stars:
     blurred: bool
 
 
-def _is_affected(effects: Effects, grid: Grid, light: np.ndarray | None) -> bool:
+def _is_affected(effects: Effects, grid: Grid, light: np.ndarray) -> bool:
     if effects.affected is None:
         return True
     return effects.affected(grid, light) if callable(effects.affected) else grid.ccd.name in effects.affected

@@ -40,7 +40,7 @@ def psf(observation: Observation, camera: Camera, rng) -> Effects:
     elif kind == "elongated":
         shape = galsim.Box(1.4 * size, 0.35 * size).rotate(angle)
     else:
-        shape = galsim.Moffat(beta=2.5, fwhm=1.1 * size)
+        shape = galsim.Moffat(beta=2.5, fwhm=0.7 * size)
     return Effects(blur=(Blur(shape, 1.6 * size),))
 
 

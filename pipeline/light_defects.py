@@ -101,10 +101,10 @@ def _edge_ghosts(rng, direction, radius) -> list[tuple]:
         squeeze, size = rng.uniform(0.35, 0.8), radius * rng.uniform(0.07, 0.17)
         parts.append(_pupil_part(rng, direction * radius * place, size, 2.5, squeeze, along + np.pi / 2))
     centre, wide = -direction * radius * rng.uniform(0.1, 0.7), radius * rng.uniform(0.8, 1.3)
-    thin, spread = radius * rng.uniform(0.008, 0.02), rng.uniform(0.25, 0.7)
+    thin, spread = radius * rng.uniform(0.004, 0.010), rng.uniform(0.25, 0.7)
     parts.append(
         (
-            0.9,
+            0.6,
             wide * 1.1,
             centre,
             lambda u, v: reflections.arc(u, v, centre, wide, width=thin, middle=along, spread=spread),
@@ -124,13 +124,14 @@ def _ray_fans(rng, direction, radius) -> list[tuple]:
         n = int(rng.integers(14, 30))
         fan = {
             "towards": towards,
-            "length": radius * rng.uniform(0.25, 0.5),
+            "length": radius * rng.uniform(0.15, 0.36),
             "angles": rng.normal(0, 0.16, n),
             "widths": rng.uniform(0.004, 0.018, n),
             "weights": rng.uniform(0.6, 3.0, n),
             "reach": rng.uniform(0.4, 1.4, n),
         }
-        parts.append((2.5, 4 * fan["length"], origin, lambda u, v, o=origin, f=fan: reflections.rays(u, v, o, **f)))
+        shape = reflections.rays(origin, **fan)
+        parts.append((2.5, shape.reach, origin, shape))
     return parts
 
 
@@ -144,7 +145,8 @@ def _bursts(rng, direction, radius) -> list[tuple]:
         "widths": rng.uniform(0.01, 0.035, n),
         "lengths": rng.uniform(0.2, 0.7, n),
     }
-    parts = [(14.0, 4 * shape["radius"], star, lambda u, v: reflections.burst(u, v, star, **shape))]
+    glare = reflections.burst(star, **shape)
+    parts = [(14.0, glare.reach, star, glare)]
     for place in rng.uniform(-0.6, 0.3, 2):
         parts.append(_pupil_part(rng, star * place, radius * rng.uniform(0.12, 0.55), 0.9))
     return parts

@@ -1,11 +1,14 @@
 """Shapes of ghosts and scattered light on the focal plane.
 
-Every function takes focal-plane coordinates u, v (detector pixels from the centre, broadcastable) and returns light
-relative to about 1. The shapes follow real DECam exposures: images of the pupil with its hole and four vanes, centred
+Shapes are functions of focal-plane coordinates u, v (detector pixels from the centre, broadcastable) that return light
+relative to about 1. They follow real DECam exposures: images of the pupil with its hole and four vanes, centred
 on the line through the bright star and the optical axis; thin arcs; fans of rays from the edge; bursts round a star.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
+from scipy import ndimage
 
 RIM = 0.02  # width of a pupil image's edges relative to its radius
 
@@ -38,34 +41,66 @@ def arc(u, v, centre, radius, *, width, middle, spread) -> np.ndarray:
     """Part of a thin ring, centred on position angle `middle` and fading over `spread`, radians."""
     du, dv = u - np.float32(centre[0]), v - np.float32(centre[1])
     r, phi = np.hypot(du, dv), np.arctan2(dv, du)
-    away = np.angle(np.exp(1j * (phi - middle))).astype(np.float32)
+    away = _turned(phi, middle)
     return np.exp(-0.5 * ((r - radius) / width) ** 2 - 0.5 * (away / spread) ** 2)
 
 
-def rays(u, v, origin, *, towards, length, angles, widths, weights, reach) -> np.ndarray:
+@dataclass(frozen=True)
+class Polar:
+    """A shape given by its light over distance and position angle from a centre, looked up at any u, v.
+
+    table : (n_angles, n_radii) float32; the angles go once round, the radii from 0 to `reach` detector pixels.
+    """
+
+    centre: tuple[float, float]
+    reach: float
+    table: np.ndarray
+
+    def __call__(self, u, v) -> np.ndarray:
+        du, dv = u - np.float32(self.centre[0]), v - np.float32(self.centre[1])
+        n_angles, n_radii = self.table.shape
+        angle = np.arctan2(dv, du) * np.float32(n_angles / (2 * np.pi)) % n_angles
+        radius = np.hypot(du, dv) * np.float32((n_radii - 1) / self.reach)
+        return ndimage.map_coordinates(self.table, (angle, radius), order=1, mode="grid-wrap", prefilter=False) * (
+            radius < n_radii - 1
+        )
+
+
+def _polar_axes(reach: float) -> tuple[np.ndarray, np.ndarray]:
+    """Angles (2048, 1) and radii (1, 384) of a Polar's table."""
+    angles = np.arange(2048, dtype=np.float32)[:, None] * np.float32(2 * np.pi / 2048)
+    return angles, np.linspace(0, reach, 384, dtype=np.float32)[None, :]
+
+
+def _turned(angle: np.ndarray, by: float) -> np.ndarray:
+    """angle - by, folded to -pi ... pi."""
+    return (angle - np.float32(by) + np.pi) % (2 * np.pi) - np.pi
+
+
+def rays(origin, *, towards, length, angles, widths, weights, reach) -> Polar:
     """A feathered fan: narrow rays from `origin` into directions towards + angles, fading along `length`.
 
     reach : length of each ray relative to `length`.
     """
-    du, dv = u - np.float32(origin[0]), v - np.float32(origin[1])
-    r, phi = np.hypot(du, dv) + 1, np.arctan2(dv, du)
-    away = np.angle(np.exp(1j * (phi - towards))).astype(np.float32)
-    light = np.zeros(np.broadcast_shapes(np.shape(u), np.shape(v)), np.float32)
-    for angle, width, weight, far in zip(angles, widths, weights, reach, strict=True):
-        light += weight * np.exp(-0.5 * ((away - angle) / width) ** 2 - r / (far * length))
-    ripples = 1 + 0.45 * np.sin(r / (0.035 * length)) * np.exp(-r / (0.4 * length))
-    return light * ripples
+    phi, r = _polar_axes(6 * length)
+    away = _turned(phi, towards)
+    light = sum(
+        weight * np.exp(-0.5 * ((away - angle) / width) ** 2) * np.exp(-r / (far * length))
+        for angle, width, weight, far in zip(angles, widths, weights, reach, strict=True)
+    )
+    ripples = 1 + 0.45 * np.sin(r / (0.05 * length)) * np.exp(-r / (0.4 * length))
+    return Polar(tuple(origin), 6 * length, (light * ripples).astype(np.float32))
 
 
-def burst(u, v, centre, *, radius, spikes, widths, lengths) -> np.ndarray:
+def burst(centre, *, radius, spikes, widths, lengths) -> Polar:
     """Glow and many radial spikes round a very bright star; spikes are position angles in radians."""
-    du, dv = u - np.float32(centre[0]), v - np.float32(centre[1])
-    r, phi = np.hypot(du, dv) + 1, np.arctan2(dv, du)
+    phi, r = _polar_axes(5 * radius)
     light = 1.0 / (1 + (r / (0.35 * radius)) ** 3)
     for angle, width, length in zip(spikes, widths, lengths, strict=True):
-        away = np.angle(np.exp(1j * (phi - angle))).astype(np.float32)
-        light = light + 0.6 * np.exp(-0.5 * (away / width) ** 2 - r / (length * radius)) * (r > 0.1 * radius)
-    return light.astype(np.float32)
+        spike = np.exp(-0.5 * (_turned(phi, angle) / width) ** 2) * np.exp(-r / (length * radius))
+        light = light + 0.6 * spike * (r > 0.1 * radius)
+    fading = np.clip(5 - r / radius, 0, 1)  # no edge where the table ends
+    return Polar(tuple(centre), 5 * radius, (light * fading).astype(np.float32))
 
 
 def line(u, v, start, end, width, *, outline=0.0) -> np.ndarray:

@@ -64,7 +64,7 @@ def kinds_in_time(exposures: int, rng: np.random.Generator) -> list[str]:
     places = []
     for kind, n in shares(exposures).items():
         for index in range(n):
-            places.append(((index + rng.uniform(0.2, 0.8)) / n, kind))
+            places.append(((index + rng.uniform(0.3, 0.9)) / n, kind))
     return [kind for _, kind in sorted(places)]
 
 
