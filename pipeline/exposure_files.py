@@ -34,8 +34,8 @@ def plan_exposure(expnum: int, records: Sequence[FileRecord], run_camera: str) -
     """Choose what to read of one exposure.
 
     Files of one processing (camera, kind, pipeline version, time) belong together, each giving the CCDs that no other
-    has given. Where there are several processings one is taken: the run's camera before others, processed FITS before raw,
-    FITS before pictures, then the newest pipeline version, provided that it has half of the CCDs of the fullest.
+    has given. Where there are several processings one is taken: the run's camera before others, processed FITS before
+    raw, FITS before pictures, then the newest pipeline version, provided that it has half of the CCDs of the fullest.
     """
     plan = ExposurePlan(int(expnum))
     images = [record for record in records if record.product in ("image", "picture") and record.images]

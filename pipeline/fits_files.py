@@ -210,7 +210,7 @@ def read_pixels(path: str | Path, hdu: int) -> np.ndarray:
 
 
 def blank_value(header: fits.Header) -> float | None:
-    """The value, scaled as pixels are, that stands for `nothing recorded` in an integer image; None if there is none."""
+    """The value that stands for `nothing recorded` in an integer image, scaled as pixels are; None if there is none."""
     blank = header.get("BLANK", header.get("ZBLANK"))
     if not isinstance(blank, int) or header.get("ZBITPIX", header.get("BITPIX", 0)) < 0:
         return None

@@ -19,7 +19,7 @@ from pipeline.fits_files import ImageHdu, PixelReader, Unusable, as_float, blank
 from pipeline.headers import camera_of_file, ccd_of, expnum_of, facts_of
 
 PREVIEW_SIDE = 256
-STATISTICS_PIXELS = 500_000
+STATISTICS_PIXELS = 250_000
 # half the range shown by the `sky` stretch, ADU per 100 s
 SKY_RANGES = {"u": 5.0, "g": 5.0, "r": 7.0, "i": 10.0, "z": 30.0, "Y": 30.0}
 
@@ -59,7 +59,7 @@ def block_mean(pixels: np.ndarray, bin: int) -> np.ndarray:
     rows = np.arange(0, pixels.shape[0], bin)
     columns = np.arange(0, pixels.shape[1], bin)
     values = pixels if whole else np.where(recorded, pixels, 0)
-    totals = np.add.reduceat(np.add.reduceat(values, rows, axis=0, dtype=np.float64), columns, axis=1)
+    totals = np.add.reduceat(np.add.reduceat(values, rows, axis=0), columns, axis=1, dtype=np.float64)
     if whole:
         counts = np.outer(_lengths(rows, pixels.shape[0]), _lengths(columns, pixels.shape[1]))
     else:
@@ -80,8 +80,8 @@ def preview_bin(shape: Sequence[int]) -> int:
 def sky(pixels: np.ndarray) -> tuple[float, float]:
     """Sky level and noise: median and 1.4826 x median absolute deviation after clipping stars at 3 sigma thrice.
 
-    Large images are thinned evenly to half a million pixels. Pixels that are exactly 0 count only if nothing else is
-    there. (NaN, NaN) where nothing was recorded.
+    Large images are thinned evenly to a quarter of a million pixels or more. Pixels that are exactly 0 count only if
+    nothing else is there. (NaN, NaN) where nothing was recorded.
     """
     step = max(1, math.isqrt(max(1, pixels.size // STATISTICS_PIXELS)))
     values = np.asarray(pixels)[::step, ::step].ravel() if pixels.ndim == 2 else np.asarray(pixels).ravel()
@@ -110,10 +110,10 @@ def _level(pixels: np.ndarray, level: float | None, sigma: float | None) -> tupl
 
 
 def stretch_stars(pixels, level=None, sigma=None, exptime=math.nan, band="") -> np.ndarray:
-    """Stars and sky at once: asinh from 2 sigma below the sky to 200 above, the sky at a fifth of the range."""
+    """Stars and sky at once: asinh from 3 sigma below the sky to 200 above, the sky at a fifth of the range."""
     level, sigma = _level(pixels, level, sigma)
-    low, high = math.asinh(-2 / 4), math.asinh(200 / 4)
-    return np.clip((np.arcsinh((pixels - level) / (4 * sigma)) - low) / (high - low), 0, 1)
+    low, high = math.asinh(-3 / 1.5), math.asinh(200 / 1.5)
+    return np.clip((np.arcsinh((pixels - level) / (1.5 * sigma)) - low) / (high - low), 0, 1)
 
 
 def stretch_faint(pixels, level=None, sigma=None, exptime=math.nan, band="") -> np.ndarray:

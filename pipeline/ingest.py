@@ -28,6 +28,8 @@ from pipeline.parallel import WorkerLost, unordered
 from pipeline.sources import PROBLEMS, FileRecord, digest_of, find_files, read_record
 
 SAVE_EVERY_SECONDS = 60.0
+ALONE_BYTES = 100_000_000  # less than this in all, or ALONE_FILES headers, is read sooner than processes are started
+ALONE_FILES = 300
 MOSTLY_BLANK = 0.98  # of a CCD's pixels; such a CCD is not sampled while others are there
 
 
@@ -113,6 +115,7 @@ def _forget_gone(manifest: Manifest, sources: list, paths: set[str]) -> set[int]
 def _read_headers(catalog, manifest: Manifest, paths: list[str], workers, progress) -> set[int]:
     """Make records of new and changed files; returns the exposure numbers they had and have."""
     changed = [path for path in paths if path not in manifest.files or manifest.files[path].digest != digest_of(path)]
+    workers = workers or (1 if len(changed) < ALONE_FILES else None)
     touched = set()
     for done, (path, record) in enumerate(unordered(partial(read_record, default=catalog.camera), changed, workers)):
         if isinstance(record, WorkerLost):
@@ -128,7 +131,8 @@ def _read_headers(catalog, manifest: Manifest, paths: list[str], workers, progre
 def _plan(catalog: Catalog, manifest: Manifest, tables: "_Tables", touched: set[int]) -> list[ExposurePlan]:
     """Join files to exposures where anything changed; returns the exposures whose pixels must be read."""
     files = manifest.by_expnum()
-    touched = (touched | (files.keys() - manifest.exposures.keys())) - {-1}
+    again = {expnum for expnum, kept in manifest.exposures.items() if not kept["digest"]}
+    touched = (touched | again | (files.keys() - manifest.exposures.keys())) - {-1}
     plans = []
     for expnum in sorted(touched):
         records = _present(manifest, files.get(expnum, []))
@@ -157,6 +161,8 @@ def _present(manifest: Manifest, records: list[FileRecord]) -> list[FileRecord]:
 def _read_pixels(catalog, tables: "_Tables", plans: list[ExposurePlan], workers, progress) -> tuple[int, int]:
     """Read the planned exposures and save from time to time; returns how many exposures and CCDs were good."""
     n_new = n_ccds = 0
+    size = sum(os.path.getsize(path) for path in {ccd["source"] for plan in plans for ccd in plan.ccds})
+    workers = workers or (1 if size < ALONE_BYTES else None)
     saved = time.monotonic()
     tasks = unordered(partial(read_exposure, catalog), plans, workers)
     for done, (plan, read) in enumerate(tasks):
@@ -216,6 +222,8 @@ class _Tables:
             self._exposures.append({**plan.facts, "n_ccds": len(rows)})
         else:
             self.catalog.preview_path(plan.expnum).unlink(missing_ok=True)
+        if any(problem == "unreadable" for _, _, problem, _ in read.problems):
+            plan.digest = ""  # to be tried again
         if plan.ccds or plan.problems:
             self.manifest.note_exposure(plan.expnum, plan.digest, plan.problems, read.problems)
         else:

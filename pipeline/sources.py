@@ -137,6 +137,8 @@ def read_record(path: str, default: str) -> FileRecord:
         record.problems.append(["", "unreadable", detail.splitlines()[0]])
     if any(not ccdname for ccdname, _, _ in record.problems) and not record.images:
         record.product = "bad"
+    if any(problem == "unreadable" for _, problem, _ in record.problems):
+        record.digest = ""  # permission or a disk may come back without a change of the file
     return record
 
 
