@@ -1,8 +1,8 @@
 """What one user may know about one exposure, now. The only place that decides what blindness hides.
 
 Before a user's own vote nothing of others' votes leaves this file; without assistance the model's opinion waits too.
-Afterwards both are shown. A labelled neighbour that others have judged and this user has not is left out: its reason
-may be those others' answer.
+Afterwards both are shown. A labelled neighbour is left out where its label comes from others' votes on an exposure
+that this user has not judged.
 """
 
 import numpy as np
@@ -13,6 +13,7 @@ from pipeline.consensus import verdicts
 
 SUSPICIOUS_CCDS = 3  # whose neighbours are shown
 NEIGHBOURS = 12
+FROM_VOTES = ("ticked", "candidate_ccds", "whole_exposure", "")  # provenances that tell votes, or may
 EXPOSURE_FACTS = ("filter", "band", "mjd_obs", "night", "exptime", "ra", "dec", "airmass", "object", "propid", "plver")
 VOTE_FACTS = ("vote_id", "judgement", "reasons", "comment", "created_utc", "via")
 
@@ -24,7 +25,7 @@ def queue_of(app, survey, user):
     """
     voted = set(voted_expnums(app, survey, user))
     if len(survey.candidates):
-        order = survey.candidates.sort_values(["bad_probability", "expnum"], ascending=[False, True]).index
+        order = survey.candidates.index
     else:
         order = [*survey.scored.index, *survey.exposures.index.difference(survey.scored.index)]
     return [int(expnum) for expnum in order if int(expnum) not in voted and expnum in survey.exposures.index]
@@ -111,12 +112,13 @@ def labelled_neighbours(app, survey, user, expnum):
     if not len(images) or "neighbour_ids" not in survey.prediction:
         return []
     worst = survey.prediction.loc[images].sort_values("p_good", kind="stable").head(SUSPICIOUS_CCDS)
-    hidden = judged_by_others_only(app, survey, user) | {expnum}
+    hidden = hidden_labels(app, survey, user)
     nearest = {}
     for row in worst.itertuples():
         for image_id, distance in zip(row.neighbour_ids, row.neighbour_distances, strict=True):
             known = nearest.get(int(image_id))
-            if int(image_id) // 100 not in hidden and (known is None or distance < known[0]):
+            allowed = int(image_id) // 100 != expnum and int(image_id) not in hidden
+            if allowed and (known is None or distance < known[0]):
                 nearest[int(image_id)] = (float(distance), str(row.ccdname))
     names = survey.reason_names(list(nearest))
     found = [
@@ -134,11 +136,14 @@ def labelled_neighbours(app, survey, user, expnum):
     return sorted(found, key=lambda neighbour: (neighbour["distance"], neighbour["image_id"]))[:NEIGHBOURS]
 
 
-def judged_by_others_only(app, survey, user):
-    """expnums with a vote of somebody else and none of this user."""
+def hidden_labels(app, survey, user):
+    """image_ids (a set) whose label may be others' answer on an exposure that this user has not judged."""
     votes = app.store.votes(current=True)
-    own = set(votes.loc[(votes["inspector"] == user.name) & (votes["ccdname"] == ""), "expnum"].astype(int))
-    return set(votes.loc[votes["inspector"] != user.name, "expnum"].astype(int)) - own
+    own = votes.loc[(votes["inspector"] == user.name) & (votes["ccdname"] == ""), "expnum"]
+    others = set(votes.loc[votes["inspector"] != user.name, "expnum"]) - set(own)
+    training = survey.training
+    from_votes = training["provenance"].isin(FROM_VOTES) & (training["image_id"] // 100).isin(others)
+    return set(training.loc[from_votes, "image_id"])
 
 
 def others_opinion(app, survey, user, expnum):

@@ -51,6 +51,13 @@ class AssetHandler(auth.PrivateHandler, tornado.web.StaticFileHandler):
             self.set_header("Cache-Control", "private, no-cache")
 
 
+class BootHandler(auth.PrivateHandler):
+    """Tells a page that lost its connection whether this is still the server that it came from."""
+
+    def get(self):
+        self.finish(self.app.boot_id)
+
+
 def make_app(run, *, labels=None, blind=False, secure_cookies=False):
     """Open a run and its label store for serving.
 
@@ -76,7 +83,10 @@ def secret_of(catalog):
 
 def route_list(app):
     """Every route of ours, each behind the login."""
-    routes = [(r"/assets/(?:v-[0-9a-f]+/)?(.*)", AssetHandler, {"app": app})]
+    routes = [
+        (r"/assets/(?:v-[0-9a-f]+/)?(.*)", AssetHandler, {"app": app}),
+        (r"/boot", BootHandler, {"app": app}),
+    ]
     for name in ROUTE_MODULES:
         if importlib.util.find_spec(name) is not None:
             routes += importlib.import_module(name).routes(app)

@@ -86,12 +86,21 @@ class Survey:
 
     @cached_property
     def training(self):
-        """Labelled images that the predictions were made from: image_id, reason; several rows for several reasons."""
+        """What taught the predictions, one row per image and reason: image_id, reason, provenance ('' = unknown)."""
         model = open_stage(self.catalog, "model", self.stages.get("model"))
         try:
-            return model.table("training") if model else pd.DataFrame({"image_id": [], "reason": []})
+            rows = model.table("training") if model else pd.DataFrame()
         except FileNotFoundError:
-            return pd.DataFrame({"image_id": [], "reason": []})
+            rows = pd.DataFrame()
+        if "reasons" in rows:
+            rows = rows.explode("reasons").rename(columns={"reasons": "reason"})
+        columns = ["image_id", "reason", "provenance"]
+        return (
+            rows.reindex(columns=columns)
+            .fillna({"provenance": ""})
+            .astype({"image_id": "int64"})
+            .reset_index(drop=True)
+        )
 
     def reason_names(self, image_ids):
         """image_id -> (ccdname, reasons as one text) of those image_ids that are labelled; others are left out."""

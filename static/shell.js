@@ -30,7 +30,7 @@ class Shell {
     document.body.dataset.ready = '1';
   }
 
-  close() { this.abort.abort(); this.stopKeys(); }
+  close() { this.abort.abort(); this.stopKeys(); clearInterval(this.asking); }
 
   on(target, type, heard) { target.addEventListener(type, heard, { signal: this.abort.signal }); }
 
@@ -119,7 +119,7 @@ class Shell {
   dividers() {
     const names = ['map', 'thumbs', 'mosaic'];
     const triptych = $('.triptych');
-    let shares = { map: 38, thumbs: 28, mosaic: 34 };
+    let shares = { map: 36, thumbs: 30, mosaic: 34 };
     try { shares = { ...shares, ...JSON.parse(localStorage.getItem('triptych-widths')) }; } catch { /* first visit */ }
     const draw = () => { for (const name of names) triptych.style.setProperty(`--${name}`, `${shares[name]}fr`); };
     const shift = (index, part) => {
@@ -167,14 +167,33 @@ class Shell {
     this.model.on('said', () => this.toast(this.model.notice));
     this.on(window, 'triptych-toast', event => this.toast(event.detail));
     this.on(window, 'triptych-saved', event => { this.waiting = event.detail; this.drawSaved(); });
-    const documents = () => (window.Bokeh ? window.Bokeh.documents : []);
-    for (const doc of documents()) {
-      doc.on_event('connection_lost', () => { this.connected = false; this.drawSaved(); });
-      doc.on_event('client_reconnected', () => { this.connected = true; this.drawSaved(); });
+    for (const doc of window.Bokeh ? window.Bokeh.documents : []) {
+      doc.on_event('connection_lost', () => this.lost());
+      doc.on_event('client_reconnected', () => this.found());
     }
-    this.model.on('boot_id', () => { if (this.boot && this.model.boot_id !== this.boot) this.toast('The server was restarted: reload the page.'); });
-    this.boot = this.model.boot_id;
     this.drawSaved();
+  }
+
+  // A cut connection comes back by itself. A server that was started again has forgotten this page, and nothing else:
+  // the address says what was on screen and unsent votes wait in the browser, so the page is opened again.
+  lost() {
+    this.connected = false;
+    this.drawSaved();
+    clearInterval(this.asking);
+    this.asking = setInterval(() => this.askServer(), 1000);
+  }
+
+  found() {
+    this.connected = true;
+    clearInterval(this.asking);
+    this.drawSaved();
+  }
+
+  async askServer() {
+    let answer;
+    try { answer = await fetch('/boot'); } catch { return; }
+    if (answer.status === 403) location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
+    else if (answer.ok && await answer.text() !== this.model.boot_id) location.reload();
   }
 
   drawSaved() {

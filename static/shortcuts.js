@@ -2,13 +2,22 @@
 
 export const KEYS = {
   Everywhere: [
-    ['⇧E', 'Explore'], ['⇧R', 'Review'], ['⇧X', 'Export'], ['/', 'search (Explore)'], ['?', 'these keys'],
+    ['⇧E', 'Explore'], ['⇧R', 'Review'], ['⇧X', 'Export'], ['?', 'these keys'],
   ],
-  Explore: [
-    ['r', 'review the exposure in view'],
+  'Explore: map': [
+    ['/', 'search: expnum, CCD, night, band, reason'], ['2 3', '2-D, 3-D'], ['p l b', 'pan, lasso, box'], ['⇧ drag', 'lasso at once'],
+    ['0', 'whole map'], ['Esc', 'clear the selection'],
+  ],
+  'Explore: images': [
+    ['j k', 'next, previous thumbnail'], ['r', 'review the exposure in view'],
+  ],
+  'Mosaic, both rooms': [
+    ['s', 'stretch: stars, faint sky, sky map'], ['c', 'one scale for all CCDs, or each its own'], ['v', 'invert'], ['n', 'CCD names'],
+    ['m', 'marks of the model (Explore)'], ['Esc', 'close an enlarged CCD'],
   ],
   Review: [
-    ['g', 'good, save, next'], ['b', 'bad; then the reason'], ['u', 'unsure, save, next'], ['→', 'skip'], ['z', 'undo'],
-    ['s', 'stretch'],
+    ['g', 'good: saved, next'], ['b', 'bad; then a reason'], ['1 … 0 -', 'reasons'], ['u', 'unsure: saved, next'], ['→', 'skip'],
+    ['z', 'undo'], ['h', 'model’s opinion shown or hidden'], ['w', 'note'],
   ],
+  Export: [['↑ ↓', 'policy']],
 };

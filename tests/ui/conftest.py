@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 from tests import survey
 
@@ -35,6 +36,7 @@ BROWSER_FLAGS = [
     "--use-angle=swiftshader",
 ]
 SERVER_START_SECONDS = 90
+expect.set_options(timeout=20_000)  # two cores that also run the server and software WebGL
 READY = """() => window.Bokeh && Bokeh.documents.length > 0 && Bokeh.documents.every(d => d.is_idle)
     && document.body?.dataset.ready === '1'"""
 
@@ -155,8 +157,11 @@ class Guard:
 
 
 @pytest.fixture
-def open_page(browser, request):
-    """open_page(user, path="/", server=None, size=(1440, 900)) -> a logged-in, ready, guarded page."""
+def open_page(browser, request, serve_run):
+    """open_page(user, path="/", server=None, size=(1440, 900)) -> a logged-in, ready, guarded page.
+
+    It rests on serve_run so that pages close before their server does.
+    """
     contexts = []
 
     def open_one(user, path="/", server=None, size=(1440, 900), password=survey.PASSWORD):
