@@ -14,8 +14,6 @@ import { furnish, plain } from './map/furniture.js';
 const REACH_PX = 8;                 // a click takes the nearest point within this
 const PREFETCH = 1_000_000;         // up to here the other map and the other colours are fetched while nothing else happens
 const KNOWN = ['reason', 'prediction', 'probability'];   // what the card beside the cursor says, where it is known
-const WHITE = [1, 1, 1];
-const ACCENT = [0.345, 0.651, 1];
 const SETTLE_MS = 160;
 
 export function mount(el, model) {
@@ -37,7 +35,7 @@ class PointMap {
     this.stop = new AbortController();
     this.parts = furnish(el, {
       tool: name => this.setTool(name), dims: dims => this.setDims(dims), reset: () => this.reset(),
-      clear: () => this.clear(), retry: () => this.load(),
+      clear: () => this.clear(), retry: () => this.retry(),
     });
     this.card = new Card(this.parts.stage, model.thumb);
     el.__map = this.hooks();
@@ -49,7 +47,7 @@ class PointMap {
     const heard = { signal: this.stop.signal };
     page.addEventListener('colours', () => this.recolour(), heard);
     page.addEventListener('isolate', () => this.repalette(), heard);
-    page.addEventListener('error', () => this.complain(page.error), heard);
+    page.addEventListener('error', () => { this.colourless = true; this.complain(page.error); }, heard);
     parts.canvas.addEventListener('webglcontextlost', event => { event.preventDefault(); this.lost(); }, heard);
     parts.canvas.addEventListener('webglcontextrestored', () => this.restored(), heard);
     matchMedia('(resolution: 1dppx)').addEventListener('change', () => this.resize(), heard);
@@ -127,11 +125,12 @@ class PointMap {
       size: Math.min(16, Math.max(1.1, 10.4 - 1.6 * digits) * room * Math.pow(zoom, 0.45)),
       alpha: Math.min(1, (1.42 - 0.14 * digits) * Math.pow(zoom, 0.15)),
       hasSelection: this.count > 0,
+      isolated: this.page.isolated.length > 0,
       count: Math.round(moving ? Math.min(arrived, this.budget) : arrived),
       rings: [
-        { indices: this.rings.focus, colour: WHITE, width: 1.25 },
-        { indices: this.rings.ccd, colour: ACCENT, width: 2.5 },
-        { indices: this.rings.hover, colour: WHITE, width: 2 },
+        { indices: this.rings.focus, width: 1.2, alpha: 0.7 },
+        { indices: this.rings.ccd, width: 2.6, alpha: 1 },
+        { indices: this.rings.hover, width: 1.6, alpha: 1 },
       ],
     };
   }
@@ -201,6 +200,11 @@ class PointMap {
     }
   }
 
+  retry() {
+    if (this.colourless) this.page.show(this.page.colourBy);
+    else this.load();
+  }
+
   fetchPlaces(set, dims) {
     return set.load(dims, (from, to) => {
       if (set !== this.set) return;
@@ -227,7 +231,8 @@ class PointMap {
     this.painter?.writeCodes(set.codes);
     const letters = colours.palette.map((_, code) => colours.entries.find(e => code >= e.first && code <= e.last)?.letter || '');
     this.painter?.writeGlyphs(letters);
-    if (this.parts.root.dataset.state === 'error') this.parts.state('', '');
+    if (this.colourless) this.parts.state('', '');
+    this.colourless = false;
     this.repalette();
   }
 
@@ -384,6 +389,7 @@ class PointMap {
       view: () => ({ dims: this.camera.dims, scale: this.camera.scale, offset: [...this.camera.offset], tool: this.tool }),
       rings: () => ({ focus: [...this.rings.focus], ccd: [...this.rings.ccd] }),
       set: () => this.set,
+      canvas: () => this.parts.canvas,
       camera: () => this.camera,
     };
   }

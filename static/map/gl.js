@@ -17,9 +17,8 @@ uniform mat3 uRotation;
 uniform vec2 uHalf;        // half the picture, CSS pixels
 uniform vec2 uOffset;
 uniform float uScale, uMorph, uEye, uSize, uRatio, uAlpha;
-uniform bool uSelection;
+uniform bool uSelection, uIsolated;
 uniform int uPass;
-uniform vec3 uRing;
 uniform sampler2D uPalette;
 out vec4 vColour;
 out float vSize;
@@ -30,8 +29,10 @@ void hide() { gl_Position = vec4(2.0, 2.0, 2.0, 1.0); gl_PointSize = 1.0; }
 void main() {
   vec4 entry = texelFetch(uPalette, ivec2(int(aCode), 0), 0);
   bool selected = (aState & 1u) == 1u;
-  bool context = entry.a < 0.25 || (uSelection && !selected);
-  int rank = context ? ${CONTEXT} : (entry.a < 0.75 && !selected ? ${QUIET} : ${LOUD});
+  // What is selected is always loud; among the rest an isolated class keeps its colour beside a selection.
+  bool context = !selected && (entry.a < 0.25 || (uSelection && !uIsolated));
+  bool quiet = !selected && (entry.a < 0.75 || uSelection);
+  int rank = context ? ${CONTEXT} : quiet ? ${QUIET} : ${LOUD};
   if (uPass < ${RING} && rank != uPass) { hide(); return; }
   if ((uMorph < 1.0 && aFlat.x > 0.9999) || (uMorph > 0.0 && aSolid.x > 0.9999)) { hide(); return; }
   vec3 v = uRotation * (aSolid * UNIT - 1.0);
@@ -47,7 +48,7 @@ void main() {
   if (uPass == ${CONTEXT}) { colour = vec3(0.27, 0.31, 0.36); alpha *= 0.5; size *= 0.82; }
   else if (uPass == ${QUIET}) { alpha *= 0.75; size *= 0.9; }
   else if (uPass == ${LOUD} && selected) { size *= 1.25; alpha = max(alpha, 0.9); vRim = 1.0; }
-  else if (uPass == ${RING}) { colour = uRing; alpha = 1.0; size = max(size + 6.0, 9.0); }
+  else if (uPass == ${RING}) { alpha = 1.0; size = max(size + 6.0, 9.0); }
   if (uPass < ${RING}) colour = mix(colour, vec3(0.051, 0.067, 0.09), (selected && uSelection ? 0.4 : 0.55) * depth);
   else alpha *= 1.0 - 0.5 * depth;
   // Below a pixel the size stays and the ink thins.
@@ -67,7 +68,7 @@ in float vSize;
 in float vRim;
 flat in uint vCode;
 uniform int uPass;
-uniform float uRatio, uRingWidth;
+uniform float uRatio, uRingWidth, uRingAlpha;
 uniform bool uSolid;
 uniform sampler2D uGlyphs;
 out vec4 ink;
@@ -76,8 +77,13 @@ void main() {
   float r = length(place), edge = 0.5 * vSize;
   float cover = clamp(edge + 0.5 - r, 0.0, 1.0);
   vec3 colour = vColour.rgb;
-  if (uPass == ${RING}) cover *= clamp(r - edge + uRingWidth * uRatio + 0.5, 0.0, 1.0);
-  else {
+  if (uPass == ${RING}) {
+    float inner = edge - 3.0 * uRatio;
+    float ring = clamp(r - edge + uRingWidth * uRatio + 0.5, 0.0, 1.0) * uRingAlpha;
+    float disc = clamp(inner + 0.5 - r, 0.0, 1.0);
+    colour = mix(colour, vec3(1.0), ring);
+    cover *= max(ring, disc);
+  } else {
     float size = vSize / uRatio;
     if (vRim > 0.0 && size > 4.0) colour = mix(colour, vec3(1.0), clamp(r - edge + 1.1 * uRatio, 0.0, 1.0) * 0.9);
     if (uPass != ${CONTEXT} && size > 11.0) {
@@ -227,7 +233,7 @@ export class PointPainter {
     gl.vertexAttribPointer(0, 3, gl.FLOAT, false, 0, 0);
   }
 
-  // look: {size, alpha, hasSelection, count, rings: [{indices, colour: [r, g, b] 0..1, width}]}
+  // look: {size, alpha, hasSelection, isolated, count, rings: [{indices, width, alpha}]}
   draw(camera, look) {
     const gl = this.gl;
     const ratio = this.canvas.width / camera.width;
@@ -246,6 +252,7 @@ export class PointPainter {
     gl.uniform1f(at.uAlpha, look.alpha);
     gl.uniform1f(at.uRatio, ratio);
     gl.uniform1i(at.uSelection, look.hasSelection ? 1 : 0);
+    gl.uniform1i(at.uIsolated, look.isolated ? 1 : 0);
     gl.uniform1i(at.uSolid, solid ? 1 : 0);
     gl.activeTexture(gl.TEXTURE1);
     gl.bindTexture(gl.TEXTURE_2D, this.glyphs);
@@ -267,8 +274,8 @@ export class PointPainter {
     gl.uniform1i(at.uPass, RING);
     for (const ring of look.rings) {
       if (!ring.indices.length) continue;
-      gl.uniform3fv(at.uRing, ring.colour);
       gl.uniform1f(at.uRingWidth, ring.width);
+      gl.uniform1f(at.uRingAlpha, ring.alpha);
       gl.bufferData(gl.ELEMENT_ARRAY_BUFFER, ring.indices, gl.DYNAMIC_DRAW);
       gl.drawElements(gl.POINTS, ring.indices.length, gl.UNSIGNED_INT, 0);
     }

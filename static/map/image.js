@@ -39,7 +39,7 @@ export class ImagePainter {
       }, WAIT_MS);
     }
     this.place();
-    this.picture.style.opacity = look.hasSelection ? 0.35 : 1;
+    this.picture.style.opacity = look.hasSelection && !look.isolated ? 0.35 : 1;
     this.drawOver(camera, look);
   }
 
@@ -71,7 +71,7 @@ export class ImagePainter {
       }
     }
     for (const ring of look.rings) {
-      pen.strokeStyle = `rgb(${ring.colour.map(value => Math.round(255 * value)).join(' ')})`;
+      pen.strokeStyle = `rgb(255 255 255 / ${ring.alpha})`;
       pen.lineWidth = ring.width;
       for (const i of ring.indices) {
         set.project(camera, i, i + 1, place);

@@ -1,0 +1,115 @@
+"""The map's Python side and the session: in step in both directions, and never round in circles."""
+
+import numpy as np
+import pytest
+
+from app.context import AppContext
+from app.map_points import map_table
+from app.map_view import LegendView, MapView
+from app.session import Session
+from pipeline.catalog import Catalog
+from pipeline.labels import LabelStore
+
+
+@pytest.fixture
+def session(survey_folder):
+    catalog = Catalog.open(survey_folder)
+    store = LabelStore(catalog.labels_url())
+    app = AppContext(catalog, store)
+    yield Session(app, app.accounts.user("amy"))
+    store.close()
+
+
+@pytest.fixture
+def view(session):
+    """A MapView that keeps what it would send to the browser in `view.sent`."""
+    view = MapView(session)
+    view.sent = []
+    view._send_msg = view.sent.append
+    return view
+
+
+def indices_of(session, image_ids):
+    return map_table(session.survey).index_of(image_ids)
+
+
+def test_a_lasso_selects_in_the_session_and_does_not_come_back(view, session):
+    wanted = session.survey.images_of(900003)[:20]
+    view._handle_msg({"type": "select", "gesture": "lasso", "focus": -1, "indices": indices_of(session, wanted)})
+    assert session.selection.tolist() == sorted(wanted.tolist())
+    assert "lasso" in session.selection_how
+    assert session.focus is None
+    assert view.sent == []
+
+
+def test_many_points_come_as_bits(view, session):
+    wanted = session.survey.image_ids[::2]
+    state = np.zeros(len(session.survey.image_ids), np.uint8)
+    state[indices_of(session, wanted)] = 1
+    bits = np.packbits(state, bitorder="little")
+    view._handle_msg({"type": "select", "gesture": "box", "bits": bits.tobytes()})
+    assert session.selection.tolist() == wanted.tolist()
+
+
+def test_a_click_also_focuses_the_image(view, session):
+    image_id = int(session.survey.images_of(900002)[5])
+    (i,) = indices_of(session, [image_id])
+    view._handle_msg({"type": "select", "gesture": "click", "focus": int(i), "indices": [int(i)]})
+    assert (session.focus, session.focus_ccd) == session.survey.ccd_of(image_id)
+    assert view.focus == 900002
+    assert view.focus_ccd == image_id % 100
+
+
+def test_another_views_selection_goes_to_the_browser_once(view, session):
+    session.select(session.survey.images_of(900005), "elsewhere")
+    session.select(session.survey.images_of(900005)[::-1], "the same in another order")
+    assert len(view.sent) == 1
+    assert np.array_equal(view.sent[0]["indices"], indices_of(session, session.survey.images_of(900005)))
+    assert view.sent[0]["indices"].dtype == np.uint32
+
+
+def test_a_page_that_draws_again_gets_the_selection(view, session):
+    session.select(session.survey.images_of(900005)[:3], "")
+    view.sent.clear()
+    view._handle_msg({"type": "hello"})
+    assert len(view.sent[0]["indices"]) == 3
+
+
+def test_colouring_and_isolation_are_one_thing_for_map_and_legend(view, session):
+    legend = LegendView(session)
+    legend.isolate = ["PSF"]
+    assert session.isolate == ("PSF",)
+    assert view.isolate == ["PSF"]
+    legend.colour_by = "cluster"
+    assert session.colour_by == view.colour_by == "cluster"
+    assert session.isolate == ()
+    assert view.isolate == legend.isolate == []
+    session.colour_by = "verdict"
+    assert legend.colour_by == "verdict"
+    assert legend.page_key == view.page_key
+
+
+def test_a_colouring_that_does_not_exist_is_refused_with_a_message(view, session):
+    view.colour_by = "clouds"
+    assert session.colour_by == "reason"
+    assert "clouds" in session.notice
+
+
+def test_addresses_of_codes_change_only_when_the_codes_may(view, session):
+    before = dict(view.colour_urls)
+    session.revision += 1
+    changed = {name for name, url in view.colour_urls.items() if url != before[name]}
+    assert changed == {"reason", "verdict"}
+    session.assisted = False
+    assert all("opinion" not in url for url in view.colour_urls.values())
+    before = dict(view.colour_urls)
+    session.revision += 1
+    changed = {name for name, url in view.colour_urls.items() if url != before[name]}
+    assert changed == {"reason", "verdict", "prediction", "probability"}
+
+
+def test_dims_go_both_ways(view, session):
+    view.dims = 3
+    assert session.dims == 3
+    session.dims = 2
+    assert view.dims == 2

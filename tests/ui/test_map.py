@@ -1,0 +1,366 @@
+"""The map in a real browser: what it draws, what gestures select, and that other views follow both ways."""
+
+import math
+
+import pytest
+from playwright.sync_api import expect
+
+from tests import survey
+from tests.ui.conftest import wait_ready
+
+# The element that carries the map's hooks lies inside a shadow root; the last line gives them to a function.
+HOOKS = """(() => {
+  const all = root => [...root.querySelectorAll('*')].flatMap(e => e.shadowRoot ? [e, ...all(e.shadowRoot)] : [e]);
+  const map = all(document).find(e => e.__map)?.__map;
+  return (%s)(map);
+})()"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """A server of this file's own: nine exposures."""
+    from tests.ui.conftest import Served, free_port
+
+    folder = tmp_path_factory.mktemp("map")
+    survey.make(folder / "run", exposures=9)
+    port = free_port()
+    served = Served(f"http://localhost:{port}", folder / "run", port, None, folder / "log.txt", ("--no-worker",))
+    yield served.start()
+    served.stop()
+
+
+class Map:
+    """One page's map: its hooks, and gestures in CSS pixels of its surface."""
+
+    def __init__(self, page):
+        self.page = page
+        self.surface = page.locator(".map .surface")
+        page.locator(".map[data-ready]").wait_for()
+
+    def ask(self, function):
+        """Result of a JavaScript function of the hooks, e.g. 'm => m.selection()'."""
+        return self.page.evaluate(HOOKS % function)
+
+    def places(self):
+        return self.ask("m => Array.from({length: m.set().n}, (_, i) => m.project(i))")
+
+    def selection(self):
+        return set(self.ask("m => m.selection()"))
+
+    def wait(self, function, **more):
+        self.page.wait_for_function(HOOKS % function, **more)
+
+    def settled(self):
+        self.wait("m => !m.moving()")
+
+    def at(self, x, y):
+        box = self.surface.bounding_box()
+        return box["x"] + x, box["y"] + y
+
+    def key(self, key):
+        self.surface.focus()
+        self.page.keyboard.press(key)
+
+    def drag(self, points, keys=()):
+        mouse = self.page.mouse
+        mouse.move(*self.at(*points[0]))
+        for key in keys:
+            self.page.keyboard.down(key)
+        mouse.down()
+        for point in points[1:]:
+            mouse.move(*self.at(*point), steps=3)
+        mouse.up()
+        for key in keys:
+            self.page.keyboard.up(key)
+
+    def click(self, i, keys=()):
+        x, y, _ = self.places()[i]
+        for key in keys:
+            self.page.keyboard.down(key)
+        self.page.mouse.click(*self.at(x, y))
+        for key in keys:
+            self.page.keyboard.up(key)
+
+
+@pytest.fixture
+def open_map(open_page):
+    return lambda user="amy", path="/", **more: Map(open_page(user, path, **more))
+
+
+def inside(places, polygon, margin=2.0):
+    """(indices inside, indices too near to an edge to say) by the even-odd rule."""
+    found, unsure = set(), set()
+    for i, (x, y, _) in enumerate(places):
+        crossings, nearest = 0, math.inf
+        for (ax, ay), (bx, by) in zip(polygon, polygon[1:] + polygon[:1], strict=True):
+            if (ay > y) != (by > y) and x < ax + (bx - ax) * (y - ay) / (by - ay):
+                crossings += 1
+            along = ((x - ax) * (bx - ax) + (y - ay) * (by - ay)) / max(1e-9, (bx - ax) ** 2 + (by - ay) ** 2)
+            along = min(1.0, max(0.0, along))
+            nearest = min(nearest, math.hypot(x - ax - along * (bx - ax), y - ay - along * (by - ay)))
+        if nearest < margin:
+            unsure.add(i)
+        elif crossings % 2:
+            found.add(i)
+    return found, unsure
+
+
+def c_shape(places):
+    """A C round the cloud: its mouth, open to the right, holds many points that are not inside."""
+    xs, ys = sorted(p[0] for p in places), sorted(p[1] for p in places)
+    left, right, top, bottom = xs[0] - 8, xs[-1] + 8, ys[0] - 8, ys[-1] + 8
+    middle, upper, lower = xs[len(xs) // 6], ys[len(ys) // 4], ys[3 * len(ys) // 4]
+    return [
+        (left, top), (right, top), (right, upper), (middle, upper),
+        (middle, lower), (right, lower), (right, bottom), (left, bottom),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_a_c_shaped_lasso_takes_what_is_inside_and_not_what_lies_in_its_mouth(open_map, dims):
+    one = open_map(path=f"/?dims={dims}")
+    assert one.ask("m => m.view().dims") == dims
+    places = one.places()
+    shape = c_shape(places)
+    wanted, unsure = inside(places, shape)
+    assert 100 < len(wanted) < len(places) - 100
+    one.key("l")
+    one.drag([*shape, shape[0]])
+    assert one.selection() - unsure == wanted - unsure
+    # ... and Python heard the same: the thumbnails say how many
+    expect(one.page.locator("#thumbs-panel")).to_contain_text(f"{len(one.selection())}")
+
+
+def test_box_shift_alt_and_escape(open_map):
+    one = open_map()
+    places = one.places()
+    xs, ys = sorted(p[0] for p in places), sorted(p[1] for p in places)
+    first, middle, last = round(xs[0]) - 5, round(xs[len(xs) // 2]), round(xs[-1]) + 5
+    top, bottom = round(ys[0]) - 5, round(ys[-1]) + 5
+    unsure = {i for i, p in enumerate(places) if abs(p[0] - middle) < 2}
+    left = {i for i, p in enumerate(places) if p[0] < middle} - unsure
+    right = {i for i, p in enumerate(places) if p[0] > middle} - unsure
+    one.key("b")
+    one.drag([(first, top), (middle, bottom)])
+    assert one.selection() - unsure == left
+    one.drag([(middle, top), (last, bottom)], keys=["Shift"])
+    assert one.selection() - unsure == left | right
+    one.drag([(middle, bottom), (first, top)], keys=["Alt"])
+    assert one.selection() - unsure == right
+    one.key("Escape")
+    assert one.selection() == set()
+    expect(one.page.locator(".map .chosen")).to_be_hidden()
+
+
+def test_a_click_selects_focuses_and_rings_the_exposure(open_map):
+    one = open_map()
+    i = one.ask("m => m.indexOf(90000304)")
+    i = one.ask(f"m => m.pick(m.project({i})[0], m.project({i})[1])")  # the one on top where points lie together
+    image_id = one.ask(f"m => m.imageId({i})")
+    one.click(i)
+    assert one.selection() == {i}
+    assert len(one.ask("m => m.rings().focus")) == 61
+    assert one.ask("m => m.rings().ccd") == [i]
+    one.page.wait_for_function(f"new URLSearchParams(location.search).get('focus') === '{image_id // 100}'")
+
+
+def test_what_other_views_select_and_focus_comes_to_the_map(open_map):
+    one = open_map()
+    one.page.get_by_role("searchbox").fill("900004")
+    one.page.keyboard.press("Enter")
+    one.wait("m => m.selection().length === 61")
+    assert {one.ask(f"m => m.imageId({i})") // 100 for i in list(one.selection())[:5]} == {900004}
+    one.wait("m => m.rings().focus.length === 61")
+    expect(one.page.locator(".map .chosen")).to_contain_text("61 selected")
+    # the browser's own choice is not sent back to it, and not lost
+    one.key("Escape")
+    one.page.wait_for_timeout(300)
+    assert one.selection() == set()
+
+
+def test_zoom_keeps_the_place_under_the_cursor(open_map):
+    one = open_map()
+    before = one.places()
+    scale = one.ask("m => m.view().scale")
+    x, y = 180, 300
+    one.page.mouse.move(*one.at(x, y))
+    for _ in range(5):
+        one.page.mouse.wheel(0, -200)
+    one.page.wait_for_timeout(100)
+    one.settled()
+    factor = one.ask("m => m.view().scale") / scale
+    assert factor > 3
+    for a, b in zip(before, one.places(), strict=True):
+        assert b[0] - x == pytest.approx(factor * (a[0] - x), abs=6)  # a wheel event knows whole pixels only
+        assert b[1] - y == pytest.approx(factor * (a[1] - y), abs=6)
+    one.key("0")
+    one.page.wait_for_timeout(100)
+    one.settled()
+    assert one.ask("m => m.view().scale") == pytest.approx(scale)
+
+
+def test_drag_moves_the_flat_map_and_turns_the_solid_one(open_map):
+    one = open_map()
+    before = one.places()
+    one.drag([(100, 100), (140, 130)])
+    one.settled()
+    after = one.places()
+    assert all(abs(b[0] - a[0] - 40) < 1 and abs(b[1] - a[1] - 30) < 1 for a, b in zip(before, after, strict=True))
+    one.key("3")
+    one.wait("m => m.view().dims === 3 && !m.moving()")
+    before = one.places()
+    one.drag([(100, 100), (220, 100)])
+    one.settled()
+    after = one.places()
+    moves = {round(b[0] - a[0]) for a, b in zip(before, after, strict=True)}
+    assert len(moves) > 20  # points at different depths move differently
+    assert one.ask("m => m.view().offset") == [0, 0]
+
+
+def test_looking_around_asks_the_server_for_nothing(open_map):
+    one = open_map()
+    one.page.wait_for_timeout(1500)  # what is fetched ahead has come
+    asked = []
+    one.page.on("request", lambda request: asked.append(request.url))
+    for key in ("ArrowLeft", "+", "+", "3", "ArrowUp", "-", "2", "0"):
+        one.key(key)
+    one.drag([(100, 100), (140, 130)])
+    one.page.mouse.wheel(0, -300)
+    one.page.locator(".legend select").select_option("probability")
+    one.page.locator(".legend[data-colour-by=probability]").wait_for()
+    one.page.locator(".legend .chip").first.click()
+    one.settled()
+    assert [url for url in asked if "/picture/thumb" not in url and not url.endswith("logo.svg")] == []
+
+
+def test_the_legend_isolates_and_what_is_not_shown_is_not_picked(open_map):
+    one = open_map()
+    chip = one.page.locator(".legend .chip", has_text="Ghost Scatter")
+    chip.click()
+    expect(chip).to_have_attribute("aria-pressed", "true")
+    expect(one.page.locator(".legend .chip", has_text="good")).to_have_attribute("aria-pressed", "false")
+    places = one.places()
+    xs, ys = [p[0] for p in places], [p[1] for p in places]
+    one.key("b")
+    one.drag([(min(xs) - 5, min(ys) - 5), (max(xs) + 5, max(ys) + 5)])
+    count = int(chip.locator("span").inner_text().replace(",", ""))
+    assert len(one.selection()) == count
+    chip.click()
+    expect(one.page.locator(".legend .chip", has_text="good")).to_have_attribute("aria-pressed", "true")
+
+
+def test_colours_are_drawn(open_map):
+    """The picture itself: the legend's colours are in it, and after a selection only those of the chosen."""
+    one = open_map()
+    assert colours_on(one)["#ff5030"] > 20
+    places = one.places()
+    codes = one.ask("m => Array.from(m.set().codes)")
+    ghost = codes[one.ask("m => m.indexOf(90000904)")]
+    i = next(
+        i
+        for i, code in enumerate(codes)
+        if code != ghost and one.ask(f"m => m.pick({places[i][0]}, {places[i][1]})") == i
+    )
+    one.click(i)
+    one.page.mouse.move(*one.at(3, 3))
+    one.page.wait_for_timeout(300)
+    assert colours_on(one)["#ff5030"] < colours_on(one)["#30363d"] + 20
+
+
+def colours_on(one):
+    """Pixels of a screenshot of the map that are near to some colours."""
+    import io
+
+    import numpy as np
+    from PIL import Image, ImageColor
+
+    image = np.asarray(Image.open(io.BytesIO(one.surface.screenshot())).convert("RGB"), int)
+    near = lambda colour: int((np.abs(image - ImageColor.getrgb(colour)).max(axis=2) < 30).sum())  # noqa: E731
+    return {colour: near(colour) for colour in ("#ff5030", "#30363d")}
+
+
+def test_the_card_beside_the_cursor_names_the_image(open_map):
+    one = open_map()
+    one.page.wait_for_timeout(1000)
+    x, y, _ = one.places()[0]
+    one.page.mouse.move(*one.at(x, y))
+    i = one.ask(f"m => m.pick({x}, {y})")
+    card = one.page.locator(".map-card")
+    expect(card).to_be_visible()
+    expect(card.locator(".name")).to_contain_text(str(one.ask(f"m => m.imageId({i})") // 100))
+    expect(card.locator(".facts")).to_contain_text("labelled")
+    expect(card.locator(".facts")).to_contain_text("predicted")
+    one.page.wait_for_function("() => true")
+    one.page.mouse.move(*one.at(2, 2))
+    expect(card).to_be_hidden()
+
+
+def test_everything_works_from_the_keyboard(open_map):
+    """Arrow keys bring a point under the cross in the middle, Enter picks it."""
+    one = open_map()
+    one.surface.focus()
+    expect(one.page.locator(".map .cross")).to_have_css("opacity", "0.55")
+    i = one.ask("m => m.pick(m.project(7)[0], m.project(7)[1])")
+    for _ in range(12):
+        x, y, _ = one.places()[i]
+        width, height = one.ask("m => [m.camera().width, m.camera().height]")
+        if abs(x - width / 2) > 31:
+            one.page.keyboard.press("ArrowLeft" if x < width / 2 else "ArrowRight")
+        if abs(y - height / 2) > 31:
+            one.page.keyboard.press("ArrowUp" if y < height / 2 else "ArrowDown")
+    one.page.keyboard.press("Enter")
+    assert len(one.selection()) == 1
+    assert len(one.ask("m => m.rings().focus")) == 61
+
+
+def test_a_lost_graphics_context_comes_back(open_map):
+    one = open_map()
+    one.page.evaluate(
+        HOOKS
+        % """m => {
+        const canvas = m.canvas(); const loss = canvas.getContext('webgl2').getExtension('WEBGL_lose_context');
+        loss.loseContext(); setTimeout(() => loss.restoreContext(), 200); }"""
+    )
+    expect(one.page.locator(".map .note")).to_be_visible()
+    expect(one.page.locator(".map .note")).to_be_hidden()
+    one.page.wait_for_timeout(300)
+    assert colours_on(one)["#ff5030"] > 20
+
+
+def test_without_webgl_the_server_draws_and_the_lasso_still_works(open_page):
+    page = open_page("amy")
+    page.context.add_init_script(
+        """const get = HTMLCanvasElement.prototype.getContext;
+        HTMLCanvasElement.prototype.getContext = function (kind, ...more) {
+          return kind === 'webgl2' ? null : get.call(this, kind, ...more); };"""
+    )
+    page.expected_problems += ["WebGL", "console error"]  # the mosaic needs it
+    page.reload()
+    wait_ready(page)
+    one = Map(page)
+    page.locator(".map .map-picture[data-loaded]").wait_for()
+    expect(page.locator(".map .note")).to_contain_text("WebGL2")
+    assert colours_on(one)["#ff5030"] > 20
+    places = one.places()
+    shape = c_shape(places)
+    wanted, unsure = inside(places, shape)
+    one.key("l")
+    one.drag([*shape, shape[0]])
+    assert one.selection() - unsure == wanted - unsure
+
+
+def test_a_map_that_does_not_arrive_says_so_and_can_be_asked_for_again(open_page):
+    page = open_page("amy")
+    page.context.add_init_script(
+        """const get = window.fetch;
+        window.fetch = (url, ...more) => sessionStorage.busy && String(url).includes('places-2')
+          ? Promise.resolve(new Response('busy', { status: 503 })) : get(url, ...more);"""
+    )
+    page.evaluate("sessionStorage.busy = '1'")
+    page.reload()
+    wait_ready(page)
+    expect(page.locator(".map .state")).to_contain_text("The map did not arrive (HTTP 503)")
+    page.evaluate("sessionStorage.clear()")
+    page.locator(".map .state button").click()
+    page.locator(".map[data-ready]").wait_for()
+    expect(page.locator(".map .state")).to_be_hidden()
