@@ -12,6 +12,7 @@ export function listenTo(mosaic) {
     return [(event.clientX - bounds.left) * mosaic.ratio, (event.clientY - bounds.top) * mosaic.ratio];
   };
   let press = null;
+  let dragged = true;
 
   on('pointerdown', event => {
     if (event.button !== 0 || event.composedPath().some(node => node.dataset?.noPick !== undefined)) return;
@@ -30,10 +31,14 @@ export function listenTo(mosaic) {
     }
     hover(mosaic);
   });
-  on('pointerup', event => {
+  on('pointerup', () => {
     root.classList.remove('dragging');
-    if (press && !press.dragged && event.detail !== 2) mosaic.picked(mosaic.probe(...local(event)), event);
+    dragged = press?.dragged ?? true;
     press = null;
+  });
+  on('click', event => {   // the second click of a double one is no pick
+    if (!dragged && event.detail < 2) mosaic.picked(mosaic.probe(...local(event)), event);
+    dragged = true;
   });
   on('pointercancel', () => { press = null; root.classList.remove('dragging'); });
   on('pointerleave', () => { mosaic.cursor = null; hover(mosaic); });

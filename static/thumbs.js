@@ -8,6 +8,8 @@ const GAP = 6, LABEL = 20, LEAST_WIDTH = 118;
 const AHEAD_SCREENS = 1.5;   // above and below the window
 const PAGE = 300;            // as in app/image_view.py
 const NEXT_EXPOSURES = 3;
+const STEP_MS = 60;          // of keys held down only the last focus is told to the server
+const CONFIRM_MS = 3000;
 const SORT_NAMES = { probability: 'probability', expnum: 'expnum', cluster: 'cluster', distance: 'distance' };
 
 export function mount(box, model) {
@@ -26,9 +28,10 @@ class Thumbs {
     this.picked = new Set();     // image_ids
     this.anchor = -1;
     this.shown = 0;
+    this.led = null;             // image_id that was focused here and that the server has not confirmed yet
     this.build(box);
     const follow = {
-      grid: () => this.renew(), focus: () => this.drawFocus(), focus_expnum: () => this.drawFocus(), focus_place: () => this.follow(),
+      grid: () => this.renew(), focus: () => this.follow(), focus_expnum: () => this.follow(), focus_place: () => this.follow(),
       stretch: () => this.restretch(), picture_version: () => this.restretch(), total: () => this.drawHead(), how: () => this.drawHead(),
       sorted_by: () => this.drawHead(), sorts: () => this.drawHead(),
     };
@@ -177,12 +180,14 @@ class Thumbs {
     this.mark(node, row);
   }
 
+  get focus() { return this.led ?? this.model.focus; }
+  get expnum() { return this.led === null ? this.model.focus_expnum : Math.floor(this.led / 100); }
+
   mark(node, row) {
-    const { focus, focus_expnum: expnum } = this.model;
-    node.classList.toggle('focused', row.id === focus);
-    node.classList.toggle('of-exposure', row.expnum === expnum && row.id !== focus);
+    node.classList.toggle('focused', row.id === this.focus);
+    node.classList.toggle('of-exposure', row.expnum === this.expnum && row.id !== this.focus);
     node.classList.toggle('picked', this.picked.has(row.id));
-    node.setAttribute('aria-selected', row.id === focus || this.picked.has(row.id));
+    node.setAttribute('aria-selected', row.id === this.focus || this.picked.has(row.id));
   }
 
   address(id) { return `/picture/thumb/${id}?s=${this.model.stretch}&v=${this.model.picture_version}`; }
@@ -196,7 +201,10 @@ class Thumbs {
     this.ahead();
   }
 
+  // Answers to earlier steps of fast keys arrive late: they do not pull the focus back.
   follow() {
+    if (this.led !== null && this.model.focus !== this.led) return;
+    this.led = null;
     const place = this.model.focus_place;
     this.place = place;
     if (place >= 0 && this.model.focus >= 0) this.reveal(place);
@@ -214,10 +222,10 @@ class Thumbs {
   // The exposures that come after the focused one in this order: the mosaic loads them before they are asked for.
   ahead() {
     const next = [];
-    for (let place = Math.max(0, this.model.focus_place) + 1; place < this.shown && next.length < NEXT_EXPOSURES; place++) {
+    for (let place = Math.max(0, this.place ?? 0) + 1; place < this.shown && next.length < NEXT_EXPOSURES; place++) {
       const row = this.rows.get(place);
       if (!row) break;
-      if (row.expnum !== this.model.focus_expnum && !next.includes(row.expnum)) next.push(row.expnum);
+      if (row.expnum !== this.expnum && !next.includes(row.expnum)) next.push(row.expnum);
     }
     window.dispatchEvent(new CustomEvent('triptych-ahead', { detail: next }));
   }
@@ -226,9 +234,14 @@ class Thumbs {
     const row = this.rows.get(place);
     if (!row) return;
     this.place = place;
+    this.led = row.id;
     this.reveal(place);
-    for (const node of this.nodes.values()) node.classList.toggle('focused', Number(node.dataset.place) === place);
-    this.tell('focus', { image_id: row.id });
+    this.drawFocus();
+    clearTimeout(this.telling);
+    this.telling = setTimeout(() => this.tell('focus', { image_id: row.id }), this.told > performance.now() - STEP_MS ? STEP_MS : 0);
+    this.told = performance.now();
+    clearTimeout(this.waiting);
+    this.waiting = setTimeout(() => { this.led = null; this.follow(); }, CONFIRM_MS);
   }
 
   placeOf(event) { return Number(event.target.closest?.('.thumb')?.dataset.place ?? -1); }
