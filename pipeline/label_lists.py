@@ -16,7 +16,7 @@ from pipeline.errors import BadInput, TriptychError, choose
 from pipeline.imported import LABEL_NAMES, Imported, ReadOptions, csv_rows, lines
 from pipeline.inspections import read_annotation, read_inspection, read_spreadsheet
 from pipeline.labels import LabelStore
-from pipeline.reasons import FLAGS, GOOD, fold
+from pipeline.reasons import FLAGS, GOOD, canonical, fold
 
 # The exclusion lists give one reason per file, in its name.
 EXCLUDE_FILES: dict[str, str] = {
@@ -52,14 +52,17 @@ def read_bad_expid(path: Path, options: ReadOptions) -> Imported:
             found.skipped.append((number, f"{words[0]!r} is not EXPNUM or EXPNUM-CCDNAME"))
             continue
         raw = " ".join(words[1:])
-        found.add_label(expnum, ccdname, raw, FLAGS.get(raw.strip("# ")))
+        # our own exports write the reasons, then ` # ` and the votes
+        reasons = FLAGS.get(raw.strip("# ")) or canonical(raw.split(" # ")[0]) or canonical(raw)
+        found.add_label(expnum, ccdname, raw, reasons)
     return found
 
 
 def read_exclude(path: Path, options: ReadOptions) -> Imported:
     """A DES/DELVE exclusion list: whole exposures with a reason each, or CCDs with the reason in the file's name.
 
-    A line that starts with `#` is a comment; one that names an exposure was taken back, and is listed in `commented`.
+    A list of CCDs may give each its own reason in a sixth column, as our exports do. A line that starts with `#` is a
+    comment; one that names an exposure was taken back, and is listed in `commented`.
     """
     found, camera = Imported(), camera_named(options.camera)
     kind = re.split(r"\d|-y", path.stem)[0]
@@ -78,7 +81,7 @@ def read_exclude(path: Path, options: ReadOptions) -> Imported:
             else:
                 words = line.split()
                 ccdname = camera.name_of(int(words[4]))
-                found.add_label(int(words[1]), ccdname, EXCLUDE_FILES.get(kind, kind))
+                found.add_label(int(words[1]), ccdname, " ".join(words[5:]) or EXCLUDE_FILES.get(kind, kind))
         except (ValueError, IndexError, TriptychError):
             columns = "`night  expnum  reason`" if whole else "`night expnum ccd id ccdnum`"
             found.skipped.append((number, f"{line.strip()!r} is not {columns}"))
