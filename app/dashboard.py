@@ -25,6 +25,13 @@ log = logging.getLogger("triptych")
 POLL_MILLISECONDS = 2000
 ROOM_TABS = (("explore", "Explore", "⇧E"), ("review", "Review", "⇧R"), ("export", "Export", "⇧X"))
 CAMERA_LABELS = {"decam": "DECam", "mosaic3": "Mosaic-3", "90prime": "90Prime"}
+# scripts that the browser may fetch while it still reads the page
+FRAME_MODULES = ("load.js", "shell.js", "keys.js", "shortcuts.js")
+ROOM_MODULES = {
+    "explore": ("legend.js", "map.js", "thumbs.js", "mosaic_component.js", "mosaic.js"),
+    "review": ("review.js", "evidence.js", "outbox.js", "mosaic.js"),
+    "export": ("export.js",),
+}
 # place in page.html -> (module, class) of the view that fills it; each takes the session alone
 VIEWS = {
     "legend": ("app.map_view", "LegendView"),
@@ -128,6 +135,7 @@ def build_page(app, user, arguments=None, runner=None):
         "assets_base": assets_base(),
         "logo": Markup((PAGES / "logo.svg").read_text()),
         "rooms": ROOM_TABS,
+        "modules": [*FRAME_MODULES, *ROOM_MODULES[session.room]],
         "room": session.room,
         "query": session.query,
         "run": run_label(session.survey),
