@@ -19,7 +19,7 @@ from pipeline.fits_files import ImageHdu, PixelReader, Unusable, as_float, blank
 from pipeline.headers import camera_of_file, ccd_of, expnum_of, facts_of
 
 PREVIEW_SIDE = 256
-STATISTICS_PIXELS = 250_000
+STATISTICS_PIXELS = 65_536
 # half the range shown by the `sky` stretch, ADU per 100 s
 SKY_RANGES = {"u": 5.0, "g": 5.0, "r": 7.0, "i": 10.0, "z": 30.0, "Y": 30.0}
 
@@ -80,12 +80,12 @@ def preview_bin(shape: Sequence[int]) -> int:
 def sky(pixels: np.ndarray) -> tuple[float, float]:
     """Sky level and noise: median and 1.4826 x median absolute deviation after clipping stars at 3 sigma thrice.
 
-    Large images are thinned evenly to a quarter of a million pixels or more. Pixels that are exactly 0 count only if
-    nothing else is there. (NaN, NaN) where nothing was recorded.
+    Large images are thinned evenly to some 65,000 pixels, which give the level to half a per cent of the noise. Pixels
+    that are exactly 0 count only if nothing else is there. (NaN, NaN) where nothing was recorded.
     """
     step = max(1, math.isqrt(max(1, pixels.size // STATISTICS_PIXELS)))
     values = np.asarray(pixels)[::step, ::step].ravel() if pixels.ndim == 2 else np.asarray(pixels).ravel()
-    values = values[np.isfinite(values)].astype(np.float64)
+    values = values[np.isfinite(values)]
     if (values != 0).any():
         values = values[values != 0]
     if not len(values):

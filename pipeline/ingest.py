@@ -44,11 +44,11 @@ class IngestReport:
     n_ccds: int = 0
 
     def __str__(self) -> str:
-        read = f"{self.n_new} exposures read ({self.n_ccds} CCDs), {self.n_skipped} unchanged"
+        read = f"exposures read: {self.n_new} ({self.n_ccds} CCDs), unchanged: {self.n_skipped}"
         if not self.n_quarantined:
-            return f"{read}, nothing in quarantine"
+            return f"{read}, in quarantine: nothing"
         listed = "\n".join(f"  {count:6d}  {name}: {PROBLEMS[name]}" for name, count in self.problems.most_common())
-        return f"{read}, {self.n_quarantined} in quarantine (quarantine.parquet says which)\n{listed}"
+        return f"{read}, in quarantine: {self.n_quarantined} (quarantine.parquet says which)\n{listed}"
 
 
 def ingest(

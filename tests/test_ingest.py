@@ -105,6 +105,19 @@ def test_image_in_the_primary_hdu(run, files):
     assert list(run.ccds().image_hdu) == [0]
 
 
+def test_names_and_packings_of_files(run, files):
+    make.exposure(files / "brackets[1]+2.fits", 101, packed=True)
+    make.exposure(files / "plain.fits", 102)
+    (files / "zipped.fits.gz").write_bytes(gzip.compress((files / "plain.fits").read_bytes()))
+    (files / "plain.fits").unlink()
+    make.exposure(files / "c4d_x.fits.fz", 103, packed=True)
+    make.exposure(files / ".hidden.fits", 104)
+    assert ingest(run, files).n_new == 3
+    assert problems(run) == []
+    for expnum in (101, 102, 103):
+        assert full_ccd(run, 100 * expnum + 3).mean() == pytest.approx(130, abs=0.5)
+
+
 def test_masks_in_the_same_file_and_beside_it(run, files):
     flags = np.zeros(make.SHAPE, dtype=np.int32)
     flags[:24] = 4
