@@ -17,7 +17,6 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import GroupKFold
 
 from pipeline import candidates, classify, plots
 from pipeline.catalog import Catalog
@@ -29,9 +28,13 @@ LEAVE_ONE_OUT_UP_TO = 40
 FOLDS = 10
 
 
-def folds_of(expnums: np.ndarray, folds: int | None, seed: int) -> list[np.ndarray]:
-    """Return disjoint sets of exposures, one per fold, that together are all of `expnums` (n,) int64."""
-    known = np.unique(expnums)
+def folds_of(table: pd.DataFrame, folds: int | None, seed: int) -> list[np.ndarray]:
+    """Return disjoint sets of exposures, one per fold, that together are all exposures of a training table.
+
+    Exposures of one kind (the rarest of their labels) are dealt to different folds, in seeded order, so that a reason
+    known from few exposures is not held out all at once.
+    """
+    known = np.unique(table.expnum)
     if len(known) < 2:
         raise LabelError(
             f"labels cover {len(known)} embedded exposures and evaluation needs at least two; "
@@ -43,8 +46,13 @@ def folds_of(expnums: np.ndarray, folds: int | None, seed: int) -> list[np.ndarr
         raise BadInput(f"{folds} folds cannot hold anything out; give 2 or more")
     if folds >= len(known):
         return list(known[:, None])
-    split = GroupKFold(folds, shuffle=True, random_state=seed).split(known, groups=known)
-    return [known[held] for _, held in split]
+    pairs = table[["expnum", "reasons"]].explode("reasons").drop_duplicates()
+    pairs["exposures"] = pairs.groupby("reasons").expnum.transform("size")
+    pairs = pairs.sort_values(["expnum", "exposures", "reasons"])
+    kinds = pairs.drop_duplicates("expnum").set_index("expnum").reasons.reindex(known)
+    codes = pd.factorize(kinds, sort=True)[0]
+    dealt = known[np.lexsort((np.random.default_rng(seed).random(len(known)), codes))]
+    return [np.sort(dealt[fold::folds]) for fold in range(folds)]
 
 
 def held_out(
@@ -63,7 +71,7 @@ def held_out(
     CCD of a labelled exposure, sorted by image_id.
     """
     table, places = classify.embedded(training, keys)
-    groups = folds_of(table.expnum.to_numpy(), folds, seed)
+    groups = folds_of(table, folds, seed)
     expnums = keys.expnum.to_numpy()
     found = []
     for done, held in enumerate(groups):

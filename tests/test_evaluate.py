@@ -41,15 +41,17 @@ def test_an_image_with_two_labels_is_one_image():
     assert np.sum(found["confusion"]["counts"]) == 2
 
 
-def test_folds_hold_whole_exposures_once_each():
-    expnums = np.repeat(np.arange(100), 3)
-    folds = evaluate.folds_of(expnums, None, seed=0)
+def test_folds_hold_whole_exposures_once_each_and_share_out_rare_reasons():
+    rows = pd.DataFrame({"expnum": np.repeat(np.arange(100), 3), "reasons": [("good",)] * 300})
+    rows.loc[[0, 150, 297], "reasons"] = pd.Series([("PSF",)] * 3, index=[0, 150, 297])
+    folds = evaluate.folds_of(rows, None, seed=0)
     assert len(folds) == 10
     assert sorted(np.concatenate(folds)) == list(range(100))
-    assert len(evaluate.folds_of(expnums[:120], None, seed=0)) == 40
-    np.testing.assert_array_equal(np.concatenate(folds), np.concatenate(evaluate.folds_of(expnums, None, seed=0)))
+    assert [sum(e in fold for e in (0, 50, 99)) for fold in folds].count(1) == 3
+    assert len(evaluate.folds_of(rows[:120], None, seed=0)) == 40
+    np.testing.assert_array_equal(np.concatenate(folds), np.concatenate(evaluate.folds_of(rows, None, seed=0)))
     with pytest.raises(LabelError, match="at least two"):
-        evaluate.folds_of(np.ones(5), None, seed=0)
+        evaluate.folds_of(rows[:3], None, seed=0)
 
 
 def test_no_image_is_predicted_from_its_own_exposure(tmp_path):
