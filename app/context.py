@@ -65,6 +65,7 @@ class AppContext:
         self._surveys: OrderedDict[str, Survey] = OrderedDict()
         self._accepted: dict[str, str] = {}
         self._pages = Counter()
+        self._seen: set[tuple[str, int]] = set()
         self._looked = -PULSE_SECONDS
         self._current = ""
         self._pulse = None
@@ -121,6 +122,13 @@ class AppContext:
             if self._pages[user.name] <= 0:
                 del self._pages[user.name]
                 self._accepted.pop(user.name, None)
+
+    def note_seen(self, user, expnum):
+        """Others' votes on this exposure were shown to this user: a later vote of his is not blind."""
+        self._seen.add((user.name, int(expnum)))
+
+    def has_seen(self, user, expnum):
+        return (user.name, int(expnum)) in self._seen
 
     def pulse(self):
         """Revision of the store, current prediction and jobs, at most a second old. Thread-safe."""

@@ -152,6 +152,8 @@ def others_opinion(app, survey, user, expnum):
     votes = votes[in_this_version(survey, votes)]
     whole = votes[votes["ccdname"] == ""]
     others = whole[whole["inspector"] != user.name]
+    if len(others):
+        app.note_seen(user, expnum)
     verdict = verdicts(votes, "majority", panel=app.catalog.panel)
     verdict = verdict[verdict["expnum"] == expnum] if "expnum" in verdict else verdict.loc[[expnum]]
     return {

@@ -113,7 +113,7 @@ class Session(param.Parameterized):
         """Store this user's judgement of one exposure."""
         screen = {"stretch": self.stretch, "assisted": self.assisted, **(screen or {})}
         more = {"reasons": reasons, "comment": comment, "screen": screen, "ccdnames": ccdnames}
-        more |= {"client_vote_id": client_vote_id, "blind": True}
+        more["client_vote_id"] = client_vote_id
         survey = self.survey
         self.run(lambda: votes.cast(self.app, survey, self.user, expnum, judgement, **more), self._voted)
 

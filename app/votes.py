@@ -20,7 +20,7 @@ def build_votes(app, survey, user, expnum, judgement, **more):
 
     survey : app.survey.Survey; the pipeline version comes from its exposures table
     user : pipeline.accounts.User
-    more : reasons, comment, screen (dict, what was on screen), ccdnames, client_vote_id, via, blind
+    more : reasons, comment, screen (dict, what was on screen), ccdnames, client_vote_id, via
     """
     expnum = int(expnum)
     if user.role not in VOTERS:
@@ -44,13 +44,25 @@ def build_votes(app, survey, user, expnum, judgement, **more):
         "reasons": reasons,
         "plver": str(exposure.get("plver") or ""),
         "via": more.get("via") or "single",
-        "blind": bool(more.get("blind", True)),
+        "blind": is_blind(app, user, expnum),
         "screen": {"stage": survey.prediction_id, **(more.get("screen") or {}), "ccds_ticked": list(ccdnames)},
     }
     comment = str(more.get("comment") or "")[:LONGEST_COMMENT]
     votes = [Vote(comment=comment, client_vote_id=client_vote_id, **common)]
     votes += [Vote(ccdname=ccdname, client_vote_id=f"{client_vote_id}:{ccdname}", **common) for ccdname in ccdnames]
     return votes
+
+
+def is_blind(app, user, expnum):
+    """Whether this user's next judgement is made without knowing the others' on this exposure.
+
+    It is not where others have voted and their votes were shown to this user (they are after a vote of one's own), or
+    may have been: a lead can look at everybody's.
+    """
+    votes = app.store.votes(expnum=expnum, current=True)
+    if (votes["inspector"] == user.name).all():
+        return True
+    return user.role == "inspector" and user.name not in set(votes["inspector"]) and not app.has_seen(user, expnum)
 
 
 def cast(app, survey, user, expnum, judgement, **more):

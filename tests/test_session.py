@@ -179,6 +179,25 @@ def test_nothing_of_others_votes_before_ones_own(app):
     assert session.evidence(900001)["others"] is None
 
 
+def test_a_vote_after_seeing_the_others_is_marked_as_not_blind(app):
+    session = session_of(app, "amy")
+    newest = lambda: app.store.votes(inspector="amy", expnum=900001).iloc[-1]  # noqa: E731
+    cast(app, "ben", 900001, "bad", reasons=("PSF",))
+    session.vote(900001, "good")
+    assert newest()["blind"]
+    session.undo()
+    session.vote(900001, "bad", ["PSF"])
+    assert newest()["blind"]  # taken back before anything was shown
+    session.evidence(900001)
+    session.undo()
+    session.vote(900001, "good")
+    assert not newest()["blind"]
+    lead = session_of(app, "lea")
+    lead.vote(900001, "good")
+    lead.vote(900002, "good")
+    assert app.store.votes(inspector="lea").set_index("expnum")["blind"].to_dict() == {900001: False, 900002: True}
+
+
 def test_the_models_opinion_waits_for_the_vote_when_unassisted(app):
     session = session_of(app, "amy", assisted=False)
     first = session.queue()[0]
