@@ -6,6 +6,7 @@ import { Card } from './map/card.js';
 import { listen } from './map/gestures.js';
 import { NoWebGL, PointPainter } from './map/gl.js';
 import { ImagePainter } from './map/image.js';
+import { Labels } from './map/labels.js';
 import { PointSet } from './map/points.js';
 import { applySelection, insideBox, insidePolygon, nearest, selectedIndices } from './map/select.js';
 import { pageOf, paletteTexture } from './map/shared.js';
@@ -35,8 +36,9 @@ class PointMap {
     this.stop = new AbortController();
     this.parts = furnish(el, {
       tool: name => this.setTool(name), dims: dims => this.setDims(dims), reset: () => this.reset(),
-      clear: () => this.clear(), retry: () => this.retry(),
+      labels: () => this.toggleLabels(), clear: () => this.clear(), retry: () => this.retry(),
     });
+    this.labels = new Labels(this.parts.surface);
     this.card = new Card(this.parts.stage, model.thumb);
     el.__map = this.hooks();
   }
@@ -50,7 +52,7 @@ class PointMap {
     page.addEventListener('error', () => { this.colourless = true; this.complain(page.error); }, heard);
     parts.canvas.addEventListener('webglcontextlost', event => { event.preventDefault(); this.lost(); }, heard);
     parts.canvas.addEventListener('webglcontextrestored', () => this.restored(), heard);
-    matchMedia('(resolution: 1dppx)').addEventListener('change', () => this.resize(), heard);
+    this.watchRatio();
     this.resizing = new ResizeObserver(() => this.resize());
     this.resizing.observe(parts.stage);
     model.on('points', () => this.load());
@@ -104,6 +106,7 @@ class PointMap {
     if (moving && this.set.n > 50_000 && this.last) this.pace(now - this.last);
     this.last = moving ? now : 0;
     this.painter.draw(this.camera, this.look(moving));
+    this.labels.place(this.camera, this.page.isolated, this.count > 0);
     if (this.hovering) this.findHover();
     if (moving) this.request();
     else this.markReady();
@@ -111,7 +114,7 @@ class PointMap {
 
   // Points come in a shuffled order, so that the first ones are a fair sample of all.
   pace(ms) {
-    if (ms > 60) this.budget = Math.max(30_000, Math.min(this.budget, this.set.n) * 0.7);
+    if (ms > 60) this.budget = Math.max(30_000, Math.min(this.budget, this.set.n) * 40 / ms);
     else if (ms < 24) this.budget *= 1.3;
   }
 
@@ -126,6 +129,7 @@ class PointMap {
       alpha: Math.min(1, (1.42 - 0.14 * digits) * Math.pow(zoom, 0.15)),
       hasSelection: this.count > 0,
       isolated: this.page.isolated.length > 0,
+      quiet: !this.page.colours || this.page.colours.entries.some(entry => entry.quiet && entry.count),
       count: Math.round(moving ? Math.min(arrived, this.budget) : arrived),
       rings: [
         { indices: this.rings.focus, width: 1.2, alpha: 0.7 },
@@ -133,6 +137,12 @@ class PointMap {
         { indices: this.rings.hover, width: 1.6, alpha: 1 },
       ],
     };
+  }
+
+  // A window that goes to another screen, or a zoomed page: other pixels for the same size.
+  watchRatio() {
+    const query = matchMedia(`(resolution: ${window.devicePixelRatio}dppx)`);
+    query.addEventListener('change', () => { this.resize(); this.watchRatio(); }, { once: true, signal: this.stop.signal });
   }
 
   resize() {
@@ -233,6 +243,7 @@ class PointMap {
     this.painter?.writeGlyphs(letters);
     if (this.colourless) this.parts.state('', '');
     this.colourless = false;
+    this.labels.reset(set, colours);
     this.repalette();
   }
 
@@ -330,6 +341,7 @@ class PointMap {
       tool: name => this.setTool(name),
       dims: dims => this.setDims(dims),
       reset: () => this.reset(),
+      labels: () => this.toggleLabels(),
       clear: () => this.clear(),
       pickCentre: how => this.click(this.camera.width / 2, this.camera.height / 2, how, 60),
     };
@@ -375,6 +387,12 @@ class PointMap {
   }
 
   reset() { this.camera.reset(); this.request(); }
+
+  toggleLabels() {
+    this.labels.toggle();
+    this.parts.mark(this.tool, this.camera.dims, this.labels.shown);
+    this.request();
+  }
 
   // For tests: places in CSS pixels of the surface, indices, no pixels.
   hooks() {

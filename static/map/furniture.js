@@ -6,6 +6,7 @@ const BUTTONS = [
   ['tool', 'pan', 'Pan', 'p', 'Drag moves the map (turns it in 3-D); Shift and drag draws a lasso'],
   ['tool', 'lasso', 'Lasso', 'l', 'Draw round points; Shift adds, Alt subtracts. In 3-D it takes everything behind the outline'],
   ['tool', 'box', 'Box', 'b', 'Drag a rectangle; Shift adds, Alt subtracts'],
+  ['labels', '', 'Names', 't', 'Names of the classes where their points lie thickest'],
   ['reset', '', 'Reset', '0', 'The whole map again'],
 ];
 
@@ -35,12 +36,14 @@ export function furnish(el, acts) {
   find('.chosen').addEventListener('click', () => acts.clear());
   return {
     root, stage: find('.stage'), surface: find('.surface'), canvas: find('canvas'),
-    mark(tool, dims) {
+    mark(tool, dims, labels = root.dataset.labels !== 'off') {
+      root.dataset.labels = labels ? 'on' : 'off';
       root.dataset.tool = tool;
       root.dataset.dims = dims;
       for (const button of buttons) {
         const { kind, value } = button.dataset;
-        if (kind !== 'reset') button.setAttribute('aria-pressed', value === String(kind === 'dims' ? dims : tool));
+        const pressed = { dims: value === String(dims), tool: value === tool, labels }[kind];
+        if (kind !== 'reset') button.setAttribute('aria-pressed', pressed);
       }
     },
     offer(dims, there) {

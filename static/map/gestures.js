@@ -4,7 +4,7 @@ const CLICK_PX = 4;       // less movement than this is a click
 const STEP_PX = 60;       // arrow keys
 
 // acts: pan(dx, dy) rotate(dx, dy) zoom(factor, x, y) click(x, y, how) lasso(polygon, how) box(corners, how)
-//       hover(x, y) | hover(null) outline(kind, points) tool(name) dims(n) reset() clear() pickCentre(how)
+//       hover(x, y) | hover(null) outline(kind, points) tool(name) dims(n) labels() reset() clear() pickCentre(how)
 export function listen(surface, state, acts) {
   const stop = new AbortController();
   const on = (type, act, options = {}) => surface.addEventListener(type, act, { ...options, signal: stop.signal });
@@ -89,6 +89,7 @@ function meaningOf(event, state, acts) {
     case 'p': return () => acts.tool('pan');
     case 'l': return () => acts.tool('lasso');
     case 'b': return () => acts.tool('box');
+    case 't': return () => acts.labels();
     case '0': case 'Home': return () => acts.reset();
     case 'Escape': return () => acts.clear();
     case 'Enter': return () => acts.pickCentre(howOf(event));

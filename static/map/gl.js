@@ -233,7 +233,7 @@ export class PointPainter {
     gl.vertexAttribPointer(0, 3, gl.FLOAT, false, 0, 0);
   }
 
-  // look: {size, alpha, hasSelection, isolated, count, rings: [{indices, width, alpha}]}
+  // look: {size, alpha, hasSelection, isolated, quiet, count, rings: [{indices, width, alpha}]}
   draw(camera, look) {
     const gl = this.gl;
     const ratio = this.canvas.width / camera.width;
@@ -265,6 +265,9 @@ export class PointPainter {
     if (solid) gl.enable(gl.DEPTH_TEST);
     gl.depthFunc(gl.LEQUAL);
     for (const pass of [CONTEXT, QUIET, LOUD]) {
+      // Each pass looks at every point: one that cannot draw any is left out.
+      if (pass === CONTEXT && !look.hasSelection && !look.isolated) continue;
+      if (pass === QUIET && !look.quiet && !look.hasSelection) continue;
       gl.depthMask(solid && pass === LOUD);
       gl.uniform1i(at.uPass, pass);
       gl.drawArrays(gl.POINTS, 0, look.count);

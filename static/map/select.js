@@ -30,10 +30,10 @@ export function nearest(set, camera, x, y, radius, allowed = () => true) {
 
 // Indices inside a polygon [[x, y], ...] by the even-odd rule: a C-shaped lasso does not take what lies in its mouth.
 export function insidePolygon(set, camera, polygon, allowed = () => true) {
-  const edges = edgesOf(polygon);
+  const rows = rowsOf(polygon);
   const [left, top, right, bottom] = boundsOf(polygon);
   return collect(set, camera, (x, y, i) => x >= left && x <= right && y >= top && y <= bottom
-    && crossings(edges, x, y) % 2 === 1 && allowed(i));
+    && crossings(rows, x, y) % 2 === 1 && allowed(i));
 }
 
 export function insideBox(set, camera, [[x0, y0], [x1, y1]], allowed = () => true) {
@@ -61,15 +61,28 @@ function collect(set, camera, inside) {
   return found.slice(0, count);
 }
 
-function edgesOf(polygon) {
-  return polygon.map((point, k) => [...point, ...polygon[(k + 1) % polygon.length]]).filter(edge => edge[1] !== edge[3]);
+// The edges of a polygon by pixel row: {first, rows: [Float64Array of ax, ay, bx, by, ...]}. A point is compared with the
+// few edges of its own row instead of with all of them.
+export function rowsOf(polygon) {
+  const edges = polygon.map((point, k) => [...point, ...polygon[(k + 1) % polygon.length]]);
+  const first = Math.floor(Math.min(...polygon.map(point => point[1])));
+  const lists = [];
+  for (const edge of edges) {
+    if (edge[1] === edge[3]) continue;
+    const last = Math.floor(Math.max(edge[1], edge[3])) - first;
+    for (let row = Math.floor(Math.min(edge[1], edge[3])) - first; row <= last; row++) (lists[row] ||= []).push(...edge);
+  }
+  return { first, rows: Array.from(lists, list => Float64Array.from(list || [])) };
 }
 
 // How many edges a ray from (x, y) to the right crosses.
-export function crossings(edges, x, y) {
+export function crossings({ first, rows }, x, y) {
+  const edges = rows[Math.floor(y) - first];
   let count = 0;
-  for (const [ax, ay, bx, by] of edges) {
-    if ((ay > y) !== (by > y) && x < ax + (bx - ax) * (y - ay) / (by - ay)) count++;
+  if (!edges) return 0;
+  for (let k = 0; k < edges.length; k += 4) {
+    const ay = edges[k + 1], by = edges[k + 3];
+    if ((ay > y) !== (by > y) && x < edges[k] + (edges[k + 2] - edges[k]) * (y - ay) / (by - ay)) count++;
   }
   return count;
 }
