@@ -1,0 +1,123 @@
+"""The worker: jobs from the table, what they report, and that it ends with its server."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+
+import pytest
+
+from app import worker
+from pipeline.catalog import Catalog
+from pipeline.errors import BadInput, Cancelled
+from pipeline.labels import LabelStore
+
+
+@pytest.fixture
+def store(tmp_path):
+    catalog = Catalog.create(tmp_path / "run")
+    store = LabelStore(catalog.labels_url())
+    store.catalog = catalog
+    yield store
+    store.close()
+
+
+def ask(store, kind, **parameters):
+    return store.ask_job(kind, parameters, "lea", str(store.catalog.path))
+
+
+def work(store):
+    return worker.work(store.catalog.path, store.url, once=True)
+
+
+def test_a_job_reports_progress_and_its_result(store, monkeypatch):
+    def count(catalog, store, parameters, report):
+        report.progress(1, 4, "first quarter")
+        assert store.jobs().iloc[0]["text"] == "first quarter"
+        assert store.jobs().iloc[0]["progress"] == 0.25
+        return {"counted": parameters["upto"], "run": catalog.name}
+
+    monkeypatch.setitem(worker.KINDS, "count", count)
+    job_id = ask(store, "count", upto=3)
+    assert work(store) == 1
+    job = store.job(job_id)
+    assert (job.state, job.result) == ("done", {"counted": 3, "run": "run"})
+
+
+def test_a_refusal_is_the_error_and_the_next_job_still_runs(store, monkeypatch):
+    def refuse(catalog, store, parameters, report):
+        raise BadInput("no labels yet; import some")
+
+    monkeypatch.setitem(worker.KINDS, "refuse", refuse)
+    monkeypatch.setitem(worker.KINDS, "divide", lambda *_: 1 / 0)
+    monkeypatch.setitem(worker.KINDS, "rest", lambda *_: {})
+    ids = [ask(store, kind) for kind in ("refuse", "divide", "unheard-of", "rest")]
+    assert work(store) == 4
+    jobs = [store.job(job_id) for job_id in ids]
+    assert [job.state for job in jobs] == ["failed", "failed", "failed", "done"]
+    assert jobs[0].error == "no labels yet; import some"
+    assert "ZeroDivisionError" in jobs[1].error
+    assert "known: " in jobs[2].error
+
+
+def test_a_cancelled_job_stops_at_its_next_step(store, monkeypatch):
+    def long(catalog, store, parameters, report):
+        for step in range(100):
+            store.cancel_job(job_id)
+            report.progress(step, 100)
+            if report.cancelled():
+                raise Cancelled("stopped")
+        return {}
+
+    monkeypatch.setitem(worker.KINDS, "long", long)
+    job_id = ask(store, "long")
+    work(store)
+    assert store.job(job_id).state == "cancelled"
+
+
+def test_jobs_of_another_run_in_the_same_store_are_left_alone(store):
+    job_id = store.ask_job("retrain", {}, "lea", "/somewhere/else")
+    assert work(store) == 0
+    assert store.job(job_id).state == "waiting"
+
+
+def test_a_retraining_makes_new_predictions(survey_folder, tmp_path):
+    shutil.copytree(survey_folder, tmp_path / "run", ignore=shutil.ignore_patterns("previews"))
+    catalog = Catalog.open(tmp_path / "run")
+    with LabelStore(catalog.labels_url()) as store:
+        job_id = store.ask_job("retrain", {"policy": "majority"}, "lea", str(catalog.path))
+        worker.work(catalog.path, store.url, once=True)
+        job = store.job(job_id)
+    assert job.state == "done", job.error
+    assert job.result["after"]["prediction"] == "knn-002"
+    assert catalog.refresh().stage("prediction").stage_id == "knn-002"
+
+
+@pytest.mark.slow
+def test_the_worker_ends_when_its_server_does(store):
+    server = (
+        "import sys, time; from app.worker import WorkerProcess; "
+        f"p = WorkerProcess({str(store.catalog.path)!r}, {store.url!r}); p.start(); "
+        "print(p.process.pid, flush=True); time.sleep(3); import os; os._exit(1)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", server], stdout=subprocess.PIPE, text=True)
+    pid = int(process.stdout.readline())
+    assert is_running(pid)
+    process.wait()
+    give_up = time.monotonic() + 30
+    while is_running(pid) and time.monotonic() < give_up:
+        time.sleep(0.1)
+    assert not is_running(pid)
+
+
+def is_running(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return True
