@@ -45,6 +45,7 @@ class Plane:
         known = [i for i, number in enumerate(ccdnums) if int(number) in camera.by_number and int(number) in ccds.index]
         ccdnums, pixels = np.asarray(ccdnums)[known], pixels[known]
         skies, sigmas = levels(pixels)
+        pixels = without_zeros(pixels, *common_level(skies, sigmas))
         return cls(ccdnums, pixels, skies, sigmas, *common_level(skies, sigmas), ccds, exposure, camera)
 
     @property
@@ -96,6 +97,12 @@ def common_level(skies, sigmas):
     with_noise = sigmas[np.isfinite(sigmas) & (sigmas > 0)]
     sigma = float(np.median(with_noise)) if with_noise.size else 1.0
     return float(np.nanmedian(skies)) if np.isfinite(skies).any() else 0.0, sigma
+
+
+def without_zeros(pixels, sky, sigma):
+    """pixels with NaN where they are exactly 0 while the sky is far from it: a dead amplifier, not a dark one."""
+    zero = pixels == 0
+    return np.where(zero, np.float32(np.nan), pixels) if abs(sky) > 5 * sigma and zero.any() else pixels
 
 
 def block_size(row, camera):

@@ -16,7 +16,7 @@ export function drawMarks(context, scene) {
   };
   const seen = ([x, y, w, h]) => x < width && y < height && x + w > 0 && y + h > 0;
   const here = new Set(scene.ccds.map(ccd => ccd.ccdname));
-  for (const slot of scene.few ? [] : scene.geometry.ccds) {
+  for (const slot of scene.few && scene.ccds.length < 3 ? [] : scene.geometry.ccds) {
     const place = box([slot.x0, slot.y0, slot.width, slot.height]);
     if (!here.has(slot.ccdname) && seen(place)) missingSlot(context, place, slot.ccdname, scene);
   }
@@ -45,12 +45,12 @@ function frame(context, [x, y, w, h], colour, thick, outside = 0) {
   context.strokeRect(x - grow, y - grow, w + 2 * grow, h + 2 * grow);
 }
 
-function missingSlot(context, place, ccdname, { missing, ratio, loading }) {
+function missingSlot(context, place, ccdname, { missing, ratio, loading, few }) {
   context.save();
   context.setLineDash([3 * ratio, 3 * ratio]);
-  frame(context, place, loading ? '#1c2026' : '#2b3138', ratio);
+  frame(context, place, loading || few ? '#1c2026' : '#2b3138', ratio);
   context.restore();
-  if (!loading) reasonText(context, place, ccdname, MISSING_TEXT[missing[ccdname] ?? ''], ratio);
+  if (!loading && !few) reasonText(context, place, ccdname, MISSING_TEXT[missing[ccdname] ?? ''], ratio);
 }
 
 function reasonText(context, place, ccdname, reason, ratio) {
