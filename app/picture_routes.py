@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 import tornado.web
 from cachetools import LRUCache, cached
 
-from app import packets, pictures
+from app import packets, thumbnails
 from app.auth import PrivateHandler
 from app.plane import Plane
 from pipeline import camera as cameras
@@ -102,7 +102,7 @@ def _mosaic_packet(expnum, _stamp, shelf):
 
 
 def _mosaic_jpeg(expnum, _stamp, shelf, stretch, width):
-    return pictures.small_mosaic(shelf.plane(expnum), width, stretch)
+    return thumbnails.small_mosaic(shelf.plane(expnum), width, stretch)
 
 
 def _thumbnail(image_id, _stamp, shelf, stretch):
@@ -110,7 +110,7 @@ def _thumbnail(image_id, _stamp, shelf, stretch):
     i = plane.index(image_id % 100)
     if i is None:
         raise KeyError(f"exposure {image_id // 100} has no CCD number {image_id % 100}")
-    return pictures.thumbnail(plane, i, stretch)
+    return thumbnails.thumbnail(plane, i, stretch)
 
 
 class PictureHandler(PrivateHandler):
