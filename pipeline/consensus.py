@@ -21,6 +21,7 @@ VERDICTS = ("bad", "good", "split", "open")
 VERDICT_COLUMNS = ["camera", "expnum", "verdict", "n_bad", "n_good", "n_unsure", "p_bad", "inspectors", "reasons"]
 _GRAVITY = {"good": 0, "unsure": 1, "bad": 2}
 _VOCABULARY = {name: place for place, name in enumerate(REASONS)}
+_TICK = ("camera", "expnum", "inspector", "ccdname")
 DAWID_SKENE_ITERATIONS = 200
 
 
@@ -95,16 +96,21 @@ def bad_ccds(votes: pd.DataFrame, policy: str = "majority", panel: int = 3) -> d
     """
     whole = verdicts(votes, policy, panel)
     bad = set(_keys(whole[whole.verdict == "bad"]))
+    votes = votes[_in(votes, bad)]
+    own = opinions(votes)
+    own = own[own.judgement == "bad"]
+    callers = set(zip(own.camera, own.expnum, own.inspector, strict=True))  # who called the exposure bad
     ticked = votes[(votes.ccdname != "") & (votes.judgement == "bad")]
-    ticks = {}
-    for camera, expnum, ccdname in zip(ticked.camera, ticked.expnum, ticked.ccdname, strict=True):
-        ticks.setdefault((camera, int(expnum)), set()).add(ccdname)
-    tickers = set(zip(ticked.camera, ticked.expnum, ticked.inspector, strict=True))
+    tickers, ticks = set(), {}
+    for camera, expnum, inspector, ccdname in zip(*(ticked[c] for c in _TICK), strict=True):
+        if (camera, expnum, inspector) in callers:
+            tickers.add((camera, expnum, inspector))
+            ticks.setdefault((camera, int(expnum)), set()).add(ccdname)
     things = zip(votes.camera, votes.expnum, votes.inspector, strict=True)
     without = verdicts(votes[np.array([thing not in tickers for thing in things], dtype=bool)], policy, panel)
     bad_without_ticks = set(_keys(without[without.verdict == "bad"]))
     agreed = {}
-    single = ccd_verdicts(votes[_in(votes, bad)], policy, panel)
+    single = ccd_verdicts(votes, policy, panel)
     single = single[single.verdict == "bad"]
     for camera, expnum, ccdname in zip(single.camera, single.expnum, single.ccdname, strict=True):
         agreed.setdefault((camera, int(expnum)), set()).add(ccdname)

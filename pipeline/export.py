@@ -121,12 +121,10 @@ def export(
 
 def preview_counts(catalog: Catalog, store: LabelStore, include_old: bool = False) -> dict[str, int]:
     """Number of exposures that an export would list as bad, under each policy."""
-    _revision, votes, _columns = _snapshot(store)
-    counts = {}
-    for policy in consensus.POLICIES:
-        table = verdict_table(catalog, votes, policy)
-        counts[policy] = int(((table.verdict == "bad") & (include_old | ~table.old)).sum())
-    return counts
+    fresh, old = _by_version(catalog, store.votes())
+    votes = pd.concat([fresh, old]) if include_old else fresh
+    found = {name: consensus.verdicts(votes, name, catalog.panel).verdict for name in consensus.POLICIES}
+    return {name: int((verdicts == "bad").sum()) for name, verdicts in found.items()}
 
 
 def verdict_table(catalog: Catalog, votes: pd.DataFrame, policy: str = "majority") -> pd.DataFrame:
@@ -136,33 +134,45 @@ def verdict_table(catalog: Catalog, votes: pd.DataFrame, policy: str = "majority
     exposure is bad or none of it; scope, 'exposure', 'ccds' or '' where it is not bad; old, whether its votes were cast
     on another pipeline version than the run's; in_run, whether the run has the exposure.
     """
-    exposures = catalog.exposures()
-    votes = votes[votes.camera.isin({catalog.camera, *exposures.camera})]
-    plvers = dict(zip(zip(exposures.camera, exposures.expnum, strict=True), exposures.plver, strict=True))
-    now = np.array([plvers.get(key, "") for key in zip(votes.camera, votes.expnum, strict=True)], dtype=object)
-    stale = (votes.plver.to_numpy(dtype=object) != "") & (now != "") & (votes.plver.to_numpy(dtype=object) != now)
-    fresh = votes[~stale]
-    judged = set(zip(fresh.camera, fresh.expnum, strict=True))
-    old = votes[stale & np.array([key not in judged for key in zip(votes.camera, votes.expnum, strict=True)], bool)]
+    fresh, old = _by_version(catalog, votes)
     parts = [_verdict_part(catalog, part, policy, is_old) for part, is_old in ((fresh, False), (old, True))]
-    table = pd.concat(parts, ignore_index=True).sort_values(["camera", "expnum"], ignore_index=True)
-    table["in_run"] = [key in plvers for key in zip(table.camera, table.expnum, strict=True)]
-    return table
+    return pd.concat(parts, ignore_index=True).sort_values(["camera", "expnum"], ignore_index=True)
+
+
+def _by_version(catalog: Catalog, votes: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Votes of the run's cameras: those on the run's pipeline version (or none known), and, of exposures that have no
+    such votes, those on another. A column in_run is added."""
+    exposures = catalog.exposures()[["camera", "expnum", "plver"]].rename(columns={"plver": "plver_now"})
+    votes = votes[votes.camera.isin({catalog.camera, *exposures.camera})]
+    votes = votes.merge(exposures, on=["camera", "expnum"], how="left")
+    votes["in_run"] = votes.plver_now.notna()
+    stale = votes.in_run & (votes.plver != "") & (votes.plver_now != "") & (votes.plver != votes.plver_now)
+    fresh, old = votes[~stale], votes[stale]
+    judged = set(zip(fresh.camera, fresh.expnum, strict=True))
+    history = np.array([key in judged for key in zip(old.camera, old.expnum, strict=True)], dtype=bool)
+    return fresh, old[~history]
 
 
 def _verdict_part(catalog: Catalog, votes: pd.DataFrame, policy: str, old: bool) -> pd.DataFrame:
     table = consensus.verdicts(votes, policy, catalog.panel)
-    partly = consensus.bad_ccds(votes, policy, catalog.panel)
-    everything = catalog.ccds().groupby("expnum").ccdname.agg(set).to_dict()
-    newest = votes.groupby(["camera", "expnum"]).plver.last().to_dict()
-    keys = list(zip(table.camera, table.expnum, strict=True))
-    ccds = [partly.get(key, ()) for key in keys]
-    ccds = [() if set(own) >= everything.get(key[1], {""}) else own for key, own in zip(keys, ccds, strict=True)]
-    table["plver"] = [newest[key] for key in keys]
-    table["bad_ccds"] = pd.Series(ccds, dtype=object, index=table.index)
+    partly = _parts(catalog, consensus.bad_ccds(votes, policy, catalog.panel))
+    last = votes.groupby(["camera", "expnum"])[["plver", "in_run"]].last().reset_index()
+    table = table.merge(last, on=["camera", "expnum"], how="left").astype({"in_run": bool})
+    keys = zip(table.camera, table.expnum, strict=True)
+    table["bad_ccds"] = pd.Series([partly.get(key, ()) for key in keys], dtype=object, index=table.index)
     table["scope"] = np.where(table.verdict != "bad", "", np.where(table.bad_ccds.map(len) > 0, "ccds", "exposure"))
-    table["old"] = old
-    return table
+    return table.assign(old=old)
+
+
+def _parts(catalog: Catalog, bad_ccds: dict) -> dict:
+    """`consensus.bad_ccds`, with () where the CCDs named are all that the run has of the exposure."""
+    partly = {key: ccdnames for key, ccdnames in bad_ccds.items() if ccdnames}
+    if not partly:
+        return {}
+    ccds = catalog.ccds()
+    ccds = ccds[ccds.expnum.isin({expnum for _, expnum in partly})]
+    everything = ccds.groupby("expnum").ccdname.agg(set).to_dict()
+    return {key: own for key, own in partly.items() if not set(own) >= everything.get(key[1], {""})}
 
 
 def gather(catalog: Catalog, store: LabelStore, policy: str, *, format: str, include_old: bool = False) -> Contents:

@@ -22,6 +22,7 @@ class Imported:
     labels : rows of (expnum, ccdname, reason, raw); '' as ccdname is the whole exposure, '' as reason maps to nothing.
     entries : (expnum, ccdname, text) of each line used. columns : {expnum: what an inspection table said of it}.
     skipped, commented : (line number, problem or text). unmapped : reasons that map to nothing, with counts.
+    notes : what else should be said, with counts. panel : number of people who judged everything, where it is known.
     """
 
     votes: list[Vote] = field(default_factory=list)
@@ -32,7 +33,7 @@ class Imported:
     commented: list[tuple[int, str]] = field(default_factory=list)
     entries: list[tuple[int, str, str]] = field(default_factory=list)
     no_reason: int = 0
-    left_out: Counter = field(default_factory=Counter)
+    notes: Counter = field(default_factory=Counter)
     panel: int | None = None
 
     def add_label(self, expnum: int, ccdname: str, raw: str, reasons: tuple[str, ...] | None = None) -> None:

@@ -130,7 +130,7 @@ def read_annotation(path: Path, options: ReadOptions) -> Imported:
             found.skipped.append((number, f"{','.join(row.values())!r} is not expnum,ccdnum,annotator,marked_fraction"))
             continue
         if camera.missing(ccdname) == "dead":
-            found.left_out[f"votes on {ccdname}, which records nothing,"] += 1
+            found.notes[f"votes on {ccdname} left out, as it records nothing"] += 1
             continue
         vote = imported_vote(
             options,

@@ -36,7 +36,7 @@ def read_bad_expid(path: Path, options: ReadOptions) -> Imported:
     legacypipe lets the last of several lines on the same key win; here each line is a label of its own, so that a
     reason given earlier is not lost.
     """
-    found = Imported()
+    found, camera = Imported(), camera_named(options.camera)
     for number, line in lines(path):
         if line.startswith("#"):
             found.commented.append((number, line))
@@ -51,6 +51,8 @@ def read_bad_expid(path: Path, options: ReadOptions) -> Imported:
         except ValueError:
             found.skipped.append((number, f"{words[0]!r} is not EXPNUM or EXPNUM-CCDNAME"))
             continue
+        if ccdname and ccdname not in camera.by_name:
+            found.notes[f"labels on CCDs that {camera.title} does not have, such as {ccdname}"] += 1
         raw = " ".join(words[1:])
         # our own exports write the reasons, then ` # ` and the votes
         reasons = FLAGS.get(raw.strip("# ")) or canonical(raw.split(" # ")[0]) or canonical(raw)
@@ -132,7 +134,7 @@ class ImportReport:
             )
         if self.panel:
             parts.append(f"the run's panel is now {self.panel}")
-        parts += [f"{number} {what} left out" for what, number in found.left_out.items()]
+        parts += [f"{number} {what}" for what, number in found.notes.items()]
         if found.commented:
             parts.append(f"{len(found.commented)} commented lines not read")
         text = "; ".join(parts)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
 
+import numpy as np
 import pandas as pd
 import sqlalchemy as sa
 
@@ -126,9 +127,13 @@ class LabelStore(Accounts, Jobs):
         """
         return self.cast_many([vote])[0]
 
-    def cast_many(self, votes: Sequence[Vote]) -> list[Vote]:
-        """Store several votes in one transaction: all or none."""
-        stored, _counts = self._store(votes)
+    def cast_many(self, votes: Sequence[Vote], take_back: Sequence[int] = ()) -> list[Vote]:
+        """Store several votes in one transaction: all or none.
+
+        take_back : numbers of the voters' own current votes that these ones make void (CCDs ticked before and no more,
+        say); they are retracted in the same transaction. Votes that are stored already take nothing back.
+        """
+        stored, _counts = self._store(votes, take_back)
         return stored
 
     def import_votes(self, votes: Sequence[Vote]) -> ImportCounts:
@@ -136,7 +141,7 @@ class LabelStore(Accounts, Jobs):
         _stored, counts = self._store(votes)
         return counts
 
-    def _store(self, votes: Sequence[Vote]) -> tuple[list[Vote], ImportCounts]:
+    def _store(self, votes: Sequence[Vote], take_back: Sequence[int] = ()) -> tuple[list[Vote], ImportCounts]:
         votes = [replace(v, client_vote_id=v.client_vote_id or uuid.uuid4().hex) for v in votes]
         stored, new, changed, kept = [], {}, [], 0
         with tables.writing(self.engine) as connection:
@@ -163,6 +168,10 @@ class LabelStore(Accounts, Jobs):
                 stored.append(vote)
                 next_id += 1
             self._write(connection, changed, new)
+            superseded = {row["old"] for row in changed}
+            for vote_id in take_back if new else ():
+                if vote_id not in superseded:
+                    _take_back(connection, vote_id, {vote.inspector for vote in votes})
         return stored, ImportCounts(added=len(new), known=len(stored) - len(new), kept=kept)
 
     def _write(self, connection: sa.Connection, changed: list[dict], new: dict[int, Vote]) -> None:
@@ -190,19 +199,12 @@ class LabelStore(Accounts, Jobs):
                 found[tuple(thing)] = (vote_id, via)
         return found
 
-    def retract(self, vote_id: int, inspector: str) -> None:
-        """Take one's own current vote back; it stays on record. Taking it back twice is no error."""
+    def retract(self, vote_id: int | Sequence[int], inspector: str) -> None:
+        """Take one's own current vote back, or several together; they stay on record. Twice is no error."""
         with tables.writing(self.engine) as connection:
-            row = connection.execute(sa.select(tables.votes).where(tables.votes.c.vote_id == int(vote_id))).first()
-            if row is None or row.inspector != inspector:
-                raise LabelError(f"{inspector} has no vote {vote_id}; only one's own votes can be retracted")
-            if row.retracted_utc is not None:
-                return
-            if row.superseded_by is not None:
-                raise LabelError(f"vote {vote_id} was superseded by {row.superseded_by}; retract that one")
-            here = tables.votes.c.vote_id == int(vote_id)
-            connection.execute(tables.votes.update().where(here).values(retracted_utc=tables.now_utc()))
-            tables.bump_revision(connection)
+            changed = [_take_back(connection, one, {inspector}) for one in np.atleast_1d(vote_id)]
+            if any(changed):
+                tables.bump_revision(connection)
 
     def votes(self, inspector: str | None = None, expnum: int | None = None, current: bool = True) -> pd.DataFrame:
         """Votes in the order they were cast: VOTE_COLUMNS, `reasons` a tuple, `screen` a dict, `created_utc` as text.
@@ -291,6 +293,18 @@ def open_store(catalog) -> LabelStore:
 def _chunks(values: Iterable) -> Iterable[list]:
     values = list(values)
     return (values[start : start + _CHUNK] for start in range(0, len(values), _CHUNK))
+
+
+def _take_back(connection: sa.Connection, vote_id: int, inspectors: set[str]) -> bool:
+    """Stamp one current vote of one of `inspectors` as retracted; False if it was already."""
+    here = tables.votes.c.vote_id == int(vote_id)
+    row = connection.execute(sa.select(tables.votes).where(here)).first()
+    if row is None or row.inspector not in inspectors:
+        raise LabelError(f"{', '.join(sorted(inspectors))} has no vote {vote_id}; only one's own can be retracted")
+    if row.retracted_utc is None and row.superseded_by is not None:
+        raise LabelError(f"vote {vote_id} was superseded by {row.superseded_by}; retract that one")
+    stamp = tables.votes.update().where(here, tables.votes.c.retracted_utc.is_(None))
+    return connection.execute(stamp.values(retracted_utc=tables.now_utc())).rowcount > 0
 
 
 def _check_twin(vote: Vote, twin: Vote) -> None:

@@ -117,9 +117,17 @@ def test_bad_ccds_are_named_where_only_some_are_bad():
         *((4, name, "bad") for name in ("amy", "ben", "cai")),
         (4, "cai", "bad", "N1"),  # 4: two say all of it
         (5, "amy", "bad", "N1"),  # 5: one vote
+        *((6, name, "bad") for name in ("amy", "ben")),
+        (6, "cai", "good"),
+        (6, "cai", "bad", "N1"),  # 6: a tick by somebody who calls the exposure good is not one
     )
     found = bad_ccds(frame, "majority", 3)
-    assert found == {("decam", 1): (), ("decam", 2): ("N1",), ("decam", 3): ("N1", "N2"), ("decam", 4): ()}
+    assert found == {
+        ("decam", 1): (),
+        ("decam", 2): ("N1",),
+        ("decam", 3): ("N1", "N2"),
+        **dict.fromkeys([("decam", 4), ("decam", 6)], ()),
+    }
     assert bad_ccds(frame, "any", 3)["decam", 5] == ("N1",)
 
 

@@ -59,6 +59,7 @@ def test_a_bad_expid_list_is_read_by_legacypipes_rules(tmp_path, store):
     assert report.found.unmapped == Counter({"as it is": 1, "odd colours": 1})
     assert "line 8 skipped" in str(report)
     assert "odd colours" in str(report)
+    assert "1 labels on CCDs that DECam does not have, such as n1" in str(report)
 
 
 def test_unmapped_reasons_that_differ_in_numbers_count_together(tmp_path, store):
@@ -248,7 +249,7 @@ def test_annotations_become_blind_votes_on_ccds(tmp_path, store):
     ]
     assert frame.screen[1] == {"marked_fraction": 0.0201}
     assert [number for number, _ in report.found.skipped] == [5, 6]
-    assert sum(report.found.left_out.values()) == 1
+    assert sum(report.found.notes.values()) == 1
 
 
 def test_the_panel_of_a_run_comes_from_its_annotators_unless_it_was_set(tmp_path, store):
@@ -406,7 +407,7 @@ def test_the_real_annotations(real_data, tmp_path, store):
     votes = store.votes()
     assert votes.groupby("inspector").size().tolist() == [30 * 61] * 8
     assert votes.expnum.nunique() == 30
-    assert sum(report.found.left_out.values()) == 30 * 8
+    assert sum(report.found.notes.values()) == 30 * 8
     assert votes.blind.all()
     assert catalog.refresh().panel == 8
     assert import_file(store, path, catalog=catalog).votes_added == 0

@@ -105,6 +105,28 @@ def test_only_ones_own_current_vote_can_be_retracted(store):
         store.retract(first.vote_id, "amy")
 
 
+def test_votes_made_void_are_taken_back_with_the_new_vote_or_not_at_all(store):
+    store.cast_many([AMY, replace(AMY, ccdname="N1"), replace(AMY, ccdname="N2")])
+    n1, n2 = store.votes().vote_id[1:]
+    with pytest.raises(LabelError, match="no vote 99"):
+        store.cast_many([replace(AMY, judgement="good")], take_back=[n1, 99])
+    assert len(store.votes()) == 3
+    again = replace(AMY, client_vote_id="again")
+    store.cast_many([again, replace(AMY, ccdname="N1", comment="worse")], take_back=[n1, n2])
+    assert store.votes().ccdname.tolist() == ["", "N1"]
+    newest = store.votes().vote_id[1]
+    store.cast_many([again], take_back=[newest])  # sent a second time: changes nothing
+    assert newest in set(store.votes().vote_id)
+
+
+def test_several_votes_are_taken_back_as_one(store):
+    votes = store.cast_many([AMY, replace(AMY, ccdname="N1")])
+    revision = store.revision()
+    store.retract([vote.vote_id for vote in votes], "amy")
+    assert store.votes().empty
+    assert store.revision() == revision + 1
+
+
 def test_votes_can_be_asked_for_by_inspector_and_exposure(store):
     store.cast_many([AMY, replace(AMY, inspector="ben"), replace(AMY, expnum=2)])
     assert len(store.votes(inspector="amy")) == 2
