@@ -30,7 +30,8 @@ log = logging.getLogger("triptych")
 # modules with `routes(app) -> [(regex, handler, kwargs)]`; each handler is a PrivateHandler
 ROUTE_MODULES = ("app.map_routes", "app.picture_routes", "app.api", "app.export_routes")
 PAGE_LIFE_SECONDS = 12 * 3600  # a page may reconnect for as long
-UNUSED_SESSION_SECONDS = 10 * 60
+UNUSED_SESSION_SECONDS = 10 * 60  # a closed lid may come back as late
+UNUSED_CHECK_SECONDS = 15
 WORKER_CHECK_SECONDS = 5
 SECRET_FILE = ".session-secret"
 
@@ -112,7 +113,8 @@ def make_server(app, *, port=5006, address="localhost", origins=(), behind_proxy
         secret_key=app.secret,
         sign_sessions=True,
         session_token_expiration=PAGE_LIFE_SECONDS,
-        unused_session_lifetime_milliseconds=1000 * UNUSED_SESSION_SECONDS,
+        unused_session_lifetime_milliseconds=int(1000 * UNUSED_SESSION_SECONDS),
+        check_unused_sessions_milliseconds=int(1000 * UNUSED_CHECK_SECONDS),
         extra_patterns=route_list(app),
         static_dirs={f"cdn/panel/{JS_VERSION}/dist": str(DIST_DIR)},
         index=str(STATIC / "error.html"),

@@ -5,7 +5,7 @@ import re
 from playwright.sync_api import expect
 
 from pipeline.catalog import Catalog
-from pipeline.labels import LabelStore
+from pipeline.labels import LabelStore, Vote
 from tests import survey
 from tests.ui.conftest import wait_ready
 
@@ -38,6 +38,35 @@ def test_an_inspector_sees_no_retraining_and_a_lead_is_offered_the_result(open_p
     expect(lead.locator("#offer")).to_be_hidden()
     expect(inspector.locator("#run")).to_contain_text("knn-001")
     assert Catalog.open(tmp_path / "run").stage("prediction").stage_id == "knn-002"
+
+
+def test_nothing_that_the_browser_receives_holds_anothers_vote_before_ones_own(open_page, serve_run, tmp_path):
+    survey.make(tmp_path / "run", exposures=8)
+    store = LabelStore(Catalog.open(tmp_path / "run").labels_url())
+    secret = {"reasons": ("Out_of_focus",), "comment": "zebra crossing", "plver": "V5.5LS"}
+    vote = store.cast(Vote(expnum=900003, inspector="ben", judgement="bad", **secret))
+    store.close()
+    page = open_page("amy", server=serve_run(tmp_path / "run", "--no-worker"))
+    received = []
+    page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: received.append(frame)))
+    page.on("response", lambda answer: received.append(body_of(answer)))
+    page.goto(page.url.split("?")[0] + "?focus=900003&q=900003&colour=verdict")
+    wait_ready(page)
+    page.locator("#mosaic-panel .fill[data-ready]").wait_for()
+    page.get_by_role("tab", name="Review").click()
+    page.locator("#review .fill[data-ready]").wait_for()
+    page.wait_for_timeout(3000)
+    assert len(received) > 30
+    texts = [frame if isinstance(frame, str) else bytes(frame).decode(errors="ignore") for frame in received]
+    for told in ("zebra", '"ben"', vote.client_vote_id):
+        assert not [text[:300] for text in texts if told in text], told
+
+
+def body_of(answer):
+    try:
+        return answer.body() if "/static/" not in answer.url else b""
+    except Exception:  # a redirect has no body
+        return b""
 
 
 def test_a_failed_job_says_why_and_can_be_dismissed(open_page, serve_run, tmp_path):

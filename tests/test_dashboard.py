@@ -1,0 +1,92 @@
+"""The page as Python builds it, and that a closed page leaves nothing behind."""
+
+import asyncio
+import gc
+import shutil
+import threading
+import time
+
+import pytest
+from tornado.ioloop import IOLoop
+
+from app import server
+from app.component import assets_base
+from app.dashboard import VIEWS, Placeholder, build_page, job_to_show
+from app.session import Session
+from tests.test_server import Browser
+from tests.ui.conftest import free_port
+
+
+@pytest.fixture
+def app(survey_folder, tmp_path):
+    shutil.copytree(survey_folder, tmp_path / "run", ignore=shutil.ignore_patterns("previews"))
+    app = server.make_app(tmp_path / "run")
+    yield app
+    app.store.close()
+
+
+def test_an_address_opens_room_exposure_search_and_colour(app):
+    address = {"room": "review", "focus": "900002", "ccd": "S4", "q": "ghost", "colour": "cluster", "dims": "3"}
+    _page, session = build_page(app, app.accounts.user("amy"), address)
+    assert (session.room, session.focus, session.focus_ccd) == ("review", 900002, "S4")
+    assert (session.colour_by, session.dims, session.query) == ("cluster", 3, "ghost")
+    assert len(session.selection)
+
+
+def test_a_nonsense_address_opens_the_first_room(app):
+    address = {"room": "cellar", "focus": "1e9", "q": "zebra", "colour": "taste", "dims": "4"}
+    _page, session = build_page(app, app.accounts.user("amy"), address)
+    assert (session.room, session.focus, session.colour_by, session.dims) == ("explore", None, "reason", 2)
+
+
+def test_every_place_of_the_frame_has_its_view(app):
+    page, _session = build_page(app, app.accounts.user("amy"))
+    views = {name: view for name, (view, _tags) in page._render_items.items()}
+    assert set(views) == {*VIEWS, "shell"}
+    assert not [name for name, view in views.items() if isinstance(view, Placeholder)]
+    assert {view.assets_base for view in views.values()} == {assets_base()}
+
+
+def test_the_top_bar_shows_the_open_job_else_a_failure_not_yet_dismissed():
+    done = {"job_id": 1, "kind": "retrain", "state": "done", "text": "", "progress": 1.0, "error": ""}
+    failed = {**done, "job_id": 2, "state": "failed", "error": "no labels yet"}
+    running = {**done, "job_id": 3, "state": "running", "text": "fitting", "progress": 0.25}
+    assert job_to_show([]) == job_to_show([done]) == job_to_show([failed, done]) == {}
+    assert "no labels yet" in job_to_show([done, failed])["text"]
+    assert job_to_show([done, failed], {2}) == {}
+    assert job_to_show([done, failed, running])["text"] == "retrain: fitting"
+
+
+def test_a_closed_page_leaves_no_session_behind(app, monkeypatch):
+    monkeypatch.setattr(server, "UNUSED_SESSION_SECONDS", 0.5)
+    monkeypatch.setattr(server, "UNUSED_CHECK_SECONDS", 0.2)
+    port, started, before = free_port(), threading.Event(), alive()
+    loops = []
+
+    def run():
+        asyncio.set_event_loop(asyncio.new_event_loop())
+        server.make_server(app, port=port).start()
+        loops.append(IOLoop.current())
+        loops[0].add_callback(started.set)
+        loops[0].start()
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    assert started.wait(30)
+    door = Browser(f"http://localhost:{port}")
+    door.log_in("amy")
+    for _ in range(3):
+        assert door.ask("/?focus=900001").status == 200
+    assert alive() == before + 3
+    give_up = time.monotonic() + 20
+    while alive() > before and time.monotonic() < give_up:
+        time.sleep(0.3)
+    loops[0].add_callback(loops[0].stop)
+    thread.join(10)
+    assert alive() <= before
+    assert not app._pages
+
+
+def alive():
+    gc.collect()
+    return sum(isinstance(thing, Session) for thing in gc.get_objects())
