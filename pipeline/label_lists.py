@@ -194,6 +194,9 @@ def import_file(
     kind = choose(kind or guess_kind(path), READERS, "kind of label file")
     options = ReadOptions(camera=camera_named(camera).name, inspector=inspector or "", maybe=maybe)
     found = READERS[kind](path, options)
+    named = _camera_in_name(path)
+    if named and named != options.camera:
+        found.notes[f"list of {named} by its name, read as {options.camera}: if that is wrong, name its camera"] += 1
     counts = store.import_votes(found.votes)
     labels = pd.DataFrame(found.labels, columns=LABEL_NAMES).assign(camera=options.camera)
     added = store.import_labels(labels, source=path.name, kind=kind).added
@@ -204,6 +207,14 @@ def import_file(
     if panel:
         catalog.set_info(panel=panel)
     return ImportReport(path, kind, found, counts.added, counts.known, counts.kept, added, panel)
+
+
+def _camera_in_name(path: Path) -> str:
+    """The camera that legacypipe's `<camera>-bad_expid.txt` is for; '' where the name starts otherwise."""
+    try:
+        return camera_named(path.name.split("-bad_expid")[0]).name
+    except TriptychError:
+        return ""
 
 
 READERS: dict[str, Callable[[Path, ReadOptions], Imported]] = {

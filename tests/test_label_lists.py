@@ -62,6 +62,12 @@ def test_a_bad_expid_list_is_read_by_legacypipes_rules(tmp_path, store):
     assert "1 labels on CCDs that DECam does not have, such as n1" in str(report)
 
 
+def test_a_list_of_another_camera_is_pointed_out(tmp_path, store):
+    path = written(tmp_path, "74670155 donuts\n", "mosaic-bad_expid.txt")
+    assert "list of mosaic3 by its name, read as decam" in str(import_file(store, path))
+    assert "by its name" not in str(import_file(store, path, camera="mosaic3"))
+
+
 def test_unmapped_reasons_that_differ_in_numbers_count_together(tmp_path, store):
     report = import_file(store, written(tmp_path, "1 seeing=2.5\n2 seeing=3.25\n3 seeing=12\n"))
     assert report.found.unmapped == Counter({"seeing=#": 3})
