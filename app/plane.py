@@ -16,7 +16,7 @@ UNKNOWN_SIGMAS = 5.0  # half range of the sky view where band or exposure time i
 # In sky noise from the sky; softening bends them as asinh (0 = straight); ownSky: of each CCD, else of the exposure
 STRETCH_LIMITS = {
     "faint": {"low": -3.0, "high": 5.0, "softening": 0.0, "ownSky": True},
-    "stars": {"low": -2.0, "high": 200.0, "softening": 4.0, "ownSky": False},
+    "stars": {"low": -3.0, "high": 200.0, "softening": 1.5, "ownSky": False},
 }
 
 

@@ -10,7 +10,7 @@
 //   scale, true), keys (Home, +, -, Escape while the mosaic has the keyboard focus, true), wheel (true), accent (colour of ticks).
 // Methods:
 //   show(expnum, {keepView, ccd}) -> Promise   null empties the panel; keepView leaves zoom and an enlarged CCD as they are
-//   prefetch([expnum...])
+//   prefetch([expnum...]), setVersion(version)   what was fetched under another version is forgotten
 //   setStretch('faint' | 'stars' | 'sky'), setLimits(low, high) in sky sigmas or setLimits(null), setScaleMode('all' | 'ccd'),
 //   setInvert(bool), setNames(bool)
 //   setOverlay({ccdname: {value, label, colour}} | null), setTicked([ccdname...]), setFocus(ccdname | ''), setAccent(colour)
@@ -40,6 +40,7 @@ const DEFAULTS = {
   accent: '#58a6ff', camera: '',
 };
 const CCD_INSETS = [44, 12, 40, 12];
+const QUARTER_FROM = 4; // full-resolution pixels along one of the screen
 
 export function mountMosaic(el, options = {}) { return new Mosaic(el, { ...DEFAULTS, ...options }); }
 
@@ -109,6 +110,14 @@ class Mosaic {
     this.draw();
     this.tell('show');
     await new Promise(resolve => requestAnimationFrame(resolve));
+  }
+
+  // Previews were made again: nothing that was fetched before counts.
+  setVersion(version) {
+    if (version === this.pictures.version) return;
+    this.pictures.forget(version);
+    this.gl?.forget();
+    if (this.expnum !== null) this.show(this.expnum, { keepView: true });
   }
 
   prefetch(expnums) { return this.pictures.prefetch(expnums.filter(expnum => expnum !== this.expnum)); }
@@ -337,10 +346,15 @@ class Mosaic {
   drawCcd() {
     const { ccd, rect, packet } = this.opened;
     const picture = this.shown();
-    const whole = picture === packet ? packet : null;
-    const tile = whole ? { ...whole.header.ccds[0], layer: 0, rect } : { ...ccd, rect };
     if (!this.gl) return this.furniture.drawPlain(this);
-    this.drawTiles(whole ? `${this.expnum}-${ccd.ccdname}` : `${this.expnum}`, picture, this.how(picture.header), [tile]);
+    if (picture !== packet) return this.drawTiles(`${this.expnum}`, picture, this.how(picture.header), [{ ...ccd, rect }]);
+    const key = `${this.expnum}-${ccd.ccdname}`;
+    const tile = { ...packet.header.ccds[0], layer: 0, rect };
+    if (this.view.scale > 1 / QUARTER_FROM) return this.drawTiles(key, picture, this.how(picture.header), [tile]);
+    // Much reduced, the quarter gives the same mean from a sixteenth of the texels.
+    const { codes, columns, rows, across, down } = packet.quarter;
+    const header = { ...packet.header, columns: across, rows: down };
+    this.drawTiles(`${key} quarter`, { header, pixels: codes }, this.how(packet.header), [{ ...tile, nx: columns, ny: rows }]);
   }
 
   drawTiles(key, { header, pixels, blocks }, how, tiles) {

@@ -56,7 +56,7 @@ class MosaicPanel {
       overlay: () => this.overlay(),
       marks: () => this.draw(),
       facts: () => this.drawHead(),
-      picture_version: () => { mosaic.pictures.version = model.picture_version; },
+      picture_version: () => mosaic.setVersion(model.picture_version),
     };
     for (const [name, act] of Object.entries(apply)) model.on(name, act);
     apply.focus_ccd();

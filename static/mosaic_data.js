@@ -17,6 +17,23 @@ export function parsePacket(buffer) {
   return { header, ...sections };
 }
 
+// Codes averaged by four in each direction; blanks do not count. columns and rows tell how much of the last ones is there.
+export function quartered(codes, columns, rows) {
+  const across = Math.ceil(columns / 4), down = Math.ceil(rows / 4);
+  const result = new Uint16Array(across * down);
+  const totals = new Float64Array(across), counts = new Uint16Array(across);
+  for (let y = 0; y < rows; y++) {
+    for (let x = 0, at = y * columns; x < columns; x++, at++) {
+      if (codes[at]) { totals[x >> 2] += codes[at]; counts[x >> 2]++; }
+    }
+    if (y % 4 < 3 && y < rows - 1) continue;
+    for (let x = 0, at = (y >> 2) * across; x < across; x++, at++) result[at] = counts[x] ? Math.round(totals[x] / counts[x]) : 0;
+    totals.fill(0);
+    counts.fill(0);
+  }
+  return { codes: result, columns: columns / 4, rows: rows / 4, across, down };
+}
+
 async function fetched(url, signal) {
   const response = await fetch(url, { credentials: 'same-origin', signal });
   if (response.ok) return response;
@@ -39,6 +56,12 @@ export class Pictures {
     this.wanted = [];
     this.busy = false;
     this.onload = null;
+  }
+
+  forget(version) {
+    this.version = version;
+    this.kept.clear();
+    this.waiting.clear();
   }
 
   url(path, query = {}) {
@@ -65,17 +88,17 @@ export class Pictures {
       return picture;
     }
     if (!this.waiting.has(expnum)) {
-      const asked = this.load(expnum).finally(() => this.waiting.delete(expnum));
+      const asked = this.load(expnum, this.version).finally(() => { if (this.waiting.get(expnum) === asked) this.waiting.delete(expnum); });
       this.waiting.set(expnum, asked);
     }
     return this.waiting.get(expnum);
   }
 
-  async load(expnum) {
+  async load(expnum, version) {
     const response = await fetched(this.url(`mosaic/${expnum}.bin`));
     const picture = parsePacket(await response.arrayBuffer());
     picture.geometry = await this.geometry(picture.header.camera);
-    this.keep(expnum, picture);
+    if (version === this.version) this.keep(expnum, picture);
     return picture;
   }
 
@@ -87,7 +110,9 @@ export class Pictures {
 
   async ccd(imageId, signal) {
     const response = await fetched(this.url(`ccd/${imageId}.bin`), signal);
-    return parsePacket(await response.arrayBuffer());
+    const packet = parsePacket(await response.arrayBuffer());
+    packet.quarter = quartered(packet.pixels, packet.header.columns, packet.header.rows);
+    return packet;
   }
 
   // One at a time, in order, so that what is being looked at never waits for them.

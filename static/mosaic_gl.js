@@ -7,7 +7,7 @@
 const VERTEX = `#version 300 es
 precision highp float;
 layout(location = 0) in vec4 rect;      // x, y, width, height on the canvas, full-resolution pixels
-layout(location = 1) in vec4 source;    // layer, columns, rows, first row
+layout(location = 1) in vec4 source;    // layer, columns, rows (a broken number where the last one is a part); unused
 layout(location = 2) in vec4 level;     // sky, sigma of this CCD in codes; brightness; unused
 uniform vec2 u_centre;                  // canvas point in the middle of the panel
 uniform float u_scale;                  // screen pixels per canvas pixel
@@ -58,7 +58,7 @@ void main() {
   vec2 low = clamp(at - 0.5 * width, vec2(0.0), texels);
   vec2 high = clamp(at + 0.5 * width, vec2(0.0), texels);
   ivec2 first = ivec2(floor(low));
-  ivec2 last = min(ivec2(ceil(high)), ivec2(texels)) - 1;
+  ivec2 last = min(ivec2(ceil(high)), ivec2(ceil(texels))) - 1;
   ivec2 stride = max(ivec2(1), (last - first) / 24);
   float total = 0.0, recorded = 0.0, weights = 0.0;
   for (int y = first.y; y <= last.y; y += stride.y) {
@@ -114,6 +114,11 @@ export class MosaicGL {
   }
 
   has(key) { return this.textures.has(key); }
+
+  forget() {
+    for (const texture of this.textures.values()) this.gl.deleteTexture(texture);
+    this.textures.clear();
+  }
 
   // codes: Uint16Array of layers * rows * columns.
   upload(key, codes, columns, rows, layers) {

@@ -4,7 +4,7 @@
 
 export const STRETCHES = {
   faint: { low: -3, high: 5, softening: 0, ownSky: true, colours: 'grey', title: 'faint sky' },
-  stars: { low: -2, high: 200, softening: 4, ownSky: false, colours: 'grey', title: 'stars' },
+  stars: { low: -3, high: 200, softening: 1.5, ownSky: false, colours: 'grey', title: 'stars' },
   sky: { low: -5, high: 5, softening: 0, ownSky: true, colours: 'diverging', blocks: true, title: 'sky map' },
 };
 
