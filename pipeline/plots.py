@@ -54,7 +54,10 @@ def reasons(rows: dict, path: Path) -> None:
         axes.barh(at + 0.26 * (place - 1), values, height=0.24, color=colour, label=measure.replace("f1", "F1"))
     axes.set_yticks(at, [f"{name.replace('_', ' ')} ({rows[name]['support']})" for name in names])
     axes.set_xlim(0, 1)
+    axes.set_ylim(-0.6, len(names) - 0.4)
     axes.invert_yaxis()
     axes.grid(axis="x", color=MUTED, alpha=0.25)
-    axes.legend(facecolor=PAGE, edgecolor=MUTED, labelcolor=TEXT, fontsize=8, loc="lower right")
+    axes.legend(
+        facecolor=PAGE, edgecolor=MUTED, labelcolor=TEXT, fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1)
+    )
     _save(figure, path)

@@ -59,7 +59,7 @@ def test_more_than_ten_thousand_points(dims):
     kinds = rng.integers(0, 5, 10_500)
     drawn = rng.normal(0, 6, (5, 8))[kinds] + rng.normal(size=(10_500, 8))
     drawn = drawn[:, np.argsort(-drawn.var(axis=0))]
-    places = maps.tsne(drawn, dims=dims, iterations=100, exaggerated=100)
+    places = maps.tsne(drawn, dims=dims, iterations=50, exaggerated=100, jobs=1)
     assert np.isfinite(places).all()
     middles = np.stack([places[kinds == kind].mean(axis=0) for kind in range(5)])
     nearest = np.linalg.norm(places[:, None] - middles, axis=2).argmin(axis=1)
