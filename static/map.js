@@ -32,7 +32,7 @@ class PointMap {
     this.tool = 'pan';
     this.count = 0;                  // selected
     this.rings = { focus: new Uint32Array(0), ccd: new Uint32Array(0), hover: new Uint32Array(0) };
-    this.budget = Infinity;          // points drawn while the view moves
+    this.budget = 300_000;           // points drawn while the view moves or points still come
     this.stop = new AbortController();
     this.parts = furnish(el, {
       tool: name => this.setTool(name), dims: dims => this.setDims(dims), reset: () => this.reset(),
@@ -102,14 +102,14 @@ class PointMap {
     this.frame = 0;
     if (this.closed || !this.set?.n || !this.painter || this.camera.width < 2) return;
     const elapsed = Math.min(64, now - (this.last || now - 16));
-    const moving = this.camera.step(elapsed) || now - (this.touched || 0) < SETTLE_MS;
+    const moving = this.camera.step(elapsed) || now - (this.touched || 0) < SETTLE_MS || this.loading;
     if (moving && this.set.n > 50_000 && this.last) this.pace(now - this.last);
     this.last = moving ? now : 0;
     this.painter.draw(this.camera, this.look(moving));
     this.labels.place(this.camera, this.page.isolated, this.count > 0);
     if (this.hovering) this.findHover();
-    if (moving) this.request();
-    else this.markReady();
+    if (moving && !this.loading) this.request();
+    else if (!moving) this.markReady();
   }
 
   // Points come in a shuffled order, so that the first ones are a fair sample of all.
@@ -196,9 +196,11 @@ class PointMap {
     parts.state('loading', `Loading ${meta.n.toLocaleString('en')} images …`);
     this.tell();
     try {
+      this.loading = true;
       this.painter?.begin(set);
       await Promise.all([this.fetchPlaces(set, this.camera.dims), set.loadIds()]);
       if (set !== this.set) return;
+      this.loading = false;
       if (this.page.colours) this.recolour();
       parts.state('', '');
       this.ringFocus();
@@ -206,6 +208,7 @@ class PointMap {
       this.request();
       if (set.n <= PREFETCH) this.prefetch(set);
     } catch (error) {
+      if (set === this.set) this.loading = false;
       if (set === this.set && error.name !== 'AbortError') this.complain(`The map did not arrive (${error.message}).`);
     }
   }

@@ -39,7 +39,7 @@ export class ImagePainter {
       }, WAIT_MS);
     }
     this.place();
-    this.picture.style.opacity = look.hasSelection && !look.isolated ? 0.35 : 1;
+    this.picture.style.filter = look.hasSelection && !look.isolated ? 'grayscale(1) opacity(0.35)' : '';
     this.drawOver(camera, look);
   }
 

@@ -42,9 +42,10 @@ export class Labels {
     this.labels.forEach(({ entry, node, width }, k) => {
       const wanted = anchors[k] >= 0 && (!isolated.length || isolated.includes(entry.label));
       if (wanted) this.set.project(camera, anchors[k], anchors[k] + 1, this.place3);
-      const [x, y] = this.place3;
+      const y = this.place3[1];
+      const x = inwards(this.place3[0], width, camera.width);
       const frame = [x - width / 2, y - 9, x + width / 2, y + 9];
-      const free = wanted && x > 8 && y > 8 && x < camera.width - 8 && y < camera.height - 8
+      const free = wanted && x > 0 && y > 8 && x < camera.width && y < camera.height - 8
         && !taken.some(other => frame[0] < other[2] && frame[2] > other[0] && frame[1] < other[3] && frame[3] > other[1]);
       node.hidden = !free;
       if (!free) return;
@@ -52,6 +53,12 @@ export class Labels {
       node.style.transform = `translate(${x.toFixed(1)}px, ${y.toFixed(1)}px) translate(-50%, -50%)`;
     });
   }
+}
+
+// A name at the edge moves in far enough to be read, if its point is in the picture.
+function inwards(x, width, whole) {
+  if (x < 0 || x > whole || width + 8 > whole) return x;
+  return Math.min(Math.max(x, width / 2 + 4), whole - width / 2 - 4);
 }
 
 // For each label the index of a point in the middle of the fullest cell of its class, -1 where there is none.
