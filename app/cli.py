@@ -348,7 +348,11 @@ def user_add(
 ) -> None:
     """Make an account, or give an existing one a new password and role."""
     store = open_store(open_run(run), labels)
-    store.add_user(name, password, role)
+    if store.user(name):
+        store.set_password(name, password)
+        store.set_role(name, role)
+    else:
+        store.add_user(name, password, role)
     say(f"{name} can log in as {role}")
 
 

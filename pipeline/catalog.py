@@ -173,15 +173,20 @@ class StageWriter:
     def __init__(self, folder: Path):
         self.folder = folder
         self.stage: Stage | None = None
-        self.rows = 0
+        self._rows: dict[str, int] = {}
+
+    @property
+    def rows(self) -> int:
+        """Rows of the main table, else of the largest table or array."""
+        return self._rows.get("table", max(self._rows.values(), default=0))
 
     def write_table(self, frame: pd.DataFrame, name: str = "table") -> None:
         frame.reset_index(drop=True).to_parquet(self.folder / f"{name}.parquet", index=False)
-        self.rows = max(self.rows, len(frame))
+        self._rows[name] = len(frame)
 
     def write_array(self, values: np.ndarray, name: str = "vectors") -> None:
         np.save(self.folder / f"{name}.npy", values, allow_pickle=False)
-        self.rows = max(self.rows, len(values))
+        self._rows[name] = len(values)
 
     def write_json(self, value, name: str) -> None:
         write_json(self.folder / f"{name}.json", value)

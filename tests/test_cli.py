@@ -1,0 +1,79 @@
+"""The command line as a person types it: one function a verb, one line an error."""
+
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from app.cli import app, main
+
+
+def type_in(*words):
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def test_status_shows_the_run(survey_folder):
+    result = type_in("status", survey_folder)
+    assert result.exit_code == 0
+    assert "8 exposures, 488 CCD images" in result.stderr.replace("\n", " ")
+    assert "prediction/knn-001" in result.stderr
+
+
+def test_labels_show_counts(survey_folder):
+    result = type_in("labels", "show", survey_folder)
+    assert result.exit_code == 0
+    assert "Ghost_Scatter" in result.stderr
+
+
+def test_export_to_standard_output_twice_is_the_same(survey_folder):
+    first = type_in("export", survey_folder, "--policy", "any")
+    again = type_in("export", survey_folder, "--policy", "any")
+    assert first.exit_code == 0
+    assert first.stdout_bytes == again.stdout_bytes
+    assert "900007" in first.stdout
+
+
+def test_an_account_can_be_made_and_listed(fresh_survey):
+    assert type_in("user", "add", fresh_survey, "nia", "--role", "lead", "--password", "long enough").exit_code == 0
+    assert "nia\tlead\tactive" in type_in("user", "list", fresh_survey).stdout
+    assert type_in("user", "add", fresh_survey, "nia", "--role", "viewer", "--password", "another one").exit_code == 0
+    assert "nia\tviewer\tactive" in type_in("user", "list", fresh_survey).stdout
+
+
+def test_similar_names_images_as_people_write_them(survey_folder):
+    result = type_in("similar", survey_folder, "900001-N4", "900001-S4", "-k", "3")
+    assert result.exit_code == 0, result.output
+    assert "900001" not in result.stdout.split("\n", 1)[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["status", "nowhere"], "is not a run folder"),
+        (["export", "RUN", "--format", "bad_expids"], "Did you mean 'bad_expid'"),
+        (["export", "RUN", "--policy", "most"], "known: any, majority"),
+        (["ingest", "new", "RUN", "--camera", "decm"], "Did you mean 'decam'"),
+        (["ingest", "new", "missing.fits"], "missing.fits"),
+        (["embed", "RUN", "--backbone", "no-such-thing"], "no-such-thing"),
+        (["candidates", "RUN", "--rule", "papers"], "Did you mean 'paper'"),
+    ],
+)
+def test_an_error_is_one_line_that_says_what_to_do(words, said, survey_folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["triptych", *[str(survey_folder) if word == "RUN" else word for word in words]])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    error = [line for line in capsys.readouterr().err.splitlines() if line.startswith("triptych:")]
+    assert stop.value.code == 1
+    assert len(error) == 1
+    assert said in error[0]
+
+
+def test_the_command_line_loads_neither_panel_nor_torch():
+    code = (
+        "import sys, app.cli; print([m for m in ('panel', 'bokeh', 'torch', 'sklearn', 'astropy') if m in sys.modules])"
+    )
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    )
