@@ -100,7 +100,6 @@ def make_server(app, *, port=5006, address="localhost", origins=(), behind_proxy
     origins : further host:port under which browsers reach it; behind_proxy : believe X-Forwarded-* headers
     """
     auth.configure(app.secret)
-    pn.config.admin_plugins = []
     hosts = dict.fromkeys([f"{address}:{port}", f"localhost:{port}", f"127.0.0.1:{port}", *origins])
     return pn.io.server.get_server(
         {"/": lambda: dashboard.serve_page(app)},

@@ -6,7 +6,7 @@ export const KEYS = {
   ],
   'Explore: map': [
     ['/', 'search: expnum, CCD, night, band, reason'], ['2 3', '2-D, 3-D'], ['p l b', 'pan, lasso, box'], ['⇧ drag', 'lasso at once'],
-    ['0', 'whole map'], ['Esc', 'clear the selection'],
+    ['t', 'class names on the map'], ['0', 'whole map'], ['Esc', 'clear the selection'],
   ],
   'Explore: images': [
     ['j k', 'next, previous thumbnail'], ['r', 'review the exposure in view'],
