@@ -62,6 +62,7 @@ class ColouredView(EsModule):
             self.session.show(**{k: v for k, v in values.items() if v != getattr(self.session, k)})
         except TriptychError as error:
             self.session.say(str(error))
+            self._recolour()
 
 
 class LegendView(ColouredView):

@@ -3,12 +3,13 @@
 
 import { Camera } from './map/camera.js';
 import { Card } from './map/card.js';
+import { Choice } from './map/choice.js';
 import { listen } from './map/gestures.js';
 import { NoWebGL, PointPainter } from './map/gl.js';
 import { ImagePainter } from './map/image.js';
 import { Labels } from './map/labels.js';
 import { PointSet } from './map/points.js';
-import { applySelection, insideBox, insidePolygon, nearest, selectedIndices } from './map/select.js';
+import { insideBox, insidePolygon, nearest } from './map/select.js';
 import { pageOf, paletteTexture } from './map/shared.js';
 import { furnish, plain } from './map/furniture.js';
 
@@ -30,8 +31,7 @@ class PointMap {
     this.page = pageOf(model.page_key);
     this.camera = new Camera();
     this.tool = 'pan';
-    this.count = 0;                  // selected
-    this.rings = { focus: new Uint32Array(0), ccd: new Uint32Array(0), hover: new Uint32Array(0) };
+    this.choice = new Choice();
     this.budget = 300_000;           // points drawn while the view moves or points still come
     this.stop = new AbortController();
     this.parts = furnish(el, {
@@ -106,7 +106,7 @@ class PointMap {
     if (moving && this.set.n > 50_000 && this.last) this.pace(now - this.last);
     this.last = moving ? now : 0;
     this.painter.draw(this.camera, this.look(moving));
-    this.labels.place(this.camera, this.page.isolated, this.count > 0);
+    this.labels.place(this.camera, this.page.isolated, this.choice.count > 0);
     if (this.hovering) this.findHover();
     if (moving && !this.loading) this.request();
     else if (!moving) this.markReady();
@@ -127,15 +127,11 @@ class PointMap {
     return {
       size: Math.min(16, Math.max(1.1, 10.4 - 1.6 * digits) * room * Math.pow(zoom, 0.45)),
       alpha: Math.min(1, (1.42 - 0.14 * digits) * Math.pow(zoom, 0.15)),
-      hasSelection: this.count > 0,
+      hasSelection: this.choice.count > 0,
       isolated: this.page.isolated.length > 0,
       quiet: !this.page.colours || this.page.colours.entries.some(entry => entry.quiet && entry.count),
       count: Math.round(moving ? Math.min(arrived, this.budget) : arrived),
-      rings: [
-        { indices: this.rings.focus, width: 1.2, alpha: 0.7 },
-        { indices: this.rings.ccd, width: 2.6, alpha: 1 },
-        { indices: this.rings.hover, width: 1.6, alpha: 1 },
-      ],
+      rings: this.choice.rings(),
     };
   }
 
@@ -186,7 +182,7 @@ class PointMap {
     this.set?.close();
     const meta = plain(model.points);
     const set = this.set = new PointSet(meta);
-    this.count = 0;
+    this.choice.reset(set);
     if (!meta.n) { parts.state('empty', meta.empty || 'There is no map yet.'); this.tell(); return; }
     for (const dims of [2, 3]) { this.camera.setHalf(dims, set.half(dims)); parts.offer(dims, set.has(dims)); }
     if (!set.has(this.camera.dims)) this.camera.dims = set.has(2) ? 2 : 3;
@@ -267,12 +263,14 @@ class PointMap {
   }
 
   commit(indices, how, gesture, focus = -1) {
-    this.count = applySelection(this.set.state, indices, how);
+    this.choice.apply(indices, how);
+    this.model.send_msg(this.choice.message(gesture, focus));
+    if (focus >= 0) this.choice.ringImage(focus);
+    this.showChoice();
+  }
+
+  showChoice() {
     this.painter?.writeState(this.set.state);
-    const chosen = selectedIndices(this.set.state, this.count);
-    const long = 32 * chosen.length > this.set.n + 4096;
-    this.model.send_msg({ type: 'select', gesture, focus, ...(long ? { bits: bitsOf(this.set.state) } : { indices: chosen }) });
-    if (focus >= 0) this.ringOne(focus);
     this.tell();
     this.request();
   }
@@ -282,23 +280,14 @@ class PointMap {
   // A selection that another view made.
   hear(message) {
     if (message.type !== 'selection' || !this.set?.n) return;
-    this.count = applySelection(this.set.state, message.indices, 'replace');
-    this.painter?.writeState(this.set.state);
-    this.tell();
-    this.request();
+    this.choice.apply(message.indices, 'replace');
+    this.showChoice();
   }
 
   ringFocus() {
     if (!this.set?.expnum) return;
-    const { focus, focus_ccd: ccd } = this.model;
-    this.rings.focus = this.set.indicesOf(focus);
-    this.rings.ccd = ccd ? this.set.indicesOf(focus, ccd) : new Uint32Array(0);
+    this.choice.ringExposure(this.model.focus, this.model.focus_ccd);
     this.request();
-  }
-
-  ringOne(i) {
-    this.rings.focus = this.set.indicesOf(this.set.expnum[i]);
-    this.rings.ccd = Uint32Array.of(i);
   }
 
   findHover() {
@@ -308,10 +297,7 @@ class PointMap {
     this.parts.surface.classList.toggle('over', i >= 0);
     if (i < 0) { this.card.hide(); }
     else this.card.show(this.set, i, x, y, this.knownColours());
-    if ((this.rings.hover[0] ?? -1) !== i) {
-      this.rings.hover = i < 0 ? new Uint32Array(0) : Uint32Array.of(i);
-      this.painter.draw(this.camera, this.look(false));
-    }
+    if (this.choice.point(i)) this.painter.draw(this.camera, this.look(false));
   }
 
   knownColours() {
@@ -325,7 +311,8 @@ class PointMap {
 
   tell() {
     const all = (this.set?.n || 0).toLocaleString('en');
-    this.parts.count(`${all} images`, this.count ? `${this.count.toLocaleString('en')} selected` : '');
+    const { count } = this.choice;
+    this.parts.count(`${all} images`, count ? `${count.toLocaleString('en')} selected` : '');
   }
 
   // ---- what gestures and buttons do
@@ -360,7 +347,7 @@ class PointMap {
     if (x === null) {
       this.hovering = null;
       this.card.hide();
-      if (this.rings.hover.length) { this.rings.hover = new Uint32Array(0); this.request(); }
+      if (this.choice.point(-1)) this.request();
       return;
     }
     this.hovering = [x, y];
@@ -403,12 +390,12 @@ class PointMap {
       ready: false,
       project: i => { const out = new Float32Array(3); this.set.project(this.camera, i, i + 1, out); return [...out]; },
       pick: (x, y) => this.pick(x, y),
-      selection: () => [...selectedIndices(this.set.state, this.count)],
+      selection: () => [...this.choice.indices()],
       imageId: i => this.set.imageId(i),
       indexOf: imageId => this.set.indexOf(imageId),
       moving: () => this.camera.moving,
       view: () => ({ dims: this.camera.dims, scale: this.camera.scale, offset: [...this.camera.offset], tool: this.tool }),
-      rings: () => ({ focus: [...this.rings.focus], ccd: [...this.rings.ccd] }),
+      rings: () => ({ focus: [...this.choice.focus], ccd: [...this.choice.ccd] }),
       set: () => this.set,
       canvas: () => this.parts.canvas,
       camera: () => this.camera,
@@ -425,11 +412,4 @@ class PointMap {
     this.card.hide();
     this.painter?.close();
   }
-}
-
-// One bit for each point, lowest first: shorter than a list of indices once many are selected.
-function bitsOf(state) {
-  const bits = new Uint8Array(Math.ceil(state.length / 8));
-  for (let i = 0; i < state.length; i++) if (state[i] & 1) bits[i >> 3] |= 1 << (i & 7);
-  return bits;
 }

@@ -91,7 +91,7 @@ def test_colouring_and_isolation_are_one_thing_for_map_and_legend(view, session)
 
 def test_a_colouring_that_does_not_exist_is_refused_with_a_message(view, session):
     view.colour_by = "clouds"
-    assert session.colour_by == "reason"
+    assert session.colour_by == view.colour_by == "reason"
     assert "clouds" in session.notice
 
 

@@ -279,6 +279,20 @@ def colours_on(one):
     return {colour: near(colour) for colour in ("#ff5030", "#30363d")}
 
 
+def test_names_stand_where_their_class_is_thick_and_can_be_put_away(open_map):
+    one = open_map()
+    name = one.page.locator(".map-labels span", has_text="Ghost Scatter")
+    expect(name).to_be_visible()
+    box, frame = name.bounding_box(), one.surface.bounding_box()
+    x, y = box["x"] + box["width"] / 2 - frame["x"], box["y"] + box["height"] / 2 - frame["y"]
+    codes = one.ask("m => Array.from(m.set().codes)")
+    ghost = codes[one.ask("m => m.indexOf(90000904)")]
+    near = [codes[i] for i, (px, py, _) in enumerate(one.places()) if math.hypot(px - x, py - y) < 40]
+    assert near.count(ghost) > len(near) / 3
+    one.key("t")
+    expect(name).to_be_hidden()
+
+
 def test_the_card_beside_the_cursor_names_the_image(open_map):
     one = open_map()
     one.page.wait_for_timeout(1000)
