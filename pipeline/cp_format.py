@@ -56,6 +56,17 @@ def _aside(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}.part")
 
 
+def clear_unfinished(folder: Path) -> None:
+    """Remove what processes that are gone left half-written."""
+    for path in folder.glob(".c4d_*.part"):
+        try:
+            os.kill(int(path.suffixes[-2][1:]), 0)
+        except (ValueError, ProcessLookupError):
+            path.unlink(missing_ok=True)
+        except PermissionError:
+            pass  # another user's process, alive
+
+
 def _write_image(handle: fitsio.FITS, frame: CcdFrame, cards: list[dict], binning: int) -> None:
     handle.write(
         frame.pixels,

@@ -12,15 +12,18 @@ from pipeline.conditions import Grid, Observation, coarse_grid, refine
 from pipeline.effects import Effects, between
 
 # Which CCDs fail, and how often: mostly a few known ones, as at the telescope.
-WEAK_CCDS = ("N15", "N10", "S7", "S14", "N9", "S30", "N29", "S22")
+WEAK_CCDS = ("N15", "N10", "S14", "N9", "S30", "N29", "S22")
 
 
-def _choose(camera: Camera, rng, n: int) -> frozenset[str]:
-    """`n` CCDs, half of them from those that fail most often."""
-    live = [ccd.name for ccd in camera.ccds if ccd.name != "N30"]
-    weak = [name for name in WEAK_CCDS if name in live and name not in ("S7", "S30")]
-    chosen = [str(rng.choice(weak if weak and rng.random() < 0.5 else live)) for _ in range(n)]
-    return frozenset(chosen)
+def recorded(observation: Observation, camera: Camera) -> list[str]:
+    """Names of the CCDs that are there in full."""
+    return [ccd.name for ccd in camera.ccds if not camera.missing(ccd.name, observation.mjd)]
+
+
+def _choose(names: list[str], rng, n: int) -> frozenset[str]:
+    """`n` of the CCDs, half of them from those that fail most often."""
+    weak = [name for name in WEAK_CCDS if name in names]
+    return frozenset(str(rng.choice(weak if weak and rng.random() < 0.5 else names)) for _ in range(n))
 
 
 def _only(ccds: frozenset[str], change) -> Effects:
@@ -40,7 +43,7 @@ def _amplifier(pixels: np.ndarray, upper: bool) -> tuple[slice, slice]:
 
 def bad_ccd(observation: Observation, camera: Camera, rng) -> Effects:
     """One to three CCDs broken: a dead or unstable amplifier, a glow, hot columns, a wrong gain."""
-    ccds = _choose(camera, rng, int(rng.integers(1, 4)))
+    ccds = _choose(recorded(observation, camera), rng, int(rng.integers(1, 4)))
     kinds = {name: str(rng.choice(["dead", "step", "glow", "columns", "gain"])) for name in sorted(ccds)}
     upper, noise, sky = bool(rng.random() < 0.5), observation.noise, max(observation.sky, 30.0)
     big = between(0.4, 1.0, observation)
@@ -73,9 +76,9 @@ def bad_ccd(observation: Observation, camera: Camera, rng) -> Effects:
 def noise(observation: Observation, camera: Camera, rng) -> Effects:
     """Electronic noise far above normal: on one CCD, on those of one crate, or everywhere; often with a pattern."""
     scope = rng.choice(["one", "crate", "all"], p=[0.25, 0.45, 0.3])
-    live = [ccd.name for ccd in camera.ccds if ccd.name != "N30"]
+    live = recorded(observation, camera)
     if scope == "one":
-        ccds = _choose(camera, rng, 1)
+        ccds = _choose(live, rng, 1)
     elif scope == "crate":
         first = int(rng.integers(max(1, len(live) - 9)))
         ccds = frozenset(live[first : first + int(rng.integers(6, 12))])
@@ -104,7 +107,7 @@ def noise(observation: Observation, camera: Camera, rng) -> Effects:
 def wonky(observation: Observation, camera: Camera, rng) -> Effects:
     """Frames broken in ways without a name: rows read out of place, a quilted sky, damped bands across the CCDs."""
     kind = str(rng.choice(["rows", "quilt", "bands"]))
-    live = [ccd.name for ccd in camera.ccds if ccd.name != "N30"]
+    live = recorded(observation, camera)
     chosen = frozenset(name for name in live if rng.random() < between(0.5, 1.0, observation)) or frozenset(live)
     size = between(1.5, 5.0, observation) * observation.noise
     quilt = reflections.waves(rng, scale=900, n=24, stretch=2.5, angle=rng.uniform(0, np.pi))

@@ -49,7 +49,7 @@ def out_of_focus(observation: Observation, camera: Camera, rng) -> Effects:
     radius = between(6.0, 17.0, observation)
     tilt = rng.uniform(0.0, 0.35)
     angle = rng.uniform(0, 2 * np.pi)
-    n = 5
+    n = 3
     factors = 1 + tilt * np.linspace(-1, 1, n)
 
     def zone(u, v):

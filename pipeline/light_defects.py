@@ -217,7 +217,8 @@ def _trails(observation: Observation, trails, bright: float, *, step: int) -> Ef
 
 def bright_star(observation: Observation, camera: Camera, rng) -> Effects:
     """A bright star with spikes, halo and bleed on one or two CCDs; the other sixty are as good as ever."""
-    place = camera.ccds[int(rng.integers(len(camera.ccds)))]
+    live = [ccd for ccd in camera.ccds if not camera.missing(ccd.name, observation.mjd)]
+    place = live[int(rng.integers(len(live)))]
     width, height = camera.canvas
     u = place.x0 + rng.uniform(0.2, 0.8) * place.width - width / 2
     v = place.y0 + rng.uniform(0.2, 0.8) * place.height - height / 2

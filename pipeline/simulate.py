@@ -12,7 +12,7 @@ import pandas as pd
 from pipeline.camera import camera as camera_named
 from pipeline.catalog import write_json
 from pipeline.conditions import Observation
-from pipeline.cp_format import is_written, write_exposure
+from pipeline.cp_format import clear_unfinished, is_written, write_exposure
 from pipeline.defects import DEFECTS, SUSPICIOUS
 from pipeline.errors import BadInput, choose
 from pipeline.exposure import Exposure
@@ -50,6 +50,7 @@ def simulate(
     observations = plan(exposures, seed, camera_named(camera))
     request = {"recipe": RECIPE, "exposures": exposures, "seed": seed, "binning": binning, "camera": camera}
     _claim(out, request)
+    clear_unfinished(out)
     write = partial(_write_one, folder=out, camera=camera, binning=binning, masks=masks)
     rows: dict[int, list[tuple[int, str, str]]] = {}
     for observation, found in unordered(write, observations, workers):

@@ -91,12 +91,16 @@ def draw_stamps(observation: Observation, binning: int, blur: Blur | None = None
     near = reach + 2.5 * observation.fwhm
     kinds = [(seeing, near), (wide, reach + max(12.0, 8 * observation.fwhm)), (wide, reach + 100.0)]
     for radius in GALAXY_SIZES:
-        for g1, g2 in GALAXY_SHAPES:
+        round_ones = blur and radius < 1.0  # nobody sees the shape of a small galaxy through a blur
+        for g1, g2 in GALAXY_SHAPES[:1] if round_ones else GALAXY_SHAPES:
             galaxy = galsim.Exponential(half_light_radius=radius).shear(g1=g1, g2=g2)
             kinds.append((galsim.Convolve(galaxy, seeing), near + 3.5 * radius))
     if blur:
         kinds = [(galsim.Convolve(profile, blur.profile), half) for profile, half in kinds]
     stamps = [_phased(profile, scale, int(np.ceil(half / scale)) + 1) for profile, half in kinds]
+    if blur:
+        n = len(GALAXY_SHAPES)
+        stamps = [*stamps[:3], *n * stamps[3:4], *n * stamps[4:5], *stamps[5:]]
     if not blur:
         stamps[BRIGHT_STAR] = stamps[BRIGHT_STAR] + _spikes(stamps[BRIGHT_STAR].shape[-1] // 2, scale)
     return stamps

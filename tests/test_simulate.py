@@ -89,11 +89,13 @@ def test_run_again_writes_only_what_is_missing(survey):
     times = {path: path.stat().st_mtime_ns for path in files}
     files[1].unlink()
     (out / "truth.csv").unlink()
+    (out / ".c4d_150101_000000_ooi_r_v1.fits.fz.4194305.part").write_bytes(b"cut short")
     told = []
     again = simulate(out, **REQUEST, workers=1, progress=lambda done, total, text: told.append((done, total)))
     assert told == [(1, 3), (2, 3), (3, 3)]
     pd.testing.assert_frame_equal(truth, again)
     assert digests(out) == before
+    assert not list(out.glob(".c4d*"))
     assert [path for path in files if path.stat().st_mtime_ns != times[path]] == [files[1]]
 
 
