@@ -29,7 +29,6 @@ def queue_answer(app, survey, user) -> dict:
     items += [facts_of(survey, expnum) | {"voted": True} for expnum in voted if expnum in survey.exposures.index]
     return {
         "can_vote": user.role in votes.VOTERS,
-        "version": survey.version,
         "total": len(items),
         "items": items,
         "votes": [vote_answer(row) for row in own.iloc[::-1].head(VOTES_SHOWN).to_dict("records")],

@@ -3,6 +3,7 @@
 import param
 
 from app.component import EsModule
+from app.picture_routes import picture_version
 
 
 class ReviewView(EsModule):
@@ -16,6 +17,7 @@ class ReviewView(EsModule):
     assisted = param.Boolean(default=True, doc="Model's opinion shown before the vote.")
     stretch = param.String(default="faint")
     survey_version = param.String(doc="Changes when new predictions were accepted.")
+    picture_version = param.String(doc="Changes when the pixels do; part of every picture's address.")
     revision = param.Integer(default=0, doc="Revision of the store that the session has seen.")
 
     def __init__(self, session, **params):
@@ -26,6 +28,7 @@ class ReviewView(EsModule):
             assisted=session.assisted,
             stretch=session.stretch,
             survey_version=session.survey.version,
+            picture_version=picture_version(session.catalog),
             revision=session.revision,
             **params,
         )
@@ -38,6 +41,7 @@ class ReviewView(EsModule):
         values = {event.name: event.new for event in events}
         if "survey" in values:
             values["survey_version"] = values.pop("survey").version
+            values["picture_version"] = picture_version(self._session.catalog)
         self.param.update(**{name: value for name, value in values.items() if getattr(self, name) != value})
 
     def _tell_session(self, *events):

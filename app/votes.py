@@ -72,13 +72,9 @@ def cast(app, survey, user, expnum, judgement, **more):
     """
     votes = build_votes(app, survey, user, expnum, judgement, **more)
     ticked = {vote.ccdname for vote in votes}
-    for row in own_votes(app, user, int(expnum)).to_dict("records"):
-        if row["ccdname"] not in ticked and row["via"] != "import" and row["plver"] == votes[0].plver:
-            app.store.retract(int(row["vote_id"]), user.name)
-    if len(votes) == 1:
-        return app.store.cast(votes[0])
-    stored = app.store.cast_many(votes)
-    return stored[0] if stored else votes[0]
+    own = own_votes(app, user, int(expnum))
+    own = own[~own["ccdname"].isin(ticked) & (own["via"] != "import") & (own["plver"] == votes[0].plver)]
+    return app.store.cast_many(votes, take_back=own["vote_id"].tolist())[0]
 
 
 def own_votes(app, user, expnum=None):

@@ -40,7 +40,7 @@ class Review {
     this.comment = '';
     this.draw();
     this.mosaic = mountMosaic(this.part('picture'), {
-      stretch: this.stretch, version: model.survey_version, insets: [12, 12, 44, 12], keys: false,
+      stretch: this.stretch, version: model.picture_version, insets: [12, 12, 44, 12], keys: false,
     });
     this.mosaic.onPick(pick => this.picked(pick));
     this.mosaic.onChange(() => this.drawViewing());
@@ -62,6 +62,7 @@ class Review {
     model.on('room', () => { if (this.visible()) this.load(); });
     model.on('assisted', () => this.setAssisted(model.assisted));
     model.on('survey_version', () => { this.answers.clear(); this.load(); });
+    model.on('picture_version', () => this.mosaic.setVersion(model.picture_version));
   }
 
   visible() { return this.model.room === 'review'; }
@@ -75,7 +76,6 @@ class Review {
     this.total = response.total;
     this.colours = response.colours;
     this.vocabulary = response.reasons;
-    this.version = response.version;
     this.facts = new Map(response.items.map(item => [item.expnum, item]));
     const mine = new Set(this.outbox.waiting.map(vote => vote.expnum));
     this.queue = response.items.filter(item => !item.voted && !mine.has(item.expnum)).map(item => item.expnum);
@@ -150,7 +150,7 @@ class Review {
     this.shown = answer;
     if (answer.facts) this.facts.set(expnum, { ...this.facts.get(expnum), ...answer.facts });
     this.mosaic.setOverlay(overlayOf(answer.model, this.colours));
-    this.part('evidence').innerHTML = evidenceHtml(answer, { colours: this.colours, stretch: this.stretch, version: this.version });
+    this.part('evidence').innerHTML = evidenceHtml(answer, { colours: this.colours, stretch: this.stretch, version: this.model.picture_version });
     this.refresh();
   }
 
