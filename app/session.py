@@ -12,7 +12,7 @@ from pipeline.errors import LabelError, TriptychError, choose
 
 ROOMS = ("explore", "review", "export")
 COLOURINGS = ("reason", "prediction", "probability", "cluster", "verdict")
-STRETCHES = ("stars", "faint", "sky")
+STRETCHES = ("faint", "stars", "sky")
 MOST_PICKED = 24  # images that "similar" averages over when a whole region is selected
 
 
@@ -37,7 +37,7 @@ class Session(param.Parameterized):
     focus_ccd = param.String(default="", doc="ccdname within the focused exposure.")
     colour_by = param.Selector(default="reason", objects=list(COLOURINGS))
     dims = param.Selector(default=2, objects=[2, 3])
-    stretch = param.Selector(default="stars", objects=list(STRETCHES))
+    stretch = param.Selector(default="faint", objects=list(STRETCHES))
     isolate = param.ClassSelector(class_=tuple, default=(), doc="Legend labels that are shown; () = all.")
     assisted = param.Boolean(default=True, doc="Show the model's opinion before the vote.")
     notice = param.String(default="", doc="Last message to the user.")

@@ -97,6 +97,5 @@ def undo(app, user, expnum=None):
         return None
     last = whole.iloc[-1]
     ticks = votes[(votes["expnum"] == last["expnum"]) & (votes["ccdname"] != "")]
-    for vote_id in [*ticks["vote_id"], last["vote_id"]]:
-        app.store.retract(int(vote_id), user.name)
+    app.store.retract([int(vote_id) for vote_id in [*ticks["vote_id"], last["vote_id"]]], user.name)
     return int(last["expnum"])
