@@ -169,6 +169,8 @@ def open_address(session, values):
         session.search(values["q"])
     if str(values.get("focus", "")).isdigit():
         session.focus_on(int(values["focus"]), values.get("ccd", ""))
+    if not values:
+        session.show_candidates()
 
 
 def run_label(survey):

@@ -130,3 +130,10 @@ def similar_images(catalog, image_ids, k=36):
     from pipeline.similar import similar
 
     return similar(catalog, as_ids(image_ids), k=k)["image_id"].to_numpy(np.int64)
+
+
+def worst_images(survey, expnums):
+    """(n,) int64: of each exposure the image that the model finds most suspicious, in the order of `expnums`."""
+    rows = survey.prediction[survey.prediction["expnum"].isin(expnums)].sort_values("p_good", kind="stable")
+    worst = rows.drop_duplicates("expnum").set_index("expnum")["image_id"]
+    return as_ids([worst[expnum] for expnum in expnums if expnum in worst.index])

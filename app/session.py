@@ -94,6 +94,13 @@ class Session(param.Parameterized):
     def _select_similar(self, image_ids):
         self.select(image_ids, "most similar, one per exposure")
 
+    def show_candidates(self):
+        """Select the most suspicious image of each candidate and look at the first: what there is to do here."""
+        if self.assisted and len(self.survey.candidates):
+            worst = search.worst_images(self.survey, self.survey.candidates.index)
+            self.select(worst, "candidates, the most suspicious CCD of each")
+            self.focus_on(*self.survey.ccd_of(worst[0]))
+
     def picked_images(self):
         """image_ids that "similar" starts from: the focused CCD, else a spread over the selection."""
         image_id = self.survey.image_of(self.focus, self.focus_ccd) if self.focus and self.focus_ccd else None
