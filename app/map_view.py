@@ -11,6 +11,7 @@ from app.colours import COLOURINGS
 from app.component import EsModule
 from app.map_points import map_table
 from app.map_routes import colour_urls, points_of
+from app.session import OPENING
 from pipeline.errors import TriptychError
 
 HOW = {"lasso": "in a lasso", "box": "in a box", "click": "clicked on the map", "clear": ""}
@@ -120,7 +121,7 @@ class MapView(ColouredView):
     def _send_selection(self, indices, always=False):
         if always or not np.array_equal(indices, self._drawn):
             self._drawn = indices
-            self._send_msg({"type": "selection", "indices": indices})
+            self._send_msg({"type": "selection", "indices": indices, "dim": self.session.selection_how != OPENING})
 
     def _lead_dims(self, event):
         if event.new != self.session.dims:

@@ -13,6 +13,7 @@ from pipeline.errors import LabelError, TriptychError, choose
 ROOMS = ("explore", "review", "export")
 COLOURINGS = ("reason", "prediction", "probability", "cluster", "verdict")
 STRETCHES = ("faint", "stars", "sky")
+OPENING = "candidates, worst CCD of each"  # heading of what a new page selects; it leaves the map in full colour
 MOST_PICKED = 24  # images that "similar" averages over when a whole region is selected
 
 
@@ -98,7 +99,7 @@ class Session(param.Parameterized):
         """Select the most suspicious image of each candidate and look at the first: what there is to do here."""
         if self.assisted and len(self.survey.candidates):
             worst = search.worst_images(self.survey, self.survey.candidates.index)
-            self.select(worst, "candidates, worst CCD of each")
+            self.select(worst, OPENING)
             self.focus_on(*self.survey.ccd_of(worst[0]))
 
     def picked_images(self):

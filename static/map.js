@@ -32,6 +32,7 @@ class PointMap {
     this.camera = new Camera();
     this.tool = 'pan';
     this.choice = new Choice();
+    this.dimming = true;             // whether a selection turns the rest grey; not for what the page opens with
     this.budget = 300_000;           // points drawn while the view moves or points still come
     this.stop = new AbortController();
     this.parts = furnish(el, {
@@ -106,7 +107,7 @@ class PointMap {
     if (moving && this.set.n > 50_000 && this.last) this.pace(now - this.last);
     this.last = moving ? now : 0;
     this.painter.draw(this.camera, this.look(moving));
-    this.labels.place(this.camera, this.page.isolated, this.choice.count > 0);
+    this.labels.place(this.camera, this.page.isolated, this.choice.count > 0 && this.dimming);
     if (this.hovering) this.findHover();
     if (moving && !this.loading) this.request();
     else if (!moving) this.markReady();
@@ -127,7 +128,7 @@ class PointMap {
     return {
       size: Math.min(16, Math.max(1.1, 10.4 - 1.6 * digits) * room * Math.pow(zoom, 0.45)),
       alpha: Math.min(1, (1.42 - 0.14 * digits) * Math.pow(zoom, 0.15)),
-      hasSelection: this.choice.count > 0,
+      hasSelection: this.choice.count > 0 && this.dimming,
       isolated: this.page.isolated.length > 0,
       quiet: !this.page.colours || this.page.colours.entries.some(entry => entry.quiet && entry.count),
       count: Math.round(moving ? Math.min(arrived, this.budget) : arrived),
@@ -263,6 +264,7 @@ class PointMap {
   }
 
   commit(indices, how, gesture, focus = -1) {
+    this.dimming = true;
     this.choice.apply(indices, how);
     this.model.send_msg(this.choice.message(gesture, focus));
     if (focus >= 0) this.choice.ringImage(focus);
@@ -280,6 +282,7 @@ class PointMap {
   // A selection that another view made.
   hear(message) {
     if (message.type !== 'selection' || !this.set?.n) return;
+    this.dimming = message.dim !== false;
     this.choice.apply(message.indices, 'replace');
     this.showChoice();
   }

@@ -43,7 +43,7 @@ export class Choice {
 
   rings() {
     return [
-      { indices: this.focus, width: 1.2, alpha: 0.7 },
+      { indices: this.focus, width: 1.2, alpha: 0.5 },
       { indices: this.ccd, width: 2.6, alpha: 1 },
       { indices: this.pointed, width: 1.6, alpha: 1 },
     ];
