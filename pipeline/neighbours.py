@@ -1,4 +1,4 @@
-"""Exact nearest neighbours by Manhattan distance, an image's own exposure left out."""
+"""Exact nearest neighbours by Manhattan or another Minkowski distance, an image's own exposure left out."""
 
 import os
 from collections.abc import Callable
@@ -13,8 +13,8 @@ LANES = 256
 
 
 @njit(nogil=True, cache=True)
-def _search(queries, query_exposures, tiles, training_exposures, rows, distances):
-    """Fill rows and distances, both (n, k); ties go to the earlier training row. tiles : (n_tiles, dim, LANES)."""
+def _search(queries, query_exposures, tiles, training_exposures, rows, distances, power):
+    """Fill rows and distances to the power, both (n, k); ties go to the earlier row. tiles : (n_tiles, dim, LANES)."""
     k = rows.shape[1]
     n_tiles, dim, lanes = tiles.shape
     sums = np.empty(lanes)
@@ -27,8 +27,15 @@ def _search(queries, query_exposures, tiles, training_exposures, rows, distances
             for d in range(dim):
                 value = queries[i, d]
                 column = tiles[tile, d]
-                for lane in range(lanes):
-                    sums[lane] += abs(value - column[lane])
+                if power == 1:
+                    for lane in range(lanes):
+                        sums[lane] += abs(value - column[lane])
+                elif power == 2:
+                    for lane in range(lanes):
+                        sums[lane] += (value - column[lane]) ** 2
+                else:
+                    for lane in range(lanes):
+                        sums[lane] += abs(value - column[lane]) ** power
             if sums.min() >= farthest:
                 continue
             for lane in range(lanes):
@@ -59,11 +66,13 @@ def nearest(
     training_exposures: np.ndarray,
     k: int,
     *,
+    power: int = 1,
     progress: Callable | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the k nearest training rows of every query that are not of the query's own exposure.
 
-    queries : (n, dim), training : (m, dim) float64; exposures : (n,), (m,) int64, `expnum` of each row.
+    queries : (n, dim), training : (m, dim) float64; exposures : (n,), (m,) int64, `expnum` of each row. power : p of
+    the Minkowski distance, a whole number: 1 is Manhattan, 2 Euclidean.
     Returns rows (n, k) int64, -1 where there are fewer than k, and distances (n, k) float64, infinite there; nearest
     first, equal distances in the order of the training rows. Exact, and the same for any number of threads.
     """
@@ -75,7 +84,8 @@ def nearest(
 
     def search(start: int) -> int:
         block = slice(start, start + BLOCK)
-        _search(queries[block], query_exposures[block], tiles, training_exposures, rows[block], distances[block])
+        own = query_exposures[block]
+        _search(queries[block], own, tiles, training_exposures, rows[block], distances[block], power)
         return len(rows[block])
 
     done = 0
@@ -84,4 +94,4 @@ def nearest(
             done += finished
             if progress:
                 progress(done, len(queries), "neighbours")
-    return rows, distances
+    return rows, distances if power == 1 else distances ** (1 / power)

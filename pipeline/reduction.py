@@ -1,18 +1,42 @@
 """From embedding vectors to the few numbers that neighbours, clusters and maps are computed on.
 
-A reduction is scaler -> PCA -> variance selector. Each of them is linear, so the whole of it is one matrix and one
-offset: two arrays that a stage can hold, instead of a pickled estimator.
+A reduction is scaler -> PCA -> variance selector. Most of it is linear, so it is one matrix and one offset: two arrays
+that a stage can hold, instead of a pickled estimator. Two of the scalers bend or project the vectors first; that step
+has a name in STEPS, and its parameters are one more array.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import numpy as np
+from scipy.special import boxcox1p
 from sklearn.decomposition import PCA
-from sklearn.preprocessing import MinMaxScaler, StandardScaler
+from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, PowerTransformer, RobustScaler, StandardScaler
 
 from pipeline.errors import BadInput, choose
 
 BLOCK = 65_536
+NOTHING = np.empty(0)
+
+
+def _unchanged(vectors: np.ndarray, exponents: np.ndarray) -> np.ndarray:
+    return vectors
+
+
+def _unit_length(vectors: np.ndarray, exponents: np.ndarray) -> np.ndarray:
+    """Each vector divided by its Euclidean length; a vector of zeros stays as it is."""
+    lengths = np.sqrt((vectors**2).sum(axis=1, keepdims=True))
+    return vectors / np.where(lengths > 0, lengths, 1)
+
+
+def _yeo_johnson(vectors: np.ndarray, exponents: np.ndarray) -> np.ndarray:
+    """Each feature bent by its own exponent (dim,) so that it is nearly normally distributed."""
+    upper = boxcox1p(np.maximum(vectors, 0), exponents)
+    return np.where(vectors >= 0, upper, -boxcox1p(np.maximum(-vectors, 0), 2 - exponents))
+
+
+# name -> function(vectors, exponents) -> vectors, what is done before the linear part
+STEPS: dict[str, Callable] = {"": _unchanged, "unit_length": _unit_length, "yeo_johnson": _yeo_johnson}
 
 
 def _minmax(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -25,16 +49,49 @@ def _standard(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return 1 / scaler.scale_, -scaler.mean_ / scaler.scale_
 
 
-# name -> function(vectors) -> (scale, shift) of each feature: scaled = vectors * scale + shift
-SCALERS = {"minmax": _minmax, "standard": _standard}
+def _maxabs(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return 1 / MaxAbsScaler().fit(vectors).scale_, np.zeros(vectors.shape[1])
+
+
+def _robust(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    scaler = RobustScaler().fit(vectors)
+    return 1 / scaler.scale_, -scaler.center_ / scaler.scale_
+
+
+def _as_is(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return np.ones(vectors.shape[1]), np.zeros(vectors.shape[1])
+
+
+@dataclass(frozen=True)
+class Scaler:
+    """linear : function(vectors) -> (scale, shift) of each feature, after the step that `step` names."""
+
+    linear: Callable
+    step: str = ""
+
+
+SCALERS: dict[str, Scaler] = {
+    "minmax": Scaler(_minmax),
+    "standard": Scaler(_standard),
+    "maxabs": Scaler(_maxabs),
+    "robust": Scaler(_robust),
+    "normalizer": Scaler(_as_is, step="unit_length"),
+    "power": Scaler(_standard, step="yeo_johnson"),
+}
 
 
 @dataclass(frozen=True)
 class Reduction:
-    """matrix : (dim, kept) float64. offset : (kept,) float64. reduced = vectors @ matrix + offset."""
+    """reduced = step(vectors) @ matrix + offset.
+
+    matrix : (dim, kept) float64. offset : (kept,) float64. step : a name in STEPS. exponents : (dim,) float64 of the
+    step `yeo_johnson`, else empty.
+    """
 
     matrix: np.ndarray
     offset: np.ndarray
+    step: str = ""
+    exponents: np.ndarray = field(default_factory=lambda: NOTHING)
 
     def apply(self, vectors: np.ndarray) -> np.ndarray:
         """Reduce (n, dim) vectors of any float type to (n, kept) float64, block by block."""
@@ -43,10 +100,11 @@ class Reduction:
                 f"vectors have shape {vectors.shape} and the reduction takes (n, {len(self.matrix)}); "
                 "use the embedding it was fitted on, or train again"
             )
+        first = STEPS[self.step]
         reduced = np.empty((len(vectors), len(self.offset)))
         for start in range(0, len(vectors), BLOCK):
             block = np.asarray(vectors[start : start + BLOCK], dtype=np.float64)
-            reduced[start : start + BLOCK] = block @ self.matrix + self.offset
+            reduced[start : start + BLOCK] = first(block, self.exponents) @ self.matrix + self.offset
         return reduced
 
 
@@ -59,18 +117,23 @@ def fit_reduction(
     variance exceeds the threshold the first one is kept, so that there is something to measure distances in.
     """
     vectors = np.asarray(vectors, dtype=np.float64)
+    settings = SCALERS[choose(scaler, SCALERS, "scaler")]
     if not len(vectors):
         raise BadInput("there is no image to fit a reduction on; ingest and embed some exposures first")
     if not np.isfinite(vectors).all():
         bad = int((~np.isfinite(vectors).all(axis=1)).sum())
         raise BadInput(f"{bad} of {len(vectors)} vectors hold NaN or infinity; run `triptych embed` again")
-    scale, shift = SCALERS[choose(scaler, SCALERS, "scaler")](vectors)
     if len(vectors) == 1:
         return Reduction(matrix=np.eye(vectors.shape[1], 1), offset=np.zeros(1))
+    exponents = NOTHING
+    if settings.step == "yeo_johnson":
+        exponents = PowerTransformer(standardize=False).fit(vectors).lambdas_
+    vectors = STEPS[settings.step](vectors, exponents)
+    scale, shift = settings.linear(vectors)
     pca = PCA(min(components, *vectors.shape), random_state=seed).fit(vectors * scale + shift)
     scores_variance = pca.transform(vectors * scale + shift).var(axis=0)
     kept = scores_variance > threshold
     if not kept.any():
         kept[0] = True
     axes = pca.components_[kept].T
-    return Reduction(matrix=scale[:, None] * axes, offset=(shift - pca.mean_) @ axes)
+    return Reduction(scale[:, None] * axes, (shift - pca.mean_) @ axes, settings.step, exponents)
