@@ -218,7 +218,7 @@ def test_drag_moves_the_flat_map_and_turns_the_solid_one(open_map):
 
 
 def test_looking_around_asks_the_server_for_nothing(open_map):
-    one = open_map()
+    one = open_map(path="/?room=explore")
     one.page.wait_for_timeout(1500)  # what is fetched ahead has come
     asked = []
     one.page.on("request", lambda request: asked.append(request.url))

@@ -222,7 +222,7 @@ def test_without_webgl_a_ready_made_picture_is_shown(open_page):
 
 
 def test_nothing_selected_says_what_to_do(open_page):
-    page = open_page("amy")
+    page = open_page("amy", "/?room=explore")
     expect(page.locator("#thumbs-panel .empty")).to_contain_text("Lasso")
 
 

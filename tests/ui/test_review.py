@@ -26,7 +26,7 @@ def shown(page):
 
 
 def wait_saved(page):
-    page.wait_for_function("() => window.__review.waiting() === 0")
+    page.wait_for_function("() => window.__review?.waiting() === 0")
 
 
 def votes_of(server, inspector):
@@ -55,7 +55,7 @@ def test_bad_asks_for_a_reason_and_undo_takes_it_back(room, server):
     last = votes_of(server, "amy").iloc[-1]
     assert (last.expnum, last.judgement, last.reasons) == (first, "bad", ("Ghost_Scatter",))
     room.keyboard.press("z")
-    room.wait_for_function("expnum => window.__review.shown() === expnum", arg=first)
+    room.wait_for_function("expnum => window.__review?.shown() === expnum", arg=first)
     assert first not in set(votes_of(server, "amy").expnum)
 
 
@@ -100,7 +100,7 @@ def test_a_vote_survives_a_dead_server(room, server):
     wait_for_exposure(room, first)
     assert room.evaluate("() => window.__review.waiting()") == 1
     server.start()
-    room.wait_for_function("() => window.__review.waiting() === 0", timeout=60_000)
+    room.wait_for_function("() => window.__review?.waiting() === 0", timeout=60_000)
     last = votes_of(server, "amy").iloc[-1]
     assert (last.expnum, last.judgement) == (first, "unsure")
 

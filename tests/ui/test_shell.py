@@ -67,3 +67,12 @@ def test_question_mark_shows_the_keys(open_page):
     expect(page.get_by_role("dialog")).to_be_visible()
     page.keyboard.press("?")
     expect(page.get_by_role("dialog")).to_be_hidden()
+
+
+def test_the_first_page_shows_what_there_is_to_do(open_page, server):
+    """Without an address the candidates are selected, and the first of them is in the mosaic; an address changes that."""
+    page = open_page("amy", "/")
+    expect(page.locator("#thumbs-panel .head")).to_contain_text("candidates")
+    page.wait_for_function("() => location.search.includes('focus=')")
+    page = open_page("amy", "/?room=explore")
+    expect(page.locator("#thumbs-panel .head")).to_contain_text("Nothing selected")

@@ -12,14 +12,14 @@ from tests.ui.conftest import Served, free_port
 from tests.ui.test_map import Map
 from tests.ui.test_review import wait_for_exposure, wait_saved
 
-EXPOSURES = 40
+EXPOSURES = 64
 INSPECTORS = [name for name, role in demo.ACCOUNTS.items() if role == "inspector"]
 LEAD = next(name for name, role in demo.ACCOUNTS.items() if role == "lead")
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    """The demonstration, a little smaller than `make demo` makes it."""
+    """The demonstration, as `make demo` makes it."""
     folder = tmp_path_factory.mktemp("demo")
     demo.prepare(folder / "run", exposures=EXPOSURES, bar=lambda title: nullcontext(lambda *_: None))
     port = free_port()
