@@ -30,6 +30,32 @@ Sources = Annotated[list[Path], typer.Argument(help="FITS files, folders of them
 Labels = Annotated[str, typer.Option(help="Address of the label store; the run's own labels.db by default.")]
 Seed = Annotated[int, typer.Option(help="Everything random follows from this number.")]
 
+# Shared by train and evaluate: how the training set is made up.
+Policy = Annotated[str, typer.Option(help="How votes become labels: any, majority, unanimous or posterior.")]
+GoodPool = Annotated[
+    str,
+    typer.Option(
+        help="What teaches good: labelled; unlisted adds CCDs of exposures in no list that pass the survey's cuts; "
+        "published adds all CCDs of an exposure of which one passes."
+    ),
+]
+GoodExposures = Annotated[int, typer.Option(help="How many unlisted exposures are drawn; 0 takes all.")]
+GoodCcds = Annotated[int, typer.Option(help="How many CCDs of each drawn exposure; 0 takes all.")]
+Balance = Annotated[
+    str,
+    typer.Option(
+        help="none; or published: leave out 2/3 of the clouds, 1/2 of the ghosts, 1/4 of the NObjects images."
+    ),
+]
+Upweight = Annotated[
+    bool,
+    typer.Option(help="Count the reasons that a balance thinned out 3, 2 and 4/3 times, as was meant but not done."),
+]
+SurveyCcds = Annotated[
+    list[Path] | None,
+    typer.Option(help="survey-ccds table (FITS) with ccd_cuts and perhaps ebv; may be given several times."),
+]
+
 
 def open_run(folder: Path):
     from pipeline.catalog import Catalog
@@ -176,14 +202,69 @@ def labels_show(run: Run, labels: Labels = "") -> None:
 
 
 @app.command()
-def train(run: Run, seed: Seed = 0, labels: Labels = "") -> None:
+def train(
+    run: Run,
+    policy: Policy = "majority",
+    classifier: Annotated[
+        str, typer.Option(help="knn, or published: the same with an image of several labels taught as several images.")
+    ] = "knn",
+    good_pool: GoodPool = "labelled",
+    good_exposures: GoodExposures = 2000,
+    good_ccds: GoodCcds = 6,
+    balance: Balance = "none",
+    upweight: Upweight = False,
+    survey_ccds: SurveyCcds = None,
+    search: Annotated[
+        bool, typer.Option(help="First search for the best parameters over the published space, by halving.")
+    ] = False,
+    search_by: Annotated[
+        str, typer.Option(help="What the search maximises: accuracy, as published, or macro_f1.")
+    ] = "accuracy",
+    search_candidates: Annotated[
+        int, typer.Option(help="How many settings the search starts with; 0 as many as the labels allow.")
+    ] = 0,
+    test_share: Annotated[
+        float, typer.Option(help="Share of the labelled exposures that is tested and does not teach; published 0.3.")
+    ] = 0.0,
+    split: Annotated[
+        str, typer.Option(help="What the test share is drawn by: exposure; or image, only to show how that leaks.")
+    ] = "exposure",
+    seed: Seed = 0,
+    labels: Labels = "",
+) -> None:
     """Fit the classifier on all labels and votes of the store."""
     from pipeline import classify
+    from pipeline.recipe import Recipe
+    from pipeline.survey_ccds import read
 
     catalog = open_run(run)
+    recipe = Recipe(good_pool, balance, upweight, good_exposures, good_ccds)
     with bar("train") as progress:
-        stage = classify.train(catalog, open_store(catalog, labels), seed=seed, progress=progress)
-    say(f"model/{stage.stage_id}: trained on {stage.info['rows']} images")
+        stage = classify.train(
+            catalog,
+            open_store(catalog, labels),
+            policy=policy,
+            classifier=classifier,
+            recipe=recipe,
+            survey=read(survey_ccds) if survey_ccds else None,
+            searching=classify.Search(search_by, search_candidates) if search else None,
+            test_share=test_share,
+            split=split,
+            seed=seed,
+            progress=progress,
+        )
+    say(f"model/{stage.stage_id}: trained on {len(stage.table('training'))} images")
+    if search:
+        found = stage.json("search")
+        best = ", ".join(f"{name} {value}" for name, value in found["best"].items())
+        say(f"best of {found['candidates']} settings in {found['trials']} trials: {best}")
+        say(f"{found['by']} {found['score']:.3f} in {found['folds']} folds of exposures")
+    if test_share:
+        test = stage.json("test")
+        say(
+            f"tested on {test['images']} images split by {test['split']}: "
+            f"macro F1 {test['ccd']['macro_f1']:.3f}, accuracy {test['ccd']['accuracy']:.3f}"
+        )
 
 
 @app.command()
@@ -272,7 +353,22 @@ def run_all(
 @app.command()
 def evaluate(
     run: Run,
-    policy: Annotated[str, typer.Option(help="How votes become the truth that is compared with.")] = "majority",
+    policy: Policy = "majority",
+    classifier: Annotated[
+        str, typer.Option(help="knn, published, or model: the parameters of the current model, such as a search found.")
+    ] = "knn",
+    rule: Annotated[str, typer.Option(help="Candidate rule whose figures come first.")] = "published",
+    cut: Annotated[
+        list[float] | None,
+        typer.Option(help="Also the figures of images above this probability; may be given again; 0.9 by default."),
+    ] = None,
+    leak: Annotated[bool, typer.Option(help="Also split by image, as published, to show what that adds.")] = False,
+    good_pool: GoodPool = "labelled",
+    good_exposures: GoodExposures = 2000,
+    good_ccds: GoodCcds = 6,
+    balance: Balance = "none",
+    upweight: Upweight = False,
+    survey_ccds: SurveyCcds = None,
     json: Annotated[Path | None, typer.Option(help="Write the figures to this file.")] = None,
     seed: Seed = 0,
     labels: Labels = "",
@@ -281,10 +377,25 @@ def evaluate(
     import json as json_format
 
     from pipeline import evaluate as evaluation
+    from pipeline.recipe import Recipe
+    from pipeline.survey_ccds import read
 
     catalog = open_run(run)
+    recipe = Recipe(good_pool, balance, upweight, good_exposures, good_ccds)
     with bar("evaluate") as progress:
-        metrics = evaluation.evaluate(catalog, open_store(catalog, labels), policy=policy, seed=seed, progress=progress)
+        metrics = evaluation.evaluate(
+            catalog,
+            open_store(catalog, labels),
+            policy=policy,
+            classifier=classifier,
+            rule=rule,
+            recipe=recipe,
+            survey=read(survey_ccds) if survey_ccds else None,
+            cuts=tuple(cut) if cut else evaluation.CUTS,
+            show_leak=leak,
+            seed=seed,
+            progress=progress,
+        )
     print(evaluation.as_text(metrics))
     if json:
         json.write_text(json_format.dumps(metrics, indent=1) + "\n")

@@ -1,155 +1,55 @@
-"""A classifier that learns from labelled images and gives every image a probability per reason.
-
-The default is the published one: MinMaxScaler -> PCA(15) -> VarianceThreshold(0.001) -> 7 nearest neighbours by
-Manhattan distance. Two things differ from it on purpose:
-
-- An image with several labels is one training image. The neighbours vote on each label apart (one indicator per
-  reason), so a probability is the share of neighbours that carry the reason, and the probabilities of an image sum
-  to one only where no neighbour has several labels. `reason` is the likeliest one; of equally likely ones the first in
-  the vocabulary's order, good last.
-- No image is its own neighbour, nor is any image of its own exposure. CCDs of one exposure are nearly copies of each
-  other, so otherwise a labelled image would only be told its own label, and the probability on screen would be a lie.
-"""
+"""Learn from the labels of a run, and predict its images: the stages around a classifier."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from pipeline.catalog import Catalog, Stage
+from pipeline.classifier import (
+    CLASSIFIERS,
+    Classifier,
+    Model,
+    fit,
+    indicators,
+    predict_images,
+    probabilities,
+    rows_of,
+)
 from pipeline.errors import BadInput, LabelError, choose
-from pipeline.neighbours import nearest
-from pipeline.reasons import GOOD, REASONS
-from pipeline.reduction import Reduction, fit_reduction
+from pipeline.metrics import ccd_metrics
+from pipeline.recipe import Recipe, balanced, with_good_pool
+from pipeline.reduction import NOTHING, SCALERS, Reduction
+from pipeline.search import SearchResult, search
 from pipeline.training import TrainingSet, read_training_set, training_set
 
 __all__ = [
     "CLASSIFIERS",
     "Classifier",
     "Model",
+    "Search",
     "fit",
+    "indicators",
     "predict",
     "predict_images",
+    "probabilities",
     "read_model",
     "read_training_set",
     "train",
     "training_set",
 ]
 
-
-@dataclass(frozen=True)
-class Classifier:
-    """Parameters of a k-nearest-neighbour classifier on reduced vectors (Manhattan distance, equal votes)."""
-
-    scaler: str = "minmax"
-    components: int = 15
-    threshold: float = 0.001
-    neighbours: int = 7
-
-
-CLASSIFIERS: dict[str, Classifier] = {
-    "knn": Classifier(scaler="minmax", components=15, threshold=0.001, neighbours=7),
-}
+AS_LABELLED = Recipe()
+SPLITS = ("exposure", "image")
 
 
 @dataclass(frozen=True)
-class Model:
-    """A fitted classifier: arrays and a table, nothing that needs pickling.
+class Search:
+    """Search for the parameters first. by : accuracy or macro_f1. candidates : how many settings, 0 by the data."""
 
-    vectors : (n, kept) float64, the reduced training images. training : their rows, in the same order, with
-    `image_id, expnum, ccdname, reasons, source, provenance`.
-    """
-
-    name: str
-    classifier: Classifier
-    reduction: Reduction
-    vectors: np.ndarray
-    training: pd.DataFrame
-    seed: int = 0
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The labels it can give, in vocabulary order, good last."""
-        taught = {reason for reasons in self.training.reasons for reason in reasons}
-        return tuple(name for name in (*REASONS, GOOD) if name in taught)
-
-
-def indicators(reasons: pd.Series, classes: tuple[str, ...]) -> np.ndarray:
-    """Return (n, n_classes) bool: which image carries which label."""
-    return np.array([[name in own for name in classes] for own in reasons], dtype=bool).reshape(len(reasons), -1)
-
-
-def rows_of(keys: pd.DataFrame, image_ids) -> np.ndarray:
-    """Places of `image_ids` in an embedding's keys (sorted by image_id); -1 where it is not embedded."""
-    known = keys.image_id.to_numpy()
-    wanted = np.asarray(image_ids, dtype=np.int64)
-    places = np.searchsorted(known, wanted)
-    if not len(known):
-        return np.full(len(wanted), -1)
-    return np.where(known[np.minimum(places, len(known) - 1)] == wanted, places, -1)
-
-
-def fit(vectors: np.ndarray, training: pd.DataFrame, *, classifier: str = "knn", seed: int = 0) -> Model:
-    """Fit a classifier by name.
-
-    vectors : (n, dim), one embedding vector per row of `training`, a training set's table.
-    """
-    settings = CLASSIFIERS[choose(classifier, CLASSIFIERS, "classifier")]
-    reduction = fit_reduction(
-        vectors, scaler=settings.scaler, components=settings.components, threshold=settings.threshold, seed=seed
-    )
-    vectors = reduction.apply(vectors)
-    return Model(classifier, settings, reduction, vectors, training.reset_index(drop=True), seed)
-
-
-def probabilities(
-    model: Model, vectors: np.ndarray, expnums: np.ndarray, *, progress: Callable | None = None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Ask the neighbours of each image.
-
-    vectors : (n, dim). expnums : (n,) int64, whose training images are left out.
-    Returns probability (n, n_classes) float64 in the order of `model.classes`; rows (n, k) int64 into the training
-    table, -1 where there are fewer neighbours than k; distances (n, k) float64.
-    """
-    reduced = model.reduction.apply(vectors)
-    if not np.isfinite(reduced).all():
-        bad = int((~np.isfinite(reduced).all(axis=1)).sum())
-        raise BadInput(f"{bad} of {len(reduced)} vectors hold NaN or infinity; run `triptych embed` again")
-    k = model.classifier.neighbours
-    rows, distances = nearest(reduced, expnums, model.vectors, model.training.expnum.to_numpy(), k, progress=progress)
-    labelled = np.vstack([indicators(model.training.reasons, model.classes), np.zeros(len(model.classes), bool)])
-    shares = np.zeros((len(rows), len(model.classes)))
-    for place in range(k):
-        shares += labelled[rows[:, place]]
-    return shares / np.maximum((rows >= 0).sum(axis=1), 1)[:, None], rows, distances
-
-
-def predict_images(
-    model: Model, vectors: np.ndarray, keys: pd.DataFrame, *, progress: Callable | None = None
-) -> pd.DataFrame:
-    """Predict images: `image_id, expnum, ccdname, reason, probability, p_good, p_<Reason>..., neighbour_*`.
-
-    vectors : (n, dim) in the order of `keys` (`image_id, expnum, ccdname`).
-    """
-    shares, rows, distances = probabilities(model, vectors, keys.expnum.to_numpy(), progress=progress)
-    best = shares.argmax(axis=1)
-    table = keys[["image_id", "expnum", "ccdname"]].reset_index(drop=True)
-    table["reason"] = np.array(model.classes, dtype=object)[best]
-    table["probability"] = shares[np.arange(len(shares)), best]
-    table["p_good"] = shares[:, model.classes.index(GOOD)] if GOOD in model.classes else 0.0
-    for place, name in enumerate(model.classes):
-        if name != GOOD:
-            table[f"p_{name}"] = shares[:, place]
-    ids = model.training.image_id.to_numpy()
-    found = rows >= 0
-    if found.all():
-        table["neighbour_ids"] = list(ids[rows])
-        table["neighbour_distances"] = list(distances)
-    else:
-        table["neighbour_ids"] = [ids[row[hit]] for row, hit in zip(rows, found, strict=True)]
-        table["neighbour_distances"] = [d[hit] for d, hit in zip(distances, found, strict=True)]
-    return table
+    by: str = "accuracy"
+    candidates: int = 0
 
 
 def embedded(training: TrainingSet, keys: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
@@ -159,7 +59,29 @@ def embedded(training: TrainingSet, keys: pd.DataFrame) -> tuple[pd.DataFrame, n
     return training.table[places >= 0].reset_index(drop=True), places[places >= 0]
 
 
-def fit_stage(embedding: Stage, training: TrainingSet, *, classifier: str = "knn", seed: int = 0) -> Model:
+def made_up(
+    catalog: Catalog,
+    store,
+    embedding: Stage,
+    *,
+    policy: str = "majority",
+    recipe: Recipe = AS_LABELLED,
+    survey: pd.DataFrame | None = None,
+    seed: int = 0,
+) -> TrainingSet:
+    """Read what the labels teach and add the good pool of the recipe; balancing is left to whoever fits."""
+    training = read_training_set(catalog, store, policy=policy)
+    if recipe.good_pool == "labelled":
+        return training
+    ccds, labels, votes = catalog.ccds(), store.labels(), store.votes()
+    listed = {(row.camera, row.expnum) for frame in (labels, votes) for row in frame[["camera", "expnum"]].itertuples()}
+    ccds = ccds[ccds.image_id.isin(embedding.table("keys").image_id)]
+    return with_good_pool(
+        training, recipe, ccds=ccds, exposures=catalog.exposures(), listed=listed, survey=survey, seed=seed
+    )
+
+
+def fit_stage(embedding: Stage, training: TrainingSet, *, classifier: str | Classifier = "knn", seed: int = 0) -> Model:
     """Fit on the vectors of an embedding stage, if there is enough to learn from."""
     table, places = embedded(training, embedding.table("keys"))
     _check_teachable(table)
@@ -176,9 +98,20 @@ def _check_teachable(table: pd.DataFrame) -> None:
 
 
 def write_model(
-    catalog: Catalog, embedding: Stage, model: Model, report: dict, *, parameters: dict, make_current: bool = True
+    catalog: Catalog,
+    embedding: Stage,
+    model: Model,
+    report: dict,
+    *,
+    parameters: dict,
+    make_current: bool = True,
+    searched: SearchResult | None = None,
+    test: dict | None = None,
 ) -> Stage:
-    """Write a model stage: arrays `vectors`, `matrix`, `offset`; table `training`; JSON `classifier`, `report`."""
+    """Write a model stage: arrays `vectors`, `matrix`, `offset`; table `training`; JSON `classifier`, `report`.
+
+    The scaler `power` has an array `exponents` besides, a search a table and a JSON `search`, a test set `test`.
+    """
     parameters = {"classifier": model.name, "seed": model.seed, **parameters}
     with catalog.new_stage(
         "model", model.name, parents=[embedding], parameters=parameters, make_current=make_current
@@ -186,11 +119,18 @@ def write_model(
         writer.write_array(model.vectors)
         writer.write_array(model.reduction.matrix, "matrix")
         writer.write_array(model.reduction.offset, "offset")
+        if len(model.reduction.exponents):
+            writer.write_array(model.reduction.exponents, "exponents")
         writer.write_table(model.training.assign(reasons=model.training.reasons.map(list)), "training")
         writer.write_json(
             {"name": model.name, **asdict(model.classifier), "classes": model.classes, "seed": model.seed}, "classifier"
         )
         writer.write_json(report, "report")
+        if searched:
+            writer.write_json(searched.report, "search")
+            writer.write_table(searched.table, "search")
+        if test:
+            writer.write_json(test, "test")
     return writer.stage
 
 
@@ -198,10 +138,14 @@ def read_model(stage: Stage) -> Model:
     """Read a model stage back."""
     settings = stage.json("classifier")
     training = stage.table("training")
+    # Older stages do not name the parameters that came later; their defaults are what those stages did.
+    classifier = Classifier(**{name: settings[name] for name in Classifier.__dataclass_fields__ if name in settings})
+    step = SCALERS[choose(classifier.scaler, SCALERS, "scaler")].step
+    exponents = stage.array("exponents", mmap=False) if step == "yeo_johnson" else NOTHING
     return Model(
         name=settings["name"],
-        classifier=Classifier(**{name: settings[name] for name in Classifier.__dataclass_fields__}),
-        reduction=Reduction(stage.array("matrix", mmap=False), stage.array("offset", mmap=False)),
+        classifier=classifier,
+        reduction=Reduction(stage.array("matrix", mmap=False), stage.array("offset", mmap=False), step, exponents),
         vectors=stage.array("vectors", mmap=False),
         training=training.assign(reasons=training.reasons.map(tuple)),
         seed=settings["seed"],
@@ -214,22 +158,86 @@ def train(
     *,
     policy: str = "majority",
     classifier: str = "knn",
+    recipe: Recipe = AS_LABELLED,
+    survey: pd.DataFrame | None = None,
+    searching: Search | None = None,
+    test_share: float = 0.0,
+    split: str = "exposure",
     seed: int = 0,
     progress: Callable | None = None,
 ) -> Stage:
-    """Learn from votes (under `policy`) and imported labels; write and return the model stage."""
+    """Learn from votes (under `policy`) and imported labels; write and return the model stage.
+
+    recipe : how the training set is made up. survey : a survey-ccds table. searching : look for the best parameters
+    instead of taking the classifier's. test_share : share of the exposures (or images, as `split` says) that teach
+    nothing and are predicted instead; the figures go into the stage as `test`.
+    """
     embedding = catalog.stage("embedding")
     report = progress or (lambda *_: None)
+    choose(classifier, CLASSIFIERS, "classifier")
+    choose(split, SPLITS, "split")
+    if split == "image" and not test_share:
+        raise BadInput("--split image only says which images are tested; give --test-share 0.3 with it")
     report(0, 2, "labels")
     revision = store.revision()
-    training = read_training_set(catalog, store, policy=policy)
+    training = made_up(catalog, store, embedding, policy=policy, recipe=recipe, survey=survey, seed=seed)
+    table, places = embedded(training, embedding.table("keys"))
+    _check_teachable(table)
+    asked = set_aside(table, test_share, split, seed)
+    taught = balanced(table[~asked], recipe, seed=seed)
+    if len(taught) < len(table):
+        training.left_out["images left out for balance"] = int((~asked).sum() - len(taught))
+        training.left_out["images set aside for the test"] = int(asked.sum())
+        training = replace(training, table=taught)
+    vectors, chosen, searched = embedding.array()[places[taught.index]], classifier, None
+    if searching:
+        searched = search(
+            vectors,
+            taught,
+            by=searching.by,
+            candidates=searching.candidates,
+            one_row_per_label=CLASSIFIERS[classifier].one_row_per_label,
+            seed=seed,
+            progress=progress,
+        )
+        chosen = searched.best
     report(1, 2, "fitting")
-    model = fit_stage(embedding, training, classifier=classifier, seed=seed)
+    model = fit(vectors, taught, classifier=chosen, seed=seed)
+    test = _tested(model, embedding.array()[places[asked]], table[asked], split) if test_share else None
+    parameters = {"policy": policy, "store_revision": revision, **recipe.parameters()}
+    if test_share:
+        parameters |= {"test_share": test_share, "split": split}
     stage = write_model(
-        catalog, embedding, model, training.report(), parameters={"policy": policy, "store_revision": revision}
+        catalog, embedding, model, training.report(), parameters=parameters, searched=searched, test=test
     )
     report(2, 2, "model written")
     return stage
+
+
+def set_aside(table: pd.DataFrame, share: float, split: str, seed: int) -> np.ndarray:
+    """Return (n,) bool: the rows of a training table that are tested, the same share of each reason (the rarest of an
+    exposure's or image's labels), at least one exposure or image of it staying to teach."""
+    if not 0 <= share < 1:
+        raise BadInput(f"a test share of {share} leaves nothing to learn from; give at least 0 and less than 1")
+    units = (table.expnum if split == "exposure" else table.image_id).to_numpy()
+    pairs = pd.DataFrame({"unit": units, "reasons": table.reasons}).explode("reasons").drop_duplicates()
+    pairs["units"] = pairs.groupby("reasons").unit.transform("size")
+    kinds = pairs.sort_values(["unit", "units", "reasons"]).drop_duplicates("unit")
+    rng = np.random.default_rng(seed)
+    asked = []
+    for _, own in kinds.groupby("reasons"):
+        drawn = rng.permutation(own.unit.to_numpy())
+        asked.append(drawn[: min(round(share * len(own)), len(own) - 1)])
+    return np.isin(units, np.concatenate(asked)) if asked else np.zeros(len(table), bool)
+
+
+def _tested(model: Model, vectors: np.ndarray, table: pd.DataFrame, split: str) -> dict:
+    """Figures on the images that were set aside; split by image, their own exposures answer for them."""
+    if table.empty:
+        raise LabelError("the test share leaves no exposure to test on; label more of them, or give a larger share")
+    prediction = predict_images(model, vectors, table, own_exposure=split == "image")
+    figures = ccd_metrics(table.reasons.reset_index(drop=True), prediction)
+    return {"split": split, "images": len(table), "exposures": int(table.expnum.nunique()), "ccd": figures}
 
 
 def write_prediction(

@@ -1,16 +1,17 @@
 """How well the classifier does on exposures that it has never seen.
 
 Whole exposures are held out: leave-one-exposure-out for up to 40 labelled exposures, ten folds of exposures above
-that. Scaler, PCA and selector are fitted again in every fold, on the training exposures alone.
+that. Scaler, PCA and selector are fitted again in every fold, on the training exposures alone; a recipe's balance thins
+out what teaches, never what is tested.
 
-CCDs: an image's predicted labels are its likeliest one and every other one that more than half of its neighbours
-carry. On single-label data that is the likeliest label alone. Precision, recall and F1 are per label over those sets;
-`accuracy` is the share of images whose likeliest label is one of their true labels; the macro average is over the
-labels that occur in the truth, good among them. In the confusion matrix every image is counted once: its row is the
-predicted label where that is one of its true ones, else its first true one. No probability cut is applied anywhere.
+CCDs: see `metrics`. No probability cut is applied to any figure but those under `cuts`, each of which says what share
+of the images survives it.
 
 Exposures: all embedded CCDs of a held-out exposure are predicted, and the candidate rules are applied to the sampled
 ones. An exposure counts as bad when its verdict says so, or, without one, when any of its labelled CCDs is bad.
+
+Leak: the published split is by image, so most images are tested against others of their own exposure. `leak` gives the
+same classifier on the same images, as many folds, split by image and by exposure.
 """
 
 from collections.abc import Callable
@@ -18,14 +19,22 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from pipeline import candidates, classify, plots
+from pipeline import candidates, classify, plots, survey_ccds
 from pipeline.catalog import Catalog
-from pipeline.errors import BadInput, LabelError
-from pipeline.reasons import GOOD, REASONS
-from pipeline.training import TrainingSet, read_training_set
+from pipeline.classifier import CLASSIFIERS, Classifier
+from pipeline.errors import BadInput, LabelError, choose
+from pipeline.evaluation_text import as_text
+from pipeline.metrics import ccd_metrics, cut_metrics, rates, reliability
+from pipeline.recipe import Recipe, balanced
+from pipeline.training import TrainingSet
+
+__all__ = ["as_text", "ccd_metrics", "evaluate", "held_out", "rates"]
 
 LEAVE_ONE_OUT_UP_TO = 40
 FOLDS = 10
+AS_LABELLED = Recipe()
+CUTS = (0.9,)
+CURRENT_MODEL = "model"
 
 
 def folds_of(table: pd.DataFrame, folds: int | None, seed: int) -> list[np.ndarray]:
@@ -60,27 +69,31 @@ def held_out(
     keys: pd.DataFrame,
     training: TrainingSet,
     *,
-    classifier: str = "knn",
+    classifier: str | Classifier = "knn",
     folds: int | None = None,
+    recipe: Recipe = AS_LABELLED,
+    split: str = "exposure",
     seed: int = 0,
     progress: Callable | None = None,
 ) -> tuple[pd.DataFrame, int]:
     """Predict every labelled exposure by a model that never saw it; return the prediction table and number of folds.
 
     vectors : (n, dim) in the order of `keys`. The table has the columns of a prediction stage, one row per embedded
-    CCD of a labelled exposure, sorted by image_id.
+    CCD of a labelled exposure, sorted by image_id. split : `image` holds out single labelled images instead, and lets
+    the others of their exposure teach, to show how that flatters.
     """
     table, places = classify.embedded(training, keys)
-    groups = folds_of(table, folds, seed)
-    expnums = keys.expnum.to_numpy()
+    by_image = split == "image"
+    units, known = (table.image_id, keys.image_id) if by_image else (table.expnum, keys.expnum)
+    groups = folds_of(table.assign(expnum=units), folds, seed)
     found = []
     for done, held in enumerate(groups):
         if progress:
             progress(done, len(groups), "folds")
-        teaches = ~table.expnum.isin(held).to_numpy()
-        asked = np.flatnonzero(np.isin(expnums, held))
-        model = classify.fit(vectors[places[teaches]], table[teaches], classifier=classifier, seed=seed)
-        found.append(classify.predict_images(model, vectors[asked], keys.iloc[asked]))
+        teaches = balanced(table[~units.isin(held)], recipe, seed=seed)
+        asked = np.flatnonzero(np.isin(known, held))
+        model = classify.fit(vectors[places[teaches.index]], teaches, classifier=classifier, seed=seed)
+        found.append(classify.predict_images(model, vectors[asked], keys.iloc[asked], own_exposure=by_image))
     if progress:
         progress(len(groups), len(groups), "folds")
     table = pd.concat(found, ignore_index=True).sort_values("image_id", ignore_index=True)
@@ -88,59 +101,57 @@ def held_out(
     return table.fillna(dict.fromkeys(chances, 0.0)), len(groups)
 
 
-def predicted_sets(prediction: pd.DataFrame, classes: tuple[str, ...]) -> np.ndarray:
-    """Return (n, n_classes) bool: the likeliest label, and every other one above one half."""
-    likeliest = prediction.reason.to_numpy()[:, None] == np.array(classes, dtype=object)
-    columns = [prediction.get(f"p_{name}", pd.Series(0.0, prediction.index)).to_numpy() for name in classes]
-    return likeliest | (np.stack(columns, axis=1) > 0.5)
-
-
-def rates(truth: np.ndarray, said: np.ndarray) -> dict:
-    """Precision, recall, F1 and support of one label. truth, said : (n,) bool. Undefined ratios are 0."""
-    hits = int((truth & said).sum())
-    precision = hits / max(int(said.sum()), 1)
-    recall = hits / max(int(truth.sum()), 1)
-    f1 = 2 * hits / max(int(truth.sum() + said.sum()), 1)
-    return {"precision": precision, "recall": recall, "f1": f1, "support": int(truth.sum())}
-
-
-def ccd_metrics(truth: pd.Series, prediction: pd.DataFrame) -> dict:
-    """Compare true labels with predictions, CCD by CCD.
-
-    truth : tuples of labels, in the order of `prediction`'s rows.
-    """
-    seen = {label for own in truth for label in own} | set(prediction.reason)
-    classes = tuple(name for name in (*REASONS, GOOD) if name in seen)
-    true = classify.indicators(truth, classes)
-    said = predicted_sets(prediction, classes)
-    reasons = {name: rates(true[:, place], said[:, place]) for place, name in enumerate(classes)}
-    likeliest = np.array([classes.index(name) for name in prediction.reason], dtype=int)
-    right = true[np.arange(len(true)), likeliest]
-    rows = np.where(right, likeliest, true.argmax(axis=1))
-    counts = np.zeros((len(classes), len(classes)), int)
-    np.add.at(counts, (rows, likeliest), 1)
-    occurring = [row["f1"] for row in reasons.values() if row["support"]]
-    is_good = np.array([own == (GOOD,) for own in truth])
-    return {
-        "reasons": reasons,
-        "macro_f1": float(np.mean(occurring)) if occurring else 0.0,
-        "accuracy": float(right.mean()) if len(right) else 0.0,
-        "confusion": {"labels": list(classes), "counts": counts.tolist()},
-        "bad": rates(~is_good, (prediction.reason != GOOD).to_numpy()),
-        "n": len(truth),
-    }
-
-
-def exposure_metrics(answers: dict[int, bool], prediction: pd.DataFrame, sampled, *, rule: str) -> dict:
-    """Precision and recall of the candidates that each rule makes of held-out predictions; `rule`'s own on top."""
+def exposures_found(answers: dict[int, bool], prediction: pd.DataFrame, sampled) -> dict[str, pd.DataFrame]:
+    """Apply every candidate rule to held-out predictions: rule -> `expnum, sent, bad`, one row per exposure."""
     found = {}
     for name in candidates.RULES:
         scored = candidates.score(prediction, sampled, rule=name)
         scored = scored[scored.expnum.isin(list(answers))]
         sent = scored.expnum.isin(candidates.chosen(scored).expnum).to_numpy()
         bad = scored.expnum.map(answers).to_numpy(dtype=bool)
-        found[name] = {**rates(bad, sent), "n_candidates": int(sent.sum()), "n": len(scored)}
-    return {"rule": rule, **found[rule], "rules": found}
+        found[name] = pd.DataFrame({"expnum": scored.expnum.to_numpy(), "sent": sent, "bad": bad})
+    return found
+
+
+def exposure_metrics(found: dict[str, pd.DataFrame], *, rule: str) -> dict:
+    """Precision and recall of the candidates that each rule makes of held-out predictions; `rule`'s own on top."""
+    rules = {
+        name: {
+            **rates(own.bad.to_numpy(), own.sent.to_numpy()),
+            "n_candidates": int(own.sent.sum()),
+            "n": len(own),
+        }
+        for name, own in found.items()
+    }
+    return {"rule": rule, **rules[rule], "rules": rules}
+
+
+def leak(
+    vectors: np.ndarray, keys: pd.DataFrame, training: TrainingSet, by_exposure: pd.DataFrame, folds: int, **options
+) -> dict:
+    """The same figures split by image and by exposure, on the same labelled images.
+
+    by_exposure : held-out predictions by exposure. options : as for `held_out`. Each has the figures without a cut and,
+    under `cuts`, those above 0.9; `macro_f1_gained` is what the split by image adds to the macro F1.
+    """
+    by_image, _ = held_out(vectors, keys, training, folds=folds, split="image", **options)
+    truth = training.table[training.table.image_id.isin(by_image.image_id)].reset_index(drop=True)
+    found = {}
+    for split, prediction in (("image", by_image), ("exposure", by_exposure)):
+        asked = prediction[prediction.image_id.isin(truth.image_id)].reset_index(drop=True)
+        found[split] = {**ccd_metrics(truth.reasons, asked), "cuts": _cuts(truth.reasons, asked, CUTS)}
+    return {**found, "macro_f1_gained": found["image"]["macro_f1"] - found["exposure"]["macro_f1"], "folds": folds}
+
+
+def _cuts(truth: pd.Series, prediction: pd.DataFrame, cuts) -> dict:
+    return {f"{above:g}": cut_metrics(truth, prediction, above) for above in cuts}
+
+
+def chosen_classifier(catalog: Catalog, name: str) -> str | Classifier:
+    """A classifier by name, or the parameters of the run's current model (which a search may have found)."""
+    if name == CURRENT_MODEL:
+        return classify.read_model(catalog.stage("model")).classifier
+    return choose(name, (*CLASSIFIERS, CURRENT_MODEL), "classifier")
 
 
 def evaluate(
@@ -151,25 +162,34 @@ def evaluate(
     classifier: str = "knn",
     rule: str = "published",
     folds: int | None = None,
+    recipe: Recipe = AS_LABELLED,
+    survey: pd.DataFrame | None = None,
+    cuts: tuple[float, ...] = CUTS,
+    show_leak: bool = False,
     seed: int = 0,
     progress: Callable | None = None,
 ) -> dict:
     """Evaluate on held-out exposures, write an evaluation stage with its plots, and return its metrics.
 
     folds : number of folds; by default one exposure is left out at a time up to 40 labelled exposures, else ten folds.
+    classifier : a name, or `model` for the parameters of the current model. recipe : how the training set is made up.
+    survey : a survey-ccds table to compare with. cuts : probabilities above which images are looked at by themselves.
     """
+    choose(rule, candidates.RULES, "candidate rule")
+    settings = chosen_classifier(catalog, classifier)
     embedding = catalog.stage("embedding")
-    keys, revision = embedding.table("keys"), store.revision()
-    training = read_training_set(catalog, store, policy=policy)
-    prediction, n_folds = held_out(
-        embedding.array(), keys, training, classifier=classifier, folds=folds, seed=seed, progress=progress
-    )
-    truth = training.table[training.table.image_id.isin(prediction.image_id)]
+    vectors, keys, revision = embedding.array(), embedding.table("keys"), store.revision()
+    training = classify.made_up(catalog, store, embedding, policy=policy, recipe=recipe, survey=survey, seed=seed)
+    options = {"classifier": settings, "recipe": recipe, "seed": seed, "progress": progress}
+    prediction, n_folds = held_out(vectors, keys, training, folds=folds, **options)
+    truth = training.table[training.table.image_id.isin(prediction.image_id)].reset_index(drop=True)
     asked = prediction[prediction.image_id.isin(truth.image_id)].reset_index(drop=True)
     n_exposures = int(truth.expnum.nunique())
+    found = exposures_found(training.answers, prediction, candidates.sampled_images(catalog))
+    ccd = ccd_metrics(truth.reasons, asked)
     metrics = {
-        "ccd": ccd_metrics(truth.reasons, asked),
-        "exposure": exposure_metrics(training.answers, prediction, candidates.sampled_images(catalog), rule=rule),
+        "ccd": {**ccd, "cuts": _cuts(truth.reasons, asked, cuts), "reliability": reliability(truth.reasons, asked)},
+        "exposure": exposure_metrics(found, rule=rule),
         "split": {
             "by": "exposure",
             "kind": "leave-one-exposure-out" if n_folds == n_exposures else "folds of exposures",
@@ -182,36 +202,25 @@ def evaluate(
         "classifier": classifier,
         "embedding": embedding.stage_id,
     }
+    if show_leak:
+        metrics["leak"] = leak(vectors, keys, training, prediction, n_folds, **options)
+    if survey is not None:
+        survey = survey[survey.camera == catalog.camera]
+        metrics["survey_ccds"] = {
+            name: survey_ccds.compare(own, survey, training.answers) for name, own in found.items()
+        }
     parameters = {"policy": policy, "classifier": classifier, "rule": rule, "seed": seed, "store_revision": revision}
+    parameters |= recipe.parameters()
     with catalog.new_stage("evaluation", classifier, parents=[embedding], parameters=parameters) as writer:
         writer.write_json(metrics, "metrics")
         writer.write_table(prediction.drop(columns=["neighbour_ids", "neighbour_distances"]))
-        plots.confusion(metrics["ccd"]["confusion"], writer.folder / "confusion.png")
-        plots.reasons(metrics["ccd"]["reasons"], writer.folder / "reasons.png")
+        _draw(metrics, writer.folder)
     return {**metrics, "stage": writer.stage.stage_id}
 
 
-def as_text(metrics: dict) -> str:
-    """The figures of an evaluation as a table for the terminal."""
-    ccd, exposure, split = metrics["ccd"], metrics["exposure"], metrics["split"]
-    head = f"{'':<22}{'precision':>10}{'recall':>10}{'F1':>10}{'support':>10}"
-
-    def line(name: str, row: dict) -> str:
-        measures = "".join(f"{row[key]:>10.3f}" for key in ("precision", "recall", "f1"))
-        return f"{name:<22}{measures}{row['support']:>10}"
-
-    lines = [f"CCDs of held-out exposures ({split['images']} images, {split['exposures']} exposures, {split['kind']})"]
-    lines += [head, *(line(name, row) for name, row in ccd["reasons"].items()), line("any reason", ccd["bad"])]
-    lines += [
-        f"macro F1 {ccd['macro_f1']:.3f}, accuracy {ccd['accuracy']:.3f}",
-        "",
-        "Exposures, by candidate rule",
-        head,
-    ]
-    lines += [line(name, row) for name, row in exposure["rules"].items()]
-    labels = metrics["labels"]
-    said = ", ".join(f"{reason} {n}" for reason, n in labels["reasons"].items())
-    lines += ["", f"Labels under {labels['policy']}: {said}"]
-    lines += [f"Not used, no known reason: {word!r} ({n})" for word, n in list(labels["unmapped"].items())[:10]]
-    lines += [f"Not used, {why}: {n}" for why, n in labels["left_out"].items() if n]
-    return "\n".join(lines)
+def _draw(metrics: dict, folder) -> None:
+    plots.confusion(metrics["ccd"]["confusion"], folder / "confusion.png")
+    plots.reasons(metrics["ccd"]["reasons"], folder / "reasons.png")
+    plots.reliability(metrics["ccd"]["reliability"], folder / "reliability.png")
+    if "leak" in metrics:
+        plots.leak(metrics["leak"], folder / "leak.png")

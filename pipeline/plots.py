@@ -61,3 +61,41 @@ def reasons(rows: dict, path: Path) -> None:
         facecolor=PAGE, edgecolor=MUTED, labelcolor=TEXT, fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1)
     )
     _save(figure, path)
+
+
+def reliability(curves: dict, path: Path) -> None:
+    """Draw stated probability against the share that was right; `curves` as in an evaluation's `reliability`."""
+    figure, axes = _figure(5.4, 5, "CCDs of held-out exposures: how far probabilities can be believed")
+    axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=":")
+    lines = {"label": ("likeliest label", "#56b4e9", "o"), "bad": ("being bad", "#e69f00", "s")}
+    for name, (title, colour, marker) in lines.items():
+        rows = curves[name]["bins"]
+        stated, right = [row["mean_probability"] for row in rows], [row["share_right"] for row in rows]
+        title = f"{title}, expected error {curves[name]['expected_calibration_error']:.3f}"
+        axes.plot(stated, right, color=colour, marker=marker, markersize=5, linewidth=1.5, label=title)
+    axes.set_xlim(-0.02, 1.02)
+    axes.set_ylim(-0.02, 1.02)
+    axes.set_xlabel("stated probability", color=TEXT)
+    axes.set_ylabel("share that was right", color=TEXT)
+    axes.grid(color=MUTED, alpha=0.25)
+    axes.legend(facecolor=PAGE, edgecolor=MUTED, labelcolor=TEXT, fontsize=8, loc="upper left")
+    _save(figure, path)
+
+
+def leak(splits: dict, path: Path) -> None:
+    """Draw the F1 of each label, split by image and by exposure; `splits` as in an evaluation's `leak`."""
+    names = list(splits["exposure"]["reasons"])
+    figure, axes = _figure(8, 1.4 + 0.4 * len(names), "F1 on the same CCDs: split by image and by exposure")
+    at = np.arange(len(names))
+    for place, (split, colour) in enumerate((("image", "#d55e00"), ("exposure", "#56b4e9"))):
+        values = [splits[split]["reasons"].get(name, {"f1": 0.0})["f1"] for name in names]
+        title = f"by {split}, macro F1 {splits[split]['macro_f1']:.2f}"
+        axes.barh(at + 0.36 * (place - 0.5), values, height=0.34, color=colour, label=title)
+    axes.set_yticks(at, [name.replace("_", " ") for name in names])
+    axes.set_xlim(0, 1)
+    axes.invert_yaxis()
+    axes.grid(axis="x", color=MUTED, alpha=0.25)
+    axes.legend(
+        facecolor=PAGE, edgecolor=MUTED, labelcolor=TEXT, fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1)
+    )
+    _save(figure, path)

@@ -24,7 +24,7 @@ from pipeline import consensus
 from pipeline.reasons import GOOD, REASONS
 
 COLUMNS = ("image_id", "expnum", "ccdname", "reasons", "source", "provenance")
-PROVENANCES = ("ticked", "candidate_ccds", "whole_exposure", "annotation", "label_list", "truth")
+PROVENANCES = ("ticked", "candidate_ccds", "whole_exposure", "annotation", "label_list", "truth", "unlisted")
 LONG = ("image_id", "expnum", "reason", "source", "provenance", "whole")
 FLAGGED_ABOVE = 0.9
 ORDER = {name: place for place, name in enumerate([*REASONS, GOOD])}

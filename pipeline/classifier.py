@@ -1,0 +1,168 @@
+"""A classifier that learns from labelled images and gives every image a probability per reason.
+
+The default `knn` is the published one: MinMaxScaler -> PCA(15) -> VarianceThreshold(0.001) -> 7 nearest neighbours by
+Manhattan distance. Two things differ from it on purpose:
+
+- An image with several labels is one training image. The neighbours vote on each label apart (one indicator per
+  reason), so a probability is the share of neighbours that carry the reason, and the probabilities of an image sum
+  to one only where no neighbour has several labels. `reason` is the likeliest one; of equally likely ones the first in
+  the vocabulary's order, good last.
+- No image is its own neighbour, nor is any image of its own exposure. CCDs of one exposure are nearly copies of each
+  other, so otherwise a labelled image would only be told its own label, and the probability on screen would be a lie.
+
+`published` keeps to the code in the first of these: an image with several labels is several training images.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from pipeline.errors import BadInput, choose
+from pipeline.neighbours import nearest
+from pipeline.reasons import GOOD, REASONS
+from pipeline.reduction import Reduction, fit_reduction
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """Parameters of a k-nearest-neighbour classifier on reduced vectors.
+
+    scaler : a name in reduction.SCALERS. power : p of the Minkowski distance, 1 is Manhattan. one_row_per_label : an
+    image with several labels teaches as several images with one label each, as the published code has it.
+    """
+
+    scaler: str = "minmax"
+    components: int = 15
+    threshold: float = 0.001
+    neighbours: int = 7
+    power: int = 1
+    one_row_per_label: bool = False
+
+
+CLASSIFIERS: dict[str, Classifier] = {
+    "knn": Classifier(scaler="minmax", components=15, threshold=0.001, neighbours=7),
+    "published": Classifier(scaler="minmax", components=15, threshold=0.001, neighbours=7, one_row_per_label=True),
+}
+
+
+@dataclass(frozen=True)
+class Model:
+    """A fitted classifier: arrays and a table, nothing that needs pickling.
+
+    name : that of the classifier, `searched` where a search has chosen its parameters. vectors : (n, kept) float64, the
+    reduced training images. training : their rows, in the same order, with `image_id, expnum, ccdname, reasons, source,
+    provenance`, and `weight` where neighbours do not count alike.
+    """
+
+    name: str
+    classifier: Classifier
+    reduction: Reduction
+    vectors: np.ndarray
+    training: pd.DataFrame
+    seed: int = 0
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The labels it can give, in vocabulary order, good last."""
+        taught = {reason for reasons in self.training.reasons for reason in reasons}
+        return tuple(name for name in (*REASONS, GOOD) if name in taught)
+
+
+def indicators(reasons: pd.Series, classes: tuple[str, ...]) -> np.ndarray:
+    """Return (n, n_classes) bool: which image carries which label."""
+    return np.array([[name in own for name in classes] for own in reasons], dtype=bool).reshape(len(reasons), -1)
+
+
+def rows_of(keys: pd.DataFrame, image_ids) -> np.ndarray:
+    """Places of `image_ids` in an embedding's keys (sorted by image_id); -1 where it is not embedded."""
+    known = keys.image_id.to_numpy()
+    wanted = np.asarray(image_ids, dtype=np.int64)
+    places = np.searchsorted(known, wanted)
+    if not len(known):
+        return np.full(len(wanted), -1)
+    return np.where(known[np.minimum(places, len(known) - 1)] == wanted, places, -1)
+
+
+def fit(vectors: np.ndarray, training: pd.DataFrame, *, classifier: str | Classifier = "knn", seed: int = 0) -> Model:
+    """Fit a classifier, by name or by its parameters.
+
+    vectors : (n, dim), one embedding vector per row of `training`, a training set's table.
+    """
+    name, settings = "searched", classifier
+    if isinstance(classifier, str):
+        name, settings = classifier, CLASSIFIERS[choose(classifier, CLASSIFIERS, "classifier")]
+    training = training.reset_index(drop=True)
+    if settings.one_row_per_label:
+        training = training.explode("reasons")
+        vectors = vectors[training.index]
+        training = training.assign(reasons=[(reason,) for reason in training.reasons]).reset_index(drop=True)
+    reduction = fit_reduction(
+        vectors, scaler=settings.scaler, components=settings.components, threshold=settings.threshold, seed=seed
+    )
+    vectors = reduction.apply(vectors)
+    return Model(name, settings, reduction, vectors, training, seed)
+
+
+def probabilities(
+    model: Model, vectors: np.ndarray, expnums: np.ndarray, *, progress: Callable | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Ask the neighbours of each image.
+
+    vectors : (n, dim). expnums : (n,) int64, whose training images are left out; -1 leaves none out.
+    Returns probability (n, n_classes) float64 in the order of `model.classes`; rows (n, k) int64 into the training
+    table, -1 where there are fewer neighbours than k; distances (n, k) float64.
+    """
+    reduced = model.reduction.apply(vectors)
+    if not np.isfinite(reduced).all():
+        bad = int((~np.isfinite(reduced).all(axis=1)).sum())
+        raise BadInput(f"{bad} of {len(reduced)} vectors hold NaN or infinity; run `triptych embed` again")
+    k = model.classifier.neighbours
+    taught = model.training.expnum.to_numpy()
+    rows, distances = nearest(
+        reduced, expnums, model.vectors, taught, k, power=model.classifier.power, progress=progress
+    )
+    weights = model.training["weight"].to_numpy() if "weight" in model.training else np.ones(len(taught))
+    labelled = indicators(model.training.reasons, model.classes) * weights[:, None]
+    # One row more, of nothing, for the neighbours that are not there (row -1).
+    labelled, weights = np.vstack([labelled, np.zeros(len(model.classes))]), np.append(weights, 0)
+    shares, total = np.zeros((len(rows), len(model.classes))), np.zeros(len(rows))
+    for place in range(k):
+        shares += labelled[rows[:, place]]
+        total += weights[rows[:, place]]
+    return shares / np.where(total > 0, total, 1)[:, None], rows, distances
+
+
+def predict_images(
+    model: Model,
+    vectors: np.ndarray,
+    keys: pd.DataFrame,
+    *,
+    own_exposure: bool = False,
+    progress: Callable | None = None,
+) -> pd.DataFrame:
+    """Predict images: `image_id, expnum, ccdname, reason, probability, p_good, p_<Reason>..., neighbour_*`.
+
+    vectors : (n, dim) in the order of `keys` (`image_id, expnum, ccdname`). own_exposure : let the training images of
+    an image's own exposure answer too, as the published code does; only right for showing how that flatters.
+    """
+    left_out = np.full(len(keys), -1) if own_exposure else keys.expnum.to_numpy()
+    shares, rows, distances = probabilities(model, vectors, left_out, progress=progress)
+    best = shares.argmax(axis=1)
+    table = keys[["image_id", "expnum", "ccdname"]].reset_index(drop=True)
+    table["reason"] = np.array(model.classes, dtype=object)[best]
+    table["probability"] = shares[np.arange(len(shares)), best]
+    table["p_good"] = shares[:, model.classes.index(GOOD)] if GOOD in model.classes else 0.0
+    for place, name in enumerate(model.classes):
+        if name != GOOD:
+            table[f"p_{name}"] = shares[:, place]
+    ids = model.training.image_id.to_numpy()
+    found = rows >= 0
+    if found.all():
+        table["neighbour_ids"] = list(ids[rows])
+        table["neighbour_distances"] = list(distances)
+    else:
+        table["neighbour_ids"] = [ids[row[hit]] for row, hit in zip(rows, found, strict=True)]
+        table["neighbour_distances"] = [d[hit] for d, hit in zip(distances, found, strict=True)]
+    return table

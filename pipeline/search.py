@@ -1,0 +1,199 @@
+"""Search for the classifier's parameters by successive halving over the published space.
+
+Many settings are tried on few images; the better half of them is tried again on twice as many, until one is left or all
+images are used. Every trial is scored in three folds of whole exposures, so no setting gains by recognising an
+exposure. Scored is what `predict` would do: the trials use the classifier itself.
+
+The published space also holds the leaf size of the search tree. Neighbours are exact here, so it changes nothing and is
+left out.
+"""
+
+import math
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.model_selection import GroupKFold, HalvingRandomSearchCV
+
+from pipeline.classifier import Classifier, fit, predict_images
+from pipeline.errors import LabelError, choose
+from pipeline.metrics import ccd_metrics
+from pipeline.reduction import SCALERS
+
+FOLDS = 3
+FACTOR = 2
+SPACE: dict[str, tuple] = {
+    "scaler": tuple(SCALERS),
+    "components": (5, 10, 15, 25, 30, 50, 70, 100),
+    "threshold": (0.0, 0.001, 0.01),
+    "neighbours": (1, 3, 5, 7, 10, 20, 30),
+    "power": (1, 2, 3, 5),
+}
+SCORES = ("accuracy", "macro_f1")
+BETWEEN = "|"
+
+
+class Trial(ClassifierMixin, BaseEstimator):
+    """One setting, as scikit-learn wants to see it: X is (n, dim) vectors, y the labels of each, joined by BETWEEN."""
+
+    def __init__(self, scaler="minmax", components=15, threshold=0.001, neighbours=7, power=1, apart=False, seed=0):
+        self.scaler = scaler
+        self.components = components
+        self.threshold = threshold
+        self.neighbours = neighbours
+        self.power = power
+        self.apart = apart
+        self.seed = seed
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        settings = Classifier(**{name: getattr(self, name) for name in SPACE}, one_row_per_label=self.apart)
+        self.model_ = fit(X, _rows(y), classifier=settings, seed=self.seed)
+        return self
+
+    def table(self, X) -> pd.DataFrame:
+        """The prediction table of (n, dim) vectors; folds are of whole exposures, so none of them is left out here."""
+        return predict_images(self.model_, X, _rows(np.full(len(X), "")), own_exposure=True)
+
+    def predict(self, X):
+        return self.table(X).reason.to_numpy()
+
+
+def _rows(y) -> pd.DataFrame:
+    """A training table of joined labels; which image it is does not matter here."""
+    rows = np.arange(len(y))
+    reasons = [tuple(text.split(BETWEEN)) for text in y]
+    return pd.DataFrame({"image_id": rows, "expnum": rows, "ccdname": "", "reasons": reasons})
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """candidates : how many settings start. images : how many images they start on. rounds : how many rounds."""
+
+    candidates: int
+    images: int
+    rounds: int
+
+    @property
+    def trials(self) -> int:
+        """Number of fits in all rounds together."""
+        left, total = self.candidates, 0
+        for _ in range(self.rounds):
+            total += left * FOLDS
+            left = math.ceil(left / FACTOR)
+        return total
+
+
+def schedule(n_images: int, n_labels: int, candidates: int = 0) -> Schedule:
+    """Plan the halving: by default as many settings as the images allow, as published.
+
+    The first round has at least two images per fold and label, and more where there are few settings, so that the last
+    round has nearly all images.
+    """
+    least = min(n_images, 2 * FOLDS * n_labels)
+    settings = min(candidates or n_images // least, math.prod(map(len, SPACE.values())))
+    rounds = min(1 + int(math.log(n_images // least, FACTOR)), 1 + int(math.log(settings, FACTOR)))
+    return Schedule(settings, max(least, n_images // FACTOR ** (rounds - 1)), rounds)
+
+
+@dataclass
+class _Scorer:
+    """Scores a trial and tells the progress; it is called once per fit."""
+
+    by: str
+    total: int
+    progress: Callable | None
+    done: int = 0
+
+    def __call__(self, trial: Trial, X, y) -> float:
+        score = ccd_metrics(_rows(y).reasons, trial.table(X))[self.by]
+        self.done += 1
+        if self.progress:
+            self.progress(self.done, max(self.total, self.done), "search")
+        return score
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """best : the setting that won. table : one row per setting and round, best of the last round first.
+
+    table has `round, images, scaler, components, threshold, neighbours, power, score, score_spread`: mean and standard
+    deviation over the folds. report : how it was searched, as plain values.
+    """
+
+    best: Classifier
+    table: pd.DataFrame
+    report: dict
+
+
+def search(
+    vectors: np.ndarray,
+    training: pd.DataFrame,
+    *,
+    by: str = "accuracy",
+    candidates: int = 0,
+    one_row_per_label: bool = False,
+    seed: int = 0,
+    progress: Callable | None = None,
+) -> SearchResult:
+    """Search on the images of a training table.
+
+    vectors : (n, dim), one per row of `training`. by : what is maximised, one of SCORES; the published search took
+    accuracy. candidates : how many settings to start with, 0 as many as the images allow. one_row_per_label : as in
+    Classifier.
+    """
+    choose(by, SCORES, "score")
+    n_exposures = training.expnum.nunique()
+    if n_exposures < FOLDS:
+        raise LabelError(f"a search needs labels on {FOLDS} exposures and there are {n_exposures}; label more of them")
+    labels = np.array([BETWEEN.join(own) for own in training.reasons])
+    plan = schedule(len(labels), len(np.unique(labels)), candidates)
+    halving = HalvingRandomSearchCV(
+        Trial(apart=one_row_per_label, seed=seed),
+        {name: list(values) for name, values in SPACE.items()},
+        n_candidates=plan.candidates,
+        min_resources=plan.images,
+        factor=FACTOR,
+        cv=GroupKFold(FOLDS, shuffle=True, random_state=seed),
+        scoring=_Scorer(by, plan.trials, progress),
+        refit=False,
+        error_score=0.0,
+        random_state=seed,
+    )
+    with warnings.catch_warnings():
+        # A power transform of a feature that hardly varies overflows on its way; such a trial scores what it scores.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        halving.fit(np.asarray(vectors), labels, groups=training.expnum.to_numpy())
+    table = _table(halving.cv_results_)
+    best = table.iloc[0]
+    settings = {name: type(values[0])(best[name]) for name, values in SPACE.items()}
+    report = {
+        "by": by,
+        "score": float(best.score),
+        "folds": FOLDS,
+        "folds_of": "exposures",
+        "factor": FACTOR,
+        "candidates": plan.candidates,
+        "rounds": plan.rounds,
+        "trials": len(table) * FOLDS,
+        "images": len(labels),
+        "exposures": int(n_exposures),
+        "seed": seed,
+        "space": {name: list(values) for name, values in SPACE.items()},
+        "best": settings,
+    }
+    return SearchResult(Classifier(**settings, one_row_per_label=one_row_per_label), table, report)
+
+
+def _table(results: dict) -> pd.DataFrame:
+    table = pd.DataFrame({"round": results["iter"], "images": results["n_resources"]})
+    for name in SPACE:
+        table[name] = [setting[name] for setting in results["params"]]
+    table["score"] = results["mean_test_score"]
+    table["score_spread"] = results["std_test_score"]
+    # Of equal settings the one drawn first wins, so that a search is the same every time.
+    return table.sort_values(["round", "score"], ascending=False, kind="stable", ignore_index=True)
