@@ -1,7 +1,7 @@
 // Why an exposure is in the queue, as plain HTML beside it. Text only from the server, escaped; pictures by address.
 
 export const escapeText = text => String(text ?? '').replace(/[&<>"']/g, c => `&#${c.charCodeAt(0)};`);
-const SHOWN = 8;
+const SHOWN = 6;
 export const thumbnail = (imageId, stretch, version) => `/picture/thumb/${imageId}?s=${stretch}&v=${version}`;
 
 const percent = value => `${Math.round(100 * value)} %`;

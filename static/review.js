@@ -43,7 +43,7 @@ class Review extends ReviewPage {
       stretch: this.stretch, version: model.picture_version, insets: [12, 12, 44, 12], keys: false,
     });
     this.mosaic.onPick(pick => this.picked(pick));
-    this.mosaic.onChange(() => this.drawViewing());
+    this.mosaic.onChange(({ ccd }) => { this.part('facts').hidden = Boolean(ccd); this.drawViewing(); });
     this.outbox = new Outbox(model.user, {
       onState: state => this.showSaved(state),
       onSaved: (vote, answer) => this.saved(vote, answer),
