@@ -7,51 +7,51 @@ Names: `triptych`, `statistics`, `dinov2-paper`, `dinov2-sky`; the last two also
 `dinov2-sky:FOLDER` or `dinov2-paper:owner/name`. A bare folder or hub name means `dinov2-paper:` that model.
 """
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from pipeline import features, focal_plane
+from pipeline import features, focal_plane, lines
 from pipeline.camera import Camera
 from pipeline.errors import BadInput, choose
 
-WEIGHTS = Path(__file__).parent / "triptych_backbone.npz"
+NEAR = 0.5  # CCD widths over which statistics are averaged
+ODD = 0.3  # of a statistic's range, below which a CCD does not stand out
 
 
 class StatisticsBackbone:
-    """Classical multi-scale statistics of each CCD and of its neighbours, without any training."""
+    """Classical multi-scale statistics of each CCD by itself."""
 
     def __init__(self, model: str = "", device: str = "cpu"):
         self.digest = "statistics-1"
-        self.dim = 2 * features.DIM + 2
+        self.dim = features.DIM
 
     def vectors(self, camera: Camera, ccdnums: np.ndarray, pixels: np.ndarray) -> np.ndarray:
         """(n_ccd, ny, nx) float32 ADU, NaN = blank -> (n_ccd, dim) float32."""
-        own = features.statistics(pixels)
-        places = focal_plane.centres(camera, ccdnums)
-        return np.concatenate([own, focal_plane.around(own, places), places / 3], 1).astype(np.float32)
+        return features.statistics(pixels)
 
 
 class TriptychBackbone:
-    """The project's own: a small network that sees the whole focal plane at once, and classical statistics."""
+    """The project's own: lines that cross CCDs, and statistics of each CCD beside its neighbours and its exposure.
+
+    Nothing in it is trained. Lines stand twice in the vector, which doubles their weight in Manhattan distance.
+    """
 
     def __init__(self, model: str = "", device: str = "cpu"):
-        from pipeline import pretrain
-
-        path = Path(model) if model else WEIGHTS
-        if not path.exists():
-            raise BadInput(f"{path} is not there; make it with `python -m pipeline.pretrain --out {path}`")
-        self.digest = "triptych-" + hashlib.sha256(path.read_bytes()).hexdigest()[:12]
-        self.network = pretrain.load(path)
-        self.dim = pretrain.CODE + pretrain.REASON_CODE + features.DIM
+        self.digest = "triptych-1"
+        self.dim = 2 * lines.DIM + 2 * features.DIM
 
     def vectors(self, camera: Camera, ccdnums: np.ndarray, pixels: np.ndarray) -> np.ndarray:
         """(n_ccd, ny, nx) float32 ADU, NaN = blank -> (n_ccd, dim) float32."""
+        crossing = lines.lines(camera, ccdnums, pixels)
         own = features.statistics(pixels)
-        return np.concatenate([self.network.codes(camera, ccdnums, pixels, own), own], 1).astype(np.float32)
+        near = focal_plane.around(own, focal_plane.centres(camera, ccdnums), NEAR)
+        # only what stands out from the exposure's other CCDs; small differences are noise and count as none
+        odd = own - np.median(own, axis=0, keepdims=True)
+        odd = np.sign(odd) * np.maximum(np.abs(odd) - ODD, 0)
+        return np.concatenate([crossing, crossing, near, odd], 1).astype(np.float32)
 
 
 class TransformerBackbone:
@@ -83,8 +83,10 @@ class Backbone:
 
 
 BACKBONES: dict[str, Backbone] = {
-    "triptych": Backbone("preview", TriptychBackbone, "small network over the whole focal plane, and statistics"),
-    "statistics": Backbone("preview", StatisticsBackbone, "classical image statistics of each CCD and its neighbours"),
+    "triptych": Backbone(
+        "preview", TriptychBackbone, "lines that cross CCDs, and image statistics of each CCD and its neighbours"
+    ),
+    "statistics": Backbone("preview", StatisticsBackbone, "classical image statistics of each CCD by itself"),
     "dinov2-paper": Backbone(
         "full",
         lambda model, device: TransformerBackbone("dinov2-paper", model, device),

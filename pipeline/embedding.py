@@ -7,19 +7,18 @@ neither the number of processes nor what else is in the run changes them.
 
 import hashlib
 import json
-import multiprocessing
 import os
 import shutil
 import zipfile
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from pipeline import backbones
+from pipeline import backbones, parallel
 from pipeline.backbones import BACKBONES
 from pipeline.camera import CAMERAS
 from pipeline.catalog import Catalog, Stage
@@ -69,7 +68,10 @@ class Task:
         if self.reads == "preview":
             ccdnums, pixels = self.catalog.preview(unit.expnum)
             values = self.loaded.vectors(CAMERAS[unit.camera], ccdnums, pixels)
-            values = values[pd.Index(ccdnums.astype(np.int64)).get_indexer([i % 100 for i in unit.image_ids])]
+            rows = pd.Index(ccdnums.astype(np.int64)).get_indexer([i % 100 for i in unit.image_ids])
+            if (rows < 0).any():
+                raise CatalogError(f"the preview of exposure {unit.expnum} lacks a CCD; run `triptych ingest` again")
+            values = values[rows]
         else:
             values = self.loaded.vectors([full_ccd(self.catalog, i, self.ccds) for i in unit.image_ids])
         values = np.nan_to_num(np.asarray(values, np.float32))
@@ -221,34 +223,21 @@ def _computed(task: Task, units: list[Unit], backbone: str, workers: int | None)
             todo.append(unit)
         else:
             yield unit, values
-    workers = workers or _cores()
-    if task.reads == "full" or workers == 1 or len(todo) < FEW_UNITS:
-        for unit in todo:
-            yield unit, task.compute(unit)
-        return
-    context = multiprocessing.get_context("spawn")
-    start = (str(task.catalog.path), backbone, str(task.work))
-    with ProcessPoolExecutor(min(workers, len(todo)), context, initializer=_start_worker, initargs=start) as pool:
-        try:
-            yield from zip(todo, pool.map(_compute, todo), strict=True)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    if task.reads == "full" or len(todo) < FEW_UNITS:
+        workers = 1
+    compute = partial(_compute, str(task.catalog.path), backbone, str(task.work)) if workers != 1 else task.compute
+    for unit, values in parallel.unordered(compute, todo, workers):
+        if isinstance(values, parallel.WorkerLost):
+            raise CatalogError(f"a process died on exposure {unit.expnum}; free some memory and run it again")
+        yield unit, values
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-_task: Task | None = None  # a worker process's own
-
-
-def _start_worker(run: str, backbone: str, work: str) -> None:
-    global _task
-    catalog = Catalog.open(run)
+@lru_cache(maxsize=1)
+def _task_of(run: str, backbone: str, work: str) -> Task:
+    """A worker process's own task, made once."""
     name, loaded = backbones.open_backbone(backbone)
-    _task = Task(catalog, loaded, BACKBONES[name].reads, Path(work), pd.DataFrame())
+    return Task(Catalog.open(run), loaded, BACKBONES[name].reads, Path(work), pd.DataFrame())
 
 
-def _compute(unit: Unit) -> np.ndarray:
-    return _task.compute(unit)
+def _compute(run: str, backbone: str, work: str, unit: Unit) -> np.ndarray:
+    return _task_of(run, backbone, work).compute(unit)

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from scipy import ndimage
 
 from pipeline.camera import Camera
 
 HEIGHT, WIDTH = 384, 448
 FIELD = (419.3, 379.6)  # the canvas of a camera fills this much of the picture, x and y; makes DECam's CCDs TILE
 TILE = (28, 58)
+BACKGROUND = 3.5  # standard deviation in pixels of the Gaussian that smooths a CCD into its background
 
 
 @dataclass(frozen=True)
@@ -70,19 +72,24 @@ def resample(pixels: np.ndarray, ny: int, nx: int) -> np.ndarray:
 
 
 def normalise(tiles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Bring one exposure to the same scale as any other.
+    """Bring one exposure to the same scale as any other, whether or not its background was subtracted.
 
-    tiles : (n_ccd, y, x) float32, any unit, NaN = blank. Returns values of the same shape: arcsinh of the distance to
-    each CCD's own median in units of the exposure's sky noise, clipped to -4..15 noise; NaN stays. And levels (n_ccd,):
-    arcsinh of each CCD's median relative to the exposure's, in the same units; 0 for a blank CCD.
+    tiles : (n_ccd, y, x) float32, any unit, NaN = blank. Returns detail and smooth, both of that shape, in units of
+    the exposure's sky noise: what differs from each CCD's own smooth background, clipped to -4..15; and that background
+    relative to the exposure's median. NaN stays.
     """
     median, sigma = sky(tiles)
     if not np.isfinite(median).any():
-        return tiles, np.zeros(len(tiles), np.float32)
-    noise = max(float(np.nanmedian(sigma)), 1e-6)
-    values = np.arcsinh(np.clip((tiles - median[:, None, None]) / noise, -4, 15))
-    level = np.arcsinh((median - np.nanmedian(median)) / noise)
-    return values.astype(np.float32), np.nan_to_num(level).astype(np.float32)
+        return tiles, tiles
+    noise = float(np.nanmedian(sigma)) or max(1e-3 * abs(float(np.nanmedian(median))), 1e-6)
+    scaled = (tiles - median[:, None, None]) / noise
+    weight = np.isfinite(scaled).astype(np.float32)
+    reach = (0, BACKGROUND, BACKGROUND)
+    total = ndimage.gaussian_filter(np.where(weight > 0, np.clip(scaled, -3, 3), 0).astype(np.float32), reach)
+    smooth = total / np.maximum(ndimage.gaussian_filter(weight, reach), 1e-3)
+    detail = np.clip(scaled - smooth, -4, 15)
+    level = (median - np.nanmedian(median)) / noise
+    return detail.astype(np.float32), np.where(weight > 0, smooth + level[:, None, None], np.nan).astype(np.float32)
 
 
 def sky(tiles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -117,21 +124,22 @@ def centres(camera: Camera, ccdnums: np.ndarray) -> np.ndarray:
     return (middle / TILE[1]).astype(np.float32)
 
 
-def around(values: np.ndarray, places: np.ndarray, reach: float = 0.8) -> np.ndarray:
-    """Mean of each CCD's neighbours' values, weighted by a Gaussian of their distance; its own where it has none.
+def around(values: np.ndarray, places: np.ndarray, reach: float) -> np.ndarray:
+    """Mean of each CCD's own and its neighbours' values, weighted by a Gaussian of their distance.
 
     values : (n_ccd, dim). places : (n_ccd, 2) as from `centres`. reach : standard deviation in CCD widths.
     """
-    if len(values) < 2:
-        return values.copy()
     distance = ((places[:, None] - places[None]) ** 2).sum(-1)
     weight = np.exp(-distance / 2 / reach**2)
-    np.fill_diagonal(weight, 0)
-    weight /= np.maximum(weight.sum(1, keepdims=True), 1e-12)
-    return (weight @ values).astype(np.float32)
+    return (weight / weight.sum(1, keepdims=True) @ values).astype(np.float32)
 
 
 def picture_tiles(pixels: np.ndarray, camera: Camera, corners: np.ndarray) -> np.ndarray:
-    """Previews of one exposure averaged onto their slots: (n_ccd, tile height, tile width), NaN = blank."""
+    """Previews of one exposure averaged onto their slots: (n_ccd, tile height, tile width), NaN = blank.
+
+    The outermost pixel of each tile counts as blank: in pictures cut from a larger one it holds some of the gap.
+    """
     height, width = int(corners[0, 3] - corners[0, 1]), int(corners[0, 2] - corners[0, 0])
-    return resample(to_sky(pixels, camera), height, width)
+    tiles = resample(to_sky(pixels, camera), height, width)
+    tiles[:, [0, -1]] = tiles[:, :, [0, -1]] = np.nan
+    return tiles

@@ -1,13 +1,15 @@
-"""Sketches of focal planes with ghosts and scattered light, drawn in milliseconds, to train the own backbone on.
+"""Sketches of focal planes with ghosts and scattered light, drawn in milliseconds, to train a network on.
 
 A sketch is not a simulated exposure (`pipeline/simulate.py` makes those): it is the whole focal plane at 1/70 of its
 resolution, in units of the sky noise, with just enough of nature in it to learn what crosses CCDs. Everything random
 comes from one generator, so a seed gives the same sketches on any machine.
 """
 
+import io
 from dataclasses import dataclass
 
 import numpy as np
+from PIL import Image
 from scipy import ndimage
 
 from pipeline.focal_plane import HEIGHT, TILE, WIDTH, Slots
@@ -47,9 +49,13 @@ def _pupil(grid, x, y, radius, rng) -> np.ndarray:
     for vane in range(4):
         a = np.pi / 4 + vane * np.pi / 2 + rng.normal(0, 0.08)
         along, across = dx * np.cos(a) + dy * np.sin(a), -dx * np.sin(a) + dy * np.cos(a)
-        image *= 1 - rng.uniform(0.3, 1.0) * (along > 0) * np.exp(-0.5 * (across / width) ** 2)
-    for _ in range(rng.integers(0, 3)):
-        image += outer * rng.uniform(0.2, 0.8) * np.exp(-0.5 * ((r - radius * rng.uniform(0.3, 1)) / 1.0) ** 2)
+        start = rng.choice([0.0, hole, hole + rng.uniform(0, 0.5) * (radius - hole)])
+        image *= 1 - rng.uniform(0.3, 1.0) * (along > start) * np.exp(-0.5 * (across / width) ** 2)
+    for _ in range(rng.integers(0, 4)):  # thin arcs, often only part of a ring
+        arc = np.exp(-0.5 * ((r - radius * rng.uniform(0.3, 1)) / rng.uniform(0.6, 1.5)) ** 2)
+        if rng.random() < 0.7:
+            arc *= np.cos(np.arctan2(dy, dx) - rng.uniform(0, 2 * np.pi)) > rng.uniform(-0.8, 0.9)
+        image += outer * rng.uniform(0.1, 0.8) * arc
     return image.astype(np.float32)
 
 
@@ -114,9 +120,9 @@ def _field(rng) -> np.ndarray:
 
 def _flatten(tiles: np.ndarray, rng) -> tuple[float, float]:
     """Strength and scale in pixels of the background subtraction of one exposure; 0 = none was made."""
-    if rng.random() < 0.25:
+    if rng.random() < 0.2:
         return 0.0, 0.0
-    return float(rng.uniform(0.7, 1.0)), float(np.exp(rng.uniform(np.log(1.5), np.log(12))))
+    return float(rng.uniform(0.8, 1.0)), float(np.exp(rng.uniform(np.log(1.5), np.log(8))))
 
 
 def _subtract(tiles: np.ndarray, strength: float, scale: float) -> np.ndarray:
@@ -138,7 +144,7 @@ def _ghosts(grid, rng, kind: str) -> list[tuple[int, np.ndarray, np.ndarray]]:
     if kind in ("ghost", "both"):
         around, away = rng.uniform(0, 2 * np.pi), rng.uniform(40, 200)
         star = middle + away * np.array([np.cos(around), np.sin(around)])
-        amplitude = np.exp(rng.uniform(np.log(0.3), np.log(12)))
+        amplitude = np.exp(rng.uniform(np.log(0.4), np.log(10)))
         if rng.random() < 0.75:
             found.append((3, _star(grid, *star, np.exp(rng.uniform(np.log(60), np.log(6000))), rng), None))
         if rng.random() < 0.85:  # the large faint discs
@@ -194,15 +200,27 @@ def sketch(rng: np.random.Generator, slots: Slots) -> Sketch:
     sky_x, sky_y = rng.normal(0, rng.choice([0, 0.3, 1.5]), 2)
     tiles += slots.cut((sky_x * (grid[0] / WIDTH - 0.5) + sky_y * (grid[1] / HEIGHT - 0.5)).astype(np.float32))
     tiles = _subtract(tiles, strength, scale)
-    if rng.random() < 0.3:  # uneven sky
+    if rng.random() < 0.25:  # uneven sky
         blotches = ndimage.gaussian_filter(rng.normal(0, 1, tiles.shape), (0, *[rng.uniform(1.5, 6)] * 2))
-        tiles += rng.uniform(0.1, 0.8) * blotches / blotches.std()
+        tiles += rng.uniform(0.1, 0.5) * blotches / blotches.std()
     noise = rng.normal(0, 1, tiles.shape).astype(np.float32)
-    grain = rng.uniform(0, 0.55)
+    grain = rng.uniform(0, 0.45)
     noise = ndimage.gaussian_filter(noise, (0, grain, grain))
     noise *= np.exp(rng.normal(0, 0.05, (len(tiles), 1, 1))) / noise.std()
     tiles = (tiles + noise).astype(np.float32)
+    if rng.random() < 0.6:
+        tiles = _as_picture(tiles, slots, rng)
     return Sketch(_blank(tiles, slots, rng), marks)
+
+
+def _as_picture(tiles: np.ndarray, slots: Slots, rng) -> np.ndarray:
+    """Write the focal plane as a JPEG with 8 bits of grey and read it back."""
+    black, gain = rng.uniform(45, 66), rng.uniform(10, 15)
+    grey = np.clip(black + gain * slots.lay(tiles, background=-2.5), 0, 255).astype(np.uint8)
+    packed = io.BytesIO()
+    Image.fromarray(grey).save(packed, "JPEG", quality=int(rng.integers(65, 92)))
+    read = np.asarray(Image.open(packed), np.float32)
+    return slots.cut((read - black) / gain)
 
 
 def _blank(tiles: np.ndarray, slots: Slots, rng) -> np.ndarray:

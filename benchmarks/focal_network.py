@@ -1,10 +1,12 @@
-"""The own backbone's networks, and their training on drawn sketches and simulated exposures.
+"""A candidate for the own backbone: a small convolutional network that sees all CCDs of an exposure at once.
 
-`python -m pipeline.pretrain --out FILE` makes the weights that the project carries; nothing but our own drawings and
-simulations goes in. Two steps: FocalNet learns on sketches to say what crosses the focal plane where; then ReasonNet
-learns on simulated exposures, from what FocalNet sees and classical statistics, what is wrong with each CCD.
+    python -m benchmarks.focal_network --out network.npz
+
+It learns on drawn sketches of focal planes (`benchmarks/sketches.py`) to say where ghosts, rays, trails and stars
+are; nothing real goes in. `python -m benchmarks.backbones --network network.npz` compares it.
 """
 
+import argparse
 import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -14,14 +16,12 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from pipeline import camera, focal_plane, sketches
+from benchmarks import sketches
+from pipeline import camera, focal_plane
 
 CHANNELS = (16, 32, 48, 64, 96)
 CODE = 48
-REASON_CODE = 32
-SEEN = 2 * CHANNELS[2] + CHANNELS[4]
 INPUTS = 5
-STRIDE = 8
 
 
 def _block(n_in: int, n_out: int, stride: int = 2) -> nn.Sequential:
@@ -51,7 +51,7 @@ class FocalNet(nn.Module):
         self.head = nn.Linear(code, len(sketches.MARKS))
 
     def see(self, picture: torch.Tensor, places: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Features of each CCD (n, n_ccd, SEEN), and the map (n, channels, HEIGHT/8, WIDTH/8) they were taken from.
+        """Features of each CCD (n, n_ccd, features), and the map (n, channels, HEIGHT/8, WIDTH/8) they were taken from.
 
         picture : (n, INPUTS, HEIGHT, WIDTH). places : (n_ccd, 4, 8, 2) sampling points in -1..1.
         """
@@ -79,22 +79,6 @@ class FocalNet(nn.Module):
         return code, self.head(code), self.pixel(x)
 
 
-class ReasonNet(nn.Module):
-    """What FocalNet sees of a CCD and its statistics, beside those of the exposure -> a code, and reasons from it."""
-
-    def __init__(self, inputs: int, reasons: int, code: int = REASON_CODE):
-        super().__init__()
-        self.code = nn.Sequential(
-            nn.Dropout(0.1), nn.Linear(inputs, 128), nn.ReLU(inplace=True), nn.Linear(128, code), nn.Sigmoid()
-        )
-        self.head = nn.Linear(code, reasons)
-
-    def forward(self, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """(..., inputs) -> codes (..., REASON_CODE) and logits (..., reasons)."""
-        code = self.code(values)
-        return code, self.head(code)
-
-
 def sampling_points(corners: np.ndarray) -> torch.Tensor:
     """(n_ccd, 4, 8, 2) points spread evenly over each CCD, in the -1..1 coordinates of grid_sample."""
     corners = torch.as_tensor(np.asarray(corners), dtype=torch.float32)
@@ -107,19 +91,20 @@ def sampling_points(corners: np.ndarray) -> torch.Tensor:
 def _draw(job: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     slots = focal_plane.slots(camera.DECAM)
     drawn = sketches.sketch(np.random.default_rng(job), slots)
-    values, level = focal_plane.normalise(drawn.pixels)
-    return values.astype(np.float16), level.astype(np.float32), drawn.marks.astype(np.float16)
+    detail, smooth = focal_plane.normalise(drawn.pixels)
+    return detail.astype(np.float16), smooth.astype(np.float16), drawn.marks.astype(np.float16)
 
 
-def network_input(values: np.ndarray, level: np.ndarray, corners: np.ndarray) -> np.ndarray:
+def network_input(detail: np.ndarray, smooth: np.ndarray, corners: np.ndarray) -> np.ndarray:
     """Lay normalised tiles onto the picture: (INPUTS, HEIGHT, WIDTH) float32."""
     height, width = focal_plane.HEIGHT, focal_plane.WIDTH
     picture = np.zeros((INPUTS, height, width), np.float32)
-    for (x0, y0, x1, y1), tile, own in zip(corners, values, level, strict=True):
+    for (x0, y0, x1, y1), tile, own in zip(corners, detail, smooth, strict=True):
         seen = np.isfinite(tile)
-        picture[0, y0:y1, x0:x1] = np.where(seen, tile, 0)
+        seen[[0, -1]] = seen[:, [0, -1]] = False  # as in focal_plane.picture_tiles
+        picture[0, y0:y1, x0:x1] = np.where(seen, np.arcsinh(tile), 0)
         picture[1, y0:y1, x0:x1] = seen
-        picture[2, y0:y1, x0:x1] = own * seen
+        picture[2, y0:y1, x0:x1] = np.where(seen, np.arcsinh(own), 0)
     picture[3] = np.linspace(-1, 1, width)[None]
     picture[4] = np.linspace(-1, 1, height)[:, None]
     return picture
@@ -142,7 +127,7 @@ def _loss(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
 
 
 def draw_sketches(n: int, seed: int, processes: int = 2) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """n sketches, ready to learn from: values, levels and marks of each."""
+    """n sketches, ready to learn from: detail, smooth background and marks of each."""
     with ProcessPoolExecutor(processes) as pool:
         return list(pool.map(_draw, [(seed, i) for i in range(n)], chunksize=10))
 
@@ -156,15 +141,17 @@ def train_on_sketches(drawn, *, epochs: int = 10, seed: int = 0, batch: int = 8,
     optimizer = torch.optim.AdamW(net.parameters(), lr=3e-3, weight_decay=0.02)
     steps = epochs * (len(drawn) // batch)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=steps, pct_start=0.15)
+    averaged = torch.optim.swa_utils.AveragedModel(net, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.99))
     rng = np.random.default_rng(seed)
     started = time.monotonic()
     for epoch in range(epochs):
         order, total = rng.permutation(len(drawn)), 0.0
         for first in range(0, len(drawn) - batch + 1, batch):
             chosen = [drawn[i] for i in order[first : first + batch]]
-            inputs = [network_input(values.astype(np.float32), level, corners) for values, level, _ in chosen]
+            inputs = [network_input(detail, smooth, corners) for detail, smooth, _ in chosen]
             picture = torch.from_numpy(np.stack(inputs))
             marks = torch.from_numpy(np.stack([marks for _, _, marks in chosen]).astype(np.float32))
+            picture[:, 2] *= torch.from_numpy(rng.random((len(picture), 1, 1)) < 0.4).float()  # often flattened away
             for dim in np.flatnonzero(rng.random(2) < 0.5) + 2:  # the focal plane is symmetric
                 picture[:, :3], marks = picture[:, :3].flip(int(dim)), marks.flip(int(dim))
             with torch.autocast("cpu", torch.bfloat16):
@@ -175,55 +162,55 @@ def train_on_sketches(drawn, *, epochs: int = 10, seed: int = 0, batch: int = 8,
             nn.utils.clip_grad_norm_(net.parameters(), 1.0)
             optimizer.step()
             schedule.step()
+            averaged.update_parameters(net)
             total += float(loss.detach())
         report(f"epoch {epoch + 1}: loss {total / (len(drawn) // batch):.4f}, {time.monotonic() - started:.0f} s")
         if check:
-            check(net)
+            check(averaged.module)
+    return averaged.module
+
+
+def vectors_of(net: FocalNet, camera_: camera.Camera):
+    """function(ccdnums, pixels) -> codes (n_ccd, CODE) float32 of one exposure."""
+
+    def vectors(ccdnums: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+        corners = focal_plane.corners_of(camera_, ccdnums)
+        detail, smooth = focal_plane.normalise(focal_plane.picture_tiles(pixels, camera_, corners))
+        picture = torch.from_numpy(network_input(detail, smooth, corners))[None]
+        with torch.inference_mode():
+            return net.eval()(picture, sampling_points(corners))[0][0].numpy()
+
+    return vectors
+
+
+def save(path: Path, net: FocalNet) -> None:
+    """Write the weights as float16 arrays."""
+    with open(path, "wb") as handle:
+        np.savez_compressed(handle, **{name: v.numpy().astype(np.float16) for name, v in net.state_dict().items()})
+
+
+def load(path: Path | None) -> FocalNet:
+    """Read what `save` has written; without a path, the network as it is initialised."""
+    torch.manual_seed(0)
+    net = FocalNet()
+    if path:
+        with np.load(path, allow_pickle=False) as stored:
+            net.load_state_dict({name: torch.from_numpy(stored[name].astype(np.float32)) for name in stored.files})
     return net
 
 
-class OwnNetwork:
-    """Both networks in memory. `codes` turns one exposure into vectors."""
-
-    def __init__(self, focal: FocalNet, reason: ReasonNet):
-        self.focal, self.reason = focal.eval(), reason.eval()
-
-    @torch.inference_mode()
-    def codes(self, camera_: camera.Camera, ccdnums: np.ndarray, pixels: np.ndarray, own: np.ndarray) -> np.ndarray:
-        """(n_ccd, ny, nx) ADU and statistics (n_ccd, features.DIM) -> (n_ccd, CODE + REASON_CODE) float32 in 0..1."""
-        corners = focal_plane.corners_of(camera_, ccdnums)
-        values, level = focal_plane.normalise(focal_plane.picture_tiles(pixels, camera_, corners))
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)  # so that the number of cores does not change the order of sums
-        try:
-            picture = torch.from_numpy(network_input(values, level, corners))[None]
-            seen, _ = self.focal.see(picture.to(memory_format=torch.channels_last), sampling_points(corners))
-            known = torch.from_numpy(reason_input(seen[0].numpy(), own))
-            return torch.cat([self.focal.code(seen[0]), self.reason.code(known)], 1).numpy()
-        finally:
-            torch.set_num_threads(threads)
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--sketches", type=int, default=2000)
+    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--processes", type=int, default=2)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    drawn = draw_sketches(options.sketches, options.seed, options.processes)
+    save(options.out, train_on_sketches(drawn, epochs=options.epochs, seed=options.seed))
 
 
-def reason_input(seen: np.ndarray, own: np.ndarray) -> np.ndarray:
-    """(n_ccd, SEEN) features and (n_ccd, dim) statistics, beside the exposure's median statistics, for ReasonNet."""
-    middle = np.median(own, axis=0, keepdims=True)
-    return np.concatenate([seen, own, np.broadcast_to(middle, own.shape)], 1).astype(np.float32)
-
-
-def save(path: Path, focal: FocalNet, reason: ReasonNet) -> None:
-    """Write both networks' weights as float16 arrays."""
-    named = {f"focal.{k}": v for k, v in focal.state_dict().items()}
-    named |= {f"reason.{k}": v for k, v in reason.state_dict().items()}
-    with open(path, "wb") as handle:
-        np.savez_compressed(handle, **{k: v.numpy().astype(np.float16) for k, v in named.items()})
-
-
-def load(path: Path) -> OwnNetwork:
-    """Read what `save` has written."""
-    with np.load(path, allow_pickle=False) as stored:
-        state = {name: torch.from_numpy(stored[name].astype(np.float32)) for name in stored.files}
-    parts = [{k.split(".", 1)[1]: v for k, v in state.items() if k.startswith(p)} for p in ("focal.", "reason.")]
-    focal, reason = FocalNet(), ReasonNet(parts[1]["code.1.weight"].shape[1], parts[1]["head.weight"].shape[0])
-    focal.load_state_dict(parts[0])
-    reason.load_state_dict(parts[1])
-    return OwnNetwork(focal, reason)
+if __name__ == "__main__":
+    main()
