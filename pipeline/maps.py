@@ -2,16 +2,18 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import openTSNE
 import pandas as pd
+from sklearn.manifold import TSNE
 
 from pipeline.catalog import Catalog, Stage
-from pipeline.errors import BadInput
-from pipeline.reduction import fit_reduction
+from pipeline.errors import BadInput, choose
+from pipeline.reduction import Reduction, fit_reduction
+from pipeline.tsne_gradient import ExactGradient, has_gpu
 
-COMPONENTS = 15
 AXES = ("x", "y", "z")
 # Barnes-Hut accuracy: 0.8 is 2.4 times faster than 0.5 in three dimensions at equal trustworthiness.
 THETA = 0.8
@@ -22,6 +24,27 @@ EXACT_NEIGHBOURS = 20_000
 FEWEST = 8
 # Below this many points one thread is as fast as several, and far faster on a machine that is busy with other things.
 ONE_THREAD_BELOW = 10_000
+# From this many points on a GPU's exact gradient is worth asking for one.
+GPU_FROM = 5_000
+# name -> what it is
+GRADIENTS: dict[str, str] = {
+    "auto": "exact where there is a GPU and at least 5,000 points, else fft in two dimensions above 10,000, else bh",
+    "bh": "Barnes-Hut, theta 0.8",
+    "fft": "interpolation, two dimensions only",
+    "exact": "every pair; on the GPU where there is one, else on the processor",
+}
+
+
+def _gradient(name: str, n: int, dims: int) -> str | ExactGradient:
+    """What openTSNE is to compute the gradient with."""
+    choose(name, GRADIENTS, "gradient")
+    if name == "fft" and dims == 3:
+        raise BadInput("the fft gradient draws two dimensions only; use bh or exact for three")
+    if name == "exact" or (name == "auto" and n >= GPU_FROM and has_gpu()):
+        return ExactGradient("cuda" if has_gpu() else "processor")
+    if name != "auto":
+        return name
+    return "fft" if dims == 2 and n > FFT_ABOVE else "bh"
 
 
 def tsne(
@@ -33,21 +56,21 @@ def tsne(
     exaggerated: int = 250,
     seed: int = 0,
     jobs: int | None = None,
+    gradient: str = "auto",
     progress: Callable | None = None,
 ) -> np.ndarray:
     """Return (n, dims) float32 coordinates.
 
     reduced : (n, k) float. Starts from the principal components; perplexity is at most (n - 1) / 3, and fewer than 8
     points are only projected, as t-SNE has nothing to work on. The same vectors and seed give the same map, whatever
-    the number of threads (`jobs`: by default one below 10,000 points, all processors above).
+    the number of threads (`jobs`: by default one below 10,000 points, all processors above). gradient : of GRADIENTS.
     """
     if dims not in (2, 3):
         raise BadInput(f"a map has 2 or 3 dimensions, not {dims}")
     n = len(reduced)
+    method = _gradient(gradient, n, dims)
     if n < FEWEST:
-        flat = np.zeros((n, dims), np.float32)
-        flat[:, : reduced.shape[1]] = (reduced - reduced.mean(axis=0))[:, :dims]
-        return flat
+        return _projected(reduced, dims)
     total = exaggerated + iterations
     steps = iter(range(50, total + 50, 50))
     fitted = openTSNE.TSNE(
@@ -56,7 +79,7 @@ def tsne(
         metric="euclidean",
         neighbors="exact" if n <= EXACT_NEIGHBOURS else "annoy",
         initialization=_start(reduced, dims, seed),
-        negative_gradient_method="fft" if dims == 2 and n > FFT_ABOVE else "bh",
+        negative_gradient_method=method,
         theta=THETA,
         early_exaggeration_iter=exaggerated,
         n_iter=iterations,
@@ -77,27 +100,113 @@ def _start(reduced: np.ndarray, dims: int, seed: int) -> np.ndarray:
     return start + np.random.default_rng(seed).normal(0, 1e-6, start.shape)
 
 
+def published_tsne(
+    reduced: np.ndarray,
+    *,
+    dims: int = 2,
+    perplexity: float = 50.0,
+    iterations: int = 750,
+    exaggerated: int = 250,
+    seed: int = 0,
+    jobs: int | None = None,
+    gradient: str = "auto",
+    progress: Callable | None = None,
+) -> np.ndarray:
+    """Return (n, dims) float32 coordinates from scikit-learn's t-SNE as the published analysis called it.
+
+    init "pca", learning rate "auto", Barnes-Hut at theta 0.5; 250 exaggerated iterations are always among the total.
+    `gradient` must be left at "auto". The published map was not seeded.
+    """
+    if dims not in (2, 3):
+        raise BadInput(f"a map has 2 or 3 dimensions, not {dims}")
+    if gradient != "auto":
+        raise BadInput(f"the published map has its own gradient; leave out {gradient!r} or the preset")
+    n = len(reduced)
+    if n < FEWEST or reduced.shape[1] < dims:
+        return _projected(reduced, dims)
+    drawer = TSNE(
+        n_components=dims,
+        perplexity=min(perplexity, (n - 1) / 3),
+        init="pca",
+        learning_rate="auto",
+        max_iter=iterations + exaggerated,
+        random_state=seed,
+        n_jobs=jobs or (1 if n < ONE_THREAD_BELOW else os.cpu_count()),
+    )
+    if progress:
+        progress(0, 1, f"{dims}-D map")
+    places = drawer.fit_transform(np.ascontiguousarray(reduced, dtype=np.float64))
+    if progress:
+        progress(1, 1, f"{dims}-D map")
+    return places.astype(np.float32)
+
+
+def _projected(reduced: np.ndarray, dims: int) -> np.ndarray:
+    """The first principal components, where there is too little for t-SNE."""
+    flat = np.zeros((len(reduced), dims), np.float32)
+    flat[:, : reduced.shape[1]] = (reduced - reduced.mean(axis=0))[:, :dims]
+    return flat
+
+
+@dataclass(frozen=True)
+class Preset:
+    """How a map is made: the reduction before it, and the t-SNE with its perplexity and iterations."""
+
+    scaler: str
+    components: int
+    threshold: float
+    perplexity: float
+    iterations: int
+    draw: Callable[..., np.ndarray]
+
+    def reduction(self, vectors: np.ndarray, seed: int) -> Reduction:
+        return fit_reduction(
+            vectors, scaler=self.scaler, components=self.components, threshold=self.threshold, seed=seed
+        )
+
+
+# name -> how; "published" is the classifier's space of Luo et al., its perplexity and its library
+PRESETS: dict[str, Preset] = {
+    "default": Preset("standard", 15, 0.0, 30.0, 500, tsne),
+    "published": Preset("minmax", 15, 0.001, 50.0, 750, published_tsne),
+}
+
+
 def make_map(
     catalog: Catalog,
     *,
     dims: int = 2,
-    perplexity: float = 30.0,
-    iterations: int = 500,
+    preset: str = "default",
+    perplexity: float | None = None,
+    iterations: int | None = None,
+    gradient: str = "auto",
     seed: int = 0,
     jobs: int | None = None,
     progress: Callable | None = None,
 ) -> Stage:
-    """Map the current embedding; write and return the stage `map2d` or `map3d`, rows as in the embedding."""
+    """Map the current embedding; write and return the stage `map2d` or `map3d`, rows as in the embedding.
+
+    preset : of PRESETS; `perplexity` and `iterations` (after 250 exaggerated ones) are the preset's unless given.
+    """
+    how = PRESETS[choose(preset, PRESETS, "map preset")]
+    perplexity, iterations = perplexity or how.perplexity, iterations or how.iterations
     embedding = catalog.stage("embedding")
     vectors, keys = embedding.array(), embedding.table("keys")
-    reduced = fit_reduction(vectors, scaler="standard", components=COMPONENTS, seed=seed).apply(vectors)
-    places = tsne(
-        reduced, dims=dims, perplexity=perplexity, iterations=iterations, seed=seed, jobs=jobs, progress=progress
-    )
-    parameters = {"dims": dims, "perplexity": perplexity, "iterations": iterations, "seed": seed, "theta": THETA}
-    table = pd.DataFrame({"image_id": keys.image_id.to_numpy()})
-    for axis, values in zip(AXES, places.T, strict=False):
-        table[axis] = values
+    reduced = how.reduction(vectors, seed).apply(vectors)
+    asked = {"dims": dims, "perplexity": perplexity, "iterations": iterations, "seed": seed, "gradient": gradient}
+    places = how.draw(reduced, **asked, jobs=jobs, progress=progress)
+    parameters = {**asked, "preset": preset, "theta": THETA if preset == "default" else 0.5}
     with catalog.new_stage(f"map{dims}d", "tsne", parents=[embedding], parameters=parameters) as writer:
-        writer.write_table(table)
+        writer.write_table(map_table(keys, places))
     return writer.stage
+
+
+def map_table(keys: pd.DataFrame, places: np.ndarray) -> pd.DataFrame:
+    """Columns image_id, x, y[, z] in the order of `keys`; places (n, dims)."""
+    return pd.DataFrame({"image_id": keys.image_id.to_numpy(), **dict(zip(AXES, places.T, strict=False))})
+
+
+def reduction_of(stage: Stage) -> Reduction:
+    """The reduction that a map was drawn in, fitted again on its embedding: nothing but the vectors needs storing."""
+    preset = PRESETS[stage.parameters.get("preset", "default")]
+    return preset.reduction(stage.parent("embedding").array(), stage.parameters["seed"])

@@ -12,7 +12,7 @@ APP = sorted((ROOT / "app").glob("*.py"))
 
 # package -> the only files that may import it
 ONLY_IN = {
-    "torch": {"pipeline/embedding.py", "pipeline/pretrain.py", "pipeline/dinov2.py"},
+    "torch": {"pipeline/embedding.py", "pipeline/pretrain.py", "pipeline/dinov2.py", "pipeline/tsne_gradient.py"},
     "transformers": {"pipeline/embedding.py", "pipeline/pretrain.py", "pipeline/dinov2.py"},
     "sqlalchemy": {"pipeline/labels.py", "pipeline/tables.py", "pipeline/accounts.py", "pipeline/jobs.py"},
 }

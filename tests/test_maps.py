@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
+from sklearn.decomposition import PCA
+from sklearn.feature_selection import VarianceThreshold
 from sklearn.manifold import trustworthiness
+from sklearn.preprocessing import MinMaxScaler
 
 from pipeline import maps
-from pipeline.errors import BadInput
+from pipeline.errors import BadInput, UnknownName
 from tests import vectors
 
 
@@ -49,6 +52,30 @@ def test_identical_images():
 def test_other_dimensions_are_refused():
     with pytest.raises(BadInput, match="2 or 3"):
         maps.tsne(np.ones((40, 4)), dims=4)
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_published_preset(tmp_path, dims):
+    """The classifier's space and scikit-learn's t-SNE, twice the same."""
+    catalog, _ = vectors.make(tmp_path / "run", exposures=30)
+    stages = [maps.make_map(catalog, dims=dims, preset="published", iterations=250) for _ in range(2)]
+    assert stages[0].digest == stages[1].digest
+    assert stages[0].parameters["perplexity"] == 50
+    drawn = catalog.stage("embedding").array().astype(np.float64)
+    reduced = PCA(15, random_state=0).fit_transform(MinMaxScaler().fit_transform(drawn))
+    reduced = VarianceThreshold(0.001).fit_transform(reduced)
+    np.testing.assert_allclose(maps.reduction_of(stages[0]).apply(drawn), reduced, atol=1e-9)
+    assert trustworthiness(reduced, stages[0].table().drop(columns="image_id"), n_neighbors=10) > 0.85
+
+
+def test_gradients_by_name():
+    drawn = np.random.default_rng(0).normal(size=(60, 4))
+    with pytest.raises(UnknownName, match="auto, bh, fft, exact"):
+        maps.tsne(drawn, gradient="tree")
+    with pytest.raises(BadInput, match="two dimensions only"):
+        maps.tsne(drawn, dims=3, gradient="fft")
+    with pytest.raises(BadInput, match="its own gradient"):
+        maps.published_tsne(drawn, gradient="exact")
 
 
 @pytest.mark.slow
