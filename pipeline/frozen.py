@@ -1,0 +1,40 @@
+"""What new images have to do with a stage made before them: which are new, and which stage stays as it is."""
+
+import numpy as np
+import pandas as pd
+
+from pipeline.catalog import Catalog, Stage
+from pipeline.errors import BadInput, StageStale
+
+BLOCK = 65_536
+
+
+def original(catalog: Catalog, kind: str) -> Stage:
+    """The stage that was really computed: the current one, or the one that the current one only adds images to."""
+    current = catalog.stage(kind, fresh=False)
+    if "frozen" not in current.parameters:
+        return current
+    base = catalog.stage(kind, current.parameters["frozen"], fresh=False)
+    if base.digest != current.parameters["frozen_digest"]:
+        raise StageStale(
+            f"{kind}/{base.stage_id} was changed since {current.stage_id}; leave out --place to make a new one"
+        )
+    return base
+
+
+def known_rows(frozen: Stage, embedding: Stage) -> np.ndarray:
+    """The row in `frozen`'s embedding of each row of `embedding`, (n,) int64; -1 where the image is new or changed."""
+    earlier = frozen.parent("embedding")
+    before, after = earlier.array(), embedding.array()
+    backbones = [stage.parameters.get("digest", stage.name) for stage in (earlier, embedding)]
+    if before.shape[1] != after.shape[1] or backbones[0] != backbones[1]:
+        raise BadInput(
+            f"{frozen.kind}/{frozen.stage_id} was made from {earlier.stage_id} and the current embedding is "
+            f"{embedding.stage_id}, of another backbone; leave out --place to make a new one"
+        )
+    rows = pd.Index(earlier.table("keys").image_id).get_indexer(embedding.table("keys").image_id)
+    for start in range(0, len(rows), BLOCK):
+        block = rows[start : start + BLOCK]
+        same = (np.asarray(before[np.maximum(block, 0)]) == np.asarray(after[start : start + BLOCK])).all(axis=1)
+        block[~same] = -1
+    return rows.astype(np.int64)

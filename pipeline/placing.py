@@ -1,0 +1,167 @@
+"""New images on a frozen map: each is placed by its neighbours among the images that the map was made from.
+
+The map stays as it is, and a place depends on the frozen map alone, not on what else is new, so that placing again
+after further exposures moves nothing. `median` puts an image in the middle of its neighbours' places, in about a
+millisecond; `transform` goes on from there with openTSNE's optimisation, which finds a better place in between.
+
+`trust` is between 0 and 1: the share of the image's nearest neighbours that its place is also near to on the map, times
+how familiar the image is. An image as near to its neighbours as those are to theirs is familiar (1); one twice as far
+as nineteen in twenty of them counts a quarter, as a map has no place for what it has never seen.
+"""
+
+import os
+from collections.abc import Callable
+from types import SimpleNamespace
+
+import numpy as np
+from openTSNE import PartialTSNEEmbedding, TSNEEmbedding
+from openTSNE.affinity import joint_probabilities_nn
+from scipy.spatial import cKDTree
+
+from pipeline import frozen, maps
+from pipeline.catalog import Catalog, Stage
+from pipeline.errors import BadInput, choose
+from pipeline.tsne_gradient import ExactGradient
+
+NEIGHBOURS = 15
+PERPLEXITY = 5.0
+ITERATIONS = 250
+# On the map a neighbour counts as near when it is among this many times NEIGHBOURS nearest landmarks.
+NEAR = 2
+# Landmarks whose own neighbours say how near neighbours usually are.
+SAMPLED = 5_000
+FAMILIAR = 0.95
+# Up to this many pairs of new images and landmarks the exact gradient is faster than building a tree at each iteration.
+EXACT_PAIRS = 20_000_000
+
+
+class FrozenMap:
+    """Landmarks, their places, and trees over both; open it once and place as often as needed.
+
+    vectors : (n, k) float, the landmarks in the reduced space. places : (n, dims) float, where they are on the map.
+    """
+
+    def __init__(self, vectors: np.ndarray, places: np.ndarray, jobs: int | None = None):
+        if len(vectors) < maps.FEWEST:
+            raise BadInput(f"the map has {len(vectors)} images only; leave out --place to make a new one")
+        self.vectors = np.ascontiguousarray(vectors, dtype=np.float64)
+        self.places = np.ascontiguousarray(places, dtype=np.float64)
+        self.jobs = jobs or os.cpu_count()
+        self.k = min(NEIGHBOURS, len(vectors) - 1)
+        self.tree = cKDTree(self.vectors, leafsize=32)
+        self.tree_on_map = cKDTree(self.places)
+        sampled = self.vectors[:: -(-len(vectors) // SAMPLED)]
+        # each landmark's nearest is itself
+        self.usual = np.quantile(self.tree.query(sampled, self.k + 1, workers=self.jobs)[0][:, 1:].mean(1), FAMILIAR)
+
+    def neighbours(self, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Nearest landmarks of `vectors` (m, k): distances (m, NEIGHBOURS) float64 and rows, nearest first."""
+        workers = self.jobs if len(vectors) > 100 else 1
+        return self.tree.query(vectors, self.k, workers=workers)
+
+    def place(self, vectors: np.ndarray, how: str = "median") -> tuple[np.ndarray, np.ndarray]:
+        """Return places (m, dims) float64 and trust (m,) float64 of new `vectors` (m, k). how : of PLACINGS."""
+        method = PLACINGS[choose(how, PLACINGS, "way of placing")]
+        if not len(vectors):
+            return np.empty((0, self.places.shape[1])), np.empty(0)
+        distances, rows = self.neighbours(vectors)
+        places = method(self, distances, rows)
+        return places, self.trust(places, distances, rows)
+
+    def trust(self, places: np.ndarray, distances: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """How far the places (m, dims) can be trusted, (m,) float64 in [0, 1]; as the module says."""
+        n_near = min(NEAR * self.k, len(self.places))
+        reach = self.tree_on_map.query(places, n_near, workers=self.jobs if len(places) > 100 else 1)[0][:, -1]
+        apart = np.linalg.norm(self.places[rows] - places[:, None], axis=2)
+        agreeing = (apart <= reach[:, None] * (1 + 1e-9)).mean(axis=1)
+        familiar = np.minimum(1, self.usual / np.maximum(distances.mean(axis=1), 1e-300))
+        return agreeing * familiar**2
+
+
+def by_median(landmarks: FrozenMap, distances: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """The median of the neighbours' places, axis by axis."""
+    return np.median(landmarks.places[rows], axis=1)
+
+
+def by_transform(landmarks: FrozenMap, distances: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """openTSNE's `transform` with its defaults, from the median on.
+
+    Its affinities need the neighbours only, so that those of the frozen map itself are not computed again. In two
+    dimensions many images take the interpolation; few, and three dimensions, the exact gradient; else Barnes-Hut.
+    """
+    n, dims = landmarks.places.shape
+    few = len(rows) * n <= EXACT_PAIRS
+    method = ExactGradient() if few else "fft" if dims == 2 else "bh"
+    middle = (landmarks.places.max(axis=0) + landmarks.places.min(axis=0)) / 2
+    # of the affinities of the map itself only their number is ever asked for
+    reference = TSNEEmbedding(landmarks.places - middle, SimpleNamespace(P=np.empty((n, 0))))
+    affinities = joint_probabilities_nn(
+        rows,
+        distances,
+        [min(PERPLEXITY, rows.shape[1] / 3)],
+        symmetrize=False,
+        normalization="point-wise",
+        n_reference_samples=n,
+        n_jobs=landmarks.jobs,
+    )
+    start = by_median(landmarks, distances, rows) - middle
+    placed = PartialTSNEEmbedding(start, reference, P=affinities, negative_gradient_method=method).optimize(
+        n_iter=ITERATIONS,
+        learning_rate=0.1,
+        exaggeration=1.5,
+        momentum=0.8,
+        max_grad_norm=0.25,
+        theta=maps.THETA,
+        n_jobs=landmarks.jobs,
+    )
+    return np.asarray(placed) + middle
+
+
+# name -> function(FrozenMap, distances (m, k), rows (m, k)) -> places (m, dims)
+PLACINGS: dict[str, Callable] = {"transform": by_transform, "median": by_median}
+
+
+def open_map(stage: Stage, jobs: int | None = None) -> tuple[FrozenMap, Callable]:
+    """A map stage that was computed, ready to place on, and its reduction: function(vectors (m, dim)) -> (m, k)."""
+    reduction = maps.reduction_of(stage)
+    places = stage.table()[list(maps.AXES[: stage.parameters["dims"]])].to_numpy()
+    return FrozenMap(reduction.apply(stage.parent("embedding").array()), places, jobs), reduction.apply
+
+
+def place(
+    catalog: Catalog,
+    *,
+    dims: int = 2,
+    how: str = "transform",
+    jobs: int | None = None,
+    progress: Callable | None = None,
+) -> Stage:
+    """Place the images of the current embedding that the map does not have; write and return a new map stage.
+
+    It has a row for every image of the embedding: those of the frozen map where they were (`placed` false, trust 1),
+    new and changed ones placed. Its parent is the embedding, and it names the frozen map. With nothing to place, the
+    current map itself is returned. how : of PLACINGS.
+    """
+    if dims not in (2, 3):
+        raise BadInput(f"a map has 2 or 3 dimensions, not {dims}")
+    choose(how, PLACINGS, "way of placing")
+    kind, embedding = f"map{dims}d", catalog.stage("embedding")
+    base, current = frozen.original(catalog, kind), catalog.stage(kind, fresh=False)
+    done = current.parameters.get("how", how) == how and current.parent("embedding").digest == embedding.digest
+    if done:
+        return current
+    report = progress or (lambda *_: None)
+    report(0, 3, "comparing with the map")
+    known = frozen.known_rows(base, embedding)
+    report(1, 3, "opening the map")
+    landmarks, reduce = open_map(base, jobs)
+    report(2, 3, f"placing {(known < 0).sum()} images")
+    places, trust = landmarks.places[np.maximum(known, 0)], np.ones(len(known))
+    new = known < 0
+    places[new], trust[new] = landmarks.place(reduce(embedding.array()[new]), how)
+    table = maps.map_table(embedding.table("keys"), places.astype(np.float32)).assign(placed=new, trust=trust)
+    parameters = {**base.parameters, "frozen": base.stage_id, "frozen_digest": base.digest, "how": how}
+    with catalog.new_stage(kind, "placed", parents=[embedding], parameters=parameters) as writer:
+        writer.write_table(table)
+    report(3, 3, "placed")
+    return writer.stage
