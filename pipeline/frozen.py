@@ -26,7 +26,7 @@ def known_rows(frozen: Stage, embedding: Stage) -> np.ndarray:
     """The row in `frozen`'s embedding of each row of `embedding`, (n,) int64; -1 where the image is new or changed."""
     earlier = frozen.parent("embedding")
     before, after = earlier.array(), embedding.array()
-    backbones = [stage.parameters.get("digest", stage.name) for stage in (earlier, embedding)]
+    backbones = [s.parameters.get("digest") or s.parameters.get("backbone") for s in (earlier, embedding)]
     if before.shape[1] != after.shape[1] or backbones[0] != backbones[1]:
         raise BadInput(
             f"{frozen.kind}/{frozen.stage_id} was made from {earlier.stage_id} and the current embedding is "

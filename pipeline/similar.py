@@ -112,8 +112,13 @@ def similar(
 
 
 def image_ids(catalog: Catalog, names: Iterable[str]) -> list[int]:
-    """Turn what a person writes, EXPNUM-CCDNAME such as 941420-N10, into image_ids of the run."""
+    """Turn what a person writes, EXPNUM-CCDNAME such as 941420-N10, into image_ids of the run.
+
+    A run into which nothing was ingested has the images of its embedding, which was computed elsewhere.
+    """
     ccds = catalog.ccds()
+    if ccds.empty and catalog.has("embedding"):
+        ccds = catalog.stage("embedding").table("keys")
     known = dict(zip(zip(ccds.expnum, ccds.ccdname, strict=True), ccds.image_id, strict=True))
     found = []
     for name in names:

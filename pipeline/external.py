@@ -1,0 +1,264 @@
+"""Embeddings that were computed elsewhere, brought into a run as an embedding stage.
+
+Formats, by the file's ending:
+
+- `.h5`, `.hdf5`: as the published code wrote them: a group `images` with one dataset (1, dim) per image, named
+  `idx_<row>_label_<n>`. The row is that of the sample table, counted from 0, and says nothing else about the image, so
+  the table must lie beside the file.
+- `.npy`: (n, dim), one row per row of the table beside it.
+- `.parquet`: the keys and either one column of lists or one numeric column per feature, in the same table.
+- a folder: all its `.h5` files, as several workers wrote them, or all its files of one of the other kinds.
+
+The table beside `NAME.npy` or `NAME.h5` is `NAME.keys.parquet`, `NAME.keys.csv`, `NAME.parquet` or `NAME.csv`, or the
+only CSV of the folder. It has `image_id`, or `expnum` and either `ccdname` or `ccdnum`.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet
+
+from pipeline.camera import CAMERAS
+from pipeline.catalog import Catalog, Stage
+from pipeline.errors import BadInput, UnknownName
+
+KEYS = ("image_id", "expnum", "ccdname", "ccdnum")
+# Columns of a sample table that are numbers but no features.
+NOT_FEATURES = {
+    *KEYS,
+    "image_hdu",
+    "label",
+    "reasons",
+    "vi_source",
+    "ml_label",
+    "ml_prob",
+    "index",
+    "__index_level_0__",
+}
+DATASET = re.compile(r"idx_(\d+)_label_(.*)")
+EVERY = 5_000
+
+
+@dataclass(frozen=True)
+class External:
+    """vectors : (n, dim) float32. keys : their rows, with some of KEYS. missing : rows of the table without vector."""
+
+    vectors: np.ndarray
+    keys: pd.DataFrame
+    missing: int = 0
+
+
+def read_hdf5(path: Path, keys: Path | None, progress: Callable) -> External:
+    table = read_keys(keys or beside(path))
+    rows, vectors = [], []
+    try:
+        with h5py.File(path, "r") as file:
+            images = file.get("images")
+            if not isinstance(images, h5py.Group):
+                raise BadInput(f"{path} has no group `images`; that is where the published code puts its vectors")
+            for done, (name, stored) in enumerate(images.items(), 1):
+                match = DATASET.fullmatch(name)
+                if not match:
+                    raise BadInput(f"{path} has a dataset {name!r}; expected idx_<row>_label_<n>")
+                rows.append(int(match[1]))
+                vectors.append(np.asarray(stored, dtype=np.float32).reshape(-1))
+                if done % EVERY == 0 or done == len(images):
+                    progress(done, len(images), path.name)
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read as HDF5: {error}") from None
+    if rows and max(rows) >= len(table):
+        raise BadInput(
+            f"{path} has a vector for row {max(rows)}, and its table has {len(table)} rows; give the right one"
+        )
+    if len({len(vector) for vector in vectors}) > 1:
+        raise BadInput(f"{path} holds vectors of different lengths; it cannot be of one model")
+    return External(np.array(vectors, np.float32).reshape(len(rows), -1), table.iloc[rows], len(table) - len(set(rows)))
+
+
+def read_npy(path: Path, keys: Path | None, progress: Callable) -> External:
+    try:
+        vectors = np.load(path, allow_pickle=False, mmap_mode="r")
+    except (ValueError, OSError) as error:
+        raise BadInput(f"{path} cannot be read as an array: {error}") from None
+    table = read_keys(keys or beside(path))
+    if vectors.ndim != 2 or len(vectors) != len(table):
+        raise BadInput(f"{path} has shape {vectors.shape} and its table {len(table)} rows; they must belong together")
+    return External(np.asarray(vectors, np.float32), table)
+
+
+def read_parquet(path: Path, keys: Path | None, progress: Callable) -> External:
+    try:
+        table = pa.parquet.read_table(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise BadInput(f"{path} cannot be read as Parquet: {error}") from None
+    lists = [field.name for field in table.schema if _is_list(field.type)]
+    if len(lists) > 1:
+        raise BadInput(f"{path} has several columns of lists ({', '.join(lists)}); keep the one with the vectors")
+    own = [name for name in KEYS if name in table.column_names]
+    frame = read_keys(keys) if keys else _checked(table.select(own).to_pandas(), path)
+    if len(frame) != len(table):
+        raise BadInput(f"{path} has {len(table)} rows and its table {len(frame)}; they must belong together")
+    if lists:
+        column = table[lists[0]].to_pylist()
+        if len({len(vector or ()) for vector in column}) > 1:
+            raise BadInput(f"{path}: {lists[0]} holds vectors of different lengths; it cannot be of one model")
+        return External(np.array(column, np.float32).reshape(len(table), -1), frame)
+    features = [f.name for f in table.schema if _is_number(f.type) and f.name not in NOT_FEATURES]
+    if not features:
+        raise BadInput(f"{path} has neither a column of lists nor numeric columns beside its keys")
+    columns = [np.asarray(table[name].to_numpy(), np.float32) for name in features]
+    return External(np.stack(columns, axis=1), frame)
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return pa.types.is_floating(kind) or pa.types.is_integer(kind)
+
+
+# ending -> function(path, table of keys or None, progress) -> External
+READERS: dict[str, Callable[..., External]] = {
+    ".h5": read_hdf5,
+    ".hdf5": read_hdf5,
+    ".npy": read_npy,
+    ".parquet": read_parquet,
+}
+
+
+def beside(path: Path) -> Path:
+    """The table of keys that belongs to a file of vectors."""
+    for ending in (".keys.parquet", ".keys.csv", ".parquet", ".csv"):
+        if (candidate := path.with_name(path.stem + ending)).is_file():
+            return candidate
+    tables = sorted(path.parent.glob("*.csv"))
+    if len(tables) == 1:
+        return tables[0]
+    found = f"{len(tables)} CSV files lie" if tables else "none lies"
+    raise BadInput(f"{path} needs a table that says which image each row is; {found} beside it; write {path.stem}.csv")
+
+
+def read_keys(path: Path) -> pd.DataFrame:
+    """The key columns of a CSV or Parquet table, in its order."""
+    try:
+        frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, low_memory=False)
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{path} cannot be read as a table: {error}") from None
+    return _checked(frame, path)
+
+
+def _checked(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
+    names = set(frame.columns)
+    if "image_id" not in names and not ("expnum" in names and names & {"ccdname", "ccdnum"}):
+        raise BadInput(f"{path} does not say which image a row is; it needs image_id, or expnum and ccdname or ccdnum")
+    return frame[[name for name in KEYS if name in names]].reset_index(drop=True)
+
+
+def image_ids(keys: pd.DataFrame, camera: str) -> np.ndarray:
+    """image_id of each row, (n,) int64; -1 where it names no CCD of the camera."""
+    if "image_id" in keys:
+        return pd.to_numeric(keys.image_id, errors="coerce").fillna(-1).to_numpy(np.int64)
+    expnums = pd.to_numeric(keys.expnum, errors="coerce").fillna(-1).to_numpy(np.int64)
+    if "ccdnum" in keys:
+        numbers = pd.to_numeric(keys.ccdnum, errors="coerce").fillna(-1).to_numpy(np.int64)
+    else:
+        known = {ccd.name: ccd.number for ccd in CAMERAS[camera].ccds}
+        numbers = keys.ccdname.astype(str).str.strip().str.upper().map(known).fillna(-1).to_numpy(np.int64)
+    return np.where((expnums > 0) & (numbers > 0), 100 * expnums + numbers, -1)
+
+
+def read(source: Path, keys: Path | None = None, progress: Callable | None = None) -> External:
+    """Read a file or a folder of vectors; `keys` is the table of their images where it does not lie beside them."""
+    source, report = Path(source), progress or (lambda *_: None)
+    if source.is_dir():
+        kinds = [("*.h5", "*.hdf5"), ("*.npy",), ("*.parquet",)]
+        files = next((f for kind in kinds if (f := sorted(p for k in kind for p in source.glob(k)))), [])
+        files = [file for file in files if not file.name.endswith(".keys.parquet")]
+        if not files:
+            raise BadInput(f"{source} holds no .h5, .npy or .parquet file with vectors")
+    else:
+        files = [source]
+    parts = []
+    for file in files:
+        if file.suffix not in READERS:
+            raise UnknownName(
+                f"{file} is of no kind that holds vectors; known: {', '.join(READERS)}, or a folder of them"
+            )
+        if not file.is_file():
+            raise BadInput(f"there is no {file}")
+        parts.append(READERS[file.suffix](file, keys, report))
+    dims = {part.vectors.shape[1] for part in parts if len(part.vectors)}
+    if len(dims) != 1:
+        raise BadInput(f"{source} holds vectors of lengths {sorted(dims) or 'none'}; it must be one")
+    filled = [part for part in parts if len(part.vectors)]
+    vectors = np.concatenate([part.vectors for part in filled])
+    frame = pd.concat([part.keys for part in filled], ignore_index=True)
+    return External(vectors, frame, parts[0].missing if len(parts) == 1 else 0)
+
+
+def bring_in(
+    catalog: Catalog, source: str | Path, *, keys: str | Path | None = None, progress: Callable | None = None
+) -> Stage:
+    """Make the vectors of `source` the run's embedding; write and return the stage, rows by `image_id`.
+
+    Only images of the run count, unless nothing has been ingested yet: then all do. Rows that name no CCD, are not in
+    the run or hold NaN are left out, and their numbers are the stage's parameters, as is the number of the run's images
+    without a vector. One image given twice with different vectors is an error.
+    """
+    source = Path(source)
+    given = read(source, Path(keys) if keys else None, progress)
+    ids, ccds = image_ids(given.keys, catalog.camera), catalog.ccds()
+    finite = np.isfinite(given.vectors).all(axis=1)
+    known = np.isin(ids, ccds.image_id) if len(ccds) else ids > 0
+    counts = {
+        "without_vector": given.missing,
+        "of_no_ccd": int((ids <= 0).sum()),
+        "not_in_run": int(((ids > 0) & ~known).sum()),
+        "not_finite": int((known & ~finite).sum()),
+    }
+    rows = np.flatnonzero(known & finite)
+    rows = rows[np.argsort(ids[rows], kind="stable")]
+    again = rows[1:][ids[rows][1:] == ids[rows][:-1]]
+    before = rows[:-1][ids[rows][1:] == ids[rows][:-1]]
+    if not (given.vectors[again] == given.vectors[before]).all():
+        different = again[(given.vectors[again] != given.vectors[before]).any(axis=1)]
+        raise BadInput(f"{source} has different vectors for image {ids[different[0]]}; keep one of them")
+    rows = rows[~np.isin(rows, again)]
+    if not len(rows):
+        raise BadInput(f"no image of {source} is in {catalog.name}: {counts}; `triptych ingest` adds exposures")
+    counts["run_images_without"] = int((~np.isin(ccds.image_id, ids[rows])).sum()) if len(ccds) else 0
+    vectors = np.ascontiguousarray(given.vectors[rows])
+    digest = hashlib.sha256(vectors.tobytes()).hexdigest()[:16]
+    # Nothing says which model made them: external vectors of one length count as one backbone's.
+    parameters = {
+        "backbone": "external",
+        "source": str(source.resolve()),
+        "dim": vectors.shape[1],
+        "content": digest,
+        **counts,
+    }
+    with catalog.new_stage("embedding", _stage_name(source), parameters=parameters) as writer:
+        writer.write_array(vectors)
+        writer.write_table(_keys(ids[rows], catalog.camera), "keys")
+    return writer.stage
+
+
+def _stage_name(source: Path) -> str:
+    words = "".join(c if c.isalnum() else "-" for c in source.stem.lower()).strip("-")
+    return f"external-{words}"[:60].rstrip("-")
+
+
+def _keys(ids: np.ndarray, camera: str) -> pd.DataFrame:
+    """Columns image_id, expnum, ccdname, as every embedding has them."""
+    names = {ccd.number: ccd.name for ccd in CAMERAS[camera].ccds}
+    return pd.DataFrame(
+        {"image_id": ids, "expnum": ids // 100, "ccdname": [names.get(int(number), "") for number in ids % 100]}
+    )
