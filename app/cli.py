@@ -281,8 +281,11 @@ def train(
     if search:
         found = stage.json("search")
         best = ", ".join(f"{name} {value}" for name, value in found["best"].items())
-        say(f"best of {found['candidates']} settings in {found['trials']} trials: {best}")
-        say(f"{found['by']} {found['score']:.3f} in {found['folds']} folds of exposures")
+        say(f"{found['candidates']} settings in {found['trials']} trials; used: {best}")
+        say(
+            f"{found['by']} in {found['folds']} folds of exposures: {found['found']['score']:.3f} for the best found, "
+            f"{found['given']['score']:.3f} for {classifier}"
+        )
     if test_share:
         test = stage.json("test")
         say(

@@ -72,7 +72,9 @@ class Model:
 
 def indicators(reasons: pd.Series, classes: tuple[str, ...]) -> np.ndarray:
     """Return (n, n_classes) bool: which image carries which label."""
-    return np.array([[name in own for name in classes] for own in reasons], dtype=bool).reshape(len(reasons), -1)
+    return np.array([[name in own for name in classes] for own in reasons], dtype=bool).reshape(
+        len(reasons), len(classes)
+    )
 
 
 def rows_of(keys: pd.DataFrame, image_ids) -> np.ndarray:

@@ -196,7 +196,7 @@ def train(
             taught,
             by=searching.by,
             candidates=searching.candidates,
-            one_row_per_label=CLASSIFIERS[classifier].one_row_per_label,
+            given=CLASSIFIERS[classifier],
             seed=seed,
             progress=progress,
         )

@@ -20,7 +20,7 @@ def predicted_sets(prediction: pd.DataFrame, classes: tuple[str, ...]) -> np.nda
     """Return (n, n_classes) bool: the likeliest label, and every other one above one half."""
     likeliest = prediction.reason.to_numpy()[:, None] == np.array(classes, dtype=object)
     columns = [prediction.get(f"p_{name}", pd.Series(0.0, prediction.index)).to_numpy() for name in classes]
-    return likeliest | (np.stack(columns, axis=1) > 0.5)
+    return likeliest | (np.reshape(columns, (len(classes), len(prediction))).T > 0.5)
 
 
 def rates(truth: np.ndarray, said: np.ndarray) -> dict:
@@ -44,7 +44,7 @@ def ccd_metrics(truth: pd.Series, prediction: pd.DataFrame) -> dict:
     reasons = {name: rates(true[:, place], said[:, place]) for place, name in enumerate(classes)}
     likeliest = np.array([classes.index(name) for name in prediction.reason], dtype=int)
     right = true[np.arange(len(true)), likeliest]
-    rows = np.where(right, likeliest, true.argmax(axis=1))
+    rows = np.where(right, likeliest, true.argmax(axis=1) if classes else likeliest)
     counts = np.zeros((len(classes), len(classes)), int)
     np.add.at(counts, (rows, likeliest), 1)
     occurring = [row["f1"] for row in reasons.values() if row["support"]]

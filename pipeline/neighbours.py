@@ -33,6 +33,14 @@ def _search(queries, query_exposures, tiles, training_exposures, rows, distances
                 elif power == 2:
                     for lane in range(lanes):
                         sums[lane] += (value - column[lane]) ** 2
+                elif power == 3:
+                    for lane in range(lanes):
+                        apart = abs(value - column[lane])
+                        sums[lane] += apart * apart * apart
+                elif power == 5:
+                    for lane in range(lanes):
+                        apart = abs(value - column[lane])
+                        sums[lane] += (apart * apart) * (apart * apart) * apart
                 else:
                     for lane in range(lanes):
                         sums[lane] += abs(value - column[lane]) ** power

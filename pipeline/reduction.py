@@ -5,6 +5,7 @@ that a stage can hold, instead of a pickled estimator. Two of the scalers bend o
 has a name in STEPS, and its parameters are one more array.
 """
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -17,6 +18,7 @@ from pipeline.errors import BadInput, choose
 
 BLOCK = 65_536
 NOTHING = np.empty(0)
+EXPONENTS_KEPT = 64
 
 
 def _unchanged(vectors: np.ndarray, exponents: np.ndarray) -> np.ndarray:
@@ -33,6 +35,19 @@ def _yeo_johnson(vectors: np.ndarray, exponents: np.ndarray) -> np.ndarray:
     """Each feature bent by its own exponent (dim,) so that it is nearly normally distributed."""
     upper = boxcox1p(np.maximum(vectors, 0), exponents)
     return np.where(vectors >= 0, upper, -boxcox1p(np.maximum(-vectors, 0), 2 - exponents))
+
+
+# Fitting exponents takes seconds, and a search asks for the same images many times: digest of the vectors -> (dim,).
+_known_exponents: dict[bytes, np.ndarray] = {}
+
+
+def _fitted_exponents(vectors: np.ndarray) -> np.ndarray:
+    digest = hashlib.blake2b(np.ascontiguousarray(vectors), digest_size=16).digest()
+    if digest not in _known_exponents:
+        while len(_known_exponents) >= EXPONENTS_KEPT:
+            _known_exponents.pop(next(iter(_known_exponents)))
+        _known_exponents[digest] = PowerTransformer(standardize=False).fit(vectors).lambdas_
+    return _known_exponents[digest]
 
 
 # name -> function(vectors, exponents) -> vectors, what is done before the linear part
@@ -127,7 +142,7 @@ def fit_reduction(
         return Reduction(matrix=np.eye(vectors.shape[1], 1), offset=np.zeros(1))
     exponents = NOTHING
     if settings.step == "yeo_johnson":
-        exponents = PowerTransformer(standardize=False).fit(vectors).lambdas_
+        exponents = _fitted_exponents(vectors)
     vectors = STEPS[settings.step](vectors, exponents)
     scale, shift = settings.linear(vectors)
     pca = PCA(min(components, *vectors.shape), random_state=seed).fit(vectors * scale + shift)

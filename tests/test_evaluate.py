@@ -9,6 +9,7 @@ from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_f
 from pipeline import evaluate
 from pipeline.errors import LabelError
 from pipeline.labels import open_store
+from pipeline.recipe import Recipe
 from tests import vectors
 
 
@@ -84,6 +85,9 @@ def test_evaluation_of_a_run(tmp_path):
     assert {"precision", "recall", "f1", "support"} <= set(found["exposure"])
     assert found["exposure"]["support"] == 12
     assert set(found["exposure"]["rules"]) >= {"paper", "published"}
+    assert found["ccd"]["cuts"]["0.9"]["share"] < 1
+    assert 0 <= found["ccd"]["reliability"]["bad"]["expected_calibration_error"] < 0.5
+    assert {"leak", "survey_ccds"}.isdisjoint(found)
     assert found["split"]["kind"] == "leave-one-exposure-out"
     assert found["split"]["folds"] == 24
     assert steps[-1][:2] == (24, 24)
@@ -93,7 +97,7 @@ def test_evaluation_of_a_run(tmp_path):
     stage = catalog.stage("evaluation", found["stage"])
     assert stage.json("metrics")["ccd"] == found["ccd"] == again["ccd"]
     assert catalog.stage("evaluation").digest == stage.digest
-    for name in ("confusion", "reasons"):
+    for name in ("confusion", "reasons", "reliability"):
         with Image.open(stage.path / f"{name}.png") as picture:
             assert picture.width > 300
 
@@ -104,3 +108,43 @@ def test_two_exposures_with_one_label_each_can_be_evaluated(tmp_path):
         vectors.teach(store, truth[truth.ccdname == "N1"])
         found = evaluate.evaluate(catalog, store)
     assert found["ccd"]["accuracy"] == 0
+
+
+def test_the_leak_is_what_a_split_by_image_adds(tmp_path):
+    """Where each exposure looks like itself and reasons do not look alike, only a split by image does well."""
+    catalog, truth = vectors.make(tmp_path / "run", exposures=40, spread=0)
+    rng = np.random.default_rng(0)
+    own = rng.normal(size=(41, 8))
+    with catalog.new_stage("embedding", "leaky") as writer:
+        writer.write_array((own[truth.expnum] + rng.normal(0, 1e-3, (len(truth), 8))).astype(np.float32))
+        writer.write_table(truth[["image_id", "expnum", "ccdname"]], "keys")
+    with open_store(catalog) as store:
+        vectors.teach(store, truth.assign(reason=truth.groupby("expnum").reason.transform("first")))
+        found = evaluate.evaluate(catalog, store, classifier="published", show_leak=True, folds=5)
+    leak = found["leak"]
+    assert leak["image"]["macro_f1"] > 0.8
+    assert leak["exposure"]["macro_f1"] == found["ccd"]["macro_f1"] < 0.5
+    assert leak["macro_f1_gained"] > 0.3
+    assert leak["image"]["n"] == leak["exposure"]["n"] == 240
+    assert "by image by exposure" in evaluate.as_text(found)
+    with Image.open(catalog.stage("evaluation").path / "leak.png") as picture:
+        assert picture.width > 300
+
+
+def test_the_recipe_and_the_flags_of_the_survey(tmp_path):
+    catalog, truth = vectors.make(tmp_path / "run", spread=0.3)
+    ccds = truth[["image_id", "expnum", "ccdname"]]
+    # Every third exposure is labelled nowhere; the survey flags exposures 2 (bad) and 3 (good).
+    survey = ccds.assign(camera="decam", ebv=0.01, ccd_cuts=np.where(truth.expnum.isin([2, 3]), 512, 0))
+    recipe = Recipe(good_pool="unlisted", good_ccds=2, balance="published", upweight=True)
+    with open_store(catalog) as store:
+        vectors.teach(store, truth[truth.expnum % 3 > 0])
+        found = evaluate.evaluate(catalog, store, recipe=recipe, survey=survey)
+    flags = found["survey_ccds"]["published"]
+    assert flags["n"] == found["exposure"]["n"]
+    assert flags["both"]["n"] + flags["only_theirs"]["n"] == 1
+    assert flags["only_ours"]["n"] == found["exposure"]["n_candidates"] - flags["both"]["n"]
+    assert found["labels"]["provenance"]["unlisted"] == 14
+    assert found["labels"]["left_out"]["unlisted CCDs that survey-ccds cuts"] == 6
+    assert "BADEXP_FILE" in evaluate.as_text(found)
+    assert catalog.stage("evaluation").parameters["balance"] == "published"

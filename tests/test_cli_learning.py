@@ -1,0 +1,53 @@
+"""`triptych train` and `triptych evaluate` as a person types them."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from app.cli import app
+from pipeline.catalog import Catalog
+from pipeline.errors import UnknownName
+from pipeline.labels import open_store
+from tests import vectors
+
+
+@pytest.fixture
+def run(tmp_path):
+    catalog, truth = vectors.make(tmp_path / "run", exposures=12)
+    with open_store(catalog) as store:
+        vectors.teach(store, truth)
+    return catalog.path
+
+
+def type_in(*words):
+    return CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False)
+
+
+def test_search_says_what_it_found_and_the_model_keeps_it(run):
+    result = type_in("train", run, "--search", "--search-candidates", 2, "--search-by", "macro_f1", "--seed", 5)
+    assert "2 settings in" in result.stderr
+    assert "for the best found" in result.stderr
+    assert Catalog.open(run).stage("model").json("search")["seed"] == 5
+    assert type_in("predict", run).exit_code == 0
+
+
+def test_a_published_training_set_with_its_test_share(run):
+    words = ["--classifier", "published", "--balance", "published", "--upweight", "--test-share", 0.3]
+    result = type_in("train", run, *words)
+    assert "split by exposure: macro F1" in result.stderr.replace("\n", " ")
+    stage = Catalog.open(run).stage("model")
+    assert stage.parameters["upweight"] is True
+    assert "weight" in stage.table("training")
+    assert type_in("predict", run).exit_code == 0
+
+
+def test_evaluate_shows_cuts_and_leak_and_writes_json(run, tmp_path):
+    result = type_in("evaluate", run, "--leak", "--cut", 0.5, "--cut", 0.8, "--json", tmp_path / "figures.json")
+    assert "above 0.8" in result.stdout
+    assert "The leak" in result.stdout
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    assert list(figures["ccd"]["cuts"]) == ["0.5", "0.8"]
+    assert {"ccd", "exposure", "split", "labels", "classifier", "embedding", "stage", "leak"} == set(figures)
+    with pytest.raises(UnknownName, match="Did you mean 'published'"):
+        type_in("evaluate", run, "--classifier", "publishd")
