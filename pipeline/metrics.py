@@ -48,7 +48,7 @@ def ccd_metrics(truth: pd.Series, prediction: pd.DataFrame) -> dict:
     counts = np.zeros((len(classes), len(classes)), int)
     np.add.at(counts, (rows, likeliest), 1)
     occurring = [row["f1"] for row in reasons.values() if row["support"]]
-    is_good = np.array([own == (GOOD,) for own in truth])
+    is_good = np.array([own == (GOOD,) for own in truth], dtype=bool)
     return {
         "reasons": reasons,
         "macro_f1": float(np.mean(occurring)) if occurring else 0.0,
