@@ -65,7 +65,7 @@ def reasons(rows: dict, path: Path) -> None:
 
 def reliability(curves: dict, path: Path) -> None:
     """Draw stated probability against the share that was right; `curves` as in an evaluation's `reliability`."""
-    figure, axes = _figure(5.4, 5, "CCDs of held-out exposures: how far probabilities can be believed")
+    figure, axes = _figure(5.4, 5, "Held-out CCDs: how far to believe probabilities")
     axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=":")
     lines = {"label": ("likeliest label", "#56b4e9", "o"), "bad": ("being bad", "#e69f00", "s")}
     for name, (title, colour, marker) in lines.items():
