@@ -33,6 +33,8 @@ SAMPLED = 5_000
 FAMILIAR = 0.95
 # Up to this many pairs of new images and landmarks the exact gradient is faster than building a tree at each iteration.
 EXACT_PAIRS = 20_000_000
+# Up to this many, one thread: on a busy machine waiting for a second one at each iteration costs more than it saves.
+ONE_THREAD_PAIRS = 2_000_000
 
 
 class FrozenMap:
@@ -91,6 +93,7 @@ def by_transform(landmarks: FrozenMap, distances: np.ndarray, rows: np.ndarray) 
     """
     n, dims = landmarks.places.shape
     few = len(rows) * n <= EXACT_PAIRS
+    jobs = 1 if len(rows) * n <= ONE_THREAD_PAIRS else landmarks.jobs
     method = ExactGradient() if few else "fft" if dims == 2 else "bh"
     middle = (landmarks.places.max(axis=0) + landmarks.places.min(axis=0)) / 2
     # of the affinities of the map itself only their number is ever asked for
@@ -102,7 +105,7 @@ def by_transform(landmarks: FrozenMap, distances: np.ndarray, rows: np.ndarray) 
         symmetrize=False,
         normalization="point-wise",
         n_reference_samples=n,
-        n_jobs=landmarks.jobs,
+        n_jobs=jobs,
     )
     start = by_median(landmarks, distances, rows) - middle
     placed = PartialTSNEEmbedding(start, reference, P=affinities, negative_gradient_method=method).optimize(
@@ -112,7 +115,7 @@ def by_transform(landmarks: FrozenMap, distances: np.ndarray, rows: np.ndarray) 
         momentum=0.8,
         max_grad_norm=0.25,
         theta=maps.THETA,
-        n_jobs=landmarks.jobs,
+        n_jobs=jobs,
     )
     return np.asarray(placed) + middle
 

@@ -67,8 +67,11 @@ class OnProcessor:
         columns = np.ascontiguousarray(columns.T)
         self.forces, self.sums = np.empty(rows.shape), np.empty(len(rows))
         tiles = [slice(start, start + ROWS) for start in range(0, len(rows), ROWS)]
-        with ThreadPoolExecutor(max(threads, 1)) as pool:
-            list(pool.map(lambda tile: _repulsion(rows[tile], columns, self.forces[tile], self.sums[tile]), tiles))
+        if threads <= 1 or len(tiles) == 1:
+            _repulsion(rows, columns, self.forces, self.sums)
+        else:
+            with ThreadPoolExecutor(threads) as pool:
+                list(pool.map(lambda tile: _repulsion(rows[tile], columns, self.forces[tile], self.sums[tile]), tiles))
         self.forces = self.forces[:, : points.shape[1]]
 
     def result(self) -> tuple[np.ndarray, np.ndarray]:

@@ -95,6 +95,19 @@ def test_transform_is_that_of_open_tsne():
     assert np.abs(ours - theirs).max() < 0.01 * np.ptp(theirs, axis=0).max()
 
 
+@pytest.mark.parametrize("dims", [2, 3])
+def test_many_images_take_a_tree_or_a_grid_to_the_same_places(run, dims, monkeypatch):
+    catalog, _ = run
+    landmarks, reduce = placing.open_map(maps.make_map(catalog, dims=dims, iterations=250))
+    grow(catalog, 36)
+    new = reduce(catalog.stage("embedding").array()[-72:])
+    exact, _ = landmarks.place(new, "transform")
+    monkeypatch.setattr(placing, "EXACT_PAIRS", 0)
+    quick, _ = landmarks.place(new, "transform")
+    extent = np.ptp(landmarks.places, axis=0).max()
+    assert np.median(np.linalg.norm(exact - quick, axis=1)) < 0.02 * extent
+
+
 def test_what_the_map_has_never_seen_is_not_trusted(run):
     catalog, _ = run
     landmarks, reduce = placing.open_map(maps.make_map(catalog, iterations=250))
