@@ -1,6 +1,7 @@
-"""The pixels of one exposure, read once: statistics and preview of every CCD, one CCD in memory at a time."""
+"""The pixels of one exposure, read once: statistics and preview of every CCD, one CCD a thread in memory at a time."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,7 +11,8 @@ from pipeline.camera import camera
 from pipeline.catalog import Catalog
 from pipeline.exposure_files import ExposurePlan
 from pipeline.fits_files import PixelReader, Unusable, as_float
-from pipeline.images import block_mean, preview_bin, sky
+from pipeline.images import block_mean, preview_bin, sky_of, thinning
+from pipeline.tiles import TileTable, tile_tables
 
 
 @dataclass
@@ -21,15 +23,61 @@ class ExposureRead:
     problems: list = field(default_factory=list)
 
 
-def read_exposure(catalog: Catalog, plan: ExposurePlan) -> ExposureRead:
-    """Read every CCD of an exposure, one at a time, and write its preview."""
+@dataclass(frozen=True)
+class Measured:
+    """What is kept of a CCD's pixels: its preview, (ny, nx) float32 ADU, block means over `bin`, and its statistics.
+
+    shape : of the CCD. n_recorded : finite pixels. n_filled : those of them that are not exactly 0.
+    """
+
+    shape: tuple[int, int]
+    bin: int
+    preview: np.ndarray
+    sky_median: float
+    sky_sigma: float
+    n_recorded: int
+    n_filled: int
+
+
+def measure(pixels: np.ndarray) -> Measured:
+    """Preview and statistics of one CCD from all its pixels: (ny, nx) float32."""
+    recorded = np.isfinite(pixels)
+    bin, step = preview_bin(pixels.shape), thinning(pixels.shape)
+    counts = np.count_nonzero(recorded), np.count_nonzero(recorded & (pixels != 0))
+    return Measured(pixels.shape, bin, block_mean(pixels, bin), *sky_of(pixels[::step, ::step]), *counts)
+
+
+def measure_tiles(table: TileTable) -> Measured | None:
+    """The same from the compressed tiles, by the compiled decoder; None if they must be read otherwise."""
+    from pipeline import rice  # costs half a second, which reading a few small files does not
+
+    bin = preview_bin(table.shape)
+    try:
+        found = rice.measure(table, bin, thinning(table.shape))
+    except OSError:
+        return None  # the other way of reading says what is wrong with the file
+    if found is None:
+        return None
+    preview, thinned, *counts = found
+    return Measured(table.shape, bin, preview, *sky_of(thinned), *counts)
+
+
+def read_exposure(catalog: Catalog, plan: ExposurePlan, *, fast: bool = False, threads: int = 1) -> ExposureRead:
+    """Read every CCD of an exposure and write its preview.
+
+    fast : decode by compiled code, in so many threads, what that code knows. The result is the same.
+    """
     read = ExposureRead()
     previews = {}
     for source in sorted({ccd["source"] for ccd in plan.ccds}):
         ccds = [ccd for ccd in plan.ccds if ccd["source"] == source]
         try:
-            for ccd, pixels in _pixels_of(source, ccds, plan.camera, read.problems):
-                previews[ccd["ccdnum"]] = _measure(plan, ccd, pixels, read)
+            if pictures.is_picture_name(source):
+                found = _of_picture(source, ccds, plan.camera)
+            else:
+                found = _of_file(source, ccds, read.problems, threads if fast else 0)
+            for ccd, measured in found:
+                previews[ccd["ccdnum"]] = _take(plan, ccd, measured, read)
         except Unusable as error:
             read.problems.append([source, "", error.problem, error.detail])
         except OSError as error:
@@ -41,34 +89,40 @@ def read_exposure(catalog: Catalog, plan: ExposurePlan) -> ExposureRead:
     return read
 
 
-def _pixels_of(source: str, ccds: list[dict], camera_name: str, problems: list) -> Iterator[tuple[dict, np.ndarray]]:
-    """Pixels of the CCDs that lie in one file; a CCD that cannot be decoded goes to `problems`."""
-    if pictures.is_picture_name(source):
-        found = camera(camera_name)
-        tiles = pictures.read_tiles(pictures.tiles_path(source), found)
-        images = pictures.cut_tiles(pictures.read_grey(source), tiles, found)
-        yield from ((ccd, images[ccd["ccdnum"]]) for ccd in ccds if ccd["ccdnum"] in images)
-        return
-    with PixelReader(source) as reader:
+def _of_picture(source: str, ccds: list[dict], camera_name: str) -> Iterator[tuple[dict, Measured]]:
+    """The CCDs that are shown in one focal-plane picture."""
+    found = camera(camera_name)
+    tiles = pictures.read_tiles(pictures.tiles_path(source), found)
+    images = pictures.cut_tiles(pictures.read_grey(source), tiles, found)
+    yield from ((ccd, measure(images[ccd["ccdnum"]])) for ccd in ccds if ccd["ccdnum"] in images)
+
+
+def _of_file(source: str, ccds: list[dict], problems: list, threads: int) -> Iterator[tuple[dict, Measured]]:
+    """The CCDs that lie in one FITS file; one that cannot be decoded goes to `problems`."""
+    tables = tile_tables(source) if threads else {}
+    tables = {ccd["hdu"]: tables[ccd["hdu"]] for ccd in ccds if ccd["hdu"] in tables}
+    with ThreadPoolExecutor(max(1, threads)) as pool, PixelReader(source) as reader:
+        started = {
+            ccd["hdu"]: pool.submit(measure_tiles, tables[ccd["hdu"]])
+            for ccd in ccds
+            if ccd["hdu"] in tables and tables[ccd["hdu"]].fits(ccd["blank"])
+        }
         for ccd in ccds:
+            measured = started[ccd["hdu"]].result() if ccd["hdu"] in started else None
             try:
-                pixels = as_float(reader.read(ccd["hdu"]), ccd["blank"])
+                yield ccd, measured or measure(as_float(reader.read(ccd["hdu"]), ccd["blank"]))
             except Unusable as error:
                 problems.append([source, ccd["ccdname"], error.problem, error.detail])
-                continue
-            yield ccd, pixels
 
 
-def _measure(plan: ExposurePlan, ccd: dict, pixels: np.ndarray, read: ExposureRead) -> np.ndarray | None:
-    """Statistics and preview of one CCD: adds its row, or its problem, and returns the preview or None."""
-    recorded = np.isfinite(pixels)
+def _take(plan: ExposurePlan, ccd: dict, measured: Measured, read: ExposureRead) -> np.ndarray | None:
+    """Add the row of one CCD, or its problem, and return the preview or None."""
     picture = ccd["hdu"] < 0  # of a picture a blank tile is a CCD too, and black is a grey level
-    if not picture and not recorded.any():
+    if not picture and not measured.n_recorded:
         read.problems.append([ccd["source"], ccd["ccdname"], "all_nan", f"HDU {ccd['hdu']} has no finite pixel"])
         return None
-    preview = block_mean(pixels, bin := preview_bin(pixels.shape))
-    median, sigma = sky(pixels)
-    filled = np.count_nonzero(recorded if picture else recorded & (pixels != 0))
+    filled = measured.n_recorded if picture else measured.n_filled
+    ny, nx = measured.shape
     read.rows.append(
         {
             "image_id": 100 * plan.expnum + ccd["ccdnum"],
@@ -81,17 +135,17 @@ def _measure(plan: ExposurePlan, ccd: dict, pixels: np.ndarray, read: ExposureRe
             "source": ccd["source"],
             "mask_source": ccd["mask_source"],
             "mask_hdu": ccd["mask_hdu"],
-            "naxis1": pixels.shape[1],
-            "naxis2": pixels.shape[0],
-            "bin": bin,
-            "preview_ny": preview.shape[0],
-            "preview_nx": preview.shape[1],
-            "sky_median_adu": median,
-            "sky_sigma_adu": sigma,
-            "blank_fraction": round(1 - filled / pixels.size, 6),
+            "naxis1": nx,
+            "naxis2": ny,
+            "bin": measured.bin,
+            "preview_ny": measured.preview.shape[0],
+            "preview_nx": measured.preview.shape[1],
+            "sky_median_adu": measured.sky_median,
+            "sky_sigma_adu": measured.sky_sigma,
+            "blank_fraction": round(1 - filled / (ny * nx), 6),
         }
     )
-    return preview
+    return measured.preview
 
 
 def _stack(previews: list[np.ndarray]) -> np.ndarray:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline import pictures
+from pipeline import pictures, tiles
 from pipeline.camera import DECAM, Camera, camera
 from pipeline.catalog import Catalog
 from pipeline.errors import BadInput, choose
@@ -50,20 +50,23 @@ def read_mask(source: str | Path, hdu: int) -> np.ndarray:
 def block_mean(pixels: np.ndarray, bin: int) -> np.ndarray:
     """Mean of the recorded values in blocks of bin x bin pixels, the last block of a row or column being a part.
 
-    pixels : (ny, nx). Returns (ceil(ny / bin), ceil(nx / bin)) float32, NaN where a block holds nothing.
+    pixels : (ny, nx). Returns (ceil(ny / bin), ceil(nx / bin)) float32, NaN where a block holds nothing. Summed in
+    float64, down the columns of a block first.
     """
     recorded = np.isfinite(pixels)
     whole = bool(recorded.all())
     if bin == 1:
         return np.where(recorded, pixels, np.nan).astype(np.float32)
-    rows = np.arange(0, pixels.shape[0], bin)
-    columns = np.arange(0, pixels.shape[1], bin)
     values = pixels if whole else np.where(recorded, pixels, 0)
-    totals = np.add.reduceat(np.add.reduceat(values, rows, axis=0), columns, axis=1, dtype=np.float64)
+    starts = range(0, pixels.shape[0], bin)
+    columns = np.arange(0, pixels.shape[1], bin)
+    strips = np.stack([values[start : start + bin].sum(axis=0, dtype=np.float64) for start in starts])
+    totals = np.add.reduceat(strips, columns, axis=1)
     if whole:
-        counts = np.outer(_lengths(rows, pixels.shape[0]), _lengths(columns, pixels.shape[1]))
+        counts = np.outer(_lengths(np.array(starts), pixels.shape[0]), _lengths(columns, pixels.shape[1]))
     else:
-        counts = np.add.reduceat(np.add.reduceat(recorded, rows, axis=0, dtype=np.int64), columns, axis=1)
+        strips = np.stack([np.count_nonzero(recorded[start : start + bin], axis=0) for start in starts])
+        counts = np.add.reduceat(strips, columns, axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
         return (totals / counts).astype(np.float32)
 
@@ -77,14 +80,24 @@ def preview_bin(shape: Sequence[int]) -> int:
     return max(1, math.ceil(max(shape) / PREVIEW_SIDE))
 
 
+def thinning(shape: Sequence[int]) -> int:
+    """Step at which rows and columns are taken for the sky statistics: 11 for a DECam CCD."""
+    return max(1, math.isqrt(max(1, math.prod(shape) // STATISTICS_PIXELS)))
+
+
 def sky(pixels: np.ndarray) -> tuple[float, float]:
     """Sky level and noise: median and 1.4826 x median absolute deviation after clipping stars at 3 sigma thrice.
 
     Large images are thinned evenly to some 65,000 pixels, which give the level to half a per cent of the noise. Pixels
     that are exactly 0 count only if nothing else is there. (NaN, NaN) where nothing was recorded.
     """
-    step = max(1, math.isqrt(max(1, pixels.size // STATISTICS_PIXELS)))
-    values = np.asarray(pixels)[::step, ::step].ravel() if pixels.ndim == 2 else np.asarray(pixels).ravel()
+    step = thinning(pixels.shape)
+    return sky_of(np.asarray(pixels)[::step, ::step] if pixels.ndim == 2 else np.asarray(pixels))
+
+
+def sky_of(thinned: np.ndarray) -> tuple[float, float]:
+    """`sky` of pixels that have been thinned already."""
+    values = thinned.ravel()
     values = values[np.isfinite(values)]
     if (values != 0).any():
         values = values[values != 0]
@@ -206,12 +219,23 @@ def full_ccd(catalog: Catalog, image_id: int, ccds: pd.DataFrame | None = None) 
             return pictures.cut_tiles(pictures.read_grey(source), tiles, found)[int(row.ccdnum)]
         with PixelReader(source) as reader:
             header = reader.header(int(row.image_hdu))
-            pixels = as_float(reader.read(int(row.image_hdu)), blank_value(header))
+            pixels = _fast(source, int(row.image_hdu), blank := blank_value(header))
+            if pixels is None:
+                pixels = as_float(reader.read(int(row.image_hdu)), blank)
     except (Unusable, KeyError) as error:
         raise BadInput(f"{source} can no longer be read ({error}); ingest it again") from None
     if pixels.shape != (row.naxis2, row.naxis1) or not _is_ccd(header, int(row.image_hdu), found, row.ccdname):
         raise BadInput(f"{source} has changed and HDU {row.image_hdu} is not {row.ccdname}; ingest it again")
     return pixels
+
+
+def _fast(source: Path, hdu: int, blank: float | None) -> np.ndarray | None:
+    """Pixels from the compiled decoder, where it is there already and knows the file; else None."""
+    if not tiles.is_compiled() or (table := tiles.tile_tables(source).get(hdu)) is None or not table.fits(blank):
+        return None
+    from pipeline import rice
+
+    return rice.window(source, hdu, table=table)
 
 
 def _is_ccd(header, hdu: int, camera: Camera, ccdname: str) -> bool:

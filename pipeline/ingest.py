@@ -6,6 +6,7 @@ running it again. What cannot be used goes to quarantine with its reason and cos
 """
 
 import fcntl
+import math
 import os
 import time
 from collections import Counter
@@ -18,13 +19,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from pipeline import tiles
 from pipeline.camera import camera
 from pipeline.catalog import Catalog
 from pipeline.errors import CatalogError
 from pipeline.exposure_files import ExposurePlan, plan_exposure
 from pipeline.exposure_pixels import ExposureRead, read_exposure
 from pipeline.manifest import Manifest
-from pipeline.parallel import WorkerLost, unordered
+from pipeline.parallel import WorkerLost, cores, processes_for, unordered
 from pipeline.sources import PROBLEMS, FileRecord, digest_of, find_files, read_record
 
 SAVE_EVERY_SECONDS = 60.0
@@ -162,9 +164,12 @@ def _read_pixels(catalog, tables: "_Tables", plans: list[ExposurePlan], workers,
     """Read the planned exposures and save from time to time; returns how many exposures and CCDs were good."""
     n_new = n_ccds = 0
     size = sum(os.path.getsize(path) for path in {ccd["source"] for plan in plans for ccd in plan.ccds})
-    workers = workers or (1 if size < ALONE_BYTES else None)
+    workers = workers or (1 if size < ALONE_BYTES else cores())
+    processes = processes_for(len(plans), workers)
+    fast = tiles.pays(sum(math.prod(ccd["shape"]) for plan in plans for ccd in plan.ccds), processes)
     saved = time.monotonic()
-    tasks = unordered(partial(read_exposure, catalog), plans, workers)
+    function = partial(read_exposure, catalog, fast=fast, threads=max(1, workers // processes))
+    tasks = unordered(function, plans, workers)
     for done, (plan, read) in enumerate(tasks):
         if isinstance(read, WorkerLost):
             read = ExposureRead(problems=[[plan.facts["source"], "", "unreadable", str(read)]])

@@ -19,6 +19,12 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def processes_for(n_tasks: int, workers: int | None = None) -> int:
+    """How many processes `unordered` runs so many tasks in; 1 is this one."""
+    workers = min(workers or cores(), n_tasks)
+    return 1 if workers <= 1 or n_tasks < 3 else workers
+
+
 def unordered(function: Callable, tasks: Iterable, workers: int | None = None) -> Iterator[tuple]:
     """Yield (task, function(task)) as they finish, in `workers` processes (all cores if None).
 
@@ -27,8 +33,8 @@ def unordered(function: Callable, tasks: Iterable, workers: int | None = None) -
     (task, WorkerLost). One worker, or one or two tasks, run in this process.
     """
     tasks = list(tasks)
-    workers = min(workers or cores(), len(tasks))
-    if workers <= 1 or len(tasks) < 3:
+    workers = processes_for(len(tasks), workers)
+    if workers == 1:
         yield from ((task, function(task)) for task in tasks)
         return
     left = []

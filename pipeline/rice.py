@@ -1,0 +1,73 @@
+"""RICE-compressed CCDs, read by compiled code that leaves the interpreter free for other threads.
+
+`measure` decodes a CCD tile by tile into its block means and the few pixels that the sky statistics want, so that the
+full image is never in memory; `window` decodes only the tiles that cross a window. Pixels are those of cfitsio to the
+last bit. Both return None for what is packed in any other way or damaged: the caller then reads it with fitsio.
+"""
+
+import functools
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.rice_kernels import N_RANDOM, bin_image, decode_window
+from pipeline.tiles import Tiles, TileTable, tile_tables
+
+
+@functools.cache
+def _randoms() -> np.ndarray:
+    """The random numbers of the FITS standard's subtractive dither: (10000,) float32."""
+    seed, values = 1, np.empty(N_RANDOM, np.float32)
+    for i in range(N_RANDOM):
+        seed = 16807 * seed % 2147483647
+        values[i] = seed / 2147483647
+    return values
+
+
+def measure(table: TileTable, bin: int, step: int) -> tuple[np.ndarray, np.ndarray, int, int] | None:
+    """Block means and thinned pixels of one CCD, never the whole of it in memory; None if it must be read otherwise.
+
+    Returns means over bin x bin pixels, every step-th pixel of both axes, how many pixels are finite, and how many of
+    those are not exactly 0.
+    """
+    tiles = table.fetch()
+    if tiles is None:
+        return None
+    ny, nx = table.shape
+    means = np.empty((-(-ny // bin), -(-nx // bin)), np.float32)
+    thinned = np.empty((-(-ny // step), -(-nx // step)), np.float32)
+    n_recorded, n_filled = bin_image(_fields(tiles), *_packing(table), bin, means, step, thinned)
+    return None if n_recorded < 0 else (means, thinned, n_recorded, n_filled)
+
+
+def window(
+    path: str | Path, hdu: int, rows: slice = slice(None), columns: slice = slice(None), table: TileTable | None = None
+) -> np.ndarray | None:
+    """Full-resolution pixels (rows, columns) float32 of a part of an image, from the tiles that cross it.
+
+    rows, columns : slices without a step, in array orientation. `table` saves looking for it in the file's headers.
+    None if the image must be read otherwise.
+    """
+    table = table or tile_tables(path).get(hdu)
+    if table is None:
+        return None
+    (top, bottom, _), (left, right, _) = rows.indices(table.shape[0]), columns.indices(table.shape[1])
+    pixels = np.empty((max(0, bottom - top), max(0, right - left)), np.float32)
+    if not pixels.size:
+        return pixels
+    first, last = top // table.tile_rows, -(-bottom // table.tile_rows)
+    tiles = table.fetch(first, last)
+    if tiles is None or not decode_window(
+        _fields(tiles), first, *_packing(table), (top, bottom), (left, right), pixels
+    ):
+        return None
+    return pixels
+
+
+def _fields(tiles: Tiles) -> tuple:
+    return (tiles.data, tiles.starts, tiles.lengths, tiles.scales, tiles.zeros, tiles.spare, tiles.lossless)
+
+
+def _packing(table: TileTable) -> tuple:
+    blanks = (table.blank is not None, 0 if table.blank is None else table.blank)
+    return (*table.shape, table.tile_rows, table.dither, table.quantized, _randoms(), blanks)
