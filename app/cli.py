@@ -559,6 +559,18 @@ def user_add(
     say(f"{name} can log in as {role}")
 
 
+@user_app.command("close")
+def user_close(
+    run: Run,
+    name: Annotated[str, typer.Argument(help="Whose account.")],
+    reopen: Annotated[bool, typer.Option(help="Let the account in again.")] = False,
+    labels: Labels = "",
+) -> None:
+    """Keep an account out; its votes stay."""
+    open_store(open_run(run), labels).set_active(name, reopen)
+    say(f"{name} {'can log in again' if reopen else 'can no longer log in'}")
+
+
 @user_app.command("list")
 def user_list(run: Run, labels: Labels = "") -> None:
     """List the accounts."""
@@ -572,12 +584,30 @@ def serve(
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 5006,
     address: Annotated[str, typer.Option(help="Address to listen on.")] = "localhost",
     blind: Annotated[bool, typer.Option(help="Keep the model's opinion hidden until the inspector has voted.")] = False,
+    origin: Annotated[
+        list[str] | None, typer.Option(help="HOST:PORT under which browsers reach it, where that is not --address.")
+    ] = None,
+    tls_proxy: Annotated[
+        bool, typer.Option(help="A proxy in front speaks HTTPS: cookies travel over HTTPS alone.")
+    ] = False,
     labels: Labels = "",
 ) -> None:
     """Serve the dashboard."""
     from app import server
 
-    server.serve(run, port=port, address=address, labels=labels or None, blind=blind)
+    server.serve(
+        run, port=port, address=address, labels=labels or None, blind=blind, origins=origin or (), tls_proxy=tls_proxy
+    )
+
+
+@app.command()
+def panel(
+    run: Run,
+    inspectors: Annotated[int, typer.Argument(help="How many inspectors judge each exposure.", min=1)],
+) -> None:
+    """Say how many inspectors' votes decide: three, unless the run says otherwise."""
+    open_run(run).set_info(panel=inspectors)
+    say(f"verdicts are counted against a panel of {inspectors}")
 
 
 @app.command()

@@ -39,6 +39,14 @@ def test_an_account_can_be_made_and_listed(fresh_survey):
     assert "nia\tlead\tactive" in type_in("user", "list", fresh_survey).stdout
     assert type_in("user", "add", fresh_survey, "nia", "--role", "viewer", "--password", "another one").exit_code == 0
     assert "nia\tviewer\tactive" in type_in("user", "list", fresh_survey).stdout
+    assert type_in("user", "close", fresh_survey, "nia").exit_code == 0
+    assert "nia\tviewer\tclosed" in type_in("user", "list", fresh_survey).stdout
+
+
+def test_a_panel_of_another_size_moves_the_majority(fresh_survey):
+    assert "900007" not in type_in("export", fresh_survey).stdout
+    assert type_in("panel", fresh_survey, 1).exit_code == 0
+    assert "900007" in type_in("export", fresh_survey).stdout
 
 
 def test_similar_names_images_as_people_write_them(survey_folder):

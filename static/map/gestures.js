@@ -1,5 +1,7 @@
 // Pointer, wheel and keys on the map's surface -> what they mean. Knows nothing of points or of the server.
 
+import { listen as listenToKeys } from '../keys.js';
+
 const CLICK_PX = 4;       // less movement than this is a click
 const STEP_PX = 60;       // arrow keys
 
@@ -76,8 +78,18 @@ export function listen(surface, state, acts) {
   });
   on('keyup', event => { if (event.key === ' ') space = false; });
   on('blur', () => { space = false; });
-  return () => stop.abort();
+  // The tools answer anywhere in the room; keys that other panels use too only when the map has the focus.
+  const stopKeys = listenToKeys((key, event) => {
+    if (!surface.getClientRects().length || event.composedPath().includes(surface)) return false;
+    const free = event.composedPath()[0] === document.body;
+    const meaning = ANYWHERE.has(key) || (key === 'Escape' && free) ? meaningOf(event, state, acts) : null;
+    if (meaning) meaning();
+    return Boolean(meaning);
+  });
+  return () => { stop.abort(); stopKeys(); };
 }
+
+const ANYWHERE = new Set(['2', '3', 'p', 'l', 'b', 't', '0']);
 
 function meaningOf(event, state, acts) {
   const centre = factor => () => acts.zoom(factor, state.camera.width / 2, state.camera.height / 2);
