@@ -11,7 +11,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -129,6 +129,7 @@ class Stage:
     kind: str
     stage_id: str
     info: dict
+    opened: float = field(default_factory=time.monotonic, compare=False, repr=False)
 
     @property
     def path(self) -> Path:
@@ -369,9 +370,12 @@ class Catalog:
     def new_stage(
         self, kind: str, name: str, parents: Sequence[Stage] = (), parameters: Mapping = (), make_current: bool = True
     ) -> Iterator[StageWriter]:
-        """Write a new stage inside a `with`: whole when the block ends, nothing when it fails."""
+        """Write a new stage inside a `with`: whole when the block ends, nothing when it fails.
+
+        Its `seconds` count from when the first of its parents was opened, which is when the work began.
+        """
         choose(kind, STAGE_COMMANDS, "kind of stage")
-        started = time.monotonic()
+        started = min([time.monotonic(), *(parent.opened for parent in parents)])
         folder = self.path / kind
         folder.mkdir(exist_ok=True)
         aside = folder / f".aside-{name}-{os.getpid()}-{time.monotonic_ns()}"
