@@ -1,7 +1,7 @@
 """Classical image statistics of CCD previews: sky, noise, texture on every scale, counts and shapes of stars.
 
-They see what a picture of the focal plane at 1/70 of its resolution cannot show: doubled and trailed stars, their
-width, noise, stripes, steps between amplifiers, levels relative to the exposure's other CCDs. All of numpy, no training.
+They see doubled and trailed stars, their width, noise, stripes, steps between amplifiers, and levels relative to the
+exposure's other CCDs. Plain numpy and scipy; nothing is trained.
 """
 
 import numpy as np

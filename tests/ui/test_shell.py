@@ -70,7 +70,7 @@ def test_question_mark_shows_the_keys(open_page):
 
 
 def test_the_first_page_shows_what_there_is_to_do(open_page, server):
-    """Without an address the candidates are selected, and the first of them is in the mosaic; an address changes that."""
+    """Without an address the candidates are selected and the first is in the mosaic; an address changes that."""
     page = open_page("amy", "/")
     expect(page.locator("#thumbs-panel .head")).to_contain_text("candidates")
     page.wait_for_function("() => location.search.includes('focus=')")
