@@ -7,6 +7,7 @@ A thread tells the store twice a minute or more that it lives; a job that is can
 import argparse
 import logging
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -135,7 +136,8 @@ class WorkerProcess:
 
 def end_with_server():
     """End this process when the server's end of the pipe closes."""
-    sys.stdin.buffer.read()
+    while os.read(sys.stdin.fileno(), 1024):
+        pass
     os._exit(0)
 
 
@@ -144,6 +146,7 @@ def main(arguments=None):
     parser.add_argument("run")
     parser.add_argument("--labels")
     parsed = parser.parse_args(arguments)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which then ends this process
     threading.Thread(target=end_with_server, daemon=True).start()
     work(parsed.run, parsed.labels)
 
