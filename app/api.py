@@ -76,8 +76,6 @@ class ApiHandler(PrivateHandler):
     async def answer(self, work, *arguments):
         try:
             result = await asyncio.to_thread(work, *arguments)
-        except LabelError as error:
-            raise tornado.web.HTTPError(400, str(error).replace("%", "%%")) from None
         except TriptychError as error:
             raise tornado.web.HTTPError(400, str(error).replace("%", "%%")) from None
         self.set_header("Content-Type", "application/json; charset=utf-8")
@@ -86,9 +84,10 @@ class ApiHandler(PrivateHandler):
     def body(self) -> dict:
         try:
             values = json.loads(self.request.body)
-            assert isinstance(values, dict)
-        except (ValueError, AssertionError):
-            raise tornado.web.HTTPError(400, "send one JSON object") from None
+        except ValueError:
+            values = None
+        if not isinstance(values, dict):
+            raise tornado.web.HTTPError(400, "send one JSON object")
         return values
 
 
@@ -103,7 +102,7 @@ class ExposureHandler(ApiHandler):
     """GET: what this user may know about one exposure now."""
 
     async def get(self, expnum):
-        assisted = self.get_query_argument("assisted", "0") == "1"
+        assisted = self.get_query_argument("assisted", "0") == "1" and not self.app.blind
         await self.answer(self.find, int(expnum), assisted)
 
     def find(self, expnum, assisted):

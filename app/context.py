@@ -48,7 +48,7 @@ class AppContext:
     catalog : pipeline.catalog.Catalog, read only here
     store : pipeline.labels.LabelStore, the only thing that pages change
     secret : signs cookies and sessions; kept beside the run so that logins outlive a restart
-    blind : pages start with the model's opinion hidden until the vote
+    blind : the model's opinion on an exposure is sent to nobody before the own vote
     boot_id : differs after every start of the server
     """
 

@@ -83,6 +83,7 @@ class Shell(EsModule):
 
     def _lead(self, *events):
         self._do(lambda: self.session.show(**{event.name: event.new for event in events}))
+        self.param.update(assisted=self.session.assisted)
 
     def _say(self, event):
         self.param.update(notice=event.new, said=self.said + 1)

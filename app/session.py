@@ -219,6 +219,9 @@ class Session(param.Parameterized):
         for name, known in (("room", ROOMS), ("colour_by", COLOURINGS), ("stretch", STRETCHES), ("dims", (2, 3))):
             if name in values:
                 choose(values[name], known, name.replace("_", " "))
+        if values.get("assisted") and self.app.blind:
+            values["assisted"] = False
+            self.say("This run is judged blind: the model's opinion comes after your vote.")
         self.param.update(**values)
 
 

@@ -18,7 +18,6 @@ class ReviewView(EsModule):
     stretch = param.String(default="faint")
     survey_version = param.String(doc="Changes when new predictions were accepted.")
     picture_version = param.String(doc="Changes when the pixels do; part of every picture's address.")
-    revision = param.Integer(default=0, doc="Revision of the store that the session has seen.")
 
     def __init__(self, session, **params):
         super().__init__(
@@ -29,11 +28,10 @@ class ReviewView(EsModule):
             stretch=session.stretch,
             survey_version=session.survey.version,
             picture_version=picture_version(session.catalog),
-            revision=session.revision,
             **params,
         )
         self._session = session
-        names = ["room", "focus", "assisted", "stretch", "survey", "revision"]
+        names = ["room", "focus", "assisted", "stretch", "survey"]
         session.param.watch(self._follow_session, names)
         self.param.watch(self._tell_session, ["focus", "assisted", "stretch"])
 
@@ -53,6 +51,7 @@ class ReviewView(EsModule):
                 session.focus_on(event.new)
             else:
                 session.show(**{event.name: event.new})
+        self.assisted = session.assisted
 
     def _handle_msg(self, message):
         if isinstance(message, dict) and message.get("say"):

@@ -287,3 +287,11 @@ def test_a_run_without_any_stage_opens(tmp_path):
     session.poll(app.pulse())
     assert session.new_prediction == ""
     store.close()
+
+
+def test_in_a_blind_run_nobody_turns_the_models_opinion_on(app, monkeypatch):
+    monkeypatch.setattr(app, "blind", True)
+    session = session_of(app, "amy", assisted=False)
+    session.show(assisted=True)
+    assert not session.assisted
+    assert "blind" in session.notice

@@ -135,3 +135,19 @@ def test_a_viewer_cannot_vote(open_page, server):
             {expnum: window.__review.shown(), judgement: 'good'})})).status"""
     )
     assert status == 400
+
+
+def test_in_a_blind_run_the_models_opinion_waits_for_the_vote(open_page, serve_run, fresh_survey):
+    blind = serve_run(fresh_survey, "--blind", "--no-worker")
+    page = open_page("amy", "/?room=review", server=blind)
+    wait_for_exposure(page)
+    expnum = shown(page)
+    ask = "async e => (await (await fetch(`/api/exposure/${e}?assisted=1`)).json())"
+    page.keyboard.press("h")
+    page.wait_for_timeout(500)
+    before = page.evaluate(ask, expnum)
+    assert before["model"] is None
+    assert before["neighbours"] == []
+    page.keyboard.press("g")
+    wait_saved(page)
+    assert page.evaluate(ask, expnum)["model"]["ccds"]
