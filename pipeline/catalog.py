@@ -30,6 +30,7 @@ STAGE_COMMANDS: dict[str, str] = {
     "map2d": "triptych map --dims 2",
     "map3d": "triptych map --dims 3",
     "evaluation": "triptych evaluate",
+    "probe": "triptych probe",
 }
 
 EXPOSURE_COLUMNS: dict[str, str] = {
@@ -70,6 +71,7 @@ CCD_COLUMNS: dict[str, str] = {
     "sky_median_adu": "float64",
     "sky_sigma_adu": "float64",
     "blank_fraction": "float64",
+    "fwhm_pix": "float64",
 }
 QUARANTINE_COLUMNS: dict[str, str] = {
     "path": "str",

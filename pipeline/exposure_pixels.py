@@ -1,5 +1,6 @@
 """The pixels of one exposure, read once: statistics and preview of every CCD, one CCD a thread in memory at a time."""
 
+import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -143,6 +144,8 @@ def _take(plan: ExposurePlan, ccd: dict, measured: Measured, read: ExposureRead)
             "sky_median_adu": measured.sky_median,
             "sky_sigma_adu": measured.sky_sigma,
             "blank_fraction": round(1 - filled / (ny * nx), 6),
+            # what an older version has noted of a file has no width
+            "fwhm_pix": math.nan if ccd.get("fwhm") is None else ccd["fwhm"],
         }
     )
     return measured.preview

@@ -137,6 +137,12 @@ def _first_number(headers: Sequence[Header], keys: Sequence[str]) -> float:
     return math.nan
 
 
+def positive(header: Header, key: str) -> float | None:
+    """A positive finite number of a header; None where it has none."""
+    value = _first_number([header], (key,))
+    return value if value > 0 else None
+
+
 def _first_angle(headers: Sequence[Header], keys: Sequence[str], *, hours: bool) -> float:
     """Degrees of the first readable angle: plain numbers are degrees, `05:36:49.0` hours or degrees by `hours`."""
     for key in keys:

@@ -210,11 +210,21 @@ def _read_images(record: FileRecord, found: Camera, primary, images: list[ImageH
             continue
         seen[ccd.name] = image.hdu
         blank = fits_files.blank_value(image.header)
-        record.images.append(_ccd(image.hdu, image.name, ccd.name, ccd.number, image.shape, blank))
+        fwhm = headers.positive(image.header, "FWHM")
+        record.images.append(_ccd(image.hdu, image.name, ccd.name, ccd.number, image.shape, blank, fwhm))
 
 
-def _ccd(hdu: int, hdu_name: str, ccdname: str, ccdnum: int, shape: tuple[int, int], blank: float | None) -> dict:
-    """One CCD image of a file. shape : (ny, nx); blank : the value of pixels not recorded; mask_hdu : -1 if none."""
+def _ccd(
+    hdu: int,
+    hdu_name: str,
+    ccdname: str,
+    ccdnum: int,
+    shape: tuple[int, int],
+    blank: float | None,
+    fwhm: float | None = None,
+) -> dict:
+    """One CCD image of a file. shape : (ny, nx); blank : the value of pixels not recorded; mask_hdu : -1 if none; fwhm :
+    median width of a star as the header has it, pixels."""
     return {
         "hdu": hdu,
         "hdu_name": hdu_name,
@@ -223,6 +233,7 @@ def _ccd(hdu: int, hdu_name: str, ccdname: str, ccdnum: int, shape: tuple[int, i
         "shape": list(shape),
         "blank": blank,
         "mask_hdu": -1,
+        "fwhm": fwhm,
     }
 
 

@@ -70,6 +70,14 @@ def test_multi_extension_file(run, files, packed):
     assert full_ccd(run, 10102) == pytest.approx(preview[1])
 
 
+def test_width_of_stars_is_that_of_each_header(run, files):
+    said = {"CCD1": {"FWHM": 4.25}, "CCD2": {"FWHM": 0.0}, "CCD3": {"FWHM": "unknown"}, "CCD4": {}}
+    images = (make.image(name, make.pixels(name), **cards) for name, cards in said.items())
+    make.write(files / "a.fits", make.primary(), *images)
+    ingest(run, files)
+    assert run.ccds().fwhm_pix.to_numpy() == pytest.approx([4.25, np.nan, np.nan, np.nan], nan_ok=True)
+
+
 def test_ccds_are_known_by_name_not_by_place(run, files):
     make.exposure(files / "a.fits", ccds=("CCD4", "CCD2"))
     ingest(run, files)
