@@ -223,8 +223,11 @@ def _ccd(
     blank: float | None,
     fwhm: float | None = None,
 ) -> dict:
-    """One CCD image of a file. shape : (ny, nx); blank : the value of pixels not recorded; mask_hdu : -1 if none; fwhm :
-    median width of a star as the header has it, pixels."""
+    """One CCD image of a file.
+
+    shape : (ny, nx). blank : the value of pixels not recorded. mask_hdu : -1 if none. fwhm : median width of a star as
+    the header has it, pixels.
+    """
     return {
         "hdu": hdu,
         "hdu_name": hdu_name,
