@@ -9,6 +9,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PIPELINE = sorted((ROOT / "pipeline").glob("*.py"))
 APP = sorted((ROOT / "app").glob("*.py"))
+# what the command line loads at once, whatever the verb
+COMMAND_LINE = ["app/cli.py", *(f"app/{path.name}" for path in APP if path.name.startswith("verbs"))]
 
 # package -> the only files that may import it
 ONLY_IN = {
@@ -25,7 +27,7 @@ KNOWS_NOTHING_OF = {
     "pipeline/images.py": {"pipeline.ingest", "pipeline.embedding", "pipeline.labels"},
     "pipeline/catalog.py": {"pipeline.images", "pipeline.ingest", "pipeline.labels", "pipeline.classify"},
     "app/session.py": {"panel", "holoviews", "bokeh", "app.dashboard", "app.server", "app.map_view", "app.image_view"},
-    "app/cli.py": {"panel", "holoviews", "bokeh"},
+    **{name: {"panel", "holoviews", "bokeh"} for name in COMMAND_LINE},
 }
 
 
@@ -65,7 +67,7 @@ def test_lower_layers_do_not_import_higher_ones(name):
     path = ROOT / name
     own = name.removesuffix(".py").replace("/", ".")
     for package in KNOWS_NOTHING_OF[name]:
-        names = imports(path, top_level_only=name == "app/cli.py")
+        names = imports(path, top_level_only=name in COMMAND_LINE)
         found = {n for n in names if reaches({n}, package) and n not in (own, "pipeline.errors", "pipeline.reasons")}
         assert not found, f"{name} imports {sorted(found)}"
 

@@ -1,0 +1,100 @@
+"""What the verbs of the command line share: their arguments, the run and its label store, and how they speak."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import wraps
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from app.progress import console
+
+Run = Annotated[Path, typer.Argument(help="The run folder.", metavar="RUN")]
+Sources = Annotated[list[Path], typer.Argument(help="FITS files, folders of them, or folders of focal-plane pictures.")]
+Labels = Annotated[str, typer.Option(help="Address of the label store; the run's own labels.db by default.")]
+Seed = Annotated[int, typer.Option(help="Everything random follows from this number.")]
+Policy = Annotated[str, typer.Option(help="How votes become labels: any, majority, unanimous or posterior.")]
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How the training set is made up: each field is an option of every verb that `takes_training_options`."""
+
+    good_pool: Annotated[
+        str,
+        typer.Option(
+            help="What teaches good: labelled; unlisted adds CCDs of exposures in no list that pass the survey's cuts; "
+            "published adds all CCDs of an exposure of which one passes."
+        ),
+    ] = "labelled"
+    good_exposures: Annotated[int, typer.Option(help="How many unlisted exposures are drawn; 0 takes all.")] = 2000
+    good_ccds: Annotated[int, typer.Option(help="How many CCDs of each drawn exposure; 0 takes all.")] = 6
+    balance: Annotated[
+        str,
+        typer.Option(
+            help="none; or published: leave out 2/3 of the clouds, 1/2 of the ghosts, 1/4 of the NObjects images."
+        ),
+    ] = "none"
+    upweight: Annotated[
+        bool,
+        typer.Option(
+            help="Count the reasons that a balance thinned out 3, 2 and 4/3 times, as was meant but not done."
+        ),
+    ] = False
+    survey_ccds: Annotated[
+        list[Path] | None,
+        typer.Option(help="survey-ccds table (FITS) with ccd_cuts and perhaps ebv; may be given several times."),
+    ] = None
+
+    def chosen(self) -> dict:
+        """The keyword arguments `recipe` and `survey` of the functions that train."""
+        from pipeline.recipe import Recipe
+        from pipeline.survey_ccds import read
+
+        recipe = Recipe(self.good_pool, self.balance, self.upweight, self.good_exposures, self.good_ccds)
+        return {"recipe": recipe, "survey": read(self.survey_ccds) if self.survey_ccds else None}
+
+
+def takes_training_options(verb: Callable) -> Callable:
+    """Give a verb every field of TrainingOptions as an option in the place of its parameter `training`."""
+    given = inspect.signature(verb)
+    options = [
+        inspect.Parameter(option.name, inspect.Parameter.KEYWORD_ONLY, default=option.default, annotation=option.type)
+        for option in fields(TrainingOptions)
+    ]
+    shown = [own.replace(kind=inspect.Parameter.KEYWORD_ONLY) for own in given.parameters.values()]
+    place = list(given.parameters).index("training")
+
+    @wraps(verb)
+    def with_options(**words):
+        training = TrainingOptions(**{option.name: words.pop(option.name, option.default) for option in options})
+        return verb(training=training, **words)
+
+    with_options.__signature__ = given.replace(parameters=[*shown[:place], *options, *shown[place + 1 :]])
+    return with_options
+
+
+def open_run(folder: Path):
+    from pipeline.catalog import Catalog
+
+    return Catalog.open(folder)
+
+
+def open_store(catalog, labels: str = ""):
+    from pipeline.labels import LabelStore
+
+    return LabelStore(labels or catalog.labels_url())
+
+
+def say(text: str) -> None:
+    console.print(text, soft_wrap=True)
+
+
+def print_frame(frame, title: str) -> None:
+    table = Table(*map(str, frame.columns), title=title, box=None, title_justify="left")
+    for row in frame.itertuples(index=False):
+        table.add_row(*map(str, row))
+    console.print(table)

@@ -1,0 +1,137 @@
+"""Verbs that bring exposures, vectors and labels into a run."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.progress import bar
+from app.verbs import Labels, Run, Seed, Sources, open_run, open_store, print_frame, say
+
+# Why vectors that were computed elsewhere were left out, in the words of the stage's parameters.
+LEFT_OUT = ("of_no_ccd", "not_in_run", "not_finite", "without_vector", "run_images_without")
+
+
+def simulate(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the simulated exposures.")],
+    exposures: Annotated[int, typer.Option(help="How many exposures.")] = 60,
+    seed: Seed = 0,
+    binning: Annotated[int, typer.Option(help="1 is full size (4094 x 2046 a CCD); 8 makes small files.")] = 8,
+) -> None:
+    """Make exposures in the Community Pipeline's format with planted defects, and their truth table."""
+    from pipeline.simulate import simulate as make
+
+    with bar("simulate") as progress:
+        truth = make(out, exposures=exposures, seed=seed, binning=binning, progress=progress)
+    bad = truth.loc[truth.reason != "good", "expnum"].nunique()
+    say(f"{truth.expnum.nunique()} exposures in {out}, {bad} of them with a defect; truth in {out / 'truth.csv'}")
+
+
+def ingest(
+    run: Run,
+    sources: Sources,
+    camera: Annotated[str, typer.Option(help="Camera of a new run, used where a file does not say.")] = "decam",
+    sample: Annotated[int, typer.Option(help="CCDs per exposure that count for the candidate rules.")] = 20,
+    seed: Seed = 0,
+) -> None:
+    """Read files or folders into the run: tables, previews, quarantine. Again = only what is new or changed."""
+    from pipeline.camera import CAMERAS
+    from pipeline.catalog import Catalog
+    from pipeline.errors import choose
+    from pipeline.ingest import ingest as read
+
+    choose(camera, CAMERAS, "camera")
+    catalog = Catalog.create(run, camera=camera)
+    with bar("ingest") as progress:
+        report = read(catalog, sources, sample=sample, seed=seed, progress=progress)
+    say(str(report))
+
+
+def embed(
+    run: Run,
+    backbone: Annotated[
+        str, typer.Option(help="Name of a backbone, of a hub model, or a folder with one.")
+    ] = "triptych",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    only_sampled: Annotated[bool, typer.Option(help="Only the sampled CCDs of each exposure.")] = False,
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            help="Take vectors that were computed elsewhere: HDF5 (group images, idx_<row>_label_<n>), .npy or "
+            "Parquet, or a folder of them. HDF5 and .npy need a table beside them with the same name, .csv or "
+            ".parquet, that has image_id, or expnum and ccdname or ccdnum; its rows are counted from 0.",
+        ),
+    ] = None,
+) -> None:
+    """Turn every CCD image into a vector. Can be stopped and started again at any time."""
+    if source:
+        return _embed_from(run, source)
+    from pipeline.embedding import embed as make
+
+    with bar("embed") as progress:
+        stage = make(open_run(run), backbone=backbone, device=device, only_sampled=only_sampled, progress=progress)
+    say(f"embedding/{stage.stage_id}: {stage.info['rows']} vectors")
+
+
+def _embed_from(run: Path, source: Path) -> None:
+    from pipeline.catalog import Catalog
+    from pipeline.external import bring_in
+
+    with bar("embed") as progress:
+        stage = bring_in(Catalog.create(run), source, progress=progress)
+    given = stage.parameters
+    left = {name.replace("_", " "): given[name] for name in LEFT_OUT if given[name]}
+    counts = "".join(f", {count} {name}" for name, count in left.items())
+    say(f"embedding/{stage.stage_id}: {stage.info['rows']} vectors of length {given['dim']}{counts}")
+
+
+def labels_import(
+    run: Run,
+    files: Annotated[list[Path], typer.Argument(help="Label lists, earlier inspections (CSV, XLSX), truth tables.")],
+    kind: Annotated[str, typer.Option(help="What the files are; guessed from their contents by default.")] = "",
+    inspector: Annotated[str, typer.Option(help="Whose answers a spreadsheet holds, where it does not say.")] = "",
+    maybe: Annotated[str, typer.Option(help="What `maybe` and `y?` count as: unsure or bad.")] = "unsure",
+    camera: Annotated[str, typer.Option(help="Camera of the files; the run's by default.")] = "",
+    labels: Labels = "",
+) -> None:
+    """Read label lists and earlier inspections into the label store, with their source."""
+    from pipeline.catalog import Catalog
+    from pipeline.label_lists import import_file
+
+    catalog = Catalog.create(run, camera=camera or "decam")
+    store = open_store(catalog, labels)
+    for path in files:
+        report = import_file(
+            store,
+            path,
+            kind=kind or None,
+            camera=camera or catalog.camera,
+            inspector=inspector or None,
+            maybe=maybe,
+            catalog=catalog,
+        )
+        say(str(report))
+
+
+def labels_show(run: Run, labels: Labels = "") -> None:
+    """Count what the label store holds: labels by source and reason, votes by inspector, verdicts by policy."""
+    from pipeline import consensus
+
+    catalog = open_run(run)
+    store = open_store(catalog, labels)
+    frame, votes = store.labels(), store.votes()
+    if len(frame):
+        counts = frame.groupby(["source", "reason"]).size().reset_index(name="labels")
+        print_frame(counts, "Imported labels")
+    if len(votes):
+        print_frame(votes.groupby(["inspector", "judgement", "via"]).size().reset_index(name="votes"), "Votes")
+        rows = []
+        for policy in consensus.POLICIES:
+            verdict = consensus.verdicts(votes, policy, panel=catalog.panel).verdict.value_counts()
+            rows.append({"policy": policy, **{name: int(verdict.get(name, 0)) for name in consensus.VERDICTS}})
+        import pandas as pd
+
+        print_frame(pd.DataFrame(rows), f"Exposures by verdict (panel of {catalog.panel})")
+    if not len(frame) and not len(votes):
+        say("the label store is empty; `triptych labels import` fills it from lists, the dashboard from votes")

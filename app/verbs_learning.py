@@ -1,0 +1,163 @@
+"""Verbs that learn from labels and votes, and what follows from it."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.progress import bar
+from app.verbs import Labels, Policy, Run, Seed, TrainingOptions, open_run, open_store, say, takes_training_options
+
+
+@takes_training_options
+def train(
+    run: Run,
+    policy: Policy = "majority",
+    classifier: Annotated[
+        str, typer.Option(help="knn, or published: the same with an image of several labels taught as several images.")
+    ] = "knn",
+    *,
+    training: TrainingOptions,
+    search: Annotated[
+        bool, typer.Option(help="First search for the best parameters over the published space, by halving.")
+    ] = False,
+    search_by: Annotated[
+        str, typer.Option(help="What the search maximises: accuracy, as published, or macro_f1.")
+    ] = "accuracy",
+    search_candidates: Annotated[
+        int, typer.Option(help="How many settings the search starts with; 0 as many as the labels allow.")
+    ] = 0,
+    test_share: Annotated[
+        float, typer.Option(help="Share of the labelled exposures that is tested and does not teach; published 0.3.")
+    ] = 0.0,
+    split: Annotated[
+        str, typer.Option(help="What the test share is drawn by: exposure; or image, only to show how that leaks.")
+    ] = "exposure",
+    seed: Seed = 0,
+    labels: Labels = "",
+) -> None:
+    """Fit the classifier on all labels and votes of the store."""
+    from pipeline import classify
+
+    catalog = open_run(run)
+    with bar("train") as progress:
+        stage = classify.train(
+            catalog,
+            open_store(catalog, labels),
+            policy=policy,
+            classifier=classifier,
+            **training.chosen(),
+            searching=classify.Search(search_by, search_candidates) if search else None,
+            test_share=test_share,
+            split=split,
+            seed=seed,
+            progress=progress,
+        )
+    say(f"model/{stage.stage_id}: trained on {len(stage.table('training'))} images")
+    if search:
+        found = stage.json("search")
+        best = ", ".join(f"{name} {value}" for name, value in found["best"].items())
+        say(f"{found['candidates']} settings in {found['trials']} trials; used: {best}")
+        say(
+            f"{found['by']} in {found['folds']} folds of exposures: {found['found']['score']:.3f} for the best found, "
+            f"{found['given']['score']:.3f} for {classifier}"
+        )
+    if test_share:
+        test = stage.json("test")
+        say(
+            f"tested on {test['images']} images split by {test['split']}: "
+            f"macro F1 {test['ccd']['macro_f1']:.3f}, accuracy {test['ccd']['accuracy']:.3f}"
+        )
+
+
+def predict(run: Run) -> None:
+    """Probability of each reason for every CCD image, with the labelled neighbours it rests on."""
+    from pipeline import classify
+
+    with bar("predict") as progress:
+        stage = classify.predict(open_run(run), progress=progress)
+    say(f"prediction/{stage.stage_id}: {stage.info['rows']} images")
+
+
+def candidates(
+    run: Run,
+    rule: Annotated[
+        str, typer.Option(help="published (>= 3 of 20 CCDs at > 0.9) or paper (>= 10 of 20).")
+    ] = "published",
+) -> None:
+    """List the exposures that a named rule sends to inspection."""
+    from pipeline import candidates as rules
+
+    stage = rules.find(open_run(run), rule=rule)
+    scored = stage.table("exposures_scored")
+    say(f"candidates/{stage.stage_id}: {len(stage.table())} of {len(scored)} exposures")
+
+
+@takes_training_options
+def evaluate(
+    run: Run,
+    policy: Policy = "majority",
+    classifier: Annotated[
+        str, typer.Option(help="knn, published, or model: the parameters of the current model, such as a search found.")
+    ] = "knn",
+    rule: Annotated[str, typer.Option(help="Candidate rule whose figures come first.")] = "published",
+    cut: Annotated[
+        list[float] | None,
+        typer.Option(help="Also the figures of images above this probability; may be given again; 0.9 by default."),
+    ] = None,
+    leak: Annotated[bool, typer.Option(help="Also split by image, as published, to show what that adds.")] = False,
+    *,
+    training: TrainingOptions,
+    json: Annotated[Path | None, typer.Option(help="Write the figures to this file.")] = None,
+    seed: Seed = 0,
+    labels: Labels = "",
+) -> None:
+    """Precision, recall, F1 and support per reason with exposures left out; confusion; per exposure; plots."""
+    import json as json_format
+
+    from pipeline import evaluate as evaluation
+
+    catalog = open_run(run)
+    with bar("evaluate") as progress:
+        metrics = evaluation.evaluate(
+            catalog,
+            open_store(catalog, labels),
+            policy=policy,
+            classifier=classifier,
+            rule=rule,
+            **training.chosen(),
+            cuts=tuple(cut) if cut else evaluation.CUTS,
+            show_leak=leak,
+            seed=seed,
+            progress=progress,
+        )
+    print(evaluation.as_text(metrics))
+    if json:
+        json.write_text(json_format.dumps(metrics, indent=1) + "\n")
+
+
+def similar(
+    run: Run,
+    images: Annotated[list[str], typer.Argument(metavar="EXPNUM-CCDNAME...", help="One or several picked images.")],
+    k: Annotated[int, typer.Option("-k", "--k", help="How many to list.")] = 36,
+) -> None:
+    """List the nearest images to the picked ones, one per exposure."""
+    from pipeline import similar as search
+
+    catalog = open_run(run)
+    table = search.similar(catalog, search.image_ids(catalog, images), k=k)
+    print(table.to_string(index=False))
+
+
+def retrain(
+    run: Run,
+    policy: Annotated[str, typer.Option(help="How votes become training labels.")] = "majority",
+    labels: Labels = "",
+) -> None:
+    """Votes to training set to new predictions, and what changed."""
+    from pipeline.retrain import retrain as again
+
+    catalog = open_run(run)
+    with bar("retrain") as progress:
+        report = again(catalog, open_store(catalog, labels), policy=policy, progress=progress)
+    say(str(report))

@@ -1,0 +1,102 @@
+"""Verbs that say where an image lies among the others: clusters and maps."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.progress import bar
+from app.verbs import Run, Seed, open_run, say
+
+
+def cluster(
+    run: Run,
+    min_cluster_size: Annotated[
+        int, typer.Option(help="Smallest group that is a cluster; 0 chooses by the preset and the run's size.")
+    ] = 0,
+    preset: Annotated[
+        str,
+        typer.Option(
+            help="default: 15 principal components, sizes by the run; published: 100 components, clusters of 5 to 500."
+        ),
+    ] = "default",
+    place: Annotated[
+        bool, typer.Option("--place", help="Keep the clusters as they are and only assign new images to them.")
+    ] = False,
+    seed: Seed = 0,
+) -> None:
+    """Group similar images with HDBSCAN, and say how good and how stable the groups are."""
+    from pipeline import clusters
+
+    with bar("cluster") as progress:
+        if place:
+            stage = clusters.place(open_run(run), progress=progress)
+        else:
+            stage = clusters.cluster(
+                open_run(run), preset=preset, min_cluster_size=min_cluster_size or None, seed=seed, progress=progress
+            )
+    table = stage.table()
+    say(f"cluster/{stage.stage_id}: {table.cluster.max() + 1} clusters, {(table.cluster < 0).sum()} images in none")
+    if place:
+        say(f"{table.placed.sum() if 'placed' in table else 0} new images; the clusters are those of {_frozen(stage)}")
+        return
+    metrics = stage.json("metrics")
+    stability = metrics["stability"]
+    figures = [metrics["silhouette"], metrics["dbcv"], stability["ari_mean"]]
+    words = ["not to be had" if figure is None else f"{figure:.3f}" for figure in figures]
+    say(f"silhouette {words[0]}, DBCV {words[1]} (n = {metrics['measured_on']})")
+    say(f"stability {words[2]}: adjusted Rand index of {stability['draws']} parts of {stability['images']} images")
+
+
+def _frozen(stage) -> str:
+    return stage.parameters.get("frozen", stage.stage_id)
+
+
+def make_map(
+    run: Run,
+    dims: Annotated[int, typer.Option(help="2 or 3.")] = 2,
+    seed: Seed = 0,
+    preset: Annotated[
+        str,
+        typer.Option(
+            help="default: perplexity 30, openTSNE; published: perplexity 50, scikit-learn, after min-max scaling."
+        ),
+    ] = "default",
+    gradient: Annotated[
+        str,
+        typer.Option(
+            help="auto, bh (Barnes-Hut), fft (two dimensions only) or exact (every pair; for a GPU, which auto uses)."
+        ),
+    ] = "auto",
+    place: Annotated[
+        bool, typer.Option("--place", help="Keep the map as it is and only give new images a place on it.")
+    ] = False,
+    how: Annotated[
+        str,
+        typer.Option(
+            help="With --place: transform (optimised) or median (of the neighbours' places; a millisecond each)."
+        ),
+    ] = "transform",
+) -> None:
+    """Lay the images out with t-SNE in two or three dimensions, or add new images to the map there is."""
+    if place:
+        return _place_on_map(run, dims, how)
+    from pipeline import maps
+
+    with bar(f"map {dims}-D") as progress:
+        stage = maps.make_map(open_run(run), dims=dims, preset=preset, gradient=gradient, seed=seed, progress=progress)
+    say(f"{stage.kind}/{stage.stage_id}: {stage.info['rows']} images")
+
+
+def _place_on_map(run: Path, dims: int, how: str) -> None:
+    from pipeline import placing
+
+    with bar(f"place {dims}-D") as progress:
+        stage = placing.place(open_run(run), dims=dims, how=how, progress=progress)
+    table = stage.table()
+    if "placed" not in table or not table.placed.any():
+        say(f"{stage.kind}/{stage.stage_id}: nothing new to place")
+        return
+    trust = table.trust[table.placed]
+    say(f"{stage.kind}/{stage.stage_id}: {len(trust)} new of {len(table)} images, on {_frozen(stage)}")
+    say(f"trust in the new places: median {trust.median():.2f}; {(trust < 0.5).mean():.0%} below 0.5")

@@ -1,0 +1,91 @@
+"""Verbs around the room where people judge: accounts, the panel, the dashboard, the list that comes out."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.verbs import Labels, Run, open_run, open_store, say
+
+
+def export(
+    run: Run,
+    format: Annotated[str, typer.Option(help="bad_expid, exclude, vi, csv, ecsv, fits or parquet.")] = "bad_expid",
+    policy: Annotated[str, typer.Option(help="any, majority, unanimous or posterior.")] = "majority",
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="File to write; - or nothing prints text formats.")
+    ] = None,
+    labels: Labels = "",
+) -> None:
+    """Write the list that other programs read; the same store gives the same bytes."""
+    from pipeline.export import export as write
+
+    catalog = open_run(run)
+    target = sys.stdout.buffer if out is None or str(out) == "-" else out
+    report = write(catalog, open_store(catalog, labels), format=format, policy=policy, out=target)
+    say(str(report))
+
+
+def user_add(
+    run: Run,
+    name: Annotated[str, typer.Argument(help="Name that signs the votes.")],
+    role: Annotated[str, typer.Option(help="inspector, lead or viewer.")] = "inspector",
+    password: Annotated[str, typer.Option(prompt=True, hide_input=True, confirmation_prompt=True)] = "",
+    labels: Labels = "",
+) -> None:
+    """Make an account, or give an existing one a new password and role."""
+    store = open_store(open_run(run), labels)
+    if store.user(name):
+        store.set_password(name, password)
+        store.set_role(name, role)
+    else:
+        store.add_user(name, password, role)
+    say(f"{name} can log in as {role}")
+
+
+def user_close(
+    run: Run,
+    name: Annotated[str, typer.Argument(help="Whose account.")],
+    reopen: Annotated[bool, typer.Option(help="Let the account in again.")] = False,
+    labels: Labels = "",
+) -> None:
+    """Keep an account out; its votes stay."""
+    open_store(open_run(run), labels).set_active(name, reopen)
+    say(f"{name} {'can log in again' if reopen else 'can no longer log in'}")
+
+
+def user_list(run: Run, labels: Labels = "") -> None:
+    """List the accounts."""
+    for user in open_store(open_run(run), labels).users():
+        print(f"{user.name}\t{user.role}\t{'active' if user.active else 'closed'}")
+
+
+def serve(
+    run: Run,
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 5006,
+    address: Annotated[str, typer.Option(help="Address to listen on.")] = "localhost",
+    blind: Annotated[bool, typer.Option(help="Keep the model's opinion hidden until the inspector has voted.")] = False,
+    origin: Annotated[
+        list[str] | None, typer.Option(help="HOST:PORT under which browsers reach it, where that is not --address.")
+    ] = None,
+    tls_proxy: Annotated[
+        bool, typer.Option(help="A proxy in front speaks HTTPS: cookies travel over HTTPS alone.")
+    ] = False,
+    labels: Labels = "",
+) -> None:
+    """Serve the dashboard."""
+    from app import server
+
+    server.serve(
+        run, port=port, address=address, labels=labels or None, blind=blind, origins=origin or (), tls_proxy=tls_proxy
+    )
+
+
+def panel(
+    run: Run,
+    inspectors: Annotated[int, typer.Argument(help="How many inspectors judge each exposure.", min=1)],
+) -> None:
+    """Say how many inspectors' votes decide: three, unless the run says otherwise."""
+    open_run(run).set_info(panel=inspectors)
+    say(f"verdicts are counted against a panel of {inspectors}")

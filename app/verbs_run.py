@@ -1,0 +1,77 @@
+"""Verbs about a run as a whole: make it in one go, and see what it holds."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from app.progress import bar, console
+from app.verbs import Labels, Run, Seed, Sources, open_run, open_store, say
+
+
+def demo(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Where the demonstration survey lies or will lie.")] = Path(
+        "runs/demo"
+    ),
+    port: Annotated[int, typer.Option(help="Port of the dashboard on localhost.")] = 5006,
+    exposures: Annotated[int, typer.Option(help="How many exposures to simulate.")] = 64,
+    seed: Seed = 0,
+    serve: Annotated[bool, typer.Option(help="Start the dashboard when all is made.")] = True,
+) -> None:
+    """Simulate a small survey, run everything, and serve the dashboard."""
+    from app import demo as demonstration
+
+    demonstration.prepare(run, exposures=exposures, seed=seed, bar=bar)
+    if serve:
+        from app import server
+
+        say(demonstration.welcome(port))
+        server.serve(run, port=port)
+
+
+def run_all(
+    run: Run,
+    sources: Sources,
+    camera: Annotated[str, typer.Option(help="Camera of a new run.")] = "decam",
+    backbone: Annotated[
+        str, typer.Option(help="Name of a backbone, of a hub model, or a folder with one.")
+    ] = "triptych",
+    rule: Annotated[str, typer.Option(help="Rule that picks the candidates.")] = "published",
+    label: Annotated[
+        list[Path] | None, typer.Option(help="Label list to import first; may be given several times.")
+    ] = None,
+    seed: Seed = 0,
+    labels: Labels = "",
+) -> None:
+    """Everything in order: ingest, labels, embed, train, predict, candidates, cluster, both maps."""
+    from pipeline.catalog import Catalog
+    from pipeline.label_lists import import_file
+    from pipeline.run import run as run_steps
+
+    catalog = Catalog.create(run, camera=camera)
+    store = open_store(catalog, labels)
+    for path in label or []:
+        say(str(import_file(store, path, camera=camera, catalog=catalog)))
+    run_steps(catalog, store, sources, backbone=backbone, rule=rule, seed=seed, bar=bar)
+    status(run)
+
+
+def status(run: Run) -> None:
+    """Show the run folder as a table."""
+    from pipeline.catalog import STAGE_COMMANDS
+
+    catalog = open_run(run)
+    quarantine = catalog.quarantine()
+    counts = f"{len(catalog.exposures())} exposures, {len(catalog.ccds())} CCD images, {len(quarantine)} in quarantine"
+    say(f"{catalog.path}  camera {catalog.camera}, {counts}")
+    for problem, count in quarantine.problem.value_counts().items():
+        say(f"  quarantine: {count} {problem}")
+    table = Table("stage", "current", "rows", "seconds", "made from", box=None)
+    for kind in STAGE_COMMANDS:
+        for stage in catalog.stages(kind):
+            current = "yes" if catalog.info["current"].get(kind) == stage.stage_id else ""
+            parents = ", ".join(parent["stage_id"] for parent in stage.parents)
+            info = stage.info
+            table.add_row(f"{kind}/{stage.stage_id}", current, f"{info['rows']:,}", f"{info['seconds']:.1f}", parents)
+    console.print(table)
