@@ -13,6 +13,7 @@ import pandas as pd
 
 from pipeline.camera import camera as camera_named
 from pipeline.errors import BadInput, TriptychError, choose
+from pipeline.false_alarms import SUSPICIOUS
 from pipeline.imported import LABEL_NAMES, Imported, ReadOptions, csv_rows, lines
 from pipeline.inspections import read_annotation, read_inspection, read_spreadsheet
 from pipeline.labels import LabelStore
@@ -104,6 +105,25 @@ def read_truth(path: Path, options: ReadOptions) -> Imported:
     return found
 
 
+def read_suspicious(path: Path, options: ReadOptions) -> Imported:
+    """A table `expnum,kind` of good exposures that look odd, such as `satellite_trail`: see `false_alarms`."""
+    found = Imported()
+    for number, row in csv_rows(path, needed=("expnum", "kind")):
+        kind = re.sub(r"[\s-]+", "_", row["kind"].strip().lower())
+        try:
+            expnum = int(row["expnum"])
+        except ValueError:
+            found.skipped.append((number, f"{row['expnum']!r} is no exposure number"))
+            continue
+        if not kind:
+            found.skipped.append((number, f"exposure {expnum} without a kind; say what makes it look odd"))
+            continue
+        found.entries.append((expnum, "", kind))
+        found.labels.append((expnum, "", "", kind))
+        found.notes[kind] += 1
+    return found
+
+
 @dataclass(frozen=True)
 class ImportReport:
     """What became of one file."""
@@ -164,6 +184,8 @@ def guess_kind(path: str | Path) -> str:
         return "spreadsheet"
     if {"expnum", "reason"} <= names:
         return "truth"
+    if {"expnum", "kind"} <= names:
+        return SUSPICIOUS
     if fold(first).startswith(("#nite exposure", "#date expnum")):
         return "exclude"
     if any(re.match(r"\d+(-\w+)?(\s|$)", line) for _, line in lines(path)):
@@ -221,6 +243,7 @@ READERS: dict[str, Callable[[Path, ReadOptions], Imported]] = {
     "bad_expid": read_bad_expid,
     "exclude": read_exclude,
     "truth": read_truth,
+    SUSPICIOUS: read_suspicious,
     "inspection": read_inspection,
     "spreadsheet": read_spreadsheet,
     "annotation": read_annotation,

@@ -12,6 +12,7 @@ Rules, in order:
 6. What maps to no known reason is counted in `unmapped` and never teaches good. An image that lists disagree about
    (good and a reason), or a split verdict, teaches nothing. A bad verdict without any reason takes that of the imported
    labels, else the one the model finds likeliest.
+7. A list of suspicious good exposures teaches nothing and contradicts nothing: see `false_alarms`.
 """
 
 from collections import Counter
@@ -21,6 +22,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline import consensus
+from pipeline.false_alarms import SUSPICIOUS
 from pipeline.reasons import GOOD, REASONS
 
 COLUMNS = ("image_id", "expnum", "ccdname", "reasons", "source", "provenance")
@@ -120,6 +122,7 @@ def _rows(images: pd.DataFrame, reason, source, provenance: str, whole: bool = F
 
 def _listed(places, labels, unmapped: Counter, left_out: Counter) -> pd.DataFrame:
     """Imported labels spread over the images they speak of, contradictions and unknown words taken out."""
+    labels = labels[labels.kind != SUSPICIOUS]
     whole = labels[labels.ccdname == ""].drop(columns="ccdname").merge(places, on=["camera", "expnum"])
     single = labels[labels.ccdname != ""].merge(places, on=["camera", "expnum", "ccdname"])
     rows = pd.concat([whole.assign(whole=True), single.assign(whole=False)], ignore_index=True)

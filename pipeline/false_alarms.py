@@ -1,0 +1,84 @@
+"""Good exposures that a classifier may take for bad ones, each kind a row of its own.
+
+Satellite trails, bright stars, crowded fields and thin cirrus look odd and are good. A list of such exposures (`expnum,
+kind`) is imported as labels of kind `suspicious`, which neither teach nor contradict: they only say which good
+exposures are looked at apart. Plain good exposures, those in no such list, are the row to compare with.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from pipeline.reasons import GOOD
+
+# The kind under which the label store keeps them.
+SUSPICIOUS = "suspicious"
+PLAIN = "plain good"
+
+
+@dataclass(frozen=True)
+class SuspiciousList:
+    """What a run's suspicious lists say. table : `expnum, kind`, one row each. judged_bad : listed, but known as bad."""
+
+    table: pd.DataFrame
+    judged_bad: int = 0
+
+    @property
+    def expnums(self) -> np.ndarray:
+        """The exposures listed, int64, each once."""
+        return np.unique(self.table.expnum.to_numpy(dtype=np.int64))
+
+
+def suspicious(labels: pd.DataFrame, exposures: pd.DataFrame, answers: dict[int, bool]) -> SuspiciousList:
+    """The suspicious exposures of a run that nothing says are bad.
+
+    labels : frame of the label store. exposures : table of the run. answers : expnum -> truly bad, where it is known.
+    """
+    own = labels[labels.kind == SUSPICIOUS].merge(exposures[["camera", "expnum"]], on=["camera", "expnum"])
+    table = pd.DataFrame({"expnum": own.expnum, "kind": own.raw.astype(object)}).drop_duplicates()
+    bad = table.expnum.map(lambda expnum: answers.get(expnum, False)).astype(bool)
+    table = table[~bad].sort_values(["kind", "expnum"], ignore_index=True)
+    return SuspiciousList(table, int(own.expnum[own.expnum.isin([e for e, hit in answers.items() if hit])].nunique()))
+
+
+def false_alarms(
+    prediction: pd.DataFrame, scored: dict[str, pd.DataFrame], listed: SuspiciousList, answers: dict[int, bool]
+) -> dict:
+    """How often good exposures are taken for bad ones, by kind.
+
+    prediction : held-out predictions of all their CCDs. scored : rule -> `expnum, bad_probability, sent` of every
+    predicted exposure. Returns `kinds` (kind -> row), `any` (all suspicious ones), `plain` (good exposures in no
+    suspicious list), `judged_bad` and `not_predicted`, numbers of exposures listed but left out. A row has
+    `n_exposures, n_ccds, ccds_called_bad` (a share) and, per rule, how many exposures it `sent`, their `share`, and the
+    `mean_bad_probability`; shares of nothing are 0.
+    """
+    known = np.unique(prediction.expnum)
+    plain = np.array([expnum for expnum, bad in answers.items() if not bad], dtype=np.int64)
+    groups = {kind: own.expnum.to_numpy() for kind, own in listed.table.groupby("kind")}
+    return {
+        "kinds": {kind: _row(prediction, scored, own) for kind, own in groups.items()},
+        "any": _row(prediction, scored, listed.expnums),
+        "plain": _row(prediction, scored, np.setdiff1d(plain, listed.expnums)),
+        "judged_bad": listed.judged_bad,
+        "not_predicted": int((~np.isin(listed.expnums, known)).sum()),
+    }
+
+
+def _row(prediction: pd.DataFrame, scored: dict[str, pd.DataFrame], expnums: np.ndarray) -> dict:
+    own = prediction[prediction.expnum.isin(expnums)]
+    called_bad = own.reason != GOOD
+    rules = {}
+    for name, table in scored.items():
+        table = table[table.expnum.isin(expnums)]
+        rules[name] = {
+            "sent": int(table.sent.sum()),
+            "share": float(table.sent.mean()) if len(table) else 0.0,
+            "mean_bad_probability": float(table.bad_probability.mean()) if len(table) else 0.0,
+        }
+    return {
+        "n_exposures": int(own.expnum.nunique()),
+        "n_ccds": len(own),
+        "ccds_called_bad": float(called_bad.mean()) if len(own) else 0.0,
+        "rules": rules,
+    }
