@@ -52,8 +52,18 @@ def embed(
     backbone: Annotated[
         str, typer.Option(help="Name of a backbone, of a hub model, or a folder with one.")
     ] = "triptych",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    device: Annotated[
+        str, typer.Option(help="auto, cpu, cuda or mps; several with commas. auto and cuda take all GPUs.")
+    ] = "auto",
     only_sampled: Annotated[bool, typer.Option(help="Only the sampled CCDs of each exposure.")] = False,
+    scheduler: Annotated[
+        str,
+        typer.Option(help="A Dask cluster that does the work: local, tcp://HOST:PORT, or its scheduler file."),
+    ] = "",
+    workers: Annotated[int, typer.Option(help="Processes on this machine; 0 is one per core.", min=0)] = 0,
+    compiled: Annotated[
+        bool, typer.Option("--compile", help="Let torch compile a transformer first: for many images on a GPU.")
+    ] = False,
     source: Annotated[
         Path | None,
         typer.Option(
@@ -70,7 +80,16 @@ def embed(
     from pipeline.embedding import embed as make
 
     with bar("embed") as progress:
-        stage = make(open_run(run), backbone=backbone, device=device, only_sampled=only_sampled, progress=progress)
+        stage = make(
+            open_run(run),
+            backbone=backbone,
+            device=device,
+            only_sampled=only_sampled,
+            workers=workers or None,
+            scheduler=scheduler or None,
+            compiled=compiled,
+            progress=progress,
+        )
     say(f"embedding/{stage.stage_id}: {stage.info['rows']} vectors")
 
 

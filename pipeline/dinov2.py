@@ -30,6 +30,13 @@ def pick_device(device: str) -> str:
     return device
 
 
+def pick_devices(device: str) -> list[str]:
+    """Every device that is meant: auto and cuda are all GPUs of the machine, several may be named with commas."""
+    if device in ("auto", "cuda") and torch.cuda.is_available():
+        return [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+    return [pick_device(one.strip()) for one in device.split(",")]
+
+
 def pick_precision(device: str, preparation: str) -> torch.dtype:
     """bfloat16 for sky-normalised pixels on cuda, float32 otherwise.
 
@@ -106,7 +113,7 @@ def model_digest(folder: Path) -> str:
 
 
 class VisionTransformer:
-    """A model in memory on a device. `vectors` turns prepared images into CLS vectors."""
+    """A model in memory on a device. `vectors` turns prepared images into CLS vectors, from any thread."""
 
     def __init__(self, folder: Path, device: str = "cpu", precision: torch.dtype = torch.float32):
         from transformers import AutoConfig, AutoModel
@@ -127,6 +134,9 @@ class VisionTransformer:
                 )
         except (OSError, ValueError, KeyError) as error:
             raise BadInput(f"{folder} cannot be loaded as a model ({str(error).splitlines()[0]})") from None
+        # the plain attention writes N x N scores, 9.6 GB for one image of the published size
+        if self.model.config._attn_implementation != "sdpa":
+            raise BadInput(f"{folder} has no fused attention (SDPA); give a DINOv2 or ViT model")
         patch = getattr(config, "patch_size", 14)
         if not isinstance(patch, int) or not hasattr(config, "hidden_size"):
             raise BadInput(f"{folder} is not a vision transformer with square patches; give a DINOv2 or ViT model")
@@ -136,16 +146,22 @@ class VisionTransformer:
         self.dim = config.hidden_size
         self.size = tuple(side // patch * patch for side in SIZE)
 
+    def compile(self) -> None:
+        """Let torch compile the model: a minute at the first batch of each size, and rounding of its own."""
+        self.model.compile(dynamic=False)
+
     def tensor(self, prepared: np.ndarray) -> torch.Tensor:
-        """(ny, nx) float32 -> (1, 3, *size) on the device, resized bilinearly without antialiasing."""
-        image = torch.from_numpy(np.ascontiguousarray(prepared, dtype=np.float32))[None, None].to(self.device)
-        image = functional.interpolate(image, self.size, mode="bilinear", align_corners=False, antialias=False)
-        return image.expand(-1, 3, -1, -1)
+        """(ny, nx) float32 -> (1, 1, *size) on the device, resized bilinearly without antialiasing."""
+        image = torch.from_numpy(np.ascontiguousarray(prepared, dtype=np.float32))[None, None]
+        if self.device.startswith("cuda"):
+            image = image.pin_memory()  # is copied while the device works on what came before
+        image = image.to(self.device, non_blocking=True)
+        return functional.interpolate(image, self.size, mode="bilinear", align_corners=False, antialias=False)
 
     @torch.inference_mode()
     def vectors(self, prepared: list[np.ndarray]) -> np.ndarray:
-        """CLS vectors of prepared images of any sizes: (n, dim) float32."""
-        batch = torch.cat([self.tensor(image) for image in prepared]).to(self.model.dtype)
+        """CLS vectors of prepared images of any sizes: (n, dim) float32. The three channels are one, by stride."""
+        batch = torch.cat([self.tensor(image) for image in prepared]).to(self.model.dtype).expand(-1, 3, -1, -1)
         options = {}
         if self.model.config.model_type in ("vit", "deit", "dinov3_vit"):
             options["interpolate_pos_encoding"] = True

@@ -2,110 +2,32 @@
 
 Work is cut into units, one exposure or a few of its CCDs; each finished unit is a small file in a hidden work folder,
 so that a killed run goes on where it stopped. The vectors of a unit depend on its pixels and the backbone alone:
-neither the number of processes nor what else is in the run changes them.
+neither the number of processes, devices or machines nor what else is in the run changes them.
 """
 
-import hashlib
-import json
+import contextlib
 import os
 import shutil
-import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import lru_cache, partial
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from pipeline import backbones, parallel
+from pipeline import backbones, parallel, units
 from pipeline.backbones import BACKBONES
-from pipeline.camera import CAMERAS
 from pipeline.catalog import Catalog, Stage
 from pipeline.errors import BadInput, CatalogError
-from pipeline.images import full_ccd
+from pipeline.units import Models, Order, Task, Unit
 
 __all__ = ["BACKBONES", "embed"]
 
 FEW_UNITS = 8  # fewer than this are not worth starting processes for
+OPEN_AT_ONCE = 8  # previews, of which only the directories are read
 Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class Unit:
-    """Some CCD images of one exposure that are embedded together. content : digest of the exposure's pixels."""
-
-    expnum: int
-    image_ids: tuple[int, ...]
-    content: str
-    camera: str
-
-    @property
-    def file_name(self) -> str:
-        return f"{self.expnum}-{self.image_ids[0]}-{len(self.image_ids)}-{self.content}.npy"
-
-
-@dataclass(frozen=True)
-class Task:
-    """What every unit of one run of embed() needs. loaded : the backbone in memory, which reads `reads` pixels."""
-
-    catalog: Catalog
-    loaded: object
-    reads: str
-    work: Path
-    ccds: pd.DataFrame
-
-    def stored(self, unit: Unit) -> np.ndarray | None:
-        """Vectors of a unit that an interrupted run has finished; None if there are none to be trusted."""
-        try:
-            values = np.load(self.work / unit.file_name, allow_pickle=False)
-        except (OSError, ValueError, EOFError):
-            return None
-        return values if values.shape == (len(unit.image_ids), self.loaded.dim) else None
-
-    def compute(self, unit: Unit) -> np.ndarray:
-        """Embed one unit and keep the result in the work folder: (n_images, dim) float32, finite."""
-        if self.reads == "preview":
-            ccdnums, pixels = self.catalog.preview(unit.expnum)
-            values = self.loaded.vectors(CAMERAS[unit.camera], ccdnums, pixels)
-            rows = pd.Index(ccdnums.astype(np.int64)).get_indexer([i % 100 for i in unit.image_ids])
-            if (rows < 0).any():
-                raise CatalogError(f"the preview of exposure {unit.expnum} lacks a CCD; run `triptych ingest` again")
-            values = values[rows]
-        else:
-            values = self.loaded.vectors([full_ccd(self.catalog, i, self.ccds) for i in unit.image_ids])
-        values = np.nan_to_num(np.asarray(values, np.float32))
-        aside = self.work / f".{unit.file_name}.{os.getpid()}.npy"
-        self.work.mkdir(parents=True, exist_ok=True)
-        np.save(aside, values, allow_pickle=False)
-        os.replace(aside, self.work / unit.file_name)
-        return values
-
-
-def content_of(catalog: Catalog, expnum: int) -> str:
-    """Digest of an exposure's stored preview, from the checksums in its archive's directory: nothing is decoded."""
-    path = catalog.preview_path(expnum)
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = [(member.filename, member.CRC, member.file_size) for member in archive.infolist()]
-    except (OSError, zipfile.BadZipFile):
-        raise CatalogError(f"the preview of exposure {expnum} cannot be read; run `triptych ingest` again") from None
-    return hashlib.sha256(repr(sorted(members)).encode()).hexdigest()[:16]
-
-
-def plan(images: pd.DataFrame, inputs: pd.DataFrame, size: int | None) -> list[Unit]:
-    """Cut images (columns image_id, expnum; sorted) into units of at most `size` images of one exposure.
-
-    inputs : columns expnum, content, camera.
-    """
-    units = []
-    of = {row.expnum: row for row in inputs.itertuples()}
-    for expnum, rows in images.groupby("expnum", sort=True):
-        ids = [int(i) for i in rows.image_id]
-        step = size or len(ids)
-        cuts = [tuple(ids[first : first + step]) for first in range(0, len(ids), step)]
-        units += [Unit(int(expnum), cut, of[expnum].content, of[expnum].camera) for cut in cuts]
-    return units
 
 
 def embed(
@@ -116,14 +38,18 @@ def embed(
     batch: int | None = None,
     only_sampled: bool = False,
     workers: int | None = None,
+    scheduler: str | None = None,
+    compiled: bool = False,
     progress: Progress | None = None,
 ) -> Stage:
     """Embed the run's CCD images and return the stage: `vectors` (n, dim) float32 and table `keys`, by image_id.
 
     backbone : a name of BACKBONES; `dinov2-paper:MODEL` or `dinov2-sky:MODEL` with a folder or hub name; or a bare
     folder or hub name, which is taken as `dinov2-paper:MODEL`.
-    device : auto, cpu, cuda, mps; for the transformers. batch : images at once on the device (8 on cuda, else 1).
-    workers : processes for backbones that read previews (default: one per core). progress(done, total) counts images.
+    device : auto, cpu, cuda, mps, or several with commas; auto and cuda are all GPUs; for the transformers. batch :
+    images at once on a device (8 on cuda, else 1). compiled : let torch compile the transformer first.
+    workers : processes for backbones that read previews, threads that read ahead for the others (default: one per
+    core). scheduler : a Dask cluster to do it all, as `scheduler.connect` takes it. progress(done, total) in images.
     What an earlier stage of the same backbone holds of unchanged exposures is taken from there; when nothing at all
     has changed, that stage itself is returned.
     """
@@ -131,36 +57,33 @@ def embed(
     if batch is not None and batch < 1:
         raise BadInput(f"batch is {batch}; give 1 or more images")
     images = _images(catalog, only_sampled)
-    reads = BACKBONES[name].reads
-    if reads == "full":
-        from pipeline.dinov2 import pick_device
-
-        device = pick_device(device)
-        batch = batch or (8 if device.startswith("cuda") else 1)
-    loaded = BACKBONES[name].open(model, device)
-    parameters = {"backbone": name, "model": model, "digest": loaded.digest, "only_sampled": only_sampled}
-    inputs = _inputs(catalog, images)
-    earlier = _earlier(catalog, loaded.digest)
-    for stage in earlier:
-        if stage.table("inputs").equals(inputs) and stage.table("keys").image_id.equals(images.image_id):
-            if catalog.info["current"].get("embedding") != stage.stage_id:
-                catalog.make_current(stage)
-            return stage
-    vectors, missing = _reuse(earlier, images, inputs, loaded.dim)
-    work = catalog.path / "embedding" / f".work-{_digest(parameters)}"
-    task = Task(catalog, loaded, reads, work, catalog.ccds())
-    units = plan(images[missing], inputs, batch if reads == "full" else None)
-    done = int((~missing).sum())
-    order = pd.Index(images.image_id)
-    with catalog.new_stage("embedding", _stage_name(name, model), parameters=parameters) as writer:
-        for unit, values in _computed(task, units, backbone, workers):
-            vectors[order.get_indexer(unit.image_ids)] = values
-            done += len(unit.image_ids)
-            if progress:
-                progress(done, len(images))
-        writer.write_array(vectors)
-        writer.write_table(images, "keys")
-        writer.write_table(inputs, "inputs")
+    order = Order(str(catalog.path), str(backbone), device, compiled)
+    with _crew(order, scheduler, workers) as crew:
+        made = crew.made
+        parameters = {"backbone": name, "model": model, "digest": made["digest"], "only_sampled": only_sampled}
+        inputs = _inputs(catalog, images)
+        earlier = _earlier(catalog, made["digest"])
+        for stage in earlier:
+            if stage.table("inputs").equals(inputs) and stage.table("keys").image_id.equals(images.image_id):
+                if catalog.info["current"].get("embedding") != stage.stage_id:
+                    catalog.make_current(stage)
+                return stage
+        vectors, missing = _reuse(earlier, images, inputs, made["dim"])
+        work = catalog.path / "embedding" / f".work-{units.digest_of(parameters)}"
+        order = replace(order, work=str(work), digest=made["digest"], inputs=units.digest_of(inputs.to_json()))
+        todo = units.plan(images[missing], inputs, (batch or made["batch"]) if made["reads"] == "full" else None)
+        done = int((~missing).sum())
+        rows = pd.Index(images.image_id)
+        with catalog.new_stage("embedding", _stage_name(name, model), parameters=parameters) as writer:
+            work.mkdir(exist_ok=True)
+            for unit, values in _computed(crew, order, todo):
+                vectors[rows.get_indexer(unit.image_ids)] = values
+                done += len(unit.image_ids)
+                if progress:
+                    progress(done, len(images))
+            writer.write_array(vectors)
+            writer.write_table(images, "keys")
+            writer.write_table(inputs, "inputs")
     shutil.rmtree(work, ignore_errors=True)
     return writer.stage
 
@@ -177,7 +100,8 @@ def _inputs(catalog: Catalog, images: pd.DataFrame) -> pd.DataFrame:
     """What the vectors depend on, one row per exposure: expnum, n_images, content, camera."""
     inputs = images.groupby("expnum", sort=True).size().reset_index(name="n_images")
     cameras = catalog.exposures().set_index("expnum").camera
-    inputs["content"] = [content_of(catalog, expnum) for expnum in inputs.expnum]
+    with ThreadPoolExecutor(OPEN_AT_ONCE) as pool:
+        inputs["content"] = list(pool.map(partial(units.content_of, catalog), inputs.expnum))
     inputs["camera"] = [cameras.get(expnum) or catalog.camera for expnum in inputs.expnum]
     return inputs
 
@@ -186,10 +110,6 @@ def _stage_name(name: str, model: str) -> str:
     """Name of the stage's folder: the backbone, and the last part of the model's name."""
     words = "".join(c if c.isalnum() else "-" for c in Path(model).name.lower()).strip("-") if model else ""
     return f"{name}-{words}"[:60] if words else name
-
-
-def _digest(parameters: dict) -> str:
-    return hashlib.sha256(json.dumps(parameters, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _earlier(catalog: Catalog, digest: str) -> list[Stage]:
@@ -214,30 +134,62 @@ def _reuse(earlier: list[Stage], images: pd.DataFrame, inputs: pd.DataFrame, dim
     return vectors, missing
 
 
-def _computed(task: Task, units: list[Unit], backbone: str, workers: int | None) -> Iterator[tuple[Unit, np.ndarray]]:
+# ---- who does the work
+
+
+def _computed(crew: "Here | There", order: Order, todo: list[Unit]) -> Iterator[tuple[Unit, np.ndarray]]:
     """Each unit with its vectors: first those found in the work folder, then the others as they are finished."""
-    todo = []
-    for unit in units:
-        values = task.stored(unit)
+    work, left = Path(order.work), []
+    finished = set(os.listdir(work))  # one listing, not a question for each unit: shared folders answer slowly
+    for unit in todo:
+        values = units.stored(work, unit, crew.made["dim"]) if unit.file_name in finished else None
         if values is None:
-            todo.append(unit)
+            left.append(unit)
         else:
             yield unit, values
-    if task.reads == "full" or len(todo) < FEW_UNITS:
-        workers = 1
-    compute = partial(_compute, str(task.catalog.path), backbone, str(task.work)) if workers != 1 else task.compute
-    for unit, values in parallel.unordered(compute, todo, workers):
+    for unit, values in crew.compute(order, left):
         if isinstance(values, parallel.WorkerLost):
             raise CatalogError(f"a process died on exposure {unit.expnum}; free some memory and run it again")
         yield unit, values
 
 
-@lru_cache(maxsize=1)
-def _task_of(run: str, backbone: str, work: str) -> Task:
-    """A worker process's own task, made once."""
-    name, loaded = backbones.open_backbone(backbone)
-    return Task(Catalog.open(run), loaded, BACKBONES[name].reads, Path(work), pd.DataFrame())
+class Here:
+    """This machine: processes for previews, threads around the devices for full-resolution pixels."""
+
+    def __init__(self, order: Order, workers: int | None):
+        self.models = Models(order.backbone, order.device, order.compiled)
+        self.made = self.models.described()
+        self.workers = workers
+
+    def compute(self, order: Order, todo: list[Unit]) -> Iterator[tuple[Unit, np.ndarray]]:
+        task = Task(Catalog.open(order.run), self.models, Path(order.work))
+        if self.models.reads == "full":
+            return parallel.in_threads(task.compute, todo, self.models.threads(self.workers))
+        if len(todo) < FEW_UNITS or self.workers == 1:
+            return parallel.unordered(task.compute, todo, 1)
+        return parallel.unordered(partial(units.compute, order), todo, self.workers)
 
 
-def _compute(run: str, backbone: str, work: str, unit: Unit) -> np.ndarray:
-    return _task_of(run, backbone, work).compute(unit)
+class There:
+    """The workers of a Dask cluster, who load the backbone themselves; nothing of it is loaded here."""
+
+    def __init__(self, order: Order, cluster):
+        self.cluster = cluster
+        self.made = cluster.call(units.describe, order)
+
+    def compute(self, order: Order, todo: list[Unit]) -> Iterator[tuple[Unit, np.ndarray]]:
+        key = f"triptych-{order.key}-"
+        return self.cluster.unordered(
+            lambda unit: (units.compute, order, unit), todo, key=lambda unit: key + unit.file_name
+        )
+
+
+@contextlib.contextmanager
+def _crew(order: Order, scheduler: str | None, workers: int | None) -> "Iterator[Here | There]":
+    if not scheduler:
+        yield Here(order, workers)
+        return
+    from pipeline.scheduler import connect
+
+    with connect(scheduler, workers) as cluster:
+        yield There(order, cluster)

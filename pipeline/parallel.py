@@ -1,8 +1,9 @@
-"""Many independent tasks in processes: results as they come, a crash of one task costs that task only."""
+"""Many independent tasks in processes or threads: results as they come, a crash costs one task only."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import as_completed
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, as_completed, wait
+from itertools import islice
 
 from joblib.externals.loky import ProcessPoolExecutor
 from joblib.externals.loky.process_executor import BrokenProcessPool
@@ -53,6 +54,24 @@ def unordered(function: Callable, tasks: Iterable, workers: int | None = None) -
         pool.shutdown(kill_workers=True)
     for task in left:
         yield task, _alone(function, task)
+
+
+def in_threads(function: Callable, tasks: Iterable, threads: int) -> Iterator[tuple]:
+    """Yield (task, function(task)) as they finish, in `threads` threads of this process, for work that frees the GIL.
+
+    No more results wait to be taken than there are threads, so that memory is bounded by them.
+    """
+    waiting = iter(tasks)
+    with ThreadPoolExecutor(threads) as pool:
+        under_way = {pool.submit(function, task): task for task in islice(waiting, threads)}
+        try:
+            while under_way:
+                done, _ = wait(under_way, return_when=FIRST_COMPLETED)
+                finished = [(under_way.pop(future), future.result()) for future in done]
+                under_way |= {pool.submit(function, task): task for task in islice(waiting, len(finished))}
+                yield from finished
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _alone(function: Callable, task):

@@ -1,0 +1,206 @@
+"""The same work on a Dask cluster: one embedded here, or any that runs already, on one machine or many.
+
+The cluster is told a function, a small order and a task at a time, a few per thread and never all at once, so that
+hundreds of thousands of tasks make no large graph. A worker that dies costs what it had under way: its tasks run again
+elsewhere.
+"""
+
+import json
+import logging
+import queue
+import re
+import time
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+
+import distributed
+from distributed.client import FutureCancelledError
+from distributed.comm.core import CommClosedError
+from distributed.scheduler import KilledWorker
+
+from pipeline.errors import BadInput, TriptychError
+from pipeline.parallel import WorkerLost, cores
+
+log = logging.getLogger("triptych.scheduler")
+
+CONNECT_SECONDS = 10
+NOTICE_SECONDS = 15.0  # this long without a worker is worth a line, and this often
+LOST_SECONDS = 20.0  # a scheduler that does not answer for this long is taken as gone
+LOOK_SECONDS = 1.0
+AHEAD = 3  # tasks given to the cluster per thread it has
+FORMS = "local, tcp://HOST:PORT, or the scheduler file that `dask scheduler --scheduler-file FILE` writes"
+
+
+class SchedulerLost(TriptychError):
+    """The cluster's scheduler went away; what was finished is kept."""
+
+
+class Cluster:
+    """A connection to a Dask cluster. address : as the user named it, for messages."""
+
+    def __init__(self, client: distributed.Client, address: str):
+        self.client = client
+        self.address = address
+        self._looked = self._seen = self._answered = time.monotonic()
+        self._threads = 0
+
+    def call(self, function: Callable, *arguments):
+        """function(*arguments) on one of the workers."""
+        ((_, result),) = self.unordered(lambda task: (function, *task), [arguments], lambda task: None)
+        if isinstance(result, WorkerLost):
+            raise result
+        return result
+
+    def unordered(
+        self, order: Callable[[object], tuple], tasks: Iterable, key: Callable[[object], Hashable]
+    ) -> Iterator[tuple]:
+        """Yield (task, result) as they finish; (task, WorkerLost) where a task has killed several workers.
+
+        order(task) : the function and its arguments, which travel to a worker, as does the result to here. key(task) :
+        a name by which the cluster knows that two clients ask for the same; None for one of its own.
+        """
+        waiting, finished, under_way = iter(tasks), queue.SimpleQueue(), {}
+        try:
+            while True:
+                self._look()
+                room = max(4, AHEAD * self._threads) - len(under_way)
+                for task in islice(waiting, max(0, room)):
+                    future = self.client.submit(*order(task), key=key(task), pure=False)
+                    under_way[future] = task
+                    future.add_done_callback(finished.put)
+                if not under_way:
+                    return
+                done = self._drain(finished)
+                for future, result in zip(done, self._gather(done), strict=True):
+                    yield under_way.pop(future), result
+        finally:
+            self._cancel(list(under_way))
+
+    def _drain(self, finished: queue.SimpleQueue) -> list:
+        """Futures that are finished by now, or after LOOK_SECONDS at most."""
+        try:
+            done = [finished.get(timeout=LOOK_SECONDS)]
+        except queue.Empty:
+            return []
+        while not finished.empty():
+            done.append(finished.get())
+        return done
+
+    def _gather(self, futures: list) -> list:
+        """Results in one request; a task that killed its workers gives WorkerLost, another error is raised."""
+        wrong = {}
+        for future in futures:
+            if future.status == "error":
+                wrong[future] = self._explained(future.exception())
+            elif future.status != "finished":
+                raise self._lost()
+        try:
+            right = iter(self.client.gather([future for future in futures if future not in wrong]))
+        except (FutureCancelledError, CommClosedError, OSError):
+            raise self._lost() from None
+        return [wrong[future] if future in wrong else next(right) for future in futures]
+
+    def _explained(self, error: BaseException) -> WorkerLost:
+        """WorkerLost for a task that killed its workers; raises what else went wrong, in our words where we can."""
+        if isinstance(error, KilledWorker):
+            return WorkerLost("every worker that tried it died")
+        reason = str(error.__cause__ or error)
+        if isinstance(error, ImportError) or "deserialization" in str(error):
+            raise BadInput(
+                f"the cluster at {self.address} does not know this program ({reason.splitlines()[0]}); start its "
+                "scheduler and workers in an environment with the same version of triptych"
+            ) from None
+        raise error
+
+    def _look(self) -> None:
+        """How many threads the cluster has, once a second; a line when it has had none for a while."""
+        now = time.monotonic()
+        if now - self._looked < LOOK_SECONDS and self._threads:
+            return
+        self._looked = now
+        if self.client.status == "closed" or now - self._answered > LOST_SECONDS:
+            raise self._lost()
+        if self.client.status != "running":
+            return
+        try:
+            self._threads = sum(self.client.nthreads().values())
+        except (CommClosedError, OSError, TimeoutError):
+            return
+        self._answered = time.monotonic()
+        if self._threads:
+            self._seen = now
+        elif now - self._seen >= NOTICE_SECONDS:
+            self._seen = now
+            log.warning("%s", self._no_workers())
+
+    def _no_workers(self) -> str:
+        waited = f"the cluster at {self.address} has no worker for {NOTICE_SECONDS:.0f} s; waiting"
+        return f"{waited}. Start some with `dask worker {self.client.scheduler.address} --nthreads 1`, or press Ctrl-C"
+
+    def _lost(self) -> SchedulerLost:
+        return SchedulerLost(
+            f"the scheduler at {self.address} has gone; what is finished is kept: start it and run the same again"
+        )
+
+    def _cancel(self, futures: list) -> None:
+        """Take back what is not wanted any more, if there is still somebody to tell."""
+        if futures and self.client.status == "running":
+            try:
+                self.client.cancel(futures, force=True)
+            except (CommClosedError, OSError, TimeoutError):
+                return
+
+
+@contextmanager
+def connect(address: str, workers: int | None = None) -> Iterator[Cluster]:
+    """A connection to the cluster at `address`, closed at the end.
+
+    address : `local` starts a cluster of `workers` processes (one per core if None) with one thread each, which ends
+    with the connection; or tcp://HOST:PORT; or a scheduler file. BadInput if nothing answers there.
+    """
+    address = str(address)
+    if address == "local":
+        with _embedded(workers or cores()) as cluster, distributed.Client(cluster, set_as_default=False) as client:
+            yield Cluster(client, address)
+        return
+    with _client(address) as client:
+        yield Cluster(client, address)
+
+
+def _embedded(workers: int) -> distributed.LocalCluster:
+    return distributed.LocalCluster(
+        n_workers=workers,
+        threads_per_worker=1,
+        processes=True,
+        dashboard_address=None,
+        memory_limit=0,
+        silence_logs=logging.CRITICAL,
+    )
+
+
+def _client(address: str) -> distributed.Client:
+    contact = contact_of(address)
+    try:
+        return distributed.Client(contact, timeout=CONNECT_SECONDS, set_as_default=False)
+    except (OSError, TimeoutError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise BadInput(
+            f"no scheduler answers at {address} ({reason}); start one with `dask scheduler`, or give --scheduler local"
+        ) from None
+
+
+def contact_of(address: str) -> str:
+    """Where the scheduler listens, as in tcp://10.0.0.1:8786, from what the user named; BadInput if it says nothing."""
+    path = Path(address).expanduser()
+    if path.is_file():
+        try:
+            return str(json.loads(path.read_text())["address"])
+        except (ValueError, KeyError, TypeError):
+            raise BadInput(f"{path} is no scheduler file; give {FORMS}") from None
+    if re.fullmatch(r"[a-z]+://.+", address):
+        return address
+    if re.fullmatch(r"[\w.-]+:\d+", address):
+        return f"tcp://{address}"
+    raise BadInput(f"{address!r} is neither a scheduler's address nor a file that is there; give {FORMS}")

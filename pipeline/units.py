@@ -1,0 +1,228 @@
+"""Units of embedding: some CCD images of one exposure, their vectors, and the file that keeps them until all are done.
+
+A unit is computed wherever there is a process that sees the run folder: here, in another process, on another machine.
+Its vectors depend on its pixels and the backbone alone, and its file is named after both, so that what one process has
+finished, all others can take.
+"""
+
+import hashlib
+import json
+import os
+import queue
+import secrets
+import socket
+import threading
+import zipfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pipeline import backbones
+from pipeline.backbones import BACKBONES
+from pipeline.camera import CAMERAS
+from pipeline.catalog import Catalog
+from pipeline.errors import BadInput, CatalogError
+from pipeline.images import full_ccd
+from pipeline.parallel import cores
+
+AT_ONCE = 2  # units that share a device, so that it need not wait while one is copied to it
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Some CCD images of one exposure that are embedded together. content : digest of the exposure's pixels."""
+
+    expnum: int
+    image_ids: tuple[int, ...]
+    content: str
+    camera: str
+
+    @property
+    def file_name(self) -> str:
+        return f"{self.expnum}-{self.image_ids[0]}-{len(self.image_ids)}-{self.content}.npy"
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a process must know to take part, small enough to go with each unit.
+
+    run, work : folders that every process sees under the same path. digest : what the vectors must be made by.
+    inputs : digest of the run's exposures, so that nobody works with the tables of an earlier ingest.
+    """
+
+    run: str
+    backbone: str
+    device: str
+    compiled: bool = False
+    work: str = ""
+    digest: str = ""
+    inputs: str = ""
+
+    @property
+    def key(self) -> str:
+        return digest_of(asdict(self))
+
+
+def digest_of(value) -> str:
+    """Sixteen hexadecimal digits of whatever JSON can write."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def content_of(catalog: Catalog, expnum: int) -> str:
+    """Digest of an exposure's stored preview, from the checksums in its archive's directory: nothing is decoded."""
+    path = catalog.preview_path(expnum)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = [(member.filename, member.CRC, member.file_size) for member in archive.infolist()]
+    except (OSError, zipfile.BadZipFile):
+        raise CatalogError(f"the preview of exposure {expnum} cannot be read; run `triptych ingest` again") from None
+    return hashlib.sha256(repr(sorted(members)).encode()).hexdigest()[:16]
+
+
+def plan(images: pd.DataFrame, inputs: pd.DataFrame, size: int | None) -> list[Unit]:
+    """Cut images (columns image_id, expnum; sorted) into units of at most `size` images of one exposure.
+
+    inputs : columns expnum, content, camera.
+    """
+    units = []
+    of = {row.expnum: row for row in inputs.itertuples()}
+    for expnum, rows in images.groupby("expnum", sort=True):
+        ids = [int(i) for i in rows.image_id]
+        step = size or len(ids)
+        cuts = [tuple(ids[first : first + step]) for first in range(0, len(ids), step)]
+        units += [Unit(int(expnum), cut, of[expnum].content, of[expnum].camera) for cut in cuts]
+    return units
+
+
+class Models:
+    """A backbone in memory, once per device. Several threads may use it: each takes a device that is free."""
+
+    def __init__(self, backbone: str, device: str = "cpu", compiled: bool = False):
+        self.name, _ = backbones.parse(backbone)
+        self.reads = BACKBONES[self.name].reads
+        self.devices = ["cpu"]
+        if self.reads == "full":
+            from pipeline.dinov2 import pick_devices
+
+            self.devices = pick_devices(device)
+        elif compiled:
+            raise BadInput(f"{self.name} is no network; leave out --compile")
+        loaded = [backbones.open_backbone(backbone, device)[1] for device in self.devices]
+        if compiled:
+            for backbone_here in loaded:
+                backbone_here.transformer.compile()
+        self.first = loaded[0]
+        self.dim = self.first.dim
+        self.digest = self.first.digest + ("-compiled" if compiled else "")
+        self._free: queue.SimpleQueue = queue.SimpleQueue()
+        for backbone_here in loaded * (AT_ONCE if self.on_gpu else 1):
+            self._free.put(backbone_here)
+
+    @property
+    def on_gpu(self) -> bool:
+        return self.devices[0].startswith("cuda")
+
+    def described(self) -> dict:
+        """Digest, length of a vector, pixels that are read, and images at once where nobody says otherwise."""
+        return {"digest": self.digest, "dim": self.dim, "reads": self.reads, "batch": 8 if self.on_gpu else 1}
+
+    def threads(self, readers: int | None = None) -> int:
+        """Threads that keep the devices busy: one for each unit on a device, and those that read the next ones."""
+        readers = readers or (cores() if self.on_gpu else len(self.devices))
+        return len(self.devices) * (AT_ONCE if self.on_gpu else 1) + readers
+
+    def of_preview(self, camera: str, ccdnums: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+        """(n_ccd, ny, nx) float32 ADU of a whole exposure -> (n_ccd, dim) float32."""
+        return self.first.vectors(CAMERAS[camera], ccdnums, pixels)
+
+    def of_full(self, images: list[np.ndarray]) -> np.ndarray:
+        """Full-resolution (ny, nx) float32 ADU images -> (n, dim) float32, on the next device that is free."""
+        prepared = [self.first.prepare(image) for image in images]
+        loaded = self._free.get()
+        try:
+            return loaded.transformer.vectors(prepared)
+        finally:
+            self._free.put(loaded)
+
+
+class Task:
+    """What every unit of one run of embed() needs in this process."""
+
+    def __init__(self, catalog: Catalog, models: Models, work: Path):
+        self.catalog = catalog
+        self.models = models
+        self.work = work
+        self.ccds = catalog.ccds() if models.reads == "full" else None
+
+    def stored(self, unit: Unit) -> np.ndarray | None:
+        """Vectors of a unit that somebody has finished; None if there are none to be trusted."""
+        return stored(self.work, unit, self.models.dim)
+
+    def compute(self, unit: Unit) -> np.ndarray:
+        """Embed one unit and keep the result in the work folder: (n_images, dim) float32, finite."""
+        if self.models.reads == "preview":
+            ccdnums, pixels = self.catalog.preview(unit.expnum)
+            values = self.models.of_preview(unit.camera, ccdnums, pixels)
+            rows = pd.Index(ccdnums.astype(np.int64)).get_indexer([i % 100 for i in unit.image_ids])
+            if (rows < 0).any():
+                raise CatalogError(f"the preview of exposure {unit.expnum} lacks a CCD; run `triptych ingest` again")
+            values = values[rows]
+        else:
+            values = self.models.of_full([full_ccd(self.catalog, i, self.ccds) for i in unit.image_ids])
+        values = np.nan_to_num(np.asarray(values, np.float32))
+        # not made by process id: on another machine there may be the same
+        aside = self.work / f".{unit.file_name}.{secrets.token_hex(6)}.npy"
+        np.save(aside, values, allow_pickle=False)
+        os.replace(aside, self.work / unit.file_name)
+        return values
+
+
+def stored(work: Path, unit: Unit, dim: int) -> np.ndarray | None:
+    """Vectors (n_images, dim) float32 of a finished unit; None if there are none to be trusted."""
+    try:
+        values = np.load(work / unit.file_name, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    return values if values.shape == (len(unit.image_ids), dim) else None
+
+
+# ---- in other processes
+
+_opening = threading.Lock()
+_opened: dict[Order, Task] = {}  # the last one alone: a model is large
+
+
+def describe(order: Order) -> dict:
+    """What this process would make: digest, dim and batch of the backbone in the order, read afresh."""
+    return Models(order.backbone, order.device, order.compiled).described()
+
+
+def compute(order: Order, unit: Unit) -> np.ndarray:
+    """Vectors (n_images, dim) float32 of one unit, taken from its file if somebody has finished it already."""
+    task = _task_of(order)
+    values = task.stored(unit)
+    return task.compute(unit) if values is None else values
+
+
+def _task_of(order: Order) -> Task:
+    """This process's own task, made once."""
+    with _opening:
+        if order not in _opened:
+            _opened.clear()
+            _opened[order] = _open(order)
+        return _opened[order]
+
+
+def _open(order: Order) -> Task:
+    here = socket.gethostname()
+    if not Path(order.work).is_dir():
+        raise BadInput(f"{here} does not see {order.work}; the run must lie in a folder that every worker shares")
+    models = Models(order.backbone, order.device, order.compiled)
+    if models.digest != order.digest:
+        raise BadInput(
+            f"{here} would make {models.digest} and {order.digest} is asked for; give every worker the same version of "
+            "triptych, the same model and the same kind of device"
+        )
+    return Task(Catalog.open(order.run), models, Path(order.work))
