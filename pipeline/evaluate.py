@@ -8,13 +8,17 @@ CCDs: see `metrics`. No probability cut is applied to any figure but those under
 of the images survives it.
 
 Exposures: all embedded CCDs of a held-out exposure are predicted, and the candidate rules are applied to the sampled
-ones. An exposure counts as bad when its verdict says so, or, without one, when any of its labelled CCDs is bad.
+ones. An exposure counts as bad when its verdict says so, or, without one, when any of its labelled CCDs is bad. See
+`exposure_metrics`, `false_alarms` for good exposures that look odd, and `spread` for how far to believe it all.
+
+Comparison: several classifiers on the same labels in the same folds; `difference` is paired, on the same resamples.
 
 Leak: the published split is by image, so most images are tested against others of their own exposure. `leak` gives the
 same classifier on the same images, as many folds, split by image and by exposure.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -24,8 +28,11 @@ from pipeline.catalog import Catalog
 from pipeline.classifier import CLASSIFIERS, Classifier
 from pipeline.errors import BadInput, LabelError, choose
 from pipeline.evaluation_text import as_text
+from pipeline.exposure_metrics import exposure_metrics, judged, scored_exposures
+from pipeline.false_alarms import SuspiciousList, false_alarms, suspicious
 from pipeline.metrics import ccd_metrics, cut_metrics, rates, reliability
 from pipeline.recipe import Recipe, balanced
+from pipeline.spread import interval, resampled, spread
 from pipeline.training import TrainingSet
 
 __all__ = ["as_text", "ccd_metrics", "evaluate", "held_out", "rates"]
@@ -73,6 +80,7 @@ def held_out(
     folds: int | None = None,
     recipe: Recipe = AS_LABELLED,
     split: str = "exposure",
+    besides=(),
     seed: int = 0,
     progress: Callable | None = None,
 ) -> tuple[pd.DataFrame, int]:
@@ -80,7 +88,8 @@ def held_out(
 
     vectors : (n, dim) in the order of `keys`. The table has the columns of a prediction stage, one row per embedded
     CCD of a labelled exposure, sorted by image_id. split : `image` holds out single labelled images instead, and lets
-    the others of their exposure teach, to show how that flatters.
+    the others of their exposure teach, to show how that flatters. besides : expnums to predict too; those without a
+    label teach nothing and are predicted by the model of the first fold.
     """
     table, places = classify.embedded(training, keys)
     by_image = split == "image"
@@ -91,7 +100,8 @@ def held_out(
         if progress:
             progress(done, len(groups), "folds")
         teaches = balanced(table[~units.isin(held)], recipe, seed=seed)
-        asked = np.flatnonzero(np.isin(known, held))
+        too = [] if done or by_image else np.setdiff1d(besides, units)
+        asked = np.flatnonzero(np.isin(known, [*held, *too]))
         model = classify.fit(vectors[places[teaches.index]], teaches, classifier=classifier, seed=seed)
         found.append(classify.predict_images(model, vectors[asked], keys.iloc[asked], own_exposure=by_image))
     if progress:
@@ -101,29 +111,59 @@ def held_out(
     return table.fillna(dict.fromkeys(chances, 0.0)), len(groups)
 
 
-def exposures_found(answers: dict[int, bool], prediction: pd.DataFrame, sampled) -> dict[str, pd.DataFrame]:
-    """Apply every candidate rule to held-out predictions: rule -> `expnum, sent, bad`, one row per exposure."""
-    found = {}
-    for name in candidates.RULES:
-        scored = candidates.score(prediction, sampled, rule=name)
-        scored = scored[scored.expnum.isin(list(answers))]
-        sent = scored.expnum.isin(candidates.chosen(scored).expnum).to_numpy()
-        bad = scored.expnum.map(answers).to_numpy(dtype=bool)
-        found[name] = pd.DataFrame({"expnum": scored.expnum.to_numpy(), "sent": sent, "bad": bad})
-    return found
+@dataclass(frozen=True)
+class Figures:
+    """What held-out predictions of one classifier are worth.
+
+    truth, asked : the labelled images, and their predictions in the same order. found : rule -> exposures. draws : name
+    -> every figure on the exposures as they are and on resamples of them.
+    """
+
+    truth: pd.DataFrame
+    asked: pd.DataFrame
+    ccd: dict
+    found: dict[str, pd.DataFrame]
+    exposure: dict
+    suspicious: dict
+    draws: dict[str, np.ndarray]
 
 
-def exposure_metrics(found: dict[str, pd.DataFrame], *, rule: str) -> dict:
-    """Precision and recall of the candidates that each rule makes of held-out predictions; `rule`'s own on top."""
-    rules = {
+def figures(
+    training: TrainingSet, prediction: pd.DataFrame, sampled, listed: SuspiciousList, *, rule: str, seed: int = 0
+) -> Figures:
+    """Compare held-out predictions with what is known. sampled : image_ids that count for the candidate rules."""
+    truth = training.table[training.table.image_id.isin(prediction.image_id)].reset_index(drop=True)
+    asked = prediction[prediction.image_id.isin(truth.image_id)].reset_index(drop=True)
+    scored = scored_exposures(prediction, sampled)
+    found = judged(scored, training.answers, training.table)
+    return Figures(
+        truth=truth,
+        asked=asked,
+        ccd=ccd_metrics(truth.reasons, asked),
+        found=found,
+        exposure=exposure_metrics(found, rule=rule),
+        suspicious=false_alarms(prediction, scored, listed, training.answers),
+        draws=resampled(truth, asked, found, seed=seed),
+    )
+
+
+def compared(all_figures: dict[str, Figures], *, seed: int) -> dict:
+    """Classifiers side by side: name -> `ccd, exposure, suspicious, spread` and the `difference` to the first one."""
+    first = next(iter(all_figures.values()))
+    return {
         name: {
-            **rates(own.bad.to_numpy(), own.sent.to_numpy()),
-            "n_candidates": int(own.sent.sum()),
-            "n": len(own),
+            "ccd": {key: own.ccd[key] for key in ("macro_f1", "accuracy", "bad", "reasons", "n")},
+            "exposure": own.exposure,
+            "suspicious": own.suspicious,
+            "spread": _spread(own, seed),
+            "difference": {key: interval(values - first.draws[key]) for key, values in own.draws.items()},
         }
-        for name, own in found.items()
+        for name, own in all_figures.items()
     }
-    return {"rule": rule, **rules[rule], "rules": rules}
+
+
+def _spread(own: Figures, seed: int) -> dict:
+    return spread(own.draws, n_exposures=int(own.truth.expnum.nunique()), seed=seed)
 
 
 def leak(
@@ -166,6 +206,7 @@ def evaluate(
     survey: pd.DataFrame | None = None,
     cuts: tuple[float, ...] = CUTS,
     show_leak: bool = False,
+    compare: Sequence[str] = (),
     seed: int = 0,
     progress: Callable | None = None,
 ) -> dict:
@@ -174,43 +215,58 @@ def evaluate(
     folds : number of folds; by default one exposure is left out at a time up to 40 labelled exposures, else ten folds.
     classifier : a name, or `model` for the parameters of the current model. recipe : how the training set is made up.
     survey : a survey-ccds table to compare with. cuts : probabilities above which images are looked at by themselves.
+    compare : names of classifiers to put beside it, on the same labels in the same folds.
     """
     choose(rule, candidates.RULES, "candidate rule")
-    settings = chosen_classifier(catalog, classifier)
+    settings = {name: chosen_classifier(catalog, name) for name in (classifier, *compare)}
     embedding = catalog.stage("embedding")
     vectors, keys, revision = embedding.array(), embedding.table("keys"), store.revision()
     training = classify.made_up(catalog, store, embedding, policy=policy, recipe=recipe, survey=survey, seed=seed)
-    options = {"classifier": settings, "recipe": recipe, "seed": seed, "progress": progress}
-    prediction, n_folds = held_out(vectors, keys, training, folds=folds, **options)
-    truth = training.table[training.table.image_id.isin(prediction.image_id)].reset_index(drop=True)
-    asked = prediction[prediction.image_id.isin(truth.image_id)].reset_index(drop=True)
-    n_exposures = int(truth.expnum.nunique())
-    found = exposures_found(training.answers, prediction, candidates.sampled_images(catalog))
-    ccd = ccd_metrics(truth.reasons, asked)
+    listed = suspicious(store.labels(), catalog.exposures(), training.answers)
+    sampled = candidates.sampled_images(catalog)
+    options = {"recipe": recipe, "seed": seed, "progress": progress}
+    every = {}
+    for name, own in settings.items():
+        said, n_folds = held_out(
+            vectors, keys, training, classifier=own, folds=folds, besides=listed.expnums, **options
+        )
+        every[name] = figures(training, said, sampled, listed, rule=rule, seed=seed)
+        if name == classifier:
+            prediction = said
+    main = every[classifier]
+    n_exposures = int(main.truth.expnum.nunique())
     metrics = {
-        "ccd": {**ccd, "cuts": _cuts(truth.reasons, asked, cuts), "reliability": reliability(truth.reasons, asked)},
-        "exposure": exposure_metrics(found, rule=rule),
+        "ccd": {
+            **main.ccd,
+            "cuts": _cuts(main.truth.reasons, main.asked, cuts),
+            "reliability": reliability(main.truth.reasons, main.asked),
+        },
+        "exposure": main.exposure,
+        "suspicious": main.suspicious,
+        "spread": _spread(main, seed),
         "split": {
             "by": "exposure",
             "kind": "leave-one-exposure-out" if n_folds == n_exposures else "folds of exposures",
             "folds": n_folds,
             "exposures": n_exposures,
-            "images": len(truth),
+            "images": len(main.truth),
             "seed": seed,
         },
         "labels": {"policy": policy, "store_revision": revision, **training.report()},
         "classifier": classifier,
         "embedding": embedding.stage_id,
     }
+    if compare:
+        metrics["compare"] = compared(every, seed=seed)
     if show_leak:
-        metrics["leak"] = leak(vectors, keys, training, prediction, n_folds, **options)
+        metrics["leak"] = leak(vectors, keys, training, prediction, n_folds, classifier=settings[classifier], **options)
     if survey is not None:
         survey = survey[survey.camera == catalog.camera]
         metrics["survey_ccds"] = {
-            name: survey_ccds.compare(own, survey, training.answers) for name, own in found.items()
+            name: survey_ccds.compare(own, survey, training.answers) for name, own in main.found.items()
         }
     parameters = {"policy": policy, "classifier": classifier, "rule": rule, "seed": seed, "store_revision": revision}
-    parameters |= recipe.parameters()
+    parameters |= recipe.parameters() | ({"compare": ",".join(compare)} if compare else {})
     with catalog.new_stage("evaluation", classifier, parents=[embedding], parameters=parameters) as writer:
         writer.write_json(metrics, "metrics")
         writer.write_table(prediction.drop(columns=["neighbour_ids", "neighbour_distances"]))
@@ -222,5 +278,10 @@ def _draw(metrics: dict, folder) -> None:
     plots.confusion(metrics["ccd"]["confusion"], folder / "confusion.png")
     plots.reasons(metrics["ccd"]["reasons"], folder / "reasons.png")
     plots.reliability(metrics["ccd"]["reliability"], folder / "reliability.png")
+    plots.exposure_curves(metrics["exposure"]["rules"], folder / "exposures.png")
+    plots.exposure_reliability(metrics["exposure"]["rules"], folder / "exposure_reliability.png")
+    plots.false_alarms(metrics["suspicious"], folder / "false_alarms.png")
+    if "compare" in metrics:
+        plots.compared(metrics["compare"], folder / "compare.png")
     if "leak" in metrics:
         plots.leak(metrics["leak"], folder / "leak.png")

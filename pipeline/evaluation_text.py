@@ -12,9 +12,13 @@ def as_text(metrics: dict) -> str:
     lines += [f"macro F1 {ccd['macro_f1']:.3f}, accuracy {ccd['accuracy']:.3f}"]
     lines += [line for cut in ccd.get("cuts", {}).values() for line in _cut(cut)]
     lines += _reliability(ccd.get("reliability"))
-    lines += ["", "Exposures, by candidate rule", HEAD]
-    lines += [_line(name, row) for name, row in exposure["rules"].items()]
-    lines += _leak(metrics.get("leak")) + _survey(metrics.get("survey_ccds"), exposure["rule"])
+    lines += _exposures(exposure) + _suspicious(metrics.get("suspicious"))
+    lines += _spread(metrics.get("spread"), exposure["rule"])
+    lines += (
+        _compared(metrics.get("compare"), exposure["rule"])
+        + _leak(metrics.get("leak"))
+        + _survey(metrics.get("survey_ccds"), exposure["rule"])
+    )
     labels = metrics["labels"]
     said = ", ".join(f"{reason} {n}" for reason, n in labels["reasons"].items())
     lines += ["", f"Labels under {labels['policy']}: {said}"]
@@ -47,6 +51,101 @@ def _reliability(found: dict | None) -> list[str]:
         return []
     errors = [f"{found[name]['expected_calibration_error']:.3f} of {what}" for name, what in CALIBRATED.items()]
     return ["", f"Expected calibration error: {', '.join(errors)}"]
+
+
+def _exposures(exposure: dict) -> list[str]:
+    """Each rule at its own cut, at the best threshold, and how far its probabilities and reasons can be believed."""
+    rules = exposure["rules"]
+    lines = ["", f"Exposures, by candidate rule ({exposure['n']} exposures)", HEAD]
+    lines += [_line(name, row) for name, row in rules.items()]
+    lines += ["", "Exposures at the threshold where the smaller of precision and recall is largest, and calibration"]
+    names = ("threshold", "precision", "recall", "av. prec.", "cal. error", "Brier", "reason ok")
+    lines += [f"{'':<24}" + "".join(f"{name:>11}" for name in names)]
+    for name, row in rules.items():
+        best, stated = row["best"], row["calibration"]
+        values = [best["threshold"], best["precision"], best["recall"], row["average_precision"]]
+        values += [stated["expected_calibration_error"], stated["brier"]]
+        named = f"{row['reason']['right']}/{row['reason']['n']}"
+        lines.append(f"{name:<24}" + "".join(f"{value:>11.3f}" for value in values) + f"{named:>11}")
+    return lines
+
+
+def _suspicious(found: dict | None) -> list[str]:
+    """Good exposures that are taken for bad ones, by kind: share of CCDs called bad, exposures that each rule sends."""
+    if not found:
+        return []
+    rules = list(found["plain"]["rules"])
+    rows = {**found["kinds"], **({"any suspicious": found["any"]} if found["kinds"] else {})}
+    lines = ["", "False alarms: good exposures, by kind; sent to inspection under each rule, mean bad_probability"]
+    lines += [f"{'':<24}{'exposures':>10}{'CCDs':>8}{'CCDs bad':>10}" + "".join(f"{name:>18}" for name in rules)]
+    for name, row in {**rows, "plain good": found["plain"]}.items():
+        line = f"{name:<24}{row['n_exposures']:>10}{row['n_ccds']:>8}{row['ccds_called_bad']:>10.2%}"
+        for own in row["rules"].values():
+            line += f"{own['sent']:>10}{own['mean_bad_probability']:>8.3f}"
+        lines.append(line)
+    left_out = {"known to be bad": found["judged_bad"], "without an embedding": found["not_predicted"]}
+    return lines + [f"Listed as suspicious, {why}: {n} exposures" for why, n in left_out.items() if n]
+
+
+def _spread(found: dict | None, rule: str) -> list[str]:
+    """Intervals of the main figures."""
+    if not found:
+        return []
+    names = {"macro_f1": "macro F1", "bad_f1": "F1 of any reason"}
+    names |= {f"{rule}.{key}": f"{rule}: {key}" for key in ("precision", "recall")}
+    names |= {f"{rule}.best": f"{rule}: best of both"}
+    head = f"Spread, from {found['resamples']} resamples of {found['n']} exposures"
+    lines = ["", f"{head:<44}{'value':>8}{'st. error':>11}{'95 % interval':>18}"]
+    for key, name in names.items():
+        row = found["figures"][key]
+        between = f"{row['low']:.3f} to {row['high']:.3f}"
+        lines.append(f"{name:<44}{row['value']:>8.3f}{row['standard_error']:>11.3f}{between:>18}")
+    return lines
+
+
+def compared_rows(found: dict, rule: str) -> dict[str, dict[str, float | int]]:
+    """Classifiers side by side under one rule: title of a figure -> classifier -> value."""
+    rows: dict[str, dict] = {}
+    for name, own in found.items():
+        exposure, odd = own["exposure"]["rules"][rule], own["suspicious"]["any"]
+        plain = own["suspicious"]["plain"]
+        values = {
+            "macro F1": own["ccd"]["macro_f1"],
+            "F1 of any reason": own["ccd"]["bad"]["f1"],
+            "accuracy": own["ccd"]["accuracy"],
+            "precision at the cut": exposure["precision"],
+            "recall at the cut": exposure["recall"],
+            "best threshold": exposure["best"]["threshold"],
+            "precision at the best": exposure["best"]["precision"],
+            "recall at the best": exposure["best"]["recall"],
+            "average precision": exposure["average_precision"],
+            "calibration error": exposure["calibration"]["expected_calibration_error"],
+            "reason named rightly": exposure["reason"]["share"],
+            "suspicious sent": odd["rules"][rule]["sent"],
+            "suspicious CCDs bad": odd["ccds_called_bad"],
+            "plain good sent": plain["rules"][rule]["sent"],
+            "plain good CCDs bad": plain["ccds_called_bad"],
+        }
+        for title, value in values.items():
+            rows.setdefault(title, {})[name] = value
+    return rows
+
+
+def _compared(found: dict | None, rule: str) -> list[str]:
+    if not found:
+        return []
+    first = next(iter(found))
+    n = found[first]["exposure"]["n"]
+    lines = ["", f"Classifiers on the same labels in the same folds; exposures ({n}) under rule {rule}"]
+    lines += [f"{'':<24}" + "".join(f"{name:>16}" for name in found)]
+    for title, values in compared_rows(found, rule).items():
+        shown = (f"{value:>16}" if isinstance(value, int) else f"{value:>16.3f}" for value in values.values())
+        lines.append(f"{title:<24}" + "".join(shown))
+    for name, own in list(found.items())[1:]:
+        row = own["difference"]["macro_f1"]
+        between = f"95 % interval {row['low']:+.3f} to {row['high']:+.3f}"
+        lines.append(f"macro F1, {name} less {first}: {row['value']:+.3f} ({between})")
+    return lines
 
 
 def _leak(found: dict | None) -> list[str]:

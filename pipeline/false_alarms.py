@@ -19,7 +19,10 @@ PLAIN = "plain good"
 
 @dataclass(frozen=True)
 class SuspiciousList:
-    """What a run's suspicious lists say. table : `expnum, kind`, one row each. judged_bad : listed, but known as bad."""
+    """What a run's suspicious lists say.
+
+    table : `expnum, kind`, one row each. judged_bad : how many exposures are listed, but known to be bad.
+    """
 
     table: pd.DataFrame
     judged_bad: int = 0

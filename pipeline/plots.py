@@ -9,6 +9,8 @@ from matplotlib.figure import Figure
 PAGE, TEXT, MUTED = "#0d1117", "#e6edf3", "#9da7b3"
 # Three of Okabe and Ito's colours, told apart by every kind of colour vision.
 BARS = {"precision": "#56b4e9", "recall": "#e69f00", "f1": "#cc79a7"}
+# The same palette, for candidate rules and classifiers.
+LINES = ("#56b4e9", "#e69f00", "#cc79a7", "#009e73", "#f0e442", "#d55e00")
 
 
 def _figure(width: float, height: float, title: str):
@@ -93,6 +95,97 @@ def leak(splits: dict, path: Path) -> None:
         axes.barh(at + 0.36 * (place - 0.5), values, height=0.34, color=colour, label=title)
     axes.set_yticks(at, [name.replace("_", " ") for name in names])
     axes.set_xlim(0, 1)
+    axes.invert_yaxis()
+    axes.grid(axis="x", color=MUTED, alpha=0.25)
+    axes.legend(
+        facecolor=PAGE, edgecolor=MUTED, labelcolor=TEXT, fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1)
+    )
+    _save(figure, path)
+
+
+def _rule_colours(rules) -> dict[str, str]:
+    return {name: LINES[place % len(LINES)] for place, name in enumerate(rules)}
+
+
+def exposure_curves(rules: dict, path: Path) -> None:
+    """Draw precision against recall of whole exposures; `rules` as in an evaluation's `exposure`.
+
+    A filled mark is a rule's own cut, an open one the threshold where the smaller of both is largest.
+    """
+    figure, axes = _figure(6.4, 5.4, "Held-out exposures: precision and recall at every threshold")
+    for name, colour in _rule_colours(rules).items():
+        row = rules[name]
+        title = f"{name}, average precision {row['average_precision']:.3f}"
+        recall, precision = row["curve"]["recall"], row["curve"]["precision"]
+        axes.plot([0, *recall], [*precision[:1], *precision], color=colour, linewidth=1.5, label=title)
+        axes.plot(row["recall"], row["precision"], "o", color=colour, markersize=8)
+        best = row["best"]
+        axes.plot(best["recall"], best["precision"], "o", color=colour, markersize=11, fillstyle="none")
+    axes.set_xlim(-0.02, 1.02)
+    axes.set_ylim(-0.02, 1.02)
+    axes.set_xlabel("recall", color=TEXT)
+    axes.set_ylabel("precision", color=TEXT)
+    axes.grid(color=MUTED, alpha=0.25)
+    axes.legend(facecolor=PAGE, edgecolor=MUTED, labelcolor=TEXT, fontsize=8, loc="lower left")
+    _save(figure, path)
+
+
+def exposure_reliability(rules: dict, path: Path) -> None:
+    """Draw the bad_probability of exposures against the share that is bad; `rules` as in an evaluation's `exposure`."""
+    figure, axes = _figure(5.4, 5, "Held-out exposures: how far to believe bad_probability")
+    axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=":")
+    for name, colour in _rule_colours(rules).items():
+        own = rules[name]["calibration"]
+        stated = [row["mean_probability"] for row in own["bins"]]
+        right = [row["share_right"] for row in own["bins"]]
+        title = f"{name}, expected error {own['expected_calibration_error']:.3f}"
+        axes.plot(stated, right, color=colour, marker="o", markersize=5, linewidth=1.5, label=title)
+    axes.set_xlim(-0.02, 1.02)
+    axes.set_ylim(-0.02, 1.02)
+    axes.set_xlabel("bad_probability", color=TEXT)
+    axes.set_ylabel("share of exposures that are bad", color=TEXT)
+    axes.grid(color=MUTED, alpha=0.25)
+    axes.legend(facecolor=PAGE, edgecolor=MUTED, labelcolor=TEXT, fontsize=8, loc="upper left")
+    _save(figure, path)
+
+
+def false_alarms(found: dict, path: Path) -> None:
+    """Draw the share of good exposures, by kind, that each rule sends; `found` as an evaluation's `suspicious`."""
+    rows = {**found["kinds"], "plain good": found["plain"]}
+    rules = list(found["plain"]["rules"])
+    figure, axes = _figure(8, 1.6 + 0.5 * len(rows), "Good exposures taken for bad ones")
+    at, height = np.arange(len(rows)), 0.8 / (len(rules) + 1)
+    bars = {"CCDs called bad": [row["ccds_called_bad"] for row in rows.values()]}
+    bars |= {f"sent by {name}": [row["rules"][name]["share"] for row in rows.values()] for name in rules}
+    for place, ((title, values), colour) in enumerate(
+        zip(bars.items(), (TEXT, *_rule_colours(rules).values()), strict=True)
+    ):
+        axes.barh(at + height * (place - len(rules) / 2), values, height=0.9 * height, color=colour, label=title)
+    axes.set_yticks(at, [f"{name.replace('_', ' ')} ({row['n_exposures']})" for name, row in rows.items()])
+    axes.set_xlim(0, 1)
+    axes.invert_yaxis()
+    axes.set_xlabel("share", color=TEXT)
+    axes.grid(axis="x", color=MUTED, alpha=0.25)
+    axes.legend(
+        facecolor=PAGE, edgecolor=MUTED, labelcolor=TEXT, fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1)
+    )
+    _save(figure, path)
+
+
+def compared(found: dict, path: Path) -> None:
+    """Draw the F1 of each label under each classifier, the macro F1 last; `found` as an evaluation's `compare`."""
+    names = list(dict.fromkeys(label for own in found.values() for label in own["ccd"]["reasons"]))
+    figure, axes = _figure(8, 1.6 + 0.2 * (len(names) + 1) * (len(found) + 1), "F1 of held-out CCDs, by classifier")
+    at, height = np.arange(len(names) + 1), 0.84 / len(found)
+    for place, (name, own) in enumerate(found.items()):
+        rows, colour = own["ccd"]["reasons"], LINES[place % len(LINES)]
+        values = [rows[label]["f1"] if label in rows else 0.0 for label in names] + [own["ccd"]["macro_f1"]]
+        title = f"{name}, macro F1 {own['ccd']['macro_f1']:.3f}"
+        shift = height * (place - (len(found) - 1) / 2)
+        axes.barh(at + shift, values, height=0.9 * height, color=colour, label=title)
+    axes.set_yticks(at, [*(label.replace("_", " ") for label in names), "macro F1"])
+    axes.set_xlim(0, 1)
+    axes.set_ylim(-0.6, len(names) + 0.6)
     axes.invert_yaxis()
     axes.grid(axis="x", color=MUTED, alpha=0.25)
     axes.legend(

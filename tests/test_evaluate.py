@@ -7,7 +7,7 @@ from PIL import Image
 from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
 
 from pipeline import evaluate
-from pipeline.errors import LabelError
+from pipeline.errors import LabelError, UnknownName
 from pipeline.labels import open_store
 from pipeline.recipe import Recipe
 from tests import vectors
@@ -87,7 +87,11 @@ def test_evaluation_of_a_run(tmp_path):
     assert set(found["exposure"]["rules"]) >= {"paper", "published"}
     assert found["ccd"]["cuts"]["0.9"]["share"] < 1
     assert 0 <= found["ccd"]["reliability"]["bad"]["expected_calibration_error"] < 0.5
-    assert {"leak", "survey_ccds"}.isdisjoint(found)
+    assert {"leak", "survey_ccds", "compare"}.isdisjoint(found)
+    assert found["spread"]["figures"]["macro_f1"]["value"] == pytest.approx(found["ccd"]["macro_f1"])
+    assert found["spread"]["n"] == 24
+    best = found["exposure"]["rules"]["any_reason"]["best"]
+    assert min(best["precision"], best["recall"]) > 0.8
     assert found["split"]["kind"] == "leave-one-exposure-out"
     assert found["split"]["folds"] == 24
     assert steps[-1][:2] == (24, 24)
@@ -97,7 +101,7 @@ def test_evaluation_of_a_run(tmp_path):
     stage = catalog.stage("evaluation", found["stage"])
     assert stage.json("metrics")["ccd"] == found["ccd"] == again["ccd"]
     assert catalog.stage("evaluation").digest == stage.digest
-    for name in ("confusion", "reasons", "reliability"):
+    for name in ("confusion", "reasons", "reliability", "exposures", "exposure_reliability", "false_alarms"):
         with Image.open(stage.path / f"{name}.png") as picture:
             assert picture.width > 300
 
@@ -148,3 +152,25 @@ def test_the_recipe_and_the_flags_of_the_survey(tmp_path):
     assert found["labels"]["left_out"]["unlisted CCDs that survey-ccds cuts"] == 6
     assert "BADEXP_FILE" in evaluate.as_text(found)
     assert catalog.stage("evaluation").parameters["balance"] == "published"
+
+
+def test_classifiers_are_compared_in_the_same_folds(tmp_path):
+    catalog, truth = vectors.make(tmp_path / "run", spread=2.0)
+    with open_store(catalog) as store:
+        vectors.teach(store, truth)
+        found = evaluate.evaluate(catalog, store, compare=["published", "knn"], folds=6)
+        alone = evaluate.evaluate(catalog, store, classifier="published", folds=6)
+        with pytest.raises(UnknownName, match="published"):
+            evaluate.evaluate(catalog, store, compare=["publish"])
+    beside = found["compare"]
+    assert list(beside) == ["knn", "published"]
+    assert beside["published"]["ccd"]["macro_f1"] == alone["ccd"]["macro_f1"]
+    assert beside["published"]["exposure"] == alone["exposure"]
+    assert beside["published"]["spread"] == alone["spread"]
+    assert beside["knn"]["exposure"] == found["exposure"]
+    assert beside["knn"]["difference"]["macro_f1"]["high"] == 0
+    text = evaluate.as_text(found)
+    assert "macro F1, published less knn" in text
+    assert "plain good sent" in text
+    with Image.open(catalog.stage("evaluation", found["stage"]).path / "compare.png") as picture:
+        assert picture.width > 300

@@ -12,7 +12,7 @@ from pipeline.labels import open_store
 from pipeline.training import read_training_set
 from tests import vectors
 
-LISTED = "expnum,kind\n1,Satellite trail\n3,bright-star\n5,\nx7,moon\n7,bright-star\n"
+LISTED = "expnum,kind\n2,Satellite trail\n4,bright-star\n6,\nx7,moon\n8,bright-star\n"
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def test_a_list_is_recognised_and_its_bad_lines_are_named(tmp_path, listed):
     assert labels.raw.tolist() == ["satellite_trail", "bright_star", "bright_star"]
     assert set(labels.reason) == {""}
     assert "2 bright_star" in str(report)
-    assert "line 4 skipped: exposure 5 without a kind" in str(report)
+    assert "line 4 skipped: exposure 6 without a kind" in str(report)
     assert "'x7' is no exposure number" in str(report)
     assert "map to nothing" not in str(report)
     assert (report.labels_added, again.labels_added) == (3, 0)
@@ -83,7 +83,7 @@ def test_shares_and_means_by_kind():
 def test_evaluation_predicts_suspicious_exposures_that_have_no_label(tmp_path, listed):
     catalog, truth = vectors.make(tmp_path / "run", spread=0.5)
     with open_store(catalog) as store:
-        vectors.teach(store, truth[truth.expnum != 7])
+        vectors.teach(store, truth[truth.expnum != 8])
         import_file(store, listed)
         found = evaluate(catalog, store)
     assert found["suspicious"]["kinds"]["bright_star"]["n_exposures"] == 2

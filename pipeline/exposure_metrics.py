@@ -1,0 +1,142 @@
+"""Figures of merit of whole exposures, under every candidate rule, from predictions of held-out CCDs.
+
+An exposure's score is the `bad_probability` that a candidate rule gives it. The curve says what any threshold on it
+would give; `best` is the threshold at which the worse of precision and recall is as good as it gets. It is chosen on
+the exposures it is measured on, so it flatters a little; the rule's own cut does not.
+"""
+
+import numpy as np
+import pandas as pd
+
+from pipeline import candidates
+from pipeline.metrics import calibration, rates
+from pipeline.reasons import GOOD, REASONS
+
+# A curve of more points than this is thinned out for the files that it is written to.
+POINTS = 400
+
+
+def scored_exposures(prediction: pd.DataFrame, sampled) -> dict[str, pd.DataFrame]:
+    """Apply every candidate rule: rule -> `expnum, bad_probability, reasons, sent`, sorted by expnum.
+
+    prediction : held-out predictions. sampled : image_ids of the CCDs that count.
+    """
+    found = {}
+    for name in candidates.RULES:
+        scored = candidates.score(prediction, sampled, rule=name)
+        sent = scored.expnum.isin(candidates.chosen(scored).expnum)
+        table = scored[["expnum", "bad_probability", "reasons"]].assign(sent=sent)
+        found[name] = table.sort_values("expnum", ignore_index=True)
+    return found
+
+
+def judged(scored: dict[str, pd.DataFrame], answers: dict[int, bool], table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Keep the exposures whose answer is known, and add it: `bad` (bool), `true_reasons` (tuple) and `named`.
+
+    table : the training table; an exposure's reasons are those of its CCDs. named : the reason that the rule puts first
+    is one of them; False where it names none.
+    """
+    reasons = table[["expnum", "reasons"]].explode("reasons")
+    reasons = reasons[reasons.reasons != GOOD].groupby("expnum").reasons.agg(set)
+    found = {}
+    for name, own in scored.items():
+        own = own[own.expnum.isin(list(answers))].reset_index(drop=True)
+        true = [tuple(sorted(reasons.get(expnum, ()))) for expnum in own.expnum]
+        first = own.reasons.str.split(",").str[0]
+        own["bad"] = own.expnum.map(answers).astype(bool)
+        own["true_reasons"] = pd.Series(true, dtype=object, index=own.index)
+        own["named"] = [reason in known for reason, known in zip(first, true, strict=True)]
+        found[name] = own
+    return found
+
+
+def exposure_metrics(found: dict[str, pd.DataFrame], *, rule: str) -> dict:
+    """Everything about each rule's exposures under `rules`; `rule`'s own precision, recall, F1 and support on top.
+
+    found : as `judged` gives it.
+    """
+    rules = {name: rule_metrics(own) for name, own in found.items()}
+    top = ("precision", "recall", "f1", "support", "n_candidates", "n")
+    return {"rule": rule, **{name: rules[rule][name] for name in top}, "rules": rules}
+
+
+def rule_metrics(own: pd.DataFrame) -> dict:
+    """One rule: figures at its cut, `average_precision`, `best`, `curve`, `calibration` and `reason`.
+
+    own : `bad_probability, sent, bad, true_reasons, named`, one row per exposure.
+    """
+    bad, sent = own.bad.to_numpy(), own.sent.to_numpy()
+    probability = own.bad_probability.to_numpy(dtype=float)
+    curve = precision_recall(probability, bad)
+    return {
+        **rates(bad, sent),
+        "n_candidates": int(sent.sum()),
+        "n": len(own),
+        "average_precision": average_precision(curve),
+        "best": best_threshold(curve),
+        "curve": thinned(curve),
+        "calibration": {**calibration(probability, bad), "brier": brier(probability, bad)},
+        "reason": reasons_named(own),
+    }
+
+
+def precision_recall(probability: np.ndarray, bad: np.ndarray) -> pd.DataFrame:
+    """`threshold, n, precision, recall`, one row per different probability, highest first.
+
+    n : how many exposures have a probability above `threshold`, which lies halfway to the next lower probability (at
+    the lowest, at 0), so that `>` and `>=` mean the same. Equal probabilities are sent or kept together.
+    """
+    order = np.argsort(-probability, kind="stable")
+    values, hits = probability[order], np.cumsum(bad[order])
+    last = np.flatnonzero(np.append(np.diff(values) != 0, True)) if len(values) else np.empty(0, int)
+    below = np.append(values[last[:-1] + 1], -values[last[-1:]])
+    return pd.DataFrame(
+        {
+            "threshold": (values[last] + below) / 2,
+            "n": last + 1,
+            "precision": hits[last] / (last + 1),
+            "recall": hits[last] / max(int(bad.sum()), 1),
+        }
+    )
+
+
+def average_precision(curve: pd.DataFrame) -> float:
+    """Precision averaged over the steps in recall, highest probability first."""
+    return float((np.diff(curve.recall, prepend=0.0) * curve.precision).sum())
+
+
+def best_threshold(curve: pd.DataFrame) -> dict:
+    """`threshold, precision, recall, n` where the smaller of precision and recall is largest, the highest of equals."""
+    if curve.empty:
+        return {"threshold": 0.0, "precision": 0.0, "recall": 0.0, "n": 0}
+    row = curve.loc[np.minimum(curve.precision, curve.recall).idxmax()]
+    return {name: float(row[name]) for name in ("threshold", "precision", "recall")} | {"n": int(row.n)}
+
+
+def thinned(curve: pd.DataFrame, points: int = POINTS) -> dict[str, list[float]]:
+    """A curve as plain lists of at most `points` values, its first and its last among them."""
+    rows = np.unique(np.linspace(0, len(curve) - 1, min(points, len(curve))).round().astype(int))
+    return {name: curve[name].to_numpy()[rows].tolist() for name in ("threshold", "precision", "recall")}
+
+
+def brier(probability: np.ndarray, bad: np.ndarray) -> float:
+    """Brier's score (1950): mean squared distance of the probability from what is true; 0 is perfect."""
+    return float(np.mean((probability - bad) ** 2)) if len(bad) else 0.0
+
+
+def reasons_named(own: pd.DataFrame) -> dict:
+    """Is the reason that the rule names first one that the exposure has? Asked of the bad exposures it sends.
+
+    Returns `n` of them, how many are `right`, their `share`; and `by_reason`: reason -> `n` bad exposures that have it,
+    how many were `sent` and how many of these had one of their reasons named first, `named`.
+    """
+    asked = own[own.bad & own.sent]
+    long = own[own.bad].explode("true_reasons")
+    rows = {}
+    for reason in REASONS:
+        having = long[long.true_reasons == reason]
+        if len(having):
+            sent = int(having.sent.sum())
+            rows[reason] = {"n": len(having), "sent": sent, "named": int((having.sent & having.named).sum())}
+    right = int(asked.named.sum())
+    return {"n": len(asked), "right": right, "share": right / max(len(asked), 1), "by_reason": rows}
