@@ -3,8 +3,9 @@
 A backbone reads the `preview` pixels of a whole exposure at once (it may look at a CCD's neighbours) or the `full`
 pixels of one CCD at a time. Adding one is a class with `digest`, `dim` and `vectors`, and one line in BACKBONES.
 
-Names: `triptych`, `statistics`, `dinov2-paper`, `dinov2-sky`; the last two also with a model behind a colon, as in
-`dinov2-sky:FOLDER` or `dinov2-paper:owner/name`. A bare folder or hub name means `dinov2-paper:` that model.
+Names: `triptych`, `statistics`, `dinov2-paper`, `dinov2-sky`, `preview-vit`; the last three with a model behind a
+colon, as in `dinov2-sky:FOLDER`, `dinov2-paper:owner/name` or `preview-vit:FOLDER`. A bare folder or hub name means
+`dinov2-paper:` that model.
 """
 
 from collections.abc import Callable
@@ -72,6 +73,12 @@ class TransformerBackbone:
         return self.transformer.vectors([self.prepare(image) for image in images])
 
 
+def _preview_transformer(model: str, device: str):
+    from pipeline.preview_vit import PreviewTransformer
+
+    return PreviewTransformer(model)
+
+
 @dataclass(frozen=True)
 class Backbone:
     """One entry of the registry. open(model, device) loads it; takes_model: a folder or hub name may follow a colon."""
@@ -98,6 +105,9 @@ BACKBONES: dict[str, Backbone] = {
         lambda model, device: TransformerBackbone("dinov2-sky", model, device),
         "DINOv2 ViT-B/14 with registers on sky-normalised pixels",
         takes_model=True,
+    ),
+    "preview-vit": Backbone(
+        "preview", _preview_transformer, "a small transformer that `triptych pretrain` has trained", takes_model=True
     ),
 }
 

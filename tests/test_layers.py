@@ -14,8 +14,21 @@ COMMAND_LINE = ["app/cli.py", *(f"app/{path.name}" for path in APP if path.name.
 
 # package -> the only files that may import it
 ONLY_IN = {
-    "torch": {"pipeline/embedding.py", "pipeline/pretrain.py", "pipeline/dinov2.py", "pipeline/tsne_gradient.py"},
-    "transformers": {"pipeline/embedding.py", "pipeline/pretrain.py", "pipeline/dinov2.py"},
+    "torch": {
+        "pipeline/embedding.py",
+        "pipeline/pretrain.py",
+        "pipeline/dinov2.py",
+        "pipeline/tsne_gradient.py",
+        "pipeline/attentive.py",
+        "pipeline/preview_vit.py",
+        "pipeline/masked_training.py",
+    },
+    "transformers": {
+        "pipeline/embedding.py",
+        "pipeline/pretrain.py",
+        "pipeline/dinov2.py",
+        "pipeline/preview_vit.py",
+    },
     "sqlalchemy": {"pipeline/labels.py", "pipeline/tables.py", "pipeline/accounts.py", "pipeline/jobs.py"},
 }
 # file -> what it must not import: the lower never knows the higher

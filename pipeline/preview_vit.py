@@ -1,0 +1,152 @@
+"""A small vision transformer on previews of CCDs: how pixels are prepared, how it is made, and asked for vectors.
+
+It is a ViTForMaskedImageModeling of the transformers package (SimMIM, Xie et al. 2022: masked patches become one
+learned token, one linear layer paints them), trained by pretrain.py on a survey's own previews. Its folder can be read
+by transformers; `triptych.json` beside the weights says how it came about.
+"""
+
+import contextlib
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from pipeline import dinov2, focal_plane
+from pipeline.camera import Camera
+from pipeline.errors import BadInput
+
+PREPARATION = "preview-1"  # raise it when `prepare` changes: vectors made before are then another backbone's
+FAINTEST, BRIGHTEST = -30.0, 1000.0  # sky noises, beyond which pixels are cut
+HEAD = 32  # numbers per attention head
+
+
+def prepare(pixels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Bring one exposure's previews to a scale that knows neither ADU nor exposure time: (n_ccd, *shape) float32.
+
+    pixels : (n_ccd, ny, nx) float32 ADU, NaN = blank. Averaged onto `shape`, then arcsinh((value - sky) / noise) with
+    the median over the exposure's CCDs of their sky and of their noise, so that a CCD that is brighter or noisier than
+    the others stays so. NaN stays.
+    """
+    small = focal_plane.resample(np.asarray(pixels, np.float32), *shape)
+    median, sigma = focal_plane.sky(small)
+    if not np.isfinite(median).any():
+        return small
+    level = float(np.nanmedian(median))
+    noise = float(np.nanmedian(sigma)) or max(1e-3 * abs(level), 1e-6)
+    return np.arcsinh(np.clip((small - level) / noise, FAINTEST, BRIGHTEST)).astype(np.float32)
+
+
+def new_model(shape: tuple[int, int], *, patch: int, width: int, depth: int, seed: int):
+    """An untrained model for images of `shape`, weights drawn from `seed`."""
+    from transformers import ViTConfig, ViTForMaskedImageModeling
+
+    config = ViTConfig(
+        image_size=list(shape),
+        patch_size=patch,
+        encoder_stride=patch,
+        num_channels=1,
+        hidden_size=width,
+        num_hidden_layers=depth,
+        num_attention_heads=width // HEAD,
+        intermediate_size=4 * width,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return ViTForMaskedImageModeling(config)
+
+
+def grid_of(model) -> tuple[int, int]:
+    """Number of patches down and across."""
+    (ny, nx), patch = model.config.image_size, model.config.patch_size
+    return ny // patch, nx // patch
+
+
+def encode(model, images: torch.Tensor, masked: torch.Tensor | None = None) -> torch.Tensor:
+    """Tokens (n, n_patches, width) of prepared images (n, ny, nx), NaN = blank; masked : (n, n_patches) bool."""
+    filled = torch.nan_to_num(images, nan=0.0)[:, None]
+    return model.vit(filled, bool_masked_pos=masked).last_hidden_state[:, 1:]
+
+
+def encode_seen(model, images: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
+    """Tokens (n, n_seen, width) of the patches in seen (n, n_patches) bool alone, as many of each image."""
+    embedded = model.vit.embeddings(torch.nan_to_num(images, nan=0.0)[:, None])
+    places = torch.cat([torch.ones_like(seen[:, :1]), seen], 1)
+    tokens = embedded[places].reshape(len(images), -1, embedded.shape[-1])
+    for layer in model.vit.layers:
+        tokens = layer(tokens, None)
+    return model.vit.layernorm(tokens)[:, 1:]
+
+
+def paint(model, tokens: torch.Tensor) -> torch.Tensor:
+    """Images (n, ny, nx) from tokens. transformers' own way from tokens to pixels knows square images only."""
+    rows, columns = grid_of(model)
+    return model.decoder(tokens.transpose(1, 2).reshape(len(tokens), -1, rows, columns))[:, 0]
+
+
+def pool(tokens: torch.Tensor) -> torch.Tensor:
+    """One vector per image, (n, 2 * width): mean of its tokens and how they spread."""
+    return torch.cat([tokens.mean(1), (tokens.var(1, unbiased=False) + 1e-6).sqrt()], 1)
+
+
+@contextlib.contextmanager
+def one_thread():
+    """Sums come out the same however many cores there are."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+class PreviewTransformer:
+    """The backbone `preview-vit:FOLDER`: one vector per CCD from a model that `triptych pretrain` has written.
+
+    It runs on the CPU with one thread, as embed() starts a process per core.
+    """
+
+    def __init__(self, folder: str | Path):
+        if not str(folder):
+            raise BadInput(
+                "preview-vit needs a model: make one, `triptych pretrain RUN -o FOLDER`, and name it, "
+                "`--backbone preview-vit:FOLDER`"
+            )
+        self.folder = dinov2.find_model(str(Path(folder).expanduser().resolve()))
+        self.model, self.story = open_model(self.folder)
+        self.shape = tuple(self.model.config.image_size)
+        self.width = self.model.config.hidden_size
+        self.dim = 2 * self.width
+        self.digest = f"preview-vit-{self.story['preparation']}-{dinov2.model_digest(self.folder)}"
+
+    def vectors(self, camera: Camera, ccdnums: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+        """(n_ccd, ny, nx) float32 ADU, NaN = blank -> (n_ccd, dim) float32."""
+        return pool(torch.from_numpy(self.tokens(pixels))).numpy()
+
+    @torch.inference_mode()
+    def tokens(self, pixels: np.ndarray) -> np.ndarray:
+        """One exposure's (n_ccd, ny, nx) float32 ADU, NaN = blank -> (n_ccd, n_patches, width) float32, row by row."""
+        with one_thread():
+            return encode(self.model, torch.from_numpy(prepare(pixels, self.shape))).numpy()
+
+
+def open_model(folder: Path):
+    """The model (float32, on the CPU) and triptych.json of a folder that `triptych pretrain` has written."""
+    from transformers import ViTForMaskedImageModeling
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    try:
+        story = json.loads((folder / "triptych.json").read_text())
+        if story["preparation"] != PREPARATION:
+            raise BadInput(f"{folder} was trained on pixels prepared in another way; train it again")
+        model = ViTForMaskedImageModeling.from_pretrained(
+            folder, local_files_only=True, use_safetensors=True, dtype=torch.float32
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise BadInput(
+            f"{folder} holds no model that `triptych pretrain` has finished ({str(error).splitlines()[0]})"
+        ) from None
+    return model.eval(), story
