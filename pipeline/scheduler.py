@@ -43,8 +43,8 @@ class Cluster:
     def __init__(self, client: distributed.Client, address: str):
         self.client = client
         self.address = address
-        self._looked = self._seen = self._answered = time.monotonic()
         self._threads = 0
+        self._looked = self._silent = self._without = 0.0  # when last; since when no answer, no worker, 0 if there is
 
     def call(self, function: Callable, *arguments):
         """function(*arguments) on one of the workers."""
@@ -120,20 +120,26 @@ class Cluster:
         if now - self._looked < LOOK_SECONDS and self._threads:
             return
         self._looked = now
-        if self.client.status == "closed" or now - self._answered > LOST_SECONDS:
-            raise self._lost()
-        if self.client.status != "running":
+        if not self._answers():
+            self._silent = self._silent or now
+            if self.client.status == "closed" or now - self._silent > LOST_SECONDS:
+                raise self._lost()
             return
+        self._silent = 0.0
+        self._without = 0.0 if self._threads else self._without or now
+        if self._without and now - self._without >= NOTICE_SECONDS:
+            self._without = now
+            log.warning("%s", self._no_workers())
+
+    def _answers(self) -> bool:
+        """Whether the scheduler says how many threads it has."""
+        if self.client.status != "running":
+            return False
         try:
             self._threads = sum(self.client.nthreads().values())
         except (CommClosedError, OSError, TimeoutError):
-            return
-        self._answered = time.monotonic()
-        if self._threads:
-            self._seen = now
-        elif now - self._seen >= NOTICE_SECONDS:
-            self._seen = now
-            log.warning("%s", self._no_workers())
+            return False
+        return True
 
     def _no_workers(self) -> str:
         waited = f"the cluster at {self.address} has no worker for {NOTICE_SECONDS:.0f} s; waiting"
@@ -174,7 +180,7 @@ def _embedded(workers: int) -> distributed.LocalCluster:
         n_workers=workers,
         threads_per_worker=1,
         processes=True,
-        dashboard_address=None,
+        scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
         memory_limit=0,
         silence_logs=logging.CRITICAL,
     )
