@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch.nn import functional
 
 from pipeline import dinov2, focal_plane
 from pipeline.camera import Camera
@@ -150,3 +151,17 @@ def open_model(folder: Path):
             f"{folder} holds no model that `triptych pretrain` has finished ({str(error).splitlines()[0]})"
         ) from None
     return model.eval(), story
+
+
+@torch.no_grad()
+def resized(model, shape: tuple[int, int]):
+    """The same weights for images of another shape, in whole patches; places of patches are interpolated."""
+    from transformers import ViTConfig, ViTForMaskedImageModeling
+
+    config = ViTConfig.from_dict({**model.config.to_dict(), "image_size": list(shape)})
+    other = ViTForMaskedImageModeling(config).eval()
+    weights, name = model.state_dict(), "vit.embeddings.position_embeddings"
+    places = weights[name][:, 1:].transpose(1, 2).unflatten(2, grid_of(model))
+    places = functional.interpolate(places, grid_of(other), mode="bilinear", antialias=True).flatten(2).transpose(1, 2)
+    other.load_state_dict({**weights, name: torch.cat([weights[name][:, :1], places], 1)})
+    return other
