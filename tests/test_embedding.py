@@ -1,5 +1,6 @@
 """Embedding: backbones by name, stages that are resumable, incremental and the same however they were computed."""
 
+import shutil
 import subprocess
 import sys
 
@@ -211,6 +212,104 @@ def test_the_published_preparation_equals_a_direct_call(tiny_model):
     with torch.inference_mode():
         direct = model(pixel_values=image.expand(-1, 3, -1, -1)).last_hidden_state[:, 0].numpy()
     assert np.array_equal(loaded.vectors([pixels]), direct)
+
+
+@pytest.fixture(scope="session")
+def files(tmp_path_factory):
+    """Two small simulated exposures as files, of which three CCDs each are embedded."""
+    from pipeline.simulate import simulate
+
+    folder = tmp_path_factory.mktemp("files")
+    simulate(folder, exposures=2, seed=1, binning=16)
+    return folder
+
+
+def of_files(folder, files):
+    from pipeline.ingest import ingest
+
+    catalog = Catalog.create(folder)
+    ingest(catalog, files, sample=3, workers=1)
+    return catalog
+
+
+@pytest.mark.slow
+def test_several_devices_and_readers_ahead_make_the_same_vectors(tmp_path, files, tiny_model, monkeypatch):
+    """One device and one image after the other, as published; two devices that take turns; and with batches."""
+    from pipeline import dinov2, images
+
+    monkeypatch.setattr(dinov2, "SIZE", (56, 28))
+    catalog = of_files(tmp_path / "run", files)
+    loaded = backbones.open_backbone(str(tiny_model))[1]
+    keys = catalog.ccds().loc[lambda ccds: ccds.sampled].image_id
+    plain = np.concatenate([loaded.vectors([images.full_ccd(catalog, i)]) for i in keys])
+    one = embedding.embed(catalog, backbone=str(tiny_model), device="cpu", only_sampled=True)
+    two_of = of_files(tmp_path / "two", files)
+    two = embedding.embed(two_of, backbone=str(tiny_model), device="cpu,cpu", only_sampled=True, workers=3)
+    assert list(one.table("keys").image_id) == list(keys)
+    assert np.array_equal(one.array(), plain)
+    assert two.digest == one.digest
+    many_of = of_files(tmp_path / "many", files)
+    many = embedding.embed(many_of, backbone=str(tiny_model), device="cpu", only_sampled=True, batch=2)
+    assert np.allclose(many.array(), plain, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_an_interrupted_run_on_two_devices_goes_on(tmp_path, files, tiny_model, monkeypatch):
+    from pipeline import dinov2
+
+    class Stopped(Exception):
+        pass
+
+    def stop_after_two(done, total):
+        if done >= 2:
+            raise Stopped
+
+    monkeypatch.setattr(dinov2, "SIZE", (56, 28))
+    options = {"backbone": f"dinov2-sky:{tiny_model}", "device": "cpu,cpu", "only_sampled": True}
+    whole = embedding.embed(of_files(tmp_path / "whole", files), **options)
+    catalog = of_files(tmp_path / "cut", files)
+    with pytest.raises(Stopped):
+        embedding.embed(catalog, **options, progress=stop_after_two)
+    (work,) = (catalog.path / "embedding").glob(".work-*")
+    finished = {path.name: path.stat().st_ino for path in work.glob("[!.]*.npy")}
+    assert len(finished) >= 2
+    kept = []
+
+    def watch(done, total):
+        kept.append(all((work / name).stat().st_ino == number for name, number in finished.items()))
+
+    assert embedding.embed(catalog, **options, progress=watch).digest == whole.digest
+    assert all(kept)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not (shutil.which("g++") or shutil.which("clang++")), reason="torch compiles with a C++ compiler")
+def test_a_compiled_model_is_another_one_with_nearly_the_same_vectors(tmp_path, files, tiny_model, monkeypatch):
+    from pipeline import dinov2
+    from pipeline.units import Models
+
+    monkeypatch.setattr(dinov2, "SIZE", (56, 28))
+    pixels = [np.random.default_rng(seed).normal(3000, 20, (300, 150)).astype(np.float32) for seed in range(2)]
+    plain, compiled = Models(str(tiny_model)), Models(str(tiny_model), compiled=True)
+    assert compiled.digest == plain.digest + "-compiled"
+    assert np.allclose(compiled.of_full(pixels), plain.of_full(pixels), rtol=1e-3, atol=1e-3)
+    with pytest.raises(BadInput, match="leave out --compile"):
+        Models("triptych", compiled=True)
+
+
+def test_a_model_without_fused_attention_is_refused(tmp_path, tiny_model, monkeypatch):
+    """Plain attention would need 9.6 GB for one image of the published size."""
+    from transformers import Dinov2WithRegistersModel
+
+    from pipeline.dinov2 import VisionTransformer
+
+    given = Dinov2WithRegistersModel.from_pretrained
+    monkeypatch.setattr(
+        "transformers.AutoModel.from_pretrained",
+        lambda folder, **options: given(folder, **{**options, "attn_implementation": "eager"}),
+    )
+    with pytest.raises(BadInput, match="no fused attention"):
+        VisionTransformer(tiny_model)
 
 
 def test_sky_normalisation_forgets_gain_and_level_and_survives_blank_pixels():
