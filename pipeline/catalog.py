@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from pipeline import unfinished
 from pipeline.errors import CatalogError, StageMissing, StageStale, choose
 
 # kind of stage -> the command that makes it
@@ -81,6 +82,8 @@ QUARANTINE_COLUMNS: dict[str, str] = {
     "detail": "str",
 }
 TABLES = {"exposures": EXPOSURE_COLUMNS, "ccds": CCD_COLUMNS, "quarantine": QUARANTINE_COLUMNS}
+# what makes two stages of a kind the same result
+IDENTITY = ("name", "parents", "parameters", "versions", "rows", "digest")
 VERSIONED = ("triptych", "numpy", "scikit-learn", "torch", "openTSNE", "hdbscan", "astropy")
 
 
@@ -208,7 +211,8 @@ class Catalog:
         path = Path(path).resolve()
         if (path / "run.json").exists():
             return cls.open(path)
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        # a killed `create` may have left its first lines of run.json, half-written
+        if path.exists() and (not path.is_dir() or any(not p.name.startswith(".run.") for p in path.iterdir())):
             raise CatalogError(f"{path} exists and is not a run folder; name a new or empty folder")
         path.mkdir(parents=True, exist_ok=True)
         created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
@@ -245,10 +249,14 @@ class Catalog:
         return self
 
     def set_info(self, **values) -> None:
-        """Change keys of `run.json` in one step."""
-        self.refresh()
-        self.info = {**self.info, **values}
-        write_json(self.path / "run.json", self.info)
+        """Change keys of `run.json` in one step, whoever else is changing others; pointers in `current` are added."""
+        with unfinished.alone(self.path / ".run.lock"):
+            for left in self.path.glob(".run.json.*.aside"):
+                left.unlink(missing_ok=True)
+            self.refresh()
+            current = {**self.info["current"], **values.get("current", {})}
+            self.info = {**self.info, **values, "current": current}
+            write_json(self.path / "run.json", self.info)
 
     def labels_url(self) -> str:
         """Address of the label store: a SQLite file in the run unless `run.json` names another."""
@@ -285,6 +293,11 @@ class Catalog:
         if quarantine is not None:
             quarantine = _conform(quarantine, QUARANTINE_COLUMNS).sort_values(["path", "ccdname"], kind="stable")
             _write_table(self.path / "quarantine.parquet", quarantine)
+
+    def clear_unfinished(self) -> None:
+        """Remove tables and previews that a killed process left half-written; for whoever alone writes them."""
+        for left in [*self.path.glob(".*.parquet.*.aside"), *self.path.glob("previews/*/.*.aside")]:
+            left.unlink(missing_ok=True)
 
     # ---- previews
 
@@ -365,8 +378,7 @@ class Catalog:
 
     def make_current(self, stage: Stage) -> None:
         """Point the run at `stage`; nothing is deleted, so pointing back undoes it."""
-        self.refresh()
-        self.set_info(current={**self.info["current"], stage.kind: stage.stage_id})
+        self.set_info(current={stage.kind: stage.stage_id})
 
     @contextlib.contextmanager
     def new_stage(
@@ -374,16 +386,17 @@ class Catalog:
     ) -> Iterator[StageWriter]:
         """Write a new stage inside a `with`: whole when the block ends, nothing when it fails.
 
-        Its `seconds` count from when the first of its parents was opened, which is when the work began.
+        A stage that comes out as one that is there, from the same parents and parameters, is that one. Its
+        `seconds` count from when the first of its parents was opened, which is when the work began.
         """
         choose(kind, STAGE_COMMANDS, "kind of stage")
         started = min([time.monotonic(), *(parent.opened for parent in parents)])
         folder = self.path / kind
         folder.mkdir(exist_ok=True)
+        unfinished.clear(folder)
         aside = folder / f".aside-{name}-{os.getpid()}-{time.monotonic_ns()}"
-        aside.mkdir()
         writer = StageWriter(aside)
-        try:
+        with unfinished.held(aside), _gone_on_failure(aside):
             yield writer
             info = {
                 "kind": kind,
@@ -397,17 +410,18 @@ class Catalog:
                 "digest": _digest(aside),
             }
             writer.stage = self._place(aside, kind, name, info)
-        except BaseException:
-            shutil.rmtree(aside, ignore_errors=True)
-            raise
         if make_current:
             self.make_current(writer.stage)
 
     def _place(self, aside: Path, kind: str, name: str, info: dict) -> Stage:
         """Rename the finished folder to the next free number; another process may take a number first."""
         while True:
-            numbers = [stage.info["number"] for stage in self.stages(kind)]
-            info["number"] = max(numbers, default=0) + 1
+            stages = self.stages(kind)
+            for stage in stages:
+                if _identity(stage.info) == _identity(info):
+                    shutil.rmtree(aside)
+                    return stage
+            info["number"] = max([stage.info["number"] for stage in stages], default=0) + 1
             stage_id = f"{name}-{info['number']:03d}"
             write_json(aside / "stage.json", info)
             with contextlib.suppress(OSError):
@@ -415,6 +429,19 @@ class Catalog:
                 return Stage(self, kind, stage_id, info)
             if not aside.exists() or not (self.path / kind / stage_id).exists():
                 raise CatalogError(f"cannot write {self.path / kind / stage_id}; is the disk full or read-only?")
+
+
+@contextlib.contextmanager
+def _gone_on_failure(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _identity(info: Mapping) -> str:
+    return json.dumps([info.get(name) for name in IDENTITY], sort_keys=True)
 
 
 def _digest(folder: Path) -> str:

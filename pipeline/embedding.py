@@ -61,15 +61,16 @@ def embed(
     with _crew(order, scheduler, workers) as crew:
         made = crew.made
         parameters = {"backbone": name, "model": model, "digest": made["digest"], "only_sampled": only_sampled}
+        work = catalog.path / "embedding" / f".work-{units.digest_of(parameters)}"
         inputs = _inputs(catalog, images)
         earlier = _earlier(catalog, made["digest"])
         for stage in earlier:
             if stage.table("inputs").equals(inputs) and stage.table("keys").image_id.equals(images.image_id):
                 if catalog.info["current"].get("embedding") != stage.stage_id:
                     catalog.make_current(stage)
+                shutil.rmtree(work, ignore_errors=True)  # left by a kill after the stage was written
                 return stage
         vectors, missing = _reuse(earlier, images, inputs, made["dim"])
-        work = catalog.path / "embedding" / f".work-{units.digest_of(parameters)}"
         order = replace(order, work=str(work), digest=made["digest"], inputs=units.digest_of(inputs.to_json()))
         todo = units.plan(images[missing], inputs, (batch or made["batch"]) if made["reads"] == "full" else None)
         done = int((~missing).sum())

@@ -71,6 +71,7 @@ def ingest(
     sources = [sources] if isinstance(sources, str | Path) else list(sources)
     paths, folders = find_files(sources)
     with _only_one(catalog):
+        catalog.clear_unfinished()
         manifest = Manifest(catalog.path / "ingested.parquet")
         touched = _forget_gone(manifest, sources, set(paths))
         manifest.files |= {record.path: record for record in folders}

@@ -146,6 +146,7 @@ def _changes(before: Stage | None, table, scored, catalog: Catalog, rule: str) -
 def _write(catalog, embedding, model, report, table, scored, rule, parameters, steps) -> dict[str, Stage]:
     """Write the three stages, then move the pointers together; on any failure take the written ones away again."""
     written: dict[str, Stage] = {}
+    there = {stage.path for kind in ("model", "prediction", "candidates") for stage in catalog.stages(kind)}
     try:
         written["model"] = classify.write_model(
             catalog, embedding, model, report, parameters=parameters, make_current=False
@@ -159,12 +160,11 @@ def _write(catalog, embedding, model, report, table, scored, rule, parameters, s
             catalog, written["prediction"], scored, rule, make_current=False
         )
         steps.at(99, "writing")
-        catalog.refresh()
-        ids = {kind: stage.stage_id for kind, stage in written.items()}
-        catalog.set_info(current={**catalog.info["current"], **ids})
+        catalog.set_info(current={kind: stage.stage_id for kind, stage in written.items()})
     except BaseException:
         for stage in written.values():
-            shutil.rmtree(stage.path, ignore_errors=True)
+            if stage.path not in there:
+                shutil.rmtree(stage.path, ignore_errors=True)
         raise
     return written
 

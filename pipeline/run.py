@@ -59,7 +59,7 @@ def place(catalog: Catalog, *, seed: int = 0, bar: Bar = lambda title: nullconte
     """Clusters and both maps, each only where it is missing or was made from an older embedding."""
     if not is_fresh(catalog, "cluster"):
         with bar("cluster") as progress:
-            clusters.cluster(catalog.refresh(), progress=progress)
+            clusters.cluster(catalog.refresh(), seed=seed, progress=progress)
     for dims in (2, 3):
         if not is_fresh(catalog, f"map{dims}d"):
             with bar(f"map {dims}-D") as progress:
