@@ -5,10 +5,12 @@ from pathlib import Path
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from PIL import Image
 
 from pipeline.plots import PAGE, TEXT
 
 COLUMNS = ("original", "what the model was shown", "what it made of it")
+COLOURS = 64
 
 
 def odd_ones(images: np.ndarray, groups: np.ndarray, n_odd: int, n_any: int, seed: int) -> np.ndarray:
@@ -37,7 +39,7 @@ def draw(originals: np.ndarray, masked: np.ndarray, painted: np.ndarray, path: P
     made = np.where(masked & np.isfinite(originals), painted, originals)
     n, ny, nx = originals.shape
     figure = Figure(figsize=(9, 0.45 + n * 3 * nx / ny), dpi=100, facecolor=PAGE, layout="constrained")
-    FigureCanvasAgg(figure)
+    canvas = FigureCanvasAgg(figure)
     axes = figure.subplots(n, 3, squeeze=False)
     for row in range(n):
         finite = originals[row][np.isfinite(originals[row])]
@@ -50,4 +52,6 @@ def draw(originals: np.ndarray, masked: np.ndarray, painted: np.ndarray, path: P
             place.set_yticks([])
             if row == 0:
                 place.set_title(COLUMNS[column], color=TEXT, fontsize=9)
-    figure.savefig(path, facecolor=PAGE, format="png", metadata={"Software": "Triptych"})
+    canvas.draw()
+    # noise hardly compresses; few colours keep the file small
+    Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3]).quantize(COLOURS).save(path, "PNG", optimize=True)

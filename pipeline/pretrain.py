@@ -33,7 +33,7 @@ __all__ = ["OBJECTIVES", "Settings", "parse_mask", "pictures", "pretrain"]
 
 HELD_OUT = 0.05  # of the exposures
 CHECKPOINT = "checkpoint.npz"
-N_ODD, N_ANY = 6, 3  # CCDs on the picture
+N_ODD, N_ANY = 6, 2  # CCDs on the picture
 Progress = Callable[..., None]
 
 
