@@ -28,13 +28,15 @@ def _save(figure: Figure, path: Path) -> None:
     figure.savefig(path, facecolor=PAGE, metadata={"Software": "Triptych"})
 
 
-def confusion(counts: dict, path: Path) -> None:
+def confusion(
+    counts: dict, path: Path, title: str = "CCDs of held-out exposures: true label by row, predicted by column"
+) -> None:
     """Draw a confusion matrix: `counts` has `labels` (n) and `counts` (n, n), rows true, columns predicted."""
     labels = [name.replace("_", " ") for name in counts["labels"]]
     values = np.array(counts["counts"])
     shares = values / np.maximum(values.sum(axis=1, keepdims=True), 1)
     size = 2.6 + 0.55 * len(labels)
-    figure, axes = _figure(size + 1, size, "CCDs of held-out exposures: true label by row, predicted by column")
+    figure, axes = _figure(size + 1, size, title)
     axes.imshow(shares, cmap="cividis", vmin=0, vmax=1)
     axes.set_xticks(range(len(labels)), labels, rotation=45, ha="right")
     axes.set_yticks(range(len(labels)), labels)
@@ -46,10 +48,10 @@ def confusion(counts: dict, path: Path) -> None:
     _save(figure, path)
 
 
-def reasons(rows: dict, path: Path) -> None:
+def reasons(rows: dict, path: Path, title: str = "CCDs of held-out exposures, per reason") -> None:
     """Draw precision, recall and F1 of each label as bars; `rows` as in an evaluation's `reasons`."""
     names = list(rows)
-    figure, axes = _figure(8, 1.4 + 0.5 * len(names), "CCDs of held-out exposures, per reason")
+    figure, axes = _figure(8, 1.4 + 0.5 * len(names), title)
     at = np.arange(len(names))
     for place, (measure, colour) in enumerate(BARS.items()):
         values = [rows[name][measure] for name in names]
@@ -191,4 +193,74 @@ def compared(found: dict, path: Path) -> None:
     axes.legend(
         facecolor=PAGE, edgecolor=MUTED, labelcolor=TEXT, fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1)
     )
+    _save(figure, path)
+
+
+def numbers(truth: np.ndarray, predicted: np.ndarray, path: Path, *, title: str, unit: str, logarithm: bool) -> None:
+    """Draw predicted against true numbers of held-out images or exposures. truth, predicted : (n,) float."""
+    figure, axes = _figure(5.4, 5, title)
+    low, high = min(truth.min(), predicted.min()), max(truth.max(), predicted.max())
+    axes.plot([low, high], [low, high], color=MUTED, linewidth=1, linestyle=":")
+    some = np.random.default_rng(0).permutation(len(truth))[:20_000]
+    axes.plot(truth[some], predicted[some], ".", color="#56b4e9", markersize=3, alpha=0.5)
+    if logarithm:
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+    axes.set_xlabel(f"true{f', {unit}' if unit else ''}", color=TEXT)
+    axes.set_ylabel(f"predicted{f', {unit}' if unit else ''}", color=TEXT)
+    axes.grid(color=MUTED, alpha=0.25)
+    _save(figure, path)
+
+
+# Okabe and Ito's colours for lines that are told apart by their markers besides.
+LINES = ("#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#f0e442", "#d55e00", "#0072b2", "#e6edf3")
+MARKERS = "osD^vPX*"
+
+
+def label_curve(rows: list[dict], path: Path, *, panels: dict[str, str], title: str = "") -> None:
+    """Draw quality against the number of labelled exposures, one panel per measure.
+
+    rows : as `label_curve.summary` gives them. panels : measure -> its title; a method that has none is left out.
+    """
+    panels = {name: text for name, text in panels.items() if any(row.get(name) for row in rows)}
+    figure = Figure(figsize=(4.3 * len(panels), 4.2), dpi=120, facecolor=PAGE, layout="constrained")
+    FigureCanvasAgg(figure)
+    methods = list(dict.fromkeys(row["method"] for row in rows))
+    every = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axes, (measure, text) in zip(every, panels.items(), strict=True):
+        axes.set_facecolor(PAGE)
+        axes.set_title(text, color=TEXT, fontsize=10)
+        axes.tick_params(colors=MUTED, labelsize=8)
+        for side in axes.spines.values():
+            side.set_color(MUTED)
+        for place, method in enumerate(methods):
+            own = [row for row in rows if row["method"] == method and row.get(measure)]
+            at = [row["exposures"] for row in own]
+            middle = np.array([row[measure]["mean"] for row in own])
+            spread = np.array([row[measure]["spread"] for row in own])
+            colour, marker = LINES[place % len(LINES)], MARKERS[place % len(MARKERS)]
+            axes.plot(at, middle, color=colour, marker=marker, markersize=4, linewidth=1.5, label=method)
+            axes.fill_between(at, middle - spread, middle + spread, color=colour, alpha=0.15, linewidth=0)
+        axes.set_xscale("log")
+        ticks = sorted({row["exposures"] for row in rows})
+        axes.set_xticks(ticks, [str(tick) for tick in ticks])
+        axes.minorticks_off()
+        axes.set_ylim(top=1.0)
+        axes.set_xlabel("labelled exposures", color=TEXT, fontsize=9)
+        axes.grid(color=MUTED, alpha=0.25)
+    handles = {}
+    for axes in every:
+        handles |= dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+    figure.legend(
+        handles.values(),
+        handles.keys(),
+        loc="outside lower center",
+        ncols=min(len(handles), 5),
+        fontsize=8,
+        facecolor=PAGE,
+        edgecolor=MUTED,
+        labelcolor=TEXT,
+    )
+    if title:
+        figure.suptitle(title, color=TEXT, fontsize=11)
     _save(figure, path)

@@ -1,0 +1,65 @@
+"""The verb that probes an embedding."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.progress import bar
+from app.verbs import Labels, Policy, Run, Seed, open_run, open_store
+
+
+def probe(
+    run: Run,
+    target: Annotated[
+        str,
+        typer.Option(help="reasons, bad, seeing, sky, airmass, exptime, or a numeric column of the run's tables."),
+    ] = "reasons",
+    kind: Annotated[
+        str, typer.Option(help="linear; or attentive, which pools all CCDs of an exposure by learned attention.")
+    ] = "linear",
+    level: Annotated[
+        str,
+        typer.Option(help="ccd or exposure; by default a linear probe is asked per CCD, an attentive per exposure."),
+    ] = "",
+    folds: Annotated[int, typer.Option(help="Folds of exposures, each held out in turn.")] = 5,
+    curve: Annotated[
+        bool, typer.Option("--curve", help="Also measure quality against the number of labelled exposures.")
+    ] = False,
+    method: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What the curve compares: a classifier, linear, attentive, 'linear of exposures' or 'attentive of "
+            "exposures'; may be given again."
+        ),
+    ] = None,
+    draws: Annotated[int, typer.Option(help="How often the curve's labelled exposures are drawn anew.")] = 3,
+    policy: Policy = "majority",
+    json: Annotated[Path | None, typer.Option(help="Write the figures to this file.")] = None,
+    seed: Seed = 0,
+    labels: Labels = "",
+) -> None:
+    """What a simple model on top of the embedding can tell of exposures it has not seen: reasons, or numbers."""
+    import json as json_format
+
+    from pipeline import label_curve, probes
+
+    catalog = open_run(run)
+    with bar("probe") as progress, open_store(catalog, labels) as store:
+        metrics = probes.probe(
+            catalog,
+            store,
+            target=target,
+            kind=kind,
+            level=level or None,
+            folds=folds,
+            curve=curve,
+            draws=draws,
+            methods=tuple(method) if method else label_curve.METHODS,
+            policy=policy,
+            seed=seed,
+            progress=progress,
+        )
+    print(probes.as_text(metrics))
+    if json:
+        json.write_text(json_format.dumps(metrics, indent=1) + "\n")

@@ -1,0 +1,103 @@
+"""Figures of merit of probes; pure functions.
+
+CCDs are said to be good or bad by their likeliest label, numbers by one value. An exposure is said to be bad when at
+least BAD_CCDS of its CCDs are, for the reason that most of these have, and its number is the median of its CCDs'; a
+probe that is asked per exposure says it itself. Precision and recall of bad exposures over all cuts are the
+`average_precision`; its score is the mean chance of being bad of the BAD_CCDS worst CCDs, or what the probe says.
+"""
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import average_precision_score
+
+from pipeline.metrics import ccd_metrics, rates, reliability
+from pipeline.probe_targets import BAD, Target
+from pipeline.reasons import GOOD
+
+BAD_CCDS = 2
+
+
+def truth_of(target: Target, table: pd.DataFrame, level: str) -> pd.Series:
+    """True values in the order of a prediction table's rows."""
+    if level == "ccd":
+        return target.table.set_index("image_id").value.loc[table.image_id].reset_index(drop=True)
+    return target.exposures().set_index("expnum").value.loc[table.expnum].reset_index(drop=True)
+
+
+def figures(target: Target, table: pd.DataFrame, level: str) -> dict:
+    """All figures of predictions `table` (from `ask_probe`, a classifier, or a prediction stage).
+
+    Keys: `ccd` (asked per CCD only) and `exposure`, each with label figures (as `metrics.ccd_metrics`, `reliability`)
+    or number figures (see `number_figures`); of labels the exposure's also have `average_precision`.
+    """
+    found = {}
+    if level == "ccd":
+        known = table[table.image_id.isin(target.table.image_id)].reset_index(drop=True)
+        found["ccd"] = _of_rows(target, truth_of(target, known, "ccd"), known)
+    whole = exposures_of(table, target) if level == "ccd" else table
+    whole = whole[whole.expnum.isin(target.table.expnum)].reset_index(drop=True)
+    found["exposure"] = _of_rows(target, truth_of(target, whole, "exposure"), whole)
+    if target.labels:
+        bad = truth_of(target, whole, "exposure").map(lambda own: own != (GOOD,)).to_numpy(bool)
+        score = whole["bad_score"] if "bad_score" in whole else 1 - whole.p_good
+        cut_free = float(average_precision_score(bad, score)) if bad.any() else 0.0
+        found["exposure"]["average_precision"] = cut_free
+    return found
+
+
+def exposures_of(table: pd.DataFrame, target: Target) -> pd.DataFrame:
+    """What predictions of CCDs say of their exposures: `expnum, reason, bad_score` or `expnum, predicted`."""
+    if not target.labels:
+        return table.groupby("expnum").predicted.median().reset_index()
+    rows = []
+    for expnum, own in table.groupby("expnum"):
+        said = own.reason[own.reason != GOOD]
+        is_bad = len(said) >= min(BAD_CCDS, len(own))
+        worst = np.sort(1 - own.p_good.to_numpy())[-BAD_CCDS:].mean()
+        rows.append((expnum, said.value_counts().index[0] if is_bad else GOOD, worst))
+    return pd.DataFrame(rows, columns=["expnum", "reason", "bad_score"])
+
+
+def _of_rows(target: Target, truth: pd.Series, table: pd.DataFrame) -> dict:
+    if not target.labels:
+        return number_figures(truth.to_numpy(float), table.predicted.to_numpy(float), logarithm=target.logarithm)
+    found = good_or_bad(truth, table) if BAD in target.labels else ccd_metrics(truth, table)
+    return {**found, "reliability": reliability(truth, table)} if "p_good" in table else found
+
+
+def good_or_bad(truth: pd.Series, table: pd.DataFrame) -> dict:
+    """The figures of `metrics.ccd_metrics` where the only labels are bad and good."""
+    bad = np.array([own != (GOOD,) for own in truth], dtype=bool)
+    said = (table.reason != GOOD).to_numpy()
+    rows = {BAD: rates(bad, said), GOOD: rates(~bad, ~said)}
+    counts = [
+        [int((bad & said).sum()), int((bad & ~said).sum())],
+        [int((~bad & said).sum()), int((~bad & ~said).sum())],
+    ]
+    occurring = [row["f1"] for row in rows.values() if row["support"]]
+    return {
+        "reasons": rows,
+        "macro_f1": float(np.mean(occurring)) if occurring else 0.0,
+        "accuracy": float((bad == said).mean()) if len(bad) else 0.0,
+        "confusion": {"labels": [BAD, GOOD], "counts": counts},
+        "bad": rows[BAD],
+        "n": len(truth),
+    }
+
+
+def number_figures(truth: np.ndarray, predicted: np.ndarray, *, logarithm: bool) -> dict:
+    """`r2, rmse, mae` on the scale that was learned (dex where `logarithm`), `rank` (Spearman) and `n`.
+
+    r2 is 1 - squared error / variance: 0 is no better than the mean of what is asked, and it can be negative.
+    """
+    rank = float(pd.Series(truth).corr(pd.Series(predicted), method="spearman")) if len(truth) > 1 else 0.0
+    if logarithm:
+        truth, predicted = np.log10(truth), np.log10(predicted)
+    error, variance = predicted - truth, float(np.var(truth))
+    return {
+        "r2": 1 - float((error**2).mean()) / variance if variance > 0 else 0.0,
+        "rmse": float(np.sqrt((error**2).mean())),
+        "mae": float(np.abs(error).mean()),
+        "rank": rank if np.isfinite(rank) else 0.0,
+        "n": len(truth),
+    }
