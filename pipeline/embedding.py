@@ -9,7 +9,6 @@ import contextlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -26,7 +25,6 @@ from pipeline.units import Models, Order, Task, Unit
 __all__ = ["BACKBONES", "embed"]
 
 FEW_UNITS = 8  # fewer than this are not worth starting processes for
-OPEN_AT_ONCE = 8  # previews, of which only the directories are read
 Progress = Callable[[int, int], None]
 
 
@@ -101,8 +99,7 @@ def _inputs(catalog: Catalog, images: pd.DataFrame) -> pd.DataFrame:
     """What the vectors depend on, one row per exposure: expnum, n_images, content, camera."""
     inputs = images.groupby("expnum", sort=True).size().reset_index(name="n_images")
     cameras = catalog.exposures().set_index("expnum").camera
-    with ThreadPoolExecutor(OPEN_AT_ONCE) as pool:
-        inputs["content"] = list(pool.map(partial(units.content_of, catalog), inputs.expnum))
+    inputs["content"] = [units.content_of(catalog, expnum) for expnum in inputs.expnum]
     inputs["camera"] = [cameras.get(expnum) or catalog.camera for expnum in inputs.expnum]
     return inputs
 
