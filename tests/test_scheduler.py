@@ -247,3 +247,32 @@ def test_a_scheduler_that_dies_ends_the_work_with_what_to_do(run, whole, empty_s
 def test_the_cluster_of_one_s_own_ends_with_the_work(run, whole):
     stage = embedding.embed(Catalog.open(run.path), scheduler="local", workers=2)
     assert np.array_equal(stage.array(), whole.array())
+
+
+SRUN = """#!/bin/bash
+# stands for Slurm's own: two tasks of the job, at once
+trap 'kill $(jobs -p) 2>/dev/null' TERM EXIT
+"$@" & "$@" &
+wait
+"""
+
+
+@pytest.mark.slow
+def test_the_example_for_slurm_runs(run, whole, tmp_path):
+    """Everything in it but `srun`, which here starts the two tasks itself."""
+    srun = tmp_path / "bin" / "srun"
+    srun.parent.mkdir()
+    srun.write_text(SRUN)
+    srun.chmod(0o755)
+    path = f"{srun.parent}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    job = subprocess.run(
+        ["bash", str(ROOT / "docs" / "embed.slurm"), str(run.path)],
+        env={**os.environ, "PATH": path, "SLURM_JOB_ID": "7"},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert job.returncode == 0, job.stderr
+    assert run.refresh().stage("embedding").digest == whole.digest
+    assert not list(run.path.glob(".scheduler-*"))
