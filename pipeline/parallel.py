@@ -1,6 +1,8 @@
 """Many independent tasks in processes or threads: results as they come, a crash costs one task only."""
 
 import os
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, as_completed, wait
 from itertools import islice
@@ -39,7 +41,7 @@ def unordered(function: Callable, tasks: Iterable, workers: int | None = None) -
         yield from ((task, function(task)) for task in tasks)
         return
     left = []
-    pool = ProcessPoolExecutor(max_workers=workers)
+    pool = _pool(workers)
     try:
         futures = {pool.submit(function, task): task for task in tasks}
         for future in as_completed(futures):
@@ -54,6 +56,22 @@ def unordered(function: Callable, tasks: Iterable, workers: int | None = None) -
         pool.shutdown(kill_workers=True)
     for task in left:
         yield task, _alone(function, task)
+
+
+def _pool(workers: int) -> ProcessPoolExecutor:
+    """Processes that end when this one is killed, instead of waiting for work for ever."""
+    return ProcessPoolExecutor(max_workers=workers, initializer=_end_with, initargs=(os.getpid(),))
+
+
+def _end_with(parent: int) -> None:
+    """Look every second whether the parent is still there."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def in_threads(function: Callable, tasks: Iterable, threads: int) -> Iterator[tuple]:
@@ -76,7 +94,7 @@ def in_threads(function: Callable, tasks: Iterable, threads: int) -> Iterator[tu
 
 def _alone(function: Callable, task):
     """The result of a task in a process of its own, or WorkerLost."""
-    pool = ProcessPoolExecutor(max_workers=1)
+    pool = _pool(1)
     try:
         return pool.submit(function, task).result()
     except BrokenProcessPool:

@@ -1,0 +1,130 @@
+"""A killed process leaves nothing that stays; what another one is still writing is left alone."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.catalog import Catalog
+
+# Begins what it is told, says so, and waits; or kills itself in the middle.
+WRITER = """
+import os, signal, sys
+import numpy as np, pandas as pd
+from pipeline import catalog
+from pipeline.catalog import Catalog
+
+def die(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+run, moment = sys.argv[1:]
+if moment == "creating the run":
+    catalog.os.replace = die
+    Catalog.create(run)
+held = Catalog.open(run)
+if moment == "a table":
+    catalog.os.replace = die
+    held.write_tables(exposures=pd.DataFrame({"expnum": [1, 2]}))
+if moment == "a preview":
+    catalog.os.replace = die
+    held.write_preview(12, [1], np.zeros((1, 4, 2)))
+if moment == "the pointer":
+    catalog.os.replace = die
+    held.set_info(panel=5)
+with held.new_stage("embedding", "tiny") as writer:
+    writer.write_array(np.ones((3, 2), np.float32))
+    if moment == "a stage":
+        die()
+    if moment == "another stage":
+        print("writing", flush=True)
+        sys.stdin.readline()
+    if moment == "pointing at a stage":
+        held.set_info = lambda **_: die()
+"""
+
+
+def start(run: Path, moment: str) -> subprocess.Popen:
+    root = Path(__file__).parents[1]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    return subprocess.Popen([sys.executable, "-c", WRITER, str(run), moment], cwd=root, **pipes)
+
+
+def killed(run: Path, moment: str) -> None:
+    process = start(run, moment)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+
+
+def write(catalog: Catalog, value: float = 1.0):
+    with catalog.new_stage("embedding", "tiny") as writer:
+        writer.write_array(np.full((3, 2), value, np.float32))
+    return writer.stage
+
+
+def left(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.fixture
+def catalog(tmp_path) -> Catalog:
+    return Catalog.create(tmp_path / "run")
+
+
+@pytest.mark.parametrize("moment", ["a stage", "pointing at a stage"])
+def test_the_next_stage_clears_what_a_killed_one_left(catalog, moment):
+    killed(catalog.path, moment)
+    assert any(path.name.startswith(".") or path.name == "tiny-001" for path in catalog.path.glob("embedding/*"))
+    catalog.refresh()
+    assert not catalog.has("embedding")
+    write(catalog)
+    assert left(catalog.path / "embedding") == ["tiny-001/stage.json", "tiny-001/vectors.npy"]
+    assert [stage.stage_id for stage in catalog.stages("embedding")] == ["tiny-001"]
+    assert catalog.info["current"] == {"embedding": "tiny-001"}
+
+
+def test_what_another_process_is_writing_is_left_alone(catalog):
+    other = start(catalog.path, "another stage")
+    assert other.stdout.readline() == "writing\n"
+    write(catalog, value=2.0)
+    other.communicate("go on\n")
+    assert other.returncode == 0
+    assert [stage.array()[0, 0] for stage in catalog.stages("embedding")] == [2.0, 1.0]
+    assert not [name for name in left(catalog.path / "embedding") if name.startswith(".")]
+
+
+def test_the_same_result_is_the_same_stage(catalog):
+    first = write(catalog)
+    write(catalog, value=2.0)
+    assert write(catalog).path == first.path
+    assert catalog.refresh().info["current"] == {"embedding": "tiny-001"}
+    assert [stage.stage_id for stage in catalog.stages("embedding")] == ["tiny-001", "tiny-002"]
+
+
+def test_a_run_whose_making_was_killed_can_be_made(tmp_path):
+    killed(tmp_path / "run", "creating the run")
+    assert os.listdir(tmp_path / "run")
+    catalog = Catalog.create(tmp_path / "run")
+    catalog.set_info(panel=4)
+    assert set(left(tmp_path / "run")) <= {"run.json", ".run.lock"}
+
+
+@pytest.mark.parametrize(("moment", "pattern"), [("a table", "*.parquet"), ("a preview", "previews/*/*")])
+def test_tables_and_previews_half_written_are_cleared(catalog, moment, pattern):
+    before = left(catalog.path)
+    killed(catalog.path, moment)
+    assert len(left(catalog.path)) == len(before) + 1
+    assert not [path for path in catalog.path.glob(pattern) if not path.name.startswith(".")]
+    catalog.clear_unfinished()
+    assert left(catalog.path) == before
+
+
+def test_a_pointer_half_moved_is_as_it_was(catalog):
+    killed(catalog.path, "the pointer")
+    assert Catalog.open(catalog.path).panel == 3
+    catalog.set_info(panel=7)
+    assert Catalog.open(catalog.path).panel == 7
+    assert set(left(catalog.path)) <= {"run.json", ".run.lock"}
