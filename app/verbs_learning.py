@@ -106,9 +106,15 @@ def evaluate(
         typer.Option(help="Also the figures of images above this probability; may be given again; 0.9 by default."),
     ] = None,
     leak: Annotated[bool, typer.Option(help="Also split by image, as published, to show what that adds.")] = False,
+    compare: Annotated[
+        str, typer.Option(help="Classifiers to put beside it, in the same folds, separated by commas: published,knn.")
+    ] = "",
     *,
     training: TrainingOptions,
     json: Annotated[Path | None, typer.Option(help="Write the figures to this file.")] = None,
+    pages: Annotated[
+        Path | None, typer.Option(help="Also write evaluation.html, one page with all it needs, into this folder.")
+    ] = None,
     seed: Seed = 0,
     labels: Labels = "",
 ) -> None:
@@ -128,10 +134,15 @@ def evaluate(
             **training.chosen(),
             cuts=tuple(cut) if cut else evaluation.CUTS,
             show_leak=leak,
+            compare=[name.strip() for name in compare.split(",") if name.strip()],
             seed=seed,
             progress=progress,
         )
     print(evaluation.as_text(metrics))
+    if pages:
+        from app.evaluation_page import write_pages
+
+        say(f"page in {write_pages(catalog.refresh().stage('evaluation', metrics['stage']), pages)}")
     if json:
         json.write_text(json_format.dumps(metrics, indent=1) + "\n")
 

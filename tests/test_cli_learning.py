@@ -48,6 +48,6 @@ def test_evaluate_shows_cuts_and_leak_and_writes_json(run, tmp_path):
     assert "The leak" in result.stdout
     figures = json.loads((tmp_path / "figures.json").read_text())
     assert list(figures["ccd"]["cuts"]) == ["0.5", "0.8"]
-    assert {"ccd", "exposure", "split", "labels", "classifier", "embedding", "stage", "leak"} == set(figures)
+    assert {"ccd", "exposure", "suspicious", "spread", "split", "labels", "classifier", "leak"} < set(figures)
     with pytest.raises(UnknownName, match="Did you mean 'published'"):
         type_in("evaluate", run, "--classifier", "publishd")

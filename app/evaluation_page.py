@@ -1,0 +1,132 @@
+"""An evaluation as one page that holds all it needs: charts, tables, scripts and style in a single HTML file.
+
+It loads nothing from anywhere, so it can be mailed, archived beside a data release, or opened from a disk.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from bokeh.embed import components
+from bokeh.util.paths import bokehjs_path
+from holoviews import render
+from jinja2 import Environment, FileSystemLoader, select_autoescape
+
+from app import evaluation_charts as charts
+from app import palette
+from pipeline.candidates import RULES
+from pipeline.catalog import Stage
+from pipeline.errors import BadInput
+from pipeline.evaluation_text import CALIBRATED, compared_rows
+from pipeline.reasons import GOOD, REASONS
+
+PAGES = Path(__file__).parents[1] / "static"
+NAME = "evaluation.html"
+
+
+def write_pages(evaluation_stage: Stage, folder: str | Path) -> Path:
+    """Write an evaluation stage as `evaluation.html` into a folder, which is made if need be; return the file."""
+    folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise BadInput(f"{folder} is a file; name a folder for the pages")
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / NAME
+    path.write_text(page(evaluation_stage), encoding="utf-8")
+    return path
+
+
+def page(stage: Stage) -> str:
+    """The page of an evaluation stage, as HTML."""
+    metrics = stage.json("metrics")
+    if "suspicious" not in metrics:
+        raise BadInput(f"evaluation/{stage.stage_id} is of an older kind; run `triptych evaluate` again")
+    in_order(metrics)
+    script, divs = components(
+        {name: render(chart, backend="bokeh") for name, chart in drawings(metrics).items()}, theme=charts.THEME
+    )
+    environment = Environment(loader=FileSystemLoader(PAGES), autoescape=select_autoescape(), trim_blocks=True)
+    environment.filters["spoken"] = charts.spoken
+    return environment.get_template("evaluation.html").render(
+        stage=stage,
+        metrics=metrics,
+        rule=metrics["exposure"]["rule"],
+        rules=metrics["exposure"]["rules"],
+        intervals=intervals(metrics["spread"]["figures"], metrics["exposure"]["rules"]),
+        colours=palette.REASON_COLOURS,
+        unknown=palette.UNLABELLED,
+        lines=charts.COLOURS,
+        reasons=reason_rows(metrics["ccd"]),
+        alarms=alarm_rows(metrics["suspicious"]),
+        compared=compared_rows(metrics["compare"], metrics["exposure"]["rule"]) if "compare" in metrics else {},
+        # BokehJS alone: HoloViews brings Panel, whose scripts would ask for files beside the page.
+        library=(bokehjs_path() / "js" / "bokeh.min.js").read_text(encoding="utf-8"),
+        script=script,
+        divs=divs,
+    )
+
+
+def in_order(metrics: dict) -> None:
+    """Put labels and rules back into the order of their vocabularies, and the classifier itself before its rivals.
+
+    JSON of a stage is sorted by key; metrics are changed in place.
+    """
+    for found in _every(metrics):
+        for key, names in (
+            ("reasons", (*REASONS, GOOD)),
+            ("by_reason", REASONS),
+            ("surviving", (*REASONS, GOOD)),
+            ("rules", RULES),
+            ("compare", (metrics["classifier"],)),
+            ("survey_ccds", RULES),
+        ):
+            if isinstance(found.get(key), dict):
+                own = found[key]
+                found[key] = {name: own[name] for name in sorted(own, key=partial(_place, tuple(names)))}
+
+
+def _every(value) -> Iterator[dict]:
+    """A dict and every dict inside it."""
+    if isinstance(value, dict):
+        yield value
+        for own in list(value.values()):
+            yield from _every(own)
+
+
+def _place(names: tuple[str, ...], name: str) -> tuple[int, str]:
+    return (names.index(name) if name in names else len(names), name)
+
+
+def drawings(metrics: dict) -> dict:
+    """Name -> chart."""
+    rules = metrics["exposure"]["rules"]
+    ccd = {CALIBRATED[name]: own for name, own in metrics["ccd"]["reliability"].items()}
+    exposures = {charts.spoken(name): row["calibration"] for name, row in rules.items()}
+    return {
+        "confusion": charts.confusion(metrics["ccd"]["confusion"]),
+        "curves": charts.precision_recall(rules),
+        "ccd_reliability": charts.reliability(ccd, xlabel="stated probability", ylabel="share that was right"),
+        "exposure_reliability": charts.reliability(exposures, xlabel="bad_probability", ylabel="share that is bad"),
+    }
+
+
+def reason_rows(ccd: dict) -> list[dict]:
+    """One row per label of Table 3: without a cut, and with the first probability cut beside it where there is one."""
+    cut = next(iter(ccd["cuts"].values()), None)
+    rows = []
+    for name, row in [*ccd["reasons"].items(), ("any reason", ccd["bad"])]:
+        above = (cut["bad"] if name == "any reason" else cut["reasons"].get(name)) if cut else None
+        survive = cut["share"] if name == "any reason" and cut else cut["surviving"].get(name, 0.0) if cut else 0.0
+        rows.append({"name": name, **row, "above_f1": above["f1"] if above else 0.0, "survive": survive})
+    return rows
+
+
+def intervals(found: dict, rules: dict) -> dict[str, dict]:
+    """Intervals of the CCDs' figures first, then rule by rule."""
+    names = ["macro_f1", "bad_f1", *(f"{rule}.{key}" for rule in rules for key in ("precision", "recall", "best"))]
+    return {name: found[name] for name in names if name in found}
+
+
+def alarm_rows(found: dict) -> dict[str, dict]:
+    """Kind of good exposure -> row, all suspicious ones and the plain ones last."""
+    together = {"any suspicious": found["any"]} if found["kinds"] else {}
+    return {**found["kinds"], **together, "plain good": found["plain"]}
