@@ -24,7 +24,8 @@ def prepare(folder: Path, *, exposures: int = 64, seed: int = 0, bar) -> Catalog
         if not (folder / "demo-complete").exists():
             with bar("simulate") as progress:
                 simulate.simulate(survey, exposures=exposures, seed=seed, binning=BINNING, progress=progress)
-            label_lists.import_file(store, last_season(survey, folder), kind="truth", camera="decam", catalog=catalog)
+            for path in last_season(survey, folder):
+                label_lists.import_file(store, path, camera="decam", catalog=catalog)
             run.run(catalog, store, [survey], seed=seed, bar=bar)
             existing = {user.name for user in store.users()}
             for name, role in ACCOUNTS.items():
@@ -36,17 +37,25 @@ def prepare(folder: Path, *, exposures: int = 64, seed: int = 0, bar) -> Catalog
     return catalog.refresh()
 
 
-def last_season(survey: Path, folder: Path) -> Path:
-    """Write the truth of the older exposures to a list of its own: the labels that a survey has when it starts."""
-    with open(survey / "truth.csv", newline="") as handle:
-        rows = list(csv.reader(line for line in handle if not line.startswith("#")))
-    header, rows = rows[0], rows[1:]
-    expnums = sorted({int(row[0]) for row in rows})
+def last_season(survey: Path, folder: Path) -> list[Path]:
+    """Write what is known of the older exposures, the labels that a survey has when it starts: their truth, and which
+    of the good ones look odd."""
+    expnums = sorted({int(row[0]) for row in _rows(survey / "truth.csv")[1]})
     last = expnums[int(LABELLED_SHARE * len(expnums)) - 1]
-    path = folder / "last_season.csv"
-    with open(path, "w", newline="") as handle:
-        csv.writer(handle).writerows([header, *(row for row in rows if int(row[0]) <= last)])
-    return path
+    paths = []
+    for source, name in (("truth.csv", "last_season.csv"), ("suspicious.csv", "last_season_suspicious.csv")):
+        header, rows = _rows(survey / source)
+        paths.append(folder / name)
+        with open(paths[-1], "w", newline="") as handle:
+            csv.writer(handle).writerows([header, *(row for row in rows if int(row[0]) <= last)])
+    return paths
+
+
+def _rows(path: Path) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of a table of the simulated survey, the exposure number first in each."""
+    with open(path, newline="") as handle:
+        header, *rows = csv.reader(line for line in handle if not line.startswith("#"))
+    return header, rows
 
 
 def welcome(port: int) -> str:

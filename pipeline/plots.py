@@ -11,6 +11,7 @@ PAGE, TEXT, MUTED = "#0d1117", "#e6edf3", "#9da7b3"
 BARS = {"precision": "#56b4e9", "recall": "#e69f00", "f1": "#cc79a7"}
 # The same palette, for candidate rules and classifiers.
 LINES = ("#56b4e9", "#e69f00", "#cc79a7", "#009e73", "#f0e442", "#d55e00")
+DASHES = ("-", "--", ":", "-.")
 
 
 def _figure(width: float, height: float, title: str):
@@ -105,8 +106,12 @@ def leak(splits: dict, path: Path) -> None:
     _save(figure, path)
 
 
-def _rule_colours(rules) -> dict[str, str]:
-    return {name: LINES[place % len(LINES)] for place, name in enumerate(rules)}
+def _rule_lines(rules) -> dict[str, dict[str, str]]:
+    """Colour and dashes of each rule; where lines coincide, dashes show both."""
+    return {
+        name: {"color": LINES[place % len(LINES)], "linestyle": DASHES[place % len(DASHES)]}
+        for place, name in enumerate(rules)
+    }
 
 
 def exposure_curves(rules: dict, path: Path) -> None:
@@ -115,11 +120,11 @@ def exposure_curves(rules: dict, path: Path) -> None:
     A filled mark is a rule's own cut, an open one the threshold where the smaller of both is largest.
     """
     figure, axes = _figure(6.4, 5.4, "Held-out exposures: precision and recall at every threshold")
-    for name, colour in _rule_colours(rules).items():
-        row = rules[name]
+    for name, line in _rule_lines(rules).items():
+        row, colour = rules[name], line["color"]
         title = f"{name}, average precision {row['average_precision']:.3f}"
         recall, precision = row["curve"]["recall"], row["curve"]["precision"]
-        axes.plot([0, *recall], [*precision[:1], *precision], color=colour, linewidth=1.5, label=title)
+        axes.plot([0, *recall], [*precision[:1], *precision], **line, linewidth=1.5, label=title)
         axes.plot(row["recall"], row["precision"], "o", color=colour, markersize=8)
         best = row["best"]
         axes.plot(best["recall"], best["precision"], "o", color=colour, markersize=11, fillstyle="none")
@@ -136,12 +141,12 @@ def exposure_reliability(rules: dict, path: Path) -> None:
     """Draw the bad_probability of exposures against the share that is bad; `rules` as in an evaluation's `exposure`."""
     figure, axes = _figure(5.4, 5, "Held-out exposures: how far to believe bad_probability")
     axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=":")
-    for name, colour in _rule_colours(rules).items():
+    for name, line in _rule_lines(rules).items():
         own = rules[name]["calibration"]
         stated = [row["mean_probability"] for row in own["bins"]]
         right = [row["share_right"] for row in own["bins"]]
         title = f"{name}, expected error {own['expected_calibration_error']:.3f}"
-        axes.plot(stated, right, color=colour, marker="o", markersize=5, linewidth=1.5, label=title)
+        axes.plot(stated, right, **line, marker="o", markersize=5, linewidth=1.5, label=title)
     axes.set_xlim(-0.02, 1.02)
     axes.set_ylim(-0.02, 1.02)
     axes.set_xlabel("bad_probability", color=TEXT)
@@ -160,7 +165,7 @@ def false_alarms(found: dict, path: Path) -> None:
     bars = {"CCDs called bad": [row["ccds_called_bad"] for row in rows.values()]}
     bars |= {f"sent by {name}": [row["rules"][name]["share"] for row in rows.values()] for name in rules}
     for place, ((title, values), colour) in enumerate(
-        zip(bars.items(), (TEXT, *_rule_colours(rules).values()), strict=True)
+        zip(bars.items(), (TEXT, *(line["color"] for line in _rule_lines(rules).values())), strict=True)
     ):
         axes.barh(at + height * (place - len(rules) / 2), values, height=0.9 * height, color=colour, label=title)
     axes.set_yticks(at, [f"{name.replace('_', ' ')} ({row['n_exposures']})" for name, row in rows.items()])
@@ -177,7 +182,7 @@ def false_alarms(found: dict, path: Path) -> None:
 def compared(found: dict, path: Path) -> None:
     """Draw the F1 of each label under each classifier, the macro F1 last; `found` as an evaluation's `compare`."""
     names = list(dict.fromkeys(label for own in found.values() for label in own["ccd"]["reasons"]))
-    figure, axes = _figure(8, 1.6 + 0.2 * (len(names) + 1) * (len(found) + 1), "F1 of held-out CCDs, by classifier")
+    figure, axes = _figure(8, 1.6 + 0.14 * (len(names) + 1) * (len(found) + 1), "F1 of held-out CCDs, by classifier")
     at, height = np.arange(len(names) + 1), 0.84 / len(found)
     for place, (name, own) in enumerate(found.items()):
         rows, colour = own["ccd"]["reasons"], LINES[place % len(LINES)]
