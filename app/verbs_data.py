@@ -17,12 +17,13 @@ def simulate(
     exposures: Annotated[int, typer.Option(help="How many exposures.")] = 60,
     seed: Seed = 0,
     binning: Annotated[int, typer.Option(help="1 is full size (4094 x 2046 a CCD); 8 makes small files.")] = 8,
+    masks: Annotated[bool, typer.Option("--masks", help="Also write the data-quality masks (ood files).")] = False,
 ) -> None:
     """Make exposures in the Community Pipeline's format with planted defects, and their truth table."""
     from pipeline.simulate import simulate as make
 
     with bar("simulate") as progress:
-        truth = make(out, exposures=exposures, seed=seed, binning=binning, progress=progress)
+        truth = make(out, exposures=exposures, seed=seed, binning=binning, masks=masks, progress=progress)
     bad = truth.loc[truth.reason != "good", "expnum"].nunique()
     say(f"{truth.expnum.nunique()} exposures in {out}, {bad} of them with a defect; truth in {out / 'truth.csv'}")
 

@@ -1,11 +1,14 @@
 """`triptych train` and `triptych evaluate` as a person types them."""
 
 import json
+from dataclasses import fields
 
 import pytest
+import typer.main
 from typer.testing import CliRunner
 
 from app.cli import app
+from app.verbs import TrainingOptions
 from pipeline.catalog import Catalog
 from pipeline.errors import UnknownName
 from pipeline.labels import open_store
@@ -51,3 +54,17 @@ def test_evaluate_shows_cuts_and_leak_and_writes_json(run, tmp_path):
     assert {"ccd", "exposure", "suspicious", "spread", "split", "labels", "classifier", "leak"} < set(figures)
     with pytest.raises(UnknownName, match="Did you mean 'published'"):
         type_in("evaluate", run, "--classifier", "publishd")
+
+
+@pytest.mark.parametrize("verb", ["train", "evaluate"])
+def test_every_training_option_is_an_option_of_the_verbs_that_train(verb):
+    shown = {own.name: own for own in typer.main.get_command(app).commands[verb].params}
+    for option in fields(TrainingOptions):
+        assert shown[option.name].default == option.default
+        assert shown[option.name].help
+
+
+def test_a_training_option_reaches_the_training(run):
+    type_in("train", run, "--good-pool", "unlisted", "--good-exposures", 2, "--good-ccds", 1)
+    given = Catalog.open(run).stage("model").parameters
+    assert (given["good_pool"], given["good_exposures"], given["good_ccds"]) == ("unlisted", 2, 1)
