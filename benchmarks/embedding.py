@@ -1,6 +1,6 @@
 """How fast images become vectors: a transformer against the way it was published, and `triptych` in processes.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.embedding [--rounds 5] [--size 448x224] [--images 4] [--run RUN]
+    OMP_NUM_THREADS=1 python -m benchmarks.embedding [--rounds 5] [--size 448x224] [--images 4] [--busy] [--run RUN]
 
 The transformer is a ViT-B/14 with registers of random weights, on CCDs of noise and stars at full resolution. The plain
 way is attention written out, float32, one image after the other. The ways take turns in every round; peak is the
@@ -9,6 +9,7 @@ fastest large matrix product that this device does in the same run. On a GPU the
 """
 
 import argparse
+import resource
 import shutil
 import tempfile
 import time
@@ -74,17 +75,17 @@ def synchronized(device: str) -> None:
         torch.cuda.synchronize()
 
 
-def peak(device: str, precision: torch.dtype, repeats: int = 7) -> float:
+def peak(device: str, precision: torch.dtype, clock: Callable, repeats: int = 7) -> float:
     """FLOP/s of the fastest of some square matrix products."""
     side = 8192 if device.startswith("cuda") else 2048
     one = torch.ones(side, side, device=device, dtype=precision)
     times = []
     for _ in range(repeats):
         synchronized(device)
-        start = time.perf_counter()
+        start = clock()
         one @ one
         synchronized(device)
-        times.append(time.perf_counter() - start)
+        times.append(clock() - start)
     return 2 * side**3 / min(times)
 
 
@@ -117,7 +118,7 @@ def ours(models: Models, batch: int) -> Callable:
     return vectors
 
 
-def transformer(device: str, rounds: int, n: int, compiled: bool) -> None:
+def transformer(device: str, rounds: int, n: int, compiled: bool, clock: Callable) -> None:
     """Images per second of every way, the same images in every round."""
     logging.disable_progress_bar()
     logging.set_verbosity_error()
@@ -134,7 +135,7 @@ def transformer(device: str, rounds: int, n: int, compiled: bool) -> None:
     print(
         f"{len(devices)} x {devices[0]} ({card}), {dinov2.SIZE[0]} x {dinov2.SIZE[1]}, {work / 1e9:.1f} GFLOP an image"
     )
-    peaks = {kind: peak(devices[0], getattr(torch, kind)) for kind in {kind for kind, _, _ in ways.values()}}
+    peaks = {kind: peak(devices[0], getattr(torch, kind), clock) for kind in {kind for kind, _, _ in ways.values()}}
     for kind, value in peaks.items():
         makers = [found[kind] for part, found in MAKERS_PEAK.items() if part in card]
         print(f"peak, {kind}: {value / 1e12:.3g} TFLOP/s" + "".join(f" (maker's: {m / 1e12:.3g})" for m in makers))
@@ -142,9 +143,9 @@ def transformer(device: str, rounds: int, n: int, compiled: bool) -> None:
     made = {title: way(images) for title, (_, way, _) in ways.items()}  # also compiles, and fills caches
     for _ in range(rounds):
         for title, (_, way, _) in ways.items():
-            start = time.perf_counter()
+            start = clock()
             way(images)
-            times[title].append(time.perf_counter() - start)
+            times[title].append(clock() - start)
     for title, (kind, _, count) in ways.items():
         speed = n / np.array(times[title])
         told(f"{title}, {kind}", list(speed), 1, "images/s")
@@ -167,12 +168,19 @@ def simulated() -> Path:
     return folder
 
 
+def spent() -> float:
+    """Processor seconds of this process and of those of its children that have ended."""
+    own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+
+
 def own(run: Path, rounds: int) -> None:
     """Exposures per second of `triptych` on copies of a run, in one and two processes and on a cluster of two."""
     n = len(Catalog.open(run).exposures())
     ways = {"one process": {"workers": 1}, "two processes": {"workers": 2}}
     ways["--scheduler local, two workers"] = {"workers": 2, "scheduler": "local"}
     times: dict[str, list[float]] = {title: [] for title in ways}
+    processor: dict[str, list[float]] = {title: [] for title in ways}
     digests = set()
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "run"
@@ -180,15 +188,17 @@ def own(run: Path, rounds: int) -> None:
         for _ in range(rounds):
             for title, options in ways.items():
                 shutil.rmtree(copy / "embedding", ignore_errors=True)
-                start = time.perf_counter()
+                start, before = time.perf_counter(), spent()
                 digests.add(embed(Catalog.open(copy), **options).digest)
                 times[title].append(time.perf_counter() - start)
+                processor[title].append((spent() - before) / n)
     assert len(digests) == 1
     print(f"triptych, {n} exposures, start of processes included; vectors equal to the last bit in all {3 * rounds}")
     for title, taken in times.items():
         told(f"  {title}", list(n / np.array(taken)), 1, "exposures/s")
         ratios = np.array(times["one process"]) / np.array(taken)
         print(f"    {spread(ratios)} times one process")
+        told("    processor, of all processes", processor[title], 1000, "ms an exposure")
 
 
 def main() -> None:
@@ -198,14 +208,16 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=0, help="in every round; 4, or 64 for each GPU")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--compile", action="store_true", help="measure compiled models too")
+    parser.add_argument("--busy", action="store_true", help="count processor seconds: other work holds the cores")
     parser.add_argument("--run", type=Path, help="run folder for triptych; 40 exposures are simulated without")
     parser.add_argument("--only", choices=("transformer", "triptych"))
     chosen = parser.parse_args()
     if chosen.only != "triptych":
         gpu = torch.cuda.is_available() and chosen.device != "cpu"
         dinov2.SIZE = tuple(int(side) for side in (chosen.size or ("2352x1176" if gpu else "448x224")).split("x"))
+        clock = time.process_time if chosen.busy else time.perf_counter
         images = chosen.images or (64 * torch.cuda.device_count() if gpu else 4)
-        transformer(chosen.device, chosen.rounds, images, chosen.compile)
+        transformer(chosen.device, chosen.rounds, images, chosen.compile, clock)
     if chosen.only != "transformer":
         own(chosen.run or simulated(), chosen.rounds)
 

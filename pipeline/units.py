@@ -5,6 +5,7 @@ Its vectors depend on its pixels and the backbone alone, and its file is named a
 finished, all others can take.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -174,8 +175,9 @@ class Task:
         values = np.nan_to_num(np.asarray(values, np.float32))
         # not made by process id: on another machine there may be the same
         aside = self.work / f".{unit.file_name}.{secrets.token_hex(6)}.npy"
-        np.save(aside, values, allow_pickle=False)
-        os.replace(aside, self.work / unit.file_name)
+        with contextlib.suppress(FileNotFoundError):  # somebody else has finished the whole stage and cleared up
+            np.save(aside, values, allow_pickle=False)
+            os.replace(aside, self.work / unit.file_name)
         return values
 
 
