@@ -1,70 +1,104 @@
 """Exact nearest neighbours by Manhattan or another Minkowski distance, an image's own exposure left out."""
 
-import os
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
-BLOCK = 2_048
-# Training rows whose distances are summed side by side, so that the processor's vector units are used.
-LANES = 256
+from pipeline import neighbour_cells as cells
+from pipeline.parallel import cores
 
-
-@njit(nogil=True, cache=True)
-def _search(queries, query_exposures, tiles, training_exposures, rows, distances, power):
-    """Fill rows and distances to the power, both (n, k); ties go to the earlier row. tiles : (n_tiles, dim, LANES)."""
-    k = rows.shape[1]
-    n_tiles, dim, lanes = tiles.shape
-    sums = np.empty(lanes)
-    for i in range(len(queries)):
-        rows[i] = -1
-        distances[i] = np.inf
-        farthest = np.inf
-        for tile in range(n_tiles):
-            sums[:] = 0.0
-            for d in range(dim):
-                value = queries[i, d]
-                column = tiles[tile, d]
-                if power == 1:
-                    for lane in range(lanes):
-                        sums[lane] += abs(value - column[lane])
-                elif power == 2:
-                    for lane in range(lanes):
-                        sums[lane] += (value - column[lane]) ** 2
-                elif power == 3:
-                    for lane in range(lanes):
-                        apart = abs(value - column[lane])
-                        sums[lane] += apart * apart * apart
-                elif power == 5:
-                    for lane in range(lanes):
-                        apart = abs(value - column[lane])
-                        sums[lane] += (apart * apart) * (apart * apart) * apart
-                else:
-                    for lane in range(lanes):
-                        sums[lane] += abs(value - column[lane]) ** power
-            if sums.min() >= farthest:
-                continue
-            for lane in range(lanes):
-                row = tile * lanes + lane
-                if sums[lane] >= farthest or training_exposures[row] == query_exposures[i]:
-                    continue
-                place = k - 1
-                while place > 0 and distances[i, place - 1] > sums[lane]:
-                    distances[i, place] = distances[i, place - 1]
-                    rows[i, place] = rows[i, place - 1]
-                    place -= 1
-                distances[i, place] = sums[lane]
-                rows[i, place] = row
-                farthest = distances[i, k - 1]
+BLOCK = 65_536
+# Fewer pairs of a query and a training row than this are measured sooner than the training rows are sorted.
+WORTH_SORTING = 50_000_000
 
 
-def _tiled(training: np.ndarray) -> np.ndarray:
-    """(m, dim) -> (n_tiles, dim, LANES) float64, the last tile filled up with infinitely far rows."""
-    padded = np.full((-(-len(training) // LANES) * LANES, training.shape[1]), np.inf)
-    padded[: len(training)] = training
-    return np.ascontiguousarray(padded.reshape(-1, LANES, training.shape[1]).transpose(0, 2, 1))
+@dataclass(frozen=True)
+class Neighbourhood:
+    """Training rows, laid out to be asked many times. Make it with `neighbourhood`."""
+
+    laid_out: cells.Cells | cells.Rows
+
+    def nearest(
+        self, queries: np.ndarray, query_exposures: np.ndarray, k: int, *, power: int = 1
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """As the function `nearest`, in this thread alone, without Python's lock."""
+        queries = np.ascontiguousarray(queries, np.float64)
+        query_exposures = np.ascontiguousarray(query_exposures, np.int64)
+        rows, distances = self._to_the_power(queries, query_exposures, k, power)
+        return rows, distances if power == 1 else distances ** (1 / power)
+
+    def _to_the_power(self, queries, query_exposures, k, power) -> tuple[np.ndarray, np.ndarray]:
+        if not isinstance(self.laid_out, cells.Cells):
+            return cells.brute_force(self.laid_out, queries, query_exposures, k, power)
+        usual = _within(queries)
+        if usual.all():
+            return cells.search(self.laid_out, queries, query_exposures, k, power)
+        rows, distances = np.empty((len(queries), k), np.int64), np.empty((len(queries), k))
+        for some, way, laid_out in (
+            (usual, cells.search, self.laid_out),
+            (~usual, cells.brute_force, cells.Rows(*self.laid_out[:3])),
+        ):
+            rows[some], distances[some] = way(laid_out, queries[some], query_exposures[some], k, power)
+        return rows, distances
+
+
+def _within(vectors: np.ndarray) -> np.ndarray:
+    return (np.abs(vectors) <= cells.LARGEST).all(axis=1)
+
+
+def neighbourhood(training: np.ndarray, training_exposures: np.ndarray, n_queries: int) -> Neighbourhood:
+    """Lay out training rows for so many queries: sorted into cells where that pays, else as they come.
+
+    training : (m, dim). training_exposures : (m,) int64, `expnum` of each.
+    """
+    training = np.ascontiguousarray(training, np.float64)
+    training_exposures = np.ascontiguousarray(training_exposures, np.int64)
+    worth = n_queries * len(training) >= WORTH_SORTING and len(training) > cells.LANES and _within(training).all()
+    return Neighbourhood((cells.in_cells if worth else cells.in_rows)(training, training_exposures))
+
+
+def in_order(function: Callable, tasks: Iterable, threads: int | None = None) -> Iterator:
+    """Yield function(task) in the order of the tasks, computed in threads; no more wait than there are threads."""
+    threads = threads or cores()
+    with ThreadPoolExecutor(threads) as pool:
+        waiting: deque = deque()
+        for task in tasks:
+            waiting.append(pool.submit(function, task))
+            if len(waiting) > threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def blocks(n: int, threads: int | None = None) -> list[slice]:
+    """Slices of up to BLOCK that make up n rows, at least one for each thread where there are that many rows."""
+    size = max(1, min(BLOCK, -(-n // (threads or cores()))))
+    return [slice(start, min(start + size, n)) for start in range(0, n, size)]
+
+
+def nearest_blocks(
+    read: Callable[[slice], tuple[np.ndarray, np.ndarray]],
+    n: int,
+    training: np.ndarray,
+    training_exposures: np.ndarray,
+    k: int,
+    *,
+    power: int = 1,
+    threads: int | None = None,
+) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+    """Yield (slice, rows, distances) of n queries, block after block, so that no more than a few are in memory.
+
+    read : function(slice) -> (queries, query_exposures) of that block, called in threads. The rest as in `nearest`.
+    """
+    taught = neighbourhood(training, training_exposures, n)
+
+    def answer(block: slice) -> tuple[slice, np.ndarray, np.ndarray]:
+        return block, *taught.nearest(*read(block), k, power=power)
+
+    return in_order(answer, blocks(n, threads), threads)
 
 
 def nearest(
@@ -82,24 +116,16 @@ def nearest(
     queries : (n, dim), training : (m, dim) float64; exposures : (n,), (m,) int64, `expnum` of each row. power : p of
     the Minkowski distance, a whole number: 1 is Manhattan, 2 Euclidean.
     Returns rows (n, k) int64, -1 where there are fewer than k, and distances (n, k) float64, infinite there; nearest
-    first, equal distances in the order of the training rows. Exact, and the same for any number of threads.
+    first, equal distances in the order of the training rows. A row whose distance is not finite (NaN or infinity in
+    either vector, or more than float64 holds) is nobody's neighbour. Exact, and the same for any number of threads.
     """
-    queries, tiles = np.ascontiguousarray(queries, np.float64), _tiled(training)
-    query_exposures = np.ascontiguousarray(query_exposures, np.int64)
-    training_exposures = np.ascontiguousarray(training_exposures, np.int64)
-    rows = np.empty((len(queries), k), np.int64)
-    distances = np.empty((len(queries), k))
-
-    def search(start: int) -> int:
-        block = slice(start, start + BLOCK)
-        own = query_exposures[block]
-        _search(queries[block], own, tiles, training_exposures, rows[block], distances[block], power)
-        return len(rows[block])
-
-    done = 0
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for finished in pool.map(search, range(0, len(queries), BLOCK)):
-            done += finished
-            if progress:
-                progress(done, len(queries), "neighbours")
-    return rows, distances if power == 1 else distances ** (1 / power)
+    rows, distances = np.empty((len(queries), k), np.int64), np.empty((len(queries), k))
+    found = nearest_blocks(
+        lambda block: (queries[block], query_exposures[block]),
+        *(len(queries), training, training_exposures, k),
+        power=power,
+    )
+    for block, rows[block], distances[block] in found:
+        if progress:
+            progress(block.stop, len(queries), "neighbours")
+    return rows, distances
