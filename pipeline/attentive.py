@@ -8,8 +8,9 @@ Asked per `sequence`, the learned query looks at all tokens and the head answers
 own query looks at all of them, and the head sees the token beside what was pooled, so that the answer can depend on
 what lies around it.
 
-A fit is several members, each stopped early on another quarter of the sequences; the answer is their mean. One thread
-and a seeded generator make it repeatable. The only file of the probes that imports torch.
+A fit is several members, each stopped early on another quarter of the sequences; the answer is their mean. They are
+trained side by side, as one array, in one thread and from a seeded generator, so that a fit can be repeated. The only
+file of the probes that imports torch.
 """
 
 from dataclasses import dataclass
@@ -24,14 +25,17 @@ HEADS = 2
 WIDTH = 64
 MEMBERS = 3
 PARTS = 4  # a member is stopped on one of so many parts of the sequences
-EPOCHS = 150
+EPOCHS = 200
 PATIENCE = 20
 EPOCHS_UNSTOPPED = 60  # where there are too few sequences to hold any out
 BATCH = 16
-RATE, DECAY = 2e-3, 0.05
+RATE, DECAY = 1e-3, 0.5
 HIDDEN = 0.2  # share of tokens that are not looked at in each training step
+ASKED_AT_ONCE = 64
+FARTHEST = 5.0  # standard deviations; a rare token far out must not be answered by extrapolation
 ASKED = ("sequence", "token")
 GOALS = ("classes", "number")
+PLACE_TERMS = 9
 PLACE_SCALE = 4.0  # places are divided by this, so that DECam's run from about -1 to 1
 
 
@@ -77,13 +81,11 @@ def fit_attentive(
     torch.set_num_threads(1)
     try:
         parts = _parts(targets, goal, seed)
-        fitted = [
-            _member(x, seen, where, y, parts == member if parts is not None else None, goal, per, heads, width, seed)
-            for member, seed in enumerate(np.random.SeedSequence(seed).generate_state(members))
-        ]
+        held = None if parts is None else torch.from_numpy(parts[None] == np.arange(members)[:, None] % PARTS)
+        found = _trained(x, seen, where, y, held, members, goal, per, heads, width, seed)
     finally:
         torch.set_num_threads(threads)
-    weights = {name: np.stack([member[name].numpy() for member in fitted]) for name in fitted[0]}
+    weights = {name: value.numpy() for name, value in found.items()}
     return Attentive({**weights, "mean": mean, "spread": spread}, goal, per, heads)
 
 
@@ -98,17 +100,17 @@ def apply_attentive(
     weights = model.weights
     x, seen = _tensors(tokens, mask, weights["mean"], weights["spread"])
     where = _places(places, mask)
-    answers, looked = 0.0, 0.0
-    names = [name for name in weights if name not in ("mean", "spread")]
-    members = len(weights["query"])
+    own = {
+        name: torch.from_numpy(np.asarray(value)) for name, value in weights.items() if name not in ("mean", "spread")
+    }
+    answers, looked = [], []
     with torch.no_grad():
-        for member in range(members):
-            own = {name: torch.from_numpy(np.asarray(weights[name][member])) for name in names}
-            found, attention = _forward(own, x, seen, where, model.per, model.heads)
+        for rows in torch.arange(len(x)).split(ASKED_AT_ONCE):
+            found, attention = _forward(own, x[rows], seen[rows], where[rows], model.per, model.heads)
             found = functional.softmax(found, -1) if model.goal == "classes" else found
-            answers = answers + found.double().numpy() / members
-            looked = looked + attention.double().numpy() / members
-    return answers, looked
+            answers.append(found.double().mean(0).numpy())
+            looked.append(attention.double().mean(0).numpy())
+    return np.concatenate(answers), np.concatenate(looked)
 
 
 def _check(tokens, mask, targets, goal: str, per: str) -> None:
@@ -134,14 +136,14 @@ def _scale(tokens, mask) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _tensors(tokens, mask, mean, spread) -> tuple[torch.Tensor, torch.Tensor]:
-    """Standardised tokens, 0 where there is none, and the mask."""
-    x = np.where(mask[..., None], (tokens - mean) / spread, 0).astype(np.float32)
+    """Standardised tokens, at most FARTHEST from the mean and 0 where there is none, and the mask."""
+    x = np.where(mask[..., None], np.clip((tokens - mean) / spread, -FARTHEST, FARTHEST), 0).astype(np.float32)
     return torch.from_numpy(x), torch.from_numpy(np.ascontiguousarray(mask))
 
 
 def _places(places, mask) -> torch.Tensor:
-    """(n, t, 9) float32: a constant, place, its square terms and distance from the middle; only 1 without places."""
-    found = np.zeros((*mask.shape, 9), np.float32)
+    """(n, t, PLACE_TERMS) float32: a constant, place, its square terms and distance from the middle; only 1 if None."""
+    found = np.zeros((*mask.shape, PLACE_TERMS), np.float32)
     found[..., 0] = 1
     if places is not None:
         x, y = np.moveaxis(np.nan_to_num(np.asarray(places, np.float32)), -1, 0) / PLACE_SCALE
@@ -166,93 +168,111 @@ def _parts(targets, goal: str, seed: int) -> np.ndarray | None:
     return parts
 
 
-def _begin(dim: int, out: int, width: int, per: str, generator: torch.Generator) -> dict[str, torch.Tensor]:
-    """Weights to start from: small random ones for the query, keys and values, zeros for the head."""
+def _begin(
+    members: int, dim: int, out: int, width: int, per: str, generator: torch.Generator
+) -> dict[str, torch.Tensor]:
+    """Weights to start from, (members, ...): small random ones for query, keys and values, zeros for the head."""
 
-    def drawn(*shape: int) -> torch.Tensor:
-        return torch.randn(*shape, generator=generator) * shape[0] ** -0.5
+    def drawn(rows: int, size: float = 1.0) -> torch.Tensor:
+        return torch.randn(members, rows, width, generator=generator) * size * rows**-0.5
 
     weights = {
-        "query": torch.randn(width, generator=generator) * 0.5,
-        "key": drawn(dim, width),
-        "value": drawn(dim, width),
-        "key_place": drawn(9, width) * 0.3,
-        "value_place": drawn(9, width) * 0.3,
-        "head": torch.zeros(width, out),
-        "offset": torch.zeros(out),
+        "query": torch.randn(members, 1, width, generator=generator) * 0.5,
+        "key": drawn(dim),
+        "value": drawn(dim),
+        "key_place": drawn(PLACE_TERMS, 0.3),
+        "value_place": drawn(PLACE_TERMS, 0.3),
+        "head": torch.zeros(members, width, out),
+        "offset": torch.zeros(members, 1, out),
     }
     if per == "token":
-        weights |= {"asks": drawn(dim, width) * 0.3, "asks_place": drawn(9, width) * 0.3, "own": torch.zeros(dim, out)}
+        weights |= {
+            "asks": drawn(dim, 0.3),
+            "asks_place": drawn(PLACE_TERMS, 0.3),
+            "own": torch.zeros(members, dim, out),
+            "own_place": torch.zeros(members, PLACE_TERMS, out),
+        }
     return weights
 
 
 def _forward(weights, x, seen, where, per: str, heads: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Outputs before softmax, (n, out) or (n, t, out), and the share (n, t) of attention that each token had."""
-    n = len(x)
-    key = x @ weights["key"] + where @ weights["key_place"]
-    value = functional.gelu(x @ weights["value"] + where @ weights["value_place"])
+    """Outputs before softmax, (members, n, out) or (members, n, t, out), and the share (members, n, t) of attention
+    that each token had. seen : (n, t), or (members, n, t)."""
+
+    def of(tokens: torch.Tensor, name: str) -> torch.Tensor:
+        return tokens @ weights[name][:, None]
+
+    def by_head(values: torch.Tensor) -> torch.Tensor:
+        return values.unflatten(-1, (heads, -1)).transpose(2, 3)
+
+    key = of(x, "key") + of(where, "key_place")
+    value = of(x, "value") + of(where, "value_place")
+    query = weights["query"][:, None].expand(-1, len(x), -1, -1)
     if per == "token":
-        query = weights["query"] + x @ weights["asks"] + where @ weights["asks_place"]
-    else:
-        query = weights["query"].expand(n, 1, -1)
-    key, value, query = (
-        part.reshape(n, -1, heads, part.shape[-1] // heads).transpose(1, 2) for part in (key, value, query)
-    )
+        query = query + of(x, "asks") + of(where, "asks_place")
+    key, value, query = by_head(key), by_head(value), by_head(query)
     score = query @ key.transpose(-1, -2) * key.shape[-1] ** -0.5
     # A sequence whose tokens are all hidden looks at nothing in particular, rather than at NaN.
-    score = score.masked_fill(~seen[:, None, None, :], -1e9)
-    attention = score.softmax(-1)
-    pooled = (attention @ value).transpose(1, 2).reshape(n, -1, weights["head"].shape[0])
-    out = pooled @ weights["head"] + weights["offset"]
+    seen = seen.expand(len(score), *x.shape[:2])
+    attention = score.masked_fill(~seen[:, :, None, None], -1e9).softmax(-1)
+    pooled = (attention @ value).transpose(2, 3).flatten(-2)
+    out = pooled @ weights["head"][:, None] + weights["offset"][:, None]
     if per == "token":
-        out = out + x @ weights["own"]
-        asked = seen[:, None, :, None] / seen.sum(1).clamp(min=1)[:, None, None, None]
-        return out, (attention * asked).sum(2).mean(1)
-    return out[:, 0], attention[:, :, 0].mean(1)
+        out = out + of(x, "own") + of(where, "own_place")
+        share = seen / seen.sum(-1, keepdim=True).clamp(min=1)
+        return out, (attention * share[:, :, None, :, None]).sum(3).mean(2)
+    return out[:, :, 0], attention[:, :, :, 0].mean(2)
 
 
-def _loss(out: torch.Tensor, y: torch.Tensor, goal: str) -> torch.Tensor:
-    """Mean over the answers whose target is known."""
+def _losses(out: torch.Tensor, y: torch.Tensor, counts: torch.Tensor, goal: str) -> torch.Tensor:
+    """Mean loss (members,) over the answers whose target is known. counts : (members, n) bool."""
     known = torch.isfinite(y).all(-1)
-    out, y = out[known], y[known]
-    if not len(y):
-        return out.sum() * 0
+    y = torch.where(known[..., None], y, 0)
     if goal == "number":
-        return functional.smooth_l1_loss(out, y)
-    share = y / y.sum(-1, keepdim=True).clamp(min=1e-9)
-    return -(share * functional.log_softmax(out, -1)).sum(-1).mean()
+        each = functional.smooth_l1_loss(out, y.expand_as(out), reduction="none").mean(-1)
+    else:
+        share = y / y.sum(-1, keepdim=True).clamp(min=1e-9)
+        each = -(share * functional.log_softmax(out, -1)).sum(-1)
+    weight = known * (counts[..., None] if known.ndim == 2 else counts)
+    axes = tuple(range(1, weight.ndim))
+    return (each * weight).sum(axes) / weight.sum(axes).clamp(min=1)
 
 
-def _member(x, seen, where, y, held, goal, per, heads, width, seed) -> dict[str, torch.Tensor]:
-    """Train one member, stopped where the held-out part is answered best. held : (n,) bool, or None."""
-    generator = torch.Generator().manual_seed(int(seed))
-    weights = _begin(x.shape[2], y.shape[-1], width, per, generator)
+def _trained(x, seen, where, y, held, members, goal, per, heads, width, seed) -> dict[str, torch.Tensor]:
+    """Train all members side by side; each keeps the weights with which it answers its own held-out part best.
+
+    held : (members, n) bool, what each does not learn from; None to hold out nothing and stop after a fixed time.
+    """
+    generator = torch.Generator().manual_seed(int(np.random.SeedSequence(seed).generate_state(1)[0]))
+    weights = _begin(members, x.shape[2], y.shape[-1], width, per, generator)
     for value in weights.values():
         value.requires_grad_()
-    decayed = [value for name, value in weights.items() if name not in ("query", "offset")]
-    plain = [weights["query"], weights["offset"]]
+    free = ("query", "offset")
     optimiser = torch.optim.AdamW(
-        [{"params": decayed, "weight_decay": DECAY}, {"params": plain, "weight_decay": 0.0}], lr=RATE
+        [
+            {"params": [value for name, value in weights.items() if name not in free], "weight_decay": DECAY},
+            {"params": [weights[name] for name in free], "weight_decay": 0.0},
+        ],
+        lr=RATE,
     )
-    held = None if held is None or not held.any() or held.all() else torch.from_numpy(held)
-    teach = torch.arange(len(x)) if held is None else torch.nonzero(~held)[:, 0]
-    best, kept, waited = np.inf, None, 0
+    teach = torch.ones(members, len(x), dtype=torch.bool) if held is None else ~held
+    best, waited = torch.full((members,), torch.inf), torch.zeros(members)
+    kept = {name: value.detach().clone() for name, value in weights.items()}
     for _ in range(EPOCHS_UNSTOPPED if held is None else EPOCHS):
-        order = teach[torch.randperm(len(teach), generator=generator)]
-        for rows in order.split(BATCH):
-            shown = seen[rows] & (torch.rand(seen[rows].shape, generator=generator) >= HIDDEN)
-            loss = _loss(_forward(weights, x[rows], shown, where[rows], per, heads)[0], y[rows], goal)
+        for rows in torch.randperm(len(x), generator=generator).split(BATCH):
+            shown = seen[rows] & (torch.rand(members, *seen[rows].shape, generator=generator) >= HIDDEN)
+            out, _ = _forward(weights, x[rows], shown, where[rows], per, heads)
             optimiser.zero_grad()
-            loss.backward()
+            _losses(out, y[rows], teach[:, rows], goal).sum().backward()
             optimiser.step()
         if held is None:
             continue
         with torch.no_grad():
-            found = float(_loss(_forward(weights, x[held], seen[held], where[held], per, heads)[0], y[held], goal))
-        waited += 1
-        if found < best - 1e-4:
-            best, waited = found, 0
-            kept = {name: value.detach().clone() for name, value in weights.items()}
-        if waited >= PATIENCE:
+            found = _losses(_forward(weights, x, seen, where, per, heads)[0], y, held, goal)
+        better = found < best - 1e-4
+        best, waited = torch.where(better, found, best), torch.where(better, 0, waited + 1)
+        for name, value in weights.items():
+            kept[name][better] = value.detach()[better]
+        if (waited >= PATIENCE).all():
             break
-    return kept or {name: value.detach().clone() for name, value in weights.items()}
+    return kept if held is not None else {name: value.detach() for name, value in weights.items()}

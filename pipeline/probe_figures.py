@@ -90,7 +90,8 @@ def number_figures(truth: np.ndarray, predicted: np.ndarray, *, logarithm: bool)
 
     r2 is 1 - squared error / variance: 0 is no better than the mean of what is asked, and it can be negative.
     """
-    rank = float(pd.Series(truth).corr(pd.Series(predicted), method="spearman")) if len(truth) > 1 else 0.0
+    differ = len(np.unique(truth)) > 1 and len(np.unique(predicted)) > 1
+    rank = float(pd.Series(truth).corr(pd.Series(predicted), method="spearman")) if differ else 0.0
     if logarithm:
         truth, predicted = np.log10(truth), np.log10(predicted)
     error, variance = predicted - truth, float(np.var(truth))
@@ -98,6 +99,6 @@ def number_figures(truth: np.ndarray, predicted: np.ndarray, *, logarithm: bool)
         "r2": 1 - float((error**2).mean()) / variance if variance > 0 else 0.0,
         "rmse": float(np.sqrt((error**2).mean())),
         "mae": float(np.abs(error).mean()),
-        "rank": rank if np.isfinite(rank) else 0.0,
+        "rank": rank,
         "n": len(truth),
     }
