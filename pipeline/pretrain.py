@@ -155,6 +155,7 @@ def _finish(trainer: Trainer, folder: Path, origin: dict) -> dict:
     logging.disable_progress_bar()
     model, images = trainer.model.cpu().eval(), trainer.images
     model.save_pretrained(folder)
+    (folder / "model.safetensors").chmod(0o644)  # it comes readable by its owner alone
     guess, painted = painting_error(model, images.take(trainer.held_rows), trainer.settings)
     story = {
         "preparation": preview_vit.PREPARATION,
