@@ -1,0 +1,166 @@
+"""Predictions of any number of images in bounded memory: block by block from the vectors to a Parquet file.
+
+A block is some whole exposures, as whoever answers may look at all CCDs of an exposure. Its rows become one row group;
+no more blocks are in memory than there are threads, and one that waits to be written.
+"""
+
+import mmap
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.errors import BadInput
+from pipeline.neighbours import in_order, neighbourhood
+from pipeline.reasons import GOOD
+
+# Images of a block, at least, if there are so many; and of a piece of it whose vectors are float64 at one time.
+BLOCK = 65_536
+PIECE = 8_192
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a classifier says of n images.
+
+    shares : (n, n_classes) float64, probability of each class. rows : (n, k) int64, neighbours among the training
+    images, -1 where there are fewer. distances : (n, k) float64. more : further columns, name -> (n,).
+    """
+
+    shares: np.ndarray
+    rows: np.ndarray
+    distances: np.ndarray
+    more: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+def exposure_blocks(expnums: np.ndarray, size: int = 0) -> list[slice]:
+    """Slices of whole exposures, of at least `size` (BLOCK) images each but for the last. expnums : (n,), in runs."""
+    size = size or BLOCK
+    starts = np.flatnonzero(np.r_[True, expnums[1:] != expnums[:-1]]) if len(expnums) else np.empty(0, int)
+    bounds = [0]
+    while (after := np.searchsorted(starts, bounds[-1] + size)) < len(starts):
+        bounds.append(int(starts[after]))
+    bounds.append(len(expnums))
+    return [slice(start, stop) for start, stop in pairwise(bounds) if stop > start]
+
+
+def reduced(reduction, vectors: np.ndarray) -> np.ndarray:
+    """Reduce (n, dim) vectors of any float type to (n, kept) float64, finite, with few of them in float64 at a time."""
+    pieces = [reduction.apply(vectors[start : start + PIECE]) for start in range(0, len(vectors), PIECE)]
+    found = np.concatenate(pieces) if pieces else reduction.apply(vectors)
+    bad = int((~np.isfinite(found).all(axis=1)).sum())
+    if bad:
+        raise BadInput(f"{bad} of {len(found)} vectors hold NaN or infinity; run `triptych embed` again")
+    return found
+
+
+def asks_neighbours(model, labelled: np.ndarray, n: int, *, own_exposure: bool = False) -> Callable:
+    """Return function(vectors, keys) -> Answer, by the neighbours of each image among the model's training images.
+
+    model : its `reduction, vectors, training, classifier` are read. labelled : (m, n_classes), which training image
+    carries which label. n : how many images will be asked. own_exposure : let an image's own exposure answer too.
+    """
+    training, settings = model.training, model.classifier
+    taught = neighbourhood(model.vectors, training.expnum.to_numpy(), n)
+    weights = training["weight"].to_numpy() if "weight" in training else np.ones(len(training))
+    # One row more, of nothing, for the neighbours that are not there (row -1).
+    labelled = np.vstack([labelled * weights[:, None], np.zeros(labelled.shape[1])])
+    weights = np.append(weights, 0)
+
+    def answer(vectors: np.ndarray, keys: pd.DataFrame) -> Answer:
+        left_out = np.full(len(keys), -1) if own_exposure else keys.expnum.to_numpy()
+        places = reduced(model.reduction, vectors)
+        rows, distances = taught.nearest(places, left_out, settings.neighbours, power=settings.power)
+        shares, total = np.zeros((len(rows), labelled.shape[1])), np.zeros(len(rows))
+        for place in range(rows.shape[1]):
+            shares += labelled[rows[:, place]]
+            total += weights[rows[:, place]]
+        return Answer(shares / np.where(total > 0, total, 1)[:, None], rows, distances)
+
+    return answer
+
+
+def as_table(answer: Answer, keys: pd.DataFrame, classes: tuple[str, ...], training_ids: np.ndarray) -> pa.Table:
+    """The prediction table of some images: `image_id, expnum, ccdname, reason, probability, p_good, p_<Reason>...`,
+    further columns, `neighbour_ids, neighbour_distances`.
+
+    keys : their `image_id, expnum, ccdname`. training_ids : (m,) int64, `image_id` of each training image.
+    """
+    best = answer.shares.argmax(axis=1)
+    columns = {
+        "image_id": pa.array(keys.image_id.to_numpy()),
+        "expnum": pa.array(keys.expnum.to_numpy()),
+        "ccdname": pa.array(keys.ccdname, pa.string()),
+        "reason": pa.array(classes, pa.string()).take(pa.array(best)),
+        "probability": pa.array(answer.shares[np.arange(len(best)), best]),
+        "p_good": pa.array(answer.shares[:, classes.index(GOOD)] if GOOD in classes else np.zeros(len(best))),
+    }
+    for place, name in enumerate(classes):
+        if name != GOOD:
+            columns[f"p_{name}"] = pa.array(answer.shares[:, place])
+    columns |= {name: pa.array(values) for name, values in answer.more.items()}
+    found = answer.rows >= 0
+    ends = pa.array(np.r_[0, found.sum(axis=1).cumsum()].astype(np.int32))
+    columns["neighbour_ids"] = pa.ListArray.from_arrays(ends, pa.array(training_ids[answer.rows[found]]))
+    columns["neighbour_distances"] = pa.ListArray.from_arrays(ends, pa.array(answer.distances[found]))
+    return pa.table(columns)
+
+
+def prediction_blocks(
+    answer: Callable[[np.ndarray, pd.DataFrame], Answer],
+    vectors: np.ndarray,
+    keys: pd.DataFrame,
+    classes: tuple[str, ...],
+    training_ids: np.ndarray,
+    *,
+    threads: int | None = None,
+    progress: Callable | None = None,
+) -> Iterator[pa.Table]:
+    """Yield the prediction table of all images in blocks, in the order of `keys`, the same for any number of threads.
+
+    answer : function(vectors, keys) of a block, called in threads. vectors : (n, dim), read block by block and best
+    memory-mapped. keys : `image_id, expnum, ccdname` of each, sorted by exposure.
+    """
+
+    def predicted(block: slice) -> pa.Table:
+        own = keys.iloc[block].reset_index(drop=True)
+        table = as_table(answer(vectors[block], own), own, classes, training_ids)
+        _let_go(vectors)
+        return table
+
+    done = 0
+    for table in in_order(predicted, exposure_blocks(keys.expnum.to_numpy()), threads):
+        done += len(table)
+        if progress:
+            progress(done, len(keys), "predictions")
+        yield table
+
+
+def _let_go(vectors: np.ndarray) -> None:
+    """Give the pages of a memory-mapped file back that were read; they would count as this process's memory."""
+    if isinstance(vectors, np.memmap) and vectors.mode == "r" and hasattr(mmap, "MADV_DONTNEED"):
+        vectors._mmap.madvise(mmap.MADV_DONTNEED)
+
+
+def write_blocks(path: str | Path, tables: Iterable[pa.Table]) -> int:
+    """Write tables of the same columns to one Parquet file, each as a row group; return the number of rows."""
+    rows, writer = 0, None
+    try:
+        for table in tables:
+            if writer is None:
+                # Almost every distance and every key is another one; a dictionary of them only costs time.
+                alike = [name for name in table.column_names if name not in ("image_id", "neighbour_distances")]
+                writer = pq.ParquetWriter(path, table.schema, use_dictionary=alike)
+            writer.write_table(table, row_group_size=max(len(table), 1))
+            rows += len(table)
+    finally:
+        if writer is not None:
+            writer.close()
+    if writer is None:
+        raise BadInput("there is no image to predict; ingest and embed some exposures first")
+    return rows
