@@ -44,9 +44,9 @@ THEME = Theme(
                 "label_text_font": FONT,
                 "label_text_font_size": "12px",
                 "label_height": 18,
-                "glyph_width": 26,
+                "glyph_width": 22,
                 "padding": 2,
-                "spacing": 16,
+                "spacing": 6,
                 "margin": 6,
             },
         }
@@ -103,15 +103,26 @@ def confusion(counts: dict, *, height: int = 510) -> hv.Overlay:
 
 
 def reliability(curves: dict[str, dict], *, xlabel: str, ylabel: str, height: int = 420) -> hv.Overlay:
-    """Stated probability against the share that holds; curves : title -> a calibration with its `bins`."""
+    """Stated probability against the share that holds; curves : title -> a calibration with its `bins`.
+
+    The area of a mark follows the number of images or exposures in its bin.
+    """
     drawn = [hv.Curve([(0, 0), (1, 1)]).opts(color=MUTED, line_dash="dotted", line_width=1, backend="bokeh")]
     hover = [("stated", "@stated{0.00}"), ("holds", "@holds{0.00}"), ("n", "@n{0,0}")]
     for place, (title, own) in enumerate(curves.items()):
-        rows = [(row["mean_probability"], row["share_right"], row["n"]) for row in own["bins"]]
+        # a bin of few says little and looks like it
+        rows = [
+            (row["mean_probability"], row["share_right"], row["n"], 4 + 14 * (row["n"] / max(own["n"], 1)) ** 0.5)
+            for row in own["bins"]
+        ]
         colour, dash = COLOURS[place % len(COLOURS)], DASHES[place % len(DASHES)]
-        drawn.append(hv.Curve(rows, "stated", "holds", label=title).opts(color=colour, line_dash=dash, backend="bokeh"))
-        marks = hv.Points(rows, ["stated", "holds"], "n", label=title)
-        drawn.append(marks.opts(color=colour, size=7, tools=[_hover(*hover)], backend="bokeh"))
+        drawn.append(
+            hv.Curve([row[:2] for row in rows], "stated", "holds", label=title).opts(
+                color=colour, line_dash=dash, backend="bokeh"
+            )
+        )
+        marks = hv.Points(rows, ["stated", "holds"], ["n", "size"])
+        drawn.append(marks.opts(color=colour, size="size", tools=[_hover(*hover)], backend="bokeh"))
     return _square(hv.Overlay(drawn), xlabel, ylabel, height)
 
 

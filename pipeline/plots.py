@@ -10,7 +10,7 @@ PAGE, TEXT, MUTED = "#0d1117", "#e6edf3", "#9da7b3"
 # Three of Okabe and Ito's colours, told apart by every kind of colour vision.
 BARS = {"precision": "#56b4e9", "recall": "#e69f00", "f1": "#cc79a7"}
 # The same palette, for candidate rules and classifiers.
-LINES = ("#56b4e9", "#e69f00", "#cc79a7", "#009e73", "#f0e442", "#d55e00")
+SERIES = ("#56b4e9", "#e69f00", "#cc79a7", "#009e73", "#f0e442", "#d55e00")
 DASHES = ("-", "--", ":", "-.")
 
 
@@ -109,7 +109,7 @@ def leak(splits: dict, path: Path) -> None:
 def _rule_lines(rules) -> dict[str, dict[str, str]]:
     """Colour and dashes of each rule; where lines coincide, dashes show both."""
     return {
-        name: {"color": LINES[place % len(LINES)], "linestyle": DASHES[place % len(DASHES)]}
+        name: {"color": SERIES[place % len(SERIES)], "linestyle": DASHES[place % len(DASHES)]}
         for place, name in enumerate(rules)
     }
 
@@ -137,8 +137,16 @@ def exposure_curves(rules: dict, path: Path) -> None:
     _save(figure, path)
 
 
+def _area(n: int, of: int) -> float:
+    """Area of a mark, points squared, for a bin of n out of `of`: a bin of few says little and looks like it."""
+    return 12 + 240 * n / max(of, 1)
+
+
 def exposure_reliability(rules: dict, path: Path) -> None:
-    """Draw the bad_probability of exposures against the share that is bad; `rules` as in an evaluation's `exposure`."""
+    """Draw the bad_probability of exposures against the share that is bad; `rules` as in an evaluation's `exposure`.
+
+    The area of a mark follows the number of exposures in its bin.
+    """
     figure, axes = _figure(5.4, 5, "Held-out exposures: how far to believe bad_probability")
     axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=":")
     for name, line in _rule_lines(rules).items():
@@ -146,7 +154,8 @@ def exposure_reliability(rules: dict, path: Path) -> None:
         stated = [row["mean_probability"] for row in own["bins"]]
         right = [row["share_right"] for row in own["bins"]]
         title = f"{name}, expected error {own['expected_calibration_error']:.3f}"
-        axes.plot(stated, right, **line, marker="o", markersize=5, linewidth=1.5, label=title)
+        axes.plot(stated, right, **line, linewidth=1.5, label=title)
+        axes.scatter(stated, right, s=[_area(row["n"], own["n"]) for row in own["bins"]], color=line["color"], zorder=3)
     axes.set_xlim(-0.02, 1.02)
     axes.set_ylim(-0.02, 1.02)
     axes.set_xlabel("bad_probability", color=TEXT)
@@ -185,7 +194,7 @@ def compared(found: dict, path: Path) -> None:
     figure, axes = _figure(8, 1.6 + 0.14 * (len(names) + 1) * (len(found) + 1), "F1 of held-out CCDs, by classifier")
     at, height = np.arange(len(names) + 1), 0.84 / len(found)
     for place, (name, own) in enumerate(found.items()):
-        rows, colour = own["ccd"]["reasons"], LINES[place % len(LINES)]
+        rows, colour = own["ccd"]["reasons"], SERIES[place % len(SERIES)]
         values = [rows[label]["f1"] if label in rows else 0.0 for label in names] + [own["ccd"]["macro_f1"]]
         title = f"{name}, macro F1 {own['ccd']['macro_f1']:.3f}"
         shift = height * (place - (len(found) - 1) / 2)

@@ -66,7 +66,7 @@ def test_no_image_is_predicted_from_its_own_exposure(tmp_path):
     whole = truth[truth.ccdname.isin(["N1", "N2", "N3"])]
     with open_store(catalog) as store:
         vectors.teach(store, whole)
-        found = evaluate.evaluate(catalog, store)
+        found = evaluate.evaluate(catalog, store, classifier="knn")
     assert found["ccd"]["macro_f1"] < 0.5
 
 
@@ -75,8 +75,8 @@ def test_evaluation_of_a_run(tmp_path):
     steps = []
     with open_store(catalog) as store:
         vectors.teach(store, truth)
-        found = evaluate.evaluate(catalog, store, progress=lambda *step: steps.append(step))
-        again = evaluate.evaluate(catalog, store)
+        found = evaluate.evaluate(catalog, store, classifier="knn", progress=lambda *step: steps.append(step))
+        again = evaluate.evaluate(catalog, store, classifier="knn")
     assert set(found) >= {"ccd", "exposure", "split", "stage"}
     assert {"reasons", "macro_f1", "accuracy", "confusion"} <= set(found["ccd"])
     assert set(found["ccd"]["reasons"]["PSF"]) == {"precision", "recall", "f1", "support"}
@@ -143,7 +143,7 @@ def test_the_recipe_and_the_flags_of_the_survey(tmp_path):
     recipe = Recipe(good_pool="unlisted", good_ccds=2, balance="published", upweight=True)
     with open_store(catalog) as store:
         vectors.teach(store, truth[truth.expnum % 3 > 0])
-        found = evaluate.evaluate(catalog, store, recipe=recipe, survey=survey)
+        found = evaluate.evaluate(catalog, store, classifier="knn", rule="published", recipe=recipe, survey=survey)
     flags = found["survey_ccds"]["published"]
     assert flags["n"] == found["exposure"]["n"]
     assert flags["both"]["n"] + flags["only_theirs"]["n"] == 1
@@ -158,7 +158,7 @@ def test_classifiers_are_compared_in_the_same_folds(tmp_path):
     catalog, truth = vectors.make(tmp_path / "run", spread=2.0)
     with open_store(catalog) as store:
         vectors.teach(store, truth)
-        found = evaluate.evaluate(catalog, store, compare=["published", "knn"], folds=6)
+        found = evaluate.evaluate(catalog, store, classifier="knn", compare=["published", "knn"], folds=6)
         alone = evaluate.evaluate(catalog, store, classifier="published", folds=6)
         with pytest.raises(UnknownName, match="published"):
             evaluate.evaluate(catalog, store, compare=["publish"])

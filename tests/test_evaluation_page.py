@@ -21,7 +21,8 @@ def evaluated(tmp_path_factory):
     with open_store(catalog) as store:
         vectors.teach(store, truth)
         store.import_labels(odd, source="odd.csv", kind="suspicious")
-        found = evaluate.evaluate(catalog, store, compare=["published"], show_leak=True, survey=survey, folds=4)
+        options = {"classifier": "knn", "compare": ["published"], "show_leak": True, "survey": survey, "folds": 4}
+        found = evaluate.evaluate(catalog, store, **options)
     return catalog, found
 
 
@@ -59,11 +60,11 @@ def test_a_file_in_the_place_of_the_folder_is_said(evaluated, tmp_path):
         write_pages(catalog.stage("evaluation"), tmp_path / "taken")
 
 
-def test_an_evaluation_without_the_extras_and_with_one_rule_of_reasons(tmp_path):
+def test_an_evaluation_of_hardly_anything_has_a_page_too(tmp_path):
     catalog, truth = vectors.make(tmp_path / "run", exposures=2)
     with open_store(catalog) as store:
         vectors.teach(store, truth[truth.ccdname == "N1"])
-        evaluate.evaluate(catalog, store)
+        evaluate.evaluate(catalog, store, classifier="knn")
     text = write_pages(catalog.stage("evaluation"), tmp_path).read_text()
     assert 'id="leak"' not in text
     assert "No list of suspicious exposures" in text

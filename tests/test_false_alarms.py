@@ -85,7 +85,7 @@ def test_evaluation_predicts_suspicious_exposures_that_have_no_label(tmp_path, l
     with open_store(catalog) as store:
         vectors.teach(store, truth[truth.expnum != 8])
         import_file(store, listed)
-        found = evaluate(catalog, store)
+        found = evaluate(catalog, store, classifier="knn")
     assert found["suspicious"]["kinds"]["bright_star"]["n_exposures"] == 2
     assert found["suspicious"]["any"]["n_ccds"] == 18
     assert found["suspicious"]["plain"]["n_exposures"] == 9

@@ -13,7 +13,7 @@ def test_it_draws_and_asks_for_nothing(browser, tmp_path):
     catalog, truth = vectors.make(tmp_path / "run", spread=1.5)
     with open_store(catalog) as store:
         vectors.teach(store, truth)
-        found = evaluate.evaluate(catalog, store, compare=["published"], folds=4)
+        found = evaluate.evaluate(catalog, store, classifier="knn", compare=["published"], folds=4)
     path = write_pages(catalog.stage("evaluation", found["stage"]), tmp_path / "pages")
     context = browser.new_context(viewport={"width": 1440, "height": 900})
     guard = Guard(context, path.as_uri())
