@@ -52,7 +52,10 @@ def measured(full: Path, others: Path) -> dict[str, Peak]:
     """One round: step -> its peak."""
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "run"
-        found = {name: triptych(*words) for name, words in steps(run, full, others)}
+        found = {}
+        for name, words in steps(run, full, others):
+            found[name] = triptych(*words)
+            print(f"  {name}: {found[name].resident / GIB:.2f} GiB, {found[name].seconds:.0f} s", flush=True)
         found["every CCD and mask in full"] = peak_of([sys.executable, "-c", IN_FULL, str(run)])
     return found
 
@@ -65,8 +68,12 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "triptych-benchmark-full-size")
     options = parser.parse_args()
     full, others = options.folder / f"full-{options.exposures}", options.folder / f"binned-{options.others}"
-    simulate(full, exposures=options.exposures, seed=SEED, binning=1, masks=True)
-    simulate(others, exposures=options.others, seed=SEED_OF_OTHERS, binning=16)
+    for folder, request in (
+        (full, {"exposures": options.exposures, "seed": SEED, "binning": 1, "masks": True}),
+        (others, {"exposures": options.others, "seed": SEED_OF_OTHERS, "binning": 16}),
+    ):
+        if not (folder / "truth.csv").exists():  # written last
+            simulate(folder, **request)
     size = sum(path.stat().st_size for path in full.glob("*.fits.fz"))
     print(f"{options.exposures} full-size exposures, {size / 1e6:.0f} MB with masks, on {cores()} cores", flush=True)
     rounds = []

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-EVERY_SECONDS = 0.02
+EVERY_SECONDS = 0.05
 ROOT = Path(__file__).parents[1]
 
 

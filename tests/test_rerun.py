@@ -1,0 +1,158 @@
+"""One seed, one result: run twice, and killed at any moment and run again, every table and array is the same."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pipeline.catalog import STAGE_COMMANDS, Catalog
+from pipeline.labels import LabelStore, Vote, open_store
+from pipeline.simulate import simulate
+from tests.killing import alive, appears, command, finish, kill
+
+pytestmark = pytest.mark.slow
+
+EXPOSURES = 16
+# Of when and how long, not of what.
+TIMES = {"created", "seconds"}
+OF_THE_STORE = ("labels.db", "labels.db-wal", "labels.db-shm")
+# what shows that a step is at work, and how many there are by then
+MOMENTS = {
+    "labels.db": 1,
+    "previews/*/*.npz": 5,
+    "embedding/.work-*/*.npy": 3,
+    "model/*/*": 1,
+    "prediction/*/*": 1,
+    "candidates/*/*": 1,
+    "cluster/*/*": 1,
+    "map2d/*/*": 1,
+    "map3d/*/*": 1,
+}
+
+
+@pytest.fixture(scope="module")
+def sky(tmp_path_factory) -> Path:
+    """A small simulated survey."""
+    folder = tmp_path_factory.mktemp("rerun") / "sky"
+    simulate(folder, exposures=EXPOSURES, seed=5, binning=16)
+    return folder
+
+
+def everything(folder: Path, sky: Path) -> list[str]:
+    return ["run", str(folder), str(sky), "--label", str(sky / "truth.csv"), "--seed", "3"]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(sky) -> Path:
+    """The run that nobody stopped; read it, do not write to it."""
+    folder = sky.parent / "undisturbed"
+    finish(*everything(folder, sky))
+    return folder
+
+
+def contents(folder: Path) -> dict[str, object]:
+    """Every file of a run: its bytes; of JSON its values without the times; of the label store its rows."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_dir() or path.name in OF_THE_STORE:
+            found[name] = None
+        elif path.name in ("stage.json", "run.json"):
+            found[name] = {key: value for key, value in json.loads(path.read_text()).items() if key not in TIMES}
+        else:
+            found[name] = path.read_bytes()
+    for name in OF_THE_STORE:
+        found.pop(name, None)
+    with open_store(Catalog.open(folder)) as store:
+        labels = store.labels().drop(columns="imported_utc")
+        found["labels"] = labels.sort_values(list(labels), ignore_index=True).to_json()
+    return found
+
+
+def assert_same(folder: Path, other: Path) -> None:
+    """Nothing is missing, nothing is left over, nothing differs in a bit."""
+    here, there = contents(folder), contents(other)
+    assert sorted(here) == sorted(there)
+    assert [name for name in there if here[name] != there[name]] == []
+    catalog = Catalog.open(folder)
+    for kind in STAGE_COMMANDS:
+        listed = [stage.stage_id for stage in catalog.stages(kind)]
+        assert len(listed) == len(set(listed))
+    assert catalog.exposures().expnum.is_unique
+    assert catalog.ccds().image_id.is_unique
+
+
+def test_twice_with_one_seed(sky, undisturbed):
+    folder = sky.parent / "twice"
+    finish(*everything(folder, sky))
+    assert len(Catalog.open(folder).ccds()) == 61 * EXPOSURES
+    assert_same(folder, undisturbed)
+
+
+def test_again_in_the_same_folder_adds_nothing(sky, undisturbed):
+    folder = sky.parent / "again"
+    shutil.copytree(undisturbed, folder)
+    finish(*everything(folder, sky))
+    assert_same(folder, undisturbed)
+
+
+def test_killed_in_every_step_one_after_the_other(sky, undisturbed):
+    folder = sky.parent / "killed"
+    helpers = []
+    for pattern, times in MOMENTS.items():
+        helpers += kill(command(*everything(folder, sky)), appears(folder, pattern, times))
+    finish(*everything(folder, sky))
+    assert_same(folder, undisturbed)
+    assert helpers
+    assert alive(helpers) == []
+
+
+def pointers(folder: Path) -> dict[str, str]:
+    return Catalog.open(folder).info["current"]
+
+
+@pytest.fixture
+def own(undisturbed, tmp_path) -> Path:
+    """A copy of the undisturbed run with a few votes that its model does not know yet."""
+    folder = tmp_path / "run"
+    shutil.copytree(undisturbed, folder)
+    with LabelStore(f"sqlite:///{folder / 'labels.db'}") as store:
+        for expnum in Catalog.open(folder).exposures().expnum[:3]:
+            for inspector in ("amy", "ben"):
+                store.cast(Vote(expnum=int(expnum), inspector=inspector, judgement="bad", reasons=("PSF",)))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("model", ["train", "RUN", "--search", "--search-candidates", "3", "--seed", "3"]),
+        ("prediction", ["retrain", "RUN"]),
+        ("evaluation", ["evaluate", "RUN", "--seed", "3"]),
+    ],
+)
+def test_a_verb_killed_while_it_writes(own, kind, words):
+    calm = own.with_name("calm")
+    shutil.copytree(own, calm)
+    finish(*[calm if word == "RUN" else word for word in words])
+    words = [own if word == "RUN" else word for word in words]
+    before, there = pointers(own), len(list(own.glob(f"{kind}/*/*")))
+    kill(command(*words), appears(own, f"{kind}/*/*", there + 1))
+    assert pointers(own) in (before, pointers(calm))
+    finish(*words)
+    assert_same(own, calm)
+
+
+@pytest.mark.parametrize("words", [["train", "--search"], ["retrain"], ["evaluate"]])
+def test_a_verb_killed_while_it_computes_changes_nothing(own, words):
+    before = contents(own)
+    kill(command(words[0], own, *words[1:]), appears(own, "labels.db-wal"))
+    assert contents(own) == before
+
+
+def test_there_is_something_to_compare(undisturbed):
+    catalog = Catalog.open(undisturbed)
+    for kind in ("embedding", "prediction", "cluster", "map2d", "map3d"):
+        assert catalog.stage(kind).info["rows"] == 61 * EXPOSURES
+    assert len(catalog.stage("candidates").table("exposures_scored")) == EXPOSURES
