@@ -99,6 +99,8 @@ def real_part(folder: Path, arguments, methods: tuple[str, ...]) -> tuple[list[s
     sample, _ = samples.real_ghosts(folder)
     vectors, keys, table = of_samples([sample])
     target = probe_targets.of_labels("reasons", table)
+    # Every one of these exposures is bad, so nothing can be learned or measured of exposures as a whole.
+    methods = tuple(name for name in methods if label_curve.PROBES.get(name, ("", "ccd"))[1] == "ccd")
     parts = []
     for place, held in enumerate(folds_of(target.strata(), THIRDS, seed=0)):
         curve = label_curve.label_curve(
@@ -113,7 +115,8 @@ def real_part(folder: Path, arguments, methods: tuple[str, ...]) -> tuple[list[s
             progress=announce,
         )
         parts.append(curve)
-    rows = label_curve.summary(pd.concat(parts, ignore_index=True))
+    curve = pd.concat(parts, ignore_index=True).drop(columns=[n for n in label_curve.MEASURES if "exposure" in n])
+    rows = label_curve.summary(curve)
     n_bad = int(sum(own != ("good",) for own in target.table.value))
     text = (
         f"Real ghosts: {keys.expnum.nunique()} exposures, {len(keys)} CCDs, {n_bad} bad; each third held out in turn, "

@@ -200,7 +200,7 @@ def _forward(weights, x, seen, where, per: str, heads: int) -> tuple[torch.Tenso
     that each token had. seen : (n, t), or (members, n, t)."""
 
     def of(tokens: torch.Tensor, name: str) -> torch.Tensor:
-        return tokens @ weights[name][:, None]
+        return (tokens.flatten(0, 1) @ weights[name]).unflatten(1, tokens.shape[:2])
 
     def by_head(values: torch.Tensor) -> torch.Tensor:
         return values.unflatten(-1, (heads, -1)).transpose(2, 3)

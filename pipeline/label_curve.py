@@ -47,9 +47,9 @@ def label_curve(
 ) -> pd.DataFrame:
     """Measure every method at every size and draw.
 
-    vectors : (n, dim) in the order of `keys`. methods : names in PROBES or of classifiers (which the target
-    `reasons` alone can have). sizes : exposures that teach; those beyond what there is
-    are left out, and all of them is always the last. held : exposures that are asked, a third of them by default.
+    vectors : (n, dim) in the order of `keys`. methods : names in PROBES or of classifiers (which the target `reasons`
+    alone can have). sizes : exposures that teach; those beyond what there is are left out, and all of them, which is
+    one draw only, is always the last. held : exposures that are asked, a third of them by default.
     Returns `method, exposures, draw, images` and MEASURES or NUMBER_MEASURES, NaN where a method does not say.
     """
     for method in methods:
@@ -64,9 +64,9 @@ def label_curve(
     sizes = [size for size in sorted(set(sizes)) if 2 <= size < len(pool)] + [len(pool)]
     orders = [_drawn(target.of(pool), [seed, draw]) for draw in range(draws)]
     asked = keys.expnum.isin(held).to_numpy()
-    rows, total = [], len(methods) * len(sizes) * draws
+    rows, total = [], len(methods) * ((len(sizes) - 1) * draws + 1)
     for draw, order in enumerate(orders):
-        for size in sizes:
+        for size in sizes if draw == 0 else sizes[:-1]:
             teach = target.of(order[:size])
             for method in methods:
                 if progress:

@@ -188,13 +188,19 @@ def as_text(metrics: dict) -> str:
 
 
 def curve_lines(rows: list[dict]) -> list[str]:
-    """A summary of `label_curve` as a Markdown table: mean and spread over draws."""
+    """A summary of `label_curve` as a Markdown table: mean and, of more than one draw, spread."""
     measures = [name for name in (*label_curve.MEASURES, *label_curve.NUMBER_MEASURES) if name in rows[0]]
     lines = [
         "| method | labelled exposures | " + " | ".join(name.replace("_", " ") for name in measures) + " |",
         "| --- | ---: |" + " ---: |" * len(measures),
     ]
     for row in rows:
-        cells = [f"{row[name]['mean']:.3f} ± {row[name]['spread']:.3f}" if row[name] else "" for name in measures]
+        cells = [_cell(row[name], row["draws"]) for name in measures]
         lines.append(f"| {row['method']} | {row['exposures']} | " + " | ".join(cells) + " |")
     return lines
+
+
+def _cell(value: dict | None, draws: int) -> str:
+    if not value:
+        return ""
+    return f"{value['mean']:.3f}" + (f" ± {value['spread']:.3f}" if draws > 1 else "")

@@ -321,7 +321,7 @@ def test_more_labels_are_not_worse_and_all_are_asked_about_the_same(run):
     options = {"methods": ("knn", "linear", "linear of exposures"), "sizes": (2, 6, 99), "draws": 2}
     curve = label_curve.label_curve(stage.array(), stage.table("keys"), target, **options)
     assert sorted(curve.exposures.unique()) == [2, 6, 16]
-    assert len(curve) == 3 * 3 * 2
+    assert len(curve) == 3 * (2 * 2 + 1)  # all exposures can be drawn in one way only
     rows = {(row["method"], row["exposures"]): row for row in label_curve.summary(curve)}
     for method in ("knn", "linear"):
         assert rows[method, 16]["ccd_macro_f1"]["mean"] > rows[method, 2]["ccd_macro_f1"]["mean"]
@@ -350,7 +350,7 @@ def test_curve_of_a_number(run):
     assert {row["method"] for row in found["curve"]} == {"linear"}
     assert found["curve"][-1]["ccd_r2"]["mean"] > 0.8
     assert (catalog.stage("probe").path / "curve.png").exists()
-    assert len(catalog.stage("probe").table("curve")) == 4
+    assert len(catalog.stage("probe").table("curve")) == 3
 
 
 # ---- the command
