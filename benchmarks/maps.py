@@ -1,11 +1,13 @@
 """Times of maps: one iteration and a whole map with each gradient, and a place for a new image on a map that stays.
 
     python -m benchmarks.maps 10000 --repeat 5 --iterations 500
+    python -m benchmarks.maps 100000 --large
 
 Vectors are drawn: 15 dimensions, 40 groups of unequal size and width. One iteration is timed on the finished
 three-dimensional (two-dimensional) map, where the points are as far apart as they get: median and range of `--repeat`
 rounds, in which all alternatives take turns. A whole map is 250 exaggerated iterations and `--iterations` more, once,
 neighbours included. The last line is the ratio to openTSNE's own Barnes-Hut at theta 0.5 and its own `transform`.
+`--large` draws one three-dimensional map only, as `triptych map --dims 3` would, and places new images on it.
 """
 
 import argparse
@@ -101,10 +103,24 @@ def whole_maps(vectors: np.ndarray, dims: int, n_iterations: int, jobs: int) -> 
     return found
 
 
-def placing(vectors: np.ndarray, places: np.ndarray, new: np.ndarray, repeat: int, jobs: int) -> float:
-    """Print the time per new image of each way; return that of openTSNE's transform over that of ours, 100 images."""
-    dims = places.shape[1]
-    landmarks = FrozenMap(vectors, places, jobs)
+def large(vectors: np.ndarray, new: np.ndarray, iterations: int, repeat: int, jobs: int) -> None:
+    """Print the time of one three-dimensional map, on a GPU where there is one, and of new images on it."""
+    clock, processor = time.perf_counter(), time.process_time()
+    places = maps.tsne(vectors, dims=3, iterations=iterations, jobs=jobs)
+    clock, processor = time.perf_counter() - clock, time.process_time() - processor
+    checked = np.random.default_rng(0).permutation(len(vectors))[:CHECKED]
+    kept = trustworthiness(vectors[checked], places[checked], n_neighbors=15)
+    print(
+        f"3-D map of {len(vectors)}, 250 + {iterations} iterations: {clock:.0f} s by the clock, {processor:.0f} s of "
+        f"the processor, trustworthiness {kept:.4f} on {len(checked)} (n=1)",
+        flush=True,
+    )
+    by_neighbours(FrozenMap(vectors, np.ascontiguousarray(places, np.float64), jobs), new, repeat)
+
+
+def by_neighbours(landmarks: FrozenMap, new: np.ndarray, repeat: int) -> list[float]:
+    """Print the time per new image of both ways; return the seconds of each of 100, refined."""
+    dims = landmarks.places.shape[1]
     landmarks.place(new[:1], "transform")
     one = [timed(lambda i=i: landmarks.place(new[i : i + 1]))[0] for i in range(100)]
     said(f"{dims}-D, one image by its neighbours", one)
@@ -114,6 +130,13 @@ def placing(vectors: np.ndarray, places: np.ndarray, new: np.ndarray, repeat: in
     said(f"{dims}-D, one image, refined", alone)
     refined = [timed(lambda: landmarks.place(new[:100], "transform"))[0] / 100 for _ in range(repeat)]
     said(f"{dims}-D, each of 100, refined", refined)
+    return refined
+
+
+def placing(vectors: np.ndarray, places: np.ndarray, new: np.ndarray, repeat: int, jobs: int) -> float:
+    """Print the time per new image of each way; return that of openTSNE's transform over that of ours, 100 images."""
+    dims = places.shape[1]
+    refined = by_neighbours(FrozenMap(vectors, places, jobs), new, repeat)
     affinities = PerplexityBasedNN(vectors, perplexity=30, method="annoy", n_jobs=jobs, random_state=0)
     theirs = openTSNE.TSNEEmbedding(places, affinities, negative_gradient_method="bh", n_jobs=jobs)
     other = timed(lambda: theirs.transform(new[:100]))[0] / 100
@@ -127,10 +150,14 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--iterations", type=int, default=500)
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="threads; 1 on a busy machine")
+    parser.add_argument("--large", action="store_true", help="one three-dimensional map, and places on it")
     asked = parser.parse_args()
     for n in asked.n:
         vectors, new = np.split(draw(n + 100), [n])
         print(f"n = {n}, {asked.jobs} threads, GPU: {'yes' if has_gpu() else 'no'}")
+        if asked.large:
+            large(vectors, new, asked.iterations, asked.repeat, asked.jobs)
+            continue
         ratios = {}
         for dims in (2, 3):
             found = whole_maps(vectors, dims, asked.iterations, asked.jobs)
