@@ -56,11 +56,22 @@ class Cluster:
     def unordered(
         self, order: Callable[[object], tuple], tasks: Iterable, key: Callable[[object], Hashable]
     ) -> Iterator[tuple]:
-        """Yield (task, result) as they finish; (task, WorkerLost) where a task has killed several workers.
+        """Yield (task, result) as they finish; (task, WorkerLost) where a task kills every worker that tries it.
 
         order(task) : the function and its arguments, which travel to a worker, as does the result to here. key(task) :
-        a name by which the cluster knows that two clients ask for the same; None for one of its own.
+        a name by which the cluster knows that two clients ask for the same; None for one of its own. Dask blames all
+        tasks that a dying worker had, so those that it gives up run again in the end, one by one.
         """
+        left = []
+        for task, result in self._run(order, tasks, key):
+            if isinstance(result, WorkerLost):
+                left.append(task)
+            else:
+                yield task, result
+        for task in left:
+            yield from self._run(order, [task], lambda again: key(again) and f"{key(again)}-again")
+
+    def _run(self, order: Callable, tasks: Iterable, key: Callable) -> Iterator[tuple]:
         waiting, finished, under_way = iter(tasks), queue.SimpleQueue(), {}
         try:
             while True:
