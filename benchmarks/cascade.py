@@ -1,10 +1,11 @@
 """A first pass at half resolution, and the full one only for doubtful images: what it saves, and what it costs.
 
-    python -m benchmarks.cascade --model FOLDER [--half FOLDER] [--simulated 90] [--write docs/pretraining.md]
+    python -m benchmarks.cascade --model FOLDER[=HALF] ... [--simulated 90] [--write docs/pretraining.md]
 
-FOLDER was written by `triptych pretrain`; the half resolution is the same model on images of half the size, or the one
-of --half. The default classifier, five folds by exposure; bad is any reason but good; an image is doubtful when its
-seven nearest neighbours of the first pass do not agree on good or bad. FLOP are counted from the transformer's form.
+FOLDER was written by `triptych pretrain`, and so was HALF, on images of half the size; without it the weights of FOLDER
+are used at half the size, the places of its patches interpolated. The default classifier, five folds by exposure; bad
+is any reason but good; an image is doubtful when its seven nearest neighbours of the first pass do not agree on good
+or bad. FLOP are counted from the transformer's form.
 """
 
 import argparse
@@ -28,6 +29,13 @@ def flop(model) -> float:
     n, width, wide = rows * columns + 1, config.hidden_size, config.intermediate_size
     layer = 2 * n * (4 * width * width + 2 * width * wide) + 4 * n * n * width
     return config.num_hidden_layers * layer + 2 * (n - 1) * config.patch_size**2 * width
+
+
+def half_of(whole, folder: str):
+    """The model of the first pass: of `folder` if given, else `whole` with the places of its patches interpolated."""
+    if folder:
+        return preview_vit.PreviewTransformer(folder).model
+    return preview_vit.resized(whole, tuple(side // 2 for side in whole.config.image_size))
 
 
 @torch.inference_mode()
@@ -79,20 +87,22 @@ def report(whole, half, sample: Sample) -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, required=True, help="folder of a pretrained model")
-    parser.add_argument("--half", type=Path, help="folder of one that was trained at half the size")
+    parser.add_argument("--model", action="append", required=True, metavar="FOLDER[=HALF]", help="pretrained model")
     parser.add_argument("--simulated", type=int, default=90, help="simulated exposures")
     parser.add_argument("--seed", type=int, default=4711)
     parser.add_argument("--write", type=Path, help="put the table between the marks in this page")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    whole = preview_vit.PreviewTransformer(arguments.model).model
-    half_shape = tuple(side // 2 for side in whole.config.image_size)
-    half = preview_vit.resized(whole, half_shape)
-    if arguments.half:
-        half = preview_vit.PreviewTransformer(arguments.half).model
     sample = simulated(arguments.simulated, arguments.seed, processes=min(2, os.cpu_count() or 1))
-    text = "\n".join(report(whole, half, sample))
+    lines = []
+    for words in arguments.model:
+        folder, _, half_folder = words.partition("=")
+        whole = preview_vit.PreviewTransformer(folder)
+        half = half_of(whole.model, half_folder)
+        trained = "trained at half size" if half_folder else "the same weights"
+        lines += [f"Objective {whole.story['settings']['objective']}, {trained} for the first pass.", ""]
+        lines += [*report(whole.model, half, sample), ""]
+    text = "\n".join(lines).rstrip()
     print(text)
     if arguments.write:
         page = arguments.write.read_text()

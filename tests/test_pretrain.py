@@ -171,6 +171,15 @@ def test_tokens_are_one_per_patch_and_their_digest_follows_the_weights(run, trai
     assert backbones.open_backbone(f"preview-vit:{tmp_path / 'other'}")[1].digest != loaded.digest
 
 
+def test_the_same_weights_read_images_of_another_size(trained):
+    model = preview_vit.open_model(trained[0])[0]
+    images = torch.from_numpy(np.random.default_rng(0).normal(size=(2, 32, 16)).astype(np.float32))
+    with torch.inference_mode():
+        same = preview_vit.encode(preview_vit.resized(model, (32, 16)), images)
+        assert torch.allclose(same, preview_vit.encode(model, images), atol=1e-5)
+        assert preview_vit.encode(preview_vit.resized(model, (16, 8)), images[:, ::2, ::2]).shape == (2, 4 * 2, 32)
+
+
 def test_bad_values_say_what_to_give(run, tmp_path):
     for changes, words in (
         ({"steps": 0}, "steps is 0; give 1 or more"),
