@@ -7,7 +7,8 @@ Vectors are drawn: 15 dimensions, 40 groups of unequal size and width. One itera
 three-dimensional (two-dimensional) map, where the points are as far apart as they get: median and range of `--repeat`
 rounds, in which all alternatives take turns. A whole map is 250 exaggerated iterations and `--iterations` more, once,
 neighbours included. The last line is the ratio to openTSNE's own Barnes-Hut at theta 0.5 and its own `transform`.
-`--large` draws one three-dimensional map only, as `triptych map --dims 3` would, and places new images on it.
+`--large` draws one three-dimensional map only, as `triptych map --dims 3` would, and places new images on it;
+`--unmoved` places them on the first three principal components, as what a place costs hardly depends on the map.
 """
 
 import argparse
@@ -118,6 +119,11 @@ def large(vectors: np.ndarray, new: np.ndarray, iterations: int, repeat: int, jo
     by_neighbours(FrozenMap(vectors, np.ascontiguousarray(places, np.float64), jobs), new, repeat)
 
 
+def unmoved(vectors: np.ndarray, new: np.ndarray, repeat: int, jobs: int) -> None:
+    """Print the time of new images among so many landmarks, on the first three principal components."""
+    by_neighbours(FrozenMap(vectors, vectors[:, :3], jobs), new, repeat)
+
+
 def by_neighbours(landmarks: FrozenMap, new: np.ndarray, repeat: int) -> list[float]:
     """Print the time per new image of both ways; return the seconds of each of 100, refined."""
     dims = landmarks.places.shape[1]
@@ -151,10 +157,14 @@ def main() -> None:
     parser.add_argument("--iterations", type=int, default=500)
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="threads; 1 on a busy machine")
     parser.add_argument("--large", action="store_true", help="one three-dimensional map, and places on it")
+    parser.add_argument("--unmoved", action="store_true", help="places alone, on principal components")
     asked = parser.parse_args()
     for n in asked.n:
         vectors, new = np.split(draw(n + 100), [n])
         print(f"n = {n}, {asked.jobs} threads, GPU: {'yes' if has_gpu() else 'no'}")
+        if asked.unmoved:
+            unmoved(vectors, new, asked.repeat, asked.jobs)
+            continue
         if asked.large:
             large(vectors, new, asked.iterations, asked.repeat, asked.jobs)
             continue
