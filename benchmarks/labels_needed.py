@@ -1,7 +1,8 @@
 """Quality against the number of labelled exposures: kNN, linear and attentive probes on the default embedding.
 
     python -m benchmarks.labels_needed [--teach RUN ... --ask RUN] [--simulated 90] [--no-real]
-                                       [--method NAME ...] [--draws 3] [--write docs/probes.md] [--plots docs/images]
+                                       [--method NAME ...] [--draws 3] [--sizes N ...] [--write docs/probes.md]
+                                       [--plots docs/images]
 
 Simulated: with `--teach` and `--ask`, runs that are ingested, embedded and labelled, of which the asked one never
 teaches; without, two surveys of different seeds drawn in memory. Real: TRIPTYCH_REAL_DATA (default ../shared/data), 30
@@ -26,6 +27,7 @@ from pipeline.evaluate import folds_of
 from pipeline.labels import open_store
 
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
+SIZES = (5, 10, 20, 40, 80, 160)
 REAL_SIZES = (2, 5, 10)
 THIRDS = 3
 
@@ -83,7 +85,7 @@ def simulated_part(arguments, methods: tuple[str, ...]) -> tuple[list[str], list
         keys,
         target,
         methods=methods,
-        sizes=(5, 10, 20, 40, 80, 160),
+        sizes=tuple(arguments.sizes or SIZES),
         draws=arguments.draws,
         held=held,
         progress=announce,
@@ -138,6 +140,7 @@ def main() -> None:
     parser.add_argument("--no-real", action="store_true", help="leave the real ghosts out")
     parser.add_argument("--method", action="append", default=[], help="a classifier or a probe; all of them by default")
     parser.add_argument("--draws", type=int, default=3)
+    parser.add_argument("--sizes", type=int, nargs="+", help="labelled exposures of the simulated part, besides all")
     parser.add_argument("--write", type=Path, help="put the tables between the marks in this page")
     parser.add_argument("--plots", type=Path, help="folder for labels-needed.png and labels-needed-ghosts.png")
     arguments = parser.parse_args()

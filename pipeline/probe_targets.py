@@ -18,6 +18,7 @@ from pipeline.reasons import GOOD, REASONS
 
 REASONS_TARGET, BAD = "reasons", "bad"
 SKEWED = 1.0  # positive numbers of a higher skewness are probed as logarithms
+POSITIVE_SHARE = 0.99  # of a number that counts as positive; the others are then left out
 KEYS = ("image_id", "expnum", "ccdnum", "image_hdu", "mask_hdu", "night", "naxis1", "naxis2", "n_ccds", "bin")
 STRATA = 5
 
@@ -130,13 +131,16 @@ def read_target(catalog: Catalog, store, name: str, keys: pd.DataFrame, *, polic
             f"{name} has {rows.value.nunique()} different values on {rows.expnum.nunique()} embedded exposures, and at "
             "least two of both are needed; ingest and embed more, or name another target"
         )
+    logarithm = is_skewed(rows.value)
+    rows = rows[rows.value > 0] if logarithm else rows
     rows = rows.sort_values("image_id", ignore_index=True)
-    return Target(name, rows[["image_id", "expnum", "ccdname", "value"]], (), unit, is_skewed(rows.value))
+    return Target(name, rows[["image_id", "expnum", "ccdname", "value"]], (), unit, logarithm)
 
 
 def is_skewed(values: pd.Series) -> bool:
-    """Whether a number is positive throughout and of so long a tail that its logarithm is the better thing to learn."""
-    return bool((values > 0).all() and values.skew() > SKEWED)
+    """Whether a number is positive but for a stray one, and of so long a tail that its logarithm is better learned."""
+    positive = values[values > 0]
+    return bool(len(positive) >= POSITIVE_SHARE * len(values) and positive.skew() > SKEWED)
 
 
 def _labelled(catalog: Catalog, store, name: str, keys: pd.DataFrame, policy: str) -> Target:

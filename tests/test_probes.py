@@ -70,6 +70,11 @@ def test_positive_numbers_with_a_long_tail_are_logarithms(run):
     catalog, store, _ = run
     assert read(catalog, store, "sky").logarithm
     assert not read(catalog, store, "airmass").logarithm
+    ccds = catalog.ccds()
+    ccds.loc[3, "sky_median_adu"] = -0.2
+    catalog.write_tables(ccds=ccds)
+    assert read(catalog, store, "sky").logarithm
+    assert len(read(catalog, store, "sky").table) == len(ccds) - 1
 
 
 def test_a_target_that_cannot_be_asked_for_says_why(run, tmp_path):
