@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from app import verbs_data, verbs_learning, verbs_places, verbs_room, verbs_run
+from app import verbs_data, verbs_learning, verbs_places, verbs_pretrain, verbs_probe, verbs_room, verbs_run
 from pipeline.errors import TriptychError
 
 # name -> function, in the order that --help shows
@@ -20,6 +20,8 @@ VERBS = {
     "candidates": verbs_learning.candidates,
     "run": verbs_run.run_all,
     "evaluate": verbs_learning.evaluate,
+    "probe": verbs_probe.probe,
+    "pretrain": verbs_pretrain.pretrain,
     "similar": verbs_learning.similar,
     "retrain": verbs_learning.retrain,
     "export": verbs_room.export,

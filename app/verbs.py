@@ -44,6 +44,9 @@ class TrainingOptions:
             help="Count the reasons that a balance thinned out 3, 2 and 4/3 times, as was meant but not done."
         ),
     ] = False
+    simulated: Annotated[
+        bool, typer.Option(help="Let linear learners listen to simulated exposures too, where that helps.")
+    ] = True
     survey_ccds: Annotated[
         list[Path] | None,
         typer.Option(help="survey-ccds table (FITS) with ccd_cuts and perhaps ebv; may be given several times."),
@@ -54,7 +57,9 @@ class TrainingOptions:
         from pipeline.recipe import Recipe
         from pipeline.survey_ccds import read
 
-        recipe = Recipe(self.good_pool, self.balance, self.upweight, self.good_exposures, self.good_ccds)
+        recipe = Recipe(
+            self.good_pool, self.balance, self.upweight, self.good_exposures, self.good_ccds, self.simulated
+        )
         return {"recipe": recipe, "survey": read(self.survey_ccds) if self.survey_ccds else None}
 
 

@@ -14,8 +14,12 @@ def train(
     run: Run,
     policy: Policy = "majority",
     classifier: Annotated[
-        str, typer.Option(help="knn, or published: the same with an image of several labels taught as several images.")
-    ] = "knn",
+        str,
+        typer.Option(
+            help="mixed (linear and forest, the default), linear, forest, two_step (good or bad, then the reason), knn "
+            "or published: knn with an image of several labels taught as several images."
+        ),
+    ] = "",
     *,
     training: TrainingOptions,
     search: Annotated[
@@ -82,8 +86,12 @@ def predict(run: Run) -> None:
 def candidates(
     run: Run,
     rule: Annotated[
-        str, typer.Option(help="published (>= 3 of 20 CCDs at > 0.9) or paper (>= 10 of 20).")
-    ] = "published",
+        str,
+        typer.Option(
+            help="exposure (probability of the whole > 0.5), published (>= 3 of 20 CCDs at > 0.9), paper (>= 10 of 20) "
+            "or any_reason."
+        ),
+    ] = "exposure",
 ) -> None:
     """List the exposures that a named rule sends to inspection."""
     from pipeline import candidates as rules
@@ -98,9 +106,10 @@ def evaluate(
     run: Run,
     policy: Policy = "majority",
     classifier: Annotated[
-        str, typer.Option(help="knn, published, or model: the parameters of the current model, such as a search found.")
-    ] = "knn",
-    rule: Annotated[str, typer.Option(help="Candidate rule whose figures come first.")] = "published",
+        str,
+        typer.Option(help="Name of a classifier; or model: that of the current model, with what a search has found."),
+    ] = "mixed",
+    rule: Annotated[str, typer.Option(help="Candidate rule whose figures come first.")] = "exposure",
     cut: Annotated[
         list[float] | None,
         typer.Option(help="Also the figures of images above this probability; may be given again; 0.9 by default."),

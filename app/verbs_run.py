@@ -37,7 +37,8 @@ def run_all(
     backbone: Annotated[
         str, typer.Option(help="Name of a backbone, of a hub model, or a folder with one.")
     ] = "triptych",
-    rule: Annotated[str, typer.Option(help="Rule that picks the candidates.")] = "published",
+    classifier: Annotated[str, typer.Option(help="Name of the classifier.")] = "mixed",
+    rule: Annotated[str, typer.Option(help="Rule that picks the candidates.")] = "exposure",
     label: Annotated[
         list[Path] | None, typer.Option(help="Label list to import first; may be given several times.")
     ] = None,
@@ -53,7 +54,7 @@ def run_all(
     store = open_store(catalog, labels)
     for path in label or []:
         say(str(import_file(store, path, camera=camera, catalog=catalog)))
-    run_steps(catalog, store, sources, backbone=backbone, rule=rule, seed=seed, bar=bar)
+    run_steps(catalog, store, sources, backbone=backbone, classifier=classifier, rule=rule, seed=seed, bar=bar)
     status(run)
 
 

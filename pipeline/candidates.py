@@ -9,9 +9,13 @@ A CCD's score is its likeliest reason's probability where that reason is not goo
 on. A CCD whose neighbours are all bad, but of different reasons, is therefore not counted by `paper` and `published`;
 the rule `any_reason` scores 1 - p_good instead and counts it.
 
-`bad_probability` of an exposure is the n-th highest score among its sampled CCDs, n being the number that the rule asks
-for: the highest cut at which the rule would still send it to inspection, so it is above `above` exactly for the
-candidates. Exposures are ranked by it, then by the number of bad CCDs, then by the mean of 1 - p_good.
+`exposure`, the default, looks at the exposure as a whole: its `bad_probability` is the calibrated one that a model's
+view of whole exposures gives (see `exposure_view`), and it asks for more than one half of it.
+
+Under the other rules `bad_probability` of an exposure is the n-th highest score among its sampled CCDs, n being the
+number that the rule asks for: the highest cut at which the rule would still send it to inspection, so it is above
+`above` exactly for the candidates. Exposures are ranked by it, then by the number of bad CCDs, then by the mean of
+1 - p_good.
 """
 
 from collections.abc import Callable
@@ -50,12 +54,16 @@ def _not_good(prediction: pd.DataFrame) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Rule:
-    """Send an exposure to inspection when `bad_ccds` of `of` sampled CCDs score more than `above`."""
+    """Send an exposure to inspection when `bad_ccds` of `of` sampled CCDs score more than `above`.
+
+    whole : when its `exposure_probability` is more than `above` instead; all its CCDs count then, not the sampled ones.
+    """
 
     bad_ccds: int
     of: int = 20
     above: float = 0.9
     score: Callable[[pd.DataFrame], np.ndarray] = _likeliest
+    whole: bool = False
 
     def needed(self, n_ccds: np.ndarray) -> np.ndarray:
         """How many of `n_ccds` sampled CCDs must be bad: the same share, rounded up, at least one."""
@@ -66,10 +74,12 @@ RULES: dict[str, Rule] = {
     "paper": Rule(bad_ccds=10),
     "published": Rule(bad_ccds=3),
     "any_reason": Rule(bad_ccds=3, score=_not_good),
+    "exposure": Rule(bad_ccds=1, above=0.5, score=_not_good, whole=True),
 }
+DEFAULT = "exposure"
 
 
-def score(prediction: pd.DataFrame, sampled, *, rule: str = "published") -> pd.DataFrame:
+def score(prediction: pd.DataFrame, sampled, *, rule: str = DEFAULT) -> pd.DataFrame:
     """Score every exposure under a rule.
 
     prediction : a prediction table. sampled : image_ids of the CCDs that count.
@@ -77,7 +87,11 @@ def score(prediction: pd.DataFrame, sampled, *, rule: str = "published") -> pd.D
     first, separated by commas; `max_probability` is the highest score.
     """
     settings = RULES[choose(rule, RULES, "candidate rule")]
-    counted = prediction[prediction.image_id.isin(sampled)]
+    if settings.whole and "exposure_probability" not in prediction:
+        raise BadInput(
+            f"the prediction is too old for the rule {rule}; run `triptych train` and `triptych predict` again"
+        )
+    counted = prediction if settings.whole else prediction[prediction.image_id.isin(sampled)]
     if len(prediction) and counted.empty:
         raise BadInput("none of the predicted CCDs was sampled; run `triptych ingest` with --sample 20 or more")
     counted = counted[["expnum", "reason", "p_good"]].assign(score=settings.score(counted))
@@ -89,8 +103,13 @@ def score(prediction: pd.DataFrame, sampled, *, rule: str = "published") -> pd.D
     needed = settings.needed(scored.n_ccds.reindex(counted.expnum).to_numpy())
     at = counted[place == needed]
     scored["bad_probability"] = at.set_index("expnum").score
+    if settings.whole:
+        scored["bad_probability"] = prediction.groupby("expnum").exposure_probability.first()
     scored["mean_bad_probability"] = 1 - groups.p_good.mean()
     scored["reasons"] = _reasons(counted[counted.bad]).reindex(scored.index).fillna("").astype(object)
+    if settings.whole:
+        unnamed = scored.index[(scored.reasons == "") & (scored.bad_probability > settings.above)]
+        scored.loc[unnamed, "reasons"] = _likeliest_together(prediction[prediction.expnum.isin(unnamed)])
     scored["rule"] = rule
     order = ["bad_probability", "n_bad_ccds", "mean_bad_probability"]
     scored = scored.sort_values(order, ascending=False, kind="stable").reset_index()
@@ -105,6 +124,13 @@ def _reasons(bad: pd.DataFrame) -> pd.Series:
     counts["order"] = counts.reason.map({name: place for place, name in enumerate(REASONS)})
     counts = counts.sort_values(["expnum", "n", "order"], ascending=[True, False, True])
     return counts.groupby("expnum").reason.agg(",".join)
+
+
+def _likeliest_together(prediction: pd.DataFrame) -> pd.Series:
+    """expnum -> the reason that the CCDs of an exposure name most, where none of them is bad enough by itself."""
+    names = [name for name in REASONS if f"p_{name}" in prediction]
+    together = prediction.groupby("expnum")[[f"p_{name}" for name in names]].sum()
+    return pd.Series(np.array(names, object)[together.to_numpy().argmax(axis=1)], together.index, dtype=object)
 
 
 def chosen(scored: pd.DataFrame) -> pd.DataFrame:
@@ -133,7 +159,7 @@ def sampled_images(catalog: Catalog) -> np.ndarray:
     return ccds.image_id[ccds.sampled].to_numpy()
 
 
-def find(catalog: Catalog, *, rule: str = "published", progress: Callable | None = None) -> Stage:
+def find(catalog: Catalog, *, rule: str = DEFAULT, progress: Callable | None = None) -> Stage:
     """Apply a rule to the current prediction; write and return the candidates stage."""
     choose(rule, RULES, "candidate rule")
     prediction = catalog.stage("prediction")

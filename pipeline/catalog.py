@@ -194,6 +194,10 @@ class StageWriter:
         np.save(self.folder / f"{name}.npy", values, allow_pickle=False)
         self._rows[name] = len(values)
 
+    def note_rows(self, rows: int, name: str = "table") -> None:
+        """Say how many rows a table has that was written into `folder` by other means."""
+        self._rows[name] = rows
+
     def write_json(self, value, name: str) -> None:
         write_json(self.folder / f"{name}.json", value)
 

@@ -11,18 +11,26 @@ Manhattan distance. Two things differ from it on purpose:
   other, so otherwise a labelled image would only be told its own label, and the probability on screen would be a lie.
 
 `published` keeps to the code in the first of these: an image with several labels is several training images.
+
+`linear`, `forest`, `mixed` and `two_step` have a head of learners beside the neighbours (see `heads`), which read a CCD
+together with its surroundings and give the probabilities; the neighbours are found all the same, for they show why. The
+rule about the own exposure holds for learners too.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
 
 from pipeline.errors import BadInput, choose
+from pipeline.exposure_view import ExposureView, exposure_probability, learn_view
+from pipeline.heads import Head, fit_head, indicators
 from pipeline.neighbours import nearest
 from pipeline.reasons import GOOD, REASONS
 from pipeline.reduction import Reduction, fit_reduction
+from pipeline.surroundings import surrounded
+from pipeline.teacher import Teacher
 
 
 @dataclass(frozen=True)
@@ -30,7 +38,8 @@ class Classifier:
     """Parameters of a k-nearest-neighbour classifier on reduced vectors.
 
     scaler : a name in reduction.SCALERS. power : p of the Minkowski distance, 1 is Manhattan. one_row_per_label : an
-    image with several labels teaches as several images with one label each, as the published code has it.
+    image with several labels teaches as several images with one label each, as the published code has it. learner : a
+    name in heads.KINDS, which then gives the probabilities; two_steps : good or bad first, then which reason.
     """
 
     scaler: str = "minmax"
@@ -39,12 +48,19 @@ class Classifier:
     neighbours: int = 7
     power: int = 1
     one_row_per_label: bool = False
+    learner: str = ""
+    two_steps: bool = False
 
 
 CLASSIFIERS: dict[str, Classifier] = {
     "knn": Classifier(scaler="minmax", components=15, threshold=0.001, neighbours=7),
     "published": Classifier(scaler="minmax", components=15, threshold=0.001, neighbours=7, one_row_per_label=True),
+    "linear": Classifier(learner="linear"),
+    "forest": Classifier(learner="forest"),
+    "mixed": Classifier(learner="mixed"),
+    "two_step": Classifier(learner="mixed", two_steps=True),
 }
+DEFAULT = "mixed"
 
 
 @dataclass(frozen=True)
@@ -53,7 +69,8 @@ class Model:
 
     name : that of the classifier, `searched` where a search has chosen its parameters. vectors : (n, kept) float64, the
     reduced training images. training : their rows, in the same order, with `image_id, expnum, ccdname, reasons, source,
-    provenance`, and `weight` where neighbours do not count alike.
+    provenance`, and `weight` where neighbours do not count alike. head : the learners, where the classifier has any.
+    view : what the CCDs of an exposure make of it as a whole. camera : whose focal plane it was.
     """
 
     name: str
@@ -62,19 +79,20 @@ class Model:
     vectors: np.ndarray
     training: pd.DataFrame
     seed: int = 0
+    head: Head | None = None
+    view: ExposureView = field(default_factory=ExposureView)
+    camera: str = "decam"
 
     @property
     def classes(self) -> tuple[str, ...]:
         """The labels it can give, in vocabulary order, good last."""
-        taught = {reason for reasons in self.training.reasons for reason in reasons}
-        return tuple(name for name in (*REASONS, GOOD) if name in taught)
+        return self.head.classes if self.head else classes_of(self.training.reasons)
 
 
-def indicators(reasons: pd.Series, classes: tuple[str, ...]) -> np.ndarray:
-    """Return (n, n_classes) bool: which image carries which label."""
-    return np.array([[name in own for name in classes] for own in reasons], dtype=bool).reshape(
-        len(reasons), len(classes)
-    )
+def classes_of(reasons: pd.Series) -> tuple[str, ...]:
+    """The labels that occur, in vocabulary order, good last."""
+    taught = {reason for own in reasons for reason in own}
+    return tuple(name for name in (*REASONS, GOOD) if name in taught)
 
 
 def rows_of(keys: pd.DataFrame, image_ids) -> np.ndarray:
@@ -87,15 +105,44 @@ def rows_of(keys: pd.DataFrame, image_ids) -> np.ndarray:
     return np.where(known[np.minimum(places, len(known) - 1)] == wanted, places, -1)
 
 
-def fit(vectors: np.ndarray, training: pd.DataFrame, *, classifier: str | Classifier = "knn", seed: int = 0) -> Model:
+def has_head(classifier: str | Classifier) -> bool:
+    """Whether a classifier, by name or by its parameters, reads a CCD's surroundings."""
+    return bool((CLASSIFIERS[classifier] if isinstance(classifier, str) else classifier).learner)
+
+
+def fit(
+    vectors: np.ndarray,
+    training: pd.DataFrame,
+    *,
+    classifier: str | Classifier = "knn",
+    surroundings: np.ndarray | None = None,
+    teacher: Teacher | None = None,
+    camera: str = "decam",
+    seed: int = 0,
+) -> Model:
     """Fit a classifier, by name or by its parameters.
 
-    vectors : (n, dim), one embedding vector per row of `training`, a training set's table.
+    vectors : (n, dim), one embedding vector per row of `training`, a training set's table. surroundings : what
+    `surrounded` gives for those rows, for a classifier with a head; without it the rows are each other's surroundings.
+    teacher : what a linear learner may listen to besides.
     """
     name, settings = "searched", classifier
     if isinstance(classifier, str):
         name, settings = classifier, CLASSIFIERS[choose(classifier, CLASSIFIERS, "classifier")]
     training = training.reset_index(drop=True)
+    head = None
+    if settings.learner:
+        if surroundings is None:
+            surroundings = surrounded(vectors, training, camera)
+        _check_finite(surroundings)
+        head = fit_head(
+            surroundings,
+            training,
+            kind=settings.learner,
+            two_steps=settings.two_steps,
+            teacher=teacher,
+            seed=seed,
+        )
     if settings.one_row_per_label:
         training = training.explode("reasons")
         vectors = vectors[training.index]
@@ -103,8 +150,36 @@ def fit(vectors: np.ndarray, training: pd.DataFrame, *, classifier: str | Classi
     reduction = fit_reduction(
         vectors, scaler=settings.scaler, components=settings.components, threshold=settings.threshold, seed=seed
     )
-    vectors = reduction.apply(vectors)
-    return Model(name, settings, reduction, vectors, training, seed)
+    return Model(name, settings, reduction, reduction.apply(vectors), training, seed, head, camera=camera)
+
+
+def with_view(
+    model: Model,
+    vectors: np.ndarray,
+    keys: pd.DataFrame,
+    answers: dict[int, bool],
+    *,
+    surroundings: np.ndarray | None = None,
+) -> Model:
+    """The same model with a view of whole exposures, learnt from its own answers about the exposures that taught it.
+
+    vectors : (n, dim) in the order of `keys`. answers : expnum -> whether it is bad; only exposures that are in `keys`
+    count, with all their CCDs.
+    """
+    own = np.flatnonzero(keys.expnum.isin(list(answers)))
+    if not len(own):
+        return model
+    asked = keys.iloc[own].reset_index(drop=True)
+    seen = None if surroundings is None else surroundings[own]
+    prediction = predict_images(model, vectors[own], asked, surroundings=seen)
+    return replace(model, view=learn_view(prediction.p_good.to_numpy(), asked, answers, model.camera))
+
+
+def _check_finite(vectors: np.ndarray) -> None:
+    finite = np.isfinite(vectors).all(axis=1)
+    if not finite.all():
+        bad = int((~finite).sum())
+        raise BadInput(f"{bad} of {len(vectors)} vectors hold NaN or infinity; run `triptych embed` again")
 
 
 def probabilities(
@@ -117,9 +192,7 @@ def probabilities(
     table, -1 where there are fewer neighbours than k; distances (n, k) float64.
     """
     reduced = model.reduction.apply(vectors)
-    if not np.isfinite(reduced).all():
-        bad = int((~np.isfinite(reduced).all(axis=1)).sum())
-        raise BadInput(f"{bad} of {len(reduced)} vectors hold NaN or infinity; run `triptych embed` again")
+    _check_finite(reduced)
     k = model.classifier.neighbours
     taught = model.training.expnum.to_numpy()
     rows, distances = nearest(
@@ -142,15 +215,24 @@ def predict_images(
     keys: pd.DataFrame,
     *,
     own_exposure: bool = False,
+    surroundings: np.ndarray | None = None,
     progress: Callable | None = None,
 ) -> pd.DataFrame:
-    """Predict images: `image_id, expnum, ccdname, reason, probability, p_good, p_<Reason>..., neighbour_*`.
+    """Predict images: `image_id, expnum, ccdname, reason, probability, p_good, p_<Reason>..., neighbour_*`, and
+    `exposure_probability`, that the whole exposure is bad.
 
-    vectors : (n, dim) in the order of `keys` (`image_id, expnum, ccdname`). own_exposure : let the training images of
+    vectors : (n, dim) in the order of `keys` (`image_id, expnum, ccdname`), all embedded CCDs of each exposure.
+    surroundings : what `surrounded` gives for them, computed here without it. own_exposure : let the training images of
     an image's own exposure answer too, as the published code does; only right for showing how that flatters.
     """
     left_out = np.full(len(keys), -1) if own_exposure else keys.expnum.to_numpy()
     shares, rows, distances = probabilities(model, vectors, left_out, progress=progress)
+    if model.head:
+        if surroundings is None:
+            surroundings = surrounded(vectors, keys, model.camera)
+        shares = model.head.probabilities(
+            surroundings, keys.expnum.to_numpy(), own_exposure=own_exposure, progress=progress
+        )
     best = shares.argmax(axis=1)
     table = keys[["image_id", "expnum", "ccdname"]].reset_index(drop=True)
     table["reason"] = np.array(model.classes, dtype=object)[best]
@@ -159,6 +241,7 @@ def predict_images(
     for place, name in enumerate(model.classes):
         if name != GOOD:
             table[f"p_{name}"] = shares[:, place]
+    table["exposure_probability"] = exposure_probability(model.view, table.p_good.to_numpy(), table, model.camera)
     ids = model.training.image_id.to_numpy()
     found = rows >= 0
     if found.all():

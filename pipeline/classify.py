@@ -5,32 +5,45 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import pandas as pd
+from safetensors.numpy import load_file, save_file
 
 from pipeline.catalog import Catalog, Stage
 from pipeline.classifier import (
     CLASSIFIERS,
+    DEFAULT,
     Classifier,
     Model,
     fit,
+    has_head,
     indicators,
     predict_images,
     probabilities,
     rows_of,
+    with_view,
 )
 from pipeline.errors import BadInput, LabelError, choose
+from pipeline.exposure_view import ExposureView, exposure_probability
+from pipeline.heads import as_arrays, from_arrays
 from pipeline.metrics import ccd_metrics
+from pipeline.prediction_table import Answer, asks_neighbours, prediction_blocks, write_blocks
+from pipeline.reasons import GOOD
 from pipeline.recipe import Recipe, balanced, with_good_pool
 from pipeline.reduction import NOTHING, SCALERS, Reduction
 from pipeline.search import SearchResult, search
+from pipeline.surroundings import surrounded
+from pipeline.teacher import Teacher, teacher_for
 from pipeline.training import TrainingSet, read_training_set, training_set
 
 __all__ = [
     "CLASSIFIERS",
+    "DEFAULT",
     "Classifier",
     "Model",
     "Search",
     "fit",
+    "has_head",
     "indicators",
+    "learn",
     "predict",
     "predict_images",
     "probabilities",
@@ -81,11 +94,69 @@ def made_up(
     )
 
 
-def fit_stage(embedding: Stage, training: TrainingSet, *, classifier: str | Classifier = "knn", seed: int = 0) -> Model:
-    """Fit on the vectors of an embedding stage, if there is enough to learn from."""
-    table, places = embedded(training, embedding.table("keys"))
+def learn(
+    vectors: np.ndarray,
+    keys: pd.DataFrame,
+    taught: pd.DataFrame,
+    answers: dict[int, bool],
+    *,
+    classifier: str | Classifier = DEFAULT,
+    surroundings: np.ndarray | None = None,
+    teacher: Teacher | None = None,
+    camera: str = "decam",
+    seed: int = 0,
+) -> Model:
+    """Fit a classifier on labelled images, and its view of whole exposures on those images' exposures.
+
+    vectors : (n, dim) in the order of `keys`. taught : training rows, all of them among `keys`. answers : expnum ->
+    whether it is bad, for exposures that taught or others. surroundings : what `surrounded` gives for `vectors`,
+    computed here without it. teacher : see `teacher.teacher_for`.
+    """
+    own = np.flatnonzero(keys.expnum.isin(taught.expnum))
+    vectors, keys = np.asarray(vectors[own]), keys.iloc[own].reset_index(drop=True)
+    places = rows_of(keys, taught.image_id)
+    seen = None
+    if has_head(classifier):
+        seen = surrounded(vectors, keys, camera) if surroundings is None else surroundings[own]
+    model = fit(
+        vectors[places],
+        taught,
+        classifier=classifier,
+        surroundings=None if seen is None else seen[places],
+        teacher=teacher,
+        camera=camera,
+        seed=seed,
+    )
+    return with_view(model, vectors, keys, answers, surroundings=seen)
+
+
+def fit_stage(
+    catalog: Catalog,
+    embedding: Stage,
+    training: TrainingSet,
+    *,
+    classifier: str | Classifier = DEFAULT,
+    simulated: bool = True,
+    seed: int = 0,
+) -> Model:
+    """Learn from the vectors of an embedding stage, if there is enough to learn from."""
+    table, _ = embedded(training, embedding.table("keys"))
     _check_teachable(table)
-    return fit(embedding.array()[places], table, classifier=classifier, seed=seed)
+    return learn(
+        embedding.array(),
+        embedding.table("keys"),
+        table,
+        training.answers,
+        classifier=classifier,
+        teacher=teacher_of(catalog, embedding) if simulated else None,
+        camera=catalog.camera,
+        seed=seed,
+    )
+
+
+def teacher_of(catalog: Catalog, embedding: Stage) -> Teacher | None:
+    """The simulated teacher of an embedding's backbone on the run's camera, if there is one."""
+    return teacher_for(embedding.parameters.get("digest", ""), catalog.camera)
 
 
 def _check_teachable(table: pd.DataFrame) -> None:
@@ -108,9 +179,10 @@ def write_model(
     searched: SearchResult | None = None,
     test: dict | None = None,
 ) -> Stage:
-    """Write a model stage: arrays `vectors`, `matrix`, `offset`; table `training`; JSON `classifier`, `report`.
+    """Write a model stage: arrays `vectors`, `matrix`, `offset`; table `training`; JSON `classifier`, `report`, `view`.
 
-    The scaler `power` has an array `exponents` besides, a search a table and a JSON `search`, a test set `test`.
+    The scaler `power` has an array `exponents` besides, a head `head.safetensors` and a JSON `head`, a search a table
+    and a JSON `search`, a test set `test`.
     """
     parameters = {"classifier": model.name, "seed": model.seed, **parameters}
     with catalog.new_stage(
@@ -126,12 +198,23 @@ def write_model(
             {"name": model.name, **asdict(model.classifier), "classes": model.classes, "seed": model.seed}, "classifier"
         )
         writer.write_json(report, "report")
+        writer.write_json({**asdict(model.view), "camera": model.camera}, "view")
+        if model.head:
+            arrays, plain = as_arrays(model.head)
+            save_file(arrays, writer.folder / "head.safetensors")
+            writer.write_json(plain, "head")
         if searched:
             writer.write_json(searched.report, "search")
             writer.write_table(searched.table, "search")
         if test:
             writer.write_json(test, "test")
     return writer.stage
+
+
+def classifier_of(stage: Stage) -> str | Classifier:
+    """The classifier of a model stage: its name, or the parameters that a search has found."""
+    model = read_model(stage)
+    return model.name if CLASSIFIERS.get(model.name) == model.classifier else model.classifier
 
 
 def read_model(stage: Stage) -> Model:
@@ -142,6 +225,8 @@ def read_model(stage: Stage) -> Model:
     classifier = Classifier(**{name: settings[name] for name in Classifier.__dataclass_fields__ if name in settings})
     step = SCALERS[choose(classifier.scaler, SCALERS, "scaler")].step
     exponents = stage.array("exponents", mmap=False) if step == "yeo_johnson" else NOTHING
+    view = stage.json("view") if (stage.path / "view.json").exists() else {"camera": "decam"}
+    head = stage.path / "head.safetensors"
     return Model(
         name=settings["name"],
         classifier=classifier,
@@ -149,6 +234,9 @@ def read_model(stage: Stage) -> Model:
         vectors=stage.array("vectors", mmap=False),
         training=training.assign(reasons=training.reasons.map(tuple)),
         seed=settings["seed"],
+        head=from_arrays(load_file(head), stage.json("head")) if head.exists() else None,
+        camera=view.pop("camera"),
+        view=ExposureView(**view),
     )
 
 
@@ -157,7 +245,7 @@ def train(
     store,
     *,
     policy: str = "majority",
-    classifier: str = "knn",
+    classifier: str = "",
     recipe: Recipe = AS_LABELLED,
     survey: pd.DataFrame | None = None,
     searching: Search | None = None,
@@ -168,13 +256,14 @@ def train(
 ) -> Stage:
     """Learn from votes (under `policy`) and imported labels; write and return the model stage.
 
+    classifier : a name in CLASSIFIERS; without one DEFAULT, or `knn` for a search.
     recipe : how the training set is made up. survey : a survey-ccds table. searching : look for the best parameters
     instead of taking the classifier's. test_share : share of the exposures (or images, as `split` says) that teach
     nothing and are predicted instead; the figures go into the stage as `test`.
     """
     embedding = catalog.stage("embedding")
     report = progress or (lambda *_: None)
-    choose(classifier, CLASSIFIERS, "classifier")
+    classifier = choose(classifier or ("knn" if searching else DEFAULT), CLASSIFIERS, "classifier")
     choose(split, SPLITS, "split")
     if split == "image" and not test_share:
         raise BadInput("--split image only says which images are tested; give --test-share 0.3 with it")
@@ -189,10 +278,14 @@ def train(
         training.left_out["images left out for balance"] = int((~asked).sum() - len(taught))
         training.left_out["images set aside for the test"] = int(asked.sum())
         training = replace(training, table=taught)
-    vectors, chosen, searched = embedding.array()[places[taught.index]], classifier, None
+    chosen, searched = classifier, None
     if searching:
+        if has_head(classifier):
+            raise BadInput(
+                f"--search is for the settings of neighbours; {classifier} has learners instead, search with knn"
+            )
         searched = search(
-            vectors,
+            embedding.array()[places[taught.index]],
             taught,
             by=searching.by,
             candidates=searching.candidates,
@@ -202,8 +295,19 @@ def train(
         )
         chosen = searched.best
     report(1, 2, "fitting")
-    model = fit(vectors, taught, classifier=chosen, seed=seed)
-    test = _tested(model, embedding.array()[places[asked]], table[asked], split) if test_share else None
+    keys, tested = embedding.table("keys"), set(table.expnum[asked]) if split == "exposure" else set()
+    answers = {expnum: bad for expnum, bad in training.answers.items() if expnum not in tested}
+    model = learn(
+        embedding.array(),
+        keys,
+        taught,
+        answers,
+        classifier=chosen,
+        teacher=teacher_of(catalog, embedding) if recipe.simulated else None,
+        camera=catalog.camera,
+        seed=seed,
+    )
+    test = _tested(model, embedding, table[asked], split) if test_share else None
     parameters = {"policy": policy, "store_revision": revision, **recipe.parameters()}
     if test_share:
         parameters |= {"test_share": test_share, "split": split}
@@ -231,12 +335,17 @@ def set_aside(table: pd.DataFrame, share: float, split: str, seed: int) -> np.nd
     return np.isin(units, np.concatenate(asked)) if asked else np.zeros(len(table), bool)
 
 
-def _tested(model: Model, vectors: np.ndarray, table: pd.DataFrame, split: str) -> dict:
+def _tested(model: Model, embedding: Stage, table: pd.DataFrame, split: str) -> dict:
     """Figures on the images that were set aside; split by image, their own exposures answer for them."""
     if table.empty:
         raise LabelError("the test share leaves no exposure to test on; label more of them, or give a larger share")
-    prediction = predict_images(model, vectors, table, own_exposure=split == "image")
-    figures = ccd_metrics(table.reasons.reset_index(drop=True), prediction)
+    keys = embedding.table("keys")
+    own = np.flatnonzero(keys.expnum.isin(table.expnum))
+    prediction = predict_images(
+        model, embedding.array()[own], keys.iloc[own].reset_index(drop=True), own_exposure=split == "image"
+    )
+    prediction = prediction[prediction.image_id.isin(table.image_id)].reset_index(drop=True)
+    figures = ccd_metrics(table.sort_values("image_id").reasons.reset_index(drop=True), prediction)
     return {"split": split, "images": len(table), "exposures": int(table.expnum.nunique()), "ccd": figures}
 
 
@@ -244,16 +353,46 @@ def write_prediction(
     catalog: Catalog, embedding: Stage, model: Stage, table: pd.DataFrame, *, make_current: bool = True
 ) -> Stage:
     """Write a prediction stage."""
-    parameters = {"classifier": model.parameters["classifier"], "left_out": "own exposure"}
-    with catalog.new_stage(
-        "prediction", model.name, parents=[embedding, model], parameters=parameters, make_current=make_current
-    ) as writer:
+    with _prediction_stage(catalog, embedding, model, make_current=make_current) as writer:
         writer.write_table(table)
     return writer.stage
+
+
+def _prediction_stage(catalog: Catalog, embedding: Stage, model: Stage, *, make_current: bool = True):
+    parameters = {"classifier": model.parameters["classifier"], "left_out": "own exposure"}
+    return catalog.new_stage(
+        "prediction", model.name, parents=[embedding, model], parameters=parameters, make_current=make_current
+    )
 
 
 def predict(catalog: Catalog, *, progress: Callable | None = None) -> Stage:
     """Predict every embedded image with the current model; write and return the prediction stage."""
     embedding, stage = catalog.stage("embedding"), catalog.stage("model")
-    table = predict_images(read_model(stage), embedding.array(), embedding.table("keys"), progress=progress)
-    return write_prediction(catalog, embedding, stage, table)
+    model, keys = read_model(stage), embedding.table("keys")
+    blocks = prediction_blocks(
+        answers_of(model, len(keys)),
+        embedding.array(),
+        keys,
+        model.classes,
+        model.training.image_id.to_numpy(),
+        progress=progress,
+    )
+    with _prediction_stage(catalog, embedding, stage) as writer:
+        writer.note_rows(write_blocks(writer.folder / "table.parquet", blocks))
+    return writer.stage
+
+
+def answers_of(model: Model, n: int) -> Callable:
+    """Return function(vectors, keys) -> Answer for blocks of whole exposures, n images in all."""
+    neighbours = asks_neighbours(model, indicators(model.training.reasons, model.classes), n)
+
+    def answer(vectors: np.ndarray, keys: pd.DataFrame) -> Answer:
+        said = neighbours(vectors, keys)
+        if model.head:
+            seen = surrounded(vectors, keys, model.camera)
+            said = replace(said, shares=model.head.probabilities(seen, keys.expnum.to_numpy()))
+        p_good = said.shares[:, model.classes.index(GOOD)] if GOOD in model.classes else np.zeros(len(keys))
+        chance = exposure_probability(model.view, p_good, keys, model.camera)
+        return replace(said, more={"exposure_probability": chance})
+
+    return answer

@@ -30,9 +30,12 @@ from pipeline.errors import BadInput, LabelError, choose
 from pipeline.evaluation_text import as_text
 from pipeline.exposure_metrics import exposure_metrics, judged, scored_exposures
 from pipeline.false_alarms import SuspiciousList, false_alarms, suspicious
+from pipeline.folds import deal
 from pipeline.metrics import ccd_metrics, cut_metrics, rates, reliability
 from pipeline.recipe import Recipe, balanced
 from pipeline.spread import interval, resampled, spread
+from pipeline.surroundings import surrounded
+from pipeline.teacher import Teacher
 from pipeline.training import TrainingSet
 
 __all__ = ["as_text", "ccd_metrics", "evaluate", "held_out", "rates"]
@@ -45,11 +48,7 @@ CURRENT_MODEL = "model"
 
 
 def folds_of(table: pd.DataFrame, folds: int | None, seed: int) -> list[np.ndarray]:
-    """Return disjoint sets of exposures, one per fold, that together are all exposures of a training table.
-
-    Exposures of one kind (the rarest of their labels) are dealt to different folds, in seeded order, so that a reason
-    known from few exposures is not held out all at once.
-    """
+    """Deal the exposures of a training table to folds; see `deal`. folds : None leaves one out at a time, where few."""
     known = np.unique(table.expnum)
     if len(known) < 2:
         raise LabelError(
@@ -60,15 +59,7 @@ def folds_of(table: pd.DataFrame, folds: int | None, seed: int) -> list[np.ndarr
         folds = len(known) if len(known) <= LEAVE_ONE_OUT_UP_TO else FOLDS
     if folds < 2:
         raise BadInput(f"{folds} folds cannot hold anything out; give 2 or more")
-    if folds >= len(known):
-        return list(known[:, None])
-    pairs = table[["expnum", "reasons"]].explode("reasons").drop_duplicates()
-    pairs["exposures"] = pairs.groupby("reasons").expnum.transform("size")
-    pairs = pairs.sort_values(["expnum", "exposures", "reasons"])
-    kinds = pairs.drop_duplicates("expnum").set_index("expnum").reasons.reindex(known)
-    codes = pd.factorize(kinds, sort=True)[0]
-    dealt = known[np.lexsort((np.random.default_rng(seed).random(len(known)), codes))]
-    return [np.sort(dealt[fold::folds]) for fold in range(folds)]
+    return deal(table, folds, seed)
 
 
 def held_out(
@@ -76,11 +67,13 @@ def held_out(
     keys: pd.DataFrame,
     training: TrainingSet,
     *,
-    classifier: str | Classifier = "knn",
+    classifier: str | Classifier = classify.DEFAULT,
     folds: int | None = None,
     recipe: Recipe = AS_LABELLED,
     split: str = "exposure",
     besides=(),
+    teacher: Teacher | None = None,
+    camera: str = "decam",
     seed: int = 0,
     progress: Callable | None = None,
 ) -> tuple[pd.DataFrame, int]:
@@ -91,8 +84,11 @@ def held_out(
     the others of their exposure teach, to show how that flatters. besides : expnums to predict too; those without a
     label teach nothing and are predicted by the model of the first fold.
     """
-    table, places = classify.embedded(training, keys)
+    table, _ = classify.embedded(training, keys)
     by_image = split == "image"
+    wanted = np.flatnonzero(keys.expnum.isin([*table.expnum, *besides]))
+    vectors, keys = np.asarray(vectors[wanted]), keys.iloc[wanted].reset_index(drop=True)
+    seen = surrounded(vectors, keys, camera) if classify.has_head(classifier) else None
     units, known = (table.image_id, keys.image_id) if by_image else (table.expnum, keys.expnum)
     groups = folds_of(table.assign(expnum=units), folds, seed)
     found = []
@@ -102,8 +98,27 @@ def held_out(
         teaches = balanced(table[~units.isin(held)], recipe, seed=seed)
         too = [] if done or by_image else np.setdiff1d(besides, units)
         asked = np.flatnonzero(np.isin(known, [*held, *too]))
-        model = classify.fit(vectors[places[teaches.index]], teaches, classifier=classifier, seed=seed)
-        found.append(classify.predict_images(model, vectors[asked], keys.iloc[asked], own_exposure=by_image))
+        hidden = () if by_image else held
+        model = classify.learn(
+            vectors,
+            keys,
+            teaches,
+            {expnum: bad for expnum, bad in training.answers.items() if expnum not in hidden},
+            classifier=classifier,
+            surroundings=seen,
+            teacher=teacher,
+            camera=camera,
+            seed=seed,
+        )
+        found.append(
+            classify.predict_images(
+                model,
+                vectors[asked],
+                keys.iloc[asked].reset_index(drop=True),
+                own_exposure=by_image,
+                surroundings=None if seen is None else seen[asked],
+            )
+        )
     if progress:
         progress(len(groups), len(groups), "folds")
     table = pd.concat(found, ignore_index=True).sort_values("image_id", ignore_index=True)
@@ -190,7 +205,7 @@ def _cuts(truth: pd.Series, prediction: pd.DataFrame, cuts) -> dict:
 def chosen_classifier(catalog: Catalog, name: str) -> str | Classifier:
     """A classifier by name, or the parameters of the run's current model (which a search may have found)."""
     if name == CURRENT_MODEL:
-        return classify.read_model(catalog.stage("model")).classifier
+        return classify.classifier_of(catalog.stage("model"))
     return choose(name, (*CLASSIFIERS, CURRENT_MODEL), "classifier")
 
 
@@ -199,8 +214,8 @@ def evaluate(
     store,
     *,
     policy: str = "majority",
-    classifier: str = "knn",
-    rule: str = "published",
+    classifier: str = classify.DEFAULT,
+    rule: str = candidates.DEFAULT,
     folds: int | None = None,
     recipe: Recipe = AS_LABELLED,
     survey: pd.DataFrame | None = None,
@@ -224,7 +239,8 @@ def evaluate(
     training = classify.made_up(catalog, store, embedding, policy=policy, recipe=recipe, survey=survey, seed=seed)
     listed = suspicious(store.labels(), catalog.exposures(), training.answers)
     sampled = candidates.sampled_images(catalog)
-    options = {"recipe": recipe, "seed": seed, "progress": progress}
+    teacher = classify.teacher_of(catalog, embedding) if recipe.simulated else None
+    options = {"recipe": recipe, "teacher": teacher, "camera": catalog.camera, "seed": seed, "progress": progress}
     every = {}
     for name, own in settings.items():
         said, n_folds = held_out(

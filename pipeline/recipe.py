@@ -36,13 +36,16 @@ BALANCES: dict[str, dict[str, float]] = {
 
 @dataclass(frozen=True)
 class Recipe:
-    """good_exposures, good_ccds : how many unlisted exposures are drawn, and of each how many CCDs; 0 takes all."""
+    """good_exposures, good_ccds : how many unlisted exposures are drawn, and of each how many CCDs; 0 takes all.
+    simulated : let a linear learner listen to the simulated teacher, where there is one (see `teacher`).
+    """
 
     good_pool: str = "labelled"
     balance: str = "none"
     upweight: bool = False
     good_exposures: int = GOOD_EXPOSURES
     good_ccds: int = GOOD_CCDS
+    simulated: bool = True
 
     def __post_init__(self):
         choose(self.good_pool, GOOD_POOLS, "good pool")
@@ -56,6 +59,7 @@ class Recipe:
             return {}
         drawn = {} if self.good_pool == "labelled" else {"good_exposures": self.good_exposures}
         drawn = {**drawn, "good_ccds": self.good_ccds} if drawn else {}
+        drawn |= {} if self.simulated else {"simulated": False}
         return {"good_pool": self.good_pool, "balance": self.balance, "upweight": self.upweight, **drawn}
 
 

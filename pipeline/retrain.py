@@ -99,7 +99,7 @@ def retrain(
     store,
     *,
     policy: str = "majority",
-    classifier: str = "knn",
+    classifier: str = "",
     rule: str | None = None,
     seed: int = 0,
     progress: Callable | None = None,
@@ -107,19 +107,22 @@ def retrain(
 ) -> RetrainReport:
     """Learn again from all votes and labels, and make the new model, prediction and candidates current.
 
-    rule : candidate rule; that of the current candidates unless named, else `published`.
+    classifier, rule : those of the current model and candidates unless named, with what a search has found.
     progress : called with (done, total, text). cancelled : asked between steps; when it says True, Cancelled is raised
     and the run is as it was.
     """
     catalog.refresh()
     before = {kind: _current(catalog, kind) for kind in ("model", "prediction", "candidates")}
-    rule = rule or (before["candidates"].parameters.get("rule") if before["candidates"] else None) or "published"
+    rule = rule or (before["candidates"].parameters.get("rule") if before["candidates"] else None) or candidates.DEFAULT
+    if not classifier:
+        classifier = classify.classifier_of(before["model"]) if before["model"] else classify.DEFAULT
     steps = _Steps(progress, cancelled)
     embedding, revision = catalog.stage("embedding"), store.revision()
     steps.at(0, "labels")
     training = read_training_set(catalog, store, policy=policy)
     steps.at(15, "fitting")
-    model = classify.fit_stage(embedding, training, classifier=classifier, seed=seed)
+    simulated = not before["model"] or before["model"].parameters.get("simulated", True)
+    model = classify.fit_stage(catalog, embedding, training, classifier=classifier, simulated=simulated, seed=seed)
     steps.at(25, "predicting")
     table = classify.predict_images(model, embedding.array(), embedding.table("keys"), progress=steps.between(25, 85))
     steps.at(85, "candidates")

@@ -32,7 +32,8 @@ def run(
     *,
     sample: int = 20,
     backbone: str = "triptych",
-    rule: str = "published",
+    classifier: str = classify.DEFAULT,
+    rule: str = candidates.DEFAULT,
     seed: int = 0,
     bar: Bar = lambda title: nullcontext(None),
 ) -> None:
@@ -48,7 +49,7 @@ def run(
         embedding.embed(catalog.refresh(), backbone=backbone, progress=progress)
     if store.revision():
         with bar("train") as progress:
-            classify.train(catalog.refresh(), store, seed=seed, progress=progress)
+            classify.train(catalog.refresh(), store, classifier=classifier, seed=seed, progress=progress)
         with bar("predict") as progress:
             classify.predict(catalog.refresh(), progress=progress)
         candidates.find(catalog.refresh(), rule=rule)

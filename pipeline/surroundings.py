@@ -1,0 +1,51 @@
+"""A CCD seen together with its exposure: what its neighbours show, and what is usual on that night.
+
+A ghost's disc may leave nothing but sky on the CCDs that it covers, a noisy crate shows against quiet CCDs, a cloud
+covers all of them: none of this is in one CCD's vector. So a learner reads, beside the vector itself, the mean of the
+vectors around it, the median of its exposure, and where on the focal plane it lies.
+"""
+
+import numpy as np
+import pandas as pd
+
+from pipeline import focal_plane
+from pipeline.camera import camera as camera_named
+
+REACH = 0.9  # standard deviation, in CCD widths, of the Gaussian that weights neighbours
+
+
+def neighbour_weights(camera: str, ccdnums: np.ndarray, *, itself: bool = False) -> np.ndarray:
+    """(n_ccd, n_ccd) weights of an exposure's CCDs as each other's neighbours, every row adding up to one.
+
+    itself : whether a CCD is among its own neighbours; a CCD that is alone always is.
+    """
+    places = focal_plane.centres(camera_named(camera), ccdnums)
+    weights = np.exp(-((places[:, None] - places[None]) ** 2).sum(-1) / 2 / REACH**2)
+    if not itself and len(weights) > 1:
+        np.fill_diagonal(weights, 0)
+    return weights / weights.sum(1, keepdims=True)
+
+
+def groups_of(expnums: np.ndarray) -> list[np.ndarray]:
+    """Rows of each exposure, in the order of their exposure numbers."""
+    order = np.argsort(expnums, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(np.asarray(expnums)[order])) + 1) if len(order) else []
+
+
+def surrounded(vectors: np.ndarray, keys: pd.DataFrame, camera: str) -> np.ndarray:
+    """Return (n, 3 * dim + 2) float32: own vector, neighbours' mean, exposure's median, place x and y in CCD widths.
+
+    vectors : (n, dim) in the order of `keys` (`image_id, expnum`); all CCDs of an exposure that there are should be
+    among them, for they are each other's surroundings.
+    """
+    vectors = np.asarray(vectors, np.float32)
+    dim = vectors.shape[1]
+    ccdnums = keys.image_id.to_numpy() % 100
+    found = np.empty((len(vectors), 3 * dim + 2), np.float32)
+    for rows in groups_of(keys.expnum.to_numpy()):
+        own = vectors[rows]
+        found[rows, :dim] = own
+        found[rows, dim : 2 * dim] = neighbour_weights(camera, ccdnums[rows]).astype(np.float32) @ own
+        found[rows, 2 * dim : 3 * dim] = np.median(own, axis=0)
+        found[rows, 3 * dim :] = focal_plane.centres(camera_named(camera), ccdnums[rows])
+    return found

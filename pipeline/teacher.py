@@ -1,0 +1,76 @@
+"""What the simulator teaches: some thousand CCDs of simulated exposures, seen by the default backbone, and their truth.
+
+A young survey has three exposures of a reason, or none. Simulated ones show the linear learner what the others look
+like; it listens to them only where that answers the survey's own labels better (see `heads`), and they never count as
+labels: nothing of a simulation is a neighbour, a label or a candidate. `python -m benchmarks.simulated_teacher` makes
+the file anew.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pipeline.reasons import GOOD, REASONS
+from pipeline.surroundings import surrounded
+
+FILE = Path(__file__).with_name("simulated_teacher.npz")
+# CCDs taken of an exposure with one label; per label, of an exposure with several; of a good one that looks odd.
+OF_ONE_KIND, OF_A_MIXED, OF_AN_ODD_ONE = 5, 12, 30
+WEIGHT = 0.5  # of a simulated image beside one of the survey's own
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """images : (n, 3 * dim + 2) float32, see `surrounded`. reasons : (n,) tuples of labels. digest : of the backbone
+    whose vectors they are. note : how they were made."""
+
+    images: np.ndarray
+    reasons: pd.Series
+    digest: str
+    camera: str
+    note: str
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        taught = {label for own in self.reasons for label in own}
+        return tuple(name for name in (*REASONS, GOOD) if name in taught)
+
+
+@lru_cache(maxsize=1)
+def _stored() -> Teacher | None:
+    if not FILE.exists():
+        return None
+    with np.load(FILE, allow_pickle=False) as held:
+        reasons = pd.Series([tuple(own.split("|")) for own in held["reasons"]], dtype=object)
+        images = held["images"].astype(np.float32)
+        return Teacher(images, reasons, str(held["digest"]), str(held["camera"]), str(held["note"]))
+
+
+def teacher_for(digest: str, camera: str) -> Teacher | None:
+    """The simulated teacher, if it was seen by the backbone of that digest on that camera; else None."""
+    stored = _stored()
+    return stored if stored and (stored.digest, stored.camera) == (digest, camera) else None
+
+
+def gather(vectors: np.ndarray, keys: pd.DataFrame, truth: pd.DataFrame, odd, camera: str, seed: int):
+    """Pick what teaches from one simulated run: images (n, 3 * dim + 2) float16, and their labels joined by |.
+
+    vectors : (n, dim) in the order of `keys` (`image_id, expnum, ccdname`). truth : `expnum, ccdname, reason`.
+    odd : expnums of suspicious good exposures, which show what is not bad.
+    """
+    carried = truth.groupby(["expnum", "ccdname"]).reason.agg(lambda own: "|".join(sorted(set(own))))
+    reasons = carried.reindex(pd.MultiIndex.from_frame(keys[["expnum", "ccdname"]])).to_numpy(str)
+    own = pd.DataFrame({"expnum": keys.expnum.to_numpy(), "reasons": reasons})
+    own["drawn"] = np.random.default_rng(seed).random(len(own))
+    one_kind = own.groupby("expnum").reasons.transform("nunique") == 1
+    most = np.select([own.expnum.isin(odd), one_kind], [OF_AN_ODD_ONE, OF_ONE_KIND], OF_A_MIXED)
+    kept = (own.groupby(["expnum", "reasons"]).drawn.rank() <= most).to_numpy()
+    return surrounded(vectors, keys, camera)[kept].astype(np.float16), reasons[kept]
+
+
+def write(images: np.ndarray, reasons: np.ndarray, *, digest: str, camera: str, note: str, path: Path = FILE) -> None:
+    """Write the file that `teacher_for` reads."""
+    np.savez_compressed(path, images=images, reasons=reasons, digest=digest, camera=camera, note=note)
