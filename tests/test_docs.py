@@ -8,6 +8,7 @@ import pytest
 from pipeline import (
     candidates,
     catalog,
+    classify,
     consensus,
     defects,
     export,
@@ -19,6 +20,8 @@ from pipeline import (
     training,
 )
 from pipeline.catalog import Catalog
+from pipeline.labels import open_store
+from tests import vectors
 
 DOCS = Path(__file__).parents[1] / "docs"
 # part of a run -> the heading of its section, and its tables
@@ -73,6 +76,20 @@ def test_every_stage_and_key_of_its_manifest_is_named(formats, survey_folder):
     assert {*training.PROVENANCES, *training.COLUMNS} <= known
 
 
+@pytest.mark.parametrize("classifier", ["mixed", "knn"])
+def test_every_file_of_a_model_and_column_of_its_predictions_is_named(formats, tmp_path, classifier):
+    catalog, truth = vectors.make(tmp_path / "run", exposures=12)
+    with open_store(catalog) as store:
+        vectors.teach(store, truth)
+        model = classify.train(catalog, store, classifier=classifier)
+    prediction = classify.predict(catalog)
+    files = {path.name for path in model.path.iterdir()} - {"stage.json"}
+    assert files - words(section(formats, "**`model/*`**")) == set()
+    columns = set(prediction.table()) - {f"p_{name}" for name in reasons.REASONS}
+    assert columns - words(section(formats, "**`prediction/*/table.parquet`**")) == set()
+    assert set(classify.CLASSIFIERS) <= words((DOCS / "guide.md").read_text())
+
+
 @pytest.mark.parametrize(
     ("heading", "registry"),
     [
@@ -110,7 +127,7 @@ def test_no_problem_is_invented(formats):
     assert rows == list(sources.PROBLEMS)
 
 
-@pytest.mark.parametrize("name", ["guide.md", "formats.md", "real_data.md", "../README.md"])
+@pytest.mark.parametrize("name", ["../README.md", *sorted(path.name for path in DOCS.glob("*.md"))])
 def test_links_and_pictures_of_the_documentation_exist(name):
     path = DOCS / name
     targets = re.findall(r"\]\(([^)#:]+)\)", path.read_text())

@@ -29,6 +29,7 @@ ONLY_IN = {
         "pipeline/dinov2.py",
         "pipeline/preview_vit.py",
     },
+    "distributed": {"pipeline/scheduler.py"},
     "sqlalchemy": {"pipeline/labels.py", "pipeline/tables.py", "pipeline/accounts.py", "pipeline/jobs.py"},
 }
 # file -> what it must not import: the lower never knows the higher
