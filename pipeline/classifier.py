@@ -209,6 +209,18 @@ def probabilities(
     return shares / np.where(total > 0, total, 1)[:, None], rows, distances
 
 
+def chances(shares: np.ndarray, classes: tuple[str, ...]) -> pd.DataFrame:
+    """Return `reason, probability, p_good, p_<Reason>...` of images. shares : (n, n_classes), of each class."""
+    best = shares.argmax(axis=1)
+    table = pd.DataFrame({"reason": np.array(classes, dtype=object)[best]})
+    table["probability"] = shares[np.arange(len(shares)), best]
+    table["p_good"] = shares[:, classes.index(GOOD)] if GOOD in classes else 0.0
+    for place, name in enumerate(classes):
+        if name != GOOD:
+            table[f"p_{name}"] = shares[:, place]
+    return table
+
+
 def predict_images(
     model: Model,
     vectors: np.ndarray,
@@ -226,21 +238,17 @@ def predict_images(
     an image's own exposure answer too, as the published code does; only right for showing how that flatters.
     """
     left_out = np.full(len(keys), -1) if own_exposure else keys.expnum.to_numpy()
-    shares, rows, distances = probabilities(model, vectors, left_out, progress=progress)
+    first, second = (_half_of(progress, len(keys), half) for half in (0, 1)) if model.head else (progress, None)
+    shares, rows, distances = probabilities(model, vectors, left_out, progress=first)
     if model.head:
         if surroundings is None:
             surroundings = surrounded(vectors, keys, model.camera)
         shares = model.head.probabilities(
-            surroundings, keys.expnum.to_numpy(), own_exposure=own_exposure, progress=progress
+            surroundings, keys.expnum.to_numpy(), own_exposure=own_exposure, progress=second
         )
-    best = shares.argmax(axis=1)
-    table = keys[["image_id", "expnum", "ccdname"]].reset_index(drop=True)
-    table["reason"] = np.array(model.classes, dtype=object)[best]
-    table["probability"] = shares[np.arange(len(shares)), best]
-    table["p_good"] = shares[:, model.classes.index(GOOD)] if GOOD in model.classes else 0.0
-    for place, name in enumerate(model.classes):
-        if name != GOOD:
-            table[f"p_{name}"] = shares[:, place]
+    table = pd.concat(
+        [keys[["image_id", "expnum", "ccdname"]].reset_index(drop=True), chances(shares, model.classes)], axis=1
+    )
     table["exposure_probability"] = exposure_probability(model.view, table.p_good.to_numpy(), table, model.camera)
     ids = model.training.image_id.to_numpy()
     found = rows >= 0
@@ -251,3 +259,8 @@ def predict_images(
         table["neighbour_ids"] = [ids[row[hit]] for row, hit in zip(rows, found, strict=True)]
         table["neighbour_distances"] = [d[hit] for d, hit in zip(distances, found, strict=True)]
     return table
+
+
+def _half_of(progress: Callable | None, n: int, half: int) -> Callable | None:
+    """The first (0) or second (1) half of a progress of n images, so that it never goes back."""
+    return progress and (lambda done, total, text="": progress((half * n + done) // 2, n, text))

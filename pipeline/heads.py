@@ -238,5 +238,6 @@ def from_arrays(arrays: dict[str, np.ndarray], plain: dict) -> Head:
             parts[name] = tuple(
                 kind(**{field: arrays[f"{number}-{name}-{fold}-{field}"] for field in fields}) for fold in there
             )
-        steps.append(Step(tuple(step["labels"]), parts["linear"], parts["forest"], step["share"], step["sharpness"]))
+        plainly = {name: step[name] for name in ("share", "sharpness", "simulated")}
+        steps.append(Step(tuple(step["labels"]), **parts, **plainly))
     return Head(tuple(steps), folds)

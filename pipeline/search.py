@@ -22,7 +22,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.model_selection import GroupKFold, HalvingRandomSearchCV, cross_val_score
 
-from pipeline.classifier import Classifier, fit, predict_images
+from pipeline.classifier import Classifier, chances, fit, probabilities
 from pipeline.errors import LabelError, choose
 from pipeline.metrics import ccd_metrics
 from pipeline.reduction import SCALERS
@@ -60,8 +60,8 @@ class Trial(ClassifierMixin, BaseEstimator):
         return self
 
     def table(self, X) -> pd.DataFrame:
-        """The prediction table of (n, dim) vectors; folds are of whole exposures, so none of them is left out here."""
-        return predict_images(self.model_, X, _rows(np.full(len(X), "")), own_exposure=True)
+        """What is said of (n, dim) vectors; folds are of whole exposures, so none of them is left out here."""
+        return chances(probabilities(self.model_, X, np.full(len(X), -1))[0], self.model_.classes)
 
     def predict(self, X):
         return self.table(X).reason.to_numpy()
@@ -182,7 +182,8 @@ def search(
         scores = []
         for settings in (found, before):
             trial = clone(blank).set_params(**settings)
-            scores.append(cross_val_score(trial, vectors, labels, groups=groups, cv=folds, scoring=scorer).mean())
+            each = cross_val_score(trial, vectors, labels, groups=groups, cv=folds, scoring=scorer, error_score="raise")
+            scores.append(each.mean())
     best = found if scores[0] > scores[1] else before
     report = {
         "by": by,

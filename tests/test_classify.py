@@ -12,11 +12,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 
 from pipeline import classify
+from pipeline.camera import camera
 from pipeline.errors import BadInput, LabelError, StageMissing, StageStale, UnknownName
 from pipeline.labels import LabelStore, open_store
 from pipeline.neighbours import nearest
 from pipeline.reasons import GOOD
 from tests import vectors
+
+DECAM = camera("decam")
 
 
 @pytest.fixture
@@ -28,12 +31,12 @@ def run(tmp_path):
 
 
 def training_rows(reasons, expnums) -> pd.DataFrame:
-    rows = range(len(reasons))
+    ccdnums = [1 + row % 60 for row in range(len(reasons))]
     return pd.DataFrame(
         {
-            "image_id": [100 * e + r for r, e in zip(rows, expnums, strict=True)],
+            "image_id": [100 * e + number for number, e in zip(ccdnums, expnums, strict=True)],
             "expnum": expnums,
-            "ccdname": [f"N{r}" for r in rows],
+            "ccdname": [DECAM.name_of(number) for number in ccdnums],
             "reasons": reasons,
         }
     )
@@ -79,7 +82,7 @@ def test_fewer_neighbours_than_asked_for():
     model = classify.fit(np.array([[0.0], [1.0]]), training_rows([(GOOD,), ("PSF",)], [1, 2]))
     table = classify.predict_images(model, np.array([[0.0]]), training_rows([()], [1]))
     assert table.loc[0, ["reason", "probability", "p_good", "p_PSF"]].tolist() == ["PSF", 1.0, 0.0, 1.0]
-    assert table.neighbour_ids[0].tolist() == [201]
+    assert table.neighbour_ids[0].tolist() == [202]
 
 
 def test_neighbours_do_not_depend_on_the_number_of_blocks(monkeypatch):
@@ -102,10 +105,11 @@ def test_an_image_with_several_labels_votes_for_each():
     assert table.loc[0, ["p_PSF", "p_Noise", "p_good"]].tolist() == pytest.approx([6 / 7, 4 / 7, 1 / 7])
 
 
-def test_train_and_predict_a_run(run):
+@pytest.mark.parametrize("classifier", ["knn", "mixed", "two_step"])
+def test_train_and_predict_a_run(run, classifier):
     catalog, store, truth = run
     steps = []
-    model = classify.train(catalog, store, progress=lambda *step: steps.append(step))
+    model = classify.train(catalog, store, classifier=classifier, progress=lambda *step: steps.append(step))
     assert model.parameters["store_revision"] == store.revision()
     assert [step[0] for step in steps] == [0, 1, 2]
     assert model.json("report")["reasons"] == {
@@ -123,20 +127,33 @@ def test_train_and_predict_a_run(run):
     ]
     assert table.image_id.tolist() == truth.image_id.tolist()
     assert (table.reason == truth.reason).mean() > 0.95
-    np.testing.assert_allclose(table.filter(like="p_").sum(axis=1), 1)
+    chances = table.filter(like="p_")
+    assert chances.min(axis=None) >= 0
+    assert chances.max(axis=None) <= 1
+    if classifier == "knn":  # every image carries one label here, so the shares of the neighbours add up
+        np.testing.assert_allclose(chances.sum(axis=1), 1)
+    np.testing.assert_array_equal(table.probability, chances.max(axis=1))
+    assert (table.groupby("expnum").exposure_probability.nunique() == 1).all()
+    bad = truth.assign(bad=truth.reason != GOOD).groupby("expnum").bad.any()
+    assert ((table.groupby("expnum").exposure_probability.first() > 0.5) == bad).mean() > 0.9
     for row in table.itertuples():
         assert len(row.neighbour_ids) == len(row.neighbour_distances) == 7
         assert row.expnum not in row.neighbour_ids // 100
         assert (np.diff(row.neighbour_distances) >= 0).all()
 
 
-def test_the_stage_alone_is_enough_to_predict_and_holds_no_pickle(run):
+@pytest.mark.parametrize(
+    ("classifier", "besides"), [("knn", set()), ("mixed", {".safetensors"}), ("two_step", {".safetensors"})]
+)
+def test_the_stage_alone_is_enough_to_predict_and_holds_no_pickle(run, classifier, besides):
     catalog, store, _ = run
-    stage = classify.train(catalog, store)
+    stage = classify.train(catalog, store, classifier=classifier)
     model = classify.read_model(stage)
-    assert {path.suffix for path in stage.path.iterdir()} == {".json", ".npy", ".parquet"}
+    assert {path.suffix for path in stage.path.iterdir()} == {".json", ".npy", ".parquet"} | besides
     embedding = catalog.stage("embedding")
-    fitted = classify.fit_stage(embedding, classify.read_training_set(catalog, store))
+    training = classify.read_training_set(catalog, store)
+    fitted = classify.fit_stage(catalog, embedding, training, classifier=classifier)
+    assert classify.classifier_of(stage) == classifier
     keys = embedding.table("keys")
     pd.testing.assert_frame_equal(
         classify.predict_images(model, embedding.array(), keys),
@@ -174,6 +191,34 @@ def test_what_is_missing_is_said(run, tmp_path):
         classify.predict(catalog)
     with pytest.raises(BadInput, match="triptych embed"):
         classify.train(catalog, store)
+
+
+@pytest.mark.parametrize("classifier", ["knn", "mixed"])
+def test_predicting_block_by_block_is_predicting_in_one_frame(run, monkeypatch, classifier):
+    """One half of the exposures has taught nothing, so all learners answer for it."""
+    catalog, _, truth = run
+    monkeypatch.setattr("pipeline.prediction_table.BLOCK", 20)
+    with LabelStore("sqlite://") as store:
+        vectors.teach(store, truth[truth.expnum <= 12])
+        model = classify.read_model(classify.train(catalog, store, classifier=classifier))
+    told = []
+    stage = classify.predict(catalog, progress=lambda *step: told.append(step))
+    embedding = catalog.stage("embedding")
+    frame = classify.predict_images(model, embedding.array(), embedding.table("keys"))
+    pd.testing.assert_frame_equal(stage.table(), frame, rtol=1e-9, atol=1e-12, check_dtype=False)
+    assert len(told) > 3
+    assert told[-1][:2] == (len(truth), len(truth))
+
+
+@pytest.mark.parametrize("classifier", ["knn", "mixed"])
+def test_progress_never_goes_back(run, classifier):
+    catalog, store, truth = run
+    stage, training = catalog.stage("embedding"), classify.read_training_set(catalog, store)
+    model = classify.fit_stage(catalog, stage, training, classifier=classifier)
+    told = []
+    classify.predict_images(model, stage.array(), stage.table("keys"), progress=lambda *step: told.append(step[:2]))
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+    assert told[-1] == (len(truth), len(truth))
 
 
 def test_labelled_images_without_a_vector_are_counted(run):

@@ -28,7 +28,9 @@ def drawn(n: int = 240, dim: int = 6):
     labels = np.array(["PSF", "Noise", "good"])[np.arange(n) // 4 % 3]
     values = rng.normal(0, 1, (n, dim))
     values[:, 0] += 6.0 * (np.arange(n) // 4 % 3)
-    table = pd.DataFrame({"image_id": np.arange(n), "expnum": np.arange(n) // 4, "reasons": [(own,) for own in labels]})
+    expnums = np.arange(n) // 4
+    ids = 100 * expnums + 1 + np.arange(n) % 4
+    table = pd.DataFrame({"image_id": ids, "expnum": expnums, "reasons": [(own,) for own in labels]})
     return values, table
 
 
