@@ -32,7 +32,7 @@ VERBS = {
 # name -> what the group is about, and its verbs
 GROUPS = {
     "labels": (
-        "Import label lists and earlier inspections; show what the store holds.",
+        "Import labels and earlier inspections, and count them.",
         {"import": verbs_data.labels_import, "show": verbs_data.labels_show},
     ),
     "user": (
@@ -46,7 +46,8 @@ def assemble() -> typer.Typer:
     """The command line with all its verbs."""
     triptych = typer.Typer(
         name="triptych",
-        help="Find and judge the bad exposures of an imaging survey.",
+        help="Find and judge the bad exposures of an imaging survey. Start with `triptych demo`, or with your own "
+        "exposures: `triptych run RUN SOURCE...`, `triptych user add RUN NAME`, `triptych serve RUN`.",
         no_args_is_help=True,
         add_completion=False,
         rich_markup_mode=None,

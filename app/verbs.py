@@ -13,7 +13,10 @@ from rich.table import Table
 from app.progress import console
 
 Run = Annotated[Path, typer.Argument(help="The run folder.", metavar="RUN")]
-Sources = Annotated[list[Path], typer.Argument(help="FITS files, folders of them, or folders of focal-plane pictures.")]
+Sources = Annotated[
+    list[Path],
+    typer.Argument(help="FITS files, folders of them, or folders of focal-plane pictures.", metavar="SOURCE"),
+]
 Labels = Annotated[str, typer.Option(help="Address of the label store; the run's own labels.db by default.")]
 Seed = Annotated[int, typer.Option(help="Everything random follows from this number.")]
 Policy = Annotated[str, typer.Option(help="How votes become labels: any, majority, unanimous or posterior.")]
@@ -41,11 +44,15 @@ class TrainingOptions:
     upweight: Annotated[
         bool,
         typer.Option(
-            help="Count the reasons that a balance thinned out 3, 2 and 4/3 times, as was meant but not done."
+            help="Let the images that a balance keeps of these reasons count 3, 2 and 4/3 times; the published text "
+            "says so, the published code does not."
         ),
     ] = False
     simulated: Annotated[
-        bool, typer.Option(help="Let linear learners listen to simulated exposures too, where that helps.")
+        bool,
+        typer.Option(
+            help="Let linear learners learn from simulated CCDs too, where that fits the survey's own labels better."
+        ),
     ] = True
     survey_ccds: Annotated[
         list[Path] | None,

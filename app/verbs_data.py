@@ -19,7 +19,7 @@ def simulate(
     binning: Annotated[int, typer.Option(help="1 is full size (4094 x 2046 a CCD); 8 makes small files.")] = 8,
     masks: Annotated[bool, typer.Option("--masks", help="Also write the data-quality masks (ood files).")] = False,
 ) -> None:
-    """Make exposures in the Community Pipeline's format with planted defects, and their truth table."""
+    """Make simulated exposures with planted defects. In the Community Pipeline's format, with their truth table."""
     from pipeline.simulate import simulate as make
 
     with bar("simulate") as progress:
@@ -32,10 +32,15 @@ def ingest(
     run: Run,
     sources: Sources,
     camera: Annotated[str, typer.Option(help="Camera of a new run, used where a file does not say.")] = "decam",
-    sample: Annotated[int, typer.Option(help="CCDs per exposure that count for the candidate rules.")] = 20,
+    sample: Annotated[
+        int, typer.Option(help="CCDs drawn per exposure; candidate rules that count CCDs look at these.")
+    ] = 20,
     seed: Seed = 0,
 ) -> None:
-    """Read files or folders into the run: tables, previews, quarantine. Again = only what is new or changed."""
+    """Read files or folders into the run.
+
+    Tables, previews, quarantine. The same command again reads only what is new or changed.
+    """
     from pipeline.camera import CAMERAS
     from pipeline.catalog import Catalog
     from pipeline.errors import choose
@@ -56,7 +61,9 @@ def embed(
     device: Annotated[
         str, typer.Option(help="auto, cpu, cuda or mps; several with commas. auto and cuda take all GPUs.")
     ] = "auto",
-    only_sampled: Annotated[bool, typer.Option(help="Only the sampled CCDs of each exposure.")] = False,
+    only_sampled: Annotated[
+        bool, typer.Option("--only-sampled", help="Only the sampled CCDs of each exposure.")
+    ] = False,
     scheduler: Annotated[
         str,
         typer.Option(help="A Dask cluster that does the work: local, tcp://HOST:PORT, or its scheduler file."),
@@ -108,14 +115,26 @@ def _embed_from(run: Path, source: Path) -> None:
 
 def labels_import(
     run: Run,
-    files: Annotated[list[Path], typer.Argument(help="Label lists, earlier inspections (CSV, XLSX), truth tables.")],
-    kind: Annotated[str, typer.Option(help="What the files are; guessed from their contents by default.")] = "",
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Label lists, earlier inspections (CSV, XLSX), truth tables, lists of suspicious good exposures.",
+            metavar="FILE",
+        ),
+    ],
+    kind: Annotated[
+        str,
+        typer.Option(
+            help="What the files are: bad_expid, exclude, truth, suspicious, inspection, spreadsheet or annotation; "
+            "guessed from their contents by default."
+        ),
+    ] = "",
     inspector: Annotated[str, typer.Option(help="Whose answers a spreadsheet holds, where it does not say.")] = "",
     maybe: Annotated[str, typer.Option(help="What `maybe` and `y?` count as: unsure or bad.")] = "unsure",
     camera: Annotated[str, typer.Option(help="Camera of the files; the run's by default.")] = "",
     labels: Labels = "",
 ) -> None:
-    """Read label lists and earlier inspections into the label store, with their source."""
+    """Read label lists and earlier inspections. Each label and vote keeps its source."""
     from pipeline.catalog import Catalog
     from pipeline.label_lists import import_file
 
@@ -135,7 +154,7 @@ def labels_import(
 
 
 def labels_show(run: Run, labels: Labels = "") -> None:
-    """Count what the label store holds: labels by source and reason, votes by inspector, verdicts by policy."""
+    """Count what the label store holds. Labels by source and reason, votes by inspector, verdicts by policy."""
     from pipeline import consensus
 
     catalog = open_run(run)

@@ -17,13 +17,13 @@ def train(
         str,
         typer.Option(
             help="mixed (linear and forest, the default), linear, forest, two_step (good or bad, then the reason), knn "
-            "or published: knn with an image of several labels taught as several images."
+            "(the default with --search), or published: knn with an image of several labels taught as several images."
         ),
     ] = "",
     *,
     training: TrainingOptions,
     search: Annotated[
-        bool, typer.Option(help="First search for the best parameters over the published space, by halving.")
+        bool, typer.Option(help="First search the published space for the best parameters of knn, by halving.")
     ] = False,
     search_by: Annotated[
         str, typer.Option(help="What the search maximises: accuracy, as published, or macro_f1.")
@@ -40,7 +40,7 @@ def train(
     seed: Seed = 0,
     labels: Labels = "",
 ) -> None:
-    """Fit the classifier on all labels and votes of the store."""
+    """Fit a classifier on all labels and votes."""
     from pipeline import classify
 
     catalog = open_run(run)
@@ -75,7 +75,10 @@ def train(
 
 
 def predict(run: Run) -> None:
-    """Probability of each reason for every CCD image, with the labelled neighbours it rests on."""
+    """Predict every image: how probable each reason is.
+
+    Also how probable it is that the whole exposure is bad, and the nearest labelled images.
+    """
     from pipeline import classify
 
     with bar("predict") as progress:
@@ -89,11 +92,11 @@ def candidates(
         str,
         typer.Option(
             help="exposure (probability of the whole > 0.5), published (>= 3 of 20 CCDs at > 0.9), paper (>= 10 of 20) "
-            "or any_reason."
+            "or any_reason (as published, all reasons of a CCD together)."
         ),
     ] = "exposure",
 ) -> None:
-    """List the exposures that a named rule sends to inspection."""
+    """Pick the exposures that go to inspection, by a rule."""
     from pipeline import candidates as rules
 
     stage = rules.find(open_run(run), rule=rule)
@@ -107,9 +110,12 @@ def evaluate(
     policy: Policy = "majority",
     classifier: Annotated[
         str,
-        typer.Option(help="Name of a classifier; or model: that of the current model, with what a search has found."),
+        typer.Option(
+            help="Name of a classifier, see `triptych train --help`; or model: that of the current model, with what a "
+            "search has found."
+        ),
     ] = "mixed",
-    rule: Annotated[str, typer.Option(help="Candidate rule whose figures come first.")] = "exposure",
+    rule: Annotated[str, typer.Option(help="Candidate rule whose figures come first; all are measured.")] = "exposure",
     cut: Annotated[
         list[float] | None,
         typer.Option(help="Also the figures of images above this probability; may be given again; 0.9 by default."),
@@ -127,7 +133,10 @@ def evaluate(
     seed: Seed = 0,
     labels: Labels = "",
 ) -> None:
-    """Precision, recall, F1 and support per reason with exposures left out; confusion; per exposure; plots."""
+    """Measure a classifier on exposures it has not seen.
+
+    Precision, recall, F1 and support per reason and per exposure, calibration, false alarms, confusion, plots.
+    """
     import json as json_format
 
     from pipeline import evaluate as evaluation
@@ -158,10 +167,10 @@ def evaluate(
 
 def similar(
     run: Run,
-    images: Annotated[list[str], typer.Argument(metavar="EXPNUM-CCDNAME...", help="One or several picked images.")],
+    images: Annotated[list[str], typer.Argument(metavar="EXPNUM-CCDNAME", help="One or several picked images.")],
     k: Annotated[int, typer.Option("-k", "--k", help="How many to list.")] = 36,
 ) -> None:
-    """List the nearest images to the picked ones, one per exposure."""
+    """List the images most like the picked ones. One per exposure."""
     from pipeline import similar as search
 
     catalog = open_run(run)
@@ -171,10 +180,13 @@ def similar(
 
 def retrain(
     run: Run,
-    policy: Annotated[str, typer.Option(help="How votes become training labels.")] = "majority",
+    policy: Policy = "majority",
     labels: Labels = "",
 ) -> None:
-    """Votes to training set to new predictions, and what changed."""
+    """Learn again from the votes; say what changed.
+
+    New model, predictions and candidates, with the classifier and rule of the current ones.
+    """
     from pipeline.retrain import retrain as again
 
     catalog = open_run(run)

@@ -25,7 +25,7 @@ def cluster(
     ] = False,
     seed: Seed = 0,
 ) -> None:
-    """Group similar images with HDBSCAN, and say how good and how stable the groups are."""
+    """Group similar images with HDBSCAN. Says how good and how stable the groups are."""
     from pipeline import clusters
 
     with bar("cluster") as progress:
@@ -54,7 +54,7 @@ def _frozen(stage) -> str:
 
 def make_map(
     run: Run,
-    dims: Annotated[int, typer.Option(help="2 or 3.")] = 2,
+    dims: Annotated[int, typer.Option(help="Dimensions of the map, 2 or 3.")] = 2,
     seed: Seed = 0,
     preset: Annotated[
         str,
@@ -78,7 +78,7 @@ def make_map(
         ),
     ] = "transform",
 ) -> None:
-    """Lay the images out with t-SNE in two or three dimensions, or add new images to the map there is."""
+    """Lay the images out with t-SNE. In two or three dimensions; or add new images to the map there is."""
     if place:
         return _place_on_map(run, dims, how)
     from pipeline import maps

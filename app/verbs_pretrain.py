@@ -10,7 +10,7 @@ from app.verbs import Seed, open_run, say
 
 
 def pretrain(
-    runs: Annotated[list[Path], typer.Argument(help="Run folders to learn from; no label is read.", metavar="RUN...")],
+    runs: Annotated[list[Path], typer.Argument(help="Run folders to learn from; no label is read.", metavar="RUN")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the model.", metavar="FOLDER")],
     objective: Annotated[
         str,
@@ -30,7 +30,7 @@ def pretrain(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     pictures: Annotated[bool, typer.Option("--pictures", help="Only draw a finished model's pictures anew.")] = False,
 ) -> None:
-    """Train a small vision transformer on the runs' own images. Can be stopped and started again at any time."""
+    """Train a backbone on the runs' own images. A small vision transformer; can be stopped and started again."""
     from pipeline import pretrain as training
 
     catalogs = [open_run(run) for run in runs]

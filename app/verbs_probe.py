@@ -13,14 +13,19 @@ def probe(
     run: Run,
     target: Annotated[
         str,
-        typer.Option(help="reasons, bad, seeing, sky, airmass, exptime, or a numeric column of the run's tables."),
+        typer.Option(
+            help="reasons; bad (or good); or a number: seeing, sky, airmass, exptime, or a numeric column of the "
+            "run's tables."
+        ),
     ] = "reasons",
     kind: Annotated[
         str, typer.Option(help="linear; or attentive, which pools all CCDs of an exposure by learned attention.")
     ] = "linear",
     level: Annotated[
         str,
-        typer.Option(help="ccd or exposure; by default a linear probe is asked per CCD, an attentive per exposure."),
+        typer.Option(
+            help="ccd or exposure; by default a linear probe is asked per CCD, an attentive one per exposure."
+        ),
     ] = "",
     folds: Annotated[int, typer.Option(help="Folds of exposures, each held out in turn.")] = 5,
     curve: Annotated[
@@ -39,7 +44,10 @@ def probe(
     seed: Seed = 0,
     labels: Labels = "",
 ) -> None:
-    """What a simple model on top of the embedding can tell of exposures it has not seen: reasons, or numbers."""
+    """Measure what a simple model reads from the vectors.
+
+    Asked about exposures that it has not seen: reasons, good or bad, or numbers such as the seeing.
+    """
     import json as json_format
 
     from pipeline import label_curve, probes

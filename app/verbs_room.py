@@ -11,14 +11,18 @@ from app.verbs import Labels, Run, open_run, open_store, say
 
 def export(
     run: Run,
-    format: Annotated[str, typer.Option(help="bad_expid, exclude, vi, csv, ecsv, fits or parquet.")] = "bad_expid",
-    policy: Annotated[str, typer.Option(help="any, majority, unanimous or posterior.")] = "majority",
+    format: Annotated[
+        str, typer.Option(help="Form of the list: bad_expid, exclude, vi, csv, ecsv, fits or parquet.")
+    ] = "bad_expid",
+    policy: Annotated[
+        str, typer.Option(help="Whose votes make an exposure bad: any, majority, unanimous or posterior.")
+    ] = "majority",
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="File to write; - or nothing prints text formats.")
     ] = None,
     labels: Labels = "",
 ) -> None:
-    """Write the list that other programs read; the same store gives the same bytes."""
+    """Write the list that other programs read. The same store gives the same bytes."""
     from pipeline.export import export as write
 
     catalog = open_run(run)
@@ -29,9 +33,17 @@ def export(
 
 def user_add(
     run: Run,
-    name: Annotated[str, typer.Argument(help="Name that signs the votes.")],
+    name: Annotated[str, typer.Argument(help="Name that signs the votes.", metavar="NAME")],
     role: Annotated[str, typer.Option(help="inspector, lead or viewer.")] = "inspector",
-    password: Annotated[str, typer.Option(prompt=True, hide_input=True, confirmation_prompt=True)] = "",
+    password: Annotated[
+        str,
+        typer.Option(
+            prompt=True,
+            hide_input=True,
+            confirmation_prompt=True,
+            help="Eight characters or more; asked for by default.",
+        ),
+    ] = "",
     labels: Labels = "",
 ) -> None:
     """Make an account, or give an existing one a new password and role."""
@@ -46,8 +58,8 @@ def user_add(
 
 def user_close(
     run: Run,
-    name: Annotated[str, typer.Argument(help="Whose account.")],
-    reopen: Annotated[bool, typer.Option(help="Let the account in again.")] = False,
+    name: Annotated[str, typer.Argument(help="Whose account.", metavar="NAME")],
+    reopen: Annotated[bool, typer.Option("--reopen", help="Let the account in again.")] = False,
     labels: Labels = "",
 ) -> None:
     """Keep an account out; its votes stay."""
@@ -64,7 +76,7 @@ def user_list(run: Run, labels: Labels = "") -> None:
 def serve(
     run: Run,
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 5006,
-    address: Annotated[str, typer.Option(help="Address to listen on.")] = "localhost",
+    address: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 lets other computers in.")] = "localhost",
     blind: Annotated[bool, typer.Option(help="Keep the model's opinion hidden until the inspector has voted.")] = False,
     origin: Annotated[
         list[str] | None, typer.Option(help="HOST:PORT under which browsers reach it, where that is not --address.")
@@ -84,8 +96,8 @@ def serve(
 
 def panel(
     run: Run,
-    inspectors: Annotated[int, typer.Argument(help="How many inspectors judge each exposure.", min=1)],
+    inspectors: Annotated[int, typer.Argument(help="How many inspectors judge each exposure.", min=1, metavar="N")],
 ) -> None:
-    """Say how many inspectors' votes decide: three, unless the run says otherwise."""
+    """Set how many inspectors' votes decide. Three, unless the run says otherwise."""
     open_run(run).set_info(panel=inspectors)
     say(f"verdicts are counted against a panel of {inspectors}")

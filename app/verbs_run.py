@@ -19,7 +19,7 @@ def demo(
     seed: Seed = 0,
     serve: Annotated[bool, typer.Option(help="Start the dashboard when all is made.")] = True,
 ) -> None:
-    """Simulate a small survey, run everything, and serve the dashboard."""
+    """Simulate a small survey, run everything, serve it."""
     from app import demo as demonstration
 
     demonstration.prepare(run, exposures=exposures, seed=seed, bar=bar)
@@ -37,15 +37,17 @@ def run_all(
     backbone: Annotated[
         str, typer.Option(help="Name of a backbone, of a hub model, or a folder with one.")
     ] = "triptych",
-    classifier: Annotated[str, typer.Option(help="Name of the classifier.")] = "mixed",
-    rule: Annotated[str, typer.Option(help="Rule that picks the candidates.")] = "exposure",
+    classifier: Annotated[str, typer.Option(help="Name of the classifier; see `triptych train --help`.")] = "mixed",
+    rule: Annotated[
+        str, typer.Option(help="Rule that picks the candidates; see `triptych candidates --help`.")
+    ] = "exposure",
     label: Annotated[
         list[Path] | None, typer.Option(help="Label list to import first; may be given several times.")
     ] = None,
     seed: Seed = 0,
     labels: Labels = "",
 ) -> None:
-    """Everything in order: ingest, labels, embed, train, predict, candidates, cluster, both maps."""
+    """Do everything in order. Ingest, labels, embed, train, predict, candidates, cluster, both maps."""
     from pipeline.catalog import Catalog
     from pipeline.label_lists import import_file
     from pipeline.run import run as run_steps
@@ -59,7 +61,7 @@ def run_all(
 
 
 def status(run: Run) -> None:
-    """Show the run folder as a table."""
+    """Show what the run folder holds."""
     from pipeline.catalog import STAGE_COMMANDS
 
     catalog = open_run(run)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import typer.main
+from typer.testing import CliRunner
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -68,9 +69,16 @@ def test_every_command_is_explained():
 def test_every_option_is_explained():
     for name, command in commands().items():
         for parameter in command.params:
-            if parameter.name != "help" and parameter.param_type_name == "option":
-                hidden_prompt = parameter.name == "password"
-                assert getattr(parameter, "help", None) or hidden_prompt, f"{name} --{parameter.name} has no help"
+            if parameter.name != "help":
+                assert getattr(parameter, "help", None), f"{name} --{parameter.name} has no help"
+
+
+@pytest.mark.parametrize("group", [[], ["labels"], ["user"]])
+def test_what_a_command_does_fits_on_its_line_of_the_list(group):
+    from app.cli import app
+
+    shown = CliRunner().invoke(app, [*group, "--help"]).output.split("Commands:")[1]
+    assert not [line for line in shown.splitlines() if line.endswith("...")]
 
 
 def test_no_path_of_a_machine_and_no_registry():
