@@ -9,8 +9,12 @@ import pytest
 import typer.main
 from typer.testing import CliRunner
 
+from pipeline import teacher
+
 ROOT = Path(__file__).parents[1]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT = PYPROJECT["project"]
+MOST_DATA_MB = 25
 # PyPI name -> name in conda-forge, where they differ
 CONDA_NAMES = {"torch": "pytorch", "psycopg[binary]": "psycopg"}
 
@@ -79,6 +83,15 @@ def test_what_a_command_does_fits_on_its_line_of_the_list(group):
 
     shown = CliRunner().invoke(app, [*group, "--help"]).output.split("Commands:")[1]
     assert not [line for line in shown.splitlines() if line.endswith("...")]
+
+
+def test_every_data_file_of_the_pipeline_is_shipped_and_all_are_small():
+    patterns = PYPROJECT["tool"]["setuptools"]["package-data"]["pipeline"]
+    data = [path for path in (ROOT / "pipeline").iterdir() if path.is_file() and path.suffix != ".py"]
+    assert teacher.FILE in data
+    for path in data:
+        assert any(path.match(pattern) for pattern in patterns), f"{path.name} would not be installed"
+    assert sum(path.stat().st_size for path in data) < MOST_DATA_MB * 1e6
 
 
 def test_no_path_of_a_machine_and_no_registry():
