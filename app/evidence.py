@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 
 from app.votes import own_votes
+from pipeline.candidates import RULES
 from pipeline.consensus import verdicts
+from pipeline.reasons import REASONS
 
 SUSPICIOUS_CCDS = 3  # whose neighbours are shown
 NEIGHBOURS = 12
@@ -47,8 +49,7 @@ def evidence_of(app, survey, user, expnum, *, assisted):
     """A dict of plain values (JSON) for the page.
 
     exposure : header facts; voted : bool; mine : own vote or None
-    model : None while it is hidden, else {stage, rule, bad_probability, n_bad, n_sampled, reasons, is_candidate, ccds}
-        ccds : {ccdname: {p_bad, reason, probability, sampled}}
+    model : None while it is hidden, else what `model_opinion` says
     neighbours : [] while hidden, else [{image_id, expnum, ccdname, reason, distance, of_ccdname}], nearest first
     others, verdict : None before the own vote, else [{inspector, judgement, reasons, comment}] and {verdict, n_bad, ..}
     """
@@ -74,7 +75,13 @@ def evidence_of(app, survey, user, expnum, *, assisted):
 
 
 def model_opinion(survey, expnum):
-    """What the predictions say about every CCD and about the exposure; None where it has none."""
+    """What the predictions say about every CCD and about the exposure; None where it has none.
+
+    stage, n_sampled, is_candidate; exposure_probability : that the exposure is bad, where the predictions know it
+    ccds : {ccdname: {p_bad, reason, bad_reason, sampled}}; bad_reason is the likeliest one that is not good
+    learners : whether learners gave the probabilities, and not the shares of the nearest labelled images
+    and where the exposure was scored: rule, asks (see `asks_of`), bad_probability, n_bad of n_counted CCDs, reasons
+    """
     images = np.intersect1d(survey.images_of(expnum), survey.prediction.index.to_numpy())
     if not len(images):
         return None
@@ -84,26 +91,51 @@ def model_opinion(survey, expnum):
         str(row.ccdname): {
             "p_bad": round(1.0 - float(row.p_good), 4),
             "reason": str(row.reason),
-            "probability": round(float(row.probability), 4),
+            "bad_reason": bad_reason,
             "sampled": bool(in_sample),
         }
-        for row, in_sample in zip(rows.itertuples(), sampled, strict=True)
+        for row, bad_reason, in_sample in zip(rows.itertuples(), bad_reasons(rows), sampled, strict=True)
     }
     opinion = {"stage": survey.prediction_id, "ccds": ccds, "n_sampled": int(sampled.sum())}
     opinion["is_candidate"] = bool(expnum in survey.candidates.index)
+    opinion["learners"] = survey.learners
+    chance = rows["exposure_probability"].iloc[0] if "exposure_probability" in rows else np.nan
+    opinion["exposure_probability"] = plain(round(float(chance), 4))
     if expnum in survey.scored.index:
         scored = survey.scored.loc[expnum]
+        rule = str(scored.get("rule", ""))
         opinion |= plain(
             {
-                "rule": str(scored.get("rule", "")),
+                "rule": rule,
+                "asks": asks_of(rule, int(scored["n_ccds"])),
                 "bad_probability": float(scored["bad_probability"]),
-                "max_probability": float(scored["max_probability"]),
                 "n_bad": int(scored["n_bad_ccds"]),
-                "n_sampled": int(scored["n_ccds"]),
+                "n_counted": int(scored["n_ccds"]),
                 "reasons": str(scored["reasons"]),
             }
         )
     return opinion
+
+
+def bad_reasons(rows):
+    """Per row of a prediction the likeliest reason that is not good; '' where no reason can be told."""
+    names = [name for name in REASONS if f"p_{name}" in rows]
+    if not names:
+        return [""] * len(rows)
+    best = rows[[f"p_{name}" for name in names]].to_numpy(float).argmax(axis=1)
+    return [names[place] for place in best]
+
+
+def asks_of(rule, n_counted):
+    """What a candidate rule asks of an exposure of which n_counted CCDs count, as plain values; None if unknown.
+
+    whole : the exposure's own probability is asked, not CCDs; above : the cut; needed : how many CCDs above it, else.
+    """
+    if rule not in RULES:
+        return None
+    settings = RULES[rule]
+    needed = 0 if settings.whole else int(settings.needed(n_counted))
+    return {"whole": settings.whole, "above": settings.above, "needed": needed}
 
 
 def labelled_neighbours(app, survey, user, expnum):

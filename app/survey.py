@@ -102,6 +102,15 @@ class Survey:
             .reset_index(drop=True)
         )
 
+    @cached_property
+    def learners(self):
+        """Whether learners gave the probabilities; otherwise they are shares of the nearest labelled images."""
+        model = open_stage(self.catalog, "model", self.stages.get("model"))
+        try:
+            return bool(model and model.json("classifier").get("learner"))
+        except FileNotFoundError:
+            return False
+
     def reason_names(self, image_ids):
         """image_id -> (ccdname, reasons as one text) of those image_ids that are labelled; others are left out."""
         rows = self.training[self.training["image_id"].isin(image_ids)]

@@ -2,6 +2,7 @@
 
 export const escapeText = text => String(text ?? '').replace(/[&<>"']/g, c => `&#${c.charCodeAt(0)};`);
 const SHOWN = 6;
+export const LIKELY_BAD = 0.5;
 export const thumbnail = (imageId, stretch, version) => `/picture/thumb/${imageId}?s=${stretch}&v=${version}`;
 
 const percent = value => `${Math.round(100 * value)} %`;
@@ -23,17 +24,36 @@ function whyHtml(answer, dot, label, colour) {
     return '<h3>Why it is here</h3><p>The model’s opinion is hidden until you have voted. <span class="key">h</span>shows it.</p>';
   }
   if (!model) return '<h3>Why it is here</h3><p>There are no predictions for this exposure yet.</p>';
-  const bad = Object.values(model.ccds).filter(ccd => ccd.p_bad > 0.5 && ccd.reason !== 'good');
+  const bad = Object.values(model.ccds).filter(ccd => ccd.p_bad > LIKELY_BAD);
   const counts = new Map();
-  bad.forEach(ccd => counts.set(ccd.reason, (counts.get(ccd.reason) || 0) + 1));
+  bad.forEach(ccd => counts.set(ccd.bad_reason, (counts.get(ccd.bad_reason) || 0) + 1));
   const total = Object.keys(model.ccds).length;
-  const shares = [...counts].sort((a, b) => b[1] - a[1]).map(([reason, n]) => `<span>${dot(reason)}${label(reason)}</span>
+  const shares = [...counts].sort((a, b) => b[1] - a[1]).map(([reason, n]) => `<span>${dot(reason)}${label(reason || 'bad')}</span>
     <span class="bar"><i style="width:${100 * n / total}%;background:${colour(reason)}"></i></span><span>${n} of ${total}</span>`).join('');
-  const score = model.bad_probability ?? 0;
   return `<h3>Why it is ${model.is_candidate ? 'here' : 'not flagged'}</h3>
-    <div class="meter" title="bad probability"><i style="width:${percent(score)}"></i></div>
-    <p><b>${score.toFixed(2)}</b> bad · <b>${model.n_bad ?? 0} of ${model.n_sampled}</b> sampled CCDs · rule <b>${escapeText(model.rule || 'none')}</b></p>
-    <div class="shares">${shares}</div>`;
+    ${chanceHtml(model, dot, label)}${ruleHtml(model)}
+    <h3>CCDs more likely bad than good</h3>
+    ${shares ? `<div class="shares">${shares}</div>` : '<p>None of them by itself.</p>'}`;
+}
+
+// The exposure's own probability, and of a candidate for which reasons.
+function chanceHtml(model, dot, label) {
+  const chance = model.exposure_probability;
+  if (chance === null || chance === undefined) return '';
+  const named = model.is_candidate ? (model.reasons || '').split(',').filter(Boolean) : [];
+  const reasons = named.map(reason => `<span>${dot(reason)}${label(reason)}</span>`);
+  const cut = model.asks?.whole ? `<s style="left:${percent(model.asks.above)}" title="the rule’s cut"></s>` : '';
+  return `<p class="chance">exposure <b>${chance.toFixed(2)}</b> bad${reasons.length ? `: ${reasons.join(' ')}` : ''}</p>
+    <div class="meter" title="probability that the exposure is bad"><i style="width:${percent(chance)}"></i>${cut}</div>`;
+}
+
+// What the candidate rule asks, and whether this exposure has it.
+function ruleHtml({ rule, asks, n_bad: nBad, n_counted: nCounted }) {
+  if (!rule) return '<p>No candidate rule has scored it.</p>';
+  const name = `rule <b>${escapeText(rule)}</b>`;
+  if (!asks) return `<p>${name}</p>`;
+  if (asks.whole) return `<p>${name}: asks for more than ${asks.above.toFixed(2)}</p>`;
+  return `<p>${name}: asks for ${asks.needed} of ${nCounted} sampled CCDs above ${asks.above.toFixed(2)}; <b>${nBad}</b> are</p>`;
 }
 
 function neighboursHtml(answer, dot, label, stretch, version) {
@@ -44,7 +64,9 @@ function neighboursHtml(answer, dot, label, stretch, version) {
     <figcaption>${dot(reason)}${label(reason)} ${Number(distance).toFixed(2)}<small>${escapeText(name)}</small></figcaption></figure>`;
   });
   const of = [...new Set(answer.neighbours.slice(0, SHOWN).map(neighbour => neighbour.of_ccdname))].join(', ');
-  return `<h3>Nearest labelled <span class="of">to ${escapeText(of)}</span></h3><div class="neighbours">${figures.join('')}</div>`;
+  const why = answer.model?.learners ? 'They look alike to the model; its probabilities come from all labels, not from these alone.' : '';
+  return `<h3>Nearest labelled <span class="of">to ${escapeText(of)}</span></h3>
+    <div class="neighbours" title="${why}">${figures.join('')}</div>`;
 }
 
 function othersHtml(answer, dot, label) {

@@ -3,7 +3,7 @@
 // The queue comes once, the next exposures are loaded ahead, and the picture changes before the vote has left the browser:
 // the outbox carries it to the store and the header says when it is on disk.
 
-import { evidenceHtml } from './evidence.js';
+import { evidenceHtml, LIKELY_BAD } from './evidence.js';
 import { listen } from './keys.js';
 import { mountMosaic } from './mosaic.js';
 import { Outbox } from './outbox.js';
@@ -373,7 +373,7 @@ class Review extends ReviewPage {
 // Only the CCDs that the model calls bad are marked: the mosaic stays free where there is nothing to see.
 function overlayOf(model, colours) {
   if (!model) return null;
-  const marked = Object.entries(model.ccds).filter(([, ccd]) => ccd.p_bad > 0.5);
+  const marked = Object.entries(model.ccds).filter(([, ccd]) => ccd.p_bad > LIKELY_BAD);
   return Object.fromEntries(marked.map(([ccdname, ccd]) =>
-    [ccdname, { value: ccd.p_bad, label: ccd.p_bad.toFixed(2), colour: colours[ccd.reason] || '#5b6470' }]));
+    [ccdname, { value: ccd.p_bad, label: ccd.p_bad.toFixed(2), colour: colours[ccd.bad_reason] || '#5b6470' }]));
 }

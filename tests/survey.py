@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from pipeline import candidates
 from pipeline.catalog import Catalog
 from pipeline.labels import LabelStore, Vote
 
@@ -126,13 +127,14 @@ def _write_stages(catalog, rows, rng) -> None:
     table = keys.assign(reason=rows.reason, probability=probability)
     for kind in kinds:
         table[f"p_{kind}"] = np.where(table.reason == kind, probability, (1 - probability) / (len(kinds) - 1))
+    n_bad = ((table.reason != "good") & (table.probability > 0.8)).groupby(table.expnum).transform("sum")
+    table["exposure_probability"] = np.clip((n_bad + 0.5) / 18, 0.01, 0.99)
     others = rng.integers(0, len(rows), (len(rows), 7))
     table["neighbour_ids"] = list(rows.image_id.to_numpy()[others])
     table["neighbour_distances"] = list(np.sort(rng.uniform(0.1, 0.5, (len(rows), 7)), axis=1))
     with catalog.new_stage("prediction", "knn", parents=[embedding, model]) as writer:
         writer.write_table(table)
-    prediction = writer.stage
-    _write_candidates(catalog, rows, table, prediction)
+    candidates.find(catalog)
     with catalog.new_stage("cluster", "hdbscan", parents=[embedding]) as writer:
         cluster = np.where(rng.random(len(rows)) < 0.9, codes, -1)
         writer.write_table(keys[["image_id"]].assign(cluster=cluster, membership=0.9))
@@ -141,23 +143,6 @@ def _write_stages(catalog, rows, rng) -> None:
         frame = keys[["image_id"]].assign(**{axis: places[:, i] for i, axis in enumerate("xyz"[:dims])})
         with catalog.new_stage(f"map{dims}d", "tsne", parents=[embedding], parameters={"dims": dims}) as writer:
             writer.write_table(frame)
-
-
-def _write_candidates(catalog, rows, table, prediction) -> None:
-    bad = table.assign(bad=(table.reason != "good") & (table.probability > 0.8), p_bad=1 - table.p_good)
-    scored = bad.groupby("expnum").agg(
-        n_bad_ccds=("bad", "sum"),
-        n_ccds=("bad", "size"),
-        max_probability=("p_bad", "max"),
-        bad_probability=("p_bad", "mean"),
-    )
-    worst = bad[bad.bad].groupby("expnum").reason.agg(lambda r: ",".join(sorted(set(r))))
-    scored = scored.assign(reasons=worst.reindex(scored.index).fillna(""), rule="published").reset_index()
-    scored = scored.sort_values("bad_probability", ascending=False, kind="stable")
-    scored["rank"] = np.arange(1, len(scored) + 1)
-    with catalog.new_stage("candidates", "published", parents=[prediction], parameters={"rule": "published"}) as writer:
-        writer.write_table(scored[scored.n_bad_ccds >= 9])
-        writer.write_table(scored, "exposures_scored")
 
 
 def _write_labels(catalog, rows, expnums) -> None:

@@ -5,10 +5,13 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from app.context import AppContext
+from app.evidence import asks_of, bad_reasons
 from app.session import Session
+from pipeline import candidates
 from pipeline.catalog import Catalog
 from pipeline.errors import LabelError, UnknownName
 from pipeline.labels import LabelStore, Vote
@@ -207,7 +210,39 @@ def test_the_models_opinion_waits_for_the_vote_when_unassisted(app):
     session.vote(first, "bad", ["PSF"])
     after = session.evidence(first)
     assert len(after["model"]["ccds"]) == 61
-    assert after["model"]["rule"] == "published"
+    assert after["model"]["rule"] == "exposure"
+
+
+def test_the_models_opinion_says_why_a_candidate_is_one(app):
+    session = session_of(app, "amy")
+    model = session.evidence(session.queue()[0])["model"]
+    assert model["is_candidate"]
+    assert model["asks"] == {"whole": True, "above": 0.5, "needed": 0}
+    assert model["exposure_probability"] == pytest.approx(model["bad_probability"])
+    assert model["exposure_probability"] > model["asks"]["above"]
+    bad = [ccd["bad_reason"] for ccd in model["ccds"].values() if ccd["p_bad"] > 0.5]
+    assert len(bad) == model["n_bad"]
+    assert model["n_counted"] == len(model["ccds"]) == 61
+    assert max(set(bad), key=bad.count) == model["reasons"].split(",")[0]
+    rest = next(e for e in app.survey().scored.index if e not in app.survey().candidates.index)
+    assert not session.evidence(rest)["model"]["is_candidate"]
+
+
+def test_a_ccd_whose_likeliest_reason_is_good_still_names_a_bad_one():
+    rows = pd.DataFrame({"reason": ["good", "PSF"], "p_good": [0.4, 0.1], "p_PSF": [0.2, 0.8], "p_Streak": [0.3, 0.2]})
+    assert bad_reasons(rows) == ["Streak", "PSF"]
+    assert bad_reasons(rows[["reason", "p_good"]]) == ["", ""]
+
+
+@pytest.mark.parametrize("rule", sorted(candidates.RULES))
+def test_what_a_rule_asks_is_what_makes_candidates(app, rule):
+    prediction = app.survey().prediction.reset_index(drop=True)
+    scored = candidates.score(prediction, prediction.image_id, rule=rule)
+    sent = set(candidates.chosen(scored).expnum)
+    for row in scored.itertuples():
+        asks = asks_of(rule, row.n_ccds)
+        enough = row.bad_probability > asks["above"] if asks["whole"] else row.n_bad_ccds >= asks["needed"]
+        assert enough == (row.expnum in sent)
 
 
 def test_neighbours_are_labelled_near_first_and_never_what_only_others_judged(app):
