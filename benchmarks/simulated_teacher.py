@@ -9,7 +9,6 @@ about two minutes and 3 GB each on two cores. The same seeds give the same file.
 import argparse
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from pipeline import embedding, ingest, simulate, teacher
@@ -33,24 +32,16 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("runs/simulated_teacher"))
     parser.add_argument("--out", type=Path, default=teacher.FILE)
     asked = parser.parse_args()
-    images, reasons = [], []
+    found = []
     for seed in asked.seeds:
         catalog, truth, odd = survey(asked.folder / str(seed), seed)
         stage = catalog.stage("embedding")
-        found = teacher.gather(stage.array(), stage.table("keys"), truth, odd, catalog.camera, seed)
-        images.append(found[0])
-        reasons.append(found[1])
-        print(f"seed {seed}: {len(found[1])} CCD images of {truth.expnum.nunique()} exposures", flush=True)
+        found.append(teacher.gather(stage.array(), stage.table("keys"), truth, odd, catalog.camera, seed))
+        print(f"seed {seed}: {len(found[-1]['reasons'])} CCD images, {len(found[-1]['planes'])} exposures", flush=True)
     note = f"simulated surveys of {EXPOSURES} exposures, binning {BINNING}, seeds {', '.join(map(str, asked.seeds))}"
-    teacher.write(
-        np.concatenate(images),
-        np.concatenate(reasons),
-        digest=stage.parameters["digest"],
-        camera=catalog.camera,
-        note=note,
-        path=asked.out,
-    )
-    print(f"{asked.out}: {sum(map(len, reasons))} images, {asked.out.stat().st_size / 1e6:.1f} MB")
+    digest = stage.parameters["digest"]
+    teacher.write(found, digest=digest, camera=catalog.camera, note=note, path=asked.out)
+    print(f"{asked.out}: {asked.out.stat().st_size / 1e6:.1f} MB")
 
 
 if __name__ == "__main__":

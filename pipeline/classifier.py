@@ -29,7 +29,7 @@ from pipeline.heads import Head, fit_head, indicators
 from pipeline.neighbours import nearest
 from pipeline.reasons import GOOD, REASONS
 from pipeline.reduction import Reduction, fit_reduction
-from pipeline.surroundings import surrounded
+from pipeline.surroundings import pooled, surrounded
 from pipeline.teacher import Teacher
 
 
@@ -70,7 +70,8 @@ class Model:
     name : that of the classifier, `searched` where a search has chosen its parameters. vectors : (n, kept) float64, the
     reduced training images. training : their rows, in the same order, with `image_id, expnum, ccdname, reasons, source,
     provenance`, and `weight` where neighbours do not count alike. head : the learners, where the classifier has any.
-    view : what the CCDs of an exposure make of it as a whole. camera : whose focal plane it was.
+    whole : learners of the focal plane as one vector. view : what they and the CCDs make of an exposure as a whole.
+    camera : whose focal plane it was.
     """
 
     name: str
@@ -80,6 +81,7 @@ class Model:
     training: pd.DataFrame
     seed: int = 0
     head: Head | None = None
+    whole: Head | None = None
     view: ExposureView = field(default_factory=ExposureView)
     camera: str = "decam"
 
@@ -160,6 +162,7 @@ def with_view(
     answers: dict[int, bool],
     *,
     surroundings: np.ndarray | None = None,
+    teacher: Teacher | None = None,
 ) -> Model:
     """The same model with a view of whole exposures, learnt from its own answers about the exposures that taught it.
 
@@ -169,10 +172,33 @@ def with_view(
     own = np.flatnonzero(keys.expnum.isin(list(answers)))
     if not len(own):
         return model
-    asked = keys.iloc[own].reset_index(drop=True)
+    vectors, asked = vectors[own], keys.iloc[own].reset_index(drop=True)
     seen = None if surroundings is None else surroundings[own]
-    prediction = predict_images(model, vectors[own], asked, surroundings=seen)
-    return replace(model, view=learn_view(prediction.p_good.to_numpy(), asked, answers, model.camera))
+    p_good = predict_images(model, vectors, asked, surroundings=seen).p_good.to_numpy()
+    if model.head:
+        model = replace(model, whole=_fit_whole(vectors, asked, model.training, answers, teacher, model.seed))
+    return replace(model, view=learn_view(p_good, asked, answers, model.camera, whole_bad(model, vectors, asked)))
+
+
+def _fit_whole(vectors, keys: pd.DataFrame, training: pd.DataFrame, answers, teacher, seed: int) -> Head | None:
+    """Learners of the focal plane as one vector, taught by the exposures whose answer is known."""
+    expnums, planes = pooled(vectors, keys)
+    carried = training.groupby("expnum").reasons.agg(lambda own: {reason for reasons in own for reason in reasons})
+    said = [carried.get(expnum, set()) - {GOOD} if answers[int(expnum)] else {GOOD} for expnum in expnums]
+    table = pd.DataFrame({"expnum": expnums, "reasons": [tuple(sorted(own)) for own in said]})
+    known = (table.reasons.map(len) > 0).to_numpy()
+    if known.sum() < 2 or len(classes_of(table.reasons)) < 2:
+        return None
+    own = table[known].reset_index(drop=True)
+    return fit_head(planes[known], own, kind="linear", teacher=teacher.of_planes() if teacher else None, seed=seed)
+
+
+def whole_bad(model: "Model", vectors: np.ndarray, keys: pd.DataFrame) -> np.ndarray | None:
+    """(n_exposures,) probability of being bad by the focal plane as one vector, None where the model has no such."""
+    if model.whole is None or GOOD not in model.whole.classes:
+        return None
+    expnums, planes = pooled(vectors, keys)
+    return 1 - model.whole.probabilities(planes, expnums)[:, model.whole.classes.index(GOOD)]
 
 
 def _check_finite(vectors: np.ndarray) -> None:
@@ -249,7 +275,9 @@ def predict_images(
     table = pd.concat(
         [keys[["image_id", "expnum", "ccdname"]].reset_index(drop=True), chances(shares, model.classes)], axis=1
     )
-    table["exposure_probability"] = exposure_probability(model.view, table.p_good.to_numpy(), table, model.camera)
+    table["exposure_probability"] = exposure_probability(
+        model.view, table.p_good.to_numpy(), table, model.camera, whole_bad(model, vectors, table)
+    )
     ids = model.training.image_id.to_numpy()
     found = rows >= 0
     if found.all():

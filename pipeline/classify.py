@@ -19,6 +19,7 @@ from pipeline.classifier import (
     predict_images,
     probabilities,
     rows_of,
+    whole_bad,
     with_view,
 )
 from pipeline.errors import BadInput, LabelError, choose
@@ -127,7 +128,7 @@ def learn(
         camera=camera,
         seed=seed,
     )
-    return with_view(model, vectors, keys, answers, surroundings=seen)
+    return with_view(model, vectors, keys, answers, surroundings=seen, teacher=teacher)
 
 
 def fit_stage(
@@ -181,8 +182,8 @@ def write_model(
 ) -> Stage:
     """Write a model stage: arrays `vectors`, `matrix`, `offset`; table `training`; JSON `classifier`, `report`, `view`.
 
-    The scaler `power` has an array `exponents` besides, a head `head.safetensors` and a JSON `head`, a search a table
-    and a JSON `search`, a test set `test`.
+    The scaler `power` has an array `exponents` besides, a head `head.safetensors` and a JSON `head`,
+    learners of the whole focal plane `whole` alike, a search a table and a JSON `search`, a test set `test`.
     """
     parameters = {"classifier": model.name, "seed": model.seed, **parameters}
     with catalog.new_stage(
@@ -203,6 +204,10 @@ def write_model(
             arrays, plain = as_arrays(model.head)
             save_file(arrays, writer.folder / "head.safetensors")
             writer.write_json(plain, "head")
+        if model.whole:
+            arrays, plain = as_arrays(model.whole)
+            save_file(arrays, writer.folder / "whole.safetensors")
+            writer.write_json(plain, "whole")
         if searched:
             writer.write_json(searched.report, "search")
             writer.write_table(searched.table, "search")
@@ -226,7 +231,11 @@ def read_model(stage: Stage) -> Model:
     step = SCALERS[choose(classifier.scaler, SCALERS, "scaler")].step
     exponents = stage.array("exponents", mmap=False) if step == "yeo_johnson" else NOTHING
     view = stage.json("view") if (stage.path / "view.json").exists() else {"camera": "decam"}
-    head = stage.path / "head.safetensors"
+    heads = {
+        name: from_arrays(load_file(stage.path / f"{name}.safetensors"), stage.json(name))
+        for name in ("head", "whole")
+        if (stage.path / f"{name}.safetensors").exists()
+    }
     return Model(
         name=settings["name"],
         classifier=classifier,
@@ -234,7 +243,8 @@ def read_model(stage: Stage) -> Model:
         vectors=stage.array("vectors", mmap=False),
         training=training.assign(reasons=training.reasons.map(tuple)),
         seed=settings["seed"],
-        head=from_arrays(load_file(head), stage.json("head")) if head.exists() else None,
+        head=heads.get("head"),
+        whole=heads.get("whole"),
         camera=view.pop("camera"),
         view=ExposureView(**view),
     )
@@ -392,7 +402,7 @@ def answers_of(model: Model, n: int) -> Callable:
             seen = surrounded(vectors, keys, model.camera)
             said = replace(said, shares=model.head.probabilities(seen, keys.expnum.to_numpy()))
         p_good = said.shares[:, model.classes.index(GOOD)] if GOOD in model.classes else np.zeros(len(keys))
-        chance = exposure_probability(model.view, p_good, keys, model.camera)
+        chance = exposure_probability(model.view, p_good, keys, model.camera, whole_bad(model, vectors, keys))
         return replace(said, more={"exposure_probability": chance})
 
     return answer

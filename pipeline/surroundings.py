@@ -49,3 +49,18 @@ def surrounded(vectors: np.ndarray, keys: pd.DataFrame, camera: str) -> np.ndarr
         found[rows, 2 * dim : 3 * dim] = np.median(own, axis=0)
         found[rows, 3 * dim :] = focal_plane.centres(camera_named(camera), ccdnums[rows])
     return found
+
+
+def pooled(vectors: np.ndarray, keys: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """The focal plane as one vector: expnums (n_exposures,) in order, and (n_exposures, 4 * dim) float32 mean, standard
+    deviation, minimum and maximum of each number over the exposure's CCDs.
+
+    vectors : (n, dim) in the order of `keys` (`expnum`).
+    """
+    groups = groups_of(keys.expnum.to_numpy())
+    vectors = np.asarray(vectors, np.float32)
+    found = np.empty((len(groups), 4 * vectors.shape[1]), np.float32)
+    for place, rows in enumerate(groups):
+        own = vectors[rows]
+        found[place] = np.concatenate([own.mean(0), own.std(0), own.min(0), own.max(0)])
+    return np.array([keys.expnum.to_numpy()[rows[0]] for rows in groups], np.int64), found

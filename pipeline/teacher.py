@@ -6,7 +6,7 @@ labels: nothing of a simulation is a neighbour, a label or a candidate. `python 
 the file anew.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.reasons import GOOD, REASONS
-from pipeline.surroundings import surrounded
+from pipeline.surroundings import pooled, surrounded
 
 FILE = Path(__file__).with_name("simulated_teacher.npz")
 # CCDs taken of an exposure with one label; per label, of an exposure with several; of a good one that looks odd.
@@ -24,14 +24,21 @@ WEIGHT = 0.5  # of a simulated image beside one of the survey's own
 
 @dataclass(frozen=True)
 class Teacher:
-    """images : (n, 3 * dim + 2) float32, see `surrounded`. reasons : (n,) tuples of labels. digest : of the backbone
-    whose vectors they are. note : how they were made."""
+    """images : (n, 3 * dim + 2) float32, see `surrounded`. reasons : (n,) tuples of labels. planes : (n_exposures,
+    4 * dim) float32, see `pooled`; plane_reasons : (n_exposures,) tuples. digest : of the backbone whose vectors they
+    are. note : how they were made."""
 
     images: np.ndarray
     reasons: pd.Series
     digest: str
     camera: str
     note: str
+    planes: np.ndarray = field(default_factory=lambda: np.empty((0, 0), np.float32))
+    plane_reasons: pd.Series = field(default_factory=lambda: pd.Series(dtype=object))
+
+    def of_planes(self) -> "Teacher | None":
+        """The same teacher with exposures for images."""
+        return replace(self, images=self.planes, reasons=self.plane_reasons) if len(self.planes) else None
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -44,9 +51,13 @@ def _stored() -> Teacher | None:
     if not FILE.exists():
         return None
     with np.load(FILE, allow_pickle=False) as held:
-        reasons = pd.Series([tuple(own.split("|")) for own in held["reasons"]], dtype=object)
-        images = held["images"].astype(np.float32)
-        return Teacher(images, reasons, str(held["digest"]), str(held["camera"]), str(held["note"]))
+        labels = {
+            name: pd.Series([tuple(own.split("|")) for own in held[name]], dtype=object)
+            for name in ("reasons", "plane_reasons")
+        }
+        arrays = {name: held[name].astype(np.float32) for name in ("images", "planes")}
+        words = {name: str(held[name]) for name in ("digest", "camera", "note")}
+        return Teacher(**arrays, **labels, **words)
 
 
 def teacher_for(digest: str, camera: str) -> Teacher | None:
@@ -55,8 +66,11 @@ def teacher_for(digest: str, camera: str) -> Teacher | None:
     return stored if stored and (stored.digest, stored.camera) == (digest, camera) else None
 
 
-def gather(vectors: np.ndarray, keys: pd.DataFrame, truth: pd.DataFrame, odd, camera: str, seed: int):
-    """Pick what teaches from one simulated run: images (n, 3 * dim + 2) float16, and their labels joined by |.
+def gather(
+    vectors: np.ndarray, keys: pd.DataFrame, truth: pd.DataFrame, odd, camera: str, seed: int
+) -> dict[str, np.ndarray]:
+    """Pick what teaches from one simulated run: `images`, `planes` (float16) and their labels joined by |, `reasons`,
+    `plane_reasons`.
 
     vectors : (n, dim) in the order of `keys` (`image_id, expnum, ccdname`). truth : `expnum, ccdname, reason`.
     odd : expnums of suspicious good exposures, which show what is not bad.
@@ -68,9 +82,17 @@ def gather(vectors: np.ndarray, keys: pd.DataFrame, truth: pd.DataFrame, odd, ca
     one_kind = own.groupby("expnum").reasons.transform("nunique") == 1
     most = np.select([own.expnum.isin(odd), one_kind], [OF_AN_ODD_ONE, OF_ONE_KIND], OF_A_MIXED)
     kept = (own.groupby(["expnum", "reasons"]).drawn.rank() <= most).to_numpy()
-    return surrounded(vectors, keys, camera)[kept].astype(np.float16), reasons[kept]
+    expnums, planes = pooled(vectors, keys)
+    bad = truth[truth.reason != GOOD].groupby("expnum").reason.agg(lambda own: "|".join(sorted(set(own))))
+    return {
+        "images": surrounded(vectors, keys, camera)[kept].astype(np.float16),
+        "reasons": reasons[kept],
+        "planes": planes.astype(np.float16),
+        "plane_reasons": bad.reindex(expnums).fillna(GOOD).to_numpy(str),
+    }
 
 
-def write(images: np.ndarray, reasons: np.ndarray, *, digest: str, camera: str, note: str, path: Path = FILE) -> None:
-    """Write the file that `teacher_for` reads."""
-    np.savez_compressed(path, images=images, reasons=reasons, digest=digest, camera=camera, note=note)
+def write(found: list[dict[str, np.ndarray]], *, digest: str, camera: str, note: str, path: Path = FILE) -> None:
+    """Write the file that `teacher_for` reads from what `gather` found in some runs."""
+    joined = {name: np.concatenate([own[name] for own in found]) for name in found[0]}
+    np.savez_compressed(path, **joined, digest=digest, camera=camera, note=note)
