@@ -88,7 +88,7 @@ def fit_linear(x: np.ndarray, carried: np.ndarray, weights: np.ndarray) -> Linea
     with threadpool_limits(1):
         scaler = StandardScaler().fit(x)
         scaled = scaler.transform(x).astype(np.float64)
-        pca = PCA(min(COMPONENTS, *scaled.shape), svd_solver="full", random_state=0).fit(scaled)
+        pca = PCA(min(COMPONENTS, *scaled.shape), svd_solver="covariance_eigh").fit(scaled)
         components = pca.transform(scaled)
         slopes, offsets = np.zeros((components.shape[1], carried.shape[1])), np.zeros(carried.shape[1])
         for label, own in enumerate(carried.T):
