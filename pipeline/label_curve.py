@@ -113,9 +113,8 @@ def _predicted(method, vectors, keys, teach: Target, asked, camera: str, seed: i
         kind, level = PROBES[method]
         probe = probe_models.fit_probe(vectors, keys, teach, kind=kind, level=level, camera=camera, seed=seed)
         return probe_models.ask_probe(probe, vectors[asked], keys[asked]), level
-    places = probe_models.rows_of(keys, teach.table.image_id)
     taught = teach.table.rename(columns={"value": "reasons"}).assign(source="", provenance="truth")
-    model = classify.fit(vectors[places], taught, classifier=method, seed=seed)
+    model = classify.learn(vectors, keys, taught, {}, classifier=method, camera=camera, seed=seed)
     return classify.predict_images(model, vectors[asked], keys[asked].reset_index(drop=True)), "ccd"
 
 
