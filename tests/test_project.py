@@ -77,6 +77,14 @@ def test_every_option_is_explained():
                 assert getattr(parameter, "help", None), f"{name} --{parameter.name} has no help"
 
 
+def test_every_command_that_takes_a_label_store_is_in_the_guide():
+    guide = (ROOT / "docs" / "guide.md").read_text()
+    paragraph = guide[guide.index("**Label store.**") :].split("\n\n")[0]
+    for name, command in commands().items():
+        takes = any(parameter.name == "labels" for parameter in command.params)
+        assert takes == (f"`{name.removeprefix('triptych ')}`" in paragraph), name
+
+
 @pytest.mark.parametrize("group", [[], ["labels"], ["user"]])
 def test_what_a_command_does_fits_on_its_line_of_the_list(group):
     from app.cli import app
