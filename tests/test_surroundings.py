@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.surroundings import groups_of, neighbour_weights, surrounded
+from pipeline.surroundings import groups_of, neighbour_weights, pooled, surrounded
 
 DIM = 4
 
@@ -88,3 +88,15 @@ def test_groups_are_whole_exposures_and_nothing_has_none():
     assert [own.tolist() for own in groups] == [[1, 3], [0, 2], [4]]
     assert groups_of(np.empty(0, int)) == []
     assert surrounded(np.empty((0, DIM)), pd.DataFrame({"image_id": [], "expnum": []}), "decam").shape == (0, 14)
+
+
+def test_the_focal_plane_as_one_vector():
+    vectors, keys = drawn(range(1, 20), expnums=(7, 4))
+    expnums, planes = pooled(vectors, keys)
+    assert expnums.tolist() == [4, 7]
+    own = vectors[(keys.expnum == 4).to_numpy()]
+    np.testing.assert_allclose(planes[0], np.concatenate([own.mean(0), own.std(0), own.min(0), own.max(0)]))
+    order = np.random.default_rng(1).permutation(len(keys))
+    mixed = pooled(vectors[order], keys.iloc[order].reset_index(drop=True))
+    np.testing.assert_allclose(mixed[1], planes, atol=1e-6)
+    assert pooled(vectors[:0], keys[:0])[1].shape == (0, 4 * DIM)
