@@ -121,6 +121,7 @@ def fit(
     teacher: Teacher | None = None,
     camera: str = "decam",
     seed: int = 0,
+    progress: Callable | None = None,
 ) -> Model:
     """Fit a classifier, by name or by its parameters.
 
@@ -144,6 +145,7 @@ def fit(
             two_steps=settings.two_steps,
             teacher=teacher,
             seed=seed,
+            progress=progress,
         )
     if settings.one_row_per_label:
         training = training.explode("reasons")

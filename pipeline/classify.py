@@ -106,6 +106,7 @@ def learn(
     teacher: Teacher | None = None,
     camera: str = "decam",
     seed: int = 0,
+    progress: Callable | None = None,
 ) -> Model:
     """Fit a classifier on labelled images, and its view of whole exposures on those images' exposures.
 
@@ -127,6 +128,7 @@ def learn(
         teacher=teacher,
         camera=camera,
         seed=seed,
+        progress=progress,
     )
     return with_view(model, vectors, keys, answers, surroundings=seen, teacher=teacher)
 
@@ -139,6 +141,7 @@ def fit_stage(
     classifier: str | Classifier = DEFAULT,
     simulated: bool = True,
     seed: int = 0,
+    progress: Callable | None = None,
 ) -> Model:
     """Learn from the vectors of an embedding stage, if there is enough to learn from."""
     table, _ = embedded(training, embedding.table("keys"))
@@ -152,6 +155,7 @@ def fit_stage(
         teacher=teacher_of(catalog, embedding) if simulated else None,
         camera=catalog.camera,
         seed=seed,
+        progress=progress,
     )
 
 
@@ -304,7 +308,7 @@ def train(
             progress=progress,
         )
         chosen = searched.best
-    report(1, 2, "fitting")
+    report(0, 2, "fitting")
     keys, tested = embedding.table("keys"), set(table.expnum[asked]) if split == "exposure" else set()
     answers = {expnum: bad for expnum, bad in training.answers.items() if expnum not in tested}
     model = learn(
@@ -316,6 +320,7 @@ def train(
         teacher=teacher_of(catalog, embedding) if recipe.simulated else None,
         camera=catalog.camera,
         seed=seed,
+        progress=progress,
     )
     test = _tested(model, embedding, table[asked], split) if test_share else None
     parameters = {"policy": policy, "store_revision": revision, **recipe.parameters()}

@@ -12,6 +12,7 @@ taught by the bad images alone, the reasons; a reason's probability is the produ
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
 import pandas as pd
@@ -117,11 +118,12 @@ def fit_head(
     two_steps: bool = False,
     teacher: Teacher | None = None,
     seed: int = 0,
+    progress: Callable | None = None,
 ) -> Head:
     """Fit the learners of every fold, and what sets their mix.
 
     x : (n, dim) float32 per row of `training` (`expnum, reasons`, perhaps `weight`). kind : one of KINDS. teacher : the
-    simulated one, where it saw with the same backbone.
+    simulated one, where it saw with the same backbone. progress : called with (done, total, text) after each learner.
     """
     rows = alike(training, ALIKE, seed)
     table = training.iloc[rows].reset_index(drop=True)
@@ -138,12 +140,25 @@ def fit_head(
         besides = Lesson(teacher.images, indicators(teacher.reasons, classes), size)
     held = [np.isin(table.expnum.to_numpy(), fold) for fold in folds]
     good = own.carried[:, -1] if classes[-1] == GOOD else np.zeros(len(table), bool)
-    if not two_steps or good.all() or not good.any():
-        return Head((_fit_step(own, besides, held, classes, kind, seed),), folds)
-    first = _fit_step(own.bad(), besides.bad() if besides else None, held, ("bad",), kind, seed)
+    one_step = not two_steps or good.all() or not good.any()
+    tell = _counted(
+        progress,
+        len(folds)
+        * {"linear": 1 + bool(besides), "forest": 1, "mixed": 2 + bool(besides)}[kind]
+        * (1 if one_step else 2),
+    )
+    if one_step:
+        return Head((_fit_step(own, besides, held, classes, kind, seed, tell),), folds)
+    first = _fit_step(own.bad(), besides.bad() if besides else None, held, ("bad",), kind, seed, tell)
     within = [fold[~good] for fold in held]
-    second = _fit_step(own.reasons(), besides.reasons() if besides else None, within, classes[:-1], kind, seed)
+    second = _fit_step(own.reasons(), besides.reasons() if besides else None, within, classes[:-1], kind, seed, tell)
     return Head((first, second), folds)
+
+
+def _counted(progress: Callable | None, total: int) -> Callable[[], None]:
+    """A function that tells `progress` of one more learner fitted each time it is called."""
+    fitted = count(1)
+    return lambda: progress(next(fitted), total, "learners") if progress else None
 
 
 @dataclass(frozen=True)
@@ -170,20 +185,27 @@ class Lesson:
         return Lesson(*(np.concatenate([getattr(self, name), getattr(other, name)]) for name in vars(self)))
 
 
-def _fit_step(own: Lesson, besides: Lesson | None, held, labels, kind: str, seed: int) -> Step:
-    """Fit one step's learners fold by fold; where a fold leaves nothing to teach, all images do."""
+def _fit_step(own: Lesson, besides: Lesson | None, held, labels, kind: str, seed: int, tell: Callable) -> Step:
+    """Fit one step's learners fold by fold; where a fold leaves nothing to teach, all images do. tell : called after
+    each of them."""
     lessons = [own.of(~fold if (~fold).any() else np.ones(len(fold), bool)) for fold in held]
     linear, forest, simulated = (), (), False
     unseen = {"linear": np.zeros(own.carried.shape), "forest": np.zeros(own.carried.shape)}
     if kind != "forest":
         tried = []
         for taught in (False, True) if besides else (False,):
-            parts = [fit_linear(*vars(lesson.and_(besides) if taught else lesson).values()) for lesson in lessons]
+            parts = []
+            for lesson in lessons:
+                parts.append(fit_linear(*vars(lesson.and_(besides) if taught else lesson).values()))
+                tell()
             said = _unseen(parts, own, held)
             tried.append((surprise(said, own.carried, own.weights), taught, parts, said))
         _, simulated, linear, unseen["linear"] = min(tried, key=lambda one: one[:2])
     if kind != "linear":
-        forest = [fit_forest(*vars(lesson).values(), seed=1000 * seed + fold) for fold, lesson in enumerate(lessons)]
+        forest = []
+        for fold, lesson in enumerate(lessons):
+            forest.append(fit_forest(*vars(lesson).values(), seed=1000 * seed + fold))
+            tell()
         unseen["forest"] = _unseen(forest, own, held)
     found = []
     for share in {"linear": (0.0,), "forest": (1.0,), "mixed": SHARES}[kind]:

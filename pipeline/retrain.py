@@ -120,11 +120,19 @@ def retrain(
     embedding, revision = catalog.stage("embedding"), store.revision()
     steps.at(0, "labels")
     training = read_training_set(catalog, store, policy=policy)
-    steps.at(15, "fitting")
+    steps.at(5, "fitting")
     simulated = not before["model"] or before["model"].parameters.get("simulated", True)
-    model = classify.fit_stage(catalog, embedding, training, classifier=classifier, simulated=simulated, seed=seed)
-    steps.at(25, "predicting")
-    table = classify.predict_images(model, embedding.array(), embedding.table("keys"), progress=steps.between(25, 85))
+    model = classify.fit_stage(
+        catalog,
+        embedding,
+        training,
+        classifier=classifier,
+        simulated=simulated,
+        seed=seed,
+        progress=steps.between(5, 60),
+    )
+    steps.at(60, "predicting")
+    table = classify.predict_images(model, embedding.array(), embedding.table("keys"), progress=steps.between(60, 85))
     steps.at(85, "candidates")
     scored = candidates.score(table, candidates.sampled_images(catalog), rule=rule)
     changed = _changes(before["prediction"], table, scored, catalog, rule)
