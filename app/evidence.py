@@ -14,6 +14,7 @@ from pipeline.consensus import verdicts
 from pipeline.reasons import REASONS
 
 SUSPICIOUS_CCDS = 3  # whose neighbours are shown
+LIKELY_GOOD = 0.5
 NEIGHBOURS = 12
 FROM_VOTES = ("ticked", "candidate_ccds", "whole_exposure", "")  # provenances that tell votes, or may
 EXPOSURE_FACTS = ("filter", "band", "mjd_obs", "night", "exptime", "ra", "dec", "airmass", "object", "propid", "plver")
@@ -139,11 +140,15 @@ def asks_of(rule, n_counted):
 
 
 def labelled_neighbours(app, survey, user, expnum):
-    """The labelled images nearest to the most suspicious CCDs of an exposure."""
+    """The labelled images nearest to the CCDs that are more likely bad than good, the worst few of them, or to the worst.
+
+    A CCD that looks like hundreds of good ones always has nearer ones; they would crowd out what shows why.
+    """
     images = np.intersect1d(survey.images_of(expnum), survey.prediction.index.to_numpy())
     if not len(images) or "neighbour_ids" not in survey.prediction:
         return []
     worst = survey.prediction.loc[images].sort_values("p_good", kind="stable").head(SUSPICIOUS_CCDS)
+    worst = worst[(worst["p_good"] < LIKELY_GOOD) | (np.arange(len(worst)) == 0)]
     hidden = hidden_labels(app, survey, user)
     nearest = {}
     for row in worst.itertuples():

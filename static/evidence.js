@@ -5,7 +5,7 @@ const SHOWN = 6;
 export const LIKELY_BAD = 0.5;
 export const thumbnail = (imageId, stretch, version) => `/picture/thumb/${imageId}?s=${stretch}&v=${version}`;
 
-const percent = value => `${Math.round(100 * value)} %`;
+const percent = value => `${(100 * value).toFixed(1)}%`;   // as CSS reads it
 
 export function evidenceHtml(answer, { colours, stretch, version }) {
   const colour = name => colours[name] || '#5b6470';
@@ -58,10 +58,11 @@ function ruleHtml({ rule, asks, n_bad: nBad, n_counted: nCounted }) {
 
 function neighboursHtml(answer, dot, label, stretch, version) {
   if (!answer.neighbours?.length) return '';
-  const figures = answer.neighbours.slice(0, SHOWN).map(({ image_id, expnum, ccdname, reason, distance }) => {
+  const figures = answer.neighbours.slice(0, SHOWN).map(({ image_id, expnum, ccdname, reason, distance, of_ccdname: ofCcd }) => {
     const name = `${expnum}-${ccdname}`;
     return `<figure><img src="${thumbnail(image_id, stretch, version)}" alt="${escapeText(name)}, labelled ${label(reason)}" decoding="async">
-    <figcaption>${dot(reason)}${label(reason)} ${Number(distance).toFixed(2)}<small>${escapeText(name)}</small></figcaption></figure>`;
+    <figcaption title="distance ${Number(distance).toFixed(2)} to ${escapeText(ofCcd)}">${dot(reason)}${label(reason)}
+    <small>${escapeText(name)} <span>${Number(distance).toFixed(2)}</span></small></figcaption></figure>`;
   });
   const of = [...new Set(answer.neighbours.slice(0, SHOWN).map(neighbour => neighbour.of_ccdname))].join(', ');
   const why = answer.model?.learners ? 'They look alike to the model; its probabilities come from all labels, not from these alone.' : '';
