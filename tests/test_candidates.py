@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from pipeline import candidates, classify
-from pipeline.errors import UnknownName
+from pipeline.errors import BadInput, UnknownName
 from pipeline.labels import open_store
 from tests import vectors
 
@@ -74,6 +74,68 @@ def test_mixed_reasons_count_under_any_reason_only():
     rows = [(1, 20, {"PSF": 4 / 7, "Noise": 3 / 7})]
     assert scored(rows, "published").n_bad_ccds[1] == 0
     assert scored(rows, "any_reason").n_bad_ccds[1] == 20
+
+
+def whole(rows, chances) -> pd.DataFrame:
+    """`prediction` of exposures 1, 2, ..., and the probability of each."""
+    table = prediction(rows)
+    return table.assign(exposure_probability=table.expnum.map(dict(enumerate(chances, start=1))))
+
+
+def test_the_rule_exposure_is_the_default_and_asks_for_the_exposures_own_probability():
+    """Many bad CCDs with a low probability stay, few with a high one are sent; all CCDs count, not the sampled ones."""
+    rows = [(1, 12, {"PSF": 0.9}), (1, 8, {}), (2, 1, {"Noise": 0.8}), (2, 19, {}), (3, 20, {})]
+    table = whole(rows, [0.3, 0.7, 0.1])
+    assert candidates.DEFAULT == "exposure"
+    scored = candidates.score(table, table.image_id[:5])
+    assert scored.expnum.tolist() == [2, 1, 3]
+    assert scored["rank"].tolist() == [1, 2, 3]
+    by_expnum = scored.set_index("expnum")
+    assert by_expnum.bad_probability.to_dict() == {1: 0.3, 2: 0.7, 3: 0.1}
+    assert by_expnum.n_ccds.tolist() == [20, 20, 20]
+    assert by_expnum.n_bad_ccds.to_dict() == {1: 12, 2: 1, 3: 0}
+    assert by_expnum.max_probability.to_dict() == pytest.approx({1: 0.9, 2: 0.8, 3: 0})
+    assert by_expnum.reasons.to_dict() == {1: "PSF", 2: "Noise", 3: ""}
+    sent = candidates.chosen(scored)
+    assert sent.expnum.tolist() == [2]
+    assert set(sent.rule) == {"exposure"}
+
+
+def test_a_bad_exposure_without_a_bad_ccd_has_a_reason_all_the_same():
+    """The one that its CCDs name most, together."""
+    rows = [(1, 20, {"PSF": 0.1, "Noise": 0.3}), (2, 20, {"PSF": 0.3, "Noise": 0.1}), (3, 20, {"PSF": 0.3})]
+    table = whole(rows, [0.9, 0.8, 0.2])
+    scored = candidates.score(table, table.image_id).set_index("expnum")
+    assert scored.n_bad_ccds.tolist() == [0, 0, 0]
+    assert scored.reasons.to_dict() == {1: "Noise", 2: "PSF", 3: ""}
+
+
+def test_one_half_is_not_more_than_one_half():
+    table = whole([(1, 20, {"PSF": 0.9})], [0.5])
+    assert candidates.chosen(candidates.score(table, table.image_id)).empty
+
+
+def test_a_prediction_of_an_older_model_says_what_to_do():
+    table = prediction([(1, 20, {"PSF": 1.0})])
+    with pytest.raises(BadInput, match="run `triptych train` and `triptych predict` again"):
+        candidates.score(table, table.image_id)
+    assert candidates.score(table, table.image_id, rule="published").bad_probability[0] == 1
+
+
+@pytest.mark.parametrize("classifier", ["knn", "mixed"])
+def test_candidates_of_a_run_are_its_bad_exposures(tmp_path, classifier):
+    catalog, truth = vectors.make(tmp_path / "run")
+    with open_store(catalog) as store:
+        vectors.teach(store, truth)
+        classify.train(catalog, store, classifier=classifier)
+    prediction = classify.predict(catalog).table()
+    stage = candidates.find(catalog)
+    assert stage.parameters["rule"] == "exposure"
+    every = stage.table("exposures_scored").set_index("expnum")
+    own = prediction.groupby("expnum").exposure_probability.first()
+    pd.testing.assert_series_equal(every.bad_probability.sort_index(), own, check_names=False)
+    bad = truth[truth.reason != "good"].groupby("expnum").reason.first()
+    assert stage.table().set_index("expnum").reasons.sort_index().to_dict() == bad.to_dict()
 
 
 def test_only_sampled_ccds_count_and_every_exposure_is_scored(tmp_path):

@@ -1,5 +1,7 @@
 """Votes go in, new candidates come out; stopped anywhere, nothing stays behind."""
 
+from dataclasses import replace
+
 import pytest
 
 from pipeline import candidates, classify, retrain
@@ -103,6 +105,40 @@ def test_the_rule_in_use_is_kept(run):
     assert retrain.retrain(catalog, store).after["candidates"].parameters["rule"] == "paper"
 
 
+@pytest.mark.parametrize("classifier", ["knn", "mixed", "two_step"])
+def test_the_classifier_in_use_is_kept(run, classifier):
+    catalog, store, _ = run
+    classify.train(catalog, store, classifier=classifier)
+    report = retrain.retrain(catalog, store)
+    assert report.after["model"].name == classifier
+    assert classify.classifier_of(report.after["model"]) == classifier
+    assert report.after["prediction"].parameters["classifier"] == classifier
+    model = classify.read_model(report.after["model"])
+    assert (model.head is not None) == (classifier != "knn")
+    assert len(model.head.steps if model.head else ()) == {"knn": 0, "mixed": 1, "two_step": 2}[classifier]
+
+
+def test_a_classifier_that_is_named_replaces_the_one_in_use(run):
+    catalog, store, _ = run
+    assert retrain.retrain(catalog, store, classifier="knn").after["model"].name == "knn"
+
+
+def test_what_a_search_has_found_is_kept(run):
+    catalog, store, truth = run
+    searched = classify.read_model(classify.train(catalog, store, searching=classify.Search(candidates=4)))
+    given = classify.CLASSIFIERS["knn"]
+    # Where the search has found nothing better, take something that no name stands for.
+    found = searched.classifier if searched.classifier != given else replace(given, neighbours=3, components=10)
+    embedding, training = catalog.stage("embedding"), classify.read_training_set(catalog, store)
+    model = classify.fit_stage(catalog, embedding, training, classifier=found)
+    classify.write_model(catalog, embedding, model, {}, parameters={})
+    vote_ghosts(store, truth)
+    after = retrain.retrain(catalog, store).after["model"]
+    assert classify.read_model(after).classifier == found
+    assert classify.read_model(after).name == "searched"
+    assert "Ghost_Scatter" in classify.read_model(after).classes
+
+
 def test_cancelled_at_any_step_it_leaves_nothing_behind(run):
     catalog, store, truth = run
     vote_ghosts(store, truth)
@@ -111,7 +147,12 @@ def test_cancelled_at_any_step_it_leaves_nothing_behind(run):
     for stop_after in range(30):
         asked = iter(range(1000))
         try:
-            retrain.retrain(catalog, store, cancelled=lambda: next(asked) >= stop_after)  # noqa: B023
+            retrain.retrain(
+                catalog,
+                store,
+                classifier="linear",
+                cancelled=lambda: next(asked) >= stop_after,  # noqa: B023
+            )
         except Cancelled:
             steps.append(stop_after)
             assert state(catalog) == was
