@@ -84,18 +84,21 @@ def fit_linear(x: np.ndarray, carried: np.ndarray, weights: np.ndarray) -> Linea
     x : (n, dim) float32. carried : (n, n_labels) bool. weights : (n,) of the images. A label that all or none of the
     images carry gets that as its answer.
     """
+    if (carried == carried[:1]).all():
+        return Linear(np.zeros((x.shape[1], carried.shape[1])), logit(np.where(carried[0], 1 - SURE, SURE)))
+    settled = np.array([own.all() or not own.any() for own in carried.T])
+    slopeless = np.where(carried.all(axis=0), logit(1 - SURE), logit(SURE))
+    if settled.all():  # also a single image, which has no spread to standardise by
+        return Linear(np.zeros((x.shape[1], carried.shape[1])), slopeless)
     # One thread: the same numbers on any number of cores, and quicker where other processes keep the cores busy.
     with threadpool_limits(1):
         scaler = StandardScaler().fit(x)
         scaled = scaler.transform(x).astype(np.float64)
         pca = PCA(min(COMPONENTS, *scaled.shape), svd_solver="covariance_eigh").fit(scaled)
         components = pca.transform(scaled)
-        slopes, offsets = np.zeros((components.shape[1], carried.shape[1])), np.zeros(carried.shape[1])
-        for label, own in enumerate(carried.T):
-            if own.all() or not own.any():
-                offsets[label] = logit(1 - SURE if own.all() else SURE)
-                continue
-            model = LogisticRegression(C=STRENGTH, solver="newton-cholesky").fit(components, own, weights)
+        slopes, offsets = np.zeros((components.shape[1], carried.shape[1])), slopeless
+        for label in np.flatnonzero(~settled):
+            model = LogisticRegression(C=STRENGTH, solver="newton-cholesky").fit(components, carried[:, label], weights)
             slopes[:, label], offsets[label] = model.coef_[0], model.intercept_[0]
     matrix = (pca.components_.T @ slopes) / scaler.scale_[:, None]
     offset = offsets - pca.mean_ @ (pca.components_.T @ slopes) - scaler.mean_ @ matrix

@@ -8,8 +8,9 @@ from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_f
 
 from pipeline import evaluate
 from pipeline.errors import LabelError, UnknownName
-from pipeline.labels import open_store
+from pipeline.labels import LabelStore, open_store
 from pipeline.recipe import Recipe
+from pipeline.training import read_training_set
 from tests import vectors
 
 
@@ -55,7 +56,8 @@ def test_folds_hold_whole_exposures_once_each_and_share_out_rare_reasons():
         evaluate.folds_of(rows[:3], None, seed=0)
 
 
-def test_no_image_is_predicted_from_its_own_exposure(tmp_path):
+@pytest.mark.parametrize("classifier", ["knn", "mixed"])
+def test_no_image_is_predicted_from_its_own_exposure(tmp_path, classifier):
     """Vectors that say only which exposure an image is of teach nothing about other exposures."""
     catalog, truth = vectors.make(tmp_path / "run", exposures=40, spread=0)
     rng = np.random.default_rng(0)
@@ -66,8 +68,14 @@ def test_no_image_is_predicted_from_its_own_exposure(tmp_path):
     whole = truth[truth.ccdname.isin(["N1", "N2", "N3"])]
     with open_store(catalog) as store:
         vectors.teach(store, whole)
-        found = evaluate.evaluate(catalog, store, classifier="knn")
+        found = evaluate.evaluate(catalog, store, classifier=classifier, folds=4)
     assert found["ccd"]["macro_f1"] < 0.5
+    # nor does the view of whole exposures hear the answer of those that it is asked about
+    asked = catalog.stage("evaluation").table().groupby("expnum").exposure_probability.first()
+    bad = truth[truth.reason != "good"].expnum.unique()
+    is_bad = asked.index.isin(bad)
+    above = (asked.to_numpy()[is_bad, None] > asked.to_numpy()[~is_bad]).mean()
+    assert 0.2 < above < 0.75
 
 
 def test_evaluation_of_a_run(tmp_path):
@@ -106,12 +114,44 @@ def test_evaluation_of_a_run(tmp_path):
             assert picture.width > 300
 
 
+@pytest.mark.parametrize("classifier", ["mixed", "two_step"])
+def test_learners_are_evaluated_in_folds_as_neighbours_are(tmp_path, classifier):
+    catalog, truth = vectors.make(tmp_path / "run", spread=2.0)
+    with open_store(catalog) as store:
+        vectors.teach(store, truth)
+        found = evaluate.evaluate(catalog, store, classifier=classifier, folds=3, compare=["knn"])
+    assert found["split"]["folds"] == 3
+    assert found["ccd"]["macro_f1"] > 0.8
+    rule = found["exposure"]["rules"]["exposure"]
+    assert min(rule["best"]["precision"], rule["best"]["recall"]) > 0.8
+    assert list(found["compare"]) == [classifier, "knn"]
+    table = catalog.stage("evaluation", found["stage"]).table()
+    assert sorted(table.image_id) == sorted(truth.image_id)
+    assert (table.groupby("expnum").exposure_probability.nunique() == 1).all()
+
+
+def test_held_out_predictions_do_not_hear_what_is_held_out(tmp_path):
+    """Other labels on the exposures of one fold change nothing of what is said about them."""
+    catalog, truth = vectors.make(tmp_path / "run", exposures=12, dim=10)
+    stage = catalog.stage("embedding")
+    told = []
+    for turned in (False, True):
+        with LabelStore("sqlite://") as store:
+            own = truth.assign(reason=np.where(turned & (truth.expnum == 3), "Noise", truth.reason))
+            vectors.teach(store, own)
+            training = read_training_set(catalog, store)
+        groups, _ = evaluate.held_out(stage.array(), stage.table("keys"), training, classifier="linear", folds=12)
+        told.append(groups[groups.expnum == 3].drop(columns=["p_Noise"], errors="ignore").reset_index(drop=True))
+    pd.testing.assert_frame_equal(*told)
+
+
 def test_two_exposures_with_one_label_each_can_be_evaluated(tmp_path):
     catalog, truth = vectors.make(tmp_path / "run", exposures=2)
     with open_store(catalog) as store:
         vectors.teach(store, truth[truth.ccdname == "N1"])
         found = evaluate.evaluate(catalog, store)
     assert found["ccd"]["accuracy"] == 0
+    assert np.isfinite(catalog.stage("evaluation").table().probability).all()
 
 
 def test_the_leak_is_what_a_split_by_image_adds(tmp_path):

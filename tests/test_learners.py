@@ -68,6 +68,12 @@ def test_a_label_that_all_or_none_carry_is_the_answer_for_everything():
         np.testing.assert_allclose(found, np.tile([1.0, 0.0], (len(asked), 1)), atol=2 * learners.SURE)
 
 
+def test_one_image_alone_teaches_its_labels():
+    x, _, weights, asked = drawn()
+    found = learners.fit_linear(x[:1], np.array([[True, False]]), weights[:1]).probabilities(asked)
+    np.testing.assert_allclose(found, np.tile([1.0, 0.0], (len(asked), 1)), atol=2 * learners.SURE)
+
+
 @pytest.mark.parametrize("fit", [learners.fit_linear, learners.fit_forest], ids=["linear", "forest"])
 def test_the_same_again_to_the_last_bit(fit):
     x, carried, weights, asked = drawn()
