@@ -1,7 +1,8 @@
-"""A made-up run with every stage, in a second: for tests of the dashboard and of anything that reads a run.
+"""A made-up run with every stage, in seconds: for tests of the dashboard and of anything that reads a run.
 
 Pixels are noise with planted glows, arcs and dim frames; vectors, maps and predictions are drawn so that bad images
-cluster. Nothing here goes through the real steps: those have tests of their own.
+cluster. Only the model and the candidates are made by the real steps, so that a retraining can follow; all steps have
+tests of their own.
 
     python -m tests.survey FOLDER [EXPOSURES]
 """
@@ -12,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline import candidates
+from pipeline import candidates, classify
 from pipeline.catalog import Catalog
 from pipeline.labels import LabelStore, Vote
 
@@ -119,9 +120,9 @@ def _write_stages(catalog, rows, rng) -> None:
         writer.write_array(vectors)
         writer.write_table(keys, "keys")
     embedding = writer.stage
-    with catalog.new_stage("model", "knn", parents=[embedding]) as writer:
-        writer.write_table(rows[["image_id", "expnum", "ccdname", "reason"]], "training")
-    model = writer.stage
+    training = keys.assign(reasons=[(reason,) for reason in rows.reason], source="", provenance="")
+    fitted = classify.fit(vectors, training, classifier=classify.DEFAULT)
+    model = classify.write_model(catalog, embedding, fitted, {}, parameters={"policy": "majority"})
     right = rng.random(len(rows)) < 0.95
     probability = np.where(right, rng.uniform(0.85, 1, len(rows)), rng.uniform(0.4, 0.7, len(rows)))
     table = keys.assign(reason=rows.reason, probability=probability)
@@ -132,7 +133,7 @@ def _write_stages(catalog, rows, rng) -> None:
     others = rng.integers(0, len(rows), (len(rows), 7))
     table["neighbour_ids"] = list(rows.image_id.to_numpy()[others])
     table["neighbour_distances"] = list(np.sort(rng.uniform(0.1, 0.5, (len(rows), 7)), axis=1))
-    with catalog.new_stage("prediction", "knn", parents=[embedding, model]) as writer:
+    with catalog.new_stage("prediction", classify.DEFAULT, parents=[embedding, model]) as writer:
         writer.write_table(table)
     candidates.find(catalog)
     with catalog.new_stage("cluster", "hdbscan", parents=[embedding]) as writer:

@@ -17,7 +17,7 @@ def test_status_shows_the_run(survey_folder):
     result = type_in("status", survey_folder)
     assert result.exit_code == 0
     assert "8 exposures, 488 CCD images" in result.stderr.replace("\n", " ")
-    assert "prediction/knn-001" in result.stderr
+    assert "prediction/mixed-001" in result.stderr
 
 
 def test_labels_show_counts(survey_folder):

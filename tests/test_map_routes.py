@@ -168,7 +168,7 @@ def test_old_addresses_say_what_to_do(app, get):
     urls = colour_urls(app, app.survey(), app.accounts.user("amy"), assisted=True, revision=1)
     version = map_table(app.survey()).version
     assert get(urls["reason"].replace(version, "abc123")).code == 410
-    gone = get(urls["reason"].replace("knn-001", "knn-999"))
+    gone = get(urls["reason"].replace("mixed-001", "mixed-999"))
     assert gone.code == 410
     assert b"reload" in gone.body
     assert get(urls["reason"].replace("reason", "reasson")).code == 404

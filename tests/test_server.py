@@ -107,7 +107,7 @@ def test_anonymous_gets_no_page_script_picture_or_number(served, door):
         answer = door.ask(path)
         assert answer.status in (302, 403), f"{path}: {answer.status}"
         assert "900001" not in answer.text.replace(path, "")
-        assert "knn-001" not in answer.text
+        assert "mixed-001" not in answer.text
 
 
 def test_anonymous_posts_nothing(served, door):

@@ -130,7 +130,7 @@ def test_vote_records_what_was_on_screen_and_the_ticked_ccds(app):
     assert whole["plver"] == "V5.5LS"
     assert whole["screen"]["stretch"] == "faint"
     assert whole["screen"]["seconds"] == 2.5
-    assert whole["screen"]["stage"] == "knn-001"
+    assert whole["screen"]["stage"] == "mixed-001"
     assert sorted(votes.loc[votes["ccdname"] != "", "ccdname"]) == ["N4", "S4"]
     session.vote(900001, "bad", ["Ghost_Scatter", "PSF"], "arc", {"seconds": 2.5}, ["S4", "N4"], "abc")
     assert len(app.store.votes(inspector="amy", current=False)) == 3
@@ -280,18 +280,18 @@ def test_new_predictions_are_offered_and_change_nothing_until_accepted(app):
     session = session_of(app, "amy")
     app.page_opened(session.user)
     old = session.survey
-    with app.catalog.new_stage("prediction", "knn", parents=[app.catalog.stage("embedding")]) as writer:
+    with app.catalog.new_stage("prediction", "mixed", parents=[app.catalog.stage("embedding")]) as writer:
         writer.write_table(old.prediction)
     app._pulse_time = app._looked = -100
     session.poll(app.pulse())
-    assert session.new_prediction == "knn-002"
+    assert session.new_prediction == "mixed-002"
     assert session.survey is old
-    assert app.survey_for(session.user).prediction_id == "knn-001"
+    assert app.survey_for(session.user).prediction_id == "mixed-001"
     session.accept_prediction()
-    assert session.survey.prediction_id == "knn-002"
+    assert session.survey.prediction_id == "mixed-002"
     assert session.new_prediction == ""
     assert app.survey_for(session.user) is session.survey
-    assert app.survey_for(app.accounts.user("ben")).prediction_id == "knn-002"
+    assert app.survey_for(app.accounts.user("ben")).prediction_id == "mixed-002"
 
 
 def test_sessions_share_tables_and_nothing_else(app):

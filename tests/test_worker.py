@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -90,8 +91,23 @@ def test_a_retraining_makes_new_predictions(survey_folder, tmp_path):
         worker.work(catalog.path, store.url, once=True)
         job = store.job(job_id)
     assert job.state == "done", job.error
-    assert job.result["after"]["prediction"] == "knn-002"
-    assert catalog.refresh().stage("prediction").stage_id == "knn-002"
+    assert job.result["after"]["prediction"] == "mixed-002"
+    assert catalog.refresh().stage("prediction").stage_id == "mixed-002"
+
+
+def test_a_retraining_tells_how_far_it_is_while_it_fits(survey_folder, tmp_path):
+    shutil.copytree(survey_folder, tmp_path / "run", ignore=shutil.ignore_patterns("previews"))
+    catalog, heard = Catalog.open(tmp_path / "run"), []
+    with LabelStore(catalog.labels_url()) as store:
+        report = SimpleNamespace(progress=lambda *said: heard.append(said), cancelled=lambda: False)
+        worker.KINDS["retrain"](catalog, store, {}, report)
+    shares = [done / total for done, total, _ in heard]
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+    fitted = [text for _, _, text in heard]
+    fitted = fitted[fitted.index("fitting") + 1 : fitted.index("predicting")]
+    assert fitted == ["learners"] * 4  # linear and forest, for each of the two labelled exposures
+    assert catalog.refresh().stage("prediction").table().exposure_probability.between(0, 1).all()
 
 
 @pytest.mark.slow

@@ -32,12 +32,12 @@ def test_an_inspector_sees_no_retraining_and_a_lead_is_offered_the_result(open_p
     expect(lead.locator("#job")).to_contain_text("retrain")
     for page in (lead, inspector):
         expect(page.locator("#offer")).to_be_visible(timeout=TRAINING_MILLISECONDS)
-        expect(page.locator("#run")).to_contain_text("knn-001")
-    lead.get_by_role("button", name="New predictions knn-002: use them").click()
-    expect(lead.locator("#run")).to_contain_text("knn-002")
+        expect(page.locator("#run")).to_contain_text("mixed-001")
+    lead.get_by_role("button", name="New predictions mixed-002: use them").click()
+    expect(lead.locator("#run")).to_contain_text("mixed-002")
     expect(lead.locator("#offer")).to_be_hidden()
-    expect(inspector.locator("#run")).to_contain_text("knn-001")
-    assert Catalog.open(tmp_path / "run").stage("prediction").stage_id == "knn-002"
+    expect(inspector.locator("#run")).to_contain_text("mixed-001")
+    assert Catalog.open(tmp_path / "run").stage("prediction").stage_id == "mixed-002"
 
 
 def test_nothing_that_the_browser_receives_holds_anothers_vote_before_ones_own(open_page, serve_run, tmp_path):
