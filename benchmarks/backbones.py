@@ -1,4 +1,4 @@
-"""Compare backbones under the default classifier: real ghosts with eight annotators, and simulated exposures.
+"""Compare backbones under kNN: real ghosts with eight annotators, and simulated exposures.
 
     python -m benchmarks.backbones [--simulated 120] [--network FILE] [--model FOLDER ...] [--write docs/backbones.md]
 

@@ -2,9 +2,10 @@
 
 The exposures that teach are dealt to FOLDS folds, and one learner is fitted without each. A new exposure is answered by
 all of them, one that taught by the learner that has not seen it: nobody is told the label that he gave. What the
-learners say of the exposures they have not seen sets, besides, whether the linear one listens to the simulated teacher,
-how its answer and the forest's are mixed and how sharp the result is, all by cross-entropy; so the probabilities are
-calibrated. The forest learns from the survey's own labels alone.
+learners say of the exposures they have not seen sets, besides, whether the linear one listens to the simulated teacher
+(if that helps by more than the standard error over exposures), how its answer and the forest's are mixed, and how sharp
+the result is, all by cross-entropy; so the probabilities are calibrated. The forest learns from the survey's own labels
+alone.
 
 With one step, good is a label like the others. With two, a first pair of learners tells good from bad and a second one,
 taught by the bad images alone, the reasons; a reason's probability is the product.
@@ -20,7 +21,7 @@ from scipy.optimize import minimize_scalar
 
 from pipeline import learners
 from pipeline.folds import deal
-from pipeline.learners import Forest, Linear, fit_forest, fit_linear, sharpened, surprise
+from pipeline.learners import Forest, Linear, fit_forest, fit_linear, sharpened, surprise, surprises
 from pipeline.reasons import GOOD, REASONS
 from pipeline.teacher import WEIGHT, Teacher
 
@@ -138,7 +139,8 @@ def fit_head(
     if teacher:
         size = np.full(len(teacher.reasons), WEIGHT)
         besides = Lesson(teacher.images, indicators(teacher.reasons, classes), size)
-    held = [np.isin(table.expnum.to_numpy(), fold) for fold in folds]
+    expnums = table.expnum.to_numpy()
+    held = [np.isin(expnums, fold) for fold in folds]
     good = own.carried[:, -1] if classes[-1] == GOOD else np.zeros(len(table), bool)
     one_step = not two_steps or good.all() or not good.any()
     tell = _counted(
@@ -148,10 +150,11 @@ def fit_head(
         * (1 if one_step else 2),
     )
     if one_step:
-        return Head((_fit_step(own, besides, held, classes, kind, seed, tell),), folds)
-    first = _fit_step(own.bad(), besides.bad() if besides else None, held, ("bad",), kind, seed, tell)
+        return Head((_fit_step(own, besides, held, expnums, classes, kind, seed, tell),), folds)
+    bad, reasons = (besides.bad(), besides.reasons()) if besides else (None, None)
+    first = _fit_step(own.bad(), bad, held, expnums, ("bad",), kind, seed, tell)
     within = [fold[~good] for fold in held]
-    second = _fit_step(own.reasons(), besides.reasons() if besides else None, within, classes[:-1], kind, seed, tell)
+    second = _fit_step(own.reasons(), reasons, within, expnums[~good], classes[:-1], kind, seed, tell)
     return Head((first, second), folds)
 
 
@@ -185,22 +188,22 @@ class Lesson:
         return Lesson(*(np.concatenate([getattr(self, name), getattr(other, name)]) for name in vars(self)))
 
 
-def _fit_step(own: Lesson, besides: Lesson | None, held, labels, kind: str, seed: int, tell: Callable) -> Step:
+def _fit_step(own: Lesson, besides: Lesson | None, held, expnums, labels, kind: str, seed: int, tell: Callable) -> Step:
     """Fit one step's learners fold by fold; where a fold leaves nothing to teach, all images do. tell : called after
     each of them."""
     lessons = [own.of(~fold if (~fold).any() else np.ones(len(fold), bool)) for fold in held]
     linear, forest, simulated = (), (), False
     unseen = {"linear": np.zeros(own.carried.shape), "forest": np.zeros(own.carried.shape)}
     if kind != "forest":
-        tried = []
+        answers = []
         for taught in (False, True) if besides else (False,):
             parts = []
             for lesson in lessons:
                 parts.append(fit_linear(*vars(lesson.and_(besides) if taught else lesson).values()))
                 tell()
-            said = _unseen(parts, own, held)
-            tried.append((surprise(said, own.carried, own.weights), taught, parts, said))
-        _, simulated, linear, unseen["linear"] = min(tried, key=lambda one: one[:2])
+            answers.append((parts, _unseen(parts, own, held)))
+        simulated = bool(besides) and _clearly_better(answers[1][1], answers[0][1], own.carried, expnums)
+        linear, unseen["linear"] = answers[simulated]
     if kind != "linear":
         forest = []
         for fold, lesson in enumerate(lessons):
@@ -225,6 +228,12 @@ def _fit_step(own: Lesson, besides: Lesson | None, held, labels, kind: str, seed
         sharpness,
         simulated and share < 1,
     )
+
+
+def _clearly_better(new: np.ndarray, old: np.ndarray, carried: np.ndarray, expnums: np.ndarray) -> bool:
+    """Whether new answers surprise less than old ones, by more than the standard error over exposures."""
+    gained = pd.Series(surprises(old, carried) - surprises(new, carried)).groupby(expnums).mean()
+    return bool(gained.mean() > gained.std(ddof=0) / np.sqrt(len(gained)))
 
 
 def _unseen(parts, own: Lesson, held) -> np.ndarray:
