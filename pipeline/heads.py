@@ -3,9 +3,9 @@
 The exposures that teach are dealt to FOLDS folds, and one learner is fitted without each. A new exposure is answered by
 all of them, one that taught by the learner that has not seen it: nobody is told the label that he gave. What the
 learners say of the exposures they have not seen sets, besides, whether the linear one listens to the simulated teacher
-(if that helps by more than the standard error over exposures), how its answer and the forest's are mixed, and how sharp
-the result is, all by cross-entropy; so the probabilities are calibrated. The forest learns from the survey's own labels
-alone.
+(if that helps by more than the standard error over exposures), how its answer and the forest's are mixed (the forest
+answers alone unless a mix is as clearly better), and how sharp the result is, all by cross-entropy; so the
+probabilities are calibrated. The forest learns from the survey's own labels alone.
 
 With one step, good is a label like the others. With two, a first pair of learners tells good from bad and a second one,
 taught by the bad images alone, the reasons; a reason's probability is the product.
@@ -218,8 +218,11 @@ def _fit_step(own: Lesson, besides: Lesson | None, held, expnums, labels, kind: 
             bounds=(1 / SHARPEST, SHARPEST),
             method="bounded",
         )
-        found.append((best.fun, share, float(best.x)))
-    _, share, sharpness = min(found)
+        found.append((best.fun, share, float(best.x), sharpened(mixed, best.x)))
+    chosen, alone = min(found, key=lambda one: one[:2]), found[-1]
+    if alone[1] == 1 and not _clearly_better(chosen[3], alone[3], own.carried, expnums):
+        chosen = alone
+    _, share, sharpness, _ = chosen
     return Step(
         tuple(labels),
         tuple(linear) if share < 1 else (),
