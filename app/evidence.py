@@ -140,7 +140,7 @@ def asks_of(rule, n_counted):
 
 
 def labelled_neighbours(app, survey, user, expnum):
-    """The labelled images nearest to the CCDs that are more likely bad than good, the worst few of them, or to the worst.
+    """The labelled images nearest to the CCDs that are more likely bad than good, or to the worst one.
 
     A CCD that looks like hundreds of good ones always has nearer ones; they would crowd out what shows why.
     """
