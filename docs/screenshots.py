@@ -113,6 +113,9 @@ def save(page: Page, out: Path, name: str) -> None:
     """Write what the page shows as out/name.png."""
     page.mouse.move(SIZE["width"] - 4, SIZE["height"] - 4)
     page.wait_for_timeout(SETTLE_MS)
+    page.wait_for_load_state("networkidle")
+    page.wait_for_function("() => [...document.images].every(image => image.complete)")
+    page.wait_for_timeout(SETTLE_MS)
     picture = few_colours(Image.open(io.BytesIO(page.screenshot())).convert("RGB"))
     picture.save(out / f"{name}.png", optimize=True)
     print(f"{name}.png  {(out / f'{name}.png').stat().st_size / 1000:.0f} kB", flush=True)
@@ -137,6 +140,12 @@ class Visitor:
     def review(self, expnum: int) -> Page:
         page = self.go(f"/?room=review&focus={expnum}")
         page.wait_for_function("expnum => window.__review?.shown() === expnum", arg=expnum)
+        page.locator(".neighbours img").first.wait_for()
+        return page
+
+    def export(self) -> Page:
+        page = self.go("/?room=export")
+        page.get_by_text(" bytes").wait_for()
         return page
 
 
@@ -152,7 +161,7 @@ def of_demo(browser, server: Served, catalog: Catalog, out: Path) -> None:
     queue = catalog.stage("candidates", fresh=False).table().expnum
     waiting = queue[round(0.25 * len(queue)) :]
     save(inspector.review(ghost if ghost in set(waiting) else int(waiting.iloc[0])), out, "review-demo")
-    save(Visitor(browser, server, LEAD).go("/?room=export"), out, "export-demo")
+    save(Visitor(browser, server, LEAD).export(), out, "export-demo")
 
 
 def of_ghosts(browser, server: Served, catalog: Catalog, out: Path) -> None:
@@ -160,7 +169,7 @@ def of_ghosts(browser, server: Served, catalog: Catalog, out: Path) -> None:
     ghost = ghosts_first(catalog)
     save(inspector.go(f"/?room=explore&q=ghost&focus={ghost}&colour=prediction"), out, "explore-ghosts")
     save(inspector.review(ghost), out, "review-ghosts")
-    save(Visitor(browser, server, LEAD).go("/?room=export"), out, "export-ghosts")
+    save(Visitor(browser, server, LEAD).export(), out, "export-ghosts")
 
 
 def main() -> None:
