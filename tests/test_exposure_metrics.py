@@ -81,6 +81,7 @@ def test_the_first_named_reason_is_compared_with_those_of_the_exposure():
     prediction["p_good"] = (prediction.reason == "good").astype(float)
     for name in ("PSF", "Noise"):
         prediction[f"p_{name}"] = (prediction.reason == name).astype(float)
+    prediction["exposure_probability"] = 1 - prediction.p_good
     training = pd.DataFrame({"expnum": [1, 1, 2, 3], "reasons": [("PSF", "Wonky"), ("good",), ("PSF",), ("good",)]})
     scored = scored_exposures(prediction, prediction.image_id)
     found = judged(scored, {1: True, 2: True, 3: False}, training)["published"]
