@@ -1,6 +1,9 @@
 """Review by keyboard: one key votes, saves and goes on."""
 
+import re
+
 import pytest
+from playwright.sync_api import expect
 
 from pipeline.catalog import Catalog
 from pipeline.labels import LabelStore
@@ -151,3 +154,17 @@ def test_in_a_blind_run_the_models_opinion_waits_for_the_vote(open_page, serve_r
     page.keyboard.press("g")
     wait_saved(page)
     assert page.evaluate(ask, expnum)["model"]["ccds"]
+
+
+def test_the_exposures_probability_is_shown_and_hides_with_the_models_opinion(open_page, server):
+    page = open_page("cai", "/?room=review")
+    wait_for_exposure(page)
+    chance, meter = page.locator(".evidence .chance"), page.locator(".evidence .meter")
+    expect(chance).to_contain_text(re.compile(r"exposure\s*(0\.[5-9]\d|1\.00) bad:"))
+    share = float(re.search(r"\d\.\d\d", chance.inner_text())[0])
+    bar = meter.evaluate("meter => meter.querySelector('i').offsetWidth / meter.offsetWidth")
+    assert abs(bar - share) < 0.02
+    page.keyboard.press("h")
+    expect(chance).to_have_count(0)
+    expect(page.locator(".evidence .neighbours")).to_have_count(0)
+    expect(page.locator(".evidence")).to_contain_text("hidden until you have voted")
