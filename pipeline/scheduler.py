@@ -84,8 +84,11 @@ class Cluster:
                 if not under_way:
                     return
                 done = self._drain(finished)
-                for future, result in zip(done, self._gather(done), strict=True):
+                for future, result in self._gather(done):
                     yield under_way.pop(future), result
+                for future in done:
+                    if future in under_way:
+                        future.add_done_callback(finished.put)
         finally:
             self._cancel(list(under_way))
 
@@ -99,19 +102,23 @@ class Cluster:
             done.append(finished.get())
         return done
 
-    def _gather(self, futures: list) -> list:
-        """Results in one request; a task that killed its workers gives WorkerLost, another error is raised."""
-        wrong = {}
-        for future in futures:
-            if future.status == "error":
-                wrong[future] = self._explained(future.exception())
-            elif future.status != "finished":
-                raise self._lost()
+    def _gather(self, futures: list) -> list[tuple]:
+        """(future, result) for each that has one, in one request; WorkerLost for a task that killed its workers.
+
+        A result that died with its worker after it was announced is computed again: its future is left out. Any other
+        error of a task is raised.
+        """
+        states = [(future, future.status) for future in futures]
+        if any(status == "cancelled" for _, status in states):
+            raise self._lost()
+        wrong = [(future, self._explained(future.exception())) for future, status in states if status == "error"]
+        ready = [future for future, status in states if status == "finished"]
         try:
-            right = iter(self.client.gather([future for future in futures if future not in wrong]))
+            return wrong + list(zip(ready, self.client.gather(ready), strict=True))
+        except KilledWorker:  # a result was lost, and computing it again killed more workers: its status says so next
+            return wrong
         except (FutureCancelledError, CommClosedError, OSError):
             raise self._lost() from None
-        return [wrong[future] if future in wrong else next(right) for future in futures]
 
     def _explained(self, error: BaseException) -> WorkerLost:
         """WorkerLost for a task that killed its workers; raises what else went wrong, in our words where we can."""

@@ -76,7 +76,7 @@ def test_a_failed_job_says_why_and_can_be_dismissed(open_page, serve_run, tmp_pa
     store.ask_job("nonsense", {}, "lea", str(catalog.path))
     store.close()
     page = open_page("lea", server=serve_run(tmp_path / "run"))
-    expect(page.locator("#job")).to_contain_text(re.compile("nonsense failed"), timeout=20_000)
+    expect(page.locator("#job")).to_contain_text(re.compile("nonsense failed"), timeout=45_000)
     page.locator("#job button").click()
     expect(page.locator("#job")).to_be_hidden()
 
