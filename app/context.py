@@ -125,10 +125,16 @@ class AppContext:
 
     def note_seen(self, user, expnum):
         """Others' votes on this exposure were shown to this user: a later vote of his is not blind."""
-        self._seen.add((user.name, int(expnum)))
+        if not self.has_seen(user, expnum):
+            self.store.note_reveal(user.name, self.catalog.camera, int(expnum))
+            self._seen.add((user.name, int(expnum)))
 
     def has_seen(self, user, expnum):
-        return (user.name, int(expnum)) in self._seen
+        if (user.name, int(expnum)) not in self._seen:
+            if not self.store.was_revealed(user.name, self.catalog.camera, int(expnum)):
+                return False
+            self._seen.add((user.name, int(expnum)))
+        return True
 
     def pulse(self):
         """Revision of the store, current prediction and jobs, at most a second old. Thread-safe."""

@@ -17,20 +17,33 @@ from markupsafe import Markup
 
 from app.auth import PAGES
 from app.component import EsModule, assets_base
-from app.session import COLOURINGS, ROOMS, STRETCHES, Session
+from app.session import COLOURINGS, LEAD_ROOMS, ROOMS, STRETCHES, Session
 from pipeline.errors import TriptychError
 
 log = logging.getLogger("triptych")
 
 POLL_MILLISECONDS = 2000
-ROOM_TABS = (("explore", "Explore", "⇧E"), ("review", "Review", "⇧R"), ("export", "Export", "⇧X"))
+# room -> its name and the letter that opens it, together with Shift
+ROOM_TABS = {
+    "explore": ("Explore", "E"),
+    "review": ("Review", "R"),
+    "clusters": ("Clusters", "C"),
+    "adjudicate": ("Adjudicate", "A"),
+    "agreement": ("Agreement", "G"),
+    "export": ("Export", "X"),
+    "lead": ("Lead", "L"),
+}
 CAMERA_LABELS = {"decam": "DECam", "mosaic3": "Mosaic-3", "90prime": "90Prime"}
 # scripts that the browser may fetch while it still reads the page
 FRAME_MODULES = ("load.js", "shell.js", "keys.js", "shortcuts.js")
 ROOM_MODULES = {
     "explore": ("legend.js", "map.js", "thumbs.js", "mosaic_component.js", "mosaic.js"),
     "review": ("review.js", "evidence.js", "outbox.js", "mosaic.js"),
+    "clusters": ("clusters.js",),
+    "adjudicate": ("adjudicate.js",),
+    "agreement": ("agreement.js",),
     "export": ("export.js",),
+    "lead": ("lead.js",),
 }
 # place in page.html -> (module, class) of the view that fills it; each takes the session alone
 VIEWS = {
@@ -39,7 +52,11 @@ VIEWS = {
     "thumbs": ("app.image_view", "ThumbsView"),
     "mosaic": ("app.image_view", "MosaicView"),
     "review": ("app.vote_view", "ReviewView"),
+    "clusters": ("app.clusters_view", "ClustersView"),
+    "adjudicate": ("app.adjudicate_view", "AdjudicateView"),
+    "agreement": ("app.agreement_view", "AgreementView"),
     "export": ("app.export_view", "ExportView"),
+    "lead": ("app.lead_view", "LeadView"),
 }
 
 
@@ -130,12 +147,13 @@ def build_page(app, user, arguments=None, runner=None):
     open_address(session, arguments or {})
     template = pn.Template((PAGES / "page.html").read_text())
     for place, (module, name) in VIEWS.items():
-        template.add_panel(place, make_view(module, name, session))
+        if place not in LEAD_ROOMS or user.role == "lead":
+            template.add_panel(place, make_view(module, name, session))
     template.add_panel("shell", Shell(session))
     values = {
         "assets_base": assets_base(),
         "logo": Markup((PAGES / "logo.svg").read_text()),
-        "rooms": ROOM_TABS,
+        "rooms": [(room, *ROOM_TABS[room]) for room in rooms_of(user)],
         "modules": [*FRAME_MODULES, *ROOM_MODULES[session.room]],
         "room": session.room,
         "query": session.query,
@@ -156,9 +174,14 @@ def make_view(module, name, session):
     return getattr(importlib.import_module(module), name)(session)
 
 
+def rooms_of(user):
+    """Names of the rooms that this user may enter, in the order of their tabs."""
+    return [room for room in ROOMS if room not in LEAD_ROOMS or user.role == "lead"]
+
+
 def open_address(session, values):
     """Bring a session to what an address names: ?room=review&focus=243671&ccd=S7&q=...&colour=...&dims=3."""
-    if values.get("room") in ROOMS:
+    if values.get("room") in rooms_of(session.user):
         session.room = values["room"]
     if values.get("colour") in COLOURINGS:
         session.colour_by = values["colour"]

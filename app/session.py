@@ -10,7 +10,8 @@ from app import search, votes
 from app.evidence import evidence_of, queue_of
 from pipeline.errors import LabelError, TriptychError, choose
 
-ROOMS = ("explore", "review", "export")
+ROOMS = ("explore", "review", "clusters", "adjudicate", "agreement", "export", "lead")
+LEAD_ROOMS = ("adjudicate", "lead")  # whose routes and pages only a lead may ask for
 COLOURINGS = ("reason", "prediction", "probability", "cluster", "verdict")
 STRETCHES = ("faint", "stars", "sky")
 OPENING = "candidates, worst CCD of each"  # heading of what a new page selects; it leaves the map in full colour

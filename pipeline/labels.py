@@ -16,8 +16,10 @@ import sqlalchemy as sa
 
 from pipeline import tables
 from pipeline.accounts import Accounts, User
+from pipeline.adjudications import Adjudications
 from pipeline.errors import LabelError, choose
 from pipeline.jobs import Job, Jobs
+from pipeline.settings import Settings
 
 __all__ = ["JUDGEMENTS", "VIAS", "ImportCounts", "Job", "LabelStore", "User", "Vote", "open_store"]
 
@@ -95,8 +97,8 @@ class ImportCounts:
     kept: int = 0
 
 
-class LabelStore(Accounts, Jobs):
-    """Votes, imported labels, accounts and jobs in one database (SQLite or PostgreSQL, by URL)."""
+class LabelStore(Accounts, Jobs, Settings, Adjudications):
+    """Votes, decisions, imported labels, accounts, settings and jobs in one database (SQLite or PostgreSQL, by URL)."""
 
     def __init__(self, url: str):
         self.url = url

@@ -15,7 +15,8 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from pipeline.errors import LabelError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+OLDER_SCHEMAS = (1,)  # to which only tables were added: they are made when such a store is opened
 BUSY_SECONDS = 30
 PG_WRITE_LOCK = 7_414_957  # any constant: the key of the advisory lock that writers of one database share
 
@@ -136,20 +137,121 @@ sa.Index(
     postgresql_where=_is_open,
 )
 
+adjudications = sa.Table(
+    "adjudications",
+    metadata,
+    sa.Column("adjudication_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("client_vote_id", sa.Text, nullable=False, unique=True),
+    sa.Column("camera", sa.Text, nullable=False),
+    sa.Column("expnum", sa.BigInteger, nullable=False),
+    sa.Column("plver", sa.Text, nullable=False),
+    sa.Column("lead", sa.Text, nullable=False),
+    sa.Column("judgement", sa.Text, nullable=False),
+    sa.Column("reasons", sa.Text, nullable=False),
+    sa.Column("comment", sa.Text, nullable=False),
+    sa.Column("votes_seen", sa.Text, nullable=False),  # JSON list of vote_id: what was decided on
+    sa.Column("created_utc", sa.Text, nullable=False),
+    sa.Column("superseded_by", sa.BigInteger),
+    sa.Column("retracted_utc", sa.Text),
+    sa.CheckConstraint("judgement in ('good', 'bad')", name="adjudications_judgement"),
+)
+is_decided = sa.and_(adjudications.c.superseded_by.is_(None), adjudications.c.retracted_utc.is_(None))
+sa.Index(
+    "adjudications_one_current",
+    adjudications.c.camera,
+    adjudications.c.expnum,
+    adjudications.c.plver,
+    unique=True,
+    sqlite_where=is_decided,
+    postgresql_where=is_decided,
+)
+
+# A judgement asked for again, unseen, to learn how steady an inspector is; it is no vote and supersedes none.
+repeats = sa.Table(
+    "repeats",
+    metadata,
+    sa.Column("repeat_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("client_vote_id", sa.Text, nullable=False, unique=True),
+    sa.Column("vote_id", sa.BigInteger, nullable=False),  # the vote that it repeats
+    sa.Column("inspector", sa.Text, nullable=False),
+    sa.Column("judgement", sa.Text, nullable=False),
+    sa.Column("reasons", sa.Text, nullable=False),
+    sa.Column("screen", sa.Text, nullable=False),
+    sa.Column("created_utc", sa.Text, nullable=False),
+)
+sa.Index("repeats_inspector", repeats.c.inspector)
+
+# What a queue mixes in: exposures whose answer is known, and a random control that gets the whole panel's votes.
+draws = sa.Table(
+    "draws",
+    metadata,
+    sa.Column("draw_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("camera", sa.Text, nullable=False),
+    sa.Column("expnum", sa.BigInteger, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("judgement", sa.Text, nullable=False),  # of a known answer; '' of a control
+    sa.Column("reasons", sa.Text, nullable=False),
+    sa.Column("created_by", sa.Text, nullable=False),
+    sa.Column("created_utc", sa.Text, nullable=False),
+    sa.CheckConstraint("kind in ('known', 'control')", name="draws_kind"),
+    sa.UniqueConstraint("camera", "expnum", "kind", name="draws_once"),
+)
+
+# Who has an exposure on screen, so that others are given another one first; a lease runs out by itself.
+leases = sa.Table(
+    "leases",
+    metadata,
+    sa.Column("camera", sa.Text, primary_key=True),
+    sa.Column("expnum", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("inspector", sa.Text, primary_key=True),
+    sa.Column("until", sa.Float, nullable=False),
+)
+
+# Whom others' votes on an exposure were shown to: a later vote of theirs is not blind.
+reveals = sa.Table(
+    "reveals",
+    metadata,
+    sa.Column("inspector", sa.Text, primary_key=True),
+    sa.Column("camera", sa.Text, primary_key=True),
+    sa.Column("expnum", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("revealed_utc", sa.Text, nullable=False),
+)
+
+settings = sa.Table(
+    "settings",
+    metadata,
+    sa.Column("owner", sa.Text, primary_key=True),  # an account, or '' = everybody's
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+)
+
 # A vote is never deleted, and of an existing one only these three columns change: the database itself sees to it.
-_FIXED_COLUMNS = [c.name for c in votes.columns if c.name not in ("superseded_by", "retracted_utc")]
-_SQLITE_GUARDS = [
-    "CREATE TRIGGER votes_never_deleted BEFORE DELETE ON votes BEGIN SELECT RAISE(ABORT, 'votes are append-only'); END",
-    f"CREATE TRIGGER votes_never_changed BEFORE UPDATE OF {', '.join(_FIXED_COLUMNS)} ON votes "
-    "BEGIN SELECT RAISE(ABORT, 'votes are append-only'); END",
-]
-_POSTGRES_GUARDS = [
-    "CREATE FUNCTION votes_append_only() RETURNS trigger LANGUAGE plpgsql AS "
-    "$$ BEGIN RAISE EXCEPTION 'votes are append-only'; END $$",
-    "CREATE TRIGGER votes_never_deleted BEFORE DELETE ON votes FOR EACH ROW EXECUTE FUNCTION votes_append_only()",
-    f"CREATE TRIGGER votes_never_changed BEFORE UPDATE OF {', '.join(_FIXED_COLUMNS)} ON votes "
-    "FOR EACH ROW EXECUTE FUNCTION votes_append_only()",
-]
+_MAY_CHANGE = {
+    "votes": ("superseded_by", "retracted_utc"),
+    "adjudications": ("superseded_by", "retracted_utc"),
+    "repeats": (),
+}
+
+
+def _fixed_columns(table: str) -> str:
+    return ", ".join(c.name for c in metadata.tables[table].columns if c.name not in _MAY_CHANGE[table])
+
+
+def _guards(backend: str, table: str) -> list[str]:
+    """Statements by which the database refuses to delete from or rewrite a table."""
+    never = {"deleted": "DELETE", "changed": f"UPDATE OF {_fixed_columns(table)}"}
+    if backend == "sqlite":
+        refuse = f"BEGIN SELECT RAISE(ABORT, '{table} are append-only'); END"
+        return [f"CREATE TRIGGER {table}_never_{word} BEFORE {act} ON {table} {refuse}" for word, act in never.items()]
+    function = (
+        f"CREATE FUNCTION {table}_append_only() RETURNS trigger LANGUAGE plpgsql AS "
+        f"$$ BEGIN RAISE EXCEPTION '{table} are append-only'; END $$"
+    )
+    each = f"FOR EACH ROW EXECUTE FUNCTION {table}_append_only()"
+    return [
+        function,
+        *(f"CREATE TRIGGER {table}_never_{word} BEFORE {act} ON {table} {each}" for word, act in never.items()),
+    ]
 
 
 def now_utc() -> str:
@@ -230,14 +332,22 @@ def bump_revision(connection: sa.Connection) -> None:
 
 
 def _create_tables(engine: sa.Engine) -> None:
+    """Make what is missing: every table of a new store, those that came later of an older one."""
     with writing(engine) as connection:
-        if sa.inspect(connection).has_table("store_state"):
-            found = connection.execute(sa.select(store_state.c.value).where(store_state.c.name == "schema")).scalar()
-            if found != SCHEMA_VERSION:
+        known = set(sa.inspect(connection).get_table_names())
+        schema = store_state.c.name == "schema"
+        if "store_state" in known:
+            found = connection.execute(sa.select(store_state.c.value).where(schema)).scalar()
+            if found == SCHEMA_VERSION:
+                return
+            if found not in OLDER_SCHEMAS:
                 raise LabelError(f"the label store has schema {found}, this program reads {SCHEMA_VERSION}; update it")
-            return
         metadata.create_all(connection)
-        for guard in _SQLITE_GUARDS if engine.dialect.name == "sqlite" else _POSTGRES_GUARDS:
-            connection.exec_driver_sql(guard)
+        for table in _MAY_CHANGE:
+            for guard in _guards(engine.dialect.name, table) if table not in known else ():
+                connection.exec_driver_sql(guard)
+        if "store_state" in known:
+            connection.execute(store_state.update().where(schema).values(value=SCHEMA_VERSION))
+            return
         rows = [{"name": "schema", "value": SCHEMA_VERSION}, {"name": "revision", "value": 0}]
         connection.execute(store_state.insert(), rows)

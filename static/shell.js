@@ -3,7 +3,6 @@
 import { listen } from './keys.js';
 import { KEYS } from './shortcuts.js';
 
-const ROOM_KEYS = { E: 'explore', R: 'review', X: 'export' };
 const TOAST_SECONDS = 5;
 
 const $ = selector => document.querySelector(selector);
@@ -218,7 +217,8 @@ class Shell {
   key(key, event) {
     if ($('#keys').open) { if (key === '?' || key === 'Escape') { $('#keys').close(); return true; } return false; }
     if (key === '?') { this.showKeys(); return true; }
-    if (event.shiftKey && ROOM_KEYS[key]) { this.enter(ROOM_KEYS[key]); return true; }
+    const tab = event.shiftKey && $$('#rooms button').find(button => button.dataset.key === key);
+    if (tab) { this.enter(tab.dataset.room); return true; }
     if (this.model.room !== 'explore') return false;
     if (key === '/') { $('#search input').focus(); $('#search input').select(); return true; }
     if (key === 'r') { this.enter('review'); return true; }

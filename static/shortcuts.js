@@ -2,7 +2,8 @@
 
 export const KEYS = {
   Everywhere: [
-    ['⇧E', 'Explore'], ['⇧R', 'Review'], ['⇧X', 'Export'], ['?', 'these keys'],
+    ['⇧E', 'Explore'], ['⇧R', 'Review'], ['⇧C', 'Clusters'], ['⇧A', 'Adjudicate (lead)'], ['⇧G', 'Agreement'], ['⇧X', 'Export'], ['⇧L', 'Lead (lead)'],
+    ['?', 'these keys'],
   ],
   'Explore: map': [
     ['/', 'search: expnum, CCD, night, band, reason'], ['2 3', '2-D, 3-D'], ['p l b', 'pan, lasso, box'], ['⇧ drag', 'lasso at once'],

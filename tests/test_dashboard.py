@@ -40,11 +40,18 @@ def test_a_nonsense_address_opens_the_first_room(app):
 
 
 def test_every_place_of_the_frame_has_its_view(app):
-    page, _session = build_page(app, app.accounts.user("amy"))
+    page, _session = build_page(app, app.accounts.user("lea"))
     views = {name: view for name, (view, _tags) in page._render_items.items()}
     assert set(views) == {*VIEWS, "shell"}
     assert not [name for name, view in views.items() if isinstance(view, Placeholder)]
     assert {view.assets_base for view in views.values()} == {assets_base()}
+
+
+def test_a_room_of_leads_is_not_part_of_anybody_else_s_page(app):
+    for name in ("amy", "vic"):
+        page, session = build_page(app, app.accounts.user(name), {"room": "adjudicate"})
+        assert session.room == "explore"
+        assert not {"adjudicate", "lead"} & set(page._render_items)
 
 
 def test_the_top_bar_shows_the_open_job_else_a_failure_not_yet_dismissed():

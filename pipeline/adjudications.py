@@ -1,0 +1,108 @@
+"""A lead's final word on exposures that the votes do not decide. Append-only, as votes are."""
+
+import json
+import uuid
+from collections.abc import Sequence
+
+import pandas as pd
+import sqlalchemy as sa
+
+from pipeline import tables
+from pipeline.errors import LabelError, choose
+
+DECISIONS = ("good", "bad")
+ADJUDICATION_COLUMNS = {
+    "adjudication_id": "int64",
+    "camera": "str",
+    "expnum": "int64",
+    "plver": "str",
+    "lead": "str",
+    "judgement": "str",
+    "reasons": "object",
+    "comment": "str",
+    "votes_seen": "object",
+    "created_utc": "str",
+    "superseded_by": "Int64",
+    "retracted_utc": "object",
+    "client_vote_id": "str",
+}
+
+
+class Adjudications:
+    """Decisions of leads; mixed into `LabelStore`, which owns `engine`."""
+
+    engine: sa.Engine
+
+    def adjudicate(
+        self,
+        camera: str,
+        expnum: int,
+        lead: str,
+        judgement: str,
+        *,
+        plver: str = "",
+        reasons: Sequence[str] = (),
+        comment: str = "",
+        votes_seen: Sequence[int] = (),
+        client_vote_id: str = "",
+    ) -> int:
+        """Store a decision and return its number; on disk when this returns. It supersedes the current one.
+
+        votes_seen : numbers of the votes that were decided on. The same client_vote_id twice is one decision.
+        """
+        choose(judgement, DECISIONS, "decision")
+        t = tables.adjudications
+        client_vote_id = client_vote_id or uuid.uuid4().hex
+        thing = (t.c.camera == camera, t.c.expnum == int(expnum), t.c.plver == plver)
+        with tables.writing(self.engine) as connection:
+            twin = connection.execute(sa.select(t).where(t.c.client_vote_id == client_vote_id)).first()
+            if twin is not None:
+                if (twin.camera, twin.expnum, twin.plver, twin.lead) != (camera, int(expnum), plver, lead):
+                    raise LabelError(f"client_vote_id {client_vote_id!r} is taken by another decision; send a new one")
+                return twin.adjudication_id
+            number = tables.next_number(connection, t.c.adjudication_id)
+            connection.execute(t.update().where(*thing, tables.is_decided).values(superseded_by=number))
+            row = {
+                "adjudication_id": number,
+                "client_vote_id": client_vote_id,
+                "camera": camera,
+                "expnum": int(expnum),
+                "plver": plver,
+                "lead": lead,
+                "judgement": judgement,
+                "reasons": json.dumps(list(reasons) if judgement == "bad" else []),
+                "comment": comment,
+                "votes_seen": json.dumps([int(vote_id) for vote_id in votes_seen]),
+                "created_utc": tables.now_utc(),
+            }
+            connection.execute(t.insert(), row)
+            tables.bump_revision(connection)
+        return number
+
+    def retract_adjudication(self, adjudication_id: int, lead: str) -> None:
+        """Take a current decision back, any lead's; it stays on record. Twice is no error."""
+        t = tables.adjudications
+        here = t.c.adjudication_id == int(adjudication_id)
+        with tables.writing(self.engine) as connection:
+            row = connection.execute(sa.select(t).where(here)).first()
+            if row is None:
+                raise LabelError(f"there is no decision {adjudication_id}")
+            if row.superseded_by is not None:
+                raise LabelError(
+                    f"decision {adjudication_id} was superseded by {row.superseded_by}; take that one back"
+                )
+            stamp = t.update().where(here, t.c.retracted_utc.is_(None))
+            if connection.execute(stamp.values(retracted_utc=tables.now_utc())).rowcount:
+                tables.bump_revision(connection)
+
+    def adjudications(self, current: bool = True) -> pd.DataFrame:
+        """Decisions in the order they were made: ADJUDICATION_COLUMNS; `reasons` a tuple, `votes_seen` a tuple."""
+        t = tables.adjudications
+        query = sa.select(*(t.c[name] for name in ADJUDICATION_COLUMNS)).order_by(t.c.adjudication_id)
+        if current:
+            query = query.where(tables.is_decided)
+        with tables.reading(self.engine) as connection:
+            frame = pd.DataFrame(connection.execute(query).all(), columns=list(ADJUDICATION_COLUMNS))
+        for name in ("reasons", "votes_seen"):
+            frame[name] = pd.Series([tuple(json.loads(text)) for text in frame[name]], dtype=object)
+        return frame.astype(ADJUDICATION_COLUMNS)

@@ -1,0 +1,47 @@
+"""What the store remembers of people beside their votes: settings, and whose votes were shown to whom."""
+
+import json
+
+import sqlalchemy as sa
+
+from pipeline import tables
+
+EVERYBODY = ""
+
+
+class Settings:
+    """Settings of accounts and of the whole store; mixed into `LabelStore`, which owns `engine`."""
+
+    engine: sa.Engine
+
+    def setting(self, name: str, default=None, owner: str = EVERYBODY):
+        """A setting as the plain value (JSON) that was kept, or `default`. owner : an account, '' = everybody's."""
+        here = (tables.settings.c.owner == owner, tables.settings.c.name == name)
+        with tables.reading(self.engine) as connection:
+            text = connection.execute(sa.select(tables.settings.c.value).where(*here)).scalar()
+        return default if text is None else json.loads(text)
+
+    def keep_setting(self, name: str, value, owner: str = EVERYBODY) -> None:
+        """Keep a plain value (JSON) under a name; it replaces what was there."""
+        row = {"owner": owner, "name": name, "value": json.dumps(value, sort_keys=True)}
+        here = (tables.settings.c.owner == owner, tables.settings.c.name == name)
+        with tables.writing(self.engine) as connection:
+            if not connection.execute(tables.settings.update().where(*here).values(value=row["value"])).rowcount:
+                connection.execute(tables.settings.insert(), row)
+
+    def note_reveal(self, inspector: str, camera: str, expnum: int) -> None:
+        """Others' votes on this exposure were shown to this inspector. Twice is no error."""
+        with tables.writing(self.engine) as connection:
+            if connection.execute(_reveal(inspector, camera, expnum)).first() is None:
+                row = {"inspector": inspector, "camera": camera, "expnum": int(expnum)}
+                connection.execute(tables.reveals.insert(), row | {"revealed_utc": tables.now_utc()})
+
+    def was_revealed(self, inspector: str, camera: str, expnum: int) -> bool:
+        """Whether others' votes on this exposure were ever shown to this inspector."""
+        with tables.reading(self.engine) as connection:
+            return connection.execute(_reveal(inspector, camera, expnum)).first() is not None
+
+
+def _reveal(inspector: str, camera: str, expnum: int) -> sa.Select:
+    c = tables.reveals.c
+    return sa.select(c.revealed_utc).where(c.inspector == inspector, c.camera == camera, c.expnum == int(expnum))
