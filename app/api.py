@@ -110,6 +110,7 @@ class ExposureHandler(ApiHandler):
         if expnum not in survey.exposures.index:
             raise TriptychError(f"exposure {expnum} is not in this run")
         found = evidence.evidence_of(self.app, survey, self.user, expnum, assisted=assisted)
+        votes.note_look(self.app, self.user, expnum)
         return found | {"facts": facts_of(survey, expnum)}
 
 
@@ -131,12 +132,35 @@ class VoteHandler(ApiHandler):
         return {"vote_id": int(vote.vote_id), "expnum": expnum}
 
 
-class UndoHandler(ApiHandler):
-    """POST {expnum}: take back the user's current judgement of that exposure; without one, nothing happens."""
+class BatchHandler(ApiHandler):
+    """POST {expnums, judgement, reasons, comment, batch_id, how, screen}: one judgement of several exposures."""
 
     async def post(self):
-        values = self.body()
-        await self.answer(lambda: {"expnum": votes.undo(self.app, self.user, values.get("expnum"))})
+        await self.answer(self.cast, self.body())
+
+    def cast(self, values):
+        survey = self.app.survey_for(self.user)
+        try:
+            expnums = [int(expnum) for expnum in values["expnums"]]
+            judgement, batch_id, how = (str(values[name]) for name in ("judgement", "batch_id", "how"))
+        except (KeyError, TypeError, ValueError):
+            raise LabelError("a bulk vote needs expnums, a judgement, a batch_id and how it came about") from None
+        more = {name: values[name] for name in ("reasons", "comment", "screen") if values.get(name)}
+        return votes.cast_batch(self.app, survey, self.user, expnums, judgement, batch_id=batch_id, how=how, **more)
+
+
+class UndoHandler(ApiHandler):
+    """POST {}: take back the user's last step. {expnum}: his judgement of that exposure. {batch_id}: a bulk vote."""
+
+    async def post(self):
+        await self.answer(self.take_back, self.body())
+
+    def take_back(self, values):
+        expnum, batch_id = values.get("expnum"), str(values.get("batch_id") or "")
+        taken = votes.take_back(self.app, self.user, expnum=expnum, batch_id=batch_id)
+        if taken is None:
+            return {"expnum": None, "expnums": [], "batch_id": batch_id, "restored": []}
+        return taken | {"expnum": taken["expnums"][-1]}
 
 
 def routes(app) -> list:
@@ -146,5 +170,6 @@ def routes(app) -> list:
         (r"/api/queue", QueueHandler, arguments),
         (r"/api/exposure/([0-9]+)", ExposureHandler, arguments),
         (r"/api/vote", VoteHandler, arguments),
+        (r"/api/votes", BatchHandler, arguments),
         (r"/api/undo", UndoHandler, arguments),
     ]

@@ -66,6 +66,7 @@ class AppContext:
         self._accepted: dict[str, str] = {}
         self._pages = Counter()
         self._seen: set[tuple[str, int]] = set()
+        self.looks: set[tuple[str, int]] = set()  # (user, expnum) whose evidence this server has sent
         self._looked = -PULSE_SECONDS
         self._current = ""
         self._pulse = None

@@ -1,6 +1,10 @@
-"""One way for a vote to reach the store: the page's callbacks and the REST route both come through here.
+"""One way for a vote to reach the store, and one way back: the page's callbacks and the REST routes come through here.
 
 Every function takes the shared AppContext first, runs in any thread and knows nothing of Panel or Tornado.
+
+An undo never deletes. A judgement that replaced an earlier one is superseded by a new row that says what the earlier
+one said (`screen`: `undoes` and `restores` name both rows); one that replaced nothing is stamped as retracted. So undo
+goes back step by step over everything that is in the store, and a bulk vote is one step.
 """
 
 import uuid
@@ -13,6 +17,9 @@ from pipeline.reasons import REASONS
 JUDGEMENTS = ("good", "bad", "unsure")
 VOTERS = ("inspector", "lead")
 LONGEST_COMMENT = 2000
+BATCH_KINDS = ("lasso", "cluster", "run")
+LARGEST_BATCH = 2000
+SHORTEST_LOOK = 0.3  # seconds
 
 
 def build_votes(app, survey, user, expnum, judgement, **more):
@@ -20,11 +27,10 @@ def build_votes(app, survey, user, expnum, judgement, **more):
 
     survey : app.survey.Survey; the pipeline version comes from its exposures table
     user : pipeline.accounts.User
-    more : reasons, comment, screen (dict, what was on screen), ccdnames, client_vote_id, via
+    more : reasons, comment, screen (dict, what was on screen), ccdnames, client_vote_id, via, blind
     """
     expnum = int(expnum)
-    if user.role not in VOTERS:
-        raise LabelError(f"{user.name} is a {user.role} and cannot vote; a lead can change the role")
+    may_vote(user)
     if expnum not in survey.exposures.index:
         raise BadInput(f"exposure {expnum} is not in this run")
     choose(judgement, JUDGEMENTS, "judgement")
@@ -34,17 +40,14 @@ def build_votes(app, survey, user, expnum, judgement, **more):
     for ccdname in ccdnames:
         if survey.image_of(expnum, ccdname) is None:
             raise BadInput(f"exposure {expnum} has no CCD {ccdname}")
-    exposure = survey.exposures.loc[expnum]
     client_vote_id = str(more.get("client_vote_id") or uuid.uuid4().hex)
     common = {
-        "camera": str(exposure.get("camera") or app.catalog.camera),
-        "expnum": expnum,
+        **thing_of(app, survey, expnum),
         "inspector": user.name,
         "judgement": judgement,
         "reasons": reasons,
-        "plver": str(exposure.get("plver") or ""),
         "via": more.get("via") or "single",
-        "blind": is_blind(app, user, expnum),
+        "blind": more["blind"] if "blind" in more else is_blind(app, user, expnum),
         "screen": {"stage": survey.prediction_id, **(more.get("screen") or {}), "ccds_ticked": list(ccdnames)},
     }
     comment = str(more.get("comment") or "")[:LONGEST_COMMENT]
@@ -53,13 +56,26 @@ def build_votes(app, survey, user, expnum, judgement, **more):
     return votes
 
 
-def is_blind(app, user, expnum):
+def thing_of(app, survey, expnum):
+    """What a vote on an exposure of this run is on: camera, expnum, plver."""
+    exposure = survey.exposures.loc[expnum]
+    camera = str(exposure.get("camera") or app.catalog.camera)
+    return {"camera": camera, "expnum": expnum, "plver": str(exposure.get("plver") or "")}
+
+
+def may_vote(user):
+    """Refuse a viewer."""
+    if user.role not in VOTERS:
+        raise LabelError(f"{user.name} is a {user.role} and cannot vote; a lead can change the role")
+
+
+def is_blind(app, user, expnum, votes=None):
     """Whether this user's next judgement is made without knowing the others' on this exposure.
 
     It is not where others have voted and their votes were shown to this user (they are after a vote of one's own), or
-    may have been: a lead can look at everybody's.
+    may have been: a lead can look at everybody's. votes : current votes on it, where they were read already
     """
-    votes = app.store.votes(expnum=expnum, current=True)
+    votes = app.store.votes(expnum=expnum, current=True) if votes is None else votes
     if (votes["inspector"] == user.name).all():
         return True
     return user.role == "inspector" and user.name not in set(votes["inspector"]) and not app.has_seen(user, expnum)
@@ -85,17 +101,160 @@ def own_votes(app, user, expnum=None):
     return app.store.votes(inspector=user.name, expnum=expnum, current=True).sort_values("vote_id")
 
 
-def undo(app, user, expnum=None):
-    """Take back this user's last judgement (of `expnum`, if given), CCD ticks and all.
+# ---- one judgement of many exposures
 
-    Returns the expnum, or None when there is nothing to take back.
+
+def cast_batch(app, survey, user, expnums, judgement, *, batch_id, how, reasons=(), comment="", screen=None):
+    """Store one judgement of several exposures as one step, via `bulk`; the same batch_id twice is one batch.
+
+    how : a name of BATCH_KINDS. A vote that the user gave one by one (or that was imported under his name) stays as it
+    is; a run in time takes only exposures that were looked at: `screen["looks"]` has their seconds, and this server
+    has sent their evidence.
+    Returns {batch_id, n, n_replaced, vote_ids, skipped: [{expnum, why}]}; n_replaced: bulk votes that were superseded.
+    """
+    may_vote(user)
+    choose(how, BATCH_KINDS, "kind of bulk vote")
+    batch_id = str(batch_id or "").strip()
+    expnums = list(dict.fromkeys(int(expnum) for expnum in expnums))
+    if not batch_id or not expnums:
+        raise LabelError("a bulk vote needs a batch_id and at least one expnum")
+    if len(expnums) > LARGEST_BATCH:
+        raise LabelError(f"{len(expnums)} exposures are too many for one bulk vote; select at most {LARGEST_BATCH}")
+    if judgement == "bad" and not reasons:
+        raise LabelError("a bulk vote that says bad needs a reason; choose one")
+    screen = {**(screen or {}), "batch": batch_id, "how": how, "n_batch": len(expnums)}
+    looks = seconds_of(screen.pop("looks", None))
+    current = app.store.votes(current=True)
+    current = {int(expnum): rows for expnum, rows in current[current["expnum"].isin(expnums)].groupby("expnum")}
+    votes, skipped = [], []
+    for expnum in expnums:
+        here = current.get(expnum)
+        seconds = looks.get(expnum)
+        why = why_not(app, survey, user, expnum, here, seconds if how == "run" else None, looked=how != "run")
+        if why:
+            skipped.append({"expnum": expnum, "why": why})
+            continue
+        blind = here is None or is_blind(app, user, expnum, here)
+        more = {"reasons": reasons, "comment": comment, "via": "bulk", "blind": bool(blind)}
+        seen = screen if seconds is None else {**screen, "look_seconds": seconds}
+        name = f"{batch_id}:{expnum}"
+        votes += build_votes(app, survey, user, expnum, judgement, client_vote_id=name, screen=seen, **more)
+    taken = {vote.expnum for vote in votes}
+    replaced = [row for expnum in taken & set(current) for row in own_bulk(current[expnum], user, batch_id)]
+    stored = app.store.cast_many(votes) if votes else []
+    numbers = [int(vote.vote_id) for vote in stored]
+    return {
+        "batch_id": batch_id,
+        "n": len(stored),
+        "n_replaced": len(replaced),
+        "vote_ids": numbers,
+        "skipped": skipped,
+    }
+
+
+def seconds_of(looks):
+    """{expnum: seconds} of what a browser says it showed."""
+    try:
+        return {int(expnum): float(seconds) for expnum, seconds in (looks or {}).items()}
+    except (AttributeError, TypeError, ValueError):
+        raise LabelError('looks are seconds by expnum: {"900001": 1.5}') from None
+
+
+def why_not(app, survey, user, expnum, votes, seconds, *, looked):
+    """Why a bulk vote leaves an exposure out, as one line; '' if it does not.
+
+    votes : current votes on the exposure or None. looked : whether looks need no check; else seconds : of the look
+    """
+    if expnum not in survey.exposures.index:
+        return "not in this run"
+    if votes is not None:
+        plver = str(survey.exposures.loc[expnum].get("plver") or "")
+        own = votes[(votes["inspector"] == user.name) & (votes["ccdname"] == "") & (votes["via"] != "bulk")]
+        if own["plver"].isin([plver, ""]).any():
+            return "you judged it by itself; that vote stays"
+    if not looked and ((user.name, expnum) not in app.looks or (seconds or 0) < SHORTEST_LOOK):
+        return "not looked at yet; open it first"
+    return ""
+
+
+def own_bulk(votes, user, batch_id):
+    """vote_ids of the user's current bulk votes among these that belong to another batch."""
+    own = votes[(votes["inspector"] == user.name) & (votes["ccdname"] == "") & (votes["via"] == "bulk")]
+    return [int(i) for i, screen in zip(own["vote_id"], own["screen"], strict=True) if screen.get("batch") != batch_id]
+
+
+def note_look(app, user, expnum):
+    """This server has sent what there is to see of an exposure to this user."""
+    app.looks.add((user.name, int(expnum)))
+
+
+# ---- taking back
+
+
+def undo(app, user, expnum=None):
+    """Take back this user's last judgement (of `expnum`, if given). Returns its expnum, None if there is none."""
+    taken = take_back(app, user, expnum=expnum)
+    return taken["expnums"][-1] if taken else None
+
+
+def take_back(app, user, *, expnum=None, batch_id=""):
+    """Undo one step: the last judgement, the last one of `expnum`, or a whole batch; CCD ticks and all.
+
+    Returns None when there is nothing to take back, else {expnums, batch_id, restored: [expnum]}: the exposures that
+    lost their vote or got their earlier one back (restored), newest last.
     """
     votes = own_votes(app, user, None if expnum is None else int(expnum))
     votes = votes[votes["via"] != "import"]
     whole = votes[votes["ccdname"] == ""]
+    if batch_id:
+        whole = whole[[screen.get("batch") == batch_id for screen in whole["screen"]]]
     if whole.empty:
         return None
+    steps = [act_of(row) for row in whole.to_dict("records")]
+    whole = whole.iloc[sorted(range(len(steps)), key=steps.__getitem__)]
     last = whole.iloc[-1]
-    ticks = votes[(votes["expnum"] == last["expnum"]) & (votes["ccdname"] != "")]
-    app.store.retract([int(vote_id) for vote_id in [*ticks["vote_id"], last["vote_id"]]], user.name)
-    return int(last["expnum"])
+    batch = last["screen"].get("batch", "") if last["via"] == "bulk" else ""
+    if batch and expnum is None:
+        whole = whole[[screen.get("batch") == batch for screen in whole["screen"]]]
+    else:
+        whole = whole.iloc[[-1]]
+    back, gone = [], []
+    for row in whole.to_dict("records"):
+        ticks = votes[(votes["expnum"] == row["expnum"]) & (votes["ccdname"] != "") & (votes["plver"] == row["plver"])]
+        earlier = earlier_votes(app, user, row)
+        again = {vote.ccdname for vote in earlier}
+        back += earlier
+        gone += [int(i) for i, name in zip(ticks["vote_id"], ticks["ccdname"], strict=True) if name not in again]
+        gone += [] if earlier else [int(row["vote_id"])]
+    if back:
+        app.store.cast_many(back, take_back=gone)
+    else:
+        app.store.retract(gone, user.name)
+    expnums = [int(number) for number in whole["expnum"]]
+    return {"expnums": expnums, "batch_id": batch if len(whole) > 1 or batch_id else "", "restored": restored_of(back)}
+
+
+def act_of(row):
+    """Number of the judgement that a current row stands for: its own, or that of the row that an undo brought back."""
+    return int(row["screen"].get("restores") or row["vote_id"])
+
+
+def restored_of(votes):
+    return list(dict.fromkeys(vote.expnum for vote in votes))
+
+
+def earlier_votes(app, user, row):
+    """The rows that say again what the user said before the judgement that `row` stands for; [] if nothing."""
+    record = app.store.votes(inspector=user.name, expnum=int(row["expnum"]), current=False)
+    record = record[record["camera"] == row["camera"]]
+    before = record[(record["superseded_by"] == act_of(row)) & (record["ccdname"] == "")]
+    if before.empty:
+        return []
+    old = before.iloc[-1].to_dict()
+    common = {name: old[name] for name in ("camera", "expnum", "plver", "judgement", "reasons", "via", "inspector")}
+    common["blind"] = bool(old["blind"])
+    common["screen"] = {**old["screen"], "restores": act_of(old), "undoes": int(row["vote_id"])}
+    name = f"undo-{row['vote_id']}"
+    ticked = old["screen"].get("ccds_ticked") or ()
+    votes = [Vote(comment=old["comment"], client_vote_id=name, **common)]
+    return votes + [Vote(ccdname=ccdname, client_vote_id=f"{name}:{ccdname}", **common) for ccdname in ticked]
