@@ -191,7 +191,9 @@ def others_opinion(app, survey, user, expnum):
     others = whole[whole["inspector"] != user.name]
     if len(others):
         app.note_seen(user, expnum)
-    verdict = verdicts(votes, "majority", panel=app.catalog.panel)
+    decisions = app.store.adjudications()
+    decisions = decisions[in_this_version(survey, decisions)]
+    verdict = verdicts(votes, "majority", app.catalog.panel, decisions)
     verdict = verdict[verdict["expnum"] == expnum] if "expnum" in verdict else verdict.loc[[expnum]]
     return {
         "others": [

@@ -159,7 +159,7 @@ def labels_show(run: Run, labels: Labels = "") -> None:
 
     catalog = open_run(run)
     store = open_store(catalog, labels)
-    frame, votes = store.labels(), store.votes()
+    frame, votes, decisions = store.labels(), store.votes(), store.adjudications()
     if len(frame):
         counts = frame.groupby(["source", "reason"]).size().reset_index(name="labels")
         print_frame(counts, "Imported labels")
@@ -167,7 +167,7 @@ def labels_show(run: Run, labels: Labels = "") -> None:
         print_frame(votes.groupby(["inspector", "judgement", "via"]).size().reset_index(name="votes"), "Votes")
         rows = []
         for policy in consensus.POLICIES:
-            verdict = consensus.verdicts(votes, policy, panel=catalog.panel).verdict.value_counts()
+            verdict = consensus.verdicts(votes, policy, catalog.panel, decisions).verdict.value_counts()
             rows.append({"policy": policy, **{name: int(verdict.get(name, 0)) for name in consensus.VERDICTS}})
         import pandas as pd
 

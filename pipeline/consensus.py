@@ -5,6 +5,8 @@ An inspector has one opinion of an exposure: the vote on the whole exposure, els
 who are meant to judge each exposure, or of those who did where they were more.
 
 A verdict is `bad`, `good`, `split` (all are in, and they do not decide) or `open` (more votes could decide).
+
+A lead's decision on an exposure stands above its votes, as long as it is of the pipeline version that was voted on.
 """
 
 from collections import Counter
@@ -19,6 +21,7 @@ from pipeline.reasons import REASONS
 
 VERDICTS = ("bad", "good", "split", "open")
 VERDICT_COLUMNS = ["camera", "expnum", "verdict", "n_bad", "n_good", "n_unsure", "p_bad", "inspectors", "reasons"]
+VERDICT_COLUMNS += ["adjudicated", "lead"]
 _GRAVITY = {"good": 0, "unsure": 1, "bad": 2}
 _VOCABULARY = {name: place for place, name in enumerate(REASONS)}
 _TICK = ("camera", "expnum", "inspector", "ccdname")
@@ -70,42 +73,66 @@ POLICIES: dict[str, Policy] = {
 }
 
 
-def verdicts(votes: pd.DataFrame, policy: str = "majority", panel: int = 3) -> pd.DataFrame:
-    """Return one row per exposure that somebody voted on, by camera and expnum: VERDICT_COLUMNS.
+def verdicts(
+    votes: pd.DataFrame, policy: str = "majority", panel: int = 3, decisions: pd.DataFrame | None = None
+) -> pd.DataFrame:
+    """Return one row per exposure that somebody voted on or a lead decided, by camera and expnum: VERDICT_COLUMNS.
 
     votes : current votes as `LabelStore.votes()` gives them (camera, expnum, ccdname, inspector, judgement, reasons).
-    inspectors : names of those who voted. reasons : those of the bad votes, most frequent first.
+    decisions : current decisions as `LabelStore.adjudications()` gives them; then votes need their plver too.
+    inspectors : names of those who voted. reasons : those of the decision, else of the bad votes, most frequent first.
+    adjudicated, lead : whether the verdict is a lead's decision, and whose; counts and p_bad stay those of the votes.
     """
-    return _decide(opinions(votes), ["camera", "expnum"], policy, panel)
+    table = _decide(opinions(votes), ["camera", "expnum"], policy, panel)
+    return _overruled(table, decisions_on(votes, decisions))
 
 
-def ccd_verdicts(votes: pd.DataFrame, policy: str = "majority", panel: int = 3) -> pd.DataFrame:
+def ccd_verdicts(
+    votes: pd.DataFrame, policy: str = "majority", panel: int = 3, decisions: pd.DataFrame | None = None
+) -> pd.DataFrame:
     """Return one row per CCD that somebody voted on by itself: VERDICT_COLUMNS, and ccdname.
 
     Those who judged the exposure as a whole are counted on each of these CCDs: with their judgement if they named no
-    CCD, and as good on the CCDs that they did not tick if they ticked others.
+    CCD, and as good on the CCDs that they did not tick if they ticked others. On an exposure that a lead decided, the
+    CCDs that `bad_ccds` names are bad (all of them, where it names none), and the others good.
     """
-    return _decide(ccd_opinions(votes), ["camera", "expnum", "ccdname"], policy, panel)
+    table = _decide(ccd_opinions(votes), ["camera", "expnum", "ccdname"], policy, panel)
+    decided = decisions_on(votes, decisions)
+    if not decided:
+        return table
+    parts = bad_ccds(votes, policy, panel, decisions)
+    for row, camera, expnum, ccdname in zip(table.index, table.camera, table.expnum, table.ccdname, strict=True):
+        decision = decided.get((camera, int(expnum)))
+        if decision is not None:
+            bad = decision.judgement == "bad" and ccdname in (parts[camera, int(expnum)] or (ccdname,))
+            table.loc[row, ["verdict", "adjudicated", "lead"]] = ["bad" if bad else "good", True, decision.lead]
+    return table
 
 
-def bad_ccds(votes: pd.DataFrame, policy: str = "majority", panel: int = 3) -> dict[tuple[str, int], tuple[str, ...]]:
+def bad_ccds(
+    votes: pd.DataFrame, policy: str = "majority", panel: int = 3, decisions: pd.DataFrame | None = None
+) -> dict[tuple[str, int], tuple[str, ...]]:
     """Return what is bad of each bad exposure, by (camera, expnum): the names of its bad CCDs, or () for all of it.
 
     The whole exposure is bad if those who called it bad without ticking a CCD suffice, or if nobody ticked one. Where
-    the exposure is bad by the policy and no single CCD is, it is every CCD that somebody ticked.
+    the exposure is bad by the policy and no single CCD is, it is every CCD that somebody ticked. Where only a lead's
+    decision makes it bad, it is every CCD that was ticked by those who called it bad.
     """
+    found, ticks = _bad_ccds_by_votes(votes, policy, panel)
+    for key, decision in decisions_on(votes, decisions).items():
+        if decision.judgement == "good":
+            found.pop(key, None)
+        else:
+            found.setdefault(key, tuple(sorted(ticks.get(key, ()))))
+    return dict(sorted(found.items()))
+
+
+def _bad_ccds_by_votes(votes: pd.DataFrame, policy: str, panel: int) -> tuple[dict, dict]:
+    """`bad_ccds` without decisions; and {(camera, expnum): names of the CCDs ticked by those who called it bad}."""
     whole = verdicts(votes, policy, panel)
     bad = set(_keys(whole[whole.verdict == "bad"]))
+    tickers, ticks = _ticks(votes)
     votes = votes[_in(votes, bad)]
-    own = opinions(votes)
-    own = own[own.judgement == "bad"]
-    callers = set(zip(own.camera, own.expnum, own.inspector, strict=True))  # who called the exposure bad
-    ticked = votes[(votes.ccdname != "") & (votes.judgement == "bad")]
-    tickers, ticks = set(), {}
-    for camera, expnum, inspector, ccdname in zip(*(ticked[c] for c in _TICK), strict=True):
-        if (camera, expnum, inspector) in callers:
-            tickers.add((camera, expnum, inspector))
-            ticks.setdefault((camera, int(expnum)), set()).add(ccdname)
     things = zip(votes.camera, votes.expnum, votes.inspector, strict=True)
     without = verdicts(votes[np.array([thing not in tickers for thing in things], dtype=bool)], policy, panel)
     bad_without_ticks = set(_keys(without[without.verdict == "bad"]))
@@ -118,7 +145,60 @@ def bad_ccds(votes: pd.DataFrame, policy: str = "majority", panel: int = 3) -> d
     for key in sorted(bad):
         partly = key in ticks and key not in bad_without_ticks
         found[key] = tuple(sorted(agreed.get(key) or ticks[key])) if partly else ()
+    return found, ticks
+
+
+def _ticks(votes: pd.DataFrame) -> tuple[set, dict]:
+    """{(camera, expnum, inspector)} of those who called an exposure bad and ticked CCDs; {(camera, expnum): names}."""
+    own = opinions(votes)
+    own = own[own.judgement == "bad"]
+    callers = set(zip(own.camera, own.expnum, own.inspector, strict=True))
+    ticked = votes[(votes.ccdname != "") & (votes.judgement == "bad")]
+    tickers, ticks = set(), {}
+    for camera, expnum, inspector, ccdname in zip(*(ticked[c] for c in _TICK), strict=True):
+        if (camera, expnum, inspector) in callers:
+            tickers.add((camera, expnum, inspector))
+            ticks.setdefault((camera, int(expnum)), set()).add(ccdname)
+    return tickers, ticks
+
+
+def decisions_on(votes: pd.DataFrame, decisions: pd.DataFrame | None) -> dict[tuple[str, int], object]:
+    """{(camera, expnum): decision} of the decisions that hold, the newest where there are several.
+
+    One of another pipeline version than the votes on its exposure does not; a version that is not known ('') is any.
+    decision : a row with adjudication_id, plver, lead, judgement, reasons, comment.
+    """
+    if decisions is None or decisions.empty:
+        return {}
+    there = votes.expnum.isin(decisions.expnum)
+    versions = {}
+    for camera, expnum, plver in zip(votes.camera[there], votes.expnum[there], votes.plver[there], strict=True):
+        versions.setdefault((camera, int(expnum)), set()).add(plver)
+    found = {}
+    for decision in decisions.sort_values("adjudication_id").itertuples():
+        key = (decision.camera, int(decision.expnum))
+        voted = versions.get(key, {""})
+        if decision.plver in voted or decision.plver == "" or "" in voted:
+            found[key] = decision
     return found
+
+
+def _overruled(table: pd.DataFrame, decided: dict) -> pd.DataFrame:
+    """Verdicts of exposures (VERDICT_COLUMNS) with those that a lead decided set to the decision."""
+    if not decided:
+        return table
+    unvoted = sorted(set(decided) - set(_keys(table)))
+    rows = [(*key, "open", 0, 0, 0, np.nan, (), (), False, "") for key in unvoted]
+    parts = [part for part in (table, pd.DataFrame(rows, columns=VERDICT_COLUMNS)) if len(part)]
+    table = pd.concat(parts).sort_values(["camera", "expnum"], ignore_index=True)
+    found = [decided.get(key) for key in _keys(table)]
+    rows = list(zip(found, table.verdict, table.reasons, strict=True))
+    table["verdict"] = [verdict if own is None else own.judgement for own, verdict, _ in rows]
+    named = [tuple(reasons if own is None else own.reasons) or reasons for own, _, reasons in rows]
+    table["reasons"] = pd.Series(named, dtype=object, index=table.index)
+    table["adjudicated"] = [own is not None for own in found]
+    table["lead"] = ["" if own is None else own.lead for own in found]
+    return table
 
 
 def opinions(votes: pd.DataFrame) -> pd.DataFrame:
@@ -187,6 +267,7 @@ def _decide(frame: pd.DataFrame, keys: list[str], policy: str, panel: int) -> pd
     counts["p_bad"] = posterior_bad(frame, keys, sorted(gathered)) if policy == "posterior" else np.nan
     size = np.maximum(int(panel), counts.n_votes.to_numpy())
     counts["verdict"] = POLICIES[policy].decide(counts, size) if rows else pd.Series(dtype="str")
+    counts = counts.assign(adjudicated=False, lead=pd.Series("", index=counts.index, dtype="str"))
     return counts[columns]
 
 

@@ -2,7 +2,8 @@
 
 Rules, in order:
 
-1. A vote outranks an imported label. Votes on another pipeline version of an exposure do not teach.
+1. A vote outranks an imported label. Votes on another pipeline version of an exposure do not teach. A lead's decision
+   stands above the votes and is a judgement of the exposure as a whole.
 2. An exposure that inspectors judged as a whole and whose verdict is good teaches good with all its CCDs.
 3. One whose verdict is bad teaches its reasons with the CCDs that its inspectors ticked (those bad under the same
    policy, else any that was ticked), else with the CCDs that the model had found bad, else with all. Its other CCDs
@@ -69,24 +70,27 @@ def training_set(
     policy: str = "majority",
     panel: int = 3,
     prediction: pd.DataFrame | None = None,
+    decisions: pd.DataFrame | None = None,
 ) -> TrainingSet:
     """Turn votes and labels into training images under a named policy.
 
     ccds, exposures : tables of the run. votes, labels : frames of the label store. prediction : the table that the
-    inspectors' candidates came from; without it a bad exposure without ticks teaches with all its CCDs.
+    inspectors' candidates came from; without it a bad exposure without ticks teaches with all its CCDs. decisions :
+    of leads, as `LabelStore.adjudications()` gives them.
     """
     places = ccds[["image_id", "expnum", "ccdname"]].merge(exposures[["expnum", "camera", "plver"]], on="expnum")
     unmapped, left_out = Counter(), Counter()
     listed = _listed(places, labels, unmapped, left_out)
     votes = _votes_of_run(votes, exposures, left_out)
-    verdicts = consensus.verdicts(votes, policy, panel=panel)
-    as_a_whole = verdicts.expnum.isin(votes.expnum[votes.ccdname == ""])
+    decisions = None if decisions is None else _of_this_version(decisions, exposures).reset_index(drop=True)
+    verdicts = consensus.verdicts(votes, policy, panel, decisions)
+    as_a_whole = verdicts.expnum.isin(votes.expnum[votes.ccdname == ""]) | verdicts.adjudicated.astype(bool)
     known_reasons = listed[listed.reason != GOOD].groupby("image_id").reason.agg(set).to_dict()
     judged = [
         _judged_good(places, verdicts[as_a_whole & (verdicts.verdict == "good")], policy),
         _judged_bad(
             places,
-            _bad_parts(votes, verdicts[as_a_whole & (verdicts.verdict == "bad")], policy, panel),
+            _bad_parts(votes, verdicts[as_a_whole & (verdicts.verdict == "bad")], policy, panel, decisions),
             prediction,
             known_reasons,
             unmapped,
@@ -112,6 +116,7 @@ def read_training_set(catalog, store, *, policy: str = "majority") -> TrainingSe
         policy=policy,
         panel=catalog.panel,
         prediction=prediction,
+        decisions=store.adjudications(),
     )
 
 
@@ -147,11 +152,17 @@ def _listed(places, labels, unmapped: Counter, left_out: Counter) -> pd.DataFram
 
 def _votes_of_run(votes, exposures, left_out: Counter) -> pd.DataFrame:
     """Votes on exposures of this run, as it is processed now."""
+    votes = votes.merge(exposures[["camera", "expnum"]], on=["camera", "expnum"])
+    fresh = _of_this_version(votes, exposures)
+    left_out["votes on another pipeline version"] += len(votes) - len(fresh)
+    return fresh.reset_index(drop=True)
+
+
+def _of_this_version(rows, exposures) -> pd.DataFrame:
+    """Votes or decisions on exposures of this run that are of its pipeline version, or know of none."""
     known = exposures[["camera", "expnum", "plver"]].rename(columns={"plver": "plver_now"})
-    votes = votes.merge(known, on=["camera", "expnum"])
-    stale = (votes.plver != "") & (votes.plver_now != "") & (votes.plver != votes.plver_now)
-    left_out["votes on another pipeline version"] += int(stale.sum())
-    return votes[~stale].reset_index(drop=True)
+    rows = rows.merge(known, on=["camera", "expnum"])
+    return rows[(rows.plver == "") | (rows.plver_now == "") | (rows.plver == rows.plver_now)]
 
 
 def _known(reasons, unmapped: Counter) -> tuple[str, ...]:
@@ -161,13 +172,14 @@ def _known(reasons, unmapped: Counter) -> tuple[str, ...]:
     return tuple(name for name in REASONS if name in reasons)
 
 
-def _source(policy: str, inspectors) -> str:
-    """Who decided: "majority of amy, ben, cai"."""
-    return f"{policy} of {', '.join(sorted(inspectors))}"
+def _source(policy: str, inspectors, lead: str = "") -> str:
+    """Who decided: "majority of amy, ben, cai", or "decision of lea"."""
+    return f"decision of {lead}" if lead else f"{policy} of {', '.join(sorted(inspectors))}"
 
 
 def _judged_good(places, good, policy: str) -> pd.DataFrame:
-    sources = {e: _source(policy, names) for e, names in zip(good.expnum, good.inspectors, strict=True)}
+    who = zip(good.expnum, good.inspectors, good.lead, strict=True)
+    sources = {expnum: _source(policy, names, lead) for expnum, names, lead in who}
     images = places[places.expnum.isin(good.expnum)]
     return _rows(images, GOOD, images.expnum.map(sources).astype(object), "whole_exposure")
 
@@ -182,9 +194,9 @@ class _BadParts:
     ticked: dict[str, tuple[str, ...]]
 
 
-def _bad_parts(votes, bad, policy: str, panel: int) -> list[_BadParts]:
+def _bad_parts(votes, bad, policy: str, panel: int, decisions) -> list[_BadParts]:
     votes = votes[votes.expnum.isin(bad.expnum)]
-    agreed = consensus.bad_ccds(votes, policy, panel=panel)
+    agreed = consensus.bad_ccds(votes, policy, panel, decisions)
     single = consensus.ccd_verdicts(votes, policy, panel=panel)
     single = single[single.n_bad > 0]
     own_reasons: dict[int, dict[str, tuple[str, ...]]] = {}
@@ -194,7 +206,7 @@ def _bad_parts(votes, bad, policy: str, panel: int) -> list[_BadParts]:
     for verdict in bad.itertuples():
         anywhere = own_reasons.get(int(verdict.expnum), {})
         names = agreed[verdict.camera, int(verdict.expnum)] or tuple(anywhere)
-        source = _source(policy, verdict.inspectors)
+        source = _source(policy, verdict.inspectors, verdict.lead)
         ticked = {name: anywhere.get(name, ()) for name in names}
         found.append(_BadParts(int(verdict.expnum), source, verdict.reasons, ticked))
     return found
