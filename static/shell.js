@@ -120,7 +120,10 @@ class Shell {
     const triptych = $('.triptych');
     let shares = { map: 36, thumbs: 30, mosaic: 34 };
     try { shares = { ...shares, ...JSON.parse(localStorage.getItem('triptych-widths')) }; } catch { /* first visit */ }
-    const draw = () => { for (const name of names) triptych.style.setProperty(`--${name}`, `${shares[name]}fr`); };
+    const draw = () => {
+      for (const name of names) triptych.style.setProperty(`--${name}`, `${shares[name]}fr`);
+      $$('.divider').forEach((divider, index) => divider.setAttribute('aria-valuenow', Math.round(shares[names[index]])));
+    };
     const shift = (index, part) => {
       const [left, right] = [names[index], names[index + 1]];
       const both = shares[left] + shares[right];
