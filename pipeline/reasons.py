@@ -12,11 +12,16 @@ GOOD = "good"
 
 @dataclass(frozen=True)
 class Reason:
-    """One reason: its canonical name, the key that picks it in Review, and the rule that decides when it applies."""
+    """One reason: its canonical name, the key that picks it in Review, and the written rule that inspectors share.
+
+    rule : what it is. spoils : what makes an exposure bad for it. harmless : what looks like it and is no reason.
+    """
 
     name: str
     key: str
     rule: str
+    spoils: str
+    harmless: str
 
     @property
     def label(self) -> str:
@@ -26,25 +31,145 @@ class Reason:
 REASONS: dict[str, Reason] = {
     reason.name: reason
     for reason in (
-        Reason("Saturated", "1", "Most of the frame at or near the saturation level: twilight, dome light, shutter."),
-        Reason("Clouds_transparency", "2", "Few or dim stars for the exposure time, uneven sky from cloud."),
-        Reason("PSF", "3", "Star images trailed, doubled or far from round over the frame."),
-        Reason("Nonoptimal_exp", "4", "Exposed far too briefly for the conditions: shallow, noisy, few sources."),
-        Reason("Ghost_Scatter", "5", "Reflections or scattered light: arcs, rings, rays, glows crossing CCDs."),
-        Reason("NObjects", "6", "Far too few or too many detected objects: empty, blank or crowded by artefacts."),
-        Reason("Bad_CCD", "7", "A detector or amplifier that is dead, unstable or badly corrected."),
-        Reason("Noise", "8", "Readout noise, banding or herring-bone pattern well above normal."),
-        Reason("Wonky", "9", "Distorted or broken in a way that no other reason names."),
-        Reason("Telescope_Moving", "0", "Telescope moved or lost guiding during the exposure: long parallel trails."),
-        Reason("Out_of_focus", "-", "Stars are rings or broad discs."),
-        Reason("Fringing", "f", "Interference fringes left in the sky (z and Y bands)."),
-        Reason("Streak", "k", "Bright or many satellite, aircraft or meteor trails that spoil the CCDs they cross."),
-        Reason("Illumination", "i", "Flat-field, glow or gradient left by the calibration."),
-        Reason("Amp_offset", "m", "A step between the two halves of a CCD."),
-        Reason("Processing", "p", "The exposure is sound and the pipeline's product is not."),
-        Reason("Astrometry", "y", "The astrometric or photometric solution failed."),
-        Reason("Bright_source", "o", "A very bright star, planet, comet or nebula dominates the frame."),
-        Reason("Observer_marked", "j", "Marked junk at the telescope, without a further reason."),
+        Reason(
+            "Saturated",
+            "1",
+            "Most of the frame at or near the saturation level: twilight, dome light, shutter.",
+            "The sky itself is saturated, or so bright that few stars are left, on most CCDs.",
+            "Single saturated stars and their bleed trails; one bright star is Bright source.",
+        ),
+        Reason(
+            "Clouds_transparency",
+            "2",
+            "Few or dim stars for the exposure time, uneven sky from cloud.",
+            "Stars are much dimmer than exposure time and band promise, or patches of sky brighten and dim across CCDs.",
+            "Thin, even cloud that the zero point corrects; a smooth gradient from the Moon; fringes (see Fringing).",
+        ),
+        Reason(
+            "PSF",
+            "3",
+            "Star images trailed, doubled or far from round over the frame.",
+            "Stars are elongated or doubled in the same way on most CCDs, or their shape changes wildly across the frame.",
+            "Poor but round seeing; slight elongation at the edge of the field; trails much longer than a star is wide "
+            "(see Telescope Moving); rings (see Out of focus).",
+        ),
+        Reason(
+            "Nonoptimal_exp",
+            "4",
+            "Exposed far too briefly for the conditions: shallow, noisy, few sources.",
+            "The depth reached is less than about half of what the survey wants: sky noise drowns all but bright stars.",
+            "Short exposures that the survey planned; a shallow but clean exposure in a bright moon.",
+        ),
+        Reason(
+            "Ghost_Scatter",
+            "5",
+            "Reflections or scattered light: arcs, rings, rays, glows crossing CCDs.",
+            "Arcs, rings or rays that are bright against the sky noise and touch more than a CCD or two: tick those CCDs; "
+            "all of the exposure where they cross most of the focal plane.",
+            "A halo around its own bright star that stays on its CCD; faint rings seen only in the sky map that the "
+            "sky subtraction takes out; the smooth pupil glow (see Illumination).",
+        ),
+        Reason(
+            "NObjects",
+            "6",
+            "Far too few or too many detected objects: empty, blank or crowded by artefacts.",
+            "No stars at all, blank pixels, or artefacts that would be catalogued as thousands of objects.",
+            "A sparse field at high latitude or a crowded one near the Galactic plane; few stars through cloud "
+            "(see Clouds transparency).",
+        ),
+        Reason(
+            "Bad_CCD",
+            "7",
+            "A detector or amplifier that is dead, unstable or badly corrected.",
+            "A CCD or amplifier that usually works shows no sky, wild levels or a wrong correction: tick it.",
+            "CCDs known to be dead, absent or half blank at that date (N30, S30, S7 of DECam): missing is not bad.",
+        ),
+        Reason(
+            "Noise",
+            "8",
+            "Readout noise, banding or herring-bone pattern well above normal.",
+            "Bands, herring-bones or correlated noise that stand out in the faint stretch on several CCDs.",
+            "The even grain of a dark sky; a single noisy column; a step between amplifiers (see Amp offset).",
+        ),
+        Reason(
+            "Wonky",
+            "9",
+            "Distorted or broken in a way that no other reason names.",
+            "Plainly unusable, and none of the other rules fits: say in a note what you see.",
+            "Anything that another reason names, however strange it looks; what you cannot decide is unsure.",
+        ),
+        Reason(
+            "Telescope_Moving",
+            "0",
+            "Telescope moved or lost guiding during the exposure: long parallel trails.",
+            "Every star draws the same trail, jump or second image, in the same direction on all CCDs.",
+            "Trails of one or two objects only (see Streak); stars merely elongated (see PSF).",
+        ),
+        Reason(
+            "Out_of_focus",
+            "-",
+            "Stars are rings or broad discs.",
+            "Stars show a dark centre or a flat disc over most of the frame.",
+            "Poor seeing: broad but peaked stars; rings around saturated stars only (see Ghost Scatter).",
+        ),
+        Reason(
+            "Fringing",
+            "f",
+            "Interference fringes left in the sky (z and Y bands).",
+            "Fringes that stand above the sky noise in the faint stretch on most CCDs, after the pipeline's correction: "
+            "they bias faint photometry.",
+            "Fringes seen only in the sky map, or weaker than the noise of a pixel; wavy cloud in g, r or i "
+            "(see Clouds transparency).",
+        ),
+        Reason(
+            "Streak",
+            "k",
+            "Bright or many satellite, aircraft or meteor trails that spoil the CCDs they cross.",
+            "A trail so bright or broad, or so many, that the sky around is lost on the CCDs crossed: tick those CCDs.",
+            "A thin trail that masking takes out: nearly every exposure has one; bleed trails of bright stars.",
+        ),
+        Reason(
+            "Illumination",
+            "i",
+            "Flat-field, glow or gradient left by the calibration.",
+            "Glowing edges, a doughnut of pupil light or a flat-field pattern of many sigma across CCDs.",
+            "A gradient as smooth as moonlight, which the sky subtraction takes out.",
+        ),
+        Reason(
+            "Amp_offset",
+            "m",
+            "A step between the two halves of a CCD.",
+            "A step clearly seen in the faint stretch, on several CCDs or changing along the CCD: tick those CCDs.",
+            "A step on one CCD that is below the noise of a pixel.",
+        ),
+        Reason(
+            "Processing",
+            "p",
+            "The exposure is sound and the pipeline's product is not.",
+            "Corrupt, cut or wrongly subtracted pixels that another processing would mend.",
+            "What was wrong at the telescope; a picture that merely failed to load: reload it.",
+        ),
+        Reason(
+            "Astrometry",
+            "y",
+            "The astrometric or photometric solution failed.",
+            "Known from the pipeline's numbers or from doubled sources in a stack: say so in a note.",
+            "What cannot be seen in the picture and is not known otherwise.",
+        ),
+        Reason(
+            "Bright_source",
+            "o",
+            "A very bright star, planet, comet or nebula dominates the frame.",
+            "Its light covers a large part of the focal plane, so that no sky is left to measure.",
+            "A bright star with its halo on one CCD: masks take it out; arcs far from the star (see Ghost Scatter).",
+        ),
+        Reason(
+            "Observer_marked",
+            "j",
+            "Marked junk at the telescope, without a further reason.",
+            "The observing log says junk, test or aborted.",
+            "A doubt of your own: that is unsure.",
+        ),
     )
 }
 

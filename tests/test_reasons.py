@@ -106,3 +106,10 @@ def test_nearly_all_that_the_inspectors_wrote_is_understood(real_data):
     unmapped = Counter(text for text in texts if not canonical(text))
     assert (len(texts), sum(unmapped.values()), len(unmapped)) == (1044, 41, 10)
     assert sum("Fringing" in canonical(row["alex_reason"]) for row in rows) == 223
+
+
+def test_every_reason_says_what_spoils_an_exposure_and_what_does_not():
+    for reason in REASONS.values():
+        assert all(len(text) > 20 and text.endswith(".") for text in (reason.rule, reason.spoils, reason.harmless))
+    named = {label for reason in REASONS.values() for label in re.findall(r"\(see ([^)]+)\)", reason.harmless)}
+    assert named <= {reason.label for reason in REASONS.values()}, "a rule points to a reason that there is not"
