@@ -42,14 +42,14 @@ REASONS: dict[str, Reason] = {
             "Clouds_transparency",
             "2",
             "Few or dim stars for the exposure time, uneven sky from cloud.",
-            "Stars are much dimmer than exposure time and band promise, or patches of sky brighten and dim across CCDs.",
+            "Stars are much dimmer than exposure time and band promise, or the sky is patchy across CCDs.",
             "Thin, even cloud that the zero point corrects; a smooth gradient from the Moon; fringes (see Fringing).",
         ),
         Reason(
             "PSF",
             "3",
             "Star images trailed, doubled or far from round over the frame.",
-            "Stars are elongated or doubled in the same way on most CCDs, or their shape changes wildly across the frame.",
+            "Stars are elongated or doubled alike on most CCDs, or their shape changes wildly over the frame.",
             "Poor but round seeing; slight elongation at the edge of the field; trails much longer than a star is wide "
             "(see Telescope Moving); rings (see Out of focus).",
         ),
@@ -57,14 +57,14 @@ REASONS: dict[str, Reason] = {
             "Nonoptimal_exp",
             "4",
             "Exposed far too briefly for the conditions: shallow, noisy, few sources.",
-            "The depth reached is less than about half of what the survey wants: sky noise drowns all but bright stars.",
+            "Depth is less than about half of what the survey wants: noise drowns all but bright stars.",
             "Short exposures that the survey planned; a shallow but clean exposure in a bright moon.",
         ),
         Reason(
             "Ghost_Scatter",
             "5",
             "Reflections or scattered light: arcs, rings, rays, glows crossing CCDs.",
-            "Arcs, rings or rays that are bright against the sky noise and touch more than a CCD or two: tick those CCDs; "
+            "Arcs, rings or rays that stand out of the sky noise and touch more than a CCD or two: tick those CCDs; "
             "all of the exposure where they cross most of the focal plane.",
             "A halo around its own bright star that stays on its CCD; faint rings seen only in the sky map that the "
             "sky subtraction takes out; the smooth pupil glow (see Illumination).",
@@ -116,7 +116,7 @@ REASONS: dict[str, Reason] = {
             "Fringing",
             "f",
             "Interference fringes left in the sky (z and Y bands).",
-            "Fringes that stand above the sky noise in the faint stretch on most CCDs, after the pipeline's correction: "
+            "Fringes above the sky noise in the faint stretch on most CCDs, after the pipeline's correction: "
             "they bias faint photometry.",
             "Fringes seen only in the sky map, or weaker than the noise of a pixel; wavy cloud in g, r or i "
             "(see Clouds transparency).",
