@@ -19,6 +19,7 @@ from pipeline.accounts import Accounts, User
 from pipeline.adjudications import Adjudications
 from pipeline.errors import LabelError, choose
 from pipeline.jobs import Job, Jobs
+from pipeline.queue_store import QueueStore
 from pipeline.settings import Settings
 
 __all__ = ["JUDGEMENTS", "VIAS", "ImportCounts", "Job", "LabelStore", "User", "Vote", "open_store"]
@@ -97,8 +98,8 @@ class ImportCounts:
     kept: int = 0
 
 
-class LabelStore(Accounts, Jobs, Settings, Adjudications):
-    """Votes, decisions, imported labels, accounts, settings and jobs in one database (SQLite or PostgreSQL, by URL)."""
+class LabelStore(Accounts, Jobs, Settings, Adjudications, QueueStore):
+    """Votes, decisions, labels, accounts, settings, queues and jobs in one database (SQLite or PostgreSQL, by URL)."""
 
     def __init__(self, url: str):
         self.url = url

@@ -1,0 +1,220 @@
+"""What the store remembers of queues: who looks at what, judgements asked for again, exposures that are mixed in.
+
+A repeat is no vote: it says how steady an inspector is. Like a vote it is never deleted or changed; where the same vote
+was repeated twice (the answer was taken back and given again) the newest row counts.
+"""
+
+import json
+import time
+import uuid
+from collections.abc import Iterable, Sequence
+
+import pandas as pd
+import sqlalchemy as sa
+
+from pipeline import tables
+from pipeline.errors import LabelError, choose
+
+DRAW_KINDS = ("known", "control")
+REPEAT_COLUMNS = ["repeat_id", "vote_id", "inspector", "judgement", "reasons", "screen", "created_utc"]
+DRAW_COLUMNS = ["draw_id", "camera", "expnum", "kind", "judgement", "reasons", "created_by", "created_utc"]
+BALLOT_COLUMNS = ["vote_id", "expnum", "plver", "inspector", "judgement", "via", "blind", "created_utc", "screen"]
+
+
+class QueueStore:
+    """Leases, repeats and draws; mixed into `LabelStore`, which owns `engine`."""
+
+    engine: sa.Engine
+
+    # ---- who looks at what
+
+    def lease(self, inspector: str, camera: str, expnum: int, seconds: float) -> None:
+        """This inspector has this exposure on screen for `seconds` from now; he looks at one exposure at a time."""
+        t, now = tables.leases, time.time()
+        own = sa.and_(t.c.camera == camera, t.c.inspector == inspector)
+        row = {"camera": camera, "expnum": int(expnum), "inspector": inspector, "until": now + float(seconds)}
+        with tables.writing(self.engine) as connection:
+            connection.execute(t.delete().where(sa.or_(own, t.c.until <= now)))
+            connection.execute(t.insert(), row)
+
+    def leases(self, camera: str | None = None) -> pd.DataFrame:
+        """Live leases: camera, expnum, inspector, until (seconds since 1970)."""
+        t = tables.leases
+        query = sa.select(t).where(t.c.until > time.time()).order_by(t.c.camera, t.c.expnum, t.c.inspector)
+        if camera is not None:
+            query = query.where(t.c.camera == camera)
+        with tables.reading(self.engine) as connection:
+            return pd.DataFrame(connection.execute(query).all(), columns=t.c.keys()).astype({"expnum": "int64"})
+
+    def release(self, inspector: str, camera: str, expnum: int | None = None) -> None:
+        """This inspector no longer has this exposure (None: any) on screen. Twice is no error."""
+        c = tables.leases.c
+        here = [c.inspector == inspector, c.camera == camera]
+        if expnum is not None:
+            here.append(c.expnum == int(expnum))
+        with tables.writing(self.engine) as connection:
+            connection.execute(tables.leases.delete().where(*here))
+
+    # ---- judgements asked for again
+
+    def repeat(
+        self,
+        vote_id: int,
+        inspector: str,
+        judgement: str,
+        reasons: Sequence[str] = (),
+        screen: dict | None = None,
+        client_vote_id: str = "",
+    ) -> int:
+        """Store what an inspector says when his own vote `vote_id` is asked for again; returns its number.
+
+        The same client_vote_id twice is one repeat. It is no vote: nothing is superseded.
+        """
+        choose(judgement, ("good", "bad", "unsure"), "judgement")
+        t, client_vote_id = tables.repeats, client_vote_id or uuid.uuid4().hex
+        with tables.writing(self.engine) as connection:
+            twin = connection.execute(sa.select(t).where(t.c.client_vote_id == client_vote_id)).first()
+            if twin is not None:
+                if (twin.vote_id, twin.inspector) != (int(vote_id), inspector):
+                    raise LabelError(f"client_vote_id {client_vote_id!r} is taken by another repeat; send a new one")
+                return twin.repeat_id
+            voter = sa.select(tables.votes.c.inspector).where(tables.votes.c.vote_id == int(vote_id))
+            if connection.execute(voter).scalar() != inspector:
+                raise LabelError(f"{inspector} has no vote {vote_id}; only one's own can be repeated")
+            row = {
+                "repeat_id": tables.next_number(connection, t.c.repeat_id),
+                "client_vote_id": client_vote_id,
+                "vote_id": int(vote_id),
+                "inspector": inspector,
+                "judgement": judgement,
+                "reasons": json.dumps(list(reasons) if judgement != "good" else []),
+                "screen": json.dumps(screen or {}, sort_keys=True),
+                "created_utc": tables.now_utc(),
+            }
+            connection.execute(t.insert(), row)
+            tables.bump_revision(connection)
+        return row["repeat_id"]
+
+    def repeats(self, inspector: str | None = None) -> pd.DataFrame:
+        """Repeats in the order they were given: REPEAT_COLUMNS, `reasons` a tuple, `screen` a dict."""
+        t = tables.repeats
+        query = sa.select(*(t.c[name] for name in REPEAT_COLUMNS)).order_by(t.c.repeat_id)
+        if inspector is not None:
+            query = query.where(t.c.inspector == inspector)
+        with tables.reading(self.engine) as connection:
+            frame = pd.DataFrame(connection.execute(query).all(), columns=REPEAT_COLUMNS)
+        frame["reasons"] = pd.Series([tuple(json.loads(text)) for text in frame["reasons"]], dtype=object)
+        frame["screen"] = pd.Series([json.loads(text) for text in frame["screen"]], dtype=object)
+        return frame.astype({"repeat_id": "int64", "vote_id": "int64"})
+
+    def repeated_vote(self, client_vote_id: str) -> int | None:
+        """Number of the vote that the repeat of that client_vote_id repeats; None where there is no such repeat."""
+        t = tables.repeats
+        with tables.reading(self.engine) as connection:
+            return connection.execute(sa.select(t.c.vote_id).where(t.c.client_vote_id == client_vote_id)).scalar()
+
+    def handed_out(self, inspector: str, camera: str) -> dict[int, int]:
+        """Repeats that wait in this inspector's queue: expnum -> vote_id."""
+        with tables.reading(self.engine) as connection:
+            return _handed_out(connection, inspector, camera)
+
+    def hand_out(self, inspector: str, camera: str, add: dict[int, int], drop: Iterable[int] = ()) -> dict[int, int]:
+        """Put repeats (expnum -> vote_id) into this inspector's queue, and take others (expnums) out of it.
+
+        Returns what waits there now.
+        """
+        t, name = tables.settings, _HANDED_OUT + camera
+        here = (t.c.owner == inspector, t.c.name == name)
+        with tables.writing(self.engine) as connection:
+            before = _handed_out(connection, inspector, camera)
+            gone = {int(expnum) for expnum in drop}
+            after = {expnum: vote_id for expnum, vote_id in (before | add).items() if expnum not in gone}
+            if after != before:
+                value = json.dumps({str(expnum): int(vote_id) for expnum, vote_id in after.items()})
+                if not connection.execute(t.update().where(*here).values(value=value)).rowcount:
+                    connection.execute(t.insert(), {"owner": inspector, "name": name, "value": value})
+        return after
+
+    # ---- exposures that are mixed in
+
+    def draw(self, camera: str, kind: str, rows: Iterable[dict], created_by: str = "") -> int:
+        """Mark exposures as known answers or as control; returns how many were not marked before.
+
+        rows : dicts with expnum and, of a known answer, judgement and reasons
+        """
+        choose(kind, DRAW_KINDS, "kind of draw")
+        t, rows = tables.draws, list(rows)
+        with tables.writing(self.engine) as connection:
+            mine = sa.select(t.c.expnum).where(t.c.camera == camera, t.c.kind == kind)
+            known = set(connection.execute(mine).scalars())
+            number, now, new = tables.next_number(connection, t.c.draw_id), tables.now_utc(), {}
+            for row in rows:
+                expnum, judgement = int(row["expnum"]), str(row.get("judgement") or "")
+                if kind == "known":
+                    choose(judgement, ("good", "bad"), "known answer")
+                if expnum in known or expnum in new:
+                    continue
+                new[expnum] = {
+                    "draw_id": number + len(new),
+                    "camera": camera,
+                    "expnum": expnum,
+                    "kind": kind,
+                    "judgement": judgement if kind == "known" else "",
+                    "reasons": json.dumps(list(row.get("reasons") or ()) if judgement == "bad" else []),
+                    "created_by": created_by,
+                    "created_utc": now,
+                }
+            if new:
+                connection.execute(t.insert(), list(new.values()))
+        return len(new)
+
+    def draws(self, camera: str | None = None, kind: str | None = None) -> pd.DataFrame:
+        """Drawn exposures in the order they were drawn: DRAW_COLUMNS, `reasons` a tuple."""
+        t = tables.draws
+        query = sa.select(*(t.c[name] for name in DRAW_COLUMNS)).order_by(t.c.draw_id)
+        for column, value in ((t.c.camera, camera), (t.c.kind, kind)):
+            query = query if value is None else query.where(column == value)
+        with tables.reading(self.engine) as connection:
+            frame = pd.DataFrame(connection.execute(query).all(), columns=DRAW_COLUMNS)
+        frame["reasons"] = pd.Series([tuple(json.loads(text)) for text in frame["reasons"]], dtype=object)
+        return frame.astype({"draw_id": "int64", "expnum": "int64"})
+
+    # ---- how far the votes are
+
+    def ballots(self, camera: str, inspector: str | None = None, seconds: bool = False) -> pd.DataFrame:
+        """Current votes on whole exposures in the order they were cast: BALLOT_COLUMNS without `screen`.
+
+        seconds : add a column of that name, the time on the exposure that `screen` has (float, NaN where it has none)
+        """
+        t = tables.votes
+        names = BALLOT_COLUMNS if seconds else BALLOT_COLUMNS[:-1]
+        query = sa.select(*(t.c[name] for name in names)).where(tables.is_current)
+        query = query.where(t.c.camera == camera, t.c.ccdname == "").order_by(t.c.vote_id)
+        if inspector is not None:
+            query = query.where(t.c.inspector == inspector)
+        with tables.reading(self.engine) as connection:
+            frame = pd.DataFrame(connection.execute(query).all(), columns=names)
+        if seconds:
+            found = [json.loads(text).get("seconds") for text in frame.pop("screen")]
+            frame["seconds"] = pd.to_numeric(pd.Series(found, dtype=object), errors="coerce").astype(float)
+        return frame.astype({"vote_id": "int64", "expnum": "int64", "blind": "bool"})
+
+    def answers_given(self, inspector: str) -> int:
+        """How many judgements of whole exposures this inspector ever gave, those taken back and repeats included."""
+        votes, repeats = tables.votes.c, tables.repeats.c
+        cast = sa.select(sa.func.count()).where(
+            votes.inspector == inspector, votes.ccdname == "", votes.via == "single"
+        )
+        again = sa.select(sa.func.count()).where(repeats.inspector == inspector)
+        with tables.reading(self.engine) as connection:
+            return int(connection.execute(cast).scalar_one() + connection.execute(again).scalar_one())
+
+
+_HANDED_OUT = "queue repeats "  # settings of an account: this and the camera
+
+
+def _handed_out(connection: sa.Connection, inspector: str, camera: str) -> dict[int, int]:
+    c = tables.settings.c
+    query = sa.select(c.value).where(c.owner == inspector, c.name == _HANDED_OUT + camera)
+    text = connection.execute(query).scalar()
+    return {int(expnum): int(vote_id) for expnum, vote_id in json.loads(text).items()} if text else {}
