@@ -20,6 +20,12 @@ def export(
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="File to write; - or nothing prints text formats.")
     ] = None,
+    old: Annotated[
+        bool, typer.Option("--old", help="Also exposures that were judged on another pipeline version than the run's.")
+    ] = False,
+    reason: Annotated[
+        list[str] | None, typer.Option(help="Only exposures with this reason; may be given several times.")
+    ] = None,
     labels: Labels = "",
 ) -> None:
     """Write the list that other programs read. The same store gives the same bytes."""
@@ -27,7 +33,8 @@ def export(
 
     catalog = open_run(run)
     target = sys.stdout.buffer if out is None or str(out) == "-" else out
-    report = write(catalog, open_store(catalog, labels), format=format, policy=policy, out=target)
+    store, only = open_store(catalog, labels), tuple(reason or ())
+    report = write(catalog, store, format=format, policy=policy, out=target, include_old=old, reasons=only)
     say(str(report))
 
 

@@ -1,11 +1,12 @@
 """Verdicts -> the lists that other programs read. The same store and run give the same bytes.
 
 Each export says in its header which policy, store revision and model stage it stands on, and what it counts. Exposures
-whose votes were cast on another pipeline version than the run's are named there and left out, unless asked for.
+whose votes were cast on another pipeline version than the run's are named there and left out, unless asked for. A
+lead's decision is the verdict, and the header counts the entries that rest on one.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -14,9 +15,11 @@ import numpy as np
 import pandas as pd
 
 from pipeline import consensus, export_formats
+from pipeline.adjudications import ADJUDICATION_COLUMNS
 from pipeline.catalog import Catalog, write_aside
 from pipeline.errors import BadInput, choose
 from pipeline.labels import LabelStore
+from pipeline.reasons import REASONS
 
 OLD_NAMED = 20  # exposures of another pipeline version that a header names one by one
 
@@ -100,13 +103,15 @@ def export(
     out: str | Path | BinaryIO | None = None,
     *,
     include_old: bool = False,
+    reasons: Sequence[str] = (),
 ) -> ExportReport:
     """Write one export to a file or a binary stream, or leave it in the report's `content`.
 
     include_old : also export verdicts that were reached on another pipeline version than the run's.
+    reasons : only exposures that have one of these reasons; () = all.
     """
     form = FORMATS[choose(format, FORMATS, "format")]
-    contents = gather(catalog, store, policy, format=format, include_old=include_old)
+    contents = gather(catalog, store, policy, format=format, include_old=include_old, reasons=reasons)
     content = form.render(contents)
     if hasattr(out, "write"):
         out.write(content)
@@ -121,44 +126,77 @@ def export(
 
 def preview_counts(catalog: Catalog, store: LabelStore, include_old: bool = False) -> dict[str, int]:
     """Number of exposures that an export would list as bad, under each policy."""
-    fresh, old = _by_version(catalog, store.votes())
-    votes = pd.concat([fresh, old]) if include_old else fresh
-    found = {name: consensus.verdicts(votes, name, catalog.panel).verdict for name in consensus.POLICIES}
-    return {name: int((verdicts == "bad").sum()) for name, verdicts in found.items()}
+    votes, decisions = store.votes(), store.adjudications()
+    tables = {name: verdict_table(catalog, votes, name, decisions) for name in consensus.POLICIES}
+    return {name: len(bad_of(table, include_old=include_old)) for name, table in tables.items()}
 
 
-def verdict_table(catalog: Catalog, votes: pd.DataFrame, policy: str = "majority") -> pd.DataFrame:
+def bad_of(table: pd.DataFrame, *, include_old: bool = False, reasons: Sequence[str] = ()) -> pd.DataFrame:
+    """The rows of a `verdict_table` that an export would list as bad."""
+    table = chosen(table, include_old=include_old, reasons=reasons)
+    return table[table.verdict == "bad"]
+
+
+def chosen(table: pd.DataFrame, *, include_old: bool = False, reasons: Sequence[str] = ()) -> pd.DataFrame:
+    """The rows of a `verdict_table` that an export is about: of the run's version or of all, with one of `reasons`."""
+    wanted = {choose(reason, REASONS, "reason") for reason in reasons}
+    kept = table if include_old else table[~table.old.astype(bool)]
+    if wanted:
+        kept = kept[[not wanted.isdisjoint(own) for own in kept.reasons]]
+    return kept.reset_index(drop=True)
+
+
+def verdict_table(
+    catalog: Catalog, votes: pd.DataFrame, policy: str = "majority", decisions: pd.DataFrame | None = None
+) -> pd.DataFrame:
     """Return one row per exposure of the run's cameras that somebody judged, by camera and expnum.
 
-    Columns: those of `consensus.verdicts`; plver (of the votes); bad_ccds, a tuple of names, () where all of the
-    exposure is bad or none of it; scope, 'exposure', 'ccds' or '' where it is not bad; old, whether its votes were cast
-    on another pipeline version than the run's; in_run, whether the run has the exposure.
+    Columns: those of `consensus.verdicts`; why, the words of a lead's decision; plver (of the votes, else of the
+    decision); bad_ccds, a tuple of names, () where all of the exposure is bad or none of it; scope, 'exposure', 'ccds'
+    or '' where it is not bad; old, whether it was judged on another pipeline version than the run's; in_run, whether
+    the run has the exposure.
     """
-    fresh, old = _by_version(catalog, votes)
-    parts = [_verdict_part(catalog, part, policy, is_old) for part, is_old in ((fresh, False), (old, True))]
+    (fresh, old), (new_decisions, old_decisions) = by_version(catalog, votes, decisions)
+    parts = [
+        _verdict_part(catalog, fresh, new_decisions, policy, False),
+        _verdict_part(catalog, old, old_decisions, policy, True),
+    ]
     return pd.concat(parts, ignore_index=True).sort_values(["camera", "expnum"], ignore_index=True)
 
 
-def _by_version(catalog: Catalog, votes: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Votes of the run's cameras: those on the run's pipeline version (or none known), and, of exposures that have no
-    such votes, those on another. A column in_run is added."""
+def by_version(catalog: Catalog, votes: pd.DataFrame, decisions: pd.DataFrame | None = None) -> tuple:
+    """((fresh, old) votes, (fresh, old) decisions) of the run's cameras; a column in_run is added.
+
+    Fresh are those on the run's pipeline version (or none known); old, of exposures that have neither such votes nor
+    such a decision, those on another.
+    """
+    if decisions is None:
+        decisions = pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in ADJUDICATION_COLUMNS.items()})
     exposures = catalog.exposures()[["camera", "expnum", "plver"]].rename(columns={"plver": "plver_now"})
-    votes = votes[votes.camera.isin({catalog.camera, *exposures.camera})]
-    votes = votes.merge(exposures, on=["camera", "expnum"], how="left")
-    votes["in_run"] = votes.plver_now.notna()
-    stale = votes.in_run & (votes.plver != "") & (votes.plver_now != "") & (votes.plver != votes.plver_now)
-    fresh, old = votes[~stale], votes[stale]
-    judged = set(zip(fresh.camera, fresh.expnum, strict=True))
-    history = np.array([key in judged for key in zip(old.camera, old.expnum, strict=True)], dtype=bool)
-    return fresh, old[~history]
+    cameras = {catalog.camera, *exposures.camera}
+    parts, judged = [], set()
+    for rows in (votes, decisions):
+        rows = rows[rows.camera.isin(cameras)].merge(exposures, on=["camera", "expnum"], how="left")
+        rows["in_run"] = rows.plver_now.notna()
+        stale = rows.in_run & (rows.plver != "") & (rows.plver_now != "") & (rows.plver != rows.plver_now)
+        parts.append((rows[~stale], rows[stale]))
+        judged.update(zip(rows.camera[~stale], rows.expnum[~stale], strict=True))
+    return tuple((fresh, old[~_among(old, judged)]) for fresh, old in parts)
 
 
-def _verdict_part(catalog: Catalog, votes: pd.DataFrame, policy: str, old: bool) -> pd.DataFrame:
-    table = consensus.verdicts(votes, policy, catalog.panel)
-    partly = _parts(catalog, consensus.bad_ccds(votes, policy, catalog.panel))
-    last = votes.groupby(["camera", "expnum"])[["plver", "in_run"]].last().reset_index()
+def _among(rows: pd.DataFrame, keys: set) -> np.ndarray:
+    return np.array([key in keys for key in zip(rows.camera, rows.expnum, strict=True)], dtype=bool)
+
+
+def _verdict_part(catalog: Catalog, votes, decisions, policy: str, old: bool) -> pd.DataFrame:
+    table = consensus.verdicts(votes, policy, catalog.panel, decisions)
+    partly = _parts(catalog, consensus.bad_ccds(votes, policy, catalog.panel, decisions))
+    judged = pd.concat([decisions, votes])[["camera", "expnum", "plver", "in_run"]].astype({"expnum": "int64"})
+    last = judged.groupby(["camera", "expnum"])[["plver", "in_run"]].last().reset_index()
     table = table.merge(last, on=["camera", "expnum"], how="left").astype({"in_run": bool})
-    keys = zip(table.camera, table.expnum, strict=True)
+    keys = list(zip(table.camera, table.expnum, strict=True))
+    words = {key: own.comment for key, own in consensus.decisions_on(votes, decisions).items()}
+    table["why"] = pd.Series([words.get(key, "") for key in keys], dtype="str", index=table.index)
     table["bad_ccds"] = pd.Series([partly.get(key, ()) for key in keys], dtype=object, index=table.index)
     table["scope"] = np.where(table.verdict != "bad", "", np.where(table.bad_ccds.map(len) > 0, "ccds", "exposure"))
     return table.assign(old=old)
@@ -175,27 +213,42 @@ def _parts(catalog: Catalog, bad_ccds: dict) -> dict:
     return {key: own for key, own in partly.items() if not set(own) >= everything.get(key[1], {""})}
 
 
-def gather(catalog: Catalog, store: LabelStore, policy: str, *, format: str, include_old: bool = False) -> Contents:
+def gather(
+    catalog: Catalog,
+    store: LabelStore,
+    policy: str,
+    *,
+    format: str,
+    include_old: bool = False,
+    reasons: Sequence[str] = (),
+) -> Contents:
     """Read the store at one revision and put together what an export says."""
     choose(policy, consensus.POLICIES, "policy")
     catalog.refresh()
-    revision, votes, columns = _snapshot(store)
-    table = verdict_table(catalog, votes, policy)
+    revision, votes, decisions, columns = snapshot(store)
+    table = verdict_table(catalog, votes, policy, decisions)
     old = table[table.old]
-    kept = table if include_old else table[~table.old]
-    kept = kept.reset_index(drop=True)
+    kept = chosen(table, include_old=include_old, reasons=reasons)
     wanted = set(zip(kept.camera, kept.expnum, strict=True))
-    votes = votes[np.array([key in wanted for key in zip(votes.camera, votes.expnum, strict=True)], dtype=bool)]
-    facts = _facts(catalog, policy, format, revision, kept, old, include_old)
-    ccds = consensus.ccd_verdicts(votes, policy, catalog.panel)
+    votes, decisions = (pd.concat(parts) for parts in by_version(catalog, votes, decisions))
+    votes, decisions = votes[_among(votes, wanted)].sort_values("vote_id"), decisions[_among(decisions, wanted)]
+    facts = _facts(catalog, policy, format, revision, kept, old, include_old, reasons)
+    ccds = consensus.ccd_verdicts(votes, policy, catalog.panel, decisions)
     old = tuple(int(expnum) for expnum in old.expnum)
     return Contents(kept, ccds, votes, columns, facts, old, catalog.panel, catalog)
 
 
-def _facts(catalog, policy, format, revision, kept, old, include_old) -> dict[str, str]:
+def rests_on(bad: pd.DataFrame) -> tuple[int, int]:
+    """(how many of some bad exposures of a `verdict_table` rest on a single vote, how many on a lead's decision)."""
+    decided = bad.adjudicated.astype(bool)
+    return int(((bad.n_bad == 1) & ~decided).sum()), int(decided.sum())
+
+
+def _facts(catalog, policy, format, revision, kept, old, include_old, reasons) -> dict[str, str]:
     model = catalog.stage("prediction", fresh=False) if catalog.has("prediction") else None
     counts = kept.verdict.value_counts()
     bad = kept[kept.verdict == "bad"]
+    one_vote, decided = rests_on(bad)
     named = " ".join(str(expnum) for expnum in old.expnum[:OLD_NAMED]) + (" ..." if len(old) > OLD_NAMED else "")
     return {
         "Triptych export": format,
@@ -205,15 +258,18 @@ def _facts(catalog, policy, format, revision, kept, old, include_old) -> dict[st
         "exposures": ", ".join(f"{counts.get(name, 0)} {name}" for name in consensus.VERDICTS),
         "bad": f"{(bad.scope == 'exposure').sum()} whole exposures, {bad.bad_ccds.map(len).sum()} CCDs of "
         f"{(bad.scope == 'ccds').sum()} others",
+        "bad by one vote": str(one_vote),
+        "bad by a lead's decision": str(decided),
+        "reasons": ", ".join(name for name in REASONS if name in reasons) or "all",
         "not in this run": str(int((~kept.in_run).sum())),
         "judged on another version": "0" if old.empty else f"{len(old)} {'in' if include_old else 'ex'}cluded: {named}",
     }
 
 
-def _snapshot(store: LabelStore) -> tuple[int, pd.DataFrame, pd.DataFrame]:
-    """(revision, votes, imported columns) that belong together, though others go on voting."""
+def snapshot(store: LabelStore) -> tuple[int, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """(revision, votes, decisions, imported columns) that belong together, though others go on voting."""
     while True:
         revision = store.revision()
-        votes, columns = store.votes(), store.imported_columns()
+        found = store.votes(), store.adjudications(), store.imported_columns()
         if store.revision() == revision:
-            return revision, votes, columns
+            return revision, *found

@@ -23,6 +23,9 @@ TABLE_COLUMNS = [
     "n_unsure",
     "p_bad",
     "inspectors",
+    "adjudicated",
+    "lead",
+    "why",
     "old",
     "in_run",
 ]
@@ -34,6 +37,9 @@ FITS_KEYWORDS = {
     "model stage": "MODEL",
     "exposures": "NEXP",
     "bad": "NBAD",
+    "bad by one vote": "ONEVOTE",
+    "bad by a lead's decision": "DECIDED",
+    "reasons": "REASONS",
     "not in this run": "NOTINRUN",
     "judged on another version": "OLDVER",
 }
@@ -65,6 +71,7 @@ def _votes_text(row, exposure, panel: int) -> str:
     text = f"{','.join(row.reasons or exposure.reasons) or NO_REASON} # {row.n_bad} of {panel} bad"
     text += f", {row.n_good} good" if row.n_good else ""
     text += f", {row.n_unsure} unsure" if row.n_unsure else ""
+    text += f", decided by {exposure.lead}" if exposure.adjudicated else ""
     return text + (f", judged on {exposure.plver}" if exposure.old else "")
 
 

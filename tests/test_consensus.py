@@ -1,4 +1,6 @@
-"""Votes to verdicts: each policy, whole exposures and single CCDs, people who disagree or have not voted."""
+"""Votes to verdicts: each policy, whole exposures and single CCDs, people who disagree or have not voted, decisions."""
+
+import itertools
 
 import pandas as pd
 import pytest
@@ -168,3 +170,87 @@ def test_every_policy_gives_one_of_four_verdicts_in_any_order_of_votes(policy):
 def test_an_unknown_policy_is_refused_with_the_nearest():
     with pytest.raises(UnknownName, match="Did you mean 'majority'"):
         verdicts(panel_of("b"), "majorty")
+
+
+# ---- decisions of a lead
+
+
+def decisions(*rows) -> pd.DataFrame:
+    """(expnum, judgement[, reasons[, plver]]) rows as the store gives them, by lea."""
+    full = [(*row, *((), "V5.5")[len(row) - 2 :]) for row in rows]
+    frame = pd.DataFrame(full, columns=["expnum", "judgement", "reasons", "plver"])
+    frame["adjudication_id"] = range(1, len(frame) + 1)
+    return frame.assign(camera="decam", lead="lea", comment="because")
+
+
+def every_panel() -> pd.DataFrame:
+    """An exposure for each way in which up to three inspectors can answer, some with ticked CCDs."""
+    ways = [way for size in (1, 2, 3) for way in itertools.product("bgu", repeat=size)]
+    rows = []
+    for expnum, way in enumerate(ways, start=1):
+        rows += [(expnum, f"inspector-{n}", WORDS[letter]) for n, letter in enumerate(way)]
+        if "b" in way and expnum % 2:
+            rows.append((expnum, f"inspector-{way.index('b')}", "bad", "N1", ("PSF",)))
+    return votes(*rows).assign(plver="V5.5")
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_without_decisions_nothing_changes(policy):
+    frame, none = every_panel(), decisions()
+    elsewhere = decisions((7, "bad", (), "V4.8"))  # on another pipeline version than the votes
+    for nothing in (none, elsewhere):
+        for make in (verdicts, ccd_verdicts):
+            pd.testing.assert_frame_equal(make(frame, policy, 3), make(frame, policy, 3, nothing))
+        assert bad_ccds(frame, policy, 3) == bad_ccds(frame, policy, 3, nothing)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("judgement", ["good", "bad"])
+def test_when_all_is_decided_nothing_is_split_or_open(policy, judgement):
+    frame = every_panel()
+    everything = decisions(*((expnum, judgement) for expnum in frame.expnum.unique()))
+    found = verdicts(frame, policy, 3, everything)
+    assert (found.verdict == judgement).all()
+    assert found.adjudicated.all()
+    assert (found.lead == "lea").all()
+    before = verdicts(frame, policy, 3)
+    pd.testing.assert_frame_equal(
+        found.drop(columns=["verdict", "adjudicated", "lead"]), before.drop(columns=["verdict", "adjudicated", "lead"])
+    )
+    assert set(ccd_verdicts(frame, policy, 3, everything).verdict) <= {"good", "bad"}
+    named = bad_ccds(frame, policy, 3, everything)
+    assert named == {} if judgement == "good" else set(named) == {("decam", int(e)) for e in frame.expnum.unique()}
+
+
+def test_a_decision_keeps_the_ccds_that_were_ticked_by_those_who_called_it_bad():
+    frame = votes(
+        (1, "amy", "bad"),
+        (1, "amy", "bad", "N1", ("Noise",)),
+        (1, "ben", "good"),
+        (1, "cai", "good"),
+        (1, "cai", "bad", "S7"),  # by somebody who calls the exposure good
+        (2, "amy", "bad"),
+        (2, "ben", "good"),
+    ).assign(plver="V5.5")
+    bad = decisions((1, "bad", ("Bad_CCD",)), (2, "bad"))
+    assert bad_ccds(frame, "majority", 3, bad) == {("decam", 1): ("N1",), ("decam", 2): ()}
+    single = ccd_verdicts(frame, "majority", 3, bad).set_index("ccdname")
+    assert single.verdict.to_dict() == {"N1": "bad", "S7": "good"}
+    assert verdicts(frame, "majority", 3, bad).reasons.tolist() == [("Bad_CCD",), ()]
+    good = decisions((1, "good"), (2, "good"))
+    assert bad_ccds(frame, "any", 3, good) == {}
+    assert ccd_verdicts(frame, "any", 3, good).verdict.tolist() == ["good", "good"]
+
+
+def test_a_decision_that_the_votes_had_made_already_changes_no_ccd():
+    frame = votes(
+        *((1, name, "bad") for name in ("amy", "ben", "cai")),
+        *((1, name, "bad", "N1") for name in ("amy", "ben", "cai")),
+        (1, "cai", "bad", "N2"),
+    ).assign(plver="V5.5")
+    assert bad_ccds(frame, "majority", 3, decisions((1, "bad"))) == bad_ccds(frame, "majority", 3)
+
+
+def test_a_decision_without_votes_is_a_verdict_too():
+    found = verdicts(votes(), "majority", 3, decisions((5, "bad", ("PSF",))))
+    assert found[["expnum", "verdict", "n_bad", "lead", "reasons"]].values.tolist() == [[5, "bad", 0, "lea", ("PSF",)]]

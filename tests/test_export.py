@@ -171,6 +171,9 @@ def test_every_export_says_what_it_stands_on(run):
         "model stage": f"knn-001 {writer.stage.digest}",
         "exposures": "1 bad, 0 good, 0 split, 1 open",
         "bad": "1 whole exposures, 0 CCDs of 0 others",
+        "bad by one vote": "0",
+        "bad by a lead's decision": "0",
+        "reasons": "all",
         "not in this run": "0",
         "judged on another version": "0",
     }
@@ -259,6 +262,66 @@ def test_what_cannot_be_exported_says_why(run, tmp_path):
         export(catalog, store, "csv", "most")
     with pytest.raises(BadInput, match="folder that exists"):
         export(catalog, store, "csv", "any", tmp_path / "no" / "such.csv")
+
+
+# ---- decisions of a lead
+
+
+def test_a_decision_is_the_verdict_in_every_list_and_the_header_counts_it(run):
+    catalog, store = run
+    cast(store, 101, "bgu", "N1", reasons=("PSF",))
+    cast(store, 102, "bbg", reasons=("Noise",))
+    cast(store, 103, "b")
+    assert export(catalog, store, "bad_expid").n_bad == 1
+    store.adjudicate("decam", 101, "lea", "bad", plver="V5.5", comment="plain trailing")
+    store.adjudicate("decam", 102, "lea", "good", plver="V5.5", comment="normal for the band")
+    store.adjudicate("decam", 104, "lea", "bad", plver="V5.5", reasons=("Wonky",), comment="seen by the lead alone")
+    text = export(catalog, store, "bad_expid").content.decode()
+    assert read_like_legacypipe(text) == {
+        (101, "N1"): "PSF # 1 of 3 bad, 1 good, 1 unsure, decided by lea",
+        (104, None): "Wonky # 0 of 3 bad, decided by lea",
+    }
+    for line in (
+        "# bad by one vote: 0",
+        "# bad by a lead's decision: 2",
+        "# exposures: 2 bad, 1 good, 0 split, 1 open",
+    ):
+        assert f"{line}\n" in text
+    assert "# bad by one vote: 1\n" in export(catalog, store, "bad_expid", "any").content.decode()
+    rows = body(export(catalog, store, "csv", "any").content)
+    wanted = [rows[0].index(name) for name in ("expnum", "verdict", "lead", "why")]
+    found = {row[wanted[0]]: tuple(row[place] for place in wanted[1:]) for row in rows[1:]}
+    assert found == {
+        "101": ("bad", "lea", "plain trailing"),
+        "102": ("good", "lea", "normal for the band"),
+        "103": ("bad", "", ""),
+        "104": ("bad", "lea", "seen by the lead alone"),
+    }
+    header = fits.getheader(io.BytesIO(export(catalog, store, "fits").content), 1)
+    assert (header["ONEVOTE"], header["DECIDED"], header["REASONS"]) == ("0", "2", "all")
+
+
+def test_a_decision_on_another_pipeline_version_is_history(run):
+    catalog, store = run
+    store.cast(Vote(expnum=101, inspector="amy", judgement="bad"))  # does not know its version
+    store.adjudicate("decam", 101, "lea", "good", plver="V4.8", comment="of an earlier processing")
+    store.adjudicate("decam", 102, "lea", "bad", plver="V4.8", comment="of an earlier processing")
+    table = verdict_table(catalog, store.votes(), "any", store.adjudications()).set_index("expnum")
+    assert table.verdict.to_dict() == {101: "bad", 102: "bad"}
+    assert table.old.to_dict() == {101: False, 102: True}
+    assert set(read_like_legacypipe(export(catalog, store, "bad_expid", "any").content.decode())) == {(101, None)}
+
+
+def test_a_list_of_some_reasons_says_so(run):
+    catalog, store = run
+    cast(store, 101, "bbb", reasons=("PSF",))
+    cast(store, 102, "bbb", reasons=("Noise", "Wonky"))
+    cast(store, 103, "bbb", reasons=("Bad_CCD",))
+    text = export(catalog, store, "bad_expid", reasons=("Wonky", "PSF")).content.decode()
+    assert {key[0] for key in read_like_legacypipe(text)} == {101, 102}
+    assert "# reasons: PSF, Wonky\n" in text
+    with pytest.raises(UnknownName, match="Did you mean 'Noise'"):
+        export(catalog, store, "bad_expid", reasons=("Noisy",))
 
 
 # ---- the real inspection

@@ -156,3 +156,18 @@ def test_a_bad_verdict_without_any_reason_is_counted_and_keeps_a_list_from_sayin
     assert found.table.empty
     assert found.left_out["bad images without a reason"] == 4
     assert found.answers == {1: True}
+
+
+def test_a_decision_of_a_lead_teaches_as_a_judgement_of_the_whole_exposure(store):
+    panel_votes(store, 1, ["bad", "good"], ccdname="N1")  # judged by CCD only
+    panel_votes(store, 2, ["bad", "good", "unsure"], reasons=("Noise",))
+    assert 2 not in learn(store).answers
+    plver = {int(row.expnum): row.plver for row in tables()[1].itertuples()}
+    store.adjudicate("decam", 1, "lea", "good", plver=plver[1], comment="normal")
+    store.adjudicate("decam", 2, "lea", "bad", plver=plver[2], comment="plain")
+    store.adjudicate("decam", 3, "lea", "bad", plver="V0.1", reasons=("PSF",), comment="of an earlier processing")
+    found = learn(store, decisions=store.adjudications())
+    assert found.answers == {1: False, 2: True}
+    reasons = found.table.groupby("expnum").reasons.agg(set).to_dict()
+    assert reasons == {1: {("good",)}, 2: {("Noise",)}}
+    assert set(found.table.source) == {"decision of lea"}
