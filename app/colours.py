@@ -2,124 +2,29 @@
 
 The only place that decides what the map reveals. Nobody sees a verdict, or a label that comes from votes, of an
 exposure before judging it; an exposure that hides something looks exactly like one where there is nothing to hide.
-In blind mode the model's opinion of a candidate waits for the own vote too. Leads who do not vote see everything;
-viewers, who cannot vote, see what the whole panel has judged.
+In blind mode the model's opinion of a candidate waits for the own vote too: see app.sight.
 
-A colouring is one function in COLOURINGS; it returns Colours.
+A colouring is one function in COLOURINGS, the only list of them; it returns Colours.
 """
 
-import json
-import struct
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from app import palette
-from app.evidence import in_this_version
-from pipeline.consensus import verdicts
+from app.colour_codes import WAITS, Colours, Entry, quiet, ramp
+from app.colours_survey import by_band, by_cluster, by_night
+from app.colours_votes import by_contradiction, by_disagreement, by_pending, by_verdict
+from app.image_set import ImageSet
+from app.sight import Sight
 from pipeline.errors import choose
 from pipeline.reasons import GOOD, REASONS
 
-WAITS = "after your vote"
-MOST_CLUSTERS = 252
-VERDICT_LETTERS = {"good": "g", "bad": "b", "split": "s", "open": ""}
 FROM_VOTES = ("ticked", "candidate_ccds", "whole_exposure")  # provenances of pipeline.training that tell votes
 LEVELS = (("below 0.5", 0.0), ("0.5 to 0.9", 0.5), ("0.9 and above", 0.9))
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One class of the legend: codes first to last. Quiet classes are drawn first and smaller."""
-
-    label: str
-    first: int
-    last: int
-    count: int
-    colour: str
-    name: str = ""
-    letter: str = ""
-    rule: str = ""
-    quiet: bool = False
-
-
-@dataclass(frozen=True, eq=False)
-class Colours:
-    """codes : (n,) uint8, one per image; palette : colour of each code; kind : categories or continuous."""
-
-    colour_by: str
-    title: str
-    kind: str
-    palette: tuple
-    entries: tuple
-    codes: np.ndarray
-
-    def tobytes(self):
-        """uint32 length of a JSON header, the header (everything but the codes), the codes."""
-        header = {name: value for name, value in vars(self).items() if name != "codes"}
-        header["entries"] = [asdict(entry) for entry in self.entries]
-        text = json.dumps(header).encode()
-        return struct.pack("<I", len(text)) + text + self.codes.tobytes()
-
-
-@dataclass(frozen=True, eq=False)
-class Sight:
-    """What one user may know now.
-
-    votes : everybody's current votes on this pipeline version; own : expnums that this user judged as a whole
-    complete : expnums judged by the whole panel; everything : a lead who does not vote
-    """
-
-    votes: pd.DataFrame
-    verdicts: pd.DataFrame
-    own: frozenset
-    complete: frozenset
-    everything: bool
-    role: str
-
-    @classmethod
-    def of(cls, app, survey, user):
-        votes = app.store.votes(current=True)
-        votes = votes[in_this_version(survey, votes)]
-        decisions = app.store.adjudications()
-        decisions = decisions[in_this_version(survey, decisions)]
-        decided = verdicts(votes, "majority", app.catalog.panel, decisions)
-        n_votes = decided["n_bad"] + decided["n_good"] + decided["n_unsure"]
-        mine = votes[(votes["inspector"] == user.name) & (votes["via"] != "import")]
-        return cls(
-            votes=votes,
-            verdicts=decided,
-            own=frozenset(mine.loc[mine["ccdname"] == "", "expnum"].astype(int)),
-            complete=frozenset(decided.loc[n_votes >= app.catalog.panel, "expnum"].astype(int)),
-            everything=user.role == "lead" and mine.empty,
-            role=user.role,
-        )
-
-    def sees_verdict(self, expnums):
-        """(n,) bool: whether the votes on these exposures may be known."""
-        if self.everything:
-            return np.ones(len(expnums), bool)
-        known = {"inspector": self.own, "lead": self.own | self.complete, "viewer": self.complete}[self.role]
-        return np.isin(expnums, np.fromiter(known, np.int64, len(known)))
-
-    def sees_opinion(self, survey, expnums, assisted):
-        """(n,) bool: whether the model's opinion of these exposures may be known."""
-        if assisted or self.everything or self.role == "viewer":
-            return np.ones(len(expnums), bool)
-        waiting = set(survey.candidates.index) - self.own
-        return ~np.isin(expnums, np.fromiter(waiting, np.int64, len(waiting)))
-
-
-def paint(app, survey, user, colour_by, image_ids, *, assisted):
-    """Colours of these images for one user.
-
-    app : app.context.AppContext    survey : app.survey.Survey    user : pipeline.accounts.User
-    image_ids : (n,) int64    assisted : whether the model's opinion is shown before the vote
-    """
-    colouring = COLOURINGS[choose(colour_by, COLOURINGS, "colouring")]
-    sight = Sight.of(app, survey, user)
-    return colouring.paint(Scene(app, survey, sight, np.asarray(image_ids, np.int64), assisted))
+REASON_CODES = {name: code for code, name in enumerate(palette.REASON_COLOURS, start=1)}
+WAITS_CODE = len(REASON_CODES) + 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,24 +34,36 @@ class Scene:
     app: object
     survey: object
     sight: Sight
-    image_ids: np.ndarray
+    images: ImageSet
     assisted: bool
 
-    @property
-    def expnums(self):
-        return self.image_ids // 100
+    def opinion_shown(self):
+        """(n,) bool: of which images the model's opinion may be known."""
+        expnums = self.images.exposures[0]
+        return self.images.spread(self.sight.sees_opinion(self.survey, expnums, self.assisted))
+
+
+def paint(app, survey, user, colour_by, image_ids, *, assisted):
+    """Colours of these images for one user.
+
+    app : app.context.AppContext    survey : app.survey.Survey    user : pipeline.accounts.User
+    image_ids : (n,) int64, or an ImageSet    assisted : whether the model's opinion is shown before the vote
+    """
+    colouring = COLOURINGS[choose(colour_by, COLOURINGS, "colouring")]
+    images = image_ids if isinstance(image_ids, ImageSet) else ImageSet(image_ids)
+    return colouring.paint(Scene(app, survey, Sight.of(app, survey, user), images, assisted))
 
 
 def by_reason(scene):
     """What labels say: the training labels, else the imported lists."""
-    reasons = pd.Series(None, index=scene.image_ids, dtype=object)
-    listed = imported_reasons(scene)
-    reasons[listed.index] = listed
+    codes = imported_reasons(scene)
     training = scene.survey.training
-    training = training[training["image_id"].isin(scene.image_ids)]
-    training = first_reason(training[may_be_known(scene.sight, training)], "image_id")
-    reasons[training.index] = training
-    return reason_colours("reason", "labelled", reasons.to_numpy(), "unlabelled")
+    places = scene.images.places_of(training["image_id"].to_numpy(np.int64))
+    here = places >= 0
+    training, places = training[here], places[here]
+    known = may_be_known(scene.sight, training)
+    place_reasons(codes, places[known], training["reason"][known])
+    return reason_colours("reason", "labelled", codes, "unlabelled")
 
 
 def may_be_known(sight, training):
@@ -159,39 +76,49 @@ def may_be_known(sight, training):
 
 
 def imported_reasons(scene):
-    """Reason of each image that an imported list names, the CCD's own label before its exposure's; by image_id."""
+    """(n,) uint8 codes of what imported lists say, a CCD's own label before its exposure's; 0 = nothing."""
     labels = scene.app.store.labels()
-    labels = labels[(labels["reason"] != "") & labels["expnum"].isin(np.unique(scene.expnums))]
-    ccds = scene.survey.ccds.loc[scene.survey.ccds.index.isin(scene.image_ids), ["image_id", "expnum", "ccdname"]]
-    whole = first_reason(labels[labels["ccdname"] == ""], "expnum")
-    ccds = ccds.assign(reason=ccds["expnum"].map(whole).astype(object))
-    single = labels[labels["ccdname"] != ""].merge(ccds[["image_id", "expnum", "ccdname"]], on=["expnum", "ccdname"])
-    single = first_reason(single, "image_id")
-    ccds.loc[single.index, "reason"] = single
-    return ccds.set_index("image_id")["reason"].dropna()
+    labels = labels[labels["reason"] != ""]
+    expnums = scene.images.exposures[0]
+    by_exposure = np.zeros(len(expnums), np.uint8)
+    whole = labels[(labels["ccdname"] == "") & labels["expnum"].isin(expnums)]
+    if len(expnums):
+        place_reasons(by_exposure, np.searchsorted(expnums, whole["expnum"].to_numpy(np.int64)), whole["reason"])
+    codes = scene.images.spread(by_exposure)
+    single = labels[labels["ccdname"] != ""]
+    numbers = single["ccdname"].map(scene.survey.ccd_numbers)
+    single, numbers = single[numbers.notna()], numbers.dropna()
+    places = scene.images.places_of(100 * single["expnum"].to_numpy(np.int64) + numbers.to_numpy(np.int64))
+    place_reasons(codes, places[places >= 0], single["reason"][places >= 0])
+    return codes
 
 
-def first_reason(rows, key):
-    """key -> the first of its reasons in the order of the vocabulary, good last."""
-    order = {name: place for place, name in enumerate([*REASONS, GOOD])}
-    rows = rows.assign(order=rows["reason"].map(order)).dropna(subset="order").sort_values("order", kind="stable")
-    return rows.drop_duplicates(key).set_index(key)["reason"].astype(object)
+def place_reasons(codes, places, reasons):
+    """Write the code of the first reason of each place, in the order of the vocabulary, good last.
+
+    codes : (n,) uint8, changed; places : (m,) int64; reasons : (m,) Series of names, unknown ones are left out
+    """
+    order = reasons.map({name: place for place, name in enumerate([*REASONS, GOOD])}).to_numpy(float)
+    later_first = np.argsort(-order, kind="stable")  # NaN last
+    later_first = later_first[np.isfinite(order[later_first])]
+    codes[places[later_first]] = reasons.map(REASON_CODES).to_numpy(float)[later_first]
 
 
 def by_prediction(scene):
     """The likeliest reason according to the model."""
-    predicted = scene.survey.prediction["reason"].reindex(scene.image_ids).to_numpy(object)
-    shown = scene.sight.sees_opinion(scene.survey, scene.expnums, scene.assisted)
-    predicted = np.where(shown, predicted, WAITS)
-    return reason_colours("prediction", "predicted", predicted, "no prediction")
+    reasons = scene.survey.prediction["reason"]
+    rows = scene.images.rows_in(scene.survey.prediction.index)
+    categories = reasons.astype("category").cat
+    code_of = np.array([*(REASON_CODES.get(name, 0) for name in categories.categories), 0], np.uint8)
+    codes = code_of[categories.codes.to_numpy()]  # no reason is code -1, the last
+    codes = np.append(codes, np.uint8(0))[rows]  # no row is -1, the last
+    codes[~scene.opinion_shown()] = WAITS_CODE
+    return reason_colours("prediction", "predicted", codes, "no prediction")
 
 
-def reason_colours(colour_by, title, reasons, nothing):
-    """Colours of one reason per image; what is no known reason counts as nothing."""
-    names = list(palette.REASON_COLOURS)
-    place = {name: code for code, name in enumerate(names, start=1)} | {WAITS: len(names) + 1}
-    codes = np.array([place.get(reason, 0) for reason in reasons], np.uint8)
-    counts = np.bincount(codes, minlength=len(names) + 2)
+def reason_colours(colour_by, title, codes, nothing):
+    """Colours of one reason per image. codes : (n,) uint8 from REASON_CODES, WAITS_CODE, or 0 = nothing"""
+    counts = np.bincount(codes, minlength=WAITS_CODE + 1)
     colours = (palette.UNLABELLED, *palette.REASON_COLOURS.values(), palette.UNLABELLED)
     rules = {GOOD: "Nothing wrong", **{name: reason.rule for name, reason in REASONS.items()}}
     entries = [
@@ -205,32 +132,20 @@ def reason_colours(colour_by, title, reasons, nothing):
             letter=palette.REASON_LETTERS[name],
             rule=rules[name],
         )
-        for name, code in place.items()
-        if name != WAITS
+        for name, code in REASON_CODES.items()
     ]
-    return Colours(
-        colour_by,
-        title,
-        "categories",
-        colours,
-        (*entries, *quiet(WAITS, place[WAITS], counts), *quiet(nothing, 0, counts)),
-        codes,
-    )
-
-
-def quiet(label, code, counts):
-    """Entry of a class that is only background, as a tuple of one."""
-    count = int(counts[code])
-    return (Entry(label, code, code, count, palette.UNLABELLED, name=label, quiet=True),)
+    entries += [*quiet(WAITS, WAITS_CODE, counts), *quiet(nothing, 0, counts)]
+    return Colours(colour_by, title, "categories", colours, tuple(entries), codes)
 
 
 def by_probability(scene):
     """How likely the image is bad, 1 - p_good: codes 1 to 255."""
-    p_bad = 1.0 - scene.survey.prediction["p_good"].reindex(scene.image_ids).to_numpy(float)
-    shown = scene.sight.sees_opinion(scene.survey, scene.expnums, scene.assisted)
-    known = np.isfinite(p_bad) & shown
-    codes = np.zeros(len(p_bad), np.uint8)
-    codes[known] = 1 + np.rint(254 * np.clip(p_bad[known], 0, 1)).astype(np.uint8)
+    rows = scene.images.rows_in(scene.survey.prediction.index)
+    p_bad = 1.0 - scene.survey.prediction["p_good"].to_numpy(float)
+    levels = np.where(np.isfinite(p_bad), 1 + np.rint(254 * np.clip(np.nan_to_num(p_bad), 0, 1)), 0).astype(np.uint8)
+    codes = np.append(levels, np.uint8(0))[rows]
+    shown = scene.opinion_shown()
+    codes[~shown] = 0
     counts = np.bincount(codes, minlength=256)
     colours = (palette.UNLABELLED, *ramp(palette.PROBABILITY_RAMP, 255))
     firsts = [1 + int(np.ceil(254 * low)) for _, low in LEVELS] + [256]
@@ -242,68 +157,34 @@ def by_probability(scene):
     return Colours("probability", "bad", "continuous", colours, (*entries, *quiet(nothing, 0, counts)), codes)
 
 
-def ramp(stops, n):
-    """n colours evenly along a ramp of '#rrggbb' stops."""
-    numbers = np.array([[int(stop[k : k + 2], 16) for k in (1, 3, 5)] for stop in stops], float)
-    places = np.linspace(0, len(stops) - 1, n)
-    channels = [np.interp(places, np.arange(len(stops)), numbers[:, k]) for k in range(3)]
-    return tuple("#{:02x}{:02x}{:02x}".format(*rgb) for rgb in np.rint(np.transpose(channels)).astype(int))
-
-
-def by_cluster(scene):
-    """HDBSCAN's label; beyond MOST_CLUSTERS the smallest clusters share one code."""
-    labels = scene.survey.cluster["cluster"].reindex(scene.image_ids).fillna(-1).to_numpy(int)
-    found, sizes = np.unique(labels[labels >= 0], return_counts=True)
-    largest = np.sort(found[np.argsort(-sizes, kind="stable")[:MOST_CLUSTERS]])
-    codes = np.searchsorted(largest, labels) + 1
-    other = len(largest) + 1
-    codes[~np.isin(labels, largest)] = other
-    codes[labels < 0] = 0
-    codes = codes.astype(np.uint8)
-    counts = np.bincount(codes, minlength=other + 1)
-    colours = (palette.UNLABELLED, *(palette.cluster_colour(int(c)) for c in largest), palette.UNLABELLED)
-    entries = [
-        Entry(str(c), k, k, int(counts[k]), colours[k], name=f"cluster {c}", letter=str(c), rule=f"Cluster {c}")
-        for k, c in enumerate(largest, start=1)
-    ]
-    entries += [*quiet("smaller clusters", other, counts), *quiet("no cluster", 0, counts)]
-    return Colours("cluster", "in", "categories", colours, tuple(entries), codes)
-
-
-def by_verdict(scene):
-    """What the panel decided by majority; what this user may not know yet is open, like what nobody judged."""
-    names = ("open", "good", "bad", "split")
-    decided = scene.sight.verdicts.drop_duplicates("expnum").set_index("expnum")["verdict"]
-    seen = scene.sight.sees_verdict(decided.index.to_numpy(np.int64))
-    decided = decided[seen].map({name: code for code, name in enumerate(names)})
-    codes = decided.reindex(scene.expnums).fillna(0).to_numpy(np.uint8)
-    counts = np.bincount(codes, minlength=len(names))
-    colours = tuple(palette.VERDICT_COLOURS[name] for name in names)
-    entries = [
-        Entry(name, code, code, int(counts[code]), colours[code], name=name, letter=VERDICT_LETTERS[name])
-        for code, name in enumerate(names)
-        if code
-    ]
-    return Colours("verdict", "verdict", "categories", colours, (*entries, *quiet("open", 0, counts)), codes)
-
-
 @dataclass(frozen=True)
 class Colouring:
-    """paint : Scene -> Colours. needs : what its codes change with, beside the map: prediction, cluster, store."""
+    """paint : Scene -> Colours. needs : what its codes change with, beside the map: prediction, cluster, store.
+
+    text : in the list of colourings; opinion : whether it tells what the model thinks
+    """
 
     name: str
     paint: Callable
     needs: tuple
     opinion: bool = False
+    text: str = ""
 
 
 COLOURINGS: dict[str, Colouring] = {
     colouring.name: colouring
     for colouring in (
-        Colouring("reason", by_reason, ("prediction", "store")),
-        Colouring("prediction", by_prediction, ("prediction",), opinion=True),
-        Colouring("probability", by_probability, ("prediction",), opinion=True),
-        Colouring("cluster", by_cluster, ("cluster",)),
-        Colouring("verdict", by_verdict, ("store",)),
+        Colouring("reason", by_reason, ("prediction", "store"), text="reason"),
+        Colouring("prediction", by_prediction, ("prediction",), opinion=True, text="prediction"),
+        Colouring("probability", by_probability, ("prediction",), opinion=True, text="probability"),
+        Colouring("cluster", by_cluster, ("cluster",), text="cluster"),
+        Colouring("verdict", by_verdict, ("store",), text="verdict"),
+        Colouring("disagreement", by_disagreement, ("store",), text="disagreement"),
+        Colouring("pending", by_pending, ("prediction", "store"), text="my pending"),
+        Colouring(
+            "contradiction", by_contradiction, ("prediction", "store"), opinion=True, text="model against people"
+        ),
+        Colouring("band", by_band, (), text="band"),
+        Colouring("night", by_night, (), text="night"),
     )
 }

@@ -36,6 +36,24 @@ REASON_LETTERS: dict[str, str] = {GOOD: "g", **{name: reason.key for name, reaso
 
 VERDICT_COLOURS: dict[str, str] = {"good": "#8fcfaf", "bad": "#ff5030", "split": "#dfaf00", "open": UNLABELLED}
 
+DISAGREEMENT_COLOURS: dict[str, str] = {"one": "#cf70ff", "agree": "#8fcfaf", "single": "#9f9fbf"}
+CONTRADICTION_COLOURS: dict[str, str] = {"model": "#cf70ff", "people": "#dfaf00"}
+
+# From blue to red light, as far as twelve distinct hues allow; bands that a camera names otherwise take the rest.
+BAND_COLOURS: dict[str, str] = {
+    "u": "#8f70bf",
+    "g": "#4fb3ff",
+    "VR": "#8fcfaf",
+    "r": "#cfef00",
+    "i": "#dfaf00",
+    "z": "#ff7a50",
+    "Y": "#bf4000",
+}
+OTHER_BANDS: tuple[str, ...] = ("#ffbfff", "#9f9fbf", "#60ffaf", "#cf70ff", "#609f70", "#ffd9a0")
+
+# Perceptual ramp for time, early to late; other hues than the ramp of probability.
+TIME_RAMP: tuple[str, ...] = ("#3f6fd0", "#45a0cf", "#6cc5b0", "#b3d98a", "#e8d27a", "#e0a06a")
+
 # Perceptual ramp for probability, dark to light (a subset of matplotlib's "plasma", BSD).
 PROBABILITY_RAMP: tuple[str, ...] = ("#3b4754", "#5c4a8a", "#9c4a97", "#d8576b", "#f89540", "#f7e225")
 

@@ -7,12 +7,12 @@ through `runner`, so that the same session runs at once in a test and off the ev
 import param
 
 from app import search, votes
+from app.colours import COLOURINGS
 from app.evidence import evidence_of, queue_of
 from pipeline.errors import LabelError, TriptychError, choose
 
 ROOMS = ("explore", "review", "clusters", "adjudicate", "agreement", "export", "lead")
 LEAD_ROOMS = ("adjudicate", "lead")  # whose routes and pages only a lead may ask for
-COLOURINGS = ("reason", "prediction", "probability", "cluster", "verdict")
 STRETCHES = ("faint", "stars", "sky")
 OPENING = "candidates, worst CCD of each"  # heading of what a new page selects; it leaves the map in full colour
 MOST_PICKED = 24  # images that "similar" averages over when a whole region is selected

@@ -103,6 +103,16 @@ class Survey:
         )
 
     @cached_property
+    def exposures_taught(self):
+        """How many labelled exposures taught the exposures' probability; 0 = too few, it is not calibrated; None = not
+        known."""
+        model = open_stage(self.catalog, "model", self.stages.get("model"))
+        try:
+            return int(model.json("view")["taught"]) if model else None
+        except (FileNotFoundError, KeyError):
+            return None
+
+    @cached_property
     def learners(self):
         """Whether learners gave the probabilities; otherwise they are shares of the nearest labelled images."""
         model = open_stage(self.catalog, "model", self.stages.get("model"))
@@ -110,6 +120,12 @@ class Survey:
             return bool(model and model.json("classifier").get("learner"))
         except FileNotFoundError:
             return False
+
+    @cached_property
+    def ccd_numbers(self):
+        """ccdname -> ccdnum of every CCD that the run has."""
+        ccds = self.ccds.drop_duplicates("ccdnum")
+        return dict(zip(ccds["ccdname"].astype(str), ccds["ccdnum"].astype(int), strict=True))
 
     def reason_names(self, image_ids):
         """image_id -> (ccdname, reasons as one text) of those image_ids that are labelled; others are left out."""

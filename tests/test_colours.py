@@ -173,3 +173,75 @@ def test_unknown_colouring_names_the_known_ones(app):
 
     with pytest.raises(UnknownName, match="probability"):
         paint(app, app.survey(), app.accounts.user("amy"), "probabilty", np.empty(0, np.int64), assisted=True)
+
+
+def test_disagreement_tells_only_of_exposures_that_one_may_know(app):
+    split, one, agreed = FIRST, FIRST + 1, FIRST + 2
+    for inspector, said in (("amy", "bad"), ("ben", "good"), ("cai", "unsure")):
+        cast(app, inspector, split, said)
+    for inspector, said in (("amy", "good"), ("ben", "good"), ("cai", "bad")):
+        cast(app, inspector, one, said)
+    cast(app, "amy", agreed, "good")
+    cast(app, "ben", agreed, "good")
+    cast(app, "ben", FIRST + 3, "good")
+    cast(app, "cai", FIRST + 3, "bad")
+    found = painted(app, "amy", "disagreement")
+    assert (found["split"], found["one against the others"], found["all agree"]) == ({split}, {one}, {agreed})
+    assert found["one vote"] == set()
+    assert FIRST + 3 in found["not known to you"]
+    assert FIRST + 3 in painted(app, "lea", "disagreement")["split"]
+    assert painted(app, "vic", "disagreement")["all agree"] == set()  # not judged by the whole panel
+
+
+def test_pending_are_the_candidates_without_the_own_vote(app):
+    candidates = set(app.survey().candidates.index)
+    one = min(candidates)
+    cast(app, "amy", one, "unsure")
+    cast(app, "ben", min(candidates - {one}), "bad")
+    found = painted(app, "amy", "pending")
+    assert found["waits for you"] == candidates - {one}
+    assert found["judged by you"] == {one}
+    assert painted(app, "vic", "pending")["waits for you"] == set()
+
+
+def test_the_model_against_people_is_unknown_where_the_verdict_is_hidden(app):
+    candidates = set(app.survey().candidates.index)
+    wrong = min(candidates)
+    missed = min(set(app.survey().exposures.index) - candidates)
+    for expnum, said in ((wrong, "good"), (missed, "bad")):
+        for inspector in ("amy", "ben"):
+            cast(app, inspector, expnum, said)
+    for assisted in (True, False):
+        found = painted(app, "amy", "contradiction", assisted=assisted)
+        assert (found["model bad, people good"], found["model good, people bad"]) == ({wrong}, {missed})
+    hidden = painted(app, "cai", "contradiction")
+    assert {wrong, missed} <= hidden["unknown"]
+    assert all(not found for label, found in hidden.items() if label != "unknown")
+
+
+def test_bands_and_nights_are_those_of_the_exposures(app):
+    exposures = app.survey().exposures
+    bands = painted(app, "amy", "band")
+    assert {label: found for label, found in bands.items() if found} == {
+        band: set(rows.index) for band, rows in exposures.groupby("band")
+    }
+    assert painted(app, "amy", "night")["2017-09-03"] == set(exposures.index)
+
+
+def test_many_nights_become_months_and_many_months_years(app, monkeypatch):
+    monkeypatch.setattr("app.colours_survey.MOST_NIGHTS", 0)
+    assert set(painted(app, "amy", "night")) == {"2017-09", "no date"}
+    monkeypatch.setattr("app.colours_survey.MOST_TIMES", 0)
+    assert set(painted(app, "amy", "night")) == {"2017", "no date"}
+
+
+def test_images_in_any_order_get_the_codes_of_their_own(app):
+    survey = app.survey()
+    image_ids = map_table(survey).image_ids
+    user = app.accounts.user("amy")
+    few = image_ids[::7]
+    for name in COLOURINGS:
+        whole = paint(app, survey, user, name, image_ids, assisted=True)
+        part = paint(app, survey, user, name, few, assisted=True)
+        if name != "cluster":  # numbered among those shown
+            assert np.array_equal(part.codes, whole.codes[::7]), name

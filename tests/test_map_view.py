@@ -99,13 +99,14 @@ def test_addresses_of_codes_change_only_when_the_codes_may(view, session):
     before = dict(view.colour_urls)
     session.revision += 1
     changed = {name for name, url in view.colour_urls.items() if url != before[name]}
-    assert changed == {"reason", "verdict"}
+    votes = {"verdict", "disagreement", "pending", "contradiction"}
+    assert changed == {"reason", *votes}
     session.assisted = False
     assert all("opinion" not in url for url in view.colour_urls.values())
     before = dict(view.colour_urls)
     session.revision += 1
     changed = {name for name, url in view.colour_urls.items() if url != before[name]}
-    assert changed == {"reason", "verdict", "prediction", "probability"}
+    assert changed == {"reason", "prediction", "probability", *votes}
 
 
 def test_dims_go_both_ways(view, session):

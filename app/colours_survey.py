@@ -1,0 +1,70 @@
+"""Colourings by what the survey itself says: cluster, band, night."""
+
+import numpy as np
+
+from app import palette
+from app.colour_codes import Colours, Entry, classes, quiet, ramp
+
+MOST_CLUSTERS = 252
+MOST_NIGHTS = 24  # beyond that a class is a month, and beyond as many months a year
+MOST_TIMES = 250
+DATES = {1: "{0}-{1:02d}-{2:02d}", 100: "{0}-{1:02d}", 10000: "{0}"}
+
+
+def by_cluster(scene):
+    """HDBSCAN's label; beyond MOST_CLUSTERS the smallest clusters share one code."""
+    rows = scene.images.rows_in(scene.survey.cluster.index)
+    labels = np.full(len(rows), -1, np.int64)
+    known = rows >= 0
+    labels[known] = scene.survey.cluster["cluster"].to_numpy()[rows[known]]
+    found, sizes = np.unique(labels[labels >= 0], return_counts=True)
+    largest = np.sort(found[np.argsort(-sizes, kind="stable")[:MOST_CLUSTERS]])
+    other = len(largest) + 1
+    # code of each label, looked up: noise first, then every label up to the highest
+    code_of = np.full(int(labels.max(initial=-1)) + 2, other, np.uint8)
+    code_of[0] = 0
+    code_of[largest + 1] = np.arange(1, len(largest) + 1)
+    codes = code_of[labels + 1]
+    counts = np.bincount(codes, minlength=other + 1)
+    colours = (palette.UNLABELLED, *(palette.cluster_colour(int(c)) for c in largest), palette.UNLABELLED)
+    entries = [
+        Entry(str(c), k, k, int(counts[k]), colours[k], name=f"cluster {c}", letter=str(c), rule=f"Cluster {c}")
+        for k, c in enumerate(largest, start=1)
+    ]
+    entries += [*quiet("smaller clusters", other, counts), *quiet("no cluster", 0, counts)]
+    return Colours("cluster", "in", "categories", colours, tuple(entries), codes)
+
+
+def exposure_column(scene, name):
+    """A column of the exposures table, one row per exposure of the images; NaN where it has none."""
+    return scene.survey.exposures[name].reindex(scene.images.exposures[0])
+
+
+def by_band(scene):
+    """The filter, from blue to red; what is no known band comes last."""
+    bands = exposure_column(scene, "band").fillna("").astype(str)
+    known = [band for band in palette.BAND_COLOURS if (bands == band).any()]
+    more = sorted(set(bands) - set(known) - {""})[: len(palette.OTHER_BANDS)]
+    names = [(band, palette.BAND_COLOURS[band], band[:2], f"Band {band}") for band in known]
+    names += [(b, c, b[:2], f"Band {b}") for b, c in zip(more, palette.OTHER_BANDS, strict=False)]
+    place = {band: code for code, (band, *_) in enumerate(names, start=1)}
+    codes = bands.map(place).fillna(0).to_numpy(np.uint8)
+    return classes("band", "band", scene.images.spread(codes), names, "no band")
+
+
+def by_night(scene):
+    """The night, or the month or the year where there are many, in the order of time."""
+    nights = exposure_column(scene, "night").fillna(0).to_numpy(np.int64)
+    for shorten in DATES:
+        times = np.where(nights > 0, nights // shorten, 0)
+        found = np.unique(times[times > 0])
+        if len(found) <= MOST_NIGHTS or (shorten == 100 and len(found) <= MOST_TIMES):
+            break
+    codes = np.where(times > 0, np.searchsorted(found, times) + 1, 0).clip(max=255).astype(np.uint8)
+    found = found[:255]
+    colours = ramp(palette.TIME_RAMP, max(2, len(found)))
+    names = []
+    for time, colour in zip((found * shorten).tolist(), colours, strict=False):
+        date = DATES[shorten].format(time // 10000, time // 100 % 100, time % 100)
+        names.append((date, colour, "", f"{'Night' if shorten == 1 else 'Time'} {date}"))
+    return classes("night", "night" if shorten == 1 else "time", scene.images.spread(codes), names, "no date")
