@@ -6,9 +6,11 @@ const LONGEST_PAUSE = 15000;
 
 export class Outbox {
   // onState({waiting, problem}) after every change; onSaved(vote, answer) once per vote that is on disk;
-  // onRefused(vote, text) when the server will never take it.
-  constructor(user, { onState, onSaved, onRefused }) {
-    this.key = `triptych-outbox-${user}`;
+  // onRefused(vote, text) when the server will never take it. address : where it goes; of : what is sent, so that votes and
+  // decisions wait in boxes of their own.
+  constructor(user, { onState, onSaved, onRefused, address = '/api/vote', of = '' }) {
+    this.key = `triptych-outbox-${of}${user}`;
+    this.address = address;
     this.hooks = { onState, onSaved, onRefused };
     this.waiting = this.read();
     this.pause = FIRST_PAUSE;
@@ -50,7 +52,7 @@ export class Outbox {
     this.busy = true;
     const vote = this.waiting[0];
     try {
-      const response = await fetch('/api/vote', {
+      const response = await fetch(this.address, {
         method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(vote),
       });
       if (response.ok) this.done(vote, await response.json());
