@@ -1,0 +1,254 @@
+"""What the Adjudicate room asks over HTTP: the exposures that votes do not decide, the votes on one, a decision.
+
+For leads only. What was shown here was seen: a vote that the same account casts on the exposure later is not blind.
+"""
+
+from app import palette
+from app.api import ApiHandler, facts_of
+from app.evidence import labelled_neighbours, model_opinion, plain
+from pipeline import consensus
+from pipeline.errors import BadInput, LabelError, choose
+from pipeline.export import by_version
+from pipeline.reasons import REASONS
+from pipeline.undecided import STATES, WAITING, undecided
+
+LONGEST_WHY = 2000
+ON_SCREEN = ("seconds", "model_shown", "score", "stretch", "scale_mode", "invert", "zoom", "ccds_opened", "answer")
+# what leads say most often; sent with the queue, so that one key gives the reason of a decision
+PHRASES = {
+    "good": (
+        "harmless: nothing that a catalogue would keep",
+        "normal for this band, sky or field",
+        "confined to few CCDs, which the pipeline masks",
+        "not confirmed in another stretch or at full resolution",
+    ),
+    "bad": (
+        "plain, and over most of the focal plane",
+        "faint but real: seen in the sky map and in its neighbours",
+        "fits the written rule of the reason",
+        "the catalogue would be spoiled in these CCDs",
+    ),
+}
+
+
+def queue_answer(app, user) -> dict:
+    """Everything that the room needs to start.
+
+    Returns {panel, states: [{name, rule, waiting}], phrases, colours, reasons, items, decisions}. An item: expnum,
+    camera, states, counts of votes, p_bad, verdict, inspectors, reasons, last_vote_utc, score, band, night, in_run,
+    own (whether this lead voted). decisions : current ones, newest first, as `decision_answer` gives them.
+    """
+    survey = app.survey_for(user)
+    (votes, _old), (decisions, _) = by_version(app.catalog, app.store.votes(), app.store.adjudications())
+    table = undecided(votes, app.catalog.panel)
+    decided = set(consensus.decisions_on(votes, decisions))
+    own = set(votes.loc[votes["inspector"] == user.name, "expnum"])
+    items = []
+    for row in table.to_dict("records"):
+        if (row["camera"], int(row["expnum"])) not in decided:
+            items.append(plain(row) | known_of(survey, int(row["expnum"])) | {"own": row["expnum"] in own})
+    made = [
+        decision_answer(row) | known_of(survey, int(row["expnum"])) for row in decisions.iloc[::-1].to_dict("records")
+    ]
+    return {
+        "panel": app.catalog.panel,
+        "states": [{"name": name, "rule": rule, "waiting": name in WAITING} for name, rule in STATES.items()],
+        "phrases": PHRASES,
+        "colours": palette.REASON_COLOURS,
+        "reasons": reason_list(),
+        "items": items,
+        "decisions": made,
+    }
+
+
+def reason_list() -> list[dict]:
+    """The vocabulary with keys and colours, for chips."""
+    return [
+        {"name": one.name, "key": one.key, "label": one.label, "rule": one.rule}
+        | {"colour": palette.REASON_COLOURS[one.name]}
+        for one in REASONS.values()
+    ]
+
+
+def known_of(survey, expnum: int) -> dict:
+    """What the run's tables say of an exposure in the list: in_run, band, night, score (of the model)."""
+    if expnum not in survey.exposures.index:
+        return {"in_run": False, "band": "", "night": -1, "score": None}
+    row = survey.exposures.loc[expnum]
+    scored = expnum in survey.scored.index
+    score = round(float(survey.scored.loc[expnum, "bad_probability"]), 4) if scored else None
+    return plain({"in_run": True, "band": row["band"], "night": row["night"], "score": score})
+
+
+def decision_answer(row: dict) -> dict:
+    """One decision, as plain values."""
+    wanted = (
+        "adjudication_id",
+        "client_vote_id",
+        "camera",
+        "expnum",
+        "plver",
+        "lead",
+        "judgement",
+        "reasons",
+        "comment",
+    )
+    return plain({name: row[name] for name in (*wanted, "votes_seen", "created_utc")})
+
+
+def exposure_answer(app, user, expnum: int) -> dict:
+    """The votes on one exposure side by side, the model's opinion, and what was decided before.
+
+    Returns {expnum, facts, votes, verdicts: {policy: verdict of the votes}, decisions, model, neighbours, own}. votes :
+    see `vote_answers`. decisions : every one ever made on it, newest first, with superseded_by and retracted_utc.
+    """
+    survey = app.survey_for(user)
+    record = app.store.votes(expnum=expnum, current=False)
+    current = record[record["superseded_by"].isna() & record["retracted_utc"].isna()]
+    (current, _old), _ = by_version(app.catalog, current)
+    if current.empty and expnum not in survey.exposures.index:
+        raise BadInput(f"nobody voted on exposure {expnum}, and it is not in this run")
+    if (current["inspector"] != user.name).any():
+        app.note_seen(user, expnum)
+    made = app.store.adjudications(current=False)
+    made = made[made["expnum"] == expnum].iloc[::-1]
+    in_run = expnum in survey.exposures.index
+    counted = {name: consensus.verdicts(current, name, app.catalog.panel).verdict for name in consensus.POLICIES}
+    return {
+        "expnum": expnum,
+        "facts": facts_of(survey, expnum) if in_run else {"expnum": expnum},
+        "votes": vote_answers(current, record),
+        "verdicts": {name: str(verdict.iloc[0]) for name, verdict in counted.items() if len(verdict)},
+        "decisions": [
+            decision_answer(row) | plain({"superseded_by": row["superseded_by"], "retracted_utc": row["retracted_utc"]})
+            for row in made.to_dict("records")
+        ],
+        "model": model_opinion(survey, expnum) if in_run else None,
+        "neighbours": labelled_neighbours(app, survey, user, expnum) if in_run else [],
+        "own": bool((current["inspector"] == user.name).any()),
+    }
+
+
+def vote_answers(current, record) -> list[dict]:
+    """One dict per inspector, in the order of their votes.
+
+    vote_ids, inspector, judgement, reasons, comment, via, blind, created_utc, plver; ccdnames : ticked as bad; screen :
+    what was on screen (ON_SCREEN); earlier : answers that this one replaced
+    """
+    answers = []
+    opinions = consensus.opinions(current).set_index("inspector")
+    for inspector, own in current.groupby("inspector", sort=False):
+        last = own[own["ccdname"] == ""].tail(1) if (own["ccdname"] == "").any() else own.tail(1)
+        last = last.iloc[0]
+        before = record[(record["inspector"] == inspector) & (record["ccdname"] == "")]
+        before = before[~before["vote_id"].isin(own["vote_id"])]
+        ticked = own[(own["ccdname"] != "") & (own["judgement"] == "bad")]
+        screen = last["screen"] or {}
+        answers.append(
+            {
+                "inspector": inspector,
+                "judgement": opinions.loc[inspector, "judgement"],
+                "reasons": opinions.loc[inspector, "reasons"],
+                "vote_ids": own["vote_id"].tolist(),
+                "ccdnames": ticked["ccdname"].tolist(),
+                "screen": {name: screen[name] for name in ON_SCREEN if screen.get(name) not in (None, [], "")},
+                "earlier": before[["judgement", "reasons", "created_utc"]].to_dict("records"),
+                **{name: last[name] for name in ("comment", "via", "blind", "created_utc", "plver")},
+            }
+        )
+    return plain(answers)
+
+
+def decide(app, user, values: dict) -> dict:
+    """Store one decision, and say what the verdict is now: {adjudication_id, expnum}.
+
+    values : expnum, judgement, reasons, comment (why; required), votes_seen, client_vote_id (may come twice)
+    """
+    try:
+        expnum, judgement = int(values["expnum"]), str(values["judgement"])
+    except (KeyError, TypeError, ValueError):
+        raise LabelError("a decision needs an expnum and a judgement, good or bad") from None
+    why = str(values.get("comment") or "").strip()[:LONGEST_WHY]
+    if not why:
+        raise LabelError(f"say why {expnum} is {judgement}: a decision is kept with its reason")
+    reasons = tuple(name for name in REASONS if name in set(values.get("reasons") or ()))
+    for name in values.get("reasons") or ():
+        choose(name, REASONS, "reason")
+    camera, plver = thing_of(app, user, expnum)
+    number = app.store.adjudicate(
+        camera,
+        expnum,
+        user.name,
+        judgement,
+        plver=plver,
+        reasons=reasons,
+        comment=why,
+        votes_seen=[int(vote_id) for vote_id in values.get("votes_seen") or ()],
+        client_vote_id=str(values.get("client_vote_id") or ""),
+    )
+    return {"adjudication_id": int(number), "expnum": expnum}
+
+
+def thing_of(app, user, expnum: int) -> tuple[str, str]:
+    """(camera, pipeline version) that a decision is about: the run's, else that of the last vote."""
+    survey = app.survey_for(user)
+    if expnum in survey.exposures.index:
+        exposure = survey.exposures.loc[expnum]
+        return str(exposure.get("camera") or app.catalog.camera), str(exposure.get("plver") or "")
+    votes = app.store.votes(expnum=expnum)
+    if votes.empty:
+        raise BadInput(f"nobody voted on exposure {expnum}, and it is not in this run")
+    return str(votes["camera"].iloc[-1]), str(votes["plver"].iloc[-1])
+
+
+def retract(app, user, values: dict) -> dict:
+    """Take a current decision back; the votes decide again. values : adjudication_id."""
+    try:
+        number = int(values["adjudication_id"])
+    except (KeyError, TypeError, ValueError):
+        raise LabelError("say which decision: adjudication_id") from None
+    app.store.retract_adjudication(number, user.name)
+    return {"adjudication_id": number}
+
+
+class LeadHandler(ApiHandler):
+    roles = ("lead",)
+
+
+class QueueHandler(LeadHandler):
+    """GET: what waits for a decision, and the decisions made."""
+
+    async def get(self):
+        await self.answer(queue_answer, self.app, self.user)
+
+
+class ExposureHandler(LeadHandler):
+    """GET: everybody's votes on one exposure."""
+
+    async def get(self, expnum):
+        await self.answer(exposure_answer, self.app, self.user, int(expnum))
+
+
+class DecisionHandler(LeadHandler):
+    """POST: one decision. Answers when it is on disk."""
+
+    async def post(self):
+        await self.answer(decide, self.app, self.user, self.body())
+
+
+class RetractHandler(LeadHandler):
+    """POST {adjudication_id}: take a decision back."""
+
+    async def post(self):
+        await self.answer(retract, self.app, self.user, self.body())
+
+
+def routes(app) -> list:
+    """Routes of this file for the server. app : app.context.AppContext"""
+    arguments = {"app": app}
+    return [
+        (r"/adjudicate/queue", QueueHandler, arguments),
+        (r"/adjudicate/exposure/([0-9]+)", ExposureHandler, arguments),
+        (r"/adjudicate/decision", DecisionHandler, arguments),
+        (r"/adjudicate/retract", RetractHandler, arguments),
+    ]
