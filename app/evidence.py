@@ -8,6 +8,7 @@ that this user has not judged.
 import numpy as np
 import pandas as pd
 
+from app.in_time import around
 from app.votes import own_votes
 from pipeline.candidates import RULES
 from pipeline.consensus import verdicts
@@ -51,11 +52,13 @@ def evidence_of(app, survey, user, expnum, *, assisted):
 
     exposure : header facts; voted : bool; mine : own vote or None
     model : None while it is hidden, else what `model_opinion` says
+    context : exposures taken around it, see `app.in_time.around`
     neighbours : [] while hidden, else [{image_id, expnum, ccdname, reason, distance, of_ccdname}], nearest first
     others, verdict : None before the own vote, else [{inspector, judgement, reasons, comment}] and {verdict, n_bad, ..}
     """
-    mine = own_votes(app, user, expnum)
-    mine = mine[in_this_version(survey, mine) & (mine["ccdname"] == "").to_numpy()]
+    own = own_votes(app, user)
+    own = own[in_this_version(survey, own) & (own["ccdname"] == "").to_numpy()]
+    mine = own[own["expnum"] == expnum]
     voted = len(mine) > 0
     shown = assisted or voted
     answer = {
@@ -67,6 +70,7 @@ def evidence_of(app, survey, user, expnum, *, assisted):
         "mine": plain(mine.iloc[-1][list(VOTE_FACTS)].to_dict()) if voted else None,
         "model": model_opinion(survey, expnum) if shown else None,
         "neighbours": labelled_neighbours(app, survey, user, expnum) if shown else [],
+        "context": around(survey, own, expnum),
         "others": None,
         "verdict": None,
     }
@@ -80,6 +84,7 @@ def model_opinion(survey, expnum):
 
     stage, n_sampled, is_candidate; exposure_probability : that the exposure is bad, where the predictions know it
     ccds : {ccdname: {p_bad, reason, bad_reason, sampled}}; bad_reason is the likeliest one that is not good
+    taught : by how many labelled exposures that probability was calibrated, 0 = it was not, None = not known
     learners : whether learners gave the probabilities, and not the shares of the nearest labelled images
     and where the exposure was scored: rule, asks (see `asks_of`), bad_probability, n_bad of n_counted CCDs, reasons
     """
@@ -102,6 +107,7 @@ def model_opinion(survey, expnum):
     opinion["learners"] = survey.learners
     chance = rows["exposure_probability"].iloc[0] if "exposure_probability" in rows else np.nan
     opinion["exposure_probability"] = plain(round(float(chance), 4))
+    opinion["taught"] = survey.exposures_taught
     if expnum in survey.scored.index:
         scored = survey.scored.loc[expnum]
         rule = str(scored.get("rule", ""))

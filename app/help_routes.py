@@ -1,0 +1,81 @@
+"""What a person asks beside voting: the rule and examples of a reason, and own settings (keys, tour seen).
+
+GET  /api/reason/NAME    rule and examples: see app.examples
+GET  /api/settings       {user, keys, tour, reasons}
+POST /api/settings       {keys} or {tour}: kept for this account
+"""
+
+from app import examples
+from app.api import ApiHandler
+from app.palette import REASON_COLOURS
+from pipeline.errors import BadInput
+from pipeline.reasons import REASONS
+
+LONGEST_KEY = 12
+MOST_KEYS = 200
+TOURS = ("", "seen")
+
+
+class ReasonHandler(ApiHandler):
+    """GET: what a reason means, shown."""
+
+    async def get(self, name):
+        assisted = self.get_query_argument("assisted", "0") == "1" and not self.app.blind
+        await self.answer(
+            lambda: examples.help_on(self.app, self.app.survey_for(self.user), self.user, name, assisted=assisted)
+        )
+
+
+class SettingsHandler(ApiHandler):
+    """GET and POST of one's own settings."""
+
+    async def get(self):
+        await self.answer(settings_of, self.app, self.user)
+
+    async def post(self):
+        await self.answer(keep, self.app, self.user, self.body())
+
+
+def settings_of(app, user):
+    """{user, keys: {room: {key of the program: own key, '' = off}}, tour, reasons: [{name, label, key, colour}]}"""
+    return {
+        "user": user.name,
+        "keys": app.store.setting("keys", {}, owner=user.name),
+        "tour": app.store.setting("tour", "", owner=user.name),
+        "reasons": [
+            {"name": reason.name, "label": reason.label, "key": reason.key, "colour": REASON_COLOURS[reason.name]}
+            for reason in REASONS.values()
+        ],
+    }
+
+
+def keep(app, user, values):
+    """Keep some settings of a user and return all; what cannot be is refused in one line."""
+    if "keys" in values:
+        app.store.keep_setting("keys", checked_keys(values["keys"]), owner=user.name)
+    if "tour" in values:
+        if values["tour"] not in TOURS:
+            raise BadInput("the tour is seen or not: send 'seen' or ''")
+        app.store.keep_setting("tour", values["tour"], owner=user.name)
+    return settings_of(app, user)
+
+
+def checked_keys(keys):
+    """The same keys, if they are short texts by room and no two of a room are one key."""
+    if not isinstance(keys, dict) or not all(isinstance(own, dict) for own in keys.values()):
+        raise BadInput("keys are given by room: {room: {key: own key}}")
+    texts = [*keys, *(text for own in keys.values() for pair in own.items() for text in pair)]
+    if len(texts) > MOST_KEYS or not all(isinstance(text, str) and len(text) <= LONGEST_KEY for text in texts):
+        raise BadInput(f"a key is a text of at most {LONGEST_KEY} characters, and there are {MOST_KEYS} at most")
+    for room, own in keys.items():
+        used = [key for key in own.values() if key]
+        twice = sorted({key for key in used if used.count(key) > 1})
+        if twice:
+            raise BadInput(f"in {room} the key {twice[0]} would do two things; choose another")
+    return keys
+
+
+def routes(app) -> list:
+    """Routes of this file for the server. app : app.context.AppContext"""
+    arguments = {"app": app}
+    return [(r"/api/reason/(\w+)", ReasonHandler, arguments), (r"/api/settings", SettingsHandler, arguments)]
