@@ -9,7 +9,7 @@ import json
 
 import tornado.web
 
-from app import evidence, palette, votes
+from app import evidence, palette, queue, repeats, votes
 from app.auth import PrivateHandler
 from app.evidence import plain
 from pipeline.errors import LabelError, TriptychError
@@ -21,17 +21,18 @@ FACTS = ("band", "exptime", "airmass", "object", "plver", "n_ccds")
 
 def queue_answer(app, survey, user) -> dict:
     """Everything that Review needs to start: the whole queue in order, own votes, vocabulary and colours."""
-    waiting = evidence.queue_of(app, survey, user)
-    own = votes.own_votes(app, user)
-    own = own[(own["ccdname"] == "") & (own["via"] != "import")]
-    voted = [int(expnum) for expnum in survey.candidates.index if expnum not in set(waiting)]
-    items = [facts_of(survey, expnum) | {"voted": False} for expnum in waiting]
-    items += [facts_of(survey, expnum) | {"voted": True} for expnum in voted if expnum in survey.exposures.index]
+    waits = queue.queue_for(app, survey, user)
+    own = repeats.as_shown(app, user, votes.own_votes(app, user))
+    own = in_order_of_giving(own[(own["ccdname"] == "") & (own["via"] != "import")])
+    items = [facts | {"voted": False} for facts in facts_of_all(survey, waits.expnums)]
+    items += [facts | {"voted": True} for facts in facts_of_all(survey, waits.voted)]
     return {
         "can_vote": user.role in votes.VOTERS,
         "total": len(items),
         "items": items,
         "votes": [vote_answer(row) for row in own.iloc[::-1].head(VOTES_SHOWN).to_dict("records")],
+        "n_votes": len(own),
+        "n_unsure": int((own["judgement"] == "unsure").sum()),
         "colours": palette.REASON_COLOURS,
         "reasons": [
             {
@@ -46,13 +47,27 @@ def queue_answer(app, survey, user) -> dict:
     }
 
 
+def in_order_of_giving(own):
+    """Own votes, the judgement given last at the end, also where an undo brought an older one back."""
+    given = [screen.get("given_utc") or utc for screen, utc in zip(own["screen"], own["created_utc"], strict=True)]
+    return own.iloc[sorted(range(len(given)), key=given.__getitem__)]
+
+
 def facts_of(survey, expnum) -> dict:
     """Header facts of one exposure, as plain values."""
-    row = survey.exposures.loc[expnum]
-    facts = plain({name: row[name] for name in FACTS})
-    night = int(row["night"])
-    date = f"{night // 10000}-{night // 100 % 100:02d}-{night % 100:02d}" if night > 0 else ""
-    return {"expnum": int(expnum), "date": date, **facts}
+    return facts_of_all(survey, [expnum])[0]
+
+
+def facts_of_all(survey, expnums) -> list[dict]:
+    """Header facts of several exposures, as plain values, in their order."""
+    rows = survey.exposures.loc[list(expnums), ["expnum", "night", *FACTS]].to_dict("records")
+    return [{"expnum": int(row.pop("expnum")), "date": date_of(row.pop("night")), **plain(row)} for row in rows]
+
+
+def date_of(night) -> str:
+    """20131012 as 2013-10-12; '' where the night is unknown."""
+    night = int(night)
+    return f"{night // 10000}-{night // 100 % 100:02d}-{night % 100:02d}" if night > 0 else ""
 
 
 def vote_answer(row: dict) -> dict:
@@ -60,7 +75,9 @@ def vote_answer(row: dict) -> dict:
     screen = row.get("screen") or {}
     return plain(
         {
-            "vote_id": int(row["vote_id"]),
+            "vote_id": repeats.receipt(row["client_vote_id"]),
+            "client_vote_id": row["client_vote_id"],
+            "batch_id": screen.get("batch", "") if row["via"] == "bulk" else "",
             "expnum": int(row["expnum"]),
             "judgement": row["judgement"],
             "reasons": list(row["reasons"]),
@@ -128,8 +145,10 @@ class VoteHandler(ApiHandler):
             raise LabelError("a vote needs an expnum and a judgement") from None
         wanted = ("reasons", "comment", "ccdnames", "client_vote_id", "screen")
         more = {name: values[name] for name in wanted if values.get(name)}
+        screen = more.get("screen") if isinstance(more.get("screen"), dict) else {}
+        more["screen"] = {**screen, "queue": queue.place_of(self.app, self.user, expnum)}
         vote = votes.cast(self.app, survey, self.user, expnum, judgement, **more)
-        return {"vote_id": int(vote.vote_id), "expnum": expnum}
+        return {"vote_id": repeats.receipt(vote.client_vote_id), "expnum": expnum}
 
 
 class BatchHandler(ApiHandler):
@@ -150,17 +169,23 @@ class BatchHandler(ApiHandler):
 
 
 class UndoHandler(ApiHandler):
-    """POST {}: take back the user's last step. {expnum}: his judgement of that exposure. {batch_id}: a bulk vote."""
+    """POST {}: take back the user's last step. {expnum}: the last judgement of that exposure. {batch_id}: a bulk vote.
+    {expnum, undoes: client_vote_id}: that judgement and no other, so that it may be sent twice.
+
+    Answers {expnum, expnums, batch_id, restored, votes}: votes are the earlier ones that count again.
+    """
 
     async def post(self):
         await self.answer(self.take_back, self.body())
 
     def take_back(self, values):
-        expnum, batch_id = values.get("expnum"), str(values.get("batch_id") or "")
-        taken = votes.take_back(self.app, self.user, expnum=expnum, batch_id=batch_id)
+        named = {"expnum": values.get("expnum"), "batch_id": str(values.get("batch_id") or "")}
+        taken = votes.take_back(self.app, self.user, **named, client_vote_id=str(values.get("undoes") or ""))
         if taken is None:
-            return {"expnum": None, "expnums": [], "batch_id": batch_id, "restored": []}
-        return taken | {"expnum": taken["expnums"][-1]}
+            return {"expnum": None, "expnums": [], "batch_id": named["batch_id"], "restored": [], "votes": []}
+        back = [votes.own_votes(self.app, self.user, expnum) for expnum in taken["restored"]]
+        back = [vote_answer(row) for own in back for row in own[own["ccdname"] == ""].to_dict("records")]
+        return taken | {"expnum": taken["expnums"][-1], "votes": back}
 
 
 def routes(app) -> list:

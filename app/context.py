@@ -40,6 +40,11 @@ class Accounts:
                 self._read_time = time.monotonic()
             return self._users.get(name)
 
+    def forget(self):
+        """An account was changed: read them again at the next request."""
+        with self._lock:
+            self._users = {}
+
 
 @dataclass
 class AppContext:
@@ -67,6 +72,7 @@ class AppContext:
         self._pages = Counter()
         self._seen: set[tuple[str, int]] = set()
         self.looks: set[tuple[str, int]] = set()  # (user, expnum) whose evidence this server has sent
+        self.queues: dict[str, dict] = {}  # user -> order, packet and places of the queue that he was sent last
         self._looked = -PULSE_SECONDS
         self._current = ""
         self._pulse = None

@@ -8,6 +8,7 @@ that this user has not judged.
 import numpy as np
 import pandas as pd
 
+from app import repeats
 from app.in_time import around
 from app.votes import own_votes
 from pipeline.candidates import RULES
@@ -19,20 +20,7 @@ LIKELY_GOOD = 0.5
 NEIGHBOURS = 12
 FROM_VOTES = ("ticked", "candidate_ccds", "whole_exposure", "")  # provenances that tell votes, or may
 EXPOSURE_FACTS = ("filter", "band", "mjd_obs", "night", "exptime", "ra", "dec", "airmass", "object", "propid", "plver")
-VOTE_FACTS = ("vote_id", "judgement", "reasons", "comment", "created_utc", "via")
-
-
-def queue_of(app, survey, user):
-    """expnums (ints) of the candidates without a current vote by this user, most suspicious first.
-
-    A run without candidates offers every exposure, scored ones first.
-    """
-    voted = set(voted_expnums(app, survey, user))
-    if len(survey.candidates):
-        order = survey.candidates.index
-    else:
-        order = [*survey.scored.index, *survey.exposures.index.difference(survey.scored.index)]
-    return [int(expnum) for expnum in order if int(expnum) not in voted and expnum in survey.exposures.index]
+VOTE_FACTS = ("judgement", "reasons", "comment", "created_utc", "via")
 
 
 def voted_expnums(app, survey, user):
@@ -56,7 +44,7 @@ def evidence_of(app, survey, user, expnum, *, assisted):
     neighbours : [] while hidden, else [{image_id, expnum, ccdname, reason, distance, of_ccdname}], nearest first
     others, verdict : None before the own vote, else [{inspector, judgement, reasons, comment}] and {verdict, n_bad, ..}
     """
-    own = own_votes(app, user)
+    own = repeats.as_shown(app, user, own_votes(app, user))
     own = own[in_this_version(survey, own) & (own["ccdname"] == "").to_numpy()]
     mine = own[own["expnum"] == expnum]
     voted = len(mine) > 0
@@ -67,7 +55,7 @@ def evidence_of(app, survey, user, expnum, *, assisted):
         "stage": survey.prediction_id,
         "assisted": assisted,
         "voted": voted,
-        "mine": plain(mine.iloc[-1][list(VOTE_FACTS)].to_dict()) if voted else None,
+        "mine": own_vote(mine.iloc[-1]) if voted else None,
         "model": model_opinion(survey, expnum) if shown else None,
         "neighbours": labelled_neighbours(app, survey, user, expnum) if shown else [],
         "context": around(survey, own, expnum),
@@ -77,6 +65,11 @@ def evidence_of(app, survey, user, expnum, *, assisted):
     if voted:
         answer |= others_opinion(app, survey, user, expnum)
     return answer
+
+
+def own_vote(row):
+    """One's own vote as plain values; its vote_id is a number that tells nothing of the others' votes."""
+    return {"vote_id": repeats.receipt(row["client_vote_id"])} | plain(row[list(VOTE_FACTS)].to_dict())
 
 
 def model_opinion(survey, expnum):
@@ -183,7 +176,7 @@ def hidden_labels(app, survey, user):
     """image_ids (a set) whose label may be others' answer on an exposure that this user has not judged."""
     votes = app.store.votes(current=True)
     own = votes.loc[(votes["inspector"] == user.name) & (votes["ccdname"] == ""), "expnum"]
-    others = set(votes.loc[votes["inspector"] != user.name, "expnum"]) - set(own)
+    others = set(votes.loc[votes["inspector"] != user.name, "expnum"]) - set(own) | set(repeats.waiting(app, user))
     training = survey.training
     from_votes = training["provenance"].isin(FROM_VOTES) & (training["image_id"] // 100).isin(others)
     return set(training.loc[from_votes, "image_id"])

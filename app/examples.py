@@ -6,9 +6,10 @@ only exposures that this user may know of (see app.sight); from labels, none tha
 
 import numpy as np
 
-from app.evidence import hidden_labels, plain, queue_of
+from app.evidence import hidden_labels, plain
 from app.in_time import middle_image
 from app.palette import REASON_COLOURS
+from app.queue import unjudged
 from app.sight import Sight
 from pipeline.errors import choose
 from pipeline.reasons import REASONS
@@ -73,7 +74,7 @@ def from_labels(app, survey, user, sight, name):
     """The same of imported labels, in the order of the lists, every list in turn."""
     labels = app.store.labels()
     labels = labels[(labels["reason"] == name) & labels["expnum"].isin(survey.exposures.index)]
-    waiting = set(queue_of(app, survey, user))
+    waiting = unjudged(app, survey, user)
     labels = labels[~labels["expnum"].isin(waiting)].drop_duplicates("expnum")
     turn = labels.groupby("source").cumcount()
     rows = labels.assign(turn=turn).sort_values("turn", kind="stable").itertuples()
@@ -87,7 +88,7 @@ def from_training(app, survey, user, sight, name):
     hidden = hidden_labels(app, survey, user) if len(training) else set()
     training = training[~training["image_id"].isin(hidden)]
     expnums = training["image_id"] // 100
-    known = expnums.isin(survey.exposures.index) & ~expnums.isin(set(queue_of(app, survey, user)))
+    known = expnums.isin(survey.exposures.index) & ~expnums.isin(unjudged(app, survey, user))
     images = training.loc[known, "image_id"]
     images = images[images.isin(survey.ccds.index)]
     first = images.groupby(images // 100).first()

@@ -6,9 +6,10 @@ through `runner`, so that the same session runs at once in a test and off the ev
 
 import param
 
-from app import search, votes
+from app import map_selection, regions, search, votes
 from app.colours import COLOURINGS
-from app.evidence import evidence_of, queue_of
+from app.evidence import evidence_of
+from app.queue import queue_of
 from pipeline.errors import LabelError, TriptychError, choose
 
 ROOMS = ("explore", "review", "clusters", "adjudicate", "agreement", "export", "lead")
@@ -35,6 +36,7 @@ class Session(param.Parameterized):
     selection = param.Parameter(doc="(n,) int64 image_ids, in the order to show them.")
     selection_how = param.String(default="", doc="How the selection came about, in words for its heading.")
     query = param.String(default="", doc="The search that made the selection; '' when something else did.")
+    region = param.String(default="", doc="The selection, or what changed it after the search, as in app.regions.")
     focus = param.Integer(default=None, allow_None=True, doc="expnum of the exposure that is looked at.")
     focus_ccd = param.String(default="", doc="ccdname within the focused exposure.")
     colour_by = param.Selector(default="reason", objects=list(COLOURINGS))
@@ -49,6 +51,7 @@ class Session(param.Parameterized):
 
     def __init__(self, app, user, runner=run_now, **params):
         self.app, self.user, self.runner = app, user, runner
+        self._selecting = 0
         params.setdefault("survey", app.survey_for(user))
         params.setdefault("selection", search.no_images())
         super().__init__(**params)
@@ -63,11 +66,37 @@ class Session(param.Parameterized):
 
     # ---- looking
 
-    def select(self, image_ids, how="", query=""):
-        """Select images, in this order; those that the run does not have are left out."""
+    def select(self, image_ids, how="", query="", region=None):
+        """Select images, in this order; those that the run does not have are left out.
+
+        query, region : what an address can say of them; a short list is its own region
+        """
         picked = search.known_images(self.survey, image_ids)
-        self.param.update(selection=picked, selection_how=how, query=query)
+        if region is None:
+            region = "" if query else regions.text_of_images(picked)
+        self._selecting += 1
+        self.param.update(selection=picked, selection_how=how, query=query, region=region)
         return len(picked)
+
+    def select_region(self, text, how="", done=None):
+        """Change the selection by one step or several of a region: see app.regions. done : called afterwards."""
+        regions.parse(text)
+        survey, chosen, assisted = self.survey, self.selection, self.assisted
+        self._selecting += 1
+        turn = self._selecting
+        alone = text.startswith("r")
+        region, query = regions.joined("" if alone else self.region, text), "" if alone else self.query
+
+        def selected(image_ids):
+            if turn == self._selecting and survey is self.survey:  # nothing else was selected meanwhile
+                self.select(image_ids, how, query=query if region else "", region=region)
+            if done:
+                done()
+
+        self.run(
+            lambda: map_selection.images_of_region(self.app, survey, self.user, text, chosen, assisted=assisted),
+            selected,
+        )
 
     def focus_on(self, expnum, ccdname=""):
         """Look at one exposure, and at one of its CCDs; None looks at nothing."""
@@ -113,7 +142,7 @@ class Session(param.Parameterized):
 
     def clear(self):
         """Select nothing, look at nothing, show every class."""
-        self.param.update(selection=search.no_images(), selection_how="", query="", isolate=())
+        self.param.update(selection=search.no_images(), selection_how="", query="", region="", isolate=())
         self.focus_on(None)
 
     # ---- judging

@@ -9,6 +9,7 @@ goes back step by step over everything that is in the store, and a bulk vote is 
 
 import uuid
 
+from app import repeats
 from app.palette import REASON_LETTERS
 from pipeline.errors import BadInput, LabelError, choose
 from pipeline.labels import Vote
@@ -87,6 +88,9 @@ def cast(app, survey, user, expnum, judgement, **more):
     CCDs that an earlier judgement of the same exposure ticked and this one does not are taken back.
     """
     votes = build_votes(app, survey, user, expnum, judgement, **more)
+    again = repeats.answer(app, user, votes)
+    if again is not None:
+        return again
     ticked = {vote.ccdname for vote in votes}
     own = own_votes(app, user, int(expnum))
     own = own[~own["ccdname"].isin(ticked) & (own["via"] != "import") & (own["plver"] == votes[0].plver)]
@@ -110,7 +114,8 @@ def cast_batch(app, survey, user, expnums, judgement, *, batch_id, how, reasons=
     how : a name of BATCH_KINDS. A vote that the user gave one by one (or that was imported under his name) stays as it
     is; a run in time takes only exposures that were looked at: `screen["looks"]` has their seconds, and this server
     has sent their evidence.
-    Returns {batch_id, n, n_replaced, vote_ids, skipped: [{expnum, why}]}; n_replaced: bulk votes that were superseded.
+    Returns {batch_id, n, n_replaced, vote_ids (receipts), skipped: [{expnum, why}]}; n_replaced: bulk votes that were
+    superseded.
     """
     may_vote(user)
     choose(how, BATCH_KINDS, "kind of bulk vote")
@@ -142,12 +147,11 @@ def cast_batch(app, survey, user, expnums, judgement, *, batch_id, how, reasons=
     taken = {vote.expnum for vote in votes}
     replaced = [row for expnum in taken & set(current) for row in own_bulk(current[expnum], user, batch_id)]
     stored = app.store.cast_many(votes) if votes else []
-    numbers = [int(vote.vote_id) for vote in stored]
     return {
         "batch_id": batch_id,
         "n": len(stored),
         "n_replaced": len(replaced),
-        "vote_ids": numbers,
+        "vote_ids": [repeats.receipt(vote.client_vote_id) for vote in stored],
         "skipped": skipped,
     }
 
@@ -197,24 +201,33 @@ def undo(app, user, expnum=None):
     return taken["expnums"][-1] if taken else None
 
 
-def take_back(app, user, *, expnum=None, batch_id=""):
+def take_back(app, user, *, expnum=None, batch_id="", client_vote_id=""):
     """Undo one step: the last judgement, the last one of `expnum`, or a whole batch; CCD ticks and all.
 
+    client_vote_id : of the judgement of `expnum` that is meant; where it is no longer current nothing happens, so that
+    an undo that is sent twice counts once.
     Returns None when there is nothing to take back, else {expnums, batch_id, restored: [expnum]}: the exposures that
     lost their vote or got their earlier one back (restored), newest last.
     """
+    again = None if batch_id else repeats.take_back(app, user, expnum)
+    if again is not None:
+        return {"expnums": [again], "batch_id": "", "restored": []}
+    if client_vote_id and expnum is not None and repeats.is_waiting(app, user, expnum):
+        return None
     votes = own_votes(app, user, None if expnum is None else int(expnum))
     votes = votes[votes["via"] != "import"]
     whole = votes[votes["ccdname"] == ""]
     if batch_id:
         whole = whole[[screen.get("batch") == batch_id for screen in whole["screen"]]]
+    if client_vote_id:
+        whole = whole[whole["client_vote_id"] == client_vote_id]
     if whole.empty:
         return None
     steps = [act_of(row) for row in whole.to_dict("records")]
     whole = whole.iloc[sorted(range(len(steps)), key=steps.__getitem__)]
     last = whole.iloc[-1]
     batch = last["screen"].get("batch", "") if last["via"] == "bulk" else ""
-    if batch and expnum is None:
+    if batch and expnum is None and not client_vote_id:
         whole = whole[[screen.get("batch") == batch for screen in whole["screen"]]]
     else:
         whole = whole.iloc[[-1]]
@@ -253,8 +266,9 @@ def earlier_votes(app, user, row):
     old = before.iloc[-1].to_dict()
     common = {name: old[name] for name in ("camera", "expnum", "plver", "judgement", "reasons", "via", "inspector")}
     common["blind"] = bool(old["blind"])
-    common["screen"] = {**old["screen"], "restores": act_of(old), "undoes": int(row["vote_id"])}
-    name = f"undo-{row['vote_id']}"
+    given = old["screen"].get("given_utc") or old["created_utc"]
+    common["screen"] = {**old["screen"], "restores": act_of(old), "undoes": int(row["vote_id"]), "given_utc": given}
+    name = uuid.uuid5(uuid.NAMESPACE_OID, f"undo of {row['client_vote_id']}").hex
     ticked = old["screen"].get("ccds_ticked") or ()
     votes = [Vote(comment=old["comment"], client_vote_id=name, **common)]
     return votes + [Vote(ccdname=ccdname, client_vote_id=f"{name}:{ccdname}", **common) for ccdname in ticked]

@@ -135,6 +135,13 @@ class QueueStore:
                     connection.execute(t.insert(), {"owner": inspector, "name": name, "value": value})
         return after
 
+    def revealed(self, inspector: str, camera: str) -> set[int]:
+        """expnums on which others' votes were ever shown to this inspector."""
+        c = tables.reveals.c
+        query = sa.select(c.expnum).where(c.inspector == inspector, c.camera == camera)
+        with tables.reading(self.engine) as connection:
+            return set(connection.execute(query).scalars())
+
     # ---- exposures that are mixed in
 
     def draw(self, camera: str, kind: str, rows: Iterable[dict], created_by: str = "") -> int:

@@ -1,0 +1,314 @@
+"""Each inspector's queue: which exposures wait for his vote, in which order, and what is mixed in among them.
+
+An inspector chooses an order and a packet, or takes those that the lead chose. Nothing in a queue depends on what
+others said of an exposure that he has not judged, but for two things that the rule of votes needs: an exposure that
+needs no more votes leaves it, and one that needs the whole panel comes forward, together with a random control. The
+order by split votes is therefore offered to leads alone. Where the model's opinion is hidden before the vote, orders
+and packets that would tell it are not offered either.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from app import repeats
+from app.queue_table import candidates_first, facets_of, keep, order_of, table_of
+from pipeline.errors import BadInput, choose
+from pipeline.queue_order import FACETS, ORDERS, in_packet, mixed, packet_text, parse_packet, seed_of, slots
+from pipeline.queue_rule import (
+    ASKED,
+    LATER,
+    SETTLED,
+    asked_of,
+    counted,
+    drawn_for_control,
+    settings_of,
+    standing,
+)
+
+SETTINGS = "queue"  # name of a setting: everybody's is the lead's, an account's is what its owner chose
+ASSIGNED = "queue assigned"  # packet that the lead gave an account
+REPEATS_AHEAD = 200  # places of a queue in which repeats are handed out at once
+LEASE_SECONDS = 120.0
+VOTERS = ("inspector", "lead")
+
+
+@dataclass(frozen=True)
+class Queue:
+    """One user's queue now.
+
+    expnums : what waits, in order    voted : what the packet holds that he judged    order, packet : names in force
+    """
+
+    expnums: tuple[int, ...]
+    voted: tuple[int, ...]
+    order: str
+    packet: str
+
+
+def queue_of(app, survey, user):
+    """expnums (ints) that wait for this user's vote, in his order: see `queue_for`."""
+    return list(queue_for(app, survey, user).expnums)
+
+
+def unjudged(app, survey, user):
+    """expnums (a set) that this user has not judged, of all that any of his queues may ever hold."""
+    offered = keep(survey, "candidates", lambda: candidates_first(survey))
+    own = app.store.ballots(app.catalog.camera, user.name)["expnum"]
+    known = known_in(app, survey, {})
+    return ({*offered.tolist(), *known.tolist()} - set(own)) | set(repeats.waiting(app, user))
+
+
+def queue_for(app, survey, user):
+    """The queue of one user as it is now; what it mixes in is noted in the store.
+
+    app : app.context.AppContext    survey : app.survey.Survey    user : pipeline.accounts.User
+    """
+    settings, camera = settings_in_force(app), app.catalog.camera
+    order, packet = choice_of(app, user, settings)
+    offered = offered_in(survey, parse_packet(packet))
+    ballots = ballots_of(app, survey)
+    own = ballots[ballots["inspector"] == user.name]
+    known = known_in(app, survey, parse_packet(packet))
+    seed = seed_of(app.catalog.name, user.name, order, settings.seed)
+    whole = order_of(survey, order, seed, division_of(ballots) if order == "split" else None)
+    whole = whole[np.isin(whole, offered) | np.isin(whole, known)]
+    judged = own["expnum"].to_numpy(np.int64)
+    left = whole[~np.isin(whole, judged)]
+    stage = np.full(len(left), ASKED)
+    if settings.rule != "all":
+        stage = stages_of(app, survey, user, left, ballots, settings)
+    votes = user.role in VOTERS
+    later = stage == LATER
+    if votes:
+        later = later + 2 * np.isin(left, list(taken_by_others(app, user, camera)))
+    base = np.isin(left, offered) & (stage != SETTLED)
+    found = left[base][np.argsort(later[base], kind="stable")].tolist()
+    if votes:
+        rank = {expnum: place for place, expnum in enumerate(whole.tolist())}
+        waiting = left[np.isin(left, known)].tolist()
+        found = mix_in(app, survey, user, found, waiting, own, rank, settings, packet)
+    voted = whole[np.isin(whole, judged) & ~np.isin(whole, found)].tolist()
+    app.queues[user.name] = {"order": order, "packet": packet, "places": {e: i for i, e in enumerate(found)}}
+    return Queue(tuple(found), tuple(voted), order, packet)
+
+
+def mix_in(app, survey, user, queue, known, own, rank, settings, packet):
+    """The queue with repeats and known answers at their places; hands the repeats out."""
+    camera, start = app.catalog.camera, app.store.answers_given(user.name)
+    stop = start + len(queue) + len(known)
+    places = slots(
+        settings.repeats, seed_of(settings.seed, user.name, "repeats"), start, min(stop, start + REPEATS_AHEAD)
+    )
+    for_known = slots(settings.known, seed_of(settings.seed, user.name, "known"), start, stop)
+    out = app.store.handed_out(user.name, camera)
+    may = repeatable(app, survey, user, own, settings, packet)
+    still = {expnum: vote_id for expnum, vote_id in out.items() if own["vote_id"].eq(vote_id).any() and expnum in rank}
+    fresh = {expnum: vote_id for expnum, vote_id in may.items() if expnum not in out and expnum in rank}
+    pools = [(places[: len(still)], list(still)), (places[len(still) :], list(fresh)), (for_known, known)]
+    found = mixed(queue, pools, rank, start=start, seed=seed_of(settings.seed, user.name, "place"))
+    here = set(found)
+    out_now = {e: vote_id for e, vote_id in (still | fresh).items() if e in here}
+    if out_now != out:
+        app.store.hand_out(user.name, camera, out_now, drop=set(out) - set(out_now))
+    return found
+
+
+def repeatable(app, survey, user, own, settings, packet):
+    """expnum -> vote_id of the user's votes that may be asked for again.
+
+    Blind, given one by one, long ago, on which nothing of others was shown since, and not asked for again before.
+    """
+    if settings.repeats <= 0 or own.empty:
+        return {}
+    single = counted(own)
+    single = single.iloc[: max(0, len(single) - settings.repeat_age)]
+    if single.empty:
+        return {}
+    again = set(app.store.repeats(user.name)["vote_id"])
+    shown = app.store.revealed(user.name, app.catalog.camera)
+    inside = facets_of(survey).reindex(single["expnum"])
+    may = ~single["vote_id"].isin(again) & ~single["expnum"].isin(shown)
+    may &= in_packet(inside.fillna(""), parse_packet(packet))
+    return dict(zip(single.loc[may, "expnum"].astype(int), single.loc[may, "vote_id"].astype(int), strict=True))
+
+
+def ballots_of(app, survey, seconds=False):
+    """Current votes on whole exposures in the pipeline version of this run: see QueueStore.ballots."""
+    ballots = app.store.ballots(app.catalog.camera, seconds=seconds)
+    plver = ballots["expnum"].map(survey.exposures["plver"])
+    return ballots[((ballots["plver"] == plver) | (ballots["plver"] == "")) & plver.notna()]
+
+
+def offered_in(survey, packet):
+    """expnums (n,) int64 of the candidates of a packet (of all exposures where there are no candidates)."""
+    offered = keep(survey, "candidates", lambda: candidates_first(survey))
+    return offered[in_packet(facets_of(survey).loc[offered], packet)] if packet else offered
+
+
+def known_in(app, survey, packet):
+    """expnums (n,) int64 of the exposures with a known answer in this run and packet."""
+    drawn = app.store.draws(app.catalog.camera, "known")["expnum"].to_numpy(np.int64)
+    drawn = drawn[np.isin(drawn, survey.exposures.index)]
+    return drawn[in_packet(facets_of(survey).loc[drawn], packet)]
+
+
+def division_of(ballots):
+    """How divided the votes are, by expnum: the smaller side, and half of each unsure."""
+    counts = ballots.groupby(["expnum", "judgement"]).size().unstack(fill_value=0)
+    counts = counts.reindex(columns=["good", "bad", "unsure"], fill_value=0)
+    return counts[["good", "bad"]].min(axis=1) + 0.5 * counts["unsure"]
+
+
+def stages_of(app, survey, user, expnums, ballots, settings):
+    """(n,) int: ASKED, LATER or SETTLED for this user, under the rule of votes."""
+    control = control_of(app, survey, settings)
+    probability = table_of(survey)["probability"]
+    table = standing(expnums, counted(ballots), probability, control, settings, app.catalog.panel)
+    decided = app.store.adjudications()
+    decided = set(decided.loc[decided["camera"] == app.catalog.camera, "expnum"]) - control
+    table["settled"] |= table.index.isin(list(decided))
+    return asked_of(user.name, inspectors_of(app), table, settings, app.catalog.panel)
+
+
+def control_of(app, survey, settings):
+    """expnums (a set) that get the whole panel's votes; candidates that are new join it by the same draw."""
+    camera = app.catalog.camera
+    wanted = keep(
+        survey,
+        ("control", settings.seed, settings.control),
+        lambda: drawn_for_control(keep(survey, "candidates", lambda: candidates_first(survey)), settings),
+    )
+    drawn = set(app.store.draws(camera, "control")["expnum"])
+    if not drawn.issuperset(wanted.tolist()):
+        app.store.draw(camera, "control", [{"expnum": expnum} for expnum in wanted.tolist()], created_by="rule")
+        drawn |= set(wanted.tolist())
+    return drawn
+
+
+def inspectors_of(app):
+    """Names of the accounts that are meant to vote."""
+    return [user.name for user in app.store.users() if user.active and user.role == "inspector"]
+
+
+def taken_by_others(app, user, camera):
+    """expnums (a set) that somebody else has on screen."""
+    leases = app.store.leases(camera)
+    return set(leases.loc[leases["inspector"] != user.name, "expnum"])
+
+
+# ---- choosing
+
+
+def settings_in_force(app):
+    """What the lead decided, as pipeline.queue_rule.QueueSettings."""
+    settings = settings_of(app.store.setting(SETTINGS))
+    hidden = app.blind and settings.order and ORDERS[settings.order].tells
+    return replace(settings, order="") if hidden else settings
+
+
+def may_know(app, user, tells):
+    """Whether an order or facet that tells this (the model's opinion, others' votes, nothing) is offered to a user."""
+    return {"": True, "model": not app.blind, "votes": user.role == "lead"}[tells]
+
+
+def choice_of(app, user, settings=None):
+    """(order, packet) in force for a user: his own, else what the lead chose for him or for all."""
+    settings = settings or settings_in_force(app)
+    chosen = app.store.setting(SETTINGS, {}, owner=user.name)
+    order = chosen.get("order") or settings.order
+    if order not in ORDERS or not may_know(app, user, ORDERS[order].tells):
+        order = "random" if app.blind else "score"
+    packet = chosen.get("packet")
+    if packet is None:
+        packet = app.store.setting(ASSIGNED, None, owner=user.name)
+    packet = parse_packet(settings.packet if packet is None else packet)
+    return order, packet_text({name: packet[name] for name in packet if may_know(app, user, FACETS[name].tells)})
+
+
+def choose_queue(app, survey, user, *, order=None, packet=None):
+    """Keep what a user chooses; refuses what he may not know and packets that hold nothing. Returns `choices`."""
+    chosen = dict(app.store.setting(SETTINGS, {}, owner=user.name))
+    if order is not None:
+        offered = [name for name, known in ORDERS.items() if may_know(app, user, known.tells)]
+        chosen["order"] = choose(order, offered, "order of your queue")
+    if packet is not None:
+        chosen["packet"] = checked_packet(app, survey, user, packet)
+    app.store.keep_setting(SETTINGS, chosen, owner=user.name)
+    return choices(app, survey, user)
+
+
+def assign(app, survey, lead, name, packet):
+    """Give an account a packet; None takes it back. What its owner chose before gives way."""
+    user = app.store.user(name)
+    choose(name, [known.name for known in app.store.users()], "account")
+    packet = None if packet is None else checked_packet(app, survey, user, packet)
+    app.store.keep_setting(ASSIGNED, packet, owner=name)
+    chosen = {key: value for key, value in app.store.setting(SETTINGS, {}, owner=name).items() if key != "packet"}
+    app.store.keep_setting(SETTINGS, chosen, owner=name)
+
+
+def checked_packet(app, survey, user, text):
+    """A packet as text in its usual form, if this user may ask for it and it holds something."""
+    packet = parse_packet(text)
+    for name in packet:
+        choose(
+            name, [facet.name for facet in FACETS.values() if may_know(app, user, facet.tells)], "way to cut packets"
+        )
+    if packet and not len(offered_in(survey, packet)):
+        raise BadInput(f"no exposure of the queue is in the packet {packet_text(packet)}; choose another")
+    return packet_text(packet)
+
+
+def choices(app, survey, user):
+    """What a user may choose, as plain values.
+
+    order, packet : in force; assigned : packet from the lead or None; orders : [{name, rule}]
+    facets : [{name, label, values: [{value, n, left}]}]; left : of n exposures those without this user's vote
+    """
+    order, packet = choice_of(app, user)
+    offered = keep(survey, "candidates", lambda: candidates_first(survey))
+    facets = facets_of(survey).loc[offered]
+    own = app.store.ballots(app.catalog.camera, user.name)["expnum"]
+    unseen = ~np.isin(offered, own) | np.isin(offered, list(repeats.waiting(app, user)))
+    found = []
+    for facet in FACETS.values():
+        if not may_know(app, user, facet.tells):
+            continue
+        values = facets[facet.name].to_numpy()
+        names = sorted(set(values) - {""})
+        counts = [
+            {"value": v, "n": int((values == v).sum()), "left": int((unseen & (values == v)).sum())} for v in names
+        ]
+        found.append({"name": facet.name, "label": facet.label, "values": counts})
+    return {
+        "order": order,
+        "packet": packet,
+        "assigned": app.store.setting(ASSIGNED, None, owner=user.name),
+        "orders": [{"name": o.name, "rule": o.rule} for o in ORDERS.values() if may_know(app, user, o.tells)],
+        "facets": found,
+        "n": len(offered),
+        "left": int(unseen.sum()),
+    }
+
+
+# ---- looking and voting
+
+
+def look(app, user, expnum):
+    """Note that this user has an exposure on screen (None: nothing any more); others get it later."""
+    if user.role not in VOTERS:
+        return
+    if expnum is None:
+        app.store.release(user.name, app.catalog.camera)
+    else:
+        app.store.lease(user.name, app.catalog.camera, int(expnum), LEASE_SECONDS)
+
+
+def place_of(app, user, expnum):
+    """What a vote records of the queue: order, packet, and the place that the exposure had in it (None: not in it)."""
+    queue = app.queues.get(user.name)
+    if queue is None:
+        order, packet = choice_of(app, user)
+        queue = {"order": order, "packet": packet, "places": {}}
+    return {"order": queue["order"], "packet": queue["packet"], "position": queue["places"].get(int(expnum))}

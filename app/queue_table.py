@@ -1,0 +1,113 @@
+"""What the queue knows of every exposure of a run under one prediction: scores, sky, time, groups. Read once each."""
+
+import threading
+import weakref
+
+import numpy as np
+import pandas as pd
+
+from app.search import worst_images
+from app.survey import open_stage
+from pipeline.queue_order import latitude_names, ordered, places_of
+
+_lock = threading.RLock()
+_kept = weakref.WeakKeyDictionary()  # survey -> {what: value}
+
+
+def keep(survey, what, make):
+    """A value that belongs to a survey, made once."""
+    with _lock:
+        kept = _kept.setdefault(survey, {})
+        if what not in kept:
+            kept[what] = make()
+        return kept[what]
+
+
+def candidates_first(survey):
+    """expnums (n,) int64 that the queue offers: the candidates; without any, every exposure."""
+    order = survey.candidates.index if len(survey.candidates) else survey.exposures.index
+    return np.array([int(expnum) for expnum in order if expnum in survey.exposures.index], dtype=np.int64)
+
+
+def table_of(survey):
+    """One row per exposure of the run, by expnum: score, probability, night, mjd_obs, and a text per packet facet."""
+    return keep(survey, "table", lambda: make_table(survey))
+
+
+def make_table(survey):
+    exposures = survey.exposures
+    table = pd.DataFrame(index=exposures.index.astype("int64"))
+    scored = survey.scored[~survey.scored.index.duplicated()]
+    table["score"] = scored["bad_probability"].reindex(table.index).astype(float)
+    table["probability"] = table["score"]
+    if "exposure_probability" in survey.prediction:
+        chance = survey.prediction.groupby("expnum")["exposure_probability"].first()
+        table["probability"] = chance.reindex(table.index).astype(float).fillna(table["score"])
+    table["night"] = exposures["night"].fillna(0).astype("int64")
+    table["mjd_obs"] = exposures["mjd_obs"].astype(float)
+    night = table["night"].astype(str).where(table["night"] > 0, "")
+    dates = night.str[:4] + "-" + night.str[4:6] + "-" + night.str[6:8]
+    table["band"] = exposures["band"].fillna("").astype(str)
+    table["latitude"] = latitude_names(galactic_latitude(exposures["ra"], exposures["dec"]))
+    table["month"] = dates.str[:7].where(night != "", "")
+    table["night_name"] = dates.where(night != "", "")
+    reasons = scored["reasons"] if "reasons" in scored else pd.Series("", index=scored.index)
+    table["reason"] = reasons.reindex(table.index).fillna("").astype(str).str.split(",").str[0].str.strip()
+    return table
+
+
+def galactic_latitude(ra, dec):
+    """(n,) float64 degrees from right ascension and declination in degrees (ICRS); NaN where either is missing."""
+    from astropy import units
+    from astropy.coordinates import SkyCoord
+
+    ra, dec = np.asarray(ra, dtype=float), np.asarray(dec, dtype=float)
+    known = np.isfinite(ra) & (np.abs(dec) <= 90)
+    found = np.full(len(ra), np.nan)
+    if known.any():
+        found[known] = SkyCoord(ra[known] * units.deg, dec[known] * units.deg).galactic.b.deg
+    return found
+
+
+def facets_of(survey):
+    """One column of texts per facet of pipeline.queue_order.FACETS, by expnum."""
+    table = table_of(survey)[["band", "latitude", "month", "night_name", "reason"]]
+    return table.rename(columns={"night_name": "night"})
+
+
+def order_of(survey, order, seed, division=None):
+    """expnums (n,) int64 of all exposures in a named order; made once per seed.
+
+    division : how divided the votes on an exposure are, by expnum; only the order `split` asks for it
+    """
+    if order == "split":
+        table = table_of(survey)
+        return ordered(table.assign(division=division.reindex(table.index).fillna(0.0)), order, seed)
+    return keep(survey, (order, seed), lambda: ordered(likeness_table(survey, order), order, seed))
+
+
+def likeness_table(survey, order):
+    """The table, with `group` and places by the worst image of each exposure where the order needs them."""
+    table = table_of(survey)
+    if order != "similar":
+        return table
+    return keep(survey, "likeness", lambda: with_places(survey, table))
+
+
+def with_places(survey, table):
+    worst = pd.Series(np.asarray(worst_images(survey, table.index), dtype=np.int64))
+    worst.index = (worst // 100).to_numpy()
+    worst = worst[~worst.index.duplicated()].reindex(table.index)
+    known = worst.dropna().astype("int64")
+    table = table.assign(group=survey.cluster["cluster"].reindex(known).set_axis(known.index).reindex(table.index))
+    table["group"] = table["group"].fillna(-1).astype("int64")
+    places = pd.DataFrame(0.0, index=table.index, columns=["place_0"])
+    embedding = open_stage(survey.catalog, "embedding", survey.stages.get("embedding"))
+    if embedding is not None and len(known):
+        rows = pd.Index(embedding.table("keys")["image_id"]).get_indexer(known)
+        known, rows = known[rows >= 0], rows[rows >= 0]
+        found = places_of(np.asarray(embedding.array()[np.sort(rows)], dtype=np.float32))
+        found = found[np.argsort(np.argsort(rows))]
+        names = [f"place_{number}" for number in range(found.shape[1])]
+        places = pd.DataFrame(found, index=known.index, columns=names).reindex(table.index).fillna(0.0)
+    return table.join(places)

@@ -1,0 +1,265 @@
+"""In which order exposures are inspected, which of them, and what is mixed in among them. Pure functions.
+
+Every order is shuffled per inspector, so that what came before an exposure differs between inspectors and the effects
+of order do not add up: ties and near ties, the sequence of nights or of groups, and the direction within them follow a
+seed made of the inspector's and the run's names. Keys are hashes of the exposure number, so an order stays as it is
+while exposures leave it.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from pipeline.errors import BadInput, choose
+
+BAND_WIDTH = 0.05  # scores within one band count as equal
+CHAIN_LIMIT = 1500  # exposures that are chained by nearness at once: the cost grows with the square
+NEAREST = 5  # places from which the one to mix in is drawn
+LATITUDES = (("low", 0.0, 20.0), ("middle", 20.0, 40.0), ("high", 40.0, 90.1))  # |b| in degrees
+
+
+def seed_of(*parts) -> int:
+    """An unsigned 64-bit seed from any texts and numbers; the same on every machine."""
+    return int.from_bytes(hashlib.sha256(repr(tuple(map(str, parts))).encode()).digest()[:8], "big")
+
+
+def draws_of(numbers, seed: int) -> np.ndarray:
+    """(n,) float64 in [0, 1): a random number per whole number, the same for the same seed (splitmix64)."""
+    with np.errstate(over="ignore"):
+        z = np.asarray(numbers, dtype=np.int64).astype(np.uint64) + np.uint64(seed)
+        z += np.uint64(0x9E3779B97F4A7C15)
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        z ^= z >> np.uint64(31)
+    return (z >> np.uint64(11)).astype(np.float64) / 2.0**53
+
+
+# ---- orders
+
+
+def by_score(table: pd.DataFrame, seed: int) -> np.ndarray:
+    return _by_bands(-table["score"].to_numpy(float), table, seed)
+
+
+def by_uncertainty(table: pd.DataFrame, seed: int) -> np.ndarray:
+    return _by_bands(np.abs(table["probability"].to_numpy(float) - 0.5), table, seed)
+
+
+def by_split(table: pd.DataFrame, seed: int) -> np.ndarray:
+    return _sorted(table, -table["division"].to_numpy(float), draws_of(table.index, seed))
+
+
+def by_night(table: pd.DataFrame, seed: int) -> np.ndarray:
+    """A night after the other, each forwards or backwards in time."""
+    night = table["night"].to_numpy(np.int64)
+    direction = np.where(draws_of(night, seed + 1) < 0.5, 1.0, -1.0)
+    return _sorted(table, draws_of(night, seed), direction * table["mjd_obs"].to_numpy(float))
+
+
+def by_chance(table: pd.DataFrame, seed: int) -> np.ndarray:
+    return _sorted(table, draws_of(table.index, seed))
+
+
+def by_likeness(table: pd.DataFrame, seed: int) -> np.ndarray:
+    """Group after group (`group`, -1 = none, last), each a walk from one exposure to the nearest one left.
+
+    Where an exposure is: the columns `place_0`, `place_1`, ... (float).
+    """
+    expnums, group = table.index.to_numpy(np.int64), table["group"].to_numpy(np.int64)
+    places = table[[name for name in table if name.startswith("place_")]].to_numpy(np.float64)
+    key = np.where(group < 0, 2.0, draws_of(group, seed))
+    found = []
+    for value in np.unique(key):
+        members = np.flatnonzero(key == value)
+        along = np.argsort(places[members, 0], kind="stable") if places.shape[1] else np.arange(len(members))
+        for first in range(0, len(members), CHAIN_LIMIT):
+            some = members[along[first : first + CHAIN_LIMIT]]
+            start = int(np.argmin(draws_of(expnums[some], seed)))
+            found.extend(expnums[some[_walk(places[some], start)]])
+    return np.array(found, dtype=np.int64)
+
+
+def places_of(vectors: np.ndarray, dims: int = 8) -> np.ndarray:
+    """(n, <= dims) float64: standardised vectors (n, dim) in their first principal components, for `by_likeness`."""
+    vectors = np.asarray(vectors, dtype=np.float64)
+    spread = vectors.std(axis=0)
+    vectors = (vectors - vectors.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    if len(vectors) < 2:
+        return np.zeros((len(vectors), 1))
+    values, directions = np.linalg.eigh(vectors.T @ vectors)
+    return vectors @ directions[:, np.argsort(-values, kind="stable")[:dims]]
+
+
+def _walk(places: np.ndarray, start: int) -> np.ndarray:
+    """(n,) int: from place to the nearest one not yet visited. places : (n, dim)."""
+    left = np.ones(len(places), dtype=bool)
+    order = np.empty(len(places), dtype=np.int64)
+    here = start
+    for step in range(len(places)):
+        order[step] = here
+        left[here] = False
+        distance = ((places - places[here]) ** 2).sum(axis=1)
+        distance[~left] = np.inf
+        here = int(np.argmin(distance))
+    return order
+
+
+def _by_bands(values: np.ndarray, table: pd.DataFrame, seed: int) -> np.ndarray:
+    """By rising value in bands of BAND_WIDTH, at random within a band; exposures without a value last."""
+    bands = np.where(np.isfinite(values), np.floor(values / BAND_WIDTH + 1e-9), np.inf)
+    return _sorted(table, bands, draws_of(table.index, seed))
+
+
+def _sorted(table: pd.DataFrame, *keys) -> np.ndarray:
+    expnums = table.index.to_numpy(np.int64)
+    return expnums[np.lexsort((expnums, *reversed(keys)))]
+
+
+@dataclass(frozen=True)
+class Order:
+    """make(table, seed) -> (n,) int64 expnums. tells : what the place in it gives away, '' if nothing."""
+
+    name: str
+    rule: str
+    make: Callable[[pd.DataFrame, int], np.ndarray]
+    tells: str = ""
+
+
+ORDERS: dict[str, Order] = {
+    order.name: order
+    for order in (
+        Order("score", "most suspicious first", by_score, tells="model"),
+        Order("uncertainty", "probability nearest one half first", by_uncertainty, tells="model"),
+        Order("similar", "similar exposures in a row", by_likeness),
+        Order("night", "night by night, in time", by_night),
+        Order("random", "at random", by_chance),
+        Order("split", "votes that differ first", by_split, tells="votes"),
+    )
+}
+
+
+def ordered(table: pd.DataFrame, order: str, seed: int) -> np.ndarray:
+    """expnums (n,) int64 of a table in a named order.
+
+    table : indexed by expnum, with score, probability (floats, NaN = unknown), night (int), mjd_obs, and what the order
+    needs beside: division (float, how divided the votes are), group (int), place_0, place_1, ... (floats)
+    """
+    return ORDERS[choose(order, ORDERS, "order of a queue")].make(table, seed)
+
+
+# ---- packets
+
+
+@dataclass(frozen=True)
+class Facet:
+    """One way to cut the exposures into packets: a column of texts ('' = unknown)."""
+
+    name: str
+    label: str
+    tells: str = ""
+
+
+FACETS: dict[str, Facet] = {
+    facet.name: facet
+    for facet in (
+        Facet("band", "band"),
+        Facet("latitude", "Galactic latitude"),
+        Facet("month", "month"),
+        Facet("night", "night"),
+        Facet("reason", "reason predicted", tells="model"),
+    )
+}
+
+
+def parse_packet(text: str) -> dict[str, str]:
+    """`band=g;month=2013-10` as facet -> value; '' is everything."""
+    packet = {}
+    for part in filter(None, (part.strip() for part in str(text or "").split(";"))):
+        name, equals, value = part.partition("=")
+        choose(name.strip(), FACETS, "way to cut packets")
+        if not equals or not value.strip():
+            raise BadInput(f"{part!r} is no packet; write FACET=VALUE, as in band=g;month=2013-10")
+        packet[name.strip()] = value.strip()
+    return packet
+
+
+def packet_text(packet: Mapping[str, str]) -> str:
+    """A packet as one text, its facets in the order of FACETS."""
+    return ";".join(f"{name}={packet[name]}" for name in FACETS if packet.get(name))
+
+
+def in_packet(facets: pd.DataFrame, packet: Mapping[str, str]) -> np.ndarray:
+    """(n,) bool: exposures of a packet. facets : one column of texts per facet."""
+    inside = np.ones(len(facets), dtype=bool)
+    for name, value in packet.items():
+        inside &= (facets[choose(name, FACETS, "way to cut packets")] == value).to_numpy(bool)
+    return inside
+
+
+def latitude_names(degrees) -> np.ndarray:
+    """(n,) texts: low, middle or high from Galactic latitudes in degrees; '' where unknown."""
+    size = np.abs(np.asarray(degrees, dtype=float))
+    conditions = [(size >= low) & (size < high) for _, low, high in LATITUDES]
+    return np.select(conditions, [name for name, _, _ in LATITUDES], "")
+
+
+# ---- what is mixed in
+
+
+def slots(share: float, seed: int, start: int, stop: int) -> list[int]:
+    """Places from start (kept) to stop (left out) at which something is mixed in: one in every 1/share, at random.
+
+    A place is counted from an inspector's very first judgement, so it stays where it is while he works.
+    """
+    if share <= 0 or stop <= start:
+        return []
+    length = 1.0 / min(float(share), 0.5)
+    blocks = np.arange(int(start / length), int(stop / length) + 1)
+    places = np.floor((blocks + draws_of(blocks, seed)) * length).astype(int)
+    return [int(place) for place in places if start <= place < stop]
+
+
+def mixed(
+    queue: Sequence[int],
+    pools: Sequence[tuple[Iterable[int], Sequence[int]]],
+    rank: Mapping[int, int],
+    *,
+    start: int,
+    seed: int,
+) -> list[int]:
+    """A queue with exposures of pools put in at their slots. Nothing is twice in it and nothing of it is lost.
+
+    pools : (slots, exposures) pairs, of which earlier ones go first where slots coincide
+    rank : place of an exposure in the order that the inspector chose: of the NEAREST to a slot one is drawn, so that
+    what is mixed in stands out as little as it can
+    start : number of judgements given so far
+    """
+    pools = [(set(places), list(dict.fromkeys(pool))) for places, pool in pools]
+    last = len(rank)
+    found, taken, waiting = [], set(), list(queue)
+    at = 0
+    while at < len(waiting):
+        place = start + len(found)
+        if waiting[at] in taken:
+            at += 1
+            continue
+        for places, pool in pools:
+            if place in places and pool:
+                here = rank.get(waiting[at], last)
+                near = sorted(pool, key=lambda expnum: (abs(rank.get(expnum, last) - here), expnum))[:NEAREST]
+                picked = near[int(draws_of([place], seed)[0] * len(near))]
+                for _, other in pools:
+                    if picked in other:
+                        other.remove(picked)
+                if picked not in taken:
+                    taken.add(picked)
+                    found.append(picked)
+                break
+        else:
+            taken.add(waiting[at])
+            found.append(waiting[at])
+            at += 1
+    return found
