@@ -8,7 +8,7 @@ something must come from our own page: SameSite keeps the cookie from other site
 
 import asyncio
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import tornado.web
 from jinja2 import Environment, FileSystemLoader, select_autoescape
@@ -121,7 +121,9 @@ class PrivateHandler(tornado.web.RequestHandler):
     """Base of every route of ours: only for a logged-in, active user, who is in `self.user`.
 
     A page or picture asked for without a login answers 403 (scripts, pictures, numbers: there is nothing to redirect
-    to); requests other than GET and HEAD must come from our own page. `roles` narrows it further.
+    to); requests other than GET and HEAD must come from our own page, and one that says in whose name it is sent
+    (X-Triptych-User) is only taken from that user: somebody else may have logged in meanwhile. `roles` narrows it
+    further.
     Constructor argument `app` : app.context.AppContext, kept in `self.app`.
     """
 
@@ -143,6 +145,9 @@ class PrivateHandler(tornado.web.RequestHandler):
             raise tornado.web.HTTPError(403, f"only for {' or '.join(self.roles)}")
         if self.request.method not in ("GET", "HEAD") and not same_origin(self.request):
             raise tornado.web.HTTPError(403, "this request came from another site")
+        sender = unquote(self.request.headers.get("X-Triptych-User", ""))
+        if sender and sender != self.user.name:
+            raise tornado.web.HTTPError(409, f"this is {sender}'s, and {self.user.name} is logged in")
 
     def set_default_headers(self):
         harden(self)

@@ -1,88 +1,199 @@
 // Votes on their way to the store. A vote waits here, and in the browser's storage, until the server says that it is on
 // disk: a cut connection, a closed lid or a restarted server loses nothing, and each vote arrives once.
+//
+// The storage is shared by all tabs of the browser, one entry a vote, so that no tab overwrites another's. One tab sends at
+// a time (a lock of the browser, where it has one; the server counts a vote that comes twice once). Each request says in
+// whose name it is sent: votes of somebody who is no longer logged in wait for him.
 
 const FIRST_PAUSE = 1000;
 const LONGEST_PAUSE = 15000;
+const ANSWER_MS = 20000;     // a connection that died without saying so
+let shared = null;
+
+// The one box of votes of this page.
+export function votesOutbox(user) {
+  if (!shared || shared.user !== user) shared = new Outbox(user);
+  return shared;
+}
 
 export class Outbox {
   // onState({waiting, problem}) after every change; onSaved(vote, answer) once per vote that is on disk;
   // onRefused(vote, text) when the server will never take it. address : where it goes; of : what is sent, so that votes and
   // decisions wait in boxes of their own.
-  constructor(user, { onState, onSaved, onRefused, address = '/api/vote', of = '' }) {
-    this.key = `triptych-outbox-${of}${user}`;
+  constructor(user, { onState, onSaved, onRefused, address = '/api/vote', of = '' } = {}) {
+    this.user = user;
+    this.prefix = `triptych-outbox-${of}${user}`;
     this.address = address;
-    this.hooks = { onState, onSaved, onRefused };
-    this.waiting = this.read();
+    this.listeners = new Set();
+    this.letters = [];
+    this.unkept = new Map();      // where the browser keeps nothing: private windows
     this.pause = FIRST_PAUSE;
     this.problem = '';
     this.busy = false;
-    this.timer = null;
+    this.count = 0;
+    if (onState || onSaved || onRefused) this.listen({ onState, onSaved, onRefused });
+    this.takeOver();
+    this.read();
+    this.channel = 'BroadcastChannel' in window ? new BroadcastChannel(this.prefix) : null;
+    if (this.channel) this.channel.onmessage = event => this.heard(event.data);
     this.wake = () => { this.pause = FIRST_PAUSE; this.send(); };
+    this.awake = () => { if (!document.hidden) this.wake(); };
+    this.stored = event => { if (event.key === null || event.key.startsWith(this.prefix)) { this.read(); this.tell(); } };
+    this.leaving = event => { if (this.unkept.size) event.preventDefault(); };
     window.addEventListener('online', this.wake);
+    window.addEventListener('storage', this.stored);
+    window.addEventListener('beforeunload', this.leaving);
+    document.addEventListener('visibilitychange', this.awake);
     this.send();
   }
 
+  // What waits, oldest first.
+  get waiting() { return this.letters.map(letter => letter.body); }
+
+  listen(hooks) {
+    this.listeners.add(hooks);
+    hooks.onState?.({ waiting: this.letters.length, problem: this.problem });
+    return () => this.listeners.delete(hooks);
+  }
+
+  tell() { for (const { onState } of this.listeners) onState?.({ waiting: this.letters.length, problem: this.problem }); }
+
+  // ---- the storage
+
   read() {
-    try { return JSON.parse(localStorage.getItem(this.key)) || []; } catch { return []; }
+    const found = [...this.unkept.values()];
+    try {
+      for (let k = 0; k < localStorage.length; k++) {
+        const key = localStorage.key(k);
+        if (key.startsWith(`${this.prefix}|`)) found.push({ key, ...JSON.parse(localStorage.getItem(key)) });
+      }
+    } catch { /* what is in memory is all there is */ }
+    this.letters = found.sort((a, b) => (a.key < b.key ? -1 : 1));
   }
 
-  keep() {
-    try { localStorage.setItem(this.key, JSON.stringify(this.waiting)); } catch { /* private window: memory only */ }
-    this.hooks.onState({ waiting: this.waiting.length, problem: this.problem });
+  keep(letter) {
+    const { key, ...value } = letter;
+    try { localStorage.setItem(key, JSON.stringify(value)); } catch { this.unkept.set(key, letter); }
+    this.read();
   }
 
-  add(vote) {
-    this.waiting.push(vote);
-    this.keep();
+  drop(key) {
+    this.unkept.delete(key);
+    try { localStorage.removeItem(key); } catch { /* it was never kept */ }
+    this.read();
+  }
+
+  // Votes that an earlier version of this page kept as one list.
+  takeOver() {
+    try {
+      const old = JSON.parse(localStorage.getItem(this.prefix)) || [];
+      old.forEach(body => this.keep({ key: this.newKey(), address: this.address, body }));
+      localStorage.removeItem(this.prefix);
+    } catch { /* nothing to take over */ }
+  }
+
+  newKey() {
+    this.count += 1;
+    const random = Math.random().toString(36).slice(2, 8);
+    return `${this.prefix}|${String(Date.now()).padStart(15, '0')}|${String(this.count).padStart(6, '0')}|${random}`;
+  }
+
+  // ---- in and out
+
+  add(body, address = this.address) {
+    this.keep({ key: this.newKey(), address, body });
+    this.tell();
     this.send();
   }
 
   // Take back a vote that has not been sent; false when it is already on its way or on disk.
   remove(clientVoteId) {
-    const index = this.waiting.findIndex(vote => vote.client_vote_id === clientVoteId);
-    if (index < 0 || (index === 0 && this.busy)) return false;
-    this.waiting.splice(index, 1);
-    this.keep();
+    const letter = this.letters.find(({ body }) => body.client_vote_id === clientVoteId);
+    if (!letter || letter.key === this.onTheWay) return false;
+    this.drop(letter.key);
+    this.tell();
     return true;
   }
 
   async send() {
-    if (this.busy || !this.waiting.length) return;
+    if (this.busy || this.closed || !this.letters.length) return;
     clearTimeout(this.timer);
     this.busy = true;
-    const vote = this.waiting[0];
-    try {
-      const response = await fetch(this.address, {
-        method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(vote),
-      });
-      if (response.ok) this.done(vote, await response.json());
-      else if (response.status === 400) this.refuse(vote, await response.text());
-      else throw new Error(response.status === 403 ? 'log in again' : `server answered ${response.status}`);
-    } catch (error) {
-      this.problem = error.message === 'Failed to fetch' ? 'no connection' : error.message;
+    if (navigator.locks) await navigator.locks.request(this.prefix, () => this.sendAll());
+    else await this.sendAll();
+    this.busy = false;
+    this.tell();
+    if (this.problem && this.letters.length) {
       this.pause = Math.min(2 * this.pause, LONGEST_PAUSE);
       this.timer = setTimeout(() => this.send(), this.pause);
+    } else this.send();
+  }
+
+  async sendAll() {
+    for (this.read(); this.letters.length && !this.closed; this.read()) {
+      const letter = this.letters[0];
+      this.onTheWay = letter.key;
+      this.problem = await this.sendOne(letter);
+      this.onTheWay = null;
+      if (this.problem) return;
+      this.pause = FIRST_PAUSE;
+      this.tell();
     }
-    this.busy = false;
-    this.keep();
-    if (!this.problem) this.send();
+    this.problem = '';
   }
 
-  done(vote, answer) {
-    this.waiting.shift();
-    this.problem = '';
-    this.pause = FIRST_PAUSE;
-    this.hooks.onSaved(vote, answer);
+  // '' when the letter has left the box, else what stands in the way.
+  async sendOne({ key, address, body }) {
+    let response;
+    try {
+      response = await fetch(address, {
+        method: 'POST', headers: { 'Content-Type': 'application/json', 'X-Triptych-User': encodeURIComponent(this.user) },
+        body: JSON.stringify(body), signal: AbortSignal.timeout(ANSWER_MS),
+      });
+      if (response.ok) {
+        const answer = await response.json();
+        this.drop(key);
+        this.done({ body, answer });
+        return '';
+      }
+      if (response.status === 400) {
+        const refused = (await response.text()).replace(/^400 /, '').trim();
+        this.drop(key);
+        this.done({ body, refused });
+        return '';
+      }
+    } catch { return 'no connection'; }
+    if (response.status === 403) return 'log in again';
+    if (response.status === 409) return `log in as ${this.user}`;
+    return `the server answered ${response.status}`;
   }
 
-  refuse(vote, text) {
-    this.waiting.shift();
-    this.problem = '';
-    this.hooks.onRefused(vote, text);
+  done(message) {
+    this.channel?.postMessage(message);
+    this.report(message);
+  }
+
+  report({ body, answer, refused }) {
+    for (const { onSaved, onRefused } of this.listeners) {
+      if (refused === undefined) onSaved?.(body, answer);
+      else onRefused?.(body, refused);
+    }
+  }
+
+  // Another tab has sent something.
+  heard(message) {
+    this.read();
+    this.report(message);
+    this.tell();
   }
 
   close() {
+    this.closed = true;
     clearTimeout(this.timer);
+    this.channel?.close();
     window.removeEventListener('online', this.wake);
+    window.removeEventListener('storage', this.stored);
+    window.removeEventListener('beforeunload', this.leaving);
+    document.removeEventListener('visibilitychange', this.awake);
   }
 }

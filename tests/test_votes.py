@@ -145,3 +145,16 @@ def test_a_bulk_vote_after_the_others_were_shown_is_not_blind(app):
     bulk(app, [shown, hidden])
     blind = votes.own_votes(app, AMY).set_index("expnum")["blind"]
     assert blind.to_dict() == {shown: False, hidden: True}
+
+
+def test_an_undo_that_names_its_vote_counts_once(app):
+    cast(app, FIRST, "good", client_vote_id="a")
+    cast(app, FIRST, "unsure", client_vote_id="b")
+    for _twice in range(2):
+        votes.take_back(app, AMY, expnum=FIRST, client_vote_id="b")
+    assert current(app) == {FIRST: "good"}
+    votes.take_back(app, AMY, expnum=FIRST, client_vote_id="a")
+    assert current(app) == {FIRST: "good"}, "what counts now is another row, the one that the undo brought back"
+    again = votes.own_votes(app, AMY, FIRST)["client_vote_id"].iloc[0]
+    votes.take_back(app, AMY, expnum=FIRST, client_vote_id=again)
+    assert current(app) == {}
