@@ -86,6 +86,7 @@ def mosaic_packet(plane):
         **_about(plane.exposure, plane.camera, plane.pixels.shape, zero, step, plane.sky, plane.sigma),
         "ccds": [_layer(plane, i, row) for i, row in enumerate(rows)],
         "missing": {name: plane.camera.missing(name, mjd) for name in plane.camera.names if name not in recorded},
+        "sky_range": plane.sky_range,
         "stretches": {**STRETCH_LIMITS, "sky": {"low": -reach, "high": reach, "ownSky": True}},
         "blocks": {
             "columns": int(plane.blocks.shape[2]),
@@ -102,7 +103,7 @@ def _layer(plane, i, row):
     """What the browser needs to know of one CCD; columns and rows are of full resolution, nx and ny of the preview."""
     ny, nx = plane.own_part(i).shape
     by, bx = plane.own_blocks(i).shape
-    sky, sigma = float(plane.skies[i]), float(plane.sigmas[i])
+    sky, sigma, block_sky = (float(each[i]) for each in (plane.skies, plane.sigmas, plane.block_skies))
     return {
         "ccdname": str(row["ccdname"]),
         "ccdnum": int(row["ccdnum"]),
@@ -115,6 +116,7 @@ def _layer(plane, i, row):
         "bx": bx,
         "by": by,
         "sky": sky if np.isfinite(sky) else plane.sky,
+        "block_sky": block_sky if np.isfinite(block_sky) else plane.sky,
         "sigma": sigma if sigma > 0 else plane.sigma,
     }
 
@@ -174,6 +176,11 @@ def ccd_packet(pixels, row, exposure, camera, note=""):
         "note": note,
     }
     return packet(header, {"pixels": codes})
+
+
+def mask_packet(header, texels):
+    """Packet of a data-quality mask. header, texels : as app.quality gives them; without a mask it has no pixels."""
+    return packet(header, {"mask": np.zeros(0, np.uint16) if texels is None else texels})
 
 
 def geometry(camera):

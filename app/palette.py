@@ -51,8 +51,38 @@ BAND_COLOURS: dict[str, str] = {
 }
 OTHER_BANDS: tuple[str, ...] = ("#ffbfff", "#9f9fbf", "#60ffaf", "#cf70ff", "#609f70", "#ffd9a0")
 
+# Masks over grey pixels, named in the legend and at the cursor; what recorded nothing is hatched as well.
+MASK_COLOURS: dict[str, str] = {
+    "saturated": "#ff5030",
+    "bleed": "#dfaf00",
+    "bad": "#cf70ff",
+    "no_value": "#8f70bf",
+    "cosmic_ray": "#60ffaf",
+    "streak": "#cfef00",
+    "difference": "#4fb3ff",
+    "low_weight": "#b08968",
+    "interpolated": "#ffbfff",
+    "other": "#9f9fbf",
+    "nothing": "#609f70",
+}
+
 # Perceptual ramp for time, early to late; other hues than the ramp of probability.
 TIME_RAMP: tuple[str, ...] = ("#3f6fd0", "#45a0cf", "#6cc5b0", "#b3d98a", "#e8d27a", "#e0a06a")
+
+# Masks over grey pixels, named in the legend and at the cursor; what recorded nothing is hatched as well.
+MASK_COLOURS: dict[str, str] = {
+    "saturated": "#ff5030",
+    "bleed": "#dfaf00",
+    "bad": "#cf70ff",
+    "no_value": "#8f70bf",
+    "cosmic_ray": "#60ffaf",
+    "streak": "#cfef00",
+    "difference": "#4fb3ff",
+    "low_weight": "#b08968",
+    "interpolated": "#ffbfff",
+    "other": "#9f9fbf",
+    "nothing": "#609f70",
+}
 
 # Perceptual ramp for probability, dark to light (a subset of matplotlib's "plasma", BSD).
 PROBABILITY_RAMP: tuple[str, ...] = ("#3b4754", "#5c4a8a", "#9c4a97", "#d8576b", "#f89540", "#f7e225")

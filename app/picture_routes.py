@@ -5,6 +5,9 @@
     /picture/mosaic/<expnum>.jpg?s=&w=    the same as a ready-made small picture
     /picture/thumb/<image_id>?s=          one CCD as a JPEG
     /picture/ccd/<image_id>.bin           one CCD at full resolution, from its file, as a packet (gzip)
+    /picture/dqmask/<expnum>.bin          the data-quality mask at the resolution of the preview (gzip)
+    /picture/dqmask/ccd/<image_id>.bin    the same of one CCD at full resolution
+    /picture/near/<expnum>.json           exposures to compare it with: same field, band, night
 
 An address with `v=` (picture_version) may be kept by the browser for ever. Pictures are made in a few threads of their
 own, so that neither the event loop nor the threads that store votes wait for them; the last ones are kept in memory.
@@ -19,14 +22,15 @@ from concurrent.futures import ThreadPoolExecutor
 import tornado.web
 from cachetools import LRUCache, cached
 
-from app import packets, thumbnails
+from app import packets, quality, thumbnails
 from app.auth import PrivateHandler
+from app.near import nearby
 from app.plane import Plane
 from pipeline import camera as cameras
 from pipeline import images
 from pipeline.errors import BadInput, CatalogError, TriptychError, choose
 
-FORMAT = "1"  # to be raised when the same pixels give other bytes
+FORMAT = "2"  # to be raised when the same pixels give other bytes
 PICTURE_BYTES = 192 * 2**20
 PLANE_BYTES = 128 * 2**20
 WIDTHS = (40, 2400)
@@ -55,7 +59,7 @@ class PictureShelf:
         """app.plane.Plane of an exposure. KeyError if the run has none of that number."""
         survey = self.app.survey()
         if expnum not in survey.exposures.index:
-            raise KeyError(f"this run has no exposure {expnum}")
+            raise KeyError(f"pixels of {expnum} are not in this run: no exposure {expnum} was ingested")
         path = self.app.catalog.preview_path(expnum)
         if not path.exists():
             raise KeyError(
@@ -83,14 +87,25 @@ class PictureShelf:
     def thumbnail(self, image_id, stretch):
         return self._picture(_thumbnail, image_id, self._stamp(image_id // 100), self, stretch)
 
-    def ccd_packet(self, image_id):
-        """Packet of a CCD at full resolution; BadInput when its file has gone. Not kept: large, rarely seen twice."""
+    def mask(self, expnum):
+        return self._picture(_mask, expnum, self._stamp(expnum), self)
+
+    def ccd_mask(self, image_id):
+        """Packet of a CCD's data-quality mask; BadInput when its file has gone."""
+        exposure, _, row = self._ccd(image_id)
+        return packets.compressed(packets.mask_packet(*quality.ccd_mask(row.iloc[0], exposure)))
+
+    def _ccd(self, image_id):
         survey = self.app.survey()
         if image_id not in survey.ccds.index:
             raise KeyError(f"this run has no CCD image {image_id}")
         exposure = survey.exposures.loc[image_id // 100]
         camera = cameras.camera(exposure["camera"] or self.app.catalog.camera)
-        row = survey.ccds.loc[[image_id]].assign(camera=camera.name)
+        return exposure, camera, survey.ccds.loc[[image_id]].assign(camera=camera.name)
+
+    def ccd_packet(self, image_id):
+        """Packet of a CCD at full resolution; BadInput when its file has gone. Not kept: large, rarely seen twice."""
+        exposure, camera, row = self._ccd(image_id)
         if not row["source"].iloc[0]:
             raise BadInput("the run does not say which file this CCD came from; ingest the exposure again")
         pixels = images.full_ccd(self.app.catalog, image_id, ccds=row)
@@ -99,6 +114,10 @@ class PictureShelf:
 
 def _mosaic_packet(expnum, _stamp, shelf):
     return packets.compressed(packets.mosaic_packet(shelf.plane(expnum)))
+
+
+def _mask(expnum, _stamp, shelf):
+    return packets.compressed(packets.mask_packet(*quality.exposure_mask(shelf.plane(expnum))))
 
 
 def _mosaic_jpeg(expnum, _stamp, shelf, stretch, width):
@@ -192,6 +211,26 @@ class CcdHandler(PictureHandler):
         await self.answer("application/octet-stream", self.shelf.ccd_packet, int(image_id), gzipped=True)
 
 
+class MaskHandler(PictureHandler):
+    async def get(self, expnum):
+        await self.answer("application/octet-stream", self.shelf.mask, int(expnum), gzipped=True)
+
+
+class CcdMaskHandler(PictureHandler):
+    async def get(self, image_id):
+        await self.answer("application/octet-stream", self.shelf.ccd_mask, int(image_id), gzipped=True)
+
+
+class NearHandler(PictureHandler):
+    async def get(self, expnum):
+        try:
+            near = nearby(self.app.survey(), int(expnum))
+        except KeyError as error:
+            raise tornado.web.HTTPError(404, _said(error)) from None
+        self.set_header("Cache-Control", "private, no-cache")
+        self.finish({"near": near})
+
+
 def routes(app):
     """[(regex, handler, arguments)] of the pictures of one run. app : app.context.AppContext."""
     arguments = {"app": app, "shelf": PictureShelf(app)}
@@ -201,4 +240,7 @@ def routes(app):
         (r"/picture/mosaic/(\d{1,15})\.jpg", MosaicJpegHandler, arguments),
         (r"/picture/thumb/(\d{1,17})", ThumbnailHandler, arguments),
         (r"/picture/ccd/(\d{1,17})\.bin", CcdHandler, arguments),
+        (r"/picture/dqmask/(\d{1,15})\.bin", MaskHandler, arguments),
+        (r"/picture/dqmask/ccd/(\d{1,17})\.bin", CcdMaskHandler, arguments),
+        (r"/picture/near/(\d{1,15})\.json", NearHandler, arguments),
     ]

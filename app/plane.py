@@ -63,9 +63,34 @@ class Plane:
         return block_levels(self.pixels, self.block)
 
     @cached_property
+    def block_skies(self):
+        """What each CCD's sky view is measured from: (n_ccd,) float64, the median of its pixels below their 95th
+        percentile, as the surveys' postage stamps have it; NaN where all is blank."""
+        return np.array([stamp_sky(image) for image in self.pixels])
+
+    @cached_property
     def sky_reach(self):
         """Half range of the sky view, in the unit of the pixels."""
-        return half_range(self.blocks - self.skies[:, None, None], self.exposure)
+        return half_range(self.blocks - self.block_skies[:, None, None], self.exposure)
+
+    @cached_property
+    def sky_range(self):
+        """What the sky view's range is: {band, per_100_s, exptime, reach, words for the colour bar}."""
+        band, exptime = str(self.exposure["band"]), float(self.exposure["exptime"])
+        per_100_s = fixed_range(band)
+        fixed = bool(per_100_s and images.sky_range(exptime, band))
+        words = (
+            f"{band}: \u00b1{per_100_s:g} per 100 s, {exptime:g} s"
+            if fixed
+            else "\u00b15 \u03c3 of this exposure's blocks"
+        )
+        return {
+            "band": band,
+            "per_100_s": per_100_s if fixed else None,
+            "exptime": exptime if np.isfinite(exptime) else None,
+            "reach": self.sky_reach,
+            "words": words,
+        }
 
     def index(self, ccdnum):
         """Place of a CCD in the arrays; None where the exposure has none of that number."""
@@ -116,8 +141,22 @@ def block_size(row, camera):
     return max(1, round(BLOCK_PIXELS / detector_pixels))
 
 
+def stamp_sky(image):
+    """Median of the pixels below the 95th percentile; NaN where nothing was recorded. image : (ny, nx) float32."""
+    values = image[np.isfinite(image)]
+    if not values.size:
+        return np.nan
+    below = values[values < np.percentile(values, 95)]
+    return float(np.median(below if below.size else values))
+
+
+def fixed_range(band):
+    """Half the range of the sky view in ADU per 100 s: fixed for u, g, r, i, z and Y; 0 for any other band."""
+    return images.SKY_RANGES.get(band, 0.0)
+
+
 def block_levels(pixels, size):
-    """Medians of size x size blocks: (n_ccd, blocks_y, blocks_x) float32; NaN where most of a block is blank.
+    """Medians of size x size blocks: (n_ccd, blocks_y, blocks_x) float32; NaN where less than 1 % of a block is there.
 
     pixels : (n_ccd, ny, nx) float32, NaN = nothing recorded. The median keeps stars out.
     """
@@ -130,7 +169,7 @@ def block_levels(pixels, size):
     count = np.isfinite(blocks).sum(1)
     at = np.arange(len(blocks))
     middle = (blocks[at, np.maximum(count - 1, 0) // 2] + blocks[at, count // 2 % (size * size)]) / 2
-    return np.where(4 * count >= size * size, middle, np.nan).astype(np.float32).reshape(n, by, bx)
+    return np.where((100 * count >= size * size) & (count > 0), middle, np.nan).astype(np.float32).reshape(n, by, bx)
 
 
 def half_range(deviations, exposure):
@@ -139,7 +178,7 @@ def half_range(deviations, exposure):
     deviations : block levels minus the CCD's sky. exposure : row of exposures.parquet.
     """
     fixed = images.sky_range(float(exposure["exptime"]), str(exposure["band"]))
-    if fixed:
+    if fixed and fixed_range(str(exposure["band"])):
         return fixed
     good = deviations[np.isfinite(deviations)]
     sigma = 1.4826 * float(np.median(np.abs(good - np.median(good)))) if good.size else 0.0

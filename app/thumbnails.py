@@ -33,7 +33,8 @@ def shades(values, i, plane, stretch):
     """0 to 1 of pixels of CCD number i of a plane (any binning); NaN = nothing recorded."""
     choose(stretch, images.STRETCHES, "stretch")
     own = stretch == "sky" or STRETCH_LIMITS[stretch]["ownSky"]
-    sky = plane.skies[i] if own and np.isfinite(plane.skies[i]) else plane.sky
+    levels = plane.block_skies if stretch == "sky" else plane.skies
+    sky = levels[i] if own and np.isfinite(levels[i]) else plane.sky
     if stretch == "sky":
         return np.clip(0.5 + (values - sky) / (2 * plane.sky_reach), 0, 1)
     return images.STRETCHES[stretch](values, sky, plane.sigma)

@@ -34,15 +34,21 @@ export function quartered(codes, columns, rows) {
   return { codes: result, columns: columns / 4, rows: rows / 4, across, down };
 }
 
+// Errors have `again`: whether the same question may be answered later.
 async function fetched(url, signal) {
-  const response = await fetch(url, { credentials: 'same-origin', signal });
+  let response;
+  try {
+    response = await fetch(url, { credentials: 'same-origin', signal });
+  } catch (problem) {
+    if (problem.name === 'AbortError') throw problem;
+    throw Object.assign(new Error('no connection to the server; it is asked again every few seconds'), { again: true });
+  }
   if (response.ok) return response;
   let message = `the server answered ${response.status} ${response.statusText}`;
   const body = (await response.text()).trim().replace(/^\d{3} /, '');
   if (body && body.length < 600 && !body.startsWith('<')) message = body;
   const error = new Error(message);
-  error.status = response.status;
-  throw error;
+  throw Object.assign(error, { status: response.status, again: [502, 503, 504].includes(response.status) });
 }
 
 export class Pictures {
@@ -53,6 +59,7 @@ export class Pictures {
     this.kept = new Map();
     this.waiting = new Map();
     this.geometries = new Map();
+    this.nearby = new Map();
     this.wanted = [];
     this.busy = false;
     this.onload = null;
@@ -62,6 +69,7 @@ export class Pictures {
     this.version = version;
     this.kept.clear();
     this.waiting.clear();
+    this.nearby.clear();
   }
 
   url(path, query = {}) {
@@ -113,6 +121,22 @@ export class Pictures {
     const packet = parsePacket(await response.arrayBuffer());
     packet.quarter = quartered(packet.pixels, packet.header.columns, packet.header.rows);
     return packet;
+  }
+
+  // Data-quality masks, with the texels of the preview or of one CCD at full resolution; header.note says if there is none.
+  async mask(expnum) { return this.packetAt(`dqmask/${expnum}.bin`); }
+  async ccdMask(imageId) { return this.packetAt(`dqmask/ccd/${imageId}.bin`); }
+  async packetAt(path) { return parsePacket(await (await fetched(this.url(path))).arrayBuffer()); }
+
+  // Exposures to blink with: [{expnum, words}], the most alike first.
+  near(expnum) {
+    if (!this.nearby.has(expnum)) {
+      const asked = fetched(this.url(`near/${expnum}.json`)).then(response => response.json()).then(answer => answer.near);
+      asked.catch(() => this.nearby.delete(expnum));
+      this.nearby.set(expnum, asked);
+      if (this.nearby.size > 4 * KEPT) this.nearby.delete(this.nearby.keys().next().value);
+    }
+    return this.nearby.get(expnum);
   }
 
   // One at a time, in order, so that what is being looked at never waits for them.

@@ -1,5 +1,5 @@
-// The mosaic's elements around the pixels: tag at the cursor, compass, colour scale, bar over an enlarged CCD, messages.
-
+// The mosaic's elements around the pixels: tag at the cursor, compass, colour scale, bar over an enlarged CCD or a blinked
+// exposure, legend of the masks, messages.
 
 import { toScreen } from './mosaic_view.js';
 
@@ -25,6 +25,26 @@ const STYLE = `
 .mosaic .bar button { font: inherit; color: var(--text, #e6edf3); background: var(--panel, #161b22); border: 1px solid var(--line, #30363d); border-radius: 4px;
   padding: 2px 9px; cursor: pointer; white-space: nowrap; }
 .mosaic .bar button:hover, .mosaic .bar button:focus-visible { border-color: var(--accent, #58a6ff); outline: none; }
+.mosaic .blinked { position: absolute; left: 0; right: 0; top: 0; z-index: 4; padding: 7px 12px; display: none; gap: 10px; align-items: baseline;
+  background: #3d2f00; border-bottom: 2px solid var(--wait, #dfaf00); pointer-events: none; white-space: nowrap; overflow: hidden; }
+.mosaic[data-blink]:not([data-blink=""]) .blinked { display: flex; }
+.mosaic[data-blink]:not([data-blink=""]) { box-shadow: inset 0 0 0 2px var(--wait, #dfaf00); }
+.mosaic[data-blink]:not([data-blink=""]) canvas.marks { box-shadow: inset 0 0 0 2px var(--wait, #dfaf00); }
+.mosaic .blinked b { font: 600 15px ui-monospace, "DejaVu Sans Mono", Menlo, monospace; }
+.mosaic .blinked .not { margin-left: auto; color: var(--text, #e6edf3); }
+.mosaic .legend { position: absolute; right: 10px; top: 10px; max-width: 230px; padding: 6px 9px; border-radius: 4px; display: none; gap: 3px;
+  background: rgba(10,10,10,.8); font-size: 11px; pointer-events: none; }
+.mosaic[data-ccd]:not([data-ccd=""]) .legend, .mosaic[data-blink]:not([data-blink=""]) .legend { top: 42px; }
+.mosaic .legend i { display: inline-block; width: 10px; height: 10px; border-radius: 2px; margin-right: 6px; vertical-align: -1px; }
+.mosaic .legend .part { float: right; margin-left: 12px; color: var(--muted, #9da7b3); }
+.mosaic .legend .line { color: var(--muted, #9da7b3); }
+.mosaic .verdict { position: absolute; right: 10px; bottom: 46px; display: none; padding: 3px 9px; border-radius: 4px; font-weight: 600;
+  background: rgba(10,10,10,.8); border: 1px solid var(--line, #30363d); pointer-events: none; }
+.mosaic .verdict[data-state] { display: block; }
+.mosaic .verdict[data-state=good] { color: var(--good, #3fb950); border-color: currentColor; }
+.mosaic .verdict[data-state=some], .mosaic .verdict[data-state=whole] { color: var(--bad, #f85149); border-color: currentColor; }
+.mosaic .spoken { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
+.mosaic .hud .of { max-width: 44ch; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .mosaic .message { position: absolute; inset: 0; display: flex; flex-direction: column; align-items: center; justify-content: center; gap: 6px; padding: 24px;
   text-align: center; color: var(--muted, #9da7b3); pointer-events: none; }
 .mosaic .message b { color: var(--text, #e6edf3); font-weight: 600; }
@@ -55,12 +75,19 @@ export class Furniture {
     this.root.setAttribute('role', 'group');
     made('style', '', this.root).textContent = STYLE;
     this.canvas = made('canvas', 'pixels', this.root);
+    this.canvas.setAttribute('role', 'img');
     this.marks = made('canvas', 'marks', this.root);
+    this.marks.setAttribute('aria-hidden', 'true');
     this.message = made('div', 'message', this.root);
     this.message.setAttribute('role', 'status');
     made('div', 'waiting', this.root);
     this.makeHud();
     this.makeBar(mosaic);
+    this.makeBlinked();
+    this.legendBox = made('div', 'legend', this.root);
+    this.verdictBox = made('div', 'verdict', this.root);
+    this.spoken = made('div', 'spoken', this.root);
+    this.spoken.setAttribute('aria-live', 'polite');
     this.tagBox = made('div', 'tag', this.root);
     this.plain = null;
     this.state('empty', null);
@@ -72,6 +99,7 @@ export class Furniture {
     this.low = made('span', '', this.hud);
     this.scale = made('canvas', '', this.hud);
     this.high = made('span', '', this.hud);
+    this.of = made('span', 'of', this.hud);
     this.scale.width = 256;
     this.scale.height = 1;
   }
@@ -88,6 +116,14 @@ export class Furniture {
     back.addEventListener('click', () => { back.blur(); mosaic.closeCcd(); this.root.focus({ preventScroll: true }); });
   }
 
+  makeBlinked() {
+    const bar = made('div', 'blinked', this.root);
+    bar.setAttribute('role', 'status');
+    this.otherName = made('b', '', bar);
+    this.otherWords = made('span', '', bar);
+    this.otherNot = made('span', 'not', bar);
+  }
+
   size(width, height) {
     for (const canvas of [this.canvas, this.marks]) {
       if (canvas.width !== width) canvas.width = width;
@@ -98,8 +134,11 @@ export class Furniture {
   // 'empty' | 'loading' | 'shown' | 'failed'
   state(state, expnum, problem = '') {
     Object.assign(this.root.dataset, { state, expnum: state === 'shown' ? expnum : '' });
-    this.root.setAttribute('aria-label', expnum === null ? 'no exposure' : `exposure ${expnum}`);
+    this.root.setAttribute('aria-label', expnum === null ? 'no exposure' : `exposure ${expnum}: arrows go from CCD to CCD`);
+    this.canvas.setAttribute('aria-label', expnum === null ? 'no exposure' : `focal plane of exposure ${expnum}`);
     this.message.replaceChildren();
+    clearTimeout(this.slow);
+    if (state === 'loading') this.slow = setTimeout(() => { made('p', '', this.message).textContent = `${expnum} is on its way`; }, SLOW);
     if (state === 'failed') {
       made('b', '', this.message).textContent = `${expnum} cannot be shown`;
       made('p', '', this.message).textContent = problem;
@@ -116,7 +155,54 @@ export class Furniture {
       this.barNote.title = mosaic.opened.note;
     }
     this.hud.style.visibility = this.options.hud && mosaic.picture ? 'visible' : 'hidden';
-    if (this.options.hud && mosaic.picture) this.drawScale(mosaic);
+    this.updateBlinked(mosaic);
+    const verdict = mosaic.other || mosaic.opened ? null : mosaic.verdict;
+    if (verdict) this.verdictBox.dataset.state = verdict.state;
+    else delete this.verdictBox.dataset.state;
+    this.verdictBox.textContent = verdict?.text ?? '';
+  }
+
+  // Which exposure is seen, and that it is not the one to be judged.
+  updateBlinked(mosaic) {
+    const { other } = mosaic;
+    const seen = other ? `${other.expnum}` : '';
+    const here = other && (other.picture || other.problem) ? 1 : 0;
+    if (this.root.dataset.blink === seen && this.blinkedHere === here) return;
+    this.root.dataset.blink = seen;
+    this.blinkedHere = here;
+    this.otherName.textContent = seen;
+    this.otherWords.textContent = !other ? '' : other.problem ? `cannot be shown: ${other.problem}` : here ? other.words : 'is on its way';
+    this.otherNot.textContent = other ? `for comparison; a vote goes to ${mosaic.expnum}` : '';
+  }
+
+  drawLimits(mosaic) {
+    if (this.options.hud && mosaic.seen().picture) this.drawScale(mosaic);
+  }
+
+  // classes: [{bit, label, colour, share}]; line: what there is to say of the mask. null hides it.
+  legend(content) {
+    const text = JSON.stringify(content);
+    if (text === this.legendText) return;
+    this.legendText = text;
+    this.legendBox.style.display = content ? 'grid' : 'none';
+    this.legendBox.replaceChildren();
+    for (const { bit, label, colour, share } of content?.classes ?? []) {
+      if (bit !== null && !share) continue;
+      const row = made('div', '', this.legendBox);
+      const swatch = made('i', '', row);
+      swatch.style.background = bit === null ? `repeating-linear-gradient(135deg, ${colour} 0 2px, transparent 2px 4px)` : colour;
+      row.append(label);
+      if (share !== undefined && share !== null) made('span', 'part', row).textContent = percent(share);
+    }
+    if (content?.line) made('div', 'line', this.legendBox).textContent = content.line;
+  }
+
+  // To a screen reader: the CCD that the keyboard is on.
+  say(mosaic, ccdname) {
+    if (!ccdname) { this.spoken.textContent = ''; return; }
+    const mark = mosaic.overlay?.[ccdname];
+    const words = [ccdname, mosaic.ticked.has(ccdname) ? 'ticked' : '', mark?.value === undefined ? '' : `probability of being bad ${Number(mark.value).toFixed(2)}`];
+    this.spoken.textContent = words.filter(Boolean).join(', ');
   }
 
   // The limits in the picture's unit; in sigmas where every CCD has its own.
@@ -125,7 +211,8 @@ export class Furniture {
     const how = mosaic.how(header);
     const { unit } = header;
     const adu = sigmas => signed(sigmas * header.sigma);
-    const own = mosaic.options.scaleMode === 'ccd';
+    const own = mosaic.options.scaleMode === 'ccd' && !how.blocks;
+    this.of.textContent = how.blocks && !mosaic.options.limits ? header.sky_range?.words ?? '' : '';
     this.low.textContent = own ? `${signed(how.low)} σ` : adu(how.low);
     this.high.textContent = own ? `${signed(how.high)} σ of each CCD` : `${adu(how.high)} ${unit}`;
     const table = new Uint8ClampedArray(256 * 4);
@@ -142,6 +229,7 @@ export class Furniture {
     made('b', '', box).textContent = probe.ccd.ccdname;
     box.append(probe.value === null ? 'nothing recorded' : `${grouped(probe.value)} ${probe.unit}`);
     if (probe.sigmas !== null) made('span', '', box).textContent = `${signed(probe.sigmas)} σ`;
+    if (probe.masked?.length) made('span', '', box).textContent = probe.masked.join(', ');
     if (mark?.label || mark?.value !== undefined) {
       const words = made('span', '', box);
       words.textContent = mark.label || Number(mark.value).toFixed(2);
@@ -162,13 +250,13 @@ export class Furniture {
     this.plain = new Map();
   }
 
-  drawPlain(mosaic) {
+  drawPlain(mosaic, seen = mosaic) {
     const context = this.canvas.getContext('2d');
     context.fillStyle = '#0a0a0a';
     context.fillRect(0, 0, this.canvas.width, this.canvas.height);
     const { stretch } = mosaic.options;
     const { opened } = mosaic;
-    const path = opened ? `thumb/${opened.ccd.image_id}` : `mosaic/${mosaic.expnum}.jpg`;
+    const path = opened && seen.opened ? `thumb/${seen.opened.ccd.image_id}` : `mosaic/${seen.expnum}.jpg`;
     const url = mosaic.pictures.url(path, opened ? { s: stretch } : { s: stretch, w: 1600 });
     let image = this.plain.get(url);
     if (!image) {
@@ -185,6 +273,8 @@ export class Furniture {
   }
 }
 
+const SLOW = 700; // ms until words say that something is on its way
+const percent = share => (share >= 0.1 ? `${Math.round(100 * share)} %` : share >= 0.001 ? `${(100 * share).toFixed(1)} %` : '< 0.1 %');
 const grouped = value => (Math.abs(value) >= 100 ? Math.round(value).toLocaleString('en-US') : value.toPrecision(3));
 
 function signed(value) {

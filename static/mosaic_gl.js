@@ -4,7 +4,7 @@
 // narrow features survive any size of panel; magnified up to a few times it is bilinear, beyond that texels show as squares.
 // Code 0 means that nothing was recorded there.
 
-const VERTEX = `#version 300 es
+export const VERTEX = `#version 300 es
 precision highp float;
 layout(location = 0) in vec4 rect;      // x, y, width, height on the canvas, full-resolution pixels
 layout(location = 1) in vec4 source;    // layer, columns, rows (a broken number where the last one is a part); unused
@@ -115,6 +115,52 @@ export class MosaicGL {
 
   has(key) { return this.textures.has(key); }
 
+  // ---- frames that are not on the screen (mosaic_ahead.js)
+
+  newFrame() {
+    const gl = this.gl;
+    const { width, height } = this.canvas;
+    const texture = gl.createTexture();
+    gl.bindTexture(gl.TEXTURE_2D, texture);
+    gl.texStorage2D(gl.TEXTURE_2D, 1, gl.RGBA8, width, height);
+    const buffer = gl.createFramebuffer();
+    gl.bindFramebuffer(gl.FRAMEBUFFER, buffer);
+    gl.framebufferTexture2D(gl.FRAMEBUFFER, gl.COLOR_ATTACHMENT0, gl.TEXTURE_2D, texture, 0);
+    gl.bindFramebuffer(gl.FRAMEBUFFER, null);
+    return { texture, buffer, width, height };
+  }
+
+  dropFrame({ texture, buffer }) {
+    this.gl.deleteFramebuffer(buffer);
+    this.gl.deleteTexture(texture);
+  }
+
+  into(buffer) { this.gl.bindFramebuffer(this.gl.FRAMEBUFFER, buffer); }
+
+  // From one frame to another; null is the screen.
+  copyFrame(from, to) {
+    const gl = this.gl;
+    const { width, height } = this.canvas;
+    gl.bindFramebuffer(gl.READ_FRAMEBUFFER, from);
+    gl.bindFramebuffer(gl.DRAW_FRAMEBUFFER, to);
+    gl.blitFramebuffer(0, 0, width, height, 0, 0, width, height, gl.COLOR_BUFFER_BIT, gl.NEAREST);
+    gl.bindFramebuffer(gl.FRAMEBUFFER, null);
+  }
+
+  // A mark in the queue of commands, and whether the card has come past it.
+  mark() {
+    const sync = this.gl.fenceSync(this.gl.SYNC_GPU_COMMANDS_COMPLETE, 0);
+    this.gl.flush();
+    return sync;
+  }
+
+  finished(sync) {
+    const gl = this.gl;
+    if (gl.getSyncParameter(sync, gl.SYNC_STATUS) !== gl.SIGNALED) return false;
+    gl.deleteSync(sync);
+    return true;
+  }
+
   forget() {
     for (const texture of this.textures.values()) this.gl.deleteTexture(texture);
     this.textures.clear();
@@ -170,12 +216,8 @@ export class MosaicGL {
   // tiles: [{rect:[x,y,w,h], layer, columns, rows, sky, sigma, brightness}] in codes; how: see the uniforms.
   draw(key, tiles, view, how) {
     const gl = this.gl;
-    const data = new Float32Array(tiles.length * INSTANCE);
-    tiles.forEach((tile, i) => data.set([...tile.rect, tile.layer, tile.columns, tile.rows, 0, tile.sky, tile.sigma, tile.brightness ?? 1, 0], i * INSTANCE));
     gl.useProgram(this.program);
-    gl.bindVertexArray(this.vertices);
-    gl.bindBuffer(gl.ARRAY_BUFFER, this.buffer);
-    gl.bufferData(gl.ARRAY_BUFFER, data, gl.STREAM_DRAW);
+    this.bindTiles(tiles);
     gl.activeTexture(gl.TEXTURE0);
     gl.bindTexture(gl.TEXTURE_2D_ARRAY, this.touch(key));
     gl.activeTexture(gl.TEXTURE1);
@@ -196,13 +238,22 @@ export class MosaicGL {
     gl.drawArraysInstanced(gl.TRIANGLE_STRIP, 0, 4, tiles.length);
   }
 
+  bindTiles(tiles) {
+    const gl = this.gl;
+    const data = new Float32Array(tiles.length * INSTANCE);
+    tiles.forEach((tile, i) => data.set([...tile.rect, tile.layer, tile.columns, tile.rows, 0, tile.sky, tile.sigma, tile.brightness ?? 1, 0], i * INSTANCE));
+    gl.bindVertexArray(this.vertices);
+    gl.bindBuffer(gl.ARRAY_BUFFER, this.buffer);
+    gl.bufferData(gl.ARRAY_BUFFER, data, gl.STREAM_DRAW);
+  }
+
   destroy() {
     for (const texture of [...this.textures.values(), ...this.colours.values()]) this.gl.deleteTexture(texture);
     this.gl.getExtension('WEBGL_lose_context')?.loseContext();
   }
 }
 
-function linked(gl, vertex, fragment) {
+export function linked(gl, vertex, fragment) {
   const program = gl.createProgram();
   for (const [kind, text] of [[gl.VERTEX_SHADER, vertex], [gl.FRAGMENT_SHADER, fragment]]) {
     const shader = gl.createShader(kind);

@@ -5,7 +5,8 @@ import { toScreen } from './mosaic_view.js';
 const MONO = 'ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace';
 const MISSING_TEXT = { dead: 'dead', absent: 'absent', half: 'half dead', blank: 'blank', '': 'no image' };
 
-// scene: {view, geometry, ccds, missing, overlay, names, ticked, focus, hover, accent, ratio}; sizes in screen pixels.
+// scene: {view, geometry, ccds, missing, overlay, names, ticked, focus, hover, cursor, verdict, accent, ratio}; sizes in screen
+// pixels. cursor: the CCD that the keyboard is on.
 export function drawMarks(context, scene) {
   const { width, height } = context.canvas;
   context.clearRect(0, 0, width, height);
@@ -28,6 +29,14 @@ export function drawMarks(context, scene) {
     const ccd = scene.ccds.find(one => one.ccdname === ccdname);
     if (ccd) frame(context, box(ccd.rect), colour, thick * scene.ratio, thick * scene.ratio);
   }
+  const keyed = scene.ccds.find(one => one.ccdname === scene.cursor);
+  if (keyed) cursorFrame(context, box(keyed.rect), scene);
+}
+
+// Two lines, light and dark, so that it stands out from any pixels.
+function cursorFrame(context, place, { accent, ratio }) {
+  frame(context, place, '#0a0a0a', 5 * ratio, 4 * ratio);
+  frame(context, place, accent, 3 * ratio, 3 * ratio);
 }
 
 // One enlarged CCD has no marks but the frame of its edge.

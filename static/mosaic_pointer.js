@@ -1,4 +1,4 @@
-// Mouse, pen and keyboard on the mosaic: drag pans, the wheel zooms at the cursor, a click picks.
+// Mouse, pen and keyboard on the mosaic: drag pans, the wheel zooms at the cursor, a click picks, Shift and drag ticks.
 
 const STILL = 4;    // CSS pixels that a click may wander
 const SETTLE = 600; // ms: the double click whose first half enlarged a CCD does not close it again
@@ -13,19 +13,35 @@ export function listenTo(mosaic) {
   };
   let press = null;
   let dragged = true;
+  let byPointer = false;
 
   on('pointerdown', event => {
     if (event.button !== 0 || event.composedPath().some(node => node.dataset?.noPick !== undefined)) return;
-    press = { x: event.clientX, y: event.clientY, lastX: event.clientX, lastY: event.clientY, dragged: false };
+    const sweeping = event.shiftKey && mosaic.options.ticking;
+    press = { x: event.clientX, y: event.clientY, lastX: event.clientX, lastY: event.clientY, dragged: false, sweeping, swept: new Set() };
     root.setPointerCapture(event.pointerId);
+    byPointer = true;
     root.focus({ preventScroll: true });
+    byPointer = false;
+    keyboard(false);
   });
+  // The keyboard's CCD is there only while the keyboard brought the focus: after a click the room's own arrows go on working.
+  const keyboard = on => {
+    mosaic.byKeyboard = on;
+    if (!on && mosaic.keyed) mosaic.setCursor('');
+    else if (on && !mosaic.keyed) mosaic.step('ArrowRight');
+  };
+  on('focus', () => { if (!byPointer) keyboard(true); });
+  on('blur', () => keyboard(false));
   on('pointermove', event => {
     mosaic.cursor = local(event);
     if (press) {
       press.dragged ||= Math.hypot(event.clientX - press.x, event.clientY - press.y) > STILL;
-      if (press.dragged) mosaic.panBy((event.clientX - press.lastX) * mosaic.ratio, (event.clientY - press.lastY) * mosaic.ratio);
-      root.classList.toggle('dragging', press.dragged);
+      if (press.dragged && press.sweeping) {
+        if (!press.swept.size) mosaic.sweep(...local({ clientX: press.x, clientY: press.y }), press);
+        mosaic.sweep(...local(event), press);
+      } else if (press.dragged) mosaic.panBy((event.clientX - press.lastX) * mosaic.ratio, (event.clientY - press.lastY) * mosaic.ratio);
+      root.classList.toggle('dragging', press.dragged && !press.sweeping);
       press.lastX = event.clientX;
       press.lastY = event.clientY;
     }
@@ -60,10 +76,10 @@ export function listenTo(mosaic) {
     if (!mosaic.options.keys || event.ctrlKey || event.metaKey || event.altKey) return;
     const act = {
       Home: () => mosaic.fit(), '+': () => mosaic.zoomBy(1.5), '=': () => mosaic.zoomBy(1.5), '-': () => mosaic.zoomBy(1 / 1.5),
-      Escape: () => (mosaic.fits ? mosaic.closeCcd() : mosaic.fit()),
+      Escape: () => (mosaic.other ? mosaic.blink(null) : mosaic.fits ? mosaic.closeCcd() : mosaic.fit()),
     }[event.key];
-    if (!act) return;
-    act();
+    if (act) act();
+    else if (!mosaic.cursorKey(event.key)) return;
     event.preventDefault();
     event.stopPropagation();
   });
@@ -75,7 +91,7 @@ function hover(mosaic) {
   const name = probe?.ccd.ccdname ?? '';
   if (name !== mosaic.hover) {
     mosaic.hover = name;
-    mosaic.requestDraw();
+    mosaic.requestMarks();
   }
   mosaic.furniture.tag(mosaic, probe);
 }

@@ -8,9 +8,10 @@ export const STRETCHES = {
   sky: { low: -5, high: 5, softening: 0, ownSky: true, colours: 'diverging', blocks: true, title: 'sky map' },
 };
 
-// Blue below the sky, red above, dark in the middle; inverted the middle is white. Distinct under every colour vision.
+// Blue below the sky, red above, dark in the middle. Distinct under every colour vision. Inverted it is matplotlib's `seismic`,
+// white in the middle, which the postage stamps of the surveys use.
 const DIVERGING = [[158, 209, 255], [74, 138, 205], [38, 66, 104], [18, 18, 20], [112, 48, 32], [214, 104, 64], [255, 205, 170]];
-const DIVERGING_LIGHT = [[5, 48, 97], [67, 147, 195], [190, 217, 234], [247, 247, 247], [250, 205, 180], [214, 96, 77], [103, 0, 31]];
+const DIVERGING_LIGHT = [[0, 0, 77], [0, 0, 255], [255, 255, 255], [255, 0, 0], [128, 0, 0]];
 const GREY = [[0, 0, 0], [255, 255, 255]];
 
 export const BACKGROUND = [10 / 255, 10 / 255, 10 / 255];

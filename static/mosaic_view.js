@@ -96,3 +96,30 @@ export function pixelAt(geometry, rect, columns, rows, x, y) {
   const at = (u, n) => Math.min(n - 1, Math.max(0, Math.floor((u[0] * a + u[1] * d + u[2]) * n)));
   return [at(column, columns), at(row, rows)];
 }
+
+// Panel pixels that an arrow moves the picture by, as panBy takes them.
+export const PAN = { ArrowLeft: [1, 0], ArrowRight: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
+
+// Name of the next CCD in a direction from one of them, the nearest that lies more in that direction than beside it;
+// the same one where there is none, the most central where none is given.
+export function neighbour(ccds, ccdname, direction) {
+  const middle = ({ rect }) => [rect[0] + rect[2] / 2, rect[1] + rect[3] / 2];
+  const from = ccds.find(ccd => ccd.ccdname === ccdname);
+  if (!from) {
+    const all = ccds.map(middle);
+    const centre = [0, 1].map(k => all.reduce((sum, at) => sum + at[k], 0) / all.length);
+    const far = at => Math.hypot(at[0] - centre[0], at[1] - centre[1]);
+    return ccds[all.map(far).reduce((best, d, i, d0) => (d < d0[best] ? i : best), 0)].ccdname;
+  }
+  const [x, y] = middle(from);
+  const [right, down] = PAN[direction].map(side => -side);
+  let best = ccdname, least = Infinity;
+  for (const ccd of ccds) {
+    const [dx, dy] = middle(ccd).map((value, k) => (value - (k ? y : x)) / from.rect[2 + k]);
+    const along = dx * right + dy * down, across = Math.abs(dx * down + dy * right);
+    if (along < 0.25 || across > along + 0.6) continue;
+    const cost = along + 2 * across;
+    if (cost < least) { least = cost; best = ccd.ccdname; }
+  }
+  return best;
+}

@@ -1,0 +1,167 @@
+"""Data-quality masks for drawing: what the Community Pipeline's codes mean, brought to the texels of a preview.
+
+Values are those of the NOIRLab Data Handbook: codes from pipeline version 3.5.0 on, bits before. A texel is a uint16:
+bits 0 to 9 the classes that occur in it, bits 10 to 15 the flagged share of its detector pixels, in 63rds, rounded up.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from app.palette import MASK_COLOURS
+from pipeline.errors import BadInput
+from pipeline.fits_files import PixelReader, Unusable
+
+SHARE_BITS = 6
+FIRST_WITH_CODES = (3, 5)
+NOTHING = "nothing recorded"
+
+
+@dataclass(frozen=True)
+class MaskClass:
+    """One thing that a mask may say. code : value since 3.5.0, bit : value before; 0 = not in that list."""
+
+    name: str
+    label: str
+    code: int
+    bit: int
+
+
+# In order of what is shown where several hold
+CLASSES = (
+    MaskClass("saturated", "saturated", 3, 2),
+    MaskClass("bleed", "bleed trail", 4, 64),
+    MaskClass("bad", "bad pixel", 1, 1),
+    MaskClass("no_value", "no value", 2, 0),
+    MaskClass("cosmic_ray", "cosmic ray", 5, 16),
+    MaskClass("streak", "long streak", 8, 0),
+    MaskClass("difference", "differs from other exposures", 7, 128),
+    MaskClass("low_weight", "low weight", 6, 0),
+    MaskClass("interpolated", "interpolated", 0, 4),
+    MaskClass("other", "value of no documented meaning", 0, 0),
+)
+OTHER = len(CLASSES) - 1
+
+
+def version_of(plver):
+    """(major, minor) of a pipeline version such as 'V4.8.2a' or 'V5.5LS'; () where there is none."""
+    found = re.search(r"(\d+)\.(\d+)", str(plver))
+    return tuple(map(int, found.groups())) if found else ()
+
+
+def classes_of(values, plver):
+    """uint16 of the shape of `values` (any integers, 0 = fine): a bit per class of CLASSES."""
+    values = np.asarray(values)
+    bits = np.zeros(values.shape, np.uint16)
+    version = version_of(plver)
+    if version and version < FIRST_WITH_CODES:
+        known = 0
+        for i, one in enumerate(CLASSES):
+            if one.bit:
+                bits |= np.where(values & one.bit, np.uint16(1 << i), np.uint16(0))
+                known |= one.bit
+        return bits | np.where(values & ~known, np.uint16(1 << OTHER), np.uint16(0))
+    table = np.full(10, 1 << OTHER, np.uint16)
+    table[0] = 0
+    for i, one in enumerate(CLASSES):
+        if one.code:
+            table[one.code] = 1 << i
+    return table[np.where((values < 0) | (values > 9), 9, values).astype(np.intp)]
+
+
+def binned(bits, bin):
+    """Texels of a mask: (ceil(ny / bin), ceil(nx / bin)) uint16.
+
+    bits : (ny, nx) uint16, a bit per class. bin : detector pixels along a texel, the last of a row or column in part.
+    """
+    rows, columns = np.arange(0, bits.shape[0], bin), np.arange(0, bits.shape[1], bin)
+    flagged = (bits != 0).astype(np.int64)
+    if bin > 1:
+        occur = np.bitwise_or.reduceat(np.bitwise_or.reduceat(bits, rows, axis=0), columns, axis=1)
+        flagged = np.add.reduceat(np.add.reduceat(flagged, rows, axis=0), columns, axis=1)
+    else:
+        occur = bits
+    high = np.minimum(rows + bin, bits.shape[0]) - rows
+    wide = np.minimum(columns + bin, bits.shape[1]) - columns
+    most = (1 << SHARE_BITS) - 1
+    share = -(-flagged * most // np.outer(high, wide))
+    return (occur | (share << 10)).astype(np.uint16)
+
+
+def read(row, plver):
+    """Classes (ny, nx) uint16 of one CCD; None where it has no mask. BadInput where the file has gone or changed.
+
+    row : of ccds.parquet, with mask_source and mask_hdu.
+    """
+    source = row.get("mask_source", "")
+    if not isinstance(source, str) or not source:
+        return None
+    if not Path(source).exists():
+        raise BadInput(f"{source} has gone; bring it back, or ingest the exposure from where it is now")
+    try:
+        with PixelReader(source) as reader:
+            values = np.asarray(reader.read(int(row["mask_hdu"])))
+    except (Unusable, OSError, IndexError) as error:
+        raise BadInput(f"{source} can no longer be read ({error}); ingest it again") from None
+    if values.shape != (int(row["naxis2"]), int(row["naxis1"])):
+        raise BadInput(
+            f"{source} has changed: HDU {int(row['mask_hdu'])} is no mask of {row['ccdname']}; ingest it again"
+        )
+    return classes_of(values.astype(np.int64), plver)
+
+
+def legend(shares):
+    """Classes for the browser: [{name, label, colour, bit, share}] and what recorded nothing, with bit None.
+
+    shares : flagged share of the pixels per class, floats in the order of CLASSES; None = there is no mask.
+    """
+    found = [
+        {"name": one.name, "label": one.label, "colour": MASK_COLOURS[one.name], "bit": i, "share": float(share)}
+        for i, (one, share) in enumerate(zip(CLASSES, shares if shares is not None else [], strict=False))
+    ]
+    nothing = {"name": "nothing", "label": NOTHING, "colour": MASK_COLOURS["nothing"], "bit": None, "share": None}
+    return [*found, nothing]
+
+
+def shares_of(bits):
+    """Share of the pixels in which each class occurs: (len(CLASSES),) floats."""
+    total = max(1, bits.size)
+    return np.array([np.count_nonzero(bits & (1 << i)) for i in range(len(CLASSES))]) / total
+
+
+def exposure_mask(plane):
+    """(header, texels) of an exposure: texels (n_ccd, ny, nx) uint16 like the plane's pixels, or None without a mask.
+
+    plane : app.plane.Plane. The header's `note` says in a line which CCDs have none.
+    """
+    texels, shares, without = None, [], []
+    for i, number in enumerate(plane.ccdnums):
+        row = plane.ccds.loc[int(number)]
+        try:
+            bits = read(row, plane.exposure.get("plver", ""))
+        except BadInput:
+            bits = None
+        if bits is None:
+            without.append(str(row["ccdname"]))
+            continue
+        texels = np.zeros(plane.pixels.shape, np.uint16) if texels is None else texels
+        own = binned(bits, max(1, int(row["bin"])))
+        ny, nx = plane.own_part(i).shape
+        texels[i, : min(ny, own.shape[0]), : min(nx, own.shape[1])] = own[:ny, :nx]
+        shares.append(shares_of(bits))
+    note = ""
+    if texels is None:
+        note = "No data-quality mask beside this exposure."
+    elif without:
+        note = f"no mask of {', '.join(without[:4])}{' and others' if len(without) > 4 else ''}"
+    return {"classes": legend(np.mean(shares, axis=0) if shares else None), "without": without, "note": note}, texels
+
+
+def ccd_mask(row, exposure):
+    """(header, texels) of one CCD at full resolution: texels (ny, nx) uint16, or None without a mask."""
+    bits = read(row, exposure.get("plver", ""))
+    note = "" if bits is not None else "No data-quality mask beside this CCD."
+    header = {"classes": legend(None if bits is None else shares_of(bits)), "without": [], "note": note}
+    return header, None if bits is None else binned(bits, 1)
