@@ -16,7 +16,7 @@ export function mount(box, model) {
 class Shell {
   constructor(model) {
     this.model = model;
-    this.waiting = { waiting: 0, problem: '' };
+    this.unsaved = new Map();
     this.connected = true;
     this.abort = new AbortController();
     this.rooms();
@@ -145,7 +145,7 @@ class Shell {
   // ---- the address names the room, the exposure and the search
 
   address() {
-    for (const name of ['focus', 'focus_ccd', 'colour_by', 'dims']) this.model.on(name, () => this.writeAddress());
+    for (const name of ['focus', 'focus_ccd', 'colour_by', 'dims', 'region', 'isolate']) this.model.on(name, () => this.writeAddress());
     this.on(window, 'popstate', () => {
       const values = Object.fromEntries(new URLSearchParams(location.search));
       this.showRoom(values.room || 'explore');
@@ -155,8 +155,8 @@ class Shell {
   }
 
   writeAddress(asStep = false) {
-    const { room, focus, focus_ccd: ccd, query, colour_by: colour, dims } = this.model;
-    const parts = { room, focus: focus || '', ccd: focus ? ccd : '', q: query, colour: colour === 'reason' ? '' : colour, dims: dims === 2 ? '' : dims };
+    const { room, focus, focus_ccd: ccd, query, region, colour_by: colour, dims, isolate } = this.model;
+    const parts = { room, focus: focus || '', ccd: focus ? ccd : '', q: query, sel: region, only: [...isolate].join('|'), colour: colour === 'reason' ? '' : colour, dims: dims === 2 ? '' : dims };
     const known = new URLSearchParams(Object.entries(parts).filter(([, value]) => value !== ''));
     const address = `${location.pathname}?${known}`;
     if (address === location.pathname + location.search) return;
@@ -168,7 +168,7 @@ class Shell {
   messages() {
     this.model.on('said', () => this.toast(this.model.notice));
     this.on(window, 'triptych-toast', event => this.toast(event.detail));
-    this.on(window, 'triptych-saved', event => { this.waiting = event.detail; this.drawSaved(); });
+    this.on(window, 'triptych-saved', event => { this.unsaved.set(event.detail.of ?? 'vote', event.detail); this.drawSaved(); });
     for (const doc of window.Bokeh ? window.Bokeh.documents : []) {
       doc.on_event('connection_lost', () => this.lost());
       doc.on_event('client_reconnected', () => this.found());
@@ -200,8 +200,9 @@ class Shell {
 
   drawSaved() {
     const node = $('#saved');
-    const { waiting, problem } = this.waiting;
-    const votes = waiting === 1 ? '1 vote' : `${waiting} votes`;
+    const boxes = [...this.unsaved].filter(([, box]) => box.waiting);
+    const votes = boxes.map(([of, box]) => `${box.waiting} ${of}${box.waiting === 1 ? '' : 's'}`).join(', ');
+    const waiting = boxes.length, problem = boxes.map(([, box]) => box.problem).find(Boolean);
     node.dataset.state = problem || !this.connected ? 'lost' : waiting ? 'waiting' : 'saved';
     const trouble = problem || 'no connection, trying again';
     node.textContent = problem || !this.connected ? (waiting ? `${votes} not saved: ${trouble}` : trouble) : waiting ? `saving ${votes}` : 'saved';
