@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from app import repeats
 from app.evidence import in_this_version
 from pipeline.consensus import verdicts
 
@@ -19,7 +20,8 @@ class Sight:
     """What one user may know now.
 
     votes : everybody's current votes on this pipeline version; verdicts : what they imply by majority
-    own : expnums that this user judged as a whole; complete : expnums judged by the whole panel
+    own : expnums that this user judged as a whole, without those asked for again
+    complete : expnums judged by the whole panel
     everything : a lead who does not vote
     """
 
@@ -40,7 +42,7 @@ class Sight:
         return cls(
             votes=votes,
             verdicts=decided,
-            own=frozenset(mine.loc[mine["ccdname"] == "", "expnum"].astype(int)),
+            own=frozenset(mine.loc[mine["ccdname"] == "", "expnum"].astype(int)) - set(repeats.waiting(app, user)),
             complete=frozenset(decided.loc[n_votes >= app.catalog.panel, "expnum"].astype(int)),
             everything=user.role == "lead" and mine.empty,
             role=user.role,
