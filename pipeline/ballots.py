@@ -1,0 +1,212 @@
+"""Which votes count for agreement: blind single votes, one per inspector and exposure, and an account of the rest.
+
+A bulk vote is one judgement of many exposures, a vote cast after others' were shown is not independent, and an imported
+list that holds only bad votes does not say what was looked at: none of these says how well people agree. Where somebody
+changed a blind vote later, with the others' in sight, the blind one counts; a vote taken back counts nowhere.
+
+`blanks_are_good` is an assumption about imported inspections, off by default: that each imported inspector judged every
+exposure of that inspection, alone, and called good whatever was not called bad. It is written into the result.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from pipeline.errors import BadInput, choose
+
+MISSING, GOOD, UNSURE, BAD = -1, 0, 1, 2
+CODES = {"good": GOOD, "unsure": UNSURE, "bad": BAD}
+UNITS = ("exposure", "ccd")
+NOBODY = -1  # expnum of exposures that were inspected and are not named
+WHY = {
+    "imported": "imported, and which exposures were looked at is not on record",
+    "bulk": "cast in bulk",
+    "not blind": "cast after others' votes were or could be seen",
+}
+_UNIT = ["camera", "expnum", "ccdname"]
+_THING = ["camera", "expnum", "ccdname", "plver", "inspector"]
+
+
+@dataclass(frozen=True, eq=False)
+class Ballots:
+    """Answers of inspectors to units (exposures, or CCDs).
+
+    units : camera, expnum (NOBODY = not named), ccdname ('' = whole exposure), one row per unit
+    answers : (n_units, n_inspectors) int8 of MISSING, GOOD, UNSURE, BAD
+    reasons : unit (row number), inspector (column number), reason: one row per reason of a bad answer
+    n_votes : votes on record that count; n_assumed : good answers that nobody gave and an assumption adds
+    left_out : why -> number of current votes that do not count
+    only_flagged : only exposures that somebody called bad are in it, as the others that were inspected are not known
+    """
+
+    unit: str
+    inspectors: tuple[str, ...]
+    units: pd.DataFrame
+    answers: np.ndarray
+    reasons: pd.DataFrame
+    n_votes: int = 0
+    n_assumed: int = 0
+    left_out: dict | None = None
+    assumption: str = ""
+    only_flagged: bool = False
+
+    def __len__(self) -> int:
+        return len(self.units)
+
+    @property
+    def exposure_codes(self) -> np.ndarray:
+        """(n_units,) int64: units of the same exposure have the same number; unnamed exposures have one each."""
+        codes = self.units.groupby(["camera", "expnum"], sort=False).ngroup().to_numpy(np.int64)
+        unnamed = (self.units["expnum"] == NOBODY).to_numpy()
+        return np.where(unnamed, len(codes) + np.arange(len(codes)), codes)
+
+    def where(self, keep: np.ndarray) -> "Ballots":
+        """Only some units. keep : (n_units,) bool."""
+        keep = np.asarray(keep, bool)
+        number = np.cumsum(keep) - 1
+        reasons = self.reasons[keep[self.reasons["unit"].to_numpy(np.int64)]]
+        reasons = reasons.assign(unit=number[reasons["unit"].to_numpy(np.int64)])
+        return replace(self, units=self.units[keep].reset_index(drop=True), answers=self.answers[keep], reasons=reasons)
+
+    def of(self, inspectors: Sequence[str]) -> "Ballots":
+        """Only some inspectors, in this order."""
+        columns = [self.inspectors.index(name) for name in inspectors]
+        place = {column: number for number, column in enumerate(columns)}
+        reasons = self.reasons[self.reasons["inspector"].isin(columns)]
+        reasons = reasons.assign(inspector=reasons["inspector"].map(place).astype("int64"))
+        return replace(self, inspectors=tuple(inspectors), answers=self.answers[:, columns], reasons=reasons)
+
+    def against_others(self, inspector: str) -> "Ballots":
+        """Two columns: this inspector, and what more than half of the others' good and bad answers say."""
+        own = self.inspectors.index(inspector)
+        others = np.delete(self.answers, own, axis=1)
+        lean = (others == BAD).sum(axis=1) - (others == GOOD).sum(axis=1)
+        majority = np.select([lean > 0, (lean < 0)], [BAD, GOOD], MISSING).astype(np.int8)
+        answers = np.stack([self.answers[:, own], majority], axis=1)
+        return replace(self, inspectors=(inspector, "the others"), answers=answers, reasons=self.reasons.iloc[:0])
+
+    def has_reason(self, reason: str) -> np.ndarray:
+        """(n_units, n_inspectors) bool: whether this inspector's bad answer names the reason."""
+        found = np.zeros(self.answers.shape, bool)
+        rows = self.reasons[self.reasons["reason"] == reason]
+        found[rows["unit"].to_numpy(np.int64), rows["inspector"].to_numpy(np.int64)] = True
+        return found
+
+
+def ballots(
+    votes: pd.DataFrame,
+    *,
+    unit: str = "exposure",
+    blanks_are_good: bool = False,
+    inspected: int | Sequence[int] | None = None,
+    imports: pd.DataFrame | None = None,
+) -> Ballots:
+    """The answers that count.
+
+    votes : `LabelStore.votes(current=False)`; with current ones only, a blind vote that was changed later is lost
+    unit : 'exposure', votes on whole exposures; 'ccd', imported answers on every CCD (ticks in Review say nothing of
+        the CCDs that were not ticked, so they are no answers)
+    inspected : with blanks_are_good, what the imported inspectors are taken to have looked at: expnums, or how many
+        exposures if only their number is known; by default the exposures that the import names
+    imports : camera, expnum, source of imported inspection tables; without it all imported votes are one inspection
+    """
+    choose(unit, UNITS, "unit of agreement")
+    mine = votes[(votes["ccdname"] == "") if unit == "exposure" else (votes["ccdname"] != "")]
+    mine = mine[mine["retracted_utc"].isna()].sort_values("vote_id")
+    mine = mine.assign(thing=mine.groupby(_THING, sort=False).ngroup())
+    current = mine[mine["superseded_by"].isna()]
+    imported = (mine["via"] == "import").to_numpy()
+    covered = mine["inspector"].isin(_with_coverage(mine[imported]))
+    counts = (mine["blind"] & ((mine["via"] == "single") & (unit == "exposure") | imported & covered)).to_numpy(bool)
+    chosen = mine[counts & mine["thing"].isin(current["thing"]).to_numpy()]
+    left = current[~current["thing"].isin(chosen["thing"])]
+    assumed, assumption = None, ""
+    if blanks_are_good and unit == "exposure":
+        files = left[left["via"] == "import"]
+        chosen = pd.concat([chosen, files])
+        left = left[left["via"] != "import"]
+        assumed, assumption = _blanks(files, inspected, imports)
+    chosen = chosen.drop_duplicates([*_UNIT, "inspector"], keep="last")
+    found = _matrix(unit, chosen, assumed)
+    flagged = bool(assumption) and bool((found.answers == BAD).any(axis=1).all())
+    return replace(found, left_out=_left_out(left, unit), assumption=assumption, only_flagged=flagged)
+
+
+def _with_coverage(imported: pd.DataFrame) -> set[str]:
+    """Inspectors whose imported answers are both good and bad: theirs is no mere list of what is bad."""
+    kinds = imported[imported["blind"]].groupby("inspector")["judgement"].agg(set)
+    return {name for name, own in kinds.items() if "good" in own}
+
+
+def _left_out(left: pd.DataFrame, unit: str) -> dict[str, int]:
+    if unit == "ccd":
+        return {"imported": int((left["via"] == "import").sum())}
+    imported, bulk = left["via"] == "import", left["via"] == "bulk"
+    blind = left["blind"].astype(bool)
+    return {
+        "imported": int(imported.sum()),
+        "bulk": int(bulk.sum()),
+        "not blind": int((~imported & ~bulk & ~blind).sum()),
+    }
+
+
+def _blanks(files: pd.DataFrame, inspected, imports) -> tuple[pd.DataFrame | None, str]:
+    """Good answers that are assumed: camera, expnum, ccdname, inspector; and the assumption in words."""
+    if files.empty:
+        return None, ""
+    if isinstance(inspected, (Sequence, np.ndarray)):
+        things = pd.DataFrame({"camera": files["camera"].iloc[0], "expnum": np.unique(np.asarray(inspected, np.int64))})
+        things["source"] = ""
+    elif imports is not None and len(imports):
+        things = imports[["camera", "expnum", "source"]].drop_duplicates()
+    else:
+        things = files[["camera", "expnum"]].drop_duplicates().assign(source="")
+    sourced = files[["camera", "expnum", "inspector"]].merge(things, on=["camera", "expnum"])
+    judges = sourced[["source", "inspector"]].drop_duplicates()
+    if (things["source"] == "").all():
+        judges = pd.DataFrame({"source": "", "inspector": files["inspector"].unique()})
+    blanks = things.merge(judges, on="source")[["camera", "expnum", "inspector"]].drop_duplicates()
+    named = len(files[["camera", "expnum"]].drop_duplicates().merge(things.drop(columns="source"), how="outer"))
+    names = ", ".join(sorted(files["inspector"].unique()))
+    if isinstance(inspected, (int, np.integer)) and not isinstance(inspected, bool):
+        if inspected < named:
+            raise BadInput(f"{inspected} exposures cannot have been inspected: the import names {named}; give more")
+        unnamed = pd.DataFrame({"camera": files["camera"].iloc[0], "expnum": NOBODY, "copy": range(inspected - named)})
+        blanks = pd.concat([blanks, unnamed.merge(pd.DataFrame({"inspector": files["inspector"].unique()}), "cross")])
+        text = f"each of {names} looked at all {inspected:,} inspected exposures, of which the file names {named:,}"
+    else:
+        text = f"each of {names} looked at all {named:,} exposures of the import"
+    text = f"Assumed: {text}, alone, and a blank is good."
+    return blanks.assign(ccdname=""), text
+
+
+def _matrix(unit: str, chosen: pd.DataFrame, assumed: pd.DataFrame | None) -> Ballots:
+    if assumed is None:
+        assumed = pd.DataFrame({name: [] for name in (*_UNIT, "inspector")})
+    if "copy" not in assumed:
+        assumed = assumed.assign(copy=0)
+    assumed = assumed.assign(copy=assumed["copy"].fillna(0).astype("int64"))
+    columns = [*_UNIT, "inspector", "copy"]
+    answers = pd.concat(
+        [
+            assumed[columns].assign(code=GOOD),
+            chosen.assign(copy=0, code=chosen["judgement"].map(CODES).astype("int64"))[[*columns, "code"]],
+        ]
+    ).astype({"expnum": "int64", "code": "int64"})
+    inspectors = tuple(sorted(answers["inspector"].unique()))
+    numbers = answers.groupby(["camera", "expnum", "ccdname", "copy"], sort=True).ngroup().to_numpy()
+    places = answers["inspector"].map({name: n for n, name in enumerate(inspectors)}).to_numpy(np.int64)
+    matrix = np.full((numbers.max(initial=-1) + 1, len(inspectors)), MISSING, np.int8)
+    matrix[numbers, places] = answers["code"].to_numpy(np.int8)  # votes on record come last and win
+    first = np.unique(numbers, return_index=True)[1]
+    units = answers[_UNIT].iloc[first].reset_index(drop=True)
+    own = len(assumed)
+    bad = chosen["judgement"].to_numpy() == "bad"
+    reasons = pd.DataFrame(
+        {"unit": numbers[own:][bad], "inspector": places[own:][bad], "reason": chosen["reasons"].to_numpy()[bad]}
+    )
+    reasons = reasons.explode("reason").dropna(subset="reason").astype({"unit": "int64", "inspector": "int64"})
+    n_assumed = int((matrix != MISSING).sum()) - len(chosen)
+    return Ballots(unit, inspectors, units, matrix, reasons.reset_index(drop=True), len(chosen), n_assumed)
