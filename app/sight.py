@@ -36,7 +36,9 @@ class Sight:
     def of(cls, app, survey, user):
         votes = app.store.votes(current=True)
         votes = votes[in_this_version(survey, votes)]
-        decided = verdicts(votes, "majority", panel=app.catalog.panel)
+        decisions = app.store.adjudications()
+        decisions = decisions[in_this_version(survey, decisions)]
+        decided = verdicts(votes, "majority", app.catalog.panel, decisions)
         n_votes = decided["n_bad"] + decided["n_good"] + decided["n_unsure"]
         mine = votes[(votes["inspector"] == user.name) & (votes["via"] != "import")]
         return cls(
