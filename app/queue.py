@@ -64,33 +64,39 @@ def queue_for(app, survey, user):
 
     app : app.context.AppContext    survey : app.survey.Survey    user : pipeline.accounts.User
     """
-    settings, camera = settings_in_force(app), app.catalog.camera
+    settings = settings_in_force(app)
     order, packet = choice_of(app, user, settings)
-    offered = offered_in(survey, parse_packet(packet))
     ballots = ballots_of(app, survey)
     own = ballots[ballots["inspector"] == user.name]
-    known = known_in(app, survey, parse_packet(packet))
+    judged = own["expnum"].to_numpy(np.int64)
     seed = seed_of(app.catalog.name, user.name, order, settings.seed)
     whole = order_of(survey, order, seed, division_of(ballots) if order == "split" else None)
+    offered, known = offered_in(survey, parse_packet(packet)), known_in(app, survey, parse_packet(packet))
     whole = whole[np.isin(whole, offered) | np.isin(whole, known)]
-    judged = own["expnum"].to_numpy(np.int64)
-    left = whole[~np.isin(whole, judged)]
-    stage = np.full(len(left), ASKED)
-    if settings.rule != "all":
-        stage = stages_of(app, survey, user, left, ballots, settings)
-    votes = user.role in VOTERS
-    later = stage == LATER
-    if votes:
-        later = later + 2 * np.isin(left, list(taken_by_others(app, user, camera)))
-    base = np.isin(left, offered) & (stage != SETTLED)
-    found = left[base][np.argsort(later[base], kind="stable")].tolist()
-    if votes:
+    left = whole[np.isin(whole, offered) & ~np.isin(whole, judged)]
+    stage = stages_of(app, survey, user, left, ballots, settings)
+    later = (stage == LATER).astype(int)
+    if user.role in VOTERS:
+        later += 2 * np.isin(left, list(taken_by_others(app, user)))
+    asked = stage != SETTLED
+    found = left[asked][np.argsort(later[asked], kind="stable")].tolist()
+    if user.role in VOTERS:
         rank = {expnum: place for place, expnum in enumerate(whole.tolist())}
-        waiting = left[np.isin(left, known)].tolist()
-        found = mix_in(app, survey, user, found, waiting, own, rank, settings, packet)
+        unseen = known[~np.isin(known, judged)].tolist()
+        found = mix_in(app, survey, user, found, unseen, own, rank, settings, packet)
     voted = whole[np.isin(whole, judged) & ~np.isin(whole, found)].tolist()
     app.queues[user.name] = {"order": order, "packet": packet, "places": {e: i for i, e in enumerate(found)}}
     return Queue(tuple(found), tuple(voted), order, packet)
+
+
+def count_left(app, survey, user, ballots, settings):
+    """How many exposures wait for this user's vote in his packet; without what is mixed in.
+
+    ballots : as `ballots_of` gives them
+    """
+    offered = offered_in(survey, parse_packet(choice_of(app, user, settings)[1]))
+    left = offered[~np.isin(offered, ballots.loc[ballots["inspector"] == user.name, "expnum"].to_numpy(np.int64))]
+    return int((stages_of(app, survey, user, left, ballots, settings) != SETTLED).sum())
 
 
 def mix_in(app, survey, user, queue, known, own, rank, settings, packet):
@@ -162,13 +168,21 @@ def division_of(ballots):
 
 def stages_of(app, survey, user, expnums, ballots, settings):
     """(n,) int: ASKED, LATER or SETTLED for this user, under the rule of votes."""
-    control = control_of(app, survey, settings)
+    if settings.rule == "all":
+        return np.full(len(expnums), ASKED)
+    table = standing_of(app, survey, expnums, ballots, settings)
+    return asked_of(user.name, inspectors_of(app), table, settings, app.catalog.panel)
+
+
+def standing_of(app, survey, expnums, ballots, settings):
+    """Where exposures stand under the rule: see pipeline.queue_rule.standing; a lead's decision settles them too."""
+    control = control_of(app, survey, settings) if settings.rule != "all" else set()
     probability = table_of(survey)["probability"]
     table = standing(expnums, counted(ballots), probability, control, settings, app.catalog.panel)
     decided = app.store.adjudications()
     decided = set(decided.loc[decided["camera"] == app.catalog.camera, "expnum"]) - control
     table["settled"] |= table.index.isin(list(decided))
-    return asked_of(user.name, inspectors_of(app), table, settings, app.catalog.panel)
+    return table
 
 
 def control_of(app, survey, settings):
@@ -191,9 +205,9 @@ def inspectors_of(app):
     return [user.name for user in app.store.users() if user.active and user.role == "inspector"]
 
 
-def taken_by_others(app, user, camera):
+def taken_by_others(app, user):
     """expnums (a set) that somebody else has on screen."""
-    leases = app.store.leases(camera)
+    leases = app.store.leases(app.catalog.camera)
     return set(leases.loc[leases["inspector"] != user.name, "expnum"])
 
 

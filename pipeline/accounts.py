@@ -107,6 +107,17 @@ class Accounts:
             rows = connection.execute(sa.select(tables.users).order_by(tables.users.c.name)).all()
         return [User(row.name, row.role, row.active) for row in rows]
 
+    def sign_ins(self) -> dict[str, dict]:
+        """name -> {last_login_utc: text or None, locked_seconds: until it may try again, 0 = now}, of all accounts."""
+        c = tables.users.c
+        with tables.reading(self.engine) as connection:
+            rows = connection.execute(sa.select(c.name, c.last_login_utc, c.locked_until)).all()
+        now = time.time()
+        return {
+            row.name: {"last_login_utc": row.last_login_utc, "locked_seconds": max(0.0, row.locked_until - now)}
+            for row in rows
+        }
+
     def set_active(self, name: str, active: bool) -> None:
         """Let an account in, or keep it out; its votes stay."""
         self._change_user(name, active=bool(active))

@@ -7,6 +7,7 @@ import { evidenceHtml, LIKELY_BAD } from './evidence.js';
 import { listen } from './keys.js';
 import { mountMosaic } from './mosaic.js';
 import { Outbox } from './outbox.js';
+import { mountQueueBar } from './queue_bar.js';
 import { ReviewPage } from './review_page.js';
 
 const AHEAD = 4;
@@ -52,6 +53,7 @@ class Review extends ReviewPage {
     this.stopKeys = listen((key, event) => this.key(key, event));
     this.follow();
     this.load();
+    this.bar = mountQueueBar(this);
   }
 
   follow() {
@@ -364,6 +366,7 @@ class Review extends ReviewPage {
   }
 
   close() {
+    this.bar.close();
     this.stopKeys();
     this.outbox.close();
     this.mosaic.destroy();

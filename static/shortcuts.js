@@ -18,7 +18,7 @@ export const KEYS = {
   ],
   Review: [
     ['g', 'good: saved, next'], ['b', 'bad; then a reason'], ['1 … 0 -', 'reasons; with ⇧ several, then Enter'], ['u', 'unsure: saved, next'], ['→', 'skip (or space)'],
-    ['z', 'undo (or backspace)'], ['x', 'tick the CCD under the cursor as bad'], ['e', 'enlarge the CCD under the cursor'], ['h', 'model’s opinion shown or hidden'], ['w', 'note'],
+    ['z', 'undo (or backspace)'], ['x', 'tick the CCD under the cursor as bad'], ['e', 'enlarge the CCD under the cursor'], ['h', 'model’s opinion shown or hidden'], ['w', 'note'], ['o', 'order and packet of the queue'],
   ],
   Export: [['↑ ↓', 'policy']],
 };

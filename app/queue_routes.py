@@ -1,0 +1,53 @@
+"""What the Review room asks about its queue over HTTP: the order as it is now, what may be chosen, who looks at what."""
+
+from app import queue
+from app.api import ApiHandler
+from pipeline.errors import BadInput
+
+
+class OrderHandler(ApiHandler):
+    """GET: {order: [expnum], total}: the queue as it is now, for a page that has its facts already."""
+
+    async def get(self):
+        await self.answer(self.find)
+
+    def find(self):
+        found = queue.queue_for(self.app, self.app.survey_for(self.user), self.user)
+        return {"order": list(found.expnums), "total": len(found.expnums) + len(found.voted)}
+
+
+class ChoicesHandler(ApiHandler):
+    """GET: orders and packets that this user may choose. POST {order, packet}: choose; either may be missing."""
+
+    async def get(self):
+        await self.answer(lambda: queue.choices(self.app, self.app.survey_for(self.user), self.user))
+
+    async def post(self):
+        await self.answer(self.choose, self.body())
+
+    def choose(self, values):
+        chosen = {name: str(values[name]) for name in ("order", "packet") if values.get(name) is not None}
+        return queue.choose_queue(self.app, self.app.survey_for(self.user), self.user, **chosen)
+
+
+class LookHandler(ApiHandler):
+    """POST {expnum}: this exposure is on screen; null: none is."""
+
+    async def post(self):
+        await self.answer(self.note, self.body().get("expnum"))
+
+    def note(self, expnum):
+        if expnum is not None and not (isinstance(expnum, int) and expnum in self.app.survey().exposures.index):
+            raise BadInput(f"exposure {expnum} is not in this run")
+        queue.look(self.app, self.user, expnum)
+        return {"expnum": expnum}
+
+
+def routes(app) -> list:
+    """Routes of this file for the server. app : app.context.AppContext"""
+    arguments = {"app": app}
+    return [
+        (r"/api/queue/order", OrderHandler, arguments),
+        (r"/api/queue/choices", ChoicesHandler, arguments),
+        (r"/api/queue/look", LookHandler, arguments),
+    ]
