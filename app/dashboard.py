@@ -69,6 +69,8 @@ class Shell(EsModule):
     focus = param.Integer(default=None, allow_None=True)
     focus_ccd = param.String()
     query = param.String()
+    region = param.String(doc="The selection as text for the address.")
+    isolate = param.List(default=[], doc="Classes of the legend that are shown; [] = all.")
     colour_by = param.String()
     dims = param.Integer(default=2)
     assisted = param.Boolean(default=True)
@@ -80,7 +82,7 @@ class Shell(EsModule):
     role = param.String()
     boot_id = param.String()
 
-    SHARED = ("room", "focus", "focus_ccd", "query", "colour_by", "dims", "assisted", "new_prediction")
+    SHARED = ("room", "focus", "focus_ccd", "query", "region", "colour_by", "dims", "assisted", "new_prediction")
     FROM_BROWSER = ("room", "assisted")
 
     def __init__(self, session, **params):
@@ -89,7 +91,9 @@ class Shell(EsModule):
         shared = {name: getattr(session, name) for name in self.SHARED}
         fixed = {"role": session.user.role, "boot_id": session.app.boot_id, "run": run_label(session.survey)}
         super().__init__(sizing_mode="fixed", width=0, height=0, **shared, **fixed, **params)
+        self.isolate = list(session.isolate)
         session.param.watch(self._follow, list(self.SHARED))
+        session.param.watch(lambda event: self.param.update(isolate=list(event.new)), ["isolate"])
         session.param.watch(self._say, ["notice"], onlychanged=False)
         session.param.watch(self._show_job, ["jobs"])
         session.param.watch(lambda event: self.param.update(run=run_label(event.new)), ["survey"])
@@ -180,7 +184,7 @@ def rooms_of(user):
 
 
 def open_address(session, values):
-    """Bring a session to what an address names: ?room=review&focus=243671&ccd=S7&q=...&colour=...&dims=3."""
+    """Bring a session to what an address names: ?room=review&focus=243671&ccd=S7&q=...&sel=...&colour=...&dims=3."""
     if values.get("room") in rooms_of(session.user):
         session.room = values["room"]
     if values.get("colour") in COLOURINGS:
@@ -189,12 +193,24 @@ def open_address(session, values):
         session.stretch = values["stretch"]
     if str(values.get("dims")) in ("2", "3"):
         session.dims = int(values["dims"])
+    if values.get("only"):
+        session.isolate = tuple(values["only"].split("|"))
     if values.get("q"):
         session.search(values["q"])
+    if values.get("sel"):
+        open_selection(session, values["sel"])
     if str(values.get("focus", "")).isdigit():
         session.focus_on(int(values["focus"]), values.get("ccd", ""))
     if not values:
         session.show_candidates()
+
+
+def open_selection(session, text):
+    """Select what an address names, after its search."""
+    try:
+        session.select_region(text, "as in the address")
+    except TriptychError as error:
+        session.say(str(error))
 
 
 def run_label(survey):

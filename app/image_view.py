@@ -6,12 +6,15 @@ import param
 from app import search
 from app.colours import COLOURINGS, paint
 from app.component import EsModule
+from app.contact_sheet import sheet_of
 from app.picture_routes import picture_version
+from app.votes import VOTERS
 from pipeline import camera as cameras
 from pipeline.errors import TriptychError, choose
 
 PAGE = 300  # thumbnails whose names and colours are sent at a time
 MOST_THUMBS = 60_000
+LONG = 100_000  # longer selections are ordered beside the page's own turn
 SIMILAR = "most similar, one per exposure"
 FACTS = ("band", "exptime", "mjd_obs", "night", "airmass", "object", "n_ccds")
 
@@ -32,6 +35,8 @@ class ThumbsView(EsModule):
     stretch = param.String(default="stars")
     picture_version = param.String()
     aspect = param.Number(default=2.0, doc="Width over height of a CCD on the sky.")
+    exposures = param.Integer(default=0, doc="Exposures in the selection.")
+    can_vote = param.Boolean(default=False, doc="Whether this user may judge them on a contact sheet.")
 
     def __init__(self, session, **params):
         self.session = session
@@ -39,9 +44,8 @@ class ThumbsView(EsModule):
         self._key = 0
         catalog = session.catalog
         ny, nx = cameras.camera(catalog.camera).ccd_shape
-        super().__init__(
-            stretch=session.stretch, picture_version=picture_version(catalog), aspect=round(ny / nx, 3), **params
-        )
+        shown = {"stretch": session.stretch, "picture_version": picture_version(catalog), "aspect": round(ny / nx, 3)}
+        super().__init__(can_vote=session.user.role in VOTERS, **shown, **params)
         session.param.watch(self._reorder, ["selection"])
         session.param.watch(self._renew, ["survey", "assisted"])
         session.param.watch(self._recolour, ["colour_by"])
@@ -61,12 +65,23 @@ class ThumbsView(EsModule):
 
     def _sort(self, sorted_by, sorts):
         session = self.session
-        self._order = ordered(session.survey, session.selection, sorted_by)
-        self.param.update(
-            total=len(session.selection), how=session.selection_how, sorts=list(sorts), sorted_by=sorted_by
-        )
-        self._follow_focus()
-        self._recolour()
+        survey, selection = session.survey, session.selection
+
+        def work():
+            return ordered(survey, selection, sorted_by), n_exposures(selection)
+
+        def done(found):
+            if selection is session.selection:
+                self._order, exposures = found
+                heading = {"total": len(selection), "how": session.selection_how, "exposures": exposures}
+                self.param.update(sorts=list(sorts), sorted_by=sorted_by, **heading)
+                self._follow_focus()
+                self._recolour()
+
+        if len(selection) > LONG:
+            session.run(work, done)
+        else:
+            done(work())
 
     def _renew(self, *events):
         self.picture_version = picture_version(self.session.catalog)
@@ -101,6 +116,17 @@ class ThumbsView(EsModule):
             ids = self._order[start : start + PAGE]
             self._paint(ids, lambda rows: self._send_msg({"kind": "page", "key": key, "start": start, **rows}))
 
+    def _send_sheet(self, picked):
+        """The contact sheet of the picked images, or of the whole selection in its order."""
+        session = self.session
+        survey = session.survey
+        chosen = picked if len(picked) else self._order if len(self._order) == self.total else session.selection
+        how = session.selection_how or "picked"
+        session.run(
+            lambda: sheet_of(session.app, survey, session.user, chosen),
+            lambda sheet: self._send_msg({"kind": "sheet", "how": how, "stage": survey.prediction_id, **sheet}),
+        )
+
     # ---- focus
 
     def _follow_focus(self, *events):
@@ -130,6 +156,8 @@ class ThumbsView(EsModule):
                 self._sort(message["by"], self.sorts)
             elif kind == "keep":
                 session.select(picked, "picked")
+            elif kind == "judge":
+                self._send_sheet(picked)
             elif kind == "similar" and len(picked):
                 picked = picked[:24]
                 session.run(
@@ -159,14 +187,25 @@ def sorts_for(session):
 def ordered(survey, image_ids, sorted_by):
     """image_ids (n,) int64 in an order: probability (likeliest bad first), expnum, cluster, distance (as given)."""
     if sorted_by == "probability":
-        p_good = survey.prediction["p_good"].reindex(image_ids).to_numpy(float)
-        image_ids = image_ids[np.lexsort((image_ids, np.nan_to_num(p_good, nan=2.0)))]
+        p_good = np.nan_to_num(search.column_at(survey.prediction, "p_good", image_ids), nan=2.0)
+        if len(image_ids) > MOST_THUMBS:
+            kept = np.sort(np.argpartition(p_good, MOST_THUMBS)[:MOST_THUMBS])
+            image_ids, p_good = image_ids[kept], p_good[kept]
+        image_ids = image_ids[np.lexsort((image_ids, p_good))]
     elif sorted_by == "cluster":
-        cluster = survey.cluster["cluster"].reindex(image_ids).fillna(-1).to_numpy(int)
+        cluster = search.column_at(survey.cluster, "cluster", image_ids, -1).astype(int)
         image_ids = image_ids[np.lexsort((image_ids, np.where(cluster < 0, np.iinfo(int).max, cluster)))]
     elif sorted_by == "expnum":
         image_ids = np.sort(image_ids)
     return image_ids[:MOST_THUMBS]
+
+
+def n_exposures(image_ids):
+    """How many exposures some images belong to."""
+    expnums = image_ids // 100
+    if (expnums[1:] >= expnums[:-1]).all():
+        return int(np.count_nonzero(np.diff(expnums, prepend=-1)))
+    return len(np.unique(expnums))
 
 
 def rows_of(app, survey, user, image_ids, colour_by, sorted_by, *, assisted):
@@ -181,7 +220,7 @@ def rows_of(app, survey, user, image_ids, colour_by, sorted_by, *, assisted):
     }
     return {
         "ids": [int(image_id) for image_id in image_ids],
-        "names": survey.ccds["ccdname"].reindex(image_ids).fillna("").tolist(),
+        "names": search.column_at(survey.ccds, "ccdname", image_ids, "").tolist(),
         "codes": colours.codes.tolist(),
         "values": values_of(survey, image_ids, sorted_by),
         "palette": list(colours.palette),
@@ -193,10 +232,10 @@ def rows_of(app, survey, user, image_ids, colour_by, sorted_by, *, assisted):
 def values_of(survey, image_ids, sorted_by):
     """Texts of what an order goes by, '' where it needs none."""
     if sorted_by == "probability":
-        p_bad = 1.0 - survey.prediction["p_good"].reindex(image_ids).to_numpy(float)
+        p_bad = 1.0 - search.column_at(survey.prediction, "p_good", image_ids)
         return [f"{p:.2f}" if np.isfinite(p) else "" for p in p_bad]
     if sorted_by == "cluster":
-        return [f"c{int(c)}" if c >= 0 else "" for c in survey.cluster["cluster"].reindex(image_ids).fillna(-1)]
+        return [f"c{int(c)}" if c >= 0 else "" for c in search.column_at(survey.cluster, "cluster", image_ids, -1)]
     return [""] * len(image_ids)
 
 

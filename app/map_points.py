@@ -3,16 +3,27 @@
 Every array that goes to the browser (places in 2-D and 3-D, ids, colour codes) has one entry per point in one common
 order: image_ids shuffled by a fixed hash. It needs no table to be known again, and any first part of it is a fair
 sample, so that a long map can be drawn while it arrives.
+
+A long map is encoded once for each set of stages and kept as plain files in the run's folder `.map`; the server maps
+them into memory and sends them piece by piece, so that a request reads no table.
 """
 
 import hashlib
+import json
+import os
+import shutil
 import threading
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 from cachetools import LRUCache, cached
 
+from app.image_set import ImageSet
+
+FOLDER = ".map"
+LONG = 200_000  # points from which on the encoded arrays are kept as files
 HALF_RANGE = 32500  # coordinates -1..1 are sent as 0..65000
 NOWHERE = 65535  # a point that one of the two maps does not place
 KINDS = {2: "map2d", 3: "map3d"}
@@ -36,23 +47,20 @@ class MapTable:
     def __len__(self):
         return len(self.image_ids)
 
+    @cached_property
+    def images(self):
+        """The points as an app.image_set.ImageSet, in drawing order."""
+        return ImageSet(self.image_ids)
+
     def index_of(self, image_ids):
         """(m,) uint32, sorted: the points of those image_ids that are on the map."""
-        if not len(self):
-            return np.empty(0, np.uint32)
-        wanted = np.unique(np.asarray(image_ids, np.int64))
-        places = np.searchsorted(self.image_ids, wanted, sorter=self._by_id)
-        found = self._by_id[np.minimum(places, len(self) - 1)]
-        return np.sort(found[self.image_ids[found] == wanted]).astype(np.uint32)
+        return self.images.index_of(image_ids).astype(np.uint32)
 
     @cached_property
-    def _by_id(self):
-        return np.argsort(self.image_ids)
-
-    def ids_bytes(self):
-        """expnum (n,) uint32, then ccdnum (n,) uint8."""
+    def ids(self):
+        """(5 n,) uint8: expnum (n,) uint32, then ccdnum (n,) uint8."""
         expnum, ccdnum = np.divmod(self.image_ids, 100)
-        return expnum.astype("<u4").tobytes() + ccdnum.astype("u1").tobytes()
+        return np.concatenate([expnum.astype("<u4").view(np.uint8), ccdnum.astype("u1")])
 
 
 def drawing_order(image_ids):
@@ -101,11 +109,58 @@ def map_table(survey):
 
 @cached(LRUCache(4), key=lambda stages, survey: (str(survey.catalog.path), stages), lock=threading.Lock())
 def table_of(stages, survey):
+    n = len(survey.image_ids) if stages else 0
+    version = hashlib.sha256(repr((stages, n)).encode()).hexdigest()[:12]
+    if n < LONG:
+        return encoded(survey, version)
+    folder = Path(survey.catalog.path) / FOLDER / version
+    if not folder.exists():
+        try:
+            keep(encoded(survey, version), folder)
+        except OSError:  # a run that may only be read
+            return encoded(survey, version)
+    return kept(folder, version)
+
+
+def encoded(survey, version):
+    """A MapTable made from the tables."""
     frames = {dims: getattr(survey, kind) for dims, kind in KINDS.items() if len(getattr(survey, kind))}
-    image_ids = drawing_order(survey.image_ids) if frames else np.empty(0, np.int64)
+    images = ImageSet(drawing_order(survey.image_ids) if frames else np.empty(0, np.int64))
     places, half = {}, {}
     for dims, frame in frames.items():
-        coordinates = frame[list("xyz"[:dims])].reindex(image_ids).to_numpy(float)
+        rows = images.rows_in(frame.index)
+        coordinates = np.full((len(images), dims), np.nan, np.float32)
+        for axis, name in enumerate("xyz"[:dims]):
+            coordinates[:, axis] = frame[name].to_numpy()[rows]
+        coordinates[rows < 0] = np.nan
         places[dims], half[dims] = scaled(coordinates)
-    version = hashlib.sha256(repr((stages, len(image_ids))).encode()).hexdigest()[:12]
-    return MapTable(image_ids, places, half, version)
+    return MapTable(images.image_ids, places, half, version)
+
+
+def keep(table, folder):
+    """Write the arrays of a MapTable aside and rename; maps that are no longer drawn are removed."""
+    aside = folder.with_name(f"{folder.name}.{os.getpid()}")
+    aside.mkdir(parents=True, exist_ok=True)
+    np.save(aside / "image_ids.npy", table.image_ids)
+    np.save(aside / "by_id.npy", table.images.by_id)
+    np.save(aside / "ids.npy", table.ids)
+    for dims, places in table.places.items():
+        np.save(aside / f"places-{dims}.npy", places)
+    (aside / "half.json").write_text(json.dumps(table.half))
+    for other in folder.parent.iterdir():
+        if other != aside:
+            shutil.rmtree(other, ignore_errors=True)
+    os.replace(aside, folder)
+
+
+def kept(folder, version):
+    """A MapTable whose arrays are the files of `keep`, mapped into memory."""
+
+    def array(name):
+        return np.load(folder / f"{name}.npy", mmap_mode="r")
+
+    half = {int(dims): widths for dims, widths in json.loads((folder / "half.json").read_text()).items()}
+    table = MapTable(array("image_ids"), {dims: array(f"places-{dims}") for dims in half}, half, version)
+    vars(table)["ids"] = array("ids")
+    vars(table.images)["by_id"] = array("by_id")
+    return table

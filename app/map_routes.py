@@ -3,22 +3,20 @@
 import asyncio
 import hashlib
 import hmac
-import json
-import threading
 from urllib.parse import urlencode
 
-import numpy as np
+import tornado.iostream
 import tornado.web
-from cachetools import LRUCache
 
 from app.auth import PrivateHandler
-from app.colours import COLOURINGS, paint
+from app.colours import COLOURINGS
+from app.map_colours import colour_bytes, opened
 from app.map_picture import View, draw
 from app.map_points import map_table
+from app.map_selection import kept_bits
 
-KEPT_BYTES = 64_000_000  # colour codes of all users together
-_kept = LRUCache(KEPT_BYTES, getsizeof=len)
-_kept_lock = threading.Lock()
+FIRST_PIECE = 1 << 17  # bytes: enough points for a first picture
+PIECE = 1 << 20
 
 
 def routes(app):
@@ -28,6 +26,7 @@ def routes(app):
         (r"/map/([0-9a-f]+)/places-([23])\.bin", PlacesHandler, given),
         (r"/map/([0-9a-f]+)/ids\.bin", IdsHandler, given),
         (r"/map/([0-9a-f]+)/colours/([a-z_]+)\.bin", ColoursHandler, given),
+        (r"/map/([0-9a-f]+)/selection/([0-9a-f]+)\.bin", SelectionHandler, given),
         (r"/map/([0-9a-f]+)/picture/([a-z_]+)\.png", PictureHandler, given),
     ]
 
@@ -35,11 +34,10 @@ def routes(app):
 def points_of(survey):
     """What the browser must know to fetch a survey's points, as plain values."""
     table = map_table(survey)
-    ccdnames = survey.ccds.drop_duplicates("ccdnum").set_index("ccdnum")["ccdname"]
     answer = {
         "n": len(table),
         "ids": f"/map/{table.version}/ids.bin",
-        "ccdnames": {str(number): name for number, name in ccdnames.items()},
+        "ccdnames": {str(number): name for name, number in survey.ccd_numbers.items()},
         "empty": f"There is no map yet. Make one with: triptych map {survey.catalog.name} --dims 2",
     }
     for dims, name in ((2, "flat"), (3, "solid")):
@@ -101,6 +99,24 @@ class MapHandler(PrivateHandler):
         self.set_header("Content-Type", kind)
         self.finish(content)
 
+    async def send(self, content):
+        """Send bytes or an array piece by piece, a small one first, without a copy of the whole.
+
+        A long map is drawn while it comes, and the event loop answers others between two pieces.
+        """
+        whole = memoryview(content).cast("B")
+        self.set_header("Content-Type", "application/octet-stream")
+        self.set_header("Content-Length", str(len(whole)))
+        start, step = 0, FIRST_PIECE
+        try:
+            while start < len(whole):
+                self.write(bytes(whole[start : start + step]))
+                await self.flush()
+                start, step = start + step, PIECE
+        except tornado.iostream.StreamClosedError:
+            return
+        self.finish()
+
 
 class PlacesHandler(MapHandler):
     """Coordinates, (n, dims) uint16, in drawing order."""
@@ -112,7 +128,7 @@ class PlacesHandler(MapHandler):
                 404, f"this run has no {dims}-D map; make it with triptych map RUN --dims {dims}"
             )
         self.keep_for_ever(f"{version}-{dims}")
-        self.finish_bytes(table.places[int(dims)].tobytes())
+        await self.send(table.places[int(dims)].reshape(-1).view("u1"))
 
 
 class IdsHandler(MapHandler):
@@ -121,7 +137,7 @@ class IdsHandler(MapHandler):
     async def get(self, version):
         table = await asyncio.to_thread(lambda: self.table(self.survey(), version))
         self.keep_for_ever(f"{version}-ids")
-        self.finish_bytes(table.ids_bytes())
+        await self.send(table.ids)
 
 
 class ColoursHandler(MapHandler):
@@ -130,27 +146,22 @@ class ColoursHandler(MapHandler):
     async def get(self, version, colour_by):
         if colour_by not in COLOURINGS:
             raise tornado.web.HTTPError(404, f"colour by one of: {', '.join(COLOURINGS)}")
-        self.finish_bytes(await asyncio.to_thread(self.codes, version, colour_by))
+        await self.send(await asyncio.to_thread(self.codes, version, colour_by))
 
     def codes(self, version, colour_by):
         survey = self.survey()
-        table = self.table(survey, version)
-        return self.kept_codes(survey, table, colour_by)
+        self.table(survey, version)
+        return colour_bytes(self.app, survey, self.user, colour_by, assisted=self.assisted())
 
-    def kept_codes(self, survey, table, colour_by):
-        assisted = self.assisted()
-        # The revision is read before the votes: what is kept under it is never older than it says.
-        known = (self.app.boot_id, survey.version, table.version, self.user.name, self.user.role, colour_by, assisted)
-        key = (*known, int(self.app.store.revision()))
-        with _kept_lock:
-            content = _kept.get(key)
-        if content is None:
-            colours = paint(self.app, survey, self.user, colour_by, table.image_ids, assisted=assisted)
-            content = colours.tobytes()
-            with _kept_lock:
-                if len(content) <= KEPT_BYTES:
-                    _kept[key] = content
-        return content
+
+class SelectionHandler(MapHandler):
+    """A selection that another view made, one bit a point; only for the user who made it."""
+
+    async def get(self, version, token):
+        bits = kept_bits(self.user, token)
+        if bits is None:
+            raise tornado.web.HTTPError(410, "this selection has gone; select again")
+        await self.send(bits)
 
 
 class PictureHandler(ColoursHandler):
@@ -168,8 +179,5 @@ class PictureHandler(ColoursHandler):
     def picture(self, version, colour_by, view):
         survey = self.survey()
         table = self.table(survey, version)
-        content = self.kept_codes(survey, table, colour_by)
-        length = int.from_bytes(content[:4], "little")
-        header = json.loads(content[4 : 4 + length])
-        codes = np.frombuffer(content, np.uint8, offset=4 + length)
+        header, codes = opened(self.codes(version, colour_by))
         return draw(table, header, codes, view)

@@ -11,11 +11,14 @@ from app.colours import COLOURINGS
 from app.component import EsModule
 from app.map_points import map_table
 from app.map_routes import colour_urls, points_of
+from app.map_selection import keep_bits
+from app.regions import joined
 from app.session import OPENING
 from pipeline.errors import TriptychError
 
 HOW = {"lasso": "in a lasso", "box": "in a box", "click": "clicked on the map", "clear": ""}
 THUMB = "/picture/thumb/{image_id}"
+MOST_SENT = 4000  # points that are told one by one; longer selections go as an address
 
 
 class ColouredView(EsModule):
@@ -72,7 +75,7 @@ class LegendView(ColouredView):
     _module = "legend.js"
     _mount = "mountLegend"
 
-    options = param.Dict(default={name: name for name in COLOURINGS}, doc="colour-by -> text.")
+    options = param.Dict(default={one.name: one.text for one in COLOURINGS.values()}, doc="colour-by -> text.")
 
 
 class MapView(ColouredView):
@@ -89,7 +92,9 @@ class MapView(ColouredView):
 
     def __init__(self, session, **params):
         self.session = session
-        self._drawn = np.empty(0, np.uint32)
+        self._drawn = None  # region that the browser shows already
+        self._leading = False
+        self._sent = None  # the points told last, where they were few
         super().__init__(session, points=points_of(session.survey), dims=session.dims, **self._focused(), **params)
         session.param.watch(self._follow_focus, ["focus", "focus_ccd"])
         session.param.watch(self._follow_selection, ["selection"])
@@ -112,33 +117,71 @@ class MapView(ColouredView):
     def _follow_survey(self, event):
         points = points_of(event.new)
         if points != self.points:
-            self._drawn = np.empty(0, np.uint32)
+            self._drawn = None
             self.points = points
 
     def _follow_selection(self, event):
-        self._send_selection(self._table.index_of(event.new))
+        self._send_selection()
 
-    def _send_selection(self, indices, always=False):
-        if always or not np.array_equal(indices, self._drawn):
-            self._drawn = indices
-            self._send_msg({"type": "selection", "indices": indices, "dim": self.session.selection_how != OPENING})
+    def _send_selection(self, always=False):
+        """Tell the browser what is selected, unless it drew just that itself."""
+        session, table = self.session, self._table
+        selection, region = session.selection, session.region
+        if not always and (self._leading or (region and region == self._drawn)):
+            self._sent = None
+            return
+        self._drawn = None
+        dim = session.selection_how != OPENING
+
+        def message():
+            indices = table.index_of(selection)
+            if len(indices) <= MOST_SENT:
+                return {"type": "selection", "indices": indices, "dim": dim}
+            token = keep_bits(session.user, len(table), indices)
+            return {"type": "selection", "url": f"/map/{table.version}/selection/{token}.bin", "dim": dim}
+
+        if len(selection) <= MOST_SENT:
+            told = message()
+            same = self._sent is not None and np.array_equal(self._sent, told["indices"])
+            self._sent = told["indices"]
+            if always or not same:
+                self._send_msg(told)
+        else:
+            self._sent = None
+            session.run(message, lambda found: selection is session.selection and self._send_msg(found))
 
     def _lead_dims(self, event):
         if event.new != self.session.dims:
             self.session.show(dims=event.new)
 
     def _handle_msg(self, message):
-        """From the browser: `hello` when it has drawn the points, `select` when the user chose some."""
-        table = self._table
+        """From the browser: `hello` when it has drawn the points, `select` when the user chose some.
+
+        select : text (a step of app.regions), gesture, focus, and indices of the points where they are few
+        """
         if message.get("type") == "hello":
-            self._send_selection(table.index_of(self.session.selection), always=True)
+            self._send_selection(always=True)
         elif message.get("type") == "select":
-            indices = chosen_points(message, len(table))
-            self._drawn = indices
-            self.session.select(np.sort(table.image_ids[indices]), HOW.get(message.get("gesture"), ""))
-            focus = int(message.get("focus", -1))
-            if 0 <= focus < len(table):
-                self.session.focus_on(*self.session.survey.ccd_of(table.image_ids[focus]))
+            try:
+                self._select(message)
+            except TriptychError as error:
+                self.session.say(str(error))
+
+    def _select(self, message):
+        session, table = self.session, self._table
+        text, how = str(message.get("text", "")), HOW.get(message.get("gesture"), "")
+        self._drawn = joined("" if text.startswith("r") else session.region, text) or None
+        if "indices" in message or "bits" in message:
+            ids = np.sort(np.asarray(table.image_ids)[chosen_points(message, len(table))])
+            kept = {} if text.startswith("r") or not self._drawn else {"query": session.query}
+            self._leading = True
+            session.select(ids, how, region=self._drawn, **kept)
+            self._leading = False
+        elif text:
+            session.select_region(text, how)
+        focus = int(message.get("focus", -1))
+        if 0 <= focus < len(table):
+            session.focus_on(*session.survey.ccd_of(table.image_ids[focus]))
 
 
 def chosen_points(message, n):

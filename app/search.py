@@ -10,6 +10,8 @@ from pipeline.reasons import GOOD, REASONS, canonical
 NIGHT = re.compile(r"(\d{4})-?(\d{2})-?(\d{2})")
 ONE_CCD = re.compile(r"(\d+)[-_]([NSns]?\w+)")
 EXPNUM_PREFIX = re.compile(r"\d{2,}")
+CLUSTER = re.compile(r"cluster[-:=]?(\d+)", re.IGNORECASE)
+CLUSTER_WORDS = re.compile(r"\bcluster\s+(\d+)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ def no_images():
 def as_ids(image_ids):
     """(n,) int64, each once, in the order given."""
     ids = np.asarray(image_ids, dtype=np.int64).ravel()
+    if (ids[1:] > ids[:-1]).all():
+        return ids
     return ids[np.sort(np.unique(ids, return_index=True)[1])]
 
 
@@ -46,21 +50,35 @@ def known_images(survey, image_ids):
     return ids[known[places] == ids] if len(known) else no_images()
 
 
+def column_at(frame, name, image_ids, missing=np.nan):
+    """(n,) values of a column of one of a survey's tables for some images; `missing` where it has no row.
+
+    frame : indexed by image_id in rising order. A look-up by halving: no index is built for a table of millions.
+    """
+    known = frame.index.to_numpy()
+    values = frame[name].to_numpy()
+    if not len(known):
+        return np.full(len(image_ids), missing)
+    rows = np.minimum(np.searchsorted(known, image_ids), len(known) - 1)
+    return np.where(known[rows] == image_ids, values[rows], missing)
+
+
 def find(survey, text, *, predicted, labels):
     """Images and exposure that a search text names; several words must all hold.
 
     predicted : whether reasons may be looked up among predictions; labels : function that returns the imported labels
     """
-    words = text.replace(",", " ").split()
+    words = CLUSTER_WORDS.sub(r"cluster-\1", text.replace(",", " ")).split()
     if not words:
-        return Found(problem="Type an exposure number, a CCD (243671-S7), a night, a band or a reason.")
+        return Found(problem="Type an exposure number, a CCD (243671-S7), a night, a band, a reason or a cluster.")
     keep = np.ones(len(survey.ccds), bool)
     how, expnum, ccdname = [], None, ""
     for word in words:
         mask, meaning, one = match(survey, word, predicted=predicted, labels=labels)
         if mask is None:
             return Found(
-                problem=f"Nothing in this run is called {word!r}: try an exposure number, night, band or reason."
+                problem=f"Nothing in this run is called {word!r}: try an exposure number, night, band, reason "
+                "or cluster."
             )
         keep &= mask
         how.append(meaning)
@@ -86,6 +104,11 @@ def match(survey, word, *, predicted, labels):
     night = NIGHT.fullmatch(word)
     if night and (survey.exposures["night"] == int("".join(night.groups()))).any():
         return of_exposures(survey, survey.exposures["night"] == int("".join(night.groups()))), f"night {word}", None
+    cluster = CLUSTER.fullmatch(word)
+    if cluster:
+        rows = survey.cluster["cluster"].to_numpy()
+        mask = np.isin(survey.ccds.index.to_numpy(), survey.cluster.index.to_numpy()[rows == int(cluster[1])])
+        return (mask, f"cluster {cluster[1]}", None) if mask.any() else (None, "", None)
     bands = survey.exposures["band"]
     if (bands == word).any() or (len(word) == 1 and (bands.str.lower() == word.lower()).any()):
         exact = bands == word if (bands == word).any() else bands.str.lower() == word.lower()
@@ -108,14 +131,14 @@ def match_reason(survey, word, *, predicted, labels):
         return None, "", None
     meaning = " or ".join(reasons).replace("_", " ")
     if predicted and len(survey.prediction):
-        image_ids = survey.prediction.index[survey.prediction["reason"].isin(reasons)]
-        return survey.ccds.index.isin(image_ids), f"predicted {meaning}", None
+        image_ids = survey.prediction.index.to_numpy()[survey.prediction["reason"].isin(reasons).to_numpy(bool)]
+        return np.isin(survey.ccds.index.to_numpy(), image_ids), f"predicted {meaning}", None
     frame = labels()
     frame = frame[frame["reason"].isin(reasons)]
     whole = survey.ccds["expnum"].isin(frame.loc[frame["ccdname"] == "", "expnum"]).to_numpy()
-    ccds = set(zip(frame["expnum"], frame["ccdname"], strict=True))
-    single = [pair in ccds for pair in zip(survey.ccds["expnum"], survey.ccds["ccdname"], strict=True)]
-    return whole | np.array(single, bool), f"labelled {meaning}", None
+    numbers = frame["ccdname"].map(survey.ccd_numbers)
+    single = 100 * frame["expnum"][numbers.notna()].to_numpy(np.int64) + numbers.dropna().to_numpy(np.int64)
+    return whole | np.isin(survey.ccds.index.to_numpy(), single), f"labelled {meaning}", None
 
 
 def beginning_with(word):

@@ -129,7 +129,7 @@ class Session(param.Parameterized):
         """Select the most suspicious image of each candidate and look at the first: what there is to do here."""
         if self.assisted and len(self.survey.candidates):
             worst = search.worst_images(self.survey, self.survey.candidates.index)
-            self.select(worst, OPENING)
+            self.select(worst, OPENING, region="")
             self.focus_on(*self.survey.ccd_of(worst[0]))
 
     def picked_images(self):

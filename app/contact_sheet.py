@@ -1,0 +1,74 @@
+"""What a contact sheet shows: the exposures of a selection, and this user's own earlier votes on them."""
+
+import numpy as np
+
+from app import palette
+from app.evidence import in_this_version
+from app.votes import VOTERS, own_votes
+from pipeline.errors import BadInput, LabelError
+from pipeline.reasons import REASONS
+
+MOST_EXPOSURES = 3000
+IMAGES_EACH = 3  # CCDs of the selection that stand for an exposure
+
+
+def sheet_of(app, survey, user, image_ids):
+    """The exposures of these images in the order of their first image, as plain values.
+
+    image_ids : (n,) int64, in the order in which they are shown
+    Returns {exposures: [{expnum, facts, images, mine}], reasons}; mine is the user's own vote as {judgement, reasons},
+    or None; nobody else's votes are looked at. Refuses users who cannot vote, and more than one looks through.
+    """
+    if user.role not in VOTERS:
+        raise LabelError(f"{user.name} is a {user.role} and cannot vote; a lead can change the role")
+    image_ids = np.asarray(image_ids, np.int64)
+    expnums, first = np.unique(image_ids // 100, return_index=True)
+    expnums = expnums[np.argsort(first)]
+    if len(expnums) > MOST_EXPOSURES:
+        raise BadInput(
+            f"{len(expnums):,} exposures are more than one looks through; narrow the selection to {MOST_EXPOSURES:,}"
+        )
+    images = {expnum: [] for expnum in expnums.tolist()}
+    for image_id in image_ids.tolist():
+        if len(images[image_id // 100]) < IMAGES_EACH:
+            images[image_id // 100].append(image_id)
+    mine = own_judgements(app, survey, user)
+    exposures = [
+        {"expnum": expnum, "facts": facts_line(survey, expnum), "images": images[expnum], "mine": mine.get(expnum)}
+        for expnum in images
+        if expnum in survey.exposures.index
+    ]
+    return {"exposures": exposures, "reasons": vocabulary()}
+
+
+def own_judgements(app, survey, user):
+    """expnum -> {judgement, reasons} of this user's current votes on whole exposures of this pipeline version."""
+    votes = own_votes(app, user)
+    votes = votes[in_this_version(survey, votes) & (votes["ccdname"] == "").to_numpy()]
+    return {
+        int(row["expnum"]): {"judgement": row["judgement"], "reasons": list(row["reasons"])}
+        for row in votes.to_dict("records")
+    }
+
+
+def facts_line(survey, expnum):
+    """Band, exposure time and night of an exposure as one text."""
+    row = survey.exposures.loc[expnum]
+    night, seconds = int(row["night"]), row["exptime"]
+    date = f"{night // 10000}-{night // 100 % 100:02d}-{night % 100:02d}" if night > 0 else ""
+    exposed = f"{seconds:g} s" if seconds == seconds else ""
+    return " · ".join(filter(None, (str(row["band"] or ""), exposed, date)))
+
+
+def vocabulary():
+    """Every reason with its key, label, rule and colour, as plain values."""
+    return [
+        {
+            "name": reason.name,
+            "key": reason.key,
+            "label": reason.label,
+            "rule": reason.rule,
+            "colour": palette.REASON_COLOURS[reason.name],
+        }
+        for reason in REASONS.values()
+    ]

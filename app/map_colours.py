@@ -1,0 +1,45 @@
+"""Colour codes of a whole map for one user, painted once for each state of the store and kept as bytes."""
+
+import json
+import threading
+
+import numpy as np
+from cachetools import LRUCache
+
+from app.colours import paint
+from app.map_points import map_table
+
+KEPT_BYTES = 128_000_000  # colour codes of all users together
+_kept = LRUCache(KEPT_BYTES, getsizeof=len)
+_kept_lock = threading.Lock()
+_painting = threading.Lock()  # one at a time: a map of millions needs memory while it is painted
+
+
+def colour_bytes(app, survey, user, colour_by, *, assisted):
+    """Colours.tobytes() of the survey's whole map: uint32 length of a JSON header, the header, one code a point.
+
+    assisted : whether the model's opinion is shown before the vote
+    """
+    table = map_table(survey)
+    # The revision is read before the votes: what is kept under it is never older than it says.
+    known = (app.boot_id, survey.version, table.version, user.name, user.role, colour_by, assisted)
+    key = (*known, int(app.store.revision()))
+    with _kept_lock:
+        content = _kept.get(key)
+    if content is not None:
+        return content
+    with _painting:
+        with _kept_lock:
+            content = _kept.get(key)
+        if content is None:
+            content = paint(app, survey, user, colour_by, table.images, assisted=assisted).tobytes()
+            with _kept_lock:
+                if len(content) <= KEPT_BYTES:
+                    _kept[key] = content
+    return content
+
+
+def opened(content):
+    """(header as a dict, (n,) uint8 codes) of colour_bytes."""
+    length = int.from_bytes(content[:4], "little")
+    return json.loads(content[4 : 4 + length]), np.frombuffer(content, np.uint8, offset=4 + length)

@@ -1,0 +1,54 @@
+"""Selections of a map on their way: from text to image_ids, and to the browser as one bit a point if long."""
+
+import secrets
+import threading
+
+import numpy as np
+from cachetools import LRUCache
+
+from app import regions
+from app.map_colours import colour_bytes, opened
+from app.map_points import map_table
+
+KEPT_BYTES = 64_000_000
+_kept = LRUCache(KEPT_BYTES, getsizeof=lambda one: len(one[1]))
+_lock = threading.Lock()
+
+
+def images_of_region(app, survey, user, text, chosen, *, assisted):
+    """(n,) int64, sorted: what a selection's text takes for this user. pipeline.errors.BadInput where it is no text.
+
+    text : see app.regions; chosen : image_ids selected before its first step
+    """
+    table = map_table(survey)
+    steps = regions.parse(text)
+    if len(steps) == 1 and steps[0].dims == 0 and steps[0].op == "replace" and not steps[0].colour_by:
+        return steps[0].image_ids  # in their order
+    before = np.zeros(len(table), bool)
+    if steps[0].op != "replace":
+        before[table.index_of(chosen)] = True
+
+    def codes_of(colour_by):
+        header, codes = opened(colour_bytes(app, survey, user, colour_by, assisted=assisted))
+        return codes, header["entries"]
+
+    taken = regions.resolve(steps, table, before, codes_of)
+    by_id = table.images.by_id
+    return np.asarray(table.image_ids)[by_id[taken[by_id]]]
+
+
+def keep_bits(user, n, indices):
+    """Keep a selection for one fetch or several by this user; returns the token of its address."""
+    state = np.zeros(n, np.uint8)
+    state[indices] = 1
+    token = secrets.token_hex(8)
+    with _lock:
+        _kept[token] = (user.name, np.packbits(state, bitorder="little").tobytes())
+    return token
+
+
+def kept_bits(user, token):
+    """Bytes of a kept selection, lowest bit first; None where it has gone or is somebody else's."""
+    with _lock:
+        owner, bits = _kept.get(token, ("", None))
+    return bits if owner == user.name else None
