@@ -4,7 +4,17 @@ import sys
 
 import typer
 
-from app import verbs_data, verbs_learning, verbs_places, verbs_pretrain, verbs_probe, verbs_room, verbs_run
+from app import (
+    verbs_agreement,
+    verbs_data,
+    verbs_examples,
+    verbs_learning,
+    verbs_places,
+    verbs_pretrain,
+    verbs_probe,
+    verbs_room,
+    verbs_run,
+)
 from pipeline.errors import TriptychError
 
 # name -> function, in the order that --help shows
@@ -19,11 +29,13 @@ VERBS = {
     "map": verbs_places.make_map,
     "candidates": verbs_learning.candidates,
     "run": verbs_run.run_all,
+    "example": verbs_examples.example,
     "evaluate": verbs_learning.evaluate,
     "probe": verbs_probe.probe,
     "pretrain": verbs_pretrain.pretrain,
     "similar": verbs_learning.similar,
     "retrain": verbs_learning.retrain,
+    "agreement": verbs_agreement.agreement,
     "export": verbs_room.export,
     "serve": verbs_room.serve,
     "panel": verbs_room.panel,

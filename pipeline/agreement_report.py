@@ -9,6 +9,47 @@ from pipeline.coefficients import LEVEL, RESAMPLES
 from pipeline.consensus import opinions
 
 EVERYBODY, NOBODYS = "*", ""  # whose names a report gives; else one inspector's
+ELSEWHERE = "on exposures that this run does not hold, or holds in another pipeline version"
+
+
+def of_run(catalog, store, *, expnums=None, inspected=None, **options) -> dict:
+    """`report` of a run: its exposures, and the votes, decisions, repeats and known answers of a label store.
+
+    expnums : the exposures that the reader may know of; None = all
+    inspected : see `report`; by default what run.json says
+    """
+    exposures = catalog.exposures()
+    votes, elsewhere = votes_of_run(store.votes(current=False), exposures, catalog.camera)
+    inspected = catalog.refresh().info.get("inspected") if inspected is None else inspected
+    imported = store.imported_columns()
+    if expnums is not None:
+        votes = votes[votes["expnum"].isin(list(expnums))]
+        imported = imported[imported["expnum"].isin(list(expnums))]
+        inspected, elsewhere = None, 0  # how many others looked at what else is not theirs to know
+    found = report(
+        votes,
+        exposures,
+        repeats=store.repeats(),
+        decisions=store.adjudications(),
+        known=store.draws(catalog.camera, "known"),
+        imported=imported,
+        inspected=inspected,
+        **options,
+    )
+    found["left_out"]["elsewhere"] = elsewhere
+    found["n_run"] = len(exposures)
+    return found
+
+
+def votes_of_run(votes: pd.DataFrame, exposures: pd.DataFrame, camera: str) -> tuple[pd.DataFrame, int]:
+    """The votes on exposures that a run holds, and how many current ones are on others. An imported vote that names no
+    pipeline version counts; a run without exposures holds whatever was imported into it."""
+    if exposures.empty:
+        return votes, 0
+    plver = votes["expnum"].map(exposures.set_index("expnum")["plver"])
+    here = (votes["camera"] == camera) & plver.notna() & ((votes["plver"] == plver) | (votes["plver"] == ""))
+    gone = votes[~here & votes["superseded_by"].isna() & votes["retracted_utc"].isna()]
+    return votes[here], int((gone["ccdname"] == "").sum())
 
 
 def report(
@@ -47,12 +88,11 @@ def report(
     current = votes[votes["superseded_by"].isna() & votes["retracted_utc"].isna()]
     people = inspectors.inspector_table(found, votes, repeats, decisions, known)
     listed = _listed(found, current, chance)
+    units = {"exposure": (current["ccdname"] == "").any(), "ccd": len(ccds) > 0}
     answer = {
         **agreement.headline(found, **drawn),
-        "units": [
-            name for name, there in (("exposure", (current["ccdname"] == "").any()), ("ccd", len(ccds))) if there
-        ],
-        "why_left_out": WHY,
+        "units": [name for name, there in units.items() if there],
+        "why_left_out": {**WHY, "elsewhere": ELSEWHERE},
         "can_assume": bool(((current["via"] == "import") & (current["ccdname"] == "") & ~current["blind"]).any()),
         "resamples": resamples,
         "level": LEVEL,

@@ -1,0 +1,48 @@
+"""How well the inspectors agree."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.verbs import Labels, Run, Seed, open_run, open_store, say
+
+
+def agreement(
+    run: Run,
+    unit: Annotated[
+        str, typer.Option(help="exposure, or ccd for imported answers on every CCD; chosen by what there is.")
+    ] = "",
+    blanks_are_good: Annotated[
+        bool,
+        typer.Option(
+            "--blanks-are-good",
+            help="Assume that imported inspectors looked at every exposure of their inspection and a blank is good.",
+        ),
+    ] = False,
+    inspected: Annotated[
+        int,
+        typer.Option(help="With --blanks-are-good: how many exposures they looked at, where the import names fewer."),
+    ] = 0,
+    resamples: Annotated[int, typer.Option(help="Bootstrap resamples of the exposures behind each interval.")] = 1000,
+    json: Annotated[Path | None, typer.Option(help="Write all figures to this file.")] = None,
+    seed: Seed = 0,
+    labels: Labels = "",
+) -> None:
+    """Measure how well the inspectors agree. On blind single votes only.
+
+    Alpha, AC1, Dice on bad and kappas with bootstrap intervals; by pair, band, month and reason; each inspector's pace,
+    steadiness, sensitivity and specificity.
+    """
+    import json as json_format
+
+    from pipeline.agreement_report import of_run
+    from pipeline.agreement_text import as_text
+
+    catalog = open_run(run)
+    options = {"unit": unit, "blanks_are_good": blanks_are_good, "resamples": resamples, "seed": seed}
+    found = of_run(catalog, open_store(catalog, labels), inspected=inspected or None, **options)
+    print(as_text(found))
+    if json:
+        json.write_text(json_format.dumps(found, indent=1) + "\n")
+        say(f"all figures in {json}")
