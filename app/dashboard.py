@@ -71,6 +71,7 @@ class Shell(EsModule):
     query = param.String()
     region = param.String(doc="The selection as text for the address.")
     isolate = param.List(default=[], doc="Classes of the legend that are shown; [] = all.")
+    cluster = param.Integer(default=None, allow_None=True)
     colour_by = param.String()
     dims = param.Integer(default=2)
     assisted = param.Boolean(default=True)
@@ -82,7 +83,8 @@ class Shell(EsModule):
     role = param.String()
     boot_id = param.String()
 
-    SHARED = ("room", "focus", "focus_ccd", "query", "region", "colour_by", "dims", "assisted", "new_prediction")
+    SHARED = ("room", "focus", "focus_ccd", "query", "region", "cluster", "colour_by", "dims", "assisted")
+    SHARED += ("new_prediction",)
     FROM_BROWSER = ("room", "assisted")
 
     def __init__(self, session, **params):
@@ -199,6 +201,8 @@ def open_address(session, values):
         session.search(values["q"])
     if values.get("sel"):
         open_selection(session, values["sel"])
+    if str(values.get("cluster", "")).lstrip("-").isdigit():
+        session.cluster = int(values["cluster"])
     if str(values.get("focus", "")).isdigit():
         session.focus_on(int(values["focus"]), values.get("ccd", ""))
     if not values:

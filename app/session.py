@@ -39,6 +39,7 @@ class Session(param.Parameterized):
     region = param.String(default="", doc="The selection, or what changed it after the search, as in app.regions.")
     focus = param.Integer(default=None, allow_None=True, doc="expnum of the exposure that is looked at.")
     focus_ccd = param.String(default="", doc="ccdname within the focused exposure.")
+    cluster = param.Integer(default=None, allow_None=True, doc="The cluster that is open in its room.")
     colour_by = param.Selector(default="reason", objects=list(COLOURINGS))
     dims = param.Selector(default=2, objects=[2, 3])
     stretch = param.Selector(default="faint", objects=list(STRETCHES))

@@ -145,7 +145,7 @@ class Shell {
   // ---- the address names the room, the exposure and the search
 
   address() {
-    for (const name of ['focus', 'focus_ccd', 'colour_by', 'dims', 'region', 'isolate']) this.model.on(name, () => this.writeAddress());
+    for (const name of ['focus', 'focus_ccd', 'colour_by', 'dims', 'region', 'isolate', 'cluster']) this.model.on(name, () => this.writeAddress());
     this.on(window, 'popstate', () => {
       const values = Object.fromEntries(new URLSearchParams(location.search));
       this.showRoom(values.room || 'explore');
@@ -155,8 +155,8 @@ class Shell {
   }
 
   writeAddress(asStep = false) {
-    const { room, focus, focus_ccd: ccd, query, region, colour_by: colour, dims, isolate } = this.model;
-    const parts = { room, focus: focus || '', ccd: focus ? ccd : '', q: query, sel: region, only: [...isolate].join('|'), colour: colour === 'reason' ? '' : colour, dims: dims === 2 ? '' : dims };
+    const { room, focus, focus_ccd: ccd, query, region, colour_by: colour, dims, isolate, cluster } = this.model;
+    const parts = { room, focus: focus || '', ccd: focus ? ccd : '', q: query, sel: region, only: [...isolate].join('|'), cluster: room === 'clusters' ? cluster ?? '' : '', colour: colour === 'reason' ? '' : colour, dims: dims === 2 ? '' : dims };
     const known = new URLSearchParams(Object.entries(parts).filter(([, value]) => value !== ''));
     const address = `${location.pathname}?${known}`;
     if (address === location.pathname + location.search) return;

@@ -1,0 +1,98 @@
+"""What the Clusters room asks over HTTP: every cluster in numbers, and the exposures of one.
+
+What a user may know of votes and of the model's opinion is decided in app.clusters_table and app.sight.
+"""
+
+import numpy as np
+
+from app import palette
+from app.api import ApiHandler
+from app.clusters_table import cluster_list, groups_of
+from app.contact_sheet import IMAGES_EACH, facts_line, own_judgements, vocabulary
+from app.evidence import plain
+from app.sight import Sight
+from app.votes import VOTERS
+from pipeline.errors import BadInput
+
+PAGE = 60
+MOST_AT_ONCE = 600  # exposures of one contact sheet
+
+
+def list_answer(app, user, assisted: bool) -> dict:
+    """`cluster_list`, and whether this user may vote."""
+    survey = app.survey_for(user)
+    found = cluster_list(app, survey, user, assisted=assisted)
+    return found | {"can_vote": user.role in VOTERS, "reasons": vocabulary()}
+
+
+def one_answer(app, user, label: int, *, start=0, count=PAGE, unjudged=False, assisted=False) -> dict:
+    """Exposures of one cluster, those with most images in it first.
+
+    Returns {cluster, total, start, exposures: [{expnum, facts, images (a few image_ids), n_images (in the cluster),
+    n_ccds, p_bad (mean over those; None where unknown), mine}], colour}; total counts those that `unjudged` leaves.
+    """
+    survey = app.survey_for(user)
+    groups = groups_of(survey)
+    number = groups.number_of(label)
+    if number is None:
+        raise BadInput(f"there is no cluster {label}; `triptych cluster {app.catalog.path}` finds clusters")
+    sight = Sight.of(app, survey, user)
+    here = groups.pair_label == number
+    expnums, n_images = groups.pair_expnum[here], groups.pair_images[here]
+    kept = np.isin(expnums, survey.exposures.index.to_numpy(np.int64))
+    if unjudged:
+        kept &= ~np.isin(expnums, np.fromiter(sight.own, np.int64, len(sight.own)))
+    order = np.lexsort((expnums[kept], -n_images[kept]))
+    expnums, n_images = expnums[kept][order], n_images[kept][order]
+    shown = slice(max(0, start), max(0, start) + min(count, MOST_AT_ONCE))
+    members = groups.members(label)
+    mine = own_judgements(app, survey, user)
+    exposures = []
+    opinion = sight.sees_opinion(survey, expnums[shown], assisted)
+    for expnum, n, seen in zip(expnums[shown].tolist(), n_images[shown].tolist(), opinion, strict=True):
+        images = members[members // 100 == expnum]
+        p_good = survey.prediction["p_good"].reindex(images).mean() if seen else np.nan
+        exposures.append(
+            {
+                "expnum": expnum,
+                "facts": facts_line(survey, expnum),
+                "images": images[:IMAGES_EACH].tolist(),
+                "n_images": n,
+                "n_ccds": len(survey.images_of(expnum)),
+                "p_bad": round(1 - p_good, 4),
+                "mine": mine.get(expnum) if expnum in sight.own else None,
+            }
+        )
+    found = {"cluster": label, "total": len(expnums), "start": shown.start, "exposures": exposures}
+    return plain(found | {"colour": palette.cluster_colour(label)})
+
+
+class ListHandler(ApiHandler):
+    """GET: every cluster."""
+
+    async def get(self):
+        assisted = self.get_query_argument("assisted", "0") == "1" and not self.app.blind
+        await self.answer(list_answer, self.app, self.user, assisted)
+
+
+class OneHandler(ApiHandler):
+    """GET: a page of a cluster's exposures. ?start=&count=&unjudged=1&assisted=1"""
+
+    async def get(self, label):
+        start, count = (self.get_query_argument(name, "") for name in ("start", "count"))
+        options = {
+            "start": int(start) if start.isdigit() else 0,
+            "count": int(count) if count.isdigit() else PAGE,
+            "unjudged": self.get_query_argument("unjudged", "0") == "1",
+            "assisted": self.get_query_argument("assisted", "0") == "1" and not self.app.blind,
+        }
+        await self.answer(lambda: one_answer(self.app, self.user, int(label), **options))
+
+
+def routes(app) -> list:
+    """Routes of this file for the server. app : app.context.AppContext"""
+    arguments = {"app": app}
+    return [
+        (r"/clusters/list", ListHandler, arguments),
+        (r"/clusters/one/(-?[0-9]{1,9})", OneHandler, arguments),
+    ]

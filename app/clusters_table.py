@@ -1,0 +1,234 @@
+"""Every HDBSCAN cluster in numbers, as far as one user may know them.
+
+What no vote changes is counted once for each state of the survey; the rest once for each user and revision of the
+store. Blindness holds for sums as it does for single exposures, as a sum over a small cluster, or two sums a minute
+apart, tell single votes: labels and the model's opinion are summed over those images only whose colour on the map this
+user may see; of others' votes an inspector gets no count at all, a lead who votes and a viewer how many exposures the
+whole panel has judged, and a lead who does not vote how many anybody has.
+"""
+
+import threading
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+from cachetools import LRUCache, cached
+
+from app import palette, repeats
+from app.colours import REASON_CODES, Scene, by_prediction, by_reason
+from app.image_set import ImageSet
+from app.sight import Sight
+
+NOISE = -1
+PICTURES = 6  # that stand for a cluster
+PICTURE_CHOICE = 400  # members among which they are looked for
+NIGHTS_NAMED = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Groups:
+    """The images of one cluster stage by cluster, noise first.
+
+    image_ids, membership : (n,) int64, float64, by cluster, then by image_id; labels : (k,) int64, rising
+    starts : (k + 1,) where each cluster begins; places : (n, 2) float64 on the map, NaN where it has none
+    pair_label, pair_expnum, pair_images : (m,) which cluster (its number in labels) has how many images of an exposure
+    """
+
+    image_ids: np.ndarray
+    membership: np.ndarray
+    labels: np.ndarray
+    starts: np.ndarray
+    places: np.ndarray
+    pair_label: np.ndarray
+    pair_expnum: np.ndarray
+    pair_images: np.ndarray
+
+    @classmethod
+    def of(cls, survey) -> "Groups":
+        ids = survey.cluster.index.to_numpy(np.int64)
+        cluster = survey.cluster["cluster"].to_numpy(np.int64)
+        order = np.lexsort((ids, cluster))
+        ids, cluster = ids[order], cluster[order]
+        labels, first = np.unique(cluster, return_index=True)
+        number = np.repeat(np.arange(len(labels)), np.diff([*first, len(ids)]))
+        pair = number * (ids.max(initial=0) // 100 + 1) + ids // 100
+        begins = np.flatnonzero(np.diff(pair, prepend=-1))
+        membership = survey.cluster["membership"].to_numpy(float)[order]
+        on_map = survey.map2d[["x", "y"]].reindex(ids).to_numpy(float)
+        images = np.diff([*begins, len(ids)])
+        starts = np.append(first, len(ids))
+        return cls(ids, membership, labels, starts, on_map, number[begins], ids[begins] // 100, images)
+
+    @cached_property
+    def images(self) -> ImageSet:
+        return ImageSet(self.image_ids)
+
+    @cached_property
+    def numbers(self) -> np.ndarray:
+        """(n,) int64: number of each image's cluster in labels."""
+        return np.repeat(np.arange(len(self.labels)), np.diff(self.starts))
+
+    def number_of(self, label: int) -> int | None:
+        place = int(np.searchsorted(self.labels, label))
+        return place if place < len(self.labels) and self.labels[place] == label else None
+
+    def members(self, label: int) -> np.ndarray:
+        """(m,) int64 image_ids of a cluster, those that belong to it most first."""
+        number = self.number_of(label)
+        if number is None:
+            return np.empty(0, np.int64)
+        here = slice(self.starts[number], self.starts[number + 1])
+        return self.image_ids[here][np.argsort(-self.membership[here], kind="stable")]
+
+    def sums(self, values: np.ndarray) -> np.ndarray:
+        """(k,) float64: sum of a value per image over each cluster."""
+        return np.bincount(self.numbers, weights=values, minlength=len(self.labels))
+
+    def exposures_in(self, expnums) -> np.ndarray:
+        """(k,) int64: how many of these exposures have an image in each cluster."""
+        here = np.isin(self.pair_expnum, np.fromiter(expnums, np.int64, len(expnums)))
+        return np.bincount(self.pair_label[here], minlength=len(self.labels))
+
+    @cached_property
+    def pictures(self) -> list[list[int]]:
+        """Of each cluster the image_ids that stand for it: the one in its middle, then ever the farthest from those.
+
+        Among its most certain members, one of each exposure; distances are those of the map, as the map is what people
+        look at. Without a map, or of images without a place, the most certain ones.
+        """
+        return [self._spread_out(number) for number in range(len(self.labels))]
+
+    def _spread_out(self, number: int) -> list[int]:
+        here = np.arange(self.starts[number], self.starts[number + 1])
+        here = here[np.argsort(-self.membership[here], kind="stable")][: 8 * PICTURE_CHOICE]
+        _, one_each = np.unique(self.image_ids[here] // 100, return_index=True)
+        here = here[np.sort(one_each)][:PICTURE_CHOICE]
+        placed = here[np.isfinite(self.places[here]).all(axis=1)]
+        if not len(placed):
+            return self.image_ids[here[:PICTURES]].tolist()
+        places = self.places[placed]
+        chosen = [int(np.argmin(np.hypot(*(places - np.median(places, axis=0)).T)))]
+        nearest = np.hypot(*(places - places[chosen[0]]).T)
+        while len(chosen) < min(PICTURES, len(placed)):
+            chosen.append(int(np.argmax(nearest)))
+            nearest = np.minimum(nearest, np.hypot(*(places - places[chosen[-1]]).T))
+        return self.image_ids[placed[chosen]].tolist()
+
+
+_groups = LRUCache(2)
+_tallies = LRUCache(64)
+_lock = threading.Lock()
+
+
+@cached(_groups, key=lambda survey: survey.version, condition=threading.Condition())
+def groups_of(survey) -> Groups:
+    """Groups of a survey's clusters; made once."""
+    return Groups.of(survey)
+
+
+def cluster_list(app, survey, user, *, assisted: bool) -> dict:
+    """Everything the room's list needs, as plain values; kept until the store or the survey changes.
+
+    Returns {clusters: [see `_rows`], noise: a row or None, stage, n_images, n_exposures, judged_means, colours,
+    letters, band_colours}. judged_means : what `judged` counts: 'anybody', 'panel', '' where this user may not know.
+    """
+    asked_again = tuple(sorted(repeats.waiting(app, user)))
+    state = (app.boot_id, survey.version, int(app.store.revision()), app.catalog.panel)
+    key = (*state, user.name, user.role, bool(assisted), asked_again)
+    with _lock:
+        if key not in _tallies:
+            _tallies[key] = _cluster_list(app, survey, user, assisted)
+        return _tallies[key]
+
+
+def _cluster_list(app, survey, user, assisted) -> dict:
+    groups, sight = groups_of(survey), Sight.of(app, survey, user)
+    scene = Scene(app, survey, sight, groups.images, assisted)
+    rows = _rows(scene, groups)
+    return {
+        "clusters": [row for row in rows if row["cluster"] != NOISE],
+        "noise": next((row for row in rows if row["cluster"] == NOISE), None),
+        "stage": survey.stages.get("cluster", ""),
+        "n_images": len(groups.image_ids),
+        "n_exposures": len(np.unique(groups.pair_expnum)),
+        "judged_means": judged_means(sight),
+        "colours": palette.REASON_COLOURS,
+        "letters": palette.REASON_LETTERS,
+        "band_colours": palette.BAND_COLOURS,
+    }
+
+
+def judged_means(sight: Sight) -> str:
+    """What a count of exposures that others judged may mean to this user; '' = he gets none."""
+    if sight.everything:
+        return "anybody"
+    return "" if sight.role == "inspector" else "panel"
+
+
+def _rows(scene, groups) -> list[dict]:
+    """One dict per cluster.
+
+    cluster, colour, n_images, n_exposures, pictures (image_ids); labels, predicted : {reason: images}; p_bad : mean of
+    1 - p_good over n_opinions images, None where unknown; bands : {band: exposures}; nights : {n, first, last, most:
+    [[night, exposures]]}; mine, judged : exposures, judged None where this user may not know
+    """
+    survey, sight = scene.survey, scene.sight
+    labels, predicted = (_by_reason(groups, colouring(scene).codes) for colouring in (by_reason, by_prediction))
+    p_good = survey.prediction["p_good"].reindex(groups.image_ids).to_numpy(float)
+    known = np.isfinite(p_good) & scene.opinion_shown()
+    n_known, p_bad = groups.sums(known), groups.sums(np.where(known, 1 - p_good, 0))
+    bands, nights = _bands_and_nights(survey, groups)
+    mine = groups.exposures_in(sight.own)
+    others = {"anybody": frozenset(sight.votes["expnum"]), "panel": sight.complete}.get(judged_means(sight))
+    judged = None if others is None else groups.exposures_in(others)
+    n_exposures = np.bincount(groups.pair_label, minlength=len(groups.labels))
+    return [
+        {
+            "cluster": int(label),
+            "colour": palette.cluster_colour(int(label)),
+            "n_images": int(groups.starts[k + 1] - groups.starts[k]),
+            "n_exposures": int(n_exposures[k]),
+            "pictures": groups.pictures[k],
+            "labels": labels[k],
+            "predicted": predicted[k],
+            "p_bad": round(float(p_bad[k] / n_known[k]), 4) if n_known[k] else None,
+            "n_opinions": int(n_known[k]),
+            "bands": bands[k],
+            "nights": nights[k],
+            "mine": int(mine[k]),
+            "judged": None if judged is None else int(judged[k]),
+        }
+        for k, label in enumerate(groups.labels)
+    ]
+
+
+def _by_reason(groups, codes) -> list[dict[str, int]]:
+    """Of each cluster the images per reason, most first. codes : (n,) uint8 of REASON_CODES, others are left out."""
+    table = np.bincount(groups.numbers * 256 + codes, minlength=256 * len(groups.labels)).reshape(-1, 256)
+    names = {code: name for name, code in REASON_CODES.items()}
+    return [
+        {
+            names[code]: int(row[code])
+            for code in np.argsort(-row, kind="stable").tolist()
+            if code in names and row[code]
+        }
+        for row in table
+    ]
+
+
+def _bands_and_nights(survey, groups) -> tuple[list[dict], list[dict]]:
+    known = survey.exposures[["band", "night"]].reindex(groups.pair_expnum)
+    pairs = pd.DataFrame(
+        {"label": groups.pair_label, "band": known["band"].to_numpy(), "night": known["night"].to_numpy()}
+    )
+    bands = [{} for _ in groups.labels]
+    for (label, band), count in pairs.groupby(["label", "band"]).size().items():
+        bands[label][str(band) or "?"] = int(count)
+    nights = [{"n": 0, "first": 0, "last": 0, "most": []} for _ in groups.labels]
+    dated = pairs[pairs["night"] > 0].astype({"night": "int64"})
+    for label, own in dated.groupby("label")["night"]:
+        counts = own.value_counts(sort=False).sort_index().sort_values(ascending=False, kind="stable")
+        most = [[int(night), int(count)] for night, count in counts.head(NIGHTS_NAMED).items()]
+        nights[label] = {"n": len(counts), "first": int(own.min()), "last": int(own.max()), "most": most}
+    return bands, nights
