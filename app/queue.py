@@ -252,7 +252,7 @@ def choose_queue(app, survey, user, *, order=None, packet=None):
     return choices(app, survey, user)
 
 
-def assign(app, survey, lead, name, packet):
+def assign(app, survey, name, packet):
     """Give an account a packet; None takes it back. What its owner chose before gives way."""
     user = app.store.user(name)
     choose(name, [known.name for known in app.store.users()], "account")

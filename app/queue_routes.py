@@ -1,4 +1,4 @@
-"""What the Review room asks about its queue over HTTP: the order as it is now, what may be chosen, who looks at what."""
+"""What the Review room asks about its queue over HTTP: order, choices, what is on screen."""
 
 from app import queue
 from app.api import ApiHandler

@@ -1,0 +1,53 @@
+"""What a lead does with accounts: add one, change its role, let it in or keep it out, give it a new password."""
+
+import secrets
+
+from pipeline.accounts import ROLES
+from pipeline.errors import BadInput, choose
+
+LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # none that is taken for another
+GROUPS, GROUP_LENGTH = 4, 4
+
+
+def new_password():
+    """A random password (79 bits) that can be read out, as `k7mt-x2aq-9hfd-w3np`."""
+    groups = ("".join(secrets.choice(LETTERS) for _ in range(GROUP_LENGTH)) for _ in range(GROUPS))
+    return "-".join(groups)
+
+
+def accounts(app):
+    """All accounts by name, as plain values: name, role, active, last_login_utc (text or None), locked_seconds."""
+    facts = app.store.sign_ins()
+    return [
+        {"name": user.name, "role": user.role, "active": user.active, **facts.get(user.name, {})}
+        for user in app.store.users()
+    ]
+
+
+def add(app, name, role, password=""):
+    """Add an account; without a password one is made up. Returns {name, role, password} to be shown once."""
+    name, made_up = str(name).strip(), not password
+    password = password or new_password()
+    user = app.store.add_user(name, password, choose(role, ROLES, "role"))
+    app.accounts.forget()
+    return {"name": user.name, "role": user.role, "password": password if made_up else ""}
+
+
+def change(app, lead, name, *, role=None, active=None, password=None):
+    """Change one thing or several of an account, at once for all its pages. password : "" makes one up.
+
+    Returns {name, password}: a made-up password, to be shown once, else "". Leads cannot shut themselves out.
+    """
+    choose(name, [user.name for user in app.store.users()], "account")
+    if name == lead.name and (active is False or role not in (None, "lead")):
+        raise BadInput("you cannot take your own rights away; ask another lead to do it")
+    made_up = ""
+    if password is not None:
+        made_up = "" if password else new_password()
+        app.store.set_password(name, password or made_up)
+    if role is not None:
+        app.store.set_role(name, role)
+    if active is not None:
+        app.store.set_active(name, bool(active))
+    app.accounts.forget()
+    return {"name": name, "password": made_up}

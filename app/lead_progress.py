@@ -1,0 +1,85 @@
+"""How far the inspectors are: each of them, and the exposures packet by packet. For leads alone."""
+
+from datetime import datetime
+
+import numpy as np
+
+from app import queue
+from app.queue_table import candidates_first, facets_of, keep
+from pipeline.queue_order import FACETS
+
+PAUSE_SECONDS = 300.0  # a longer gap between two votes is a pause, not work
+RECENT = 200  # votes that a pace is measured on
+
+
+def progress(app, survey):
+    """{n_exposures, panel, n_done, n_started, n_votes, inspectors: [`inspector`], packets: `packets`}, plain values."""
+    settings = queue.settings_in_force(app)
+    ballots = queue.ballots_of(app, survey, seconds=True)
+    offered = keep(survey, "candidates", lambda: candidates_first(survey))
+    standing = queue.standing_of(app, survey, offered, ballots[ballots["via"] != "import"], settings)
+    return {
+        "n_exposures": len(offered),
+        "panel": app.catalog.panel,
+        "n_done": int(standing["settled"].sum()),
+        "n_started": int((standing["n_votes"] > 0).sum()),
+        "n_votes": int(standing["n_votes"].sum()),
+        "inspectors": [inspector(app, survey, user, ballots, settings) for user in voters(app, ballots)],
+        "packets": packets(survey, offered, standing),
+    }
+
+
+def voters(app, ballots):
+    """Active accounts that are meant to vote, and those that did."""
+    names = set(ballots["inspector"])
+    return [user for user in app.store.users() if (user.active and user.role == "inspector") or user.name in names]
+
+
+def inspector(app, survey, user, ballots, settings):
+    """{name, active, voted, left, unsure, pace_seconds, hours_left, last_utc, order, packet, assigned} of one account.
+
+    unsure : share of his votes; pace_seconds : median time on an exposure; hours_left : what is left at the mean time
+    from vote to vote while at work; None where there is nothing to measure
+    """
+    own = ballots[(ballots["inspector"] == user.name) & (ballots["via"] != "import")]
+    left = queue.count_left(app, survey, user, ballots, settings)
+    order, packet = queue.choice_of(app, user, settings)
+    seconds = own["seconds"].dropna().tail(RECENT)
+    step = seconds_between(own.loc[own["via"] == "single", "created_utc"].tail(RECENT))
+    step = step if step is not None else float(seconds.mean()) if len(seconds) else None
+    return {
+        "name": user.name,
+        "active": user.active,
+        "voted": len(own),
+        "left": left,
+        "unsure": float((own["judgement"] == "unsure").mean()) if len(own) else None,
+        "pace_seconds": float(seconds.median()) if len(seconds) else None,
+        "hours_left": left * step / 3600 if step is not None else None,
+        "last_utc": str(own["created_utc"].max()) if len(own) else None,
+        "order": order,
+        "packet": packet,
+        "assigned": app.store.setting(queue.ASSIGNED, None, owner=user.name),
+    }
+
+
+def seconds_between(times):
+    """Mean seconds from one moment to the next, pauses left out; None where there are fewer than two at work.
+
+    times : ISO texts in UTC, rising
+    """
+    moments = np.array([datetime.fromisoformat(text).timestamp() for text in times])
+    steps = np.diff(moments)
+    steps = steps[(steps >= 0) & (steps < PAUSE_SECONDS)]
+    return float(steps.mean()) if len(steps) else None
+
+
+def packets(survey, offered, standing):
+    """Per facet {name, label, values: [{value, n, n_done, n_votes}]}; done: no more votes are asked for."""
+    facets = facets_of(survey).loc[offered]
+    found = []
+    for facet in FACETS.values():
+        rows = standing.assign(value=facets[facet.name].to_numpy()).groupby("value")
+        counts = rows.agg(n=("settled", "size"), n_done=("settled", "sum"), n_votes=("n_votes", "sum")).sort_index()
+        values = [{"value": str(value), **{k: int(v) for k, v in row.items()}} for value, row in counts.iterrows()]
+        found.append({"name": facet.name, "label": facet.label, "values": values})
+    return found

@@ -1,0 +1,191 @@
+"""What a lead decides about everybody's queue: settings and what they would do, known answers, control, the saving."""
+
+import numpy as np
+import pandas as pd
+
+from app import queue
+from app.queue_table import table_of
+from pipeline.errors import BadInput, choose
+from pipeline.queue_order import ORDERS, draws_of, parse_packet, seed_of
+from pipeline.queue_rule import RULES, counted, drawn_for_control, first_votes, saving, settings_of, standing
+
+ENOUGH = 20  # exposures with their first votes, before their share of disagreement is believed
+HALF = 0.5  # share of an exposure's CCDs that a list calls bad, from which the exposure counts as bad
+SOURCES = {"adjudicated": "decided by a lead", "truth": "in a truth table"}
+
+
+def settings(app):
+    """The settings in force and what can be chosen, as plain values."""
+    now = settings_of(app.store.setting(queue.SETTINGS))
+    orders = [{"name": o.name, "rule": o.rule, "hidden": bool(o.tells and app.blind)} for o in ORDERS.values()]
+    return {
+        "settings": now.plain(),
+        "orders": [order for order in orders if order["name"] != "split"],
+        "rules": [{"name": name, "rule": rule} for name, rule in RULES.items()],
+        "blind": app.blind,
+    }
+
+
+def keep(app, survey, values):
+    """Keep settings (those not named stay); a packet that holds nothing is refused. Returns `settings`."""
+    wanted = settings_of({**settings(app)["settings"], **values})
+    if wanted.packet and not len(queue.offered_in(survey, parse_packet(wanted.packet))):
+        raise BadInput(f"no exposure of the queue is in the packet {wanted.packet}; choose another")
+    app.store.keep_setting(queue.SETTINGS, wanted.plain())
+    if wanted.rule != "all":
+        queue.control_of(app, survey, wanted)
+    return settings(app)
+
+
+def effect(app, survey, values):
+    """What settings would do, without keeping them, as plain values.
+
+    n_exposures : in the packet; votes_given : that count; votes_left : {least, expected, most}, expected is None while
+    too few first votes are in; votes_all : if everybody voted on everything; n_control : exposures in the control
+    repeats, known : answers asked for beside, at most; n_known : exposures with a known answer
+    """
+    wanted = settings_of({**settings(app)["settings"], **values})
+    panel, camera = app.catalog.panel, app.catalog.camera
+    offered = queue.offered_in(survey, parse_packet(wanted.packet))
+    ballots = counted(queue.ballots_of(app, survey))
+    drawn = set(app.store.draws(camera, "control")["expnum"])
+    control = (drawn | set(drawn_for_control(offered, wanted).tolist())) & set(offered.tolist())
+    control = control if wanted.rule != "all" else set()
+    table = standing(offered, ballots, table_of(survey)["probability"], control, wanted, panel)
+    given = int(table["n_votes"].sum())
+    left = votes_left(table, control, panel, first_votes(panel) if wanted.rule != "all" else panel)
+    ask = left["expected"] if left["expected"] is not None else left["most"]
+    known = app.store.draws(camera, "known")["expnum"]
+    n_known = int(np.isin(known, survey.exposures.index).sum())
+    return {
+        "n_exposures": len(offered),
+        "panel": panel,
+        "votes_given": given,
+        "votes_left": left,
+        "votes_all": int((panel - table["n_votes"]).clip(lower=0).sum()),
+        "n_control": len(control),
+        "repeats": round(wanted.repeats * ask),
+        "known": min(round(wanted.known * ask), n_known * panel),
+        "n_known": n_known,
+    }
+
+
+def votes_left(table, control, panel, first):
+    """{least, expected, most} votes that are still to come. table : as pipeline.queue_rule.standing gives it."""
+    open_ = table[~table["settled"]]
+    sure = open_["first_in"] | open_.index.isin(list(control))
+    least = int((np.where(sure, panel, first) - open_["n_votes"]).clip(lower=0).sum())
+    most = int((panel - open_["n_votes"]).clip(lower=0).sum())
+    free = table[~table.index.isin(list(control)) & table["first_in"]]
+    expected = None
+    if least == most:
+        expected = least
+    elif len(free) >= ENOUGH:
+        differ = 1.0 - float((free["settled"] & (free["n_votes"] < panel)).mean())
+        expected = round(least + differ * (most - least))
+    return {"least": least, "expected": expected, "most": most}
+
+
+def saved(app, survey):
+    """What the adaptive rule saves: see pipeline.queue_rule.saving; over the exposures of the whole queue."""
+    now = queue.settings_in_force(app)
+    offered = queue.offered_in(survey, {})
+    ballots = counted(queue.ballots_of(app, survey))
+    control = set(app.store.draws(app.catalog.camera, "control")["expnum"])
+    return saving(offered, ballots, table_of(survey)["probability"], control, now, app.catalog.panel)
+
+
+# ---- known answers and control
+
+
+def drawn(app, survey):
+    """{known: {n, n_bad, n_here}, control: {n, n_here}, sources: [{name, rule, n_good, n_bad}]}: drawn, and left."""
+    draws = app.store.draws(app.catalog.camera)
+    here = draws["expnum"].isin(survey.exposures.index)
+    known, control = draws["kind"] == "known", draws["kind"] == "control"
+    sources = []
+    for name, rule in SOURCES.items():
+        answers = answers_of(app, survey, name)
+        counts = answers["judgement"].value_counts()
+        sources.append({"name": name, "rule": rule, **{f"n_{j}": int(counts.get(j, 0)) for j in ("good", "bad")}})
+    return {
+        "known": {
+            "n": int(known.sum()),
+            "n_bad": int((known & (draws["judgement"] == "bad")).sum()),
+            "n_here": int((known & here).sum()),
+        },
+        "control": {"n": int(control.sum()), "n_here": int((control & here).sum())},
+        "sources": sources,
+    }
+
+
+def answers_of(app, survey, source):
+    """Exposures of this run with an answer from a source that were not drawn yet, by expnum: judgement, reasons."""
+    answers = ANSWERS[choose(source, ANSWERS, "source of known answers")](app, survey)
+    taken = app.store.draws(app.catalog.camera, "known")["expnum"]
+    return answers[answers.index.isin(survey.exposures.index) & ~answers.index.isin(taken)].sort_index()
+
+
+def adjudicated(app, survey):
+    decided = app.store.adjudications()
+    decided = decided[decided["camera"] == app.catalog.camera]
+    plver = decided["expnum"].map(survey.exposures["plver"])
+    decided = decided[(decided["plver"] == plver) | (decided["plver"] == "")]
+    return decided.drop_duplicates("expnum", keep="last").set_index("expnum")[["judgement", "reasons"]]
+
+
+def from_truth(app, survey):
+    """Good where a truth table calls every CCD good; bad where it calls the exposure or half of its CCDs bad."""
+    labels = app.store.labels()
+    labels = labels[(labels["kind"] == "truth") & (labels["camera"] == app.catalog.camera) & (labels["reason"] != "")]
+    rows = {}
+    for expnum, own in labels.groupby("expnum"):
+        bad = own[own["reason"] != "good"]
+        share = bad.loc[bad["ccdname"] != "", "ccdname"].nunique() / max(
+            own.loc[own["ccdname"] != "", "ccdname"].nunique(), 1
+        )
+        whole = (bad["ccdname"] == "").any()
+        if len(bad) and not whole and share < HALF:
+            continue
+        reasons = tuple(bad["reason"].value_counts().index[:1])
+        rows[int(expnum)] = {"judgement": "bad" if len(bad) else "good", "reasons": reasons}
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["judgement", "reasons"])
+
+
+ANSWERS = {"adjudicated": adjudicated, "truth": from_truth}
+
+
+def draw_known(app, survey, source, n, seed, by):
+    """Mark n more exposures as known answers, good and bad ones in turn as far as they go; returns how many were."""
+    n = number(n, "how many")
+    answers = answers_of(app, survey, source)
+    if answers.empty:
+        raise BadInput(f"no exposure that is {SOURCES[source]} is left to draw; decide or import some first")
+    answers = answers.assign(draw=draws_of(answers.index, seed_of(seed, "known", source)))
+    turn = answers.sort_values("draw").groupby("judgement").cumcount()
+    answers = answers.assign(turn=turn).sort_values(["turn", "draw"]).head(n)
+    rows = [
+        {"expnum": int(expnum), "judgement": row.judgement, "reasons": row.reasons}
+        for expnum, row in zip(answers.index, answers.itertuples(), strict=True)
+    ]
+    return app.store.draw(app.catalog.camera, "known", rows, by)
+
+
+def draw_control(app, survey, n, seed, by):
+    """Put n more exposures of the queue into the control, at random; returns how many were."""
+    n = number(n, "how many")
+    offered = queue.offered_in(survey, {})
+    offered = offered[~np.isin(offered, app.store.draws(app.catalog.camera, "control")["expnum"])]
+    picked = offered[np.argsort(draws_of(offered, seed_of(seed, "more control")), kind="stable")][:n]
+    return app.store.draw(app.catalog.camera, "control", [{"expnum": int(expnum)} for expnum in picked], by)
+
+
+def number(value, what):
+    """A whole number above nought from a browser or a command line."""
+    try:
+        value = int(value)
+    except (TypeError, ValueError):
+        raise BadInput(f"{what} is {value!r}; give a whole number") from None
+    if not 1 <= value <= 100_000:
+        raise BadInput(f"{what} is {value}; give 1 to 100000")
+    return value

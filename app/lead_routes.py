@@ -1,0 +1,156 @@
+"""What the Lead room asks over HTTP, and what it changes. For leads alone."""
+
+from app import lead_accounts, lead_progress, lead_queue, queue
+from app.api import ApiHandler
+from pipeline.accounts import ROLES
+from pipeline.errors import BadInput, choose
+
+JOBS_SHOWN = 12
+LOG_LETTERS = 2000
+
+
+def overview(app, survey):
+    """Everything that the room shows, as plain values."""
+    return {
+        "accounts": lead_accounts.accounts(app),
+        "roles": list(ROLES),
+        "progress": lead_progress.progress(app, survey),
+        "queue": lead_queue.settings(app),
+        "effect": lead_queue.effect(app, survey, {}),
+        "saved": lead_queue.saved(app, survey),
+        "drawn": lead_queue.drawn(app, survey),
+        "jobs": jobs(app),
+    }
+
+
+def jobs(app):
+    """The newest jobs of this run: job_id, kind, state, progress, text, asked_by, times, error, result in one line."""
+    rows = app.store.jobs(run=app.run_key).head(JOBS_SHOWN).to_dict("records")
+    names = ("job_id", "kind", "state", "progress", "text", "asked_by", "asked_utc", "finished_utc", "attempts")
+    return [
+        {name: row[name] for name in names}
+        | {"error": str(row["error"])[:LOG_LETTERS], "result": in_words(row["result"]), "parameters": row["parameters"]}
+        for row in rows
+    ]
+
+
+def in_words(result):
+    """What a retraining changed, in one line; '' where a job says nothing."""
+    if not isinstance(result, dict) or "changed" not in result:
+        return ""
+    taught, changed = result.get("training") or {}, result["changed"]
+    parts = [f"taught by {taught.get('images', '?')} images of {taught.get('exposures', '?')} exposures"]
+    parts += [f"{changed.get(name, 0)} {words}" for name, words in (("entered", "entered"), ("left", "left"))]
+    return f"{parts[0]}; {parts[1]} the candidates, {parts[2]}"
+
+
+class LeadHandler(ApiHandler):
+    roles = ("lead",)
+
+    @property
+    def survey(self):
+        return self.app.survey_for(self.user)
+
+
+class OverviewHandler(LeadHandler):
+    """GET: see `overview`."""
+
+    async def get(self):
+        await self.answer(lambda: overview(self.app, self.survey))
+
+
+class AddHandler(LeadHandler):
+    """POST {name, role, password}: add an account; without a password one is made up and sent back, once."""
+
+    async def post(self):
+        await self.answer(self.add, self.body())
+
+    def add(self, values):
+        texts = {name: str(values.get(name) or "") for name in ("name", "role", "password")}
+        return lead_accounts.add(self.app, **texts)
+
+
+class ChangeHandler(LeadHandler):
+    """POST {name, role, active, password}: change what is named; password "" makes one up and sends it back, once."""
+
+    async def post(self):
+        await self.answer(self.change, self.body())
+
+    def change(self, values):
+        wanted = {name: values[name] for name in ("role", "active", "password") if values.get(name) is not None}
+        return lead_accounts.change(self.app, self.user, str(values.get("name") or ""), **wanted)
+
+
+class AssignHandler(LeadHandler):
+    """POST {name, packet}: give an account a packet; null takes it back."""
+
+    async def post(self):
+        await self.answer(self.assign, self.body())
+
+    def assign(self, values):
+        packet = values.get("packet")
+        queue.assign(self.app, self.survey, str(values.get("name") or ""), None if packet is None else str(packet))
+        return lead_progress.progress(self.app, self.survey)
+
+
+class EffectHandler(LeadHandler):
+    """POST {settings}: what they would do; nothing is kept."""
+
+    async def post(self):
+        await self.answer(lambda values: lead_queue.effect(self.app, self.survey, values), self.body())
+
+
+class SettingsHandler(LeadHandler):
+    """POST {settings}: keep them."""
+
+    async def post(self):
+        await self.answer(lambda values: lead_queue.keep(self.app, self.survey, values), self.body())
+
+
+class DrawHandler(LeadHandler):
+    """POST {kind, source, n, seed}: draw more known answers or more control. Answers {added, drawn}."""
+
+    async def post(self):
+        await self.answer(self.draw, self.body())
+
+    def draw(self, values):
+        kind, seed = choose(str(values.get("kind")), ("known", "control"), "kind of draw"), values.get("seed", 0)
+        if kind == "known":
+            source = str(values.get("source"))
+            added = lead_queue.draw_known(self.app, self.survey, source, values.get("n"), seed, self.user.name)
+        else:
+            added = lead_queue.draw_control(self.app, self.survey, values.get("n"), seed, self.user.name)
+        return {"added": added, "drawn": lead_queue.drawn(self.app, self.survey)}
+
+
+class JobHandler(LeadHandler):
+    """POST {ask: "retrain"}: start a retraining. {cancel: job_id}: stop a job of this run. Answers the jobs."""
+
+    async def post(self):
+        await self.answer(self.act, self.body())
+
+    def act(self, values):
+        if values.get("cancel") is not None:
+            known = set(self.app.store.jobs(run=self.app.run_key)["job_id"])
+            if values["cancel"] not in known:
+                raise BadInput(f"this run has no job {values['cancel']}; load the page again")
+            self.app.store.cancel_job(int(values["cancel"]))
+        else:
+            choose(str(values.get("ask")), ("retrain",), "job")
+            self.app.store.ask_job("retrain", {"policy": "majority"}, self.user.name, self.app.run_key)
+        return jobs(self.app)
+
+
+def routes(app):
+    """Routes of this file for the server. app : app.context.AppContext"""
+    given = {"app": app}
+    return [
+        (r"/lead/overview", OverviewHandler, given),
+        (r"/lead/account/add", AddHandler, given),
+        (r"/lead/account/change", ChangeHandler, given),
+        (r"/lead/assign", AssignHandler, given),
+        (r"/lead/queue/effect", EffectHandler, given),
+        (r"/lead/queue/settings", SettingsHandler, given),
+        (r"/lead/draw", DrawHandler, given),
+        (r"/lead/job", JobHandler, given),
+    ]
