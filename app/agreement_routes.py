@@ -1,0 +1,93 @@
+"""What the Agreement room asks over HTTP: the figures, over what this user may know.
+
+A lead sees all. An inspector sees figures over the exposures that he has judged himself and nobody else by name; those
+of them that the answer lists are noted as seen, so that judging one again is not blind. A viewer sees what the whole
+panel has judged, and no name.
+"""
+
+from functools import lru_cache
+
+from app import palette, repeats
+from app.api import ApiHandler
+from app.sight import Sight
+from pipeline.agreement_report import EVERYBODY, NOBODYS, of_run
+from pipeline.ballots import UNITS
+from pipeline.errors import choose
+
+LISTED = {"lead": 5000, "inspector": 200, "viewer": 5000}  # rows of the longest list that is sent
+REPORTS_KEPT = 24
+KINDS = ("split", "one vote", "unsure")
+
+
+def report_for(app, user, unit, blanks_are_good, revision, *_moved):
+    """The report of `pipeline.agreement_report` that this user may see, with what the page needs beside it.
+
+    revision : of the store; _moved : what else the answer follows, see `ReportHandler.look_up`
+    Adds scope (all, own or complete), role, revision, colours, listed_total {kind: number}, and band and night of each
+    listed exposure.
+    """
+    survey = app.survey_for(user)
+    options = {"unit": unit, "blanks_are_good": blanks_are_good}
+    if user.role == "lead":
+        scope, found = "all", of_run(app.catalog, app.store, **options)
+    elif user.role == "inspector":
+        own = Sight.of(app, survey, user).own
+        scope, found = "own", of_run(app.catalog, app.store, expnums=own, names=user.name, **options)
+    else:
+        complete = Sight.of(app, survey, user).complete
+        scope, found = "complete", of_run(app.catalog, app.store, expnums=complete, names=NOBODYS, **options)
+    rows = sorted(found["listed"], key=lambda row: KINDS.index(row["kind"]))
+    total = {kind: sum(row["kind"] == kind for row in rows) for kind in KINDS}
+    most = LISTED[user.role]
+    listed = [row | facts_of(survey, row["expnum"]) for row in rows[:most]]
+    unlike = [row | facts_of(survey, row["expnum"]) for row in found["unlike"][:most]]
+    if user.role == "inspector":
+        for row in (*listed, *unlike):
+            if row["n_bad"] + row["n_good"] + row.get("n_unsure", 0) > 1:
+                app.note_seen(user, row["expnum"])
+    return {
+        **found,
+        "scope": scope,
+        "role": user.role,
+        "revision": revision,
+        "colours": palette.REASON_COLOURS,
+        "letters": palette.REASON_LETTERS,
+        "listed": listed,
+        "listed_total": total,
+        "unlike": unlike,
+        "unlike_total": len(found["unlike"]),
+        "names": EVERYBODY if scope == "all" else "",
+    }
+
+
+def facts_of(survey, expnum):
+    """Band and night of an exposure; empty where the run does not hold it."""
+    if expnum not in survey.exposures.index:
+        return {"band": "", "night": 0}
+    row = survey.exposures.loc[expnum]
+    return {"band": str(row["band"]), "night": int(row["night"])}
+
+
+class ReportHandler(ApiHandler):
+    """GET ?unit=exposure|ccd&blanks=1: figures of agreement, over what this user may know."""
+
+    def initialize(self, app, report):
+        super().initialize(app)
+        self.report = report
+
+    async def get(self):
+        unit = self.get_query_argument("unit", "")
+        blanks = self.get_query_argument("blanks", "") == "1"
+        await self.answer(self.look_up, unit, blanks)
+
+    def look_up(self, unit, blanks):
+        if unit:
+            choose(unit, UNITS, "unit of agreement")
+        asked_again = tuple(sorted(repeats.waiting(self.app, self.user)))  # these look unjudged until they are answered
+        moved = (asked_again, self.app.survey_for(self.user).version)
+        return self.report(self.user, unit, blanks, int(self.app.store.revision()), *moved)
+
+
+def routes(app):
+    kept = lru_cache(maxsize=REPORTS_KEPT)(lambda *asked: report_for(app, *asked))
+    return [(r"/agreement/report", ReportHandler, {"app": app, "report": kept})]
