@@ -94,8 +94,8 @@ class Groups:
     def pictures(self) -> list[list[int]]:
         """Of each cluster the image_ids that stand for it: the one in its middle, then ever the farthest from those.
 
-        Among its most certain members, one of each exposure; distances are those of the map, as the map is what people
-        look at. Without a map, or of images without a place, the most certain ones.
+        Among its most certain members, one of each exposure where there are enough; distances are those of the map, as
+        the map is what people look at. Without a map, or of images without a place, the most certain ones.
         """
         return [self._spread_out(number) for number in range(len(self.labels))]
 
@@ -103,7 +103,7 @@ class Groups:
         here = np.arange(self.starts[number], self.starts[number + 1])
         here = here[np.argsort(-self.membership[here], kind="stable")][: 8 * PICTURE_CHOICE]
         _, one_each = np.unique(self.image_ids[here] // 100, return_index=True)
-        here = here[np.sort(one_each)][:PICTURE_CHOICE]
+        here = (here[np.sort(one_each)] if len(one_each) >= PICTURES else here)[:PICTURE_CHOICE]
         placed = here[np.isfinite(self.places[here]).all(axis=1)]
         if not len(placed):
             return self.image_ids[here[:PICTURES]].tolist()
