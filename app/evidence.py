@@ -38,7 +38,7 @@ def in_this_version(survey, votes):
 def evidence_of(app, survey, user, expnum, *, assisted):
     """A dict of plain values (JSON) for the page.
 
-    exposure : header facts; voted : bool; mine : own vote or None
+    exposure : header facts; camera : name; voted : bool; mine : own vote or None
     model : None while it is hidden, else what `model_opinion` says
     context : exposures taken around it, see `app.in_time.around`
     neighbours : [] while hidden, else [{image_id, expnum, ccdname, reason, distance, of_ccdname}], nearest first
@@ -52,6 +52,7 @@ def evidence_of(app, survey, user, expnum, *, assisted):
     answer = {
         "expnum": expnum,
         "exposure": plain(survey.exposures.loc[expnum, list(EXPOSURE_FACTS)].to_dict()),
+        "camera": str(survey.exposures.loc[expnum].get("camera") or app.catalog.camera),
         "stage": survey.prediction_id,
         "assisted": assisted,
         "voted": voted,

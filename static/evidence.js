@@ -1,39 +1,52 @@
 // Why an exposure is in the queue, as plain HTML beside it. Text only from the server, escaped; pictures by address.
 
+import { drivers, planeSvg } from './focal_plane.js';
+
 export const escapeText = text => String(text ?? '').replace(/[&<>"']/g, c => `&#${c.charCodeAt(0)};`);
 const SHOWN = 6;
+const MOST_SHARES = 4;
+const FEW_TAUGHT = 100;
 export const LIKELY_BAD = 0.5;
 export const thumbnail = (imageId, stretch, version) => `/picture/thumb/${imageId}?s=${stretch}&v=${version}`;
 
 const percent = value => `${(100 * value).toFixed(1)}%`;   // as CSS reads it
 
-export function evidenceHtml(answer, { colours, stretch, version }) {
+export function evidenceHtml(answer, { colours, letters = {}, stretch, version, slots = null }) {
   const colour = name => colours[name] || '#5b6470';
   const dot = name => `<i class="dot" style="background:${colour(name)}"></i>`;
   const label = name => escapeText(String(name).replaceAll('_', ' '));
   return [
     othersHtml(answer, dot, label),
-    whyHtml(answer, dot, label, colour),
+    whyHtml(answer, dot, label),
+    planeHtml(answer.model, slots, colours, letters, dot, label),
     neighboursHtml(answer, dot, label, stretch, version),
   ].join('');
 }
 
-function whyHtml(answer, dot, label, colour) {
+function whyHtml(answer, dot, label) {
   const model = answer.model;
   if (!model && !answer.assisted && !answer.voted) {
     return '<h3>Why it is here</h3><p>The model’s opinion is hidden until you have voted. <span class="key">h</span>shows it.</p>';
   }
   if (!model) return '<h3>Why it is here</h3><p>There are no predictions for this exposure yet.</p>';
+  return `<h3>Why it is ${model.is_candidate ? 'here' : 'not flagged'}</h3>${chanceHtml(model, dot, label)}${ruleHtml(model)}`;
+}
+
+// Where the CCDs are that drove it, which ones, and for which reasons.
+function planeHtml(model, slots, colours, letters, dot, label) {
+  if (!model) return '';
   const bad = Object.values(model.ccds).filter(ccd => ccd.p_bad > LIKELY_BAD);
   const counts = new Map();
   bad.forEach(ccd => counts.set(ccd.bad_reason, (counts.get(ccd.bad_reason) || 0) + 1));
   const total = Object.keys(model.ccds).length;
-  const shares = [...counts].sort((a, b) => b[1] - a[1]).map(([reason, n]) => `<span>${dot(reason)}${label(reason || 'bad')}</span>
-    <span class="bar"><i style="width:${100 * n / total}%;background:${colour(reason)}"></i></span><span>${n} of ${total}</span>`).join('');
-  return `<h3>Why it is ${model.is_candidate ? 'here' : 'not flagged'}</h3>
-    ${chanceHtml(model, dot, label)}${ruleHtml(model)}
-    <h3>CCDs more likely bad than good</h3>
-    ${shares ? `<div class="shares">${shares}</div>` : '<p>None of them by itself.</p>'}`;
+  const shares = [...counts].sort((a, b) => b[1] - a[1]).slice(0, MOST_SHARES)
+    .map(([reason, n]) => `<li>${dot(reason)}${label(reason || 'bad')} <span>${n}</span></li>`).join('');
+  const worst = drivers(model).map(({ ccdname, p_bad: chance, bad_reason: reason }) =>
+    `<button data-ccd="${escapeText(ccdname)}" title="${label(reason)}: enlarge ${escapeText(ccdname)}">${dot(reason)}${escapeText(ccdname)} ${chance.toFixed(2)}</button>`).join('');
+  return `<h3>CCDs more likely bad than good <span class="of">${bad.length} of ${total}</span></h3>
+    <div class="plane"><div class="map">${slots ? planeSvg(slots, model, { colours, letters }) : ''}</div>
+      <div>${shares ? `<ul class="shares">${shares}</ul>` : '<p>None of them by itself.</p>'}<p class="caption" data-part="caption" aria-live="off"></p></div></div>
+    <div class="drivers" role="group" aria-label="CCDs that speak most for bad">${worst}</div>`;
 }
 
 // The exposure's own probability, and of a candidate for which reasons.
@@ -44,7 +57,13 @@ function chanceHtml(model, dot, label) {
   const reasons = named.map(reason => `<span>${dot(reason)}${label(reason)}</span>`);
   const cut = model.asks?.whole ? `<s style="left:${percent(model.asks.above)}" title="the rule’s cut"></s>` : '';
   return `<p class="chance">exposure <b>${chance.toFixed(2)}</b> bad${reasons.length ? `: ${reasons.join(' ')}` : ''}</p>
-    <div class="meter" title="probability that the exposure is bad"><i style="width:${percent(chance)}"></i>${cut}</div>`;
+    <div class="meter" title="probability that the exposure is bad"><i style="width:${percent(chance)}"></i>${cut}</div>${taughtHtml(model)}`;
+}
+
+// How far that number can be believed: it is calibrated on labelled exposures, where there are enough of them.
+function taughtHtml({ taught }) {
+  if (taught === 0) return '<p class="warning">Not calibrated: too few exposures of this run have a label. The second worst CCD alone gives this number; read it as an order, not as a chance.</p>';
+  return taught && taught < FEW_TAUGHT ? `<p>Calibrated on ${taught} labelled exposures only: read it with a margin.</p>` : '';
 }
 
 // What the candidate rule asks, and whether this exposure has it.

@@ -1,19 +1,143 @@
 // Single-key shortcuts: heard everywhere on the page except while somebody types, and never together with Ctrl, Alt or Meta.
+//
+// Every person may give an action another key, or none. Rooms know only the keys of the program: a changed key is turned
+// into the program's before any room hears it, and the key caps on screen are turned the other way round, so that a room
+// has to do nothing for it. Which keys there are, and what they do, is in shortcuts.js.
+
+import { settings } from './settings.js';
 
 const EDITABLE = new Set(['INPUT', 'TEXTAREA', 'SELECT']);
+const NAMES = { ArrowRight: '→', ArrowLeft: '←', ArrowUp: '↑', ArrowDown: '↓', Escape: 'Esc', ' ': 'space', Backspace: '⌫', Delete: 'Del' };
+const KEYS_OF = new Map(Object.entries(NAMES).map(([key, cap]) => [cap, key]));
+export const FIXED = new Set(['Enter', 'Escape', 'Tab', 'Shift', '?']);
+export const EVERYWHERE = 'everywhere';
+
+let changed = {};            // room -> {key of the program: own key, '' = off}
+let resting = false;
+const ours = new WeakSet();  // events that are translated already
+const watched = new Map();   // root -> MutationObserver
+
+// ---- which key is which
+
+// The cap drawn for a key, and the key that a cap stands for ('' where it is none, as of `drag`).
+export const capOf = key => (/^[A-Z]$/.test(key) ? `⇧${key}` : NAMES[key] ?? key);
+export function keyOf(cap) {
+  if (/^⇧[A-Z]$/.test(cap)) return cap[1];
+  return KEYS_OF.get(cap) ?? (cap.length === 1 && cap !== '…' && cap !== '⇧' ? cap : '');
+}
+
+export const changedKeys = () => structuredClone(changed);
+export const hereIs = () => document.body.dataset.room || '';
+const inForce = room => ({ ...changed[EVERYWHERE], ...changed[room] });
+
+// The key that does in this room what `key` does by default; '' where it is turned off.
+export const ownKey = (key, room = hereIs()) => inForce(room)[key] ?? key;
+
+export function changeKeys(keys) {
+  changed = keys || {};
+  try { localStorage.setItem(cacheName(), JSON.stringify(changed)); } catch { /* the server has them */ }
+  for (const root of watched.keys()) watch(root);
+}
+
+// While a new key is being chosen nothing is translated and no room hears.
+export function rest(on) { resting = on; }
+
+function cacheName() { return `triptych-keys-${document.body.dataset.user || ''}`; }
+
+// As they were last time until the server has answered.
+export async function startKeys() {
+  try { changed = JSON.parse(localStorage.getItem(cacheName())) || {}; } catch { /* none yet */ }
+  relabel(document.body);
+  const kept = await settings();
+  if (kept) changeKeys(kept.keys);
+}
+
+// ---- from own keys to the program's
+
+const codeOf = key => (/^[0-9]$/.test(key) ? `Digit${key}` : /^[a-z]$/i.test(key) ? `Key${key.toUpperCase()}` : { '-': 'Minus', ' ': 'Space' }[key] ?? key);
+const unshifted = code => /^(?:Digit|Key)(.)$/.exec(code)?.[1]?.toLowerCase() ?? { Minus: '-', Space: ' ' }[code] ?? '';
+
+function translate(event) {
+  if (ours.has(event) || resting || unheard(event)) return;
+  const mine = inForce(hereIs());
+  if (!Object.keys(mine).length) return;
+  const base = event.shiftKey ? unshifted(event.code) : '';
+  const meant = [event.key, base].filter(Boolean).map(key => [key, Object.keys(mine).find(own => mine[own] === key)]);
+  const found = meant.find(([, own]) => own !== undefined);
+  if (!found && !meant.some(([key]) => key in mine)) return;
+  event.stopImmediatePropagation();
+  if (!found) return;
+  const [pressed, own] = found;
+  const key = event.shiftKey && pressed === base && /^[a-z]$/.test(own) ? own.toUpperCase() : own;
+  const again = new KeyboardEvent('keydown', {
+    key, code: codeOf(own), shiftKey: event.shiftKey || /^[A-Z]$/.test(own), repeat: event.repeat, bubbles: true, composed: true, cancelable: true,
+  });
+  ours.add(again);
+  event.composedPath()[0].dispatchEvent(again);
+  if (again.defaultPrevented) event.preventDefault();
+}
+window.addEventListener('keydown', translate, { capture: true });
+
+// ---- key caps
+
+const roomOf = node => {
+  let here = node;
+  while (here.getRootNode() instanceof ShadowRoot) here = here.getRootNode().host;
+  return here.closest?.('main > section')?.id ?? null;
+};
+
+// Keep the caps under `root` in step with the keys; also those drawn later.
+export function relabel(root) {
+  if (watched.has(root)) return;
+  watched.set(root, null);
+  watch(root);
+}
+
+function watch(root) {
+  watched.get(root)?.disconnect();
+  watched.set(root, null);
+  capsIn(root).forEach(draw);
+  if (!Object.values(changed).some(own => Object.keys(own).length)) return;
+  const observer = new MutationObserver(records => {
+    for (const { target, addedNodes } of records) {
+      if (target.classList?.contains('key')) draw(target);
+      for (const node of addedNodes) if (node.nodeType === 1) capsIn(node).forEach(draw);
+    }
+  });
+  observer.observe(root, { childList: true, subtree: true });
+  watched.set(root, observer);
+}
+
+const capsIn = root => [...(root.matches?.('.key') ? [root] : []), ...root.querySelectorAll('.key')];
+
+function draw(cap) {
+  if (cap.closest('[data-own-keys]')) return;
+  const now = cap.textContent;
+  if (cap.dataset.cap === undefined || now !== cap.dataset.drawn) cap.dataset.cap = now;
+  const key = keyOf(cap.dataset.cap);
+  const mine = inForce(roomOf(cap) ?? hereIs());
+  const own = key && key in mine ? mine[key] : null;
+  cap.dataset.drawn = own === null ? cap.dataset.cap : own === '' ? '' : capOf(own);
+  cap.hidden = own === '';
+  if (now !== cap.dataset.drawn) cap.textContent = cap.dataset.drawn;
+}
+
+// ---- hearing
 
 export function isTyping(event) {
   const target = event.composedPath()[0];
   return Boolean(target && (EDITABLE.has(target.tagName) || target.isContentEditable));
 }
 
+const unheard = event => event.ctrlKey || event.metaKey || event.altKey || event.isComposing || isTyping(event);
+
 // handler(key, event) returns true when it used the key. Returns a function that stops listening.
 export function listen(handler) {
   const heard = event => {
-    if (event.repeat || event.ctrlKey || event.metaKey || event.altKey || event.isComposing || isTyping(event)) return;
+    if (event.repeat || resting || unheard(event)) return;
     if (handler(event.key, event)) {
       event.preventDefault();
-      event.stopPropagation();
+      event.stopImmediatePropagation();   // one key does one thing, also where two rooms' files know it
     }
   };
   window.addEventListener('keydown', heard, { capture: true });

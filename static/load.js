@@ -1,5 +1,7 @@
 // Mounts a component's module when its box first becomes visible, with the common style sheet inside its shadow root.
 
+import { relabel } from './keys.js';
+
 export async function load(box, model, base, path, name) {
   let unmount = null;
   let gone = false;
@@ -9,6 +11,7 @@ export async function load(box, model, base, path, name) {
   try {
     const module = await import(`${base}/${path}`);
     unmount = await module[name](box, model);
+    relabel(box.getRootNode());
     box.dataset.ready = '1';
   } catch (error) {
     console.error(error);

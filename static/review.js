@@ -3,15 +3,20 @@
 // The queue comes once, the next exposures are loaded ahead, and the picture changes before the vote has left the browser:
 // the outbox carries it to the store and the header says when it is on disk.
 
-import { evidenceHtml, LIKELY_BAD } from './evidence.js';
+import { openContactSheet } from './contact_sheet.js';
+import { evidenceHtml } from './evidence.js';
+import { slotsOf } from './focal_plane.js';
+import { nextInTime, runOf, stripHtml } from './in_time.js';
 import { listen } from './keys.js';
 import { mountMosaic } from './mosaic.js';
-import { Outbox } from './outbox.js';
+import { votesOutbox } from './outbox.js';
 import { mountQueueBar } from './queue_bar.js';
-import { ReviewPage } from './review_page.js';
+import { ReasonHelp } from './reason_help.js';
+import { ReviewLooking } from './review_looking.js';
+import { offerTour } from './tour.js';
 
 const AHEAD = 4;
-const STRETCHES = ['faint', 'stars', 'sky'];
+const LOOKED_SECONDS = 0.3;
 
 export function mount(box, model) {
   const room = new Review(box, model);
@@ -19,7 +24,7 @@ export function mount(box, model) {
   return () => { delete window.__review; room.close(); };
 }
 
-class Review extends ReviewPage {
+class Review extends ReviewLooking {
   constructor(box, model) {
     super();
     this.box = box;
@@ -34,18 +39,22 @@ class Review extends ReviewPage {
     this.reasons = new Set();
     this.ticked = new Set();
     this.stretch = model.stretch || 'faint';
-    this.scale = 'all';
-    this.inverted = false;
-    this.named = false;
     this.assisted = model.assisted;
     this.comment = '';
+    this.said = { n: 0, unsure: 0 };
+    this.order = 0;
+    this.looks = new Map();     // expnum -> seconds on screen
+    this.origin = null;         // the exposure that a look around in time began at
+    this.context = [];
     this.draw();
+    this.help = new ReasonHelp(this.part('rules'), () => ({ stretch: this.stretch, version: model.picture_version, assisted: this.assisted }));
     this.mosaic = mountMosaic(this.part('picture'), {
-      stretch: this.stretch, version: model.picture_version, insets: [12, 12, 44, 12], keys: false,
+      stretch: this.stretch, version: model.picture_version, insets: [12, 12, 44, 12], keys: false, ticking: true,
     });
-    this.mosaic.onPick(pick => this.picked(pick));
-    this.mosaic.onChange(({ ccd }) => { this.part('facts').hidden = Boolean(ccd); this.drawViewing(); });
-    this.outbox = new Outbox(model.user, {
+    this.startLooking();
+    this.mosaic.onChange(({ kind, expnum }) => { if (kind === 'show' && expnum === this.expnum) this.painted(); });
+    this.outbox = votesOutbox(model.user);
+    this.stopOutbox = this.outbox.listen({
       onState: state => this.showSaved(state),
       onSaved: (vote, answer) => this.saved(vote, answer),
       onRefused: (vote, text) => this.refused(vote, text),
@@ -61,7 +70,7 @@ class Review extends ReviewPage {
     model.on('focus', () => { if (this.visible() && model.focus && model.focus !== this.expnum) this.open(model.focus); });
     model.on('room', () => { if (this.visible()) this.load(); });
     model.on('assisted', () => this.setAssisted(model.assisted));
-    model.on('survey_version', () => { this.answers.clear(); this.load(); });
+    model.on('survey_version', () => { this.answers.clear(); this.help.forget(); this.load(); });
     model.on('picture_version', () => this.mosaic.setVersion(model.picture_version));
   }
 
@@ -77,18 +86,32 @@ class Review extends ReviewPage {
     this.colours = response.colours;
     this.vocabulary = response.reasons;
     this.facts = new Map(response.items.map(item => [item.expnum, item]));
-    const mine = new Set(this.outbox.waiting.map(vote => vote.expnum));
+    this.takeVotes(response);
+    const mine = new Set(this.votes.map(vote => vote.expnum));
     this.queue = response.items.filter(item => !item.voted && !mine.has(item.expnum)).map(item => item.expnum);
-    this.votes = response.votes;
     this.drawChips();
     const wanted = this.model.focus;
     const first = this.expnum !== null && this.facts.has(this.expnum) ? this.expnum : null;
     if (wanted && this.visible() && wanted !== this.expnum) this.open(wanted);
     else if (first === null) this.next();
     else this.refresh();
+    if (this.canVote && this.visible() && this.expnum !== null) offerTour(this);
+  }
+
+  // Own votes as the server has them, with those that are still on their way, without those that are being taken back.
+  takeVotes({ votes, n_votes: n, n_unsure: unsure }) {
+    const coming = this.outbox.waiting.filter(body => body.judgement).reverse();
+    const going = new Set(this.outbox.waiting.map(body => body.undoes).filter(Boolean));
+    const batches = new Set(this.outbox.waiting.map(body => body.batch_id).filter(Boolean));
+    const expnums = new Set(coming.map(vote => vote.expnum));
+    const kept = votes.filter(vote => !expnums.has(vote.expnum) && !going.has(vote.client_vote_id) && !batches.has(vote.batch_id));
+    this.votes = [...coming, ...kept].map(vote => ({ seconds: vote.screen?.seconds, ...vote }));
+    this.votes.forEach((vote, place) => { vote.order = -place; });
+    this.said = { n, unsure };
   }
 
   next() {
+    if (this.origin !== null && this.origin !== this.expnum) return this.open(this.origin);
     const waiting = this.queue.filter(expnum => !this.skipped.has(expnum));
     if (!waiting.length && this.skipped.size && this.queue.length) {
       this.skipped.clear();
@@ -99,7 +122,12 @@ class Review extends ReviewPage {
     this.open(waiting[at >= 0 && at + 1 < waiting.length ? at + 1 : 0]);
   }
 
-  open(expnum) {
+  // around : look at an exposure taken around the one on screen; Escape or a vote leads back there
+  open(expnum, { around = false } = {}) {
+    this.noteLook();
+    const back = expnum === this.origin;
+    this.origin = around ? this.origin ?? this.expnum : null;
+    if (!around && !back) this.context = [];
     this.expnum = expnum;
     this.opened = performance.now();
     this.choosing = false;
@@ -111,6 +139,7 @@ class Review extends ReviewPage {
     this.mosaic.setTicked([]);
     this.mosaic.setOverlay(null);
     this.mosaic.show(expnum);
+    this.lookAnew();
     this.refresh();
     this.explain(expnum);
     const waiting = this.queue.filter(other => other !== expnum && !this.skipped.has(other)).slice(0, AHEAD);
@@ -121,6 +150,8 @@ class Review extends ReviewPage {
 
   finish() {
     this.expnum = null;
+    this.mosaic.blink(null);
+    this.bench.exposure(null);
     const empty = this.part('empty');
     empty.hidden = false;
     empty.innerHTML = this.votes.length || this.total
@@ -128,6 +159,7 @@ class Review extends ReviewPage {
       : '<h2>There are no candidates.</h2><div>Train, predict and find candidates first; then they wait here, the most suspicious first.</div>';
     this.refresh();
     this.part('evidence').innerHTML = '';
+    this.part('strip').innerHTML = '';
   }
 
   // ---- evidence
@@ -149,9 +181,20 @@ class Review extends ReviewPage {
     if (expnum !== this.expnum) return;
     this.shown = answer;
     if (answer.facts) this.facts.set(expnum, { ...this.facts.get(expnum), ...answer.facts });
-    this.mosaic.setOverlay(overlayOf(answer.model, this.colours));
-    this.part('evidence').innerHTML = evidenceHtml(answer, { colours: this.colours, stretch: this.stretch, version: this.model.picture_version });
+    this.mark();
+    this.recall();
+    if (this.origin === null) this.context = answer.context;
+    this.drawEvidence(answer);
     this.refresh();
+    const slots = await slotsOf(answer.camera, this.model.picture_version);
+    if (slots !== this.slots && expnum === this.expnum) { this.slots = slots; this.drawEvidence(answer); }
+  }
+
+  drawEvidence(answer) {
+    const letters = Object.fromEntries(this.vocabulary.map(({ name, key }) => [name, key]));
+    const how = { colours: this.colours, letters, stretch: this.stretch, version: this.model.picture_version, slots: this.slots };
+    this.part('evidence').innerHTML = evidenceHtml(answer, how);
+    this.drawStrip();
   }
 
   setAssisted(assisted) {
@@ -170,15 +213,18 @@ class Review extends ReviewPage {
     const verbs = {
       g: () => this.judge('good'), b: () => this.bad(), u: () => this.judge('unsure'),
       ArrowRight: () => this.skip(), ' ': () => this.skip(), z: () => this.undo(), Backspace: () => this.undo(),
-      s: () => this.setStretch(), c: () => this.setScale(), v: () => this.invert(), n: () => this.setNames(),
-      h: () => this.setAssisted(!this.assisted), w: () => this.write(), x: () => this.tickHovered(), e: () => this.enlarge(),
+      h: () => this.setAssisted(!this.assisted), w: () => this.write(),
+      ',': () => this.stepInTime(-1), '.': () => this.stepInTime(1), a: () => this.judgeRun(), r: () => this.rules(),
     };
-    if (key === 'Escape') return this.escape();
+    if (key === 'Escape') return this.bench.escape() || this.escape();
+    if ((key === ' ' || key === 'Enter') && event.composedPath()[0].closest?.('button, a, select')) return false;
     if (key === 'Enter' && this.choosing) { this.judge('bad'); return true; }
-    if (reason && this.canVote && this.expnum !== null) { this.pickReason(reason.name, event.shiftKey); return true; }
+    if (this.help.open && (key === 'ArrowUp' || key === 'ArrowDown')) { this.help.step(key === 'ArrowUp' ? -1 : 1); return true; }
+    if (reason && this.canVote && this.expnum !== null && (this.choosing || /[0-9-]/.test(key))) { this.pickReason(reason.name, event.shiftKey); return true; }
     const shifted = this.choosing && event.shiftKey && this.byCode(event.code);
     if (shifted) { this.pickReason(shifted.name, true); return true; }
-    if (!verbs[key]) return false;
+    if (key.startsWith('Arrow') && this.mosaic.cursorKey(key)) return true;
+    if (!verbs[key]) return this.lookKey(key);
     verbs[key]();
     return true;
   }
@@ -191,15 +237,18 @@ class Review extends ReviewPage {
 
   bad() {
     if (!this.canVote || this.expnum === null) return;
+    this.mosaic.blink(null);
     if (this.choosing) return this.judge('bad');
     this.choosing = true;
     this.refresh();
+    if (this.help.open) this.rules(true);
   }
 
   pickReason(name, several) {
     if (several || (this.choosing && this.reasons.size)) {
       this.choosing = true;
       if (!this.reasons.delete(name)) this.reasons.add(name);
+      if (this.help.open) this.help.show(this.vocabulary, name);
       return this.refresh();
     }
     this.reasons.add(name);
@@ -207,8 +256,11 @@ class Review extends ReviewPage {
   }
 
   escape() {
+    if (this.tour?.end()) return true;
     if (!this.part('note').hidden) { this.part('note').hidden = true; return true; }
+    if (this.help.open) { this.help.close(); return true; }
     if (this.choosing) { this.choosing = false; this.reasons.clear(); this.refresh(); return true; }
+    if (this.origin !== null && !this.mosaic.screen().ccd) { this.open(this.origin); return true; }
     this.mosaic.closeCcd();
     return true;
   }
@@ -224,12 +276,15 @@ class Review extends ReviewPage {
       ccdnames: judgement === 'bad' ? [...this.ticked] : [],
       comment: this.comment,
       screen: {
-        ...this.mosaic.screen(), names: this.named, assisted: this.assisted,
+        ...this.mosaic.screen(), names: this.bench.names, assisted: this.assisted,
         model_shown: Boolean(shown?.model), score: shown?.model?.bad_probability ?? null, seconds,
       },
     };
     this.queue = this.queue.filter(expnum => expnum !== vote.expnum);
-    this.votes = [{ ...vote, seconds }, ...this.votes.filter(other => other.expnum !== vote.expnum)].slice(0, 200);
+    const before = this.votes.find(other => other.expnum === vote.expnum);
+    this.order += 1;
+    this.votes = [{ ...vote, seconds, before, order: this.order }, ...this.votes.filter(other => other !== before)].slice(0, 200);
+    this.count(vote, before);
     const item = this.facts.get(vote.expnum);
     if (item) item.voted = true;
     this.forget(vote.expnum);
@@ -237,7 +292,13 @@ class Review extends ReviewPage {
     this.outbox.add(vote);
   }
 
+  count(vote, before, sign = 1) {
+    this.said.n += sign * ((vote ? 1 : 0) - (before ? 1 : 0));
+    this.said.unsure += sign * ((vote?.judgement === 'unsure') - (before?.judgement === 'unsure'));
+  }
+
   saved(vote, answer) {
+    if (!vote.judgement) return this.undone(answer);
     this.forget(vote.expnum);
     const own = this.votes.find(other => other.client_vote_id === vote.client_vote_id);
     if (own) Object.assign(own, { vote_id: answer.vote_id, verdict: answer.verdict });
@@ -246,6 +307,8 @@ class Review extends ReviewPage {
   }
 
   refused(vote, text) {
+    if (!vote.judgement) { this.say(`Not undone: ${text}`); return this.load(); }
+    this.count(this.votes.find(other => other.client_vote_id === vote.client_vote_id), null, -1);
     this.votes = this.votes.filter(other => other.client_vote_id !== vote.client_vote_id);
     if (!this.queue.includes(vote.expnum)) this.queue.unshift(vote.expnum);
     const item = this.facts.get(vote.expnum);
@@ -260,19 +323,32 @@ class Review extends ReviewPage {
     this.next();
   }
 
-  async undo() {
+  // One step back: a vote that has not left the browser is dropped, any other is taken back by a letter that waits its turn.
+  undo() {
+    if (!this.canVote) return;
     const last = this.votes[0];
-    if (!last || !this.canVote) return;
-    if (!this.outbox.remove(last.client_vote_id)) {
-      const answer = await this.post('/api/undo', { expnum: last.expnum });
-      if (!answer) return this.say('Not undone: no answer from the server. Try again.');
+    if (!last) { if (this.said.n > 0) this.load(); return; }
+    const unsent = !last.batch_id && this.outbox.remove(last.client_vote_id);
+    const step = this.votes.filter(vote => vote === last || (last.batch_id && vote.batch_id === last.batch_id));
+    this.votes = this.votes.filter(vote => !step.includes(vote));
+    for (const { before, ...vote } of step) {
+      this.count(vote, before, -1);
+      if (before) this.votes.push(before);
+      else this.queue = [vote.expnum, ...this.queue.filter(expnum => expnum !== vote.expnum)];
+      const item = this.facts.get(vote.expnum);
+      if (item) item.voted = Boolean(before);
     }
-    this.votes.shift();
-    this.queue = [last.expnum, ...this.queue.filter(expnum => expnum !== last.expnum)];
-    const item = this.facts.get(last.expnum);
-    if (item) item.voted = false;
-    this.forget(last.expnum);
+    this.votes.sort((one, other) => other.order - one.order);
+    this.answers.clear();
     this.open(last.expnum);
+    if (unsent) return;
+    this.outbox.add(last.batch_id ? { batch_id: last.batch_id } : { expnum: last.expnum, undoes: last.client_vote_id }, '/api/undo');
+  }
+
+  undone(answer) {
+    this.answers.clear();
+    if (answer.votes?.length || answer.batch_id || !this.votes.length) this.load();
+    if (this.expnum !== null) this.explain(this.expnum);
   }
 
   toggleModel() { this.setAssisted(!this.assisted); }
@@ -294,59 +370,68 @@ class Review extends ReviewPage {
     };
   }
 
-  // ---- looking
+  // ---- around it in time
 
-  picked({ ccdname, shiftKey }) {
-    if (!ccdname || this.mosaic.screen().ccd) return;
-    if (this.choosing || shiftKey) this.tick(ccdname);
-    else this.mosaic.openCcd(ccdname);
+  painted() {
+    this.since = performance.now();
+    clearTimeout(this.looking);
+    this.looking = setTimeout(() => { this.noteLook(); this.drawStrip(); }, 1000 * LOOKED_SECONDS);
   }
 
-  tick(ccdname) {
-    if (!this.ticked.delete(ccdname)) this.ticked.add(ccdname);
-    this.mosaic.setTicked([...this.ticked]);
-    this.refresh();
+  noteLook() {
+    const seconds = this.since ? (performance.now() - this.since) / 1000 : 0;
+    this.since = seconds ? performance.now() : null;
+    if (this.expnum === null || seconds + (this.looks.get(this.expnum) ?? 0) < LOOKED_SECONDS) return;
+    this.looks.set(this.expnum, seconds + (this.looks.get(this.expnum) ?? 0));
   }
 
-  tickHovered() {
-    if (this.mosaic.hover) this.tick(this.mosaic.hover);
+  // The strip with what this page knows of own votes: newer than the answers that it fetched ahead.
+  aroundNow() {
+    const said = new Map(this.votes.map(vote => [vote.expnum, vote]));
+    return this.context.map(one => ({ ...one, mine: said.get(one.expnum) ?? one.mine }));
   }
 
-  enlarge() {
-    if (this.mosaic.screen().ccd) this.mosaic.closeCcd();
-    else if (this.mosaic.hover) this.mosaic.openCcd(this.mosaic.hover);
+  drawStrip() {
+    this.part('strip').innerHTML = stripHtml(this.aroundNow(), {
+      shown: this.expnum, origin: this.origin, looks: this.looks, colours: this.colours, stretch: this.stretch, version: this.model.picture_version,
+    });
   }
 
-  setStretch(name) {
-    this.stretch = name || STRETCHES[(STRETCHES.indexOf(this.stretch) + 1) % STRETCHES.length];
-    this.mosaic.setStretch(this.stretch);
-    this.model.stretch = this.stretch;
-    this.refresh();
+  lookAt(expnum) {
+    if (expnum === (this.origin ?? this.expnum)) { if (this.origin !== null) this.open(this.origin); return; }
+    this.open(expnum, { around: true });
   }
 
-  setScale() {
-    this.scale = this.scale === 'all' ? 'ccd' : 'all';
-    this.mosaic.setScaleMode(this.scale);
-    this.refresh();
+  stepInTime(step) {
+    const next = this.expnum === null ? null : nextInTime(this.context, this.expnum, step);
+    if (next !== null) this.lookAt(next);
   }
 
-  invert() {
-    this.inverted = !this.inverted;
-    this.mosaic.setInvert(this.inverted);
-    this.refresh();
+  judgeRun() {
+    if (!this.canVote) return;
+    this.noteLook();
+    const run = runOf(this.aroundNow(), this.looks);
+    if (run.length < 2) return this.say('Look at the exposures around it first, with , and . or a click: one vote takes only what was on screen.');
+    openContactSheet({
+      exposures: run.map(one => ({ expnum: one.expnum, facts: `${one.band} band, ${one.minutes} min`, images: [one.image_id], mine: null })),
+      title: `${run.length} exposures of one night that you looked at`, how: 'run', stretch: this.stretch, version: this.model.picture_version,
+      reasons: this.vocabulary, onDone: () => { this.answers.clear(); this.origin = null; this.load(); },
+      screen: { looks: Object.fromEntries(run.map(one => [one.expnum, Number((this.looks.get(one.expnum) ?? 0).toFixed(2))])), assisted: this.assisted },
+    });
   }
 
-  setNames() {
-    this.named = !this.named;
-    this.mosaic.setNames(this.named);
-    this.refresh();
+  // ---- rules and examples
+
+  rules(keep = false) {
+    if (this.help.open && !keep) return this.help.close();
+    const under = [...this.reasons].pop() ?? this.box.querySelector('[data-reason]:hover, [data-reason]:focus')?.dataset.reason;
+    this.help.show(this.vocabulary, under);
   }
 
   showSaved({ waiting, problem }) {
     this.problem = problem;
     if (this.part('progress') && this.outbox) this.drawProgress();
     this.box.dataset.waiting = waiting;
-    window.dispatchEvent(new CustomEvent('triptych-saved', { detail: { waiting, problem } }));
   }
 
   say(text) { this.model.send_msg({ say: text }); }
@@ -368,15 +453,9 @@ class Review extends ReviewPage {
   close() {
     this.bar.close();
     this.stopKeys();
-    this.outbox.close();
+    this.bench.close();
+    this.stopOutbox();
+    clearTimeout(this.looking);
     this.mosaic.destroy();
   }
-}
-
-// Only the CCDs that the model calls bad are marked: the mosaic stays free where there is nothing to see.
-function overlayOf(model, colours) {
-  if (!model) return null;
-  const marked = Object.entries(model.ccds).filter(([, ccd]) => ccd.p_bad > LIKELY_BAD);
-  return Object.fromEntries(marked.map(([ccdname, ccd]) =>
-    [ccdname, { value: ccd.p_bad, label: ccd.p_bad.toFixed(2), colour: colours[ccd.bad_reason] || '#5b6470' }]));
 }

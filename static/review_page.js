@@ -2,7 +2,6 @@
 
 import { escapeText } from './evidence.js';
 
-const STRETCH_NAMES = { faint: 'faint sky', stars: 'stars', sky: 'sky map' };
 const RECENT = 20;
 
 export class ReviewPage {
@@ -21,11 +20,12 @@ export class ReviewPage {
           <div class="hint" data-part="hint" hidden></div>
           <label class="note" data-part="note" hidden><input type="text" maxlength="2000" placeholder="note, then Enter" aria-label="note"></label>
           <div class="viewing" data-part="viewing" role="toolbar" aria-label="looking"></div>
+          <div class="rules" data-part="rules" role="region" aria-label="rule and examples of a reason" hidden></div>
           <div class="empty" data-part="empty" hidden></div>
         </section>
-        <aside class="side" aria-label="evidence">
-          <div class="evidence" data-part="evidence"></div>
-          <h3>Your last votes</h3><ol class="votes" data-part="votes"></ol>
+        <aside class="side" data-part="side" aria-label="evidence">
+          <div class="scrolled" tabindex="0" role="region" aria-label="evidence on this exposure"><div class="evidence" data-part="evidence"></div><div class="around" data-part="strip"></div></div>
+          <div class="last"><h3>Your last votes</h3><ol class="votes" data-part="votes"></ol></div>
         </aside>
         <footer class="bar-verdict" data-part="bar-verdict">
           <button class="good" data-verb="good"><span class="key">g</span>Good</button>
@@ -38,8 +38,12 @@ export class ReviewPage {
       </div>`);
     const verbs = {
       good: () => this.judge('good'), bad: () => this.bad(), unsure: () => this.judge('unsure'), skip: () => this.skip(),
+      rules: () => this.rules(), run: () => this.judgeRun(),
     };
+    this.box.addEventListener('pointerover', event => this.caption(event.target.closest('[data-ccd]')?.dataset.ccd));
     this.box.addEventListener('click', event => {
+      const ccd = event.target.closest('[data-ccd]');
+      if (ccd) this.mosaic.openCcd(ccd.dataset.ccd);
       const button = event.target.closest('button');
       if (!button) return;
       button.blur();
@@ -47,8 +51,18 @@ export class ReviewPage {
       if (button.dataset.look) this[button.dataset.look]();
       if (button.dataset.reason) { this.choosing = true; this.pickReason(button.dataset.reason, true); }
       if (button.dataset.expnum) this.open(Number(button.dataset.expnum));
+      if (button.dataset.lookAt) this.lookAt(Number(button.dataset.lookAt));
+      if (button.dataset.rule) this.help.show(this.vocabulary, button.dataset.rule);
     });
     this.box.dataset.room = 'review';
+  }
+
+  // What the model says of the CCD under the cursor of the small map.
+  caption(ccdname) {
+    const line = this.part('caption');
+    const ccd = ccdname && this.shown?.model?.ccds[ccdname];
+    if (!line) return;
+    line.textContent = ccd ? `${ccdname} ${ccd.p_bad.toFixed(2)} ${(ccd.bad_reason || '').replaceAll('_', ' ')}${ccd.sampled ? '' : ', not counted'}` : '';
   }
 
   drawChips() {
@@ -63,44 +77,38 @@ export class ReviewPage {
     if (this.expnum === null) { this.part('facts').innerHTML = ''; return; }
     const line = parts => parts.filter(Boolean).map(escapeText).join(' · ');
     const own = this.votes.find(vote => vote.expnum === this.expnum);
+    const back = this.origin !== null ? `around ${this.origin}: Esc goes back` : '';
     const said = own ? `you said ${own.judgement}${own.reasons.length ? ': ' + own.reasons.join(', ').replaceAll('_', ' ') : ''}` : '';
-    const ticked = this.ticked.size ? `${this.ticked.size} CCD${this.ticked.size === 1 ? '' : 's'} ticked` : '';
+    const ticked = this.ticked.size ? `ticked: ${this.rollUp().text}` : '';
     this.part('facts').innerHTML = `<div class="expnum">${this.expnum}</div>
       <div>${line([item?.band, item?.exptime && `${item.exptime} s`, item?.date])}</div>
       <div>${line([item?.airmass && `airmass ${item.airmass}`, item?.object])}</div>
       <div>${line([item?.plver, item?.n_ccds && `${item.n_ccds} CCDs`])}</div>
-      <div class="state">${line([said, ticked, this.comment && `note: ${this.comment}`])}</div>`;
-  }
-
-  drawViewing() {
-    const shown = this.assisted ? 'shown' : 'hidden';
-    const items = [
-      ['setStretch', 's', 'stretch', STRETCH_NAMES[this.stretch]], ['setScale', 'c', 'scale', this.scale === 'all' ? 'one for all' : 'per CCD'],
-      ['invert', 'v', 'invert', this.inverted ? 'on' : 'off'], ['setNames', 'n', 'names', this.named ? 'on' : 'off'],
-      ['toggleModel', 'h', 'model', shown], ['write', 'w', 'note', this.comment ? '…' : ''],
-    ];
-    this.part('viewing').innerHTML = items.map(([verb, key, what, value]) =>
-      `<button data-look="${verb}"><span class="key">${key}</span>${what} <b>${escapeText(value)}</b></button>`).join('');
+      <div class="state">${line([back, said, ticked, this.comment && `note: ${this.comment}`])}</div>`;
   }
 
   drawVotes() {
     const rows = this.votes.slice(0, RECENT).map((vote, i) => `<li><button data-expnum="${vote.expnum}"
       aria-current="${vote.expnum === this.expnum}"><span class="expnum">${vote.expnum}</span>
-      <span class="what">${vote.judgement}${vote.reasons.length ? ' · ' + escapeText(vote.reasons.join(', ').replaceAll('_', ' ')) : ''}</span>
+      <span class="what">${this.scopeOf(vote)}${vote.reasons.length ? ' · ' + escapeText(vote.reasons.join(', ').replaceAll('_', ' ')) : ''}</span>
       <span class="seconds">${vote.vote_id ? (vote.seconds ? `${vote.seconds.toFixed(1)} s` : '') : 'saving'}</span>
       ${i ? '' : '<span class="key">z</span>'}</button></li>`);
     this.part('votes').innerHTML = rows.join('') || '<li><p>None yet. One key votes, saves and goes on.</p></li>';
   }
 
+  // Mine, all and left; the median time of the last votes, what is left at that pace, and the share that is unsure.
   drawProgress() {
+    if (this.total === undefined) return;
     const done = this.total - this.queue.length;
     const paces = this.votes.slice(0, 30).map(vote => vote.seconds).filter(Boolean).sort((a, b) => a - b);
     const pace = paces.length ? paces[paces.length >> 1] : null;
-    const left = pace && this.queue.length ? ` · ${duration(pace * this.queue.length)} left` : '';
+    const { n, unsure } = this.said;
+    const first = [`<b>${done}</b> of ${this.total}`, `${this.queue.length} left`, pace && this.queue.length && `about ${duration(pace * this.queue.length)}`];
+    const second = [pace && `${pace.toFixed(1)} s each`, n > 0 && `${Math.round(100 * unsure / n)} % unsure`];
     const waiting = this.outbox?.waiting.length ?? 0;
+    const third = waiting && this.problem ? `<div class="unsaved">${waiting} not saved: ${escapeText(this.problem)}</div>` : `<div>${second.filter(Boolean).join(' · ')}</div>`;
     this.part('progress').innerHTML = `<div class="meter"><i style="width:${this.total ? 100 * done / this.total : 0}%"></i></div>
-      ${done} of ${this.total ?? 0}${pace ? ` · ${pace.toFixed(1)} s each` : ''}${left}
-      ${waiting && this.problem ? `<div class="unsaved">${waiting} not saved: ${escapeText(this.problem)}</div>` : ''}`;
+      <div>${first.filter(Boolean).join(' · ')}</div>${third}`;
   }
 
   refresh() {
@@ -109,9 +117,10 @@ export class ReviewPage {
     this.box.querySelectorAll('[data-reason]').forEach(chip => chip.setAttribute('aria-pressed', this.reasons.has(chip.dataset.reason)));
     const hint = this.part('hint');
     hint.hidden = !this.choosing;
-    hint.innerHTML = this.reasons.size
-      ? '<span class="key">Enter</span>saves · more reasons may follow · click CCDs to tick the bad ones'
-      : 'Bad because…? One key of the row below · with <span class="key">Shift</span>several, then <span class="key">Enter</span> · click CCDs to tick the bad ones';
+    const how = this.reasons.size ? '<span class="key">Enter</span>saves · more reasons may follow'
+      : 'Bad because…? One key of the row below · <span class="key">⇧</span>several, then <span class="key">Enter</span>';
+    hint.innerHTML = `<b>${escapeText(this.rollUp().text)}</b> · ${how} · <span class="key">r</span>rules
+      <br>only some CCDs? click them, <span class="key">x</span>one <span class="key">l</span>row <span class="key">t</span>all or none`;
     this.drawFacts();
     this.drawViewing();
     this.drawVotes();

@@ -1,7 +1,9 @@
 // The frame: rooms, search, dividers, address, messages, keys. Its markup is page.html; its state is the session's.
 
-import { listen } from './keys.js';
-import { KEYS } from './shortcuts.js';
+import { listen, startKeys } from './keys.js';
+import { showKeys } from './keys_dialog.js';
+import { votesOutbox } from './outbox.js';
+import { askTour } from './tour.js';
 
 const TOAST_SECONDS = 5;
 
@@ -25,11 +27,12 @@ class Shell {
     this.dividers();
     this.address();
     this.messages();
+    startKeys();
     this.stopKeys = listen((key, event) => this.key(key, event));
     document.body.dataset.ready = '1';
   }
 
-  close() { this.abort.abort(); this.stopKeys(); clearInterval(this.asking); }
+  close() { this.abort.abort(); this.stopKeys(); this.stopOutbox(); clearInterval(this.asking); }
 
   on(target, type, heard) { target.addEventListener(type, heard, { signal: this.abort.signal }); }
 
@@ -219,7 +222,7 @@ class Shell {
   // ---- keys
 
   key(key, event) {
-    if ($('#keys').open) { if (key === '?' || key === 'Escape') { $('#keys').close(); return true; } return false; }
+    if ($('#keys').open) { if (key === '?') { $('#keys').close(); return true; } return false; }
     if (key === '?') { this.showKeys(); return true; }
     const tab = event.shiftKey && $$('#rooms button').find(button => button.dataset.key === key);
     if (tab) { this.enter(tab.dataset.room); return true; }
@@ -230,13 +233,6 @@ class Shell {
   }
 
   showKeys() {
-    const columns = $('#keys .columns');
-    columns.replaceChildren(...Object.entries(KEYS).map(([title, keys]) => {
-      const column = document.createElement('div');
-      const rows = keys.map(([caps, text]) => `<dt>${caps.split(' ').map(cap => `<span class="key">${cap}</span>`).join(' ')}</dt><dd>${text}</dd>`);
-      column.innerHTML = `<h2>${title}</h2><dl>${rows.join('')}</dl>`;
-      return column;
-    }));
-    $('#keys').showModal();
+    showKeys($('#keys'), { tour: this.model.role === 'viewer' ? null : () => { this.enter('review'); askTour(); } });
   }
 }

@@ -7,10 +7,11 @@ export const KEYS = {
   ],
   'Explore: map': [
     ['/', 'search: expnum, CCD, night, band, reason'], ['2 3', '2-D, 3-D'], ['p l b', 'pan, lasso, box'], ['⇧ drag', 'lasso at once'],
-    ['t', 'class names on the map'], ['0', 'whole map'], ['+ - ← →', 'zoom and move, when the map has the focus'], ['Esc', 'clear the selection'],
+    ['t', 'class names on the map'], ['0', 'whole map'], ['+ - ← →', 'zoom and move, when the map has the focus'], [', .', 'previous, next point of the selection'],
+    ['o', 'every class of the legend'], ['Esc', 'clear the selection'],
   ],
   'Explore: images': [
-    ['j k', 'next, previous thumbnail'], ['e', 'enlarge the CCD under the cursor'], ['f', 'fit the exposure'], ['r', 'review the exposure in view'],
+    ['j k', 'next, previous thumbnail'], ['⇧J', 'judge the selection on a contact sheet'], ['e', 'enlarge the CCD under the cursor'], ['f', 'fit the exposure'], ['r', 'review the exposure in view'],
   ],
   'Mosaic, both rooms': [
     ['s', 'stretch: stars, faint sky, sky map'], ['c', 'one scale for all CCDs, or each its own'], ['v', 'invert'], ['n', 'CCD names'],
@@ -18,7 +19,8 @@ export const KEYS = {
   ],
   Review: [
     ['g', 'good: saved, next'], ['b', 'bad; then a reason'], ['1 … 0 -', 'reasons; with ⇧ several, then Enter'], ['u', 'unsure: saved, next'], ['→', 'skip (or space)'],
-    ['z', 'undo (or backspace)'], ['x', 'tick the CCD under the cursor as bad'], ['e', 'enlarge the CCD under the cursor'], ['h', 'model’s opinion shown or hidden'], ['w', 'note'], ['o', 'order and packet of the queue'],
+    ['z', 'undo (or backspace)'], ['x', 'tick the CCD under the cursor as bad'], ['e', 'enlarge the CCD under the cursor'], ['h', 'model’s opinion shown or hidden'], ['w', 'note'],
+    ['r', 'rule and examples of a reason; ↑ ↓ others'], [', .', 'look at what was taken before, after; Esc goes back'], ['a', 'one vote for a run that was looked at'], ['o', 'order and packet of the queue'],
   ],
   Export: [['↑ ↓', 'policy']],
 };

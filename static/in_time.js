@@ -1,0 +1,35 @@
+// Exposures taken around this one, as a strip in order of time: own votes on them, which were looked at, how far away.
+
+import { escapeText } from './evidence.js';
+
+const WIDTH = 120;
+
+// context : of /api/exposure; shown : expnum on screen; looks : Map expnum -> seconds; colours : by judgement or reason
+export function stripHtml(context, { shown, looks, colours, stretch, version, origin }) {
+  if (!context.length) return '';
+  const tiles = context.map(one => {
+    const { expnum, band, minutes, same_field: field, same_band: sameBand, mine } = one;
+    const said = mine ? `you said ${mine.judgement}` : looks.has(expnum) ? 'looked at' : 'not looked at yet';
+    const when = minutes === 0 ? 'now' : `${minutes > 0 ? '+' : '−'}${Math.abs(minutes) < 10 ? Math.abs(minutes).toFixed(1) : Math.round(Math.abs(minutes))}`;
+    const where = `${sameBand ? 'same band' : `band ${escapeText(band)}`}, ${field ? 'same field' : 'other field'}`;
+    const colour = mine ? (mine.judgement === 'bad' ? colours[mine.reasons[0]] || 'var(--bad)' : mine.judgement === 'good' ? colours.good : 'var(--wait)') : '';
+    return `<button data-look-at="${expnum}" aria-current="${expnum === shown}" class="${looks.has(expnum) || mine ? 'seen' : ''} ${expnum === origin ? 'origin' : ''}"
+      title="${expnum}: ${where}, ${said}" aria-label="${expnum}, ${when === 'now' ? 'this exposure' : `${when} minutes`}, ${where}, ${said}">
+      <img src="/picture/mosaic/${expnum}.jpg?w=${WIDTH}&s=${stretch}&v=${version}" alt="" decoding="async" loading="lazy">
+      ${mine ? `<i style="background:${colour}">${mine.judgement[0]}</i>` : looks.has(expnum) ? '<i class="eye">✓</i>' : ''}<span>${when}</span></button>`;
+  });
+  const n = context.length - 1;
+  const ready = runOf(context, looks).length;
+  return `<h3>Around it in time <span class="of">minutes, same night</span></h3><div class="strip">${tiles.join('')}</div>
+    <div class="run"><span>${n} other${n === 1 ? '' : 's'}, <span class="key">,</span><span class="key">.</span>earlier, later</span>
+    <button data-verb="run" ${ready > 1 ? '' : 'disabled'} title="One judgement for those that you looked at and did not judge yet"><span class="key">a</span>One vote for ${ready || 'a run'}</button></div>`;
+}
+
+// What one vote for the run can take: looked at in this session, and without a vote of one's own.
+export const runOf = (context, looks) => context.filter(one => looks.has(one.expnum) && !one.mine);
+
+// The exposure before or after one in time, null at the end.
+export function nextInTime(context, expnum, step) {
+  const place = context.findIndex(one => one.expnum === expnum);
+  return place < 0 ? null : context[place + step]?.expnum ?? null;
+}

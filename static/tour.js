@@ -1,0 +1,109 @@
+// First use: four steps beside what they explain, once for each person. The room goes on working under it: a key that votes
+// votes. Enter on its button goes on, Escape ends it; it can be asked for again from the `?` page.
+
+import { keepSettings, settings } from './settings.js';
+
+const GAP = 14;
+const EDGE = 10;
+let offered = false;
+let asked = false;
+let review = null;
+
+// The steps in Review. target : what is explained, never covered.
+const STEPS = [
+  { part: 'bar-verdict', title: 'One key judges', text: '<span class="key">g</span> good and <span class="key">u</span> unsure are saved at once, and the next exposure is there. <span class="key">b</span> bad asks for one key more: the reason. <span class="key">→</span> skips; it comes back later.' },
+  { part: 'viewing', title: 'Look closer', text: '<span class="key">s</span> changes the stretch. A click on a CCD shows it at full resolution, the wheel zooms. After <span class="key">b</span>, click CCDs if only some are bad.' },
+  { part: 'side', title: 'Why it is here', text: 'The model’s opinion, the labelled exposures it looks like, what was taken around it. Others’ votes appear after yours. <span class="key">r</span> opens the written rules with examples.' },
+  { selector: '#saved', title: 'Nothing is lost', text: 'Your votes are on disk when this says saved; without a connection they wait here. <span class="key">z</span> takes back one vote after the other. <span class="key">?</span> shows every key, and lets you change them.' },
+];
+
+// Start it where this person has not seen it, or has asked for it; once a page.
+export async function offerTour(room) {
+  review = room;
+  if (offered) return;
+  offered = true;
+  const kept = await settings();
+  if (asked || (kept && !kept.tour)) start();
+}
+
+// Show it (again) as soon as Review is open.
+export function askTour() {
+  asked = true;
+  if (review) start();
+}
+
+function start() {
+  asked = false;
+  review.tour?.end();
+  review.tour = new Tour(review);
+}
+
+class Tour {
+  constructor(room) {
+    this.room = room;
+    this.at = 0;
+    this.card = document.createElement('div');
+    this.card.className = 'tour';
+    this.card.setAttribute('role', 'dialog');
+    this.card.setAttribute('aria-labelledby', 'tour-title');
+    this.ring = document.createElement('div');
+    this.ring.className = 'tour-ring';
+    this.sheet = document.createElement('link');
+    this.sheet.rel = 'stylesheet';
+    this.sheet.href = new URL('./tour.css', import.meta.url);
+    this.sheet.onload = () => this.place();
+    this.card.addEventListener('click', event => this.clicked(event.target.closest('button')?.dataset.verb));
+    this.again = () => this.place();
+    window.addEventListener('resize', this.again);
+    this.watch = setInterval(this.again, 500);   // what it explains may move while things load
+    document.body.append(this.sheet, this.ring, this.card);
+    this.draw();
+  }
+
+  target() {
+    const { part, selector } = STEPS[this.at];
+    return part ? this.room.part(part) : document.querySelector(selector);
+  }
+
+  draw() {
+    const { title, text } = STEPS[this.at];
+    const last = this.at === STEPS.length - 1;
+    this.card.innerHTML = `<small>${this.at + 1} of ${STEPS.length}</small><h2 id="tour-title">${title}</h2><p>${text}</p>
+      <div><button data-verb="end" class="quiet">End <span class="key">Esc</span></button><span></span>
+      ${this.at ? '<button data-verb="back">Back</button>' : ''}<button data-verb="on" class="primary">${last ? 'Done' : 'Next'} <span class="key">Enter</span></button></div>`;
+    this.place();
+    this.card.querySelector('[data-verb=on]').focus({ preventScroll: true });
+  }
+
+  clicked(verb) {
+    if (verb === 'end' || (verb === 'on' && this.at === STEPS.length - 1)) this.end();
+    else if (verb === 'on' || verb === 'back') { this.at += verb === 'on' ? 1 : -1; this.draw(); }
+  }
+
+  // Beside its target, on the first side with room for all of it.
+  place() {
+    const here = this.target()?.getBoundingClientRect();
+    const shown = Boolean(here?.width) && this.room.visible();
+    this.card.hidden = this.ring.hidden = !shown;
+    if (!shown) return;
+    const { offsetWidth: width, offsetHeight: height } = this.card;
+    const within = (value, size, whole) => Math.min(whole - size - EDGE, Math.max(EDGE, value));
+    const x = within(here.left + here.width / 2 - width / 2, width, innerWidth), y = within(here.top + here.height / 2 - height / 2, height, innerHeight);
+    const sides = [[x, here.top - height - GAP], [here.left - width - GAP, y], [x, here.bottom + GAP], [here.right + GAP, y]];
+    const [left, top] = sides.find(([a, b]) => a >= EDGE && b >= EDGE && a + width <= innerWidth - EDGE && b + height <= innerHeight - EDGE) ?? sides[0];
+    Object.assign(this.card.style, { left: `${left}px`, top: `${top}px` });
+    Object.assign(this.ring.style, { left: `${here.left - 3}px`, top: `${here.top - 3}px`, width: `${here.width + 6}px`, height: `${here.height + 6}px` });
+  }
+
+  // true where it was there to end.
+  end() {
+    if (this.gone) return false;
+    this.gone = true;
+    clearInterval(this.watch);
+    window.removeEventListener('resize', this.again);
+    for (const node of [this.card, this.ring, this.sheet]) node.remove();
+    this.room.tour = null;
+    keepSettings({ tour: 'seen' }).catch(() => { /* it is offered again next time */ });
+    return true;
+  }
+}
