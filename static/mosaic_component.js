@@ -2,13 +2,11 @@
 
 import { listen } from './keys.js';
 import { plain } from './map/furniture.js';
-import { STRETCHES, mountMosaic } from './mosaic.js';
+import { mountMosaic } from './mosaic.js';
+import { Looking } from './mosaic_looking.js';
 
-const NAMES = Object.keys(STRETCHES);
-const TITLES = {
-  s: 'Next stretch', c: 'One scale for all CCDs, or one for each', v: 'Dark on light', n: 'Names of the CCDs',
-  m: 'Frame each CCD in its colour on the map, with its probability of being bad',
-};
+const MARKS = 'Frame each CCD in its colour on the map, with its probability of being bad';
+const MAP_ZOOMS = new Set(['+', '=', '_', '-']); // of whichever panel has the focus
 
 export function mount(box, model) {
   const panel = new MosaicPanel(box, model);
@@ -19,32 +17,27 @@ export function mount(box, model) {
 class MosaicPanel {
   constructor(box, model) {
     this.model = model;
-    this.state = { scale: 'all', invert: false, names: false };
     const style = new URL('./images.css', import.meta.url);
     box.innerHTML = `<link rel="stylesheet" href="${style}"><div class="pane exposure"><div class="head"></div><div class="body"></div>
       <div class="looking" role="toolbar" aria-label="looking"></div></div>`;
     const find = selector => box.querySelector(selector);
     this.head = find('.head');
-    this.bar = find('.looking');
     this.mosaic = mountMosaic(find('.body'), {
       version: model.picture_version, camera: model.camera, stretch: model.stretch, insets: [10, 10, 34, 10], keys: true,
       emptyText: 'Click a point on the map or a thumbnail to see its exposure here.',
     });
+    this.looking = new Looking(this.mosaic, find('.looking'), {
+      onStretch: name => { model.stretch = name; },
+      extra: () => [['m', 'marks', Boolean(model.marks), () => { model.marks = !model.marks; }, MARKS]],
+    });
     this.follow();
     this.mosaic.onPick(pick => this.picked(pick));
-    this.bar.addEventListener('click', event => {
-      const button = event.target.closest('button');
-      if (!button) return;
-      button.blur();
-      this.verbs()[button.dataset.key]?.();
-    });
     this.head.addEventListener('click', event => { if (event.target.closest('button')) this.model.send_msg({ kind: 'review' }); });
     this.stopKeys = listen((key, event) => this.key(key, event));
     this.heard = new AbortController();
     window.addEventListener('triptych-ahead', event => this.mosaic.prefetch(event.detail), { signal: this.heard.signal });
     window.addEventListener('triptych-enlarge', event => this.enlarge(event.detail), { signal: this.heard.signal });
     this.show();
-    this.draw();
   }
 
   follow() {
@@ -52,9 +45,9 @@ class MosaicPanel {
     const apply = {
       expnum: () => this.show(),
       focus_ccd: () => mosaic.setFocus(model.focus_ccd),
-      stretch: () => { mosaic.setStretch(model.stretch); this.draw(); },
+      stretch: () => { if (model.stretch !== mosaic.options.stretch) mosaic.setStretch(model.stretch); },
       overlay: () => this.overlay(),
-      marks: () => this.draw(),
+      marks: () => this.looking.draw(),
       facts: () => this.drawHead(),
       picture_version: () => mosaic.setVersion(model.picture_version),
     };
@@ -71,6 +64,7 @@ class MosaicPanel {
   async show() {
     const { expnum } = this.model;
     this.drawHead();
+    this.looking.exposure(expnum ?? null);
     await this.mosaic.show(expnum ?? null);
     if (this.wanted && this.wanted.expnum === expnum) this.mosaic.openCcd(this.wanted.name);
     this.wanted = null;
@@ -91,15 +85,11 @@ class MosaicPanel {
   }
 
   verbs() {
-    const { mosaic, state, model } = this;
+    const { mosaic, model } = this;
     return {
-      s: () => { model.stretch = NAMES[(NAMES.indexOf(model.stretch) + 1) % NAMES.length]; mosaic.setStretch(model.stretch); },
-      c: () => { state.scale = state.scale === 'all' ? 'ccd' : 'all'; mosaic.setScaleMode(state.scale); },
-      v: () => { state.invert = !state.invert; mosaic.setInvert(state.invert); },
-      n: () => { state.names = !state.names; mosaic.setNames(state.names); },
       m: () => { model.marks = !model.marks; },
       e: () => {
-        const name = mosaic.hover || mosaic.focus;
+        const name = mosaic.pointed() || mosaic.focus;
         if (mosaic.opened) mosaic.closeCcd();
         else if (name) mosaic.openCcd(name);
       },
@@ -109,11 +99,12 @@ class MosaicPanel {
 
   key(key) {
     if (this.model.room !== 'explore' || document.querySelector('dialog[open]')) return false;
+    if (key === 'Escape' && this.looking.escape()) return true;
     if (key === 'Escape' && this.mosaic.opened) { this.mosaic.closeCcd(); return true; }
     const verb = this.verbs()[key];
-    if (!verb) return false;
+    if (!verb) return !MAP_ZOOMS.has(key) && this.looking.key(key);
     verb();
-    this.draw();
+    this.looking.draw();
     return true;
   }
 
@@ -137,21 +128,9 @@ class MosaicPanel {
     this.head.append(number, text, review);
   }
 
-  draw() {
-    const { state, model } = this;
-    const items = [
-      ['s', 'stretch', STRETCHES[model.stretch].title], ['c', 'scale', state.scale === 'all' ? 'one' : 'per CCD'], ['v', 'invert', state.invert],
-      ['n', 'names', state.names], ['m', 'marks', model.marks],
-    ];
-    this.bar.innerHTML = items.map(([key, what, value]) => {
-      const pressed = typeof value === 'boolean' ? ` aria-pressed="${value}"` : '';
-      const text = pressed ? what : key === 's' ? `<b>${value}</b>` : `${what} <b>${value}</b>`;
-      return `<button data-key="${key}" title="${TITLES[key]}"${pressed}><span class="key">${key}</span>${text}</button>`;
-    }).join('');
-  }
-
   close() {
     this.stopKeys();
+    this.looking.close();
     this.heard.abort();
     this.mosaic.destroy();
   }

@@ -32,9 +32,8 @@ const STYLE = `
 .mosaic[data-blink]:not([data-blink=""]) canvas.marks { box-shadow: inset 0 0 0 2px var(--wait, #dfaf00); }
 .mosaic .blinked b { font: 600 15px ui-monospace, "DejaVu Sans Mono", Menlo, monospace; }
 .mosaic .blinked .not { margin-left: auto; color: var(--text, #e6edf3); }
-.mosaic .legend { position: absolute; right: 10px; top: 10px; max-width: 230px; padding: 6px 9px; border-radius: 4px; display: none; gap: 3px;
+.mosaic .legend { position: absolute; left: 10px; bottom: 40px; max-width: 230px; padding: 6px 9px; border-radius: 4px; display: none; gap: 3px;
   background: rgba(10,10,10,.8); font-size: 11px; pointer-events: none; }
-.mosaic[data-ccd]:not([data-ccd=""]) .legend, .mosaic[data-blink]:not([data-blink=""]) .legend { top: 42px; }
 .mosaic .legend i { display: inline-block; width: 10px; height: 10px; border-radius: 2px; margin-right: 6px; vertical-align: -1px; }
 .mosaic .legend .part { float: right; margin-left: 12px; color: var(--muted, #9da7b3); }
 .mosaic .legend .line { color: var(--muted, #9da7b3); }

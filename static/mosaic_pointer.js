@@ -66,7 +66,7 @@ export function listenTo(mosaic) {
     if (probe) mosaic.openCcd(probe.ccd.ccdname);
   });
   on('wheel', event => {
-    if (!mosaic.options.wheel || !mosaic.geometry) return;
+    if (!mosaic.options.wheel || !mosaic.geometry || event.composedPath().some(node => node.dataset?.noPick !== undefined)) return;
     event.preventDefault();
     const lines = event.deltaMode === 1 ? 16 : 1;
     mosaic.zoomBy(Math.exp(-Math.max(-240, Math.min(240, event.deltaY * lines)) * 0.0022), ...local(event));
