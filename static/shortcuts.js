@@ -22,5 +22,6 @@ export const KEYS = {
     ['z', 'undo (or backspace)'], ['x', 'tick the CCD under the cursor as bad'], ['e', 'enlarge the CCD under the cursor'], ['h', 'model’s opinion shown or hidden'], ['w', 'note'],
     ['r', 'rule and examples of a reason; ↑ ↓ others'], [', .', 'look at what was taken before, after; Esc goes back'], ['a', 'one vote for a run that was looked at'], ['o', 'order and packet of the queue'],
   ],
+  Agreement: [['1 2 3', 'pairs, bands, months by alpha, AC1, Dice'], ['↑ ↓', 'through a list of exposures; Enter opens one']],
   Export: [['↑ ↓', 'policy']],
 };
