@@ -41,11 +41,14 @@ export class FramesAhead {
     return true;
   }
 
-  // Keeps what has just been drawn on the screen.
-  take(expnum, look) {
+  // Draws a whole frame now, keeps it and copies it to the screen.
+  drawNow(expnum, look, { key, tiles, view, how }) {
     const frame = this.fresh(expnum, look);
-    this.gl.copyFrame(null, frame.buffer);
+    this.gl.into(frame.buffer);
+    this.mosaic.clear();
+    this.gl.draw(key, tiles, view, how);
     frame.whole = true;
+    this.gl.copyFrame(frame.buffer, null);
   }
 
   fresh(expnum, look) {

@@ -104,11 +104,13 @@ export class MosaicDrawing {
   drawMosaic(seen) {
     const look = this.look(this.view);
     if (this.ahead.paint(seen.expnum, look)) return;
-    this.clear();
-    const { key, tiles, how } = this.jobOf(seen.expnum, seen.picture, seen.ccds, seen.geometry);
-    this.gl.draw(key, tiles, this.view, how);
+    const job = { ...this.jobOf(seen.expnum, seen.picture, seen.ccds, seen.geometry), view: this.view };
     const still = performance.now() - (this.moved ?? -GESTURE) > GESTURE;
-    if (still) this.ahead.take(seen.expnum, look);
+    if (still) this.ahead.drawNow(seen.expnum, look, job);
+    else {
+      this.clear();
+      this.gl.draw(job.key, job.tiles, job.view, job.how);
+    }
     this.drawAhead();
   }
 

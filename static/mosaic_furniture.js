@@ -31,8 +31,8 @@ const STYLE = `
 .mosaic[data-blink]:not([data-blink=""]) { box-shadow: inset 0 0 0 2px var(--wait, #dfaf00); }
 .mosaic[data-blink]:not([data-blink=""]) canvas.marks { box-shadow: inset 0 0 0 2px var(--wait, #dfaf00); }
 .mosaic .blinked b { font: 600 15px ui-monospace, "DejaVu Sans Mono", Menlo, monospace; }
-.mosaic .blinked .not { margin-left: auto; color: var(--text, #e6edf3); }
-.mosaic .legend { position: absolute; left: 10px; bottom: 40px; max-width: 230px; padding: 6px 9px; border-radius: 4px; display: none; gap: 3px;
+.mosaic .blinked .not { color: var(--wait, #dfaf00); }
+.mosaic .legend { position: absolute; left: 10px; bottom: 62px; max-width: 230px; padding: 6px 9px; border-radius: 4px; display: none; gap: 3px;
   background: rgba(10,10,10,.8); font-size: 11px; pointer-events: none; }
 .mosaic .legend i { display: inline-block; width: 10px; height: 10px; border-radius: 2px; margin-right: 6px; vertical-align: -1px; }
 .mosaic .legend .part { float: right; margin-left: 12px; color: var(--muted, #9da7b3); }
@@ -43,7 +43,9 @@ const STYLE = `
 .mosaic .verdict[data-state=good] { color: var(--good, #3fb950); border-color: currentColor; }
 .mosaic .verdict[data-state=some], .mosaic .verdict[data-state=whole] { color: var(--bad, #f85149); border-color: currentColor; }
 .mosaic .spoken { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
-.mosaic .hud .of { max-width: 44ch; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+.mosaic .hud { flex-wrap: wrap; max-width: 300px; }
+.mosaic .hud .of { flex-basis: 100%; order: -1; white-space: nowrap; }
+.mosaic .hud .of:empty { display: none; }
 .mosaic .message { position: absolute; inset: 0; display: flex; flex-direction: column; align-items: center; justify-content: center; gap: 6px; padding: 24px;
   text-align: center; color: var(--muted, #9da7b3); pointer-events: none; }
 .mosaic .message b { color: var(--text, #e6edf3); font-weight: 600; }
