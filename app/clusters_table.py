@@ -8,7 +8,7 @@ whole panel has judged, and a lead who does not vote how many anybody has.
 """
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -117,6 +117,7 @@ class Groups:
 
 
 _groups = LRUCache(2)
+_unvoted = LRUCache(2)
 _tallies = LRUCache(64)
 _lock = threading.Lock()
 
@@ -151,7 +152,7 @@ def _cluster_list(app, survey, user, assisted) -> dict:
         "noise": next((row for row in rows if row["cluster"] == NOISE), None),
         "stage": survey.stages.get("cluster", ""),
         "n_images": len(groups.image_ids),
-        "n_exposures": len(np.unique(groups.pair_expnum)),
+        "n_exposures": len(groups.images.exposures[0]),
         "judged_means": judged_means(sight),
         "colours": palette.REASON_COLOURS,
         "letters": palette.REASON_LETTERS,
@@ -166,6 +167,34 @@ def judged_means(sight: Sight) -> str:
     return "" if sight.role == "inspector" else "panel"
 
 
+@dataclass(frozen=True, eq=False)
+class Unvoted:
+    """What no vote changes, of each cluster: bands and nights of its exposures; and the model's opinion of all images:
+    predicted {reason: images}, n_known images that have one, p_bad, the sum of 1 - p_good over them."""
+
+    bands: list[dict]
+    nights: list[dict]
+    predicted: list[dict]
+    n_known: np.ndarray
+    p_bad: np.ndarray
+
+
+@cached(_unvoted, key=lambda scene, groups: scene.survey.version, condition=threading.Condition())
+def _unvoted_of(scene, groups) -> Unvoted:
+    everything = replace(scene, assisted=True)
+    return Unvoted(*_bands_and_nights(scene.survey, groups), *_opinion(everything, groups))
+
+
+def _opinion(scene, groups) -> tuple[list[dict], np.ndarray, np.ndarray]:
+    """(predicted, n_known, p_bad) of the images whose opinion may be known; see Unvoted."""
+    p_good = scene.survey.prediction["p_good"].to_numpy(float)
+    rows = scene.images.rows_in(scene.survey.prediction.index)
+    p_good = np.append(p_good, np.nan)[rows]  # no row is -1, the last
+    known = np.isfinite(p_good) & scene.opinion_shown()
+    n_known, p_bad = groups.sums(known), groups.sums(np.where(known, 1 - p_good, 0))
+    return _by_reason(groups, by_prediction(scene).codes), n_known, p_bad
+
+
 def _rows(scene, groups) -> list[dict]:
     """One dict per cluster.
 
@@ -173,12 +202,12 @@ def _rows(scene, groups) -> list[dict]:
     1 - p_good over n_opinions images, None where unknown; bands : {band: exposures}; nights : {n, first, last, most:
     [[night, exposures]]}; mine, judged : exposures, judged None where this user may not know
     """
-    survey, sight = scene.survey, scene.sight
-    labels, predicted = (_by_reason(groups, colouring(scene).codes) for colouring in (by_reason, by_prediction))
-    p_good = survey.prediction["p_good"].reindex(groups.image_ids).to_numpy(float)
-    known = np.isfinite(p_good) & scene.opinion_shown()
-    n_known, p_bad = groups.sums(known), groups.sums(np.where(known, 1 - p_good, 0))
-    bands, nights = _bands_and_nights(survey, groups)
+    sight, unvoted = scene.sight, _unvoted_of(scene, groups)
+    labels = _by_reason(groups, by_reason(scene).codes)
+    predicted, n_known, p_bad = unvoted.predicted, unvoted.n_known, unvoted.p_bad
+    if not sight.sees_opinion(scene.survey, groups.images.exposures[0], scene.assisted).all():
+        predicted, n_known, p_bad = _opinion(scene, groups)
+    bands, nights = unvoted.bands, unvoted.nights
     mine = groups.exposures_in(sight.own)
     others = {"anybody": frozenset(sight.votes["expnum"]), "panel": sight.complete}.get(judged_means(sight))
     judged = None if others is None else groups.exposures_in(others)

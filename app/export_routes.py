@@ -5,78 +5,184 @@ others get their own votes.
 """
 
 import asyncio
+import hashlib
 import io
 import json
+import shlex
+import threading
+from collections import Counter
+from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import pandas as pd
+from cachetools import LRUCache, cached
 
+from app import palette, repeats
 from app.auth import PrivateHandler
-from app.votes import own_votes
+from app.evidence import plain
+from app.votes import JUDGEMENTS, own_votes
 from pipeline import export
 from pipeline.consensus import POLICIES, VERDICTS
-from pipeline.errors import TriptychError
+from pipeline.errors import TriptychError, choose
+from pipeline.reasons import REASONS
 
 PREVIEW_LINES = 400
+MOST_NAMED = 300  # exposures of a difference that are sent one by one
 BINARY_FORMATS = ("fits", "parquet")  # shown as their CSV
 OWN_COLUMNS = ["expnum", "ccdname", "judgement", "reasons", "comment", "plver", "via", "created_utc"]
+OWN_SHOWN = 200
+
+_tables = LRUCache(2)
 
 
-def summary(app):
+@dataclass(frozen=True)
+class Choice:
+    """Which verdicts are wanted: old, those of another pipeline version too; reasons, only these, () = all."""
+
+    old: bool = False
+    reasons: tuple[str, ...] = ()
+
+    def rows(self, table: pd.DataFrame) -> pd.DataFrame:
+        return export.chosen(table, include_old=self.old, reasons=self.reasons)
+
+    def bad(self, table: pd.DataFrame) -> pd.DataFrame:
+        return export.bad_of(table, include_old=self.old, reasons=self.reasons)
+
+
+@cached(_tables, key=lambda app, state: (app.boot_id, state), condition=threading.Condition())
+def _tables_of(app, state) -> dict[str, pd.DataFrame]:
+    _revision, votes, decisions, _columns = export.snapshot(app.store)
+    return {name: export.verdict_table(app.catalog, votes, name, decisions) for name in POLICIES}
+
+
+def tables_of(app) -> dict[str, pd.DataFrame]:
+    """`export.verdict_table` of each policy; made once for each state of the store, the panel and the run."""
+    return _tables_of(app, (int(app.store.revision()), app.catalog.panel, app.survey().signature))
+
+
+def summary(app, choice: Choice) -> dict:
     """Counts for the table of policies.
 
-    Returns {panel, revision, n_exposures, n_judged, n_old, formats: [{name, holds}], policies: [{name, rule, listed,
-    bad, good, split, open}]}; n_old exposures were judged on another pipeline version, and are not listed.
+    Returns {panel, revision, n_exposures, n_judged, n_old, reasons: [{name, key, colour, count}], formats: [{name,
+    holds}], policies: [{name, rule, listed, one_vote, decided, bad, good, split, open}]}. n_old exposures were judged
+    on another pipeline version; a reason's count is of exposures that somebody calls bad for it; one_vote and decided
+    are how many of those listed rest on a single vote, and on a lead's decision.
     """
-    votes = app.store.votes(current=True)
-    listed = export.preview_counts(app.catalog, app.store)
-    policies, table = [], None
+    policies, tables = [], tables_of(app)
     for name, policy in POLICIES.items():
-        table = export.verdict_table(app.catalog, votes, name)
-        made_up = table.loc[~table["old"].astype(bool), "verdict"].value_counts()
-        counts = {verdict: int(made_up.get(verdict, 0)) for verdict in VERDICTS}
-        policies.append({"name": name, "rule": policy.rule, "listed": listed[name], **counts})
+        kept, bad = choice.rows(tables[name]), choice.bad(tables[name])
+        one_vote, decided = export.rests_on(bad)
+        counts = {verdict: int((kept["verdict"] == verdict).sum()) for verdict in VERDICTS}
+        listed = {"listed": len(bad), "one_vote": one_vote, "decided": decided}
+        policies.append({"name": name, "rule": policy.rule, **listed, **counts})
+    whole = Choice(old=choice.old).rows(tables["any"])
+    mentioned = Counter(reason for own in whole["reasons"] for reason in own)
     return {
         "panel": app.catalog.panel,
         "revision": int(app.store.revision()),
         "n_exposures": len(app.survey().exposures),
-        "n_judged": len(table),
-        "n_old": int(table["old"].sum()),
+        "n_judged": len(choice.rows(tables["any"])),
+        "n_old": int(tables["any"]["old"].sum()),
+        "reasons": [
+            {"name": name, "key": reason.key, "colour": palette.REASON_COLOURS[name], "count": mentioned[name]}
+            for name, reason in REASONS.items()
+            if mentioned[name]
+        ],
         "formats": [{"name": form.name, "holds": form.holds} for form in export.FORMATS.values()],
         "policies": policies,
     }
 
 
-def write_list(app, format, policy):
+def difference(app, one: str, other: str, choice: Choice) -> dict:
+    """Which exposures are on the list under the first policy and not under the second, and the reverse.
+
+    Returns {one, other, only_one, only_other}, each {count, exposures: [{expnum, in_run, n_bad, n_good, n_unsure,
+    reasons, other_verdict}]}, the first MOST_NAMED.
+    """
+    for name in (one, other):
+        choose(name, POLICIES, "policy")
+    tables = tables_of(app)
+    bad = {name: choice.bad(tables[name]) for name in (one, other)}
+    keys = {name: set(zip(rows["camera"], rows["expnum"], strict=True)) for name, rows in bad.items()}
+    found = {"one": one, "other": other}
+    for place, name, against in (("only_one", one, other), ("only_other", other, one)):
+        verdict = tables[against].set_index(["camera", "expnum"])["verdict"].to_dict()
+        rows = [row for row in bad[name].to_dict("records") if (row["camera"], row["expnum"]) not in keys[against]]
+        wanted = ("expnum", "in_run", "n_bad", "n_good", "n_unsure", "reasons")
+        named = [
+            {column: row[column] for column in wanted} | {"other_verdict": verdict[row["camera"], row["expnum"]]}
+            for row in rows[:MOST_NAMED]
+        ]
+        found[place] = {"count": len(rows), "exposures": named}
+    return plain(found)
+
+
+def write_list(app, format, policy, choice: Choice):
     """The exported list as (pipeline.export.ExportReport, file name)."""
-    report = export.export(app.catalog, app.store, format, policy)
-    return report, f"{app.catalog.name}_{format}_{policy}.{export.FORMATS[format].extension}"
+    choose(format, export.FORMATS, "format")
+    chosen = {"include_old": choice.old, "reasons": choice.reasons}
+    report = export.export(app.catalog, app.store, format, policy, **chosen)
+    parts = [app.catalog.name, format, policy, *choice.reasons, *(["old"] if choice.old else [])]
+    return report, f"{'_'.join(parts)}.{export.FORMATS[format].extension}"
 
 
-def file_of(app, format, policy):
+def file_of(app, format, policy, choice: Choice):
     """The exported list as (bytes, file name)."""
-    report, name = write_list(app, format, policy)
+    report, name = write_list(app, format, policy, choice)
     return report.content, name
 
 
-def preview(app, format, policy):
-    """The first lines of a list as text: {name, text, n_lines, n_bytes, n_bad, shown_as}."""
-    report, name = write_list(app, format, policy)
-    n_bytes, shown_as = len(report.content), format
+def preview(app, format, policy, choice: Choice):
+    """The first lines of a list as text, and what makes the same file elsewhere.
+
+    Returns {name, text, n_lines, n_bytes, n_bad, shown_as, sha256, command}
+    """
+    report, name = write_list(app, format, policy, choice)
+    content, shown_as = report.content, format
     if format in BINARY_FORMATS:
         shown_as = "csv"
-        report, _ = write_list(app, shown_as, policy)
+        report, _ = write_list(app, shown_as, policy, choice)
     lines = report.content.decode().splitlines()
-    found = {"name": name, "text": "\n".join(lines[:PREVIEW_LINES]), "n_lines": len(lines)}
-    return found | {"n_bytes": n_bytes, "n_bad": report.n_bad, "shown_as": shown_as}
+    found = {"name": name, "text": "\n".join(lines[:PREVIEW_LINES]), "n_lines": len(lines), "n_bytes": len(content)}
+    found |= {"n_bad": report.n_bad, "shown_as": shown_as, "sha256": hashlib.sha256(content).hexdigest()}
+    return found | {"command": command_of(app, format, policy, choice, name)}
+
+
+def command_of(app, format, policy, choice: Choice, name) -> str:
+    """The command line that writes the same bytes; of a shared store's address the password is left out."""
+    words = ["triptych", "export", str(app.catalog.path), "--format", format, "--policy", policy]
+    words += [word for reason in choice.reasons for word in ("--reason", reason)]
+    words += ["--old"] if choice.old else []
+    if app.store.url != app.catalog.labels_url():
+        parts = urlsplit(app.store.url)
+        hidden = parts.netloc.replace(f":{parts.password}@", ":PASSWORD@") if parts.password else parts.netloc
+        words += ["--labels", parts._replace(netloc=hidden).geturl()]
+    return shlex.join([*words, "-o", name])
+
+
+def own_record(app, user) -> pd.DataFrame:
+    """One's own current votes, oldest first: OWN_COLUMNS. What one is asked for again looks unjudged here as well."""
+    votes = own_votes(app, user)
+    return votes.loc[~votes["expnum"].isin(set(repeats.waiting(app, user))), OWN_COLUMNS]
 
 
 def own_csv(app, user):
     """One's own current votes as CSV bytes."""
-    votes = own_votes(app, user)[OWN_COLUMNS]
+    votes = own_record(app, user)
     votes = votes.assign(reasons=[";".join(reasons) for reasons in votes["reasons"]])
     text = io.StringIO()
     pd.DataFrame(votes).to_csv(text, index=False, lineterminator="\n")
     return text.getvalue().encode()
+
+
+def own_summary(app, user) -> dict:
+    """One's own votes in short: {name, counts: {judgement: exposures}, ccds (ticked), votes: [the last OWN_SHOWN]}."""
+    votes = own_record(app, user)
+    whole = votes[votes["ccdname"] == ""]
+    counts = {name: int((whole["judgement"] == name).sum()) for name in JUDGEMENTS}
+    shown = whole.iloc[::-1].head(OWN_SHOWN)[["expnum", "judgement", "reasons", "comment", "created_utc"]]
+    found = {"counts": counts, "ccds": int((votes["ccdname"] != "").sum()), "votes": shown.to_dict("records")}
+    return plain(found | {"name": f"{app.catalog.name}_votes_{user.name}.csv"})
 
 
 class ExportHandler(PrivateHandler):
@@ -92,6 +198,11 @@ class ExportHandler(PrivateHandler):
             self.finish(str(error))
             return None
 
+    def choice(self) -> Choice:
+        """What ?old=1&reason=PSF&reason=Noise asks for; another reason than those there are is refused later."""
+        reasons = tuple(dict.fromkeys(self.get_query_arguments("reason")))
+        return Choice(self.get_query_argument("old", "0") == "1", reasons)
+
     def send_json(self, values):
         self.set_header("Content-Type", "application/json; charset=utf-8")
         self.finish(json.dumps(values))
@@ -106,7 +217,16 @@ class SummaryHandler(ExportHandler):
     roles = ("lead",)
 
     async def get(self):
-        values = await self.answer(summary)
+        values = await self.answer(summary, self.choice())
+        if values is not None:
+            self.send_json(values)
+
+
+class DifferenceHandler(ExportHandler):
+    roles = ("lead",)
+
+    async def get(self, one, other):
+        values = await self.answer(difference, one, other, self.choice())
         if values is not None:
             self.send_json(values)
 
@@ -115,7 +235,7 @@ class PreviewHandler(ExportHandler):
     roles = ("lead",)
 
     async def get(self, format, policy):
-        values = await self.answer(preview, format, policy)
+        values = await self.answer(preview, format, policy, self.choice())
         if values is not None:
             self.send_json(values)
 
@@ -124,7 +244,7 @@ class FileHandler(ExportHandler):
     roles = ("lead",)
 
     async def get(self, format, policy):
-        found = await self.answer(file_of, format, policy)
+        found = await self.answer(file_of, format, policy, self.choice())
         if found is not None:
             self.send_file(*found)
 
@@ -136,11 +256,20 @@ class OwnVotesHandler(ExportHandler):
             self.send_file(body, f"{self.app.catalog.name}_votes_{self.user.name}.csv")
 
 
+class OwnSummaryHandler(ExportHandler):
+    async def get(self):
+        values = await self.answer(own_summary, self.user)
+        if values is not None:
+            self.send_json(values)
+
+
 def routes(app):
     given = {"app": app}
     return [
         (r"/export/summary", SummaryHandler, given),
+        (r"/export/difference/(\w+)/(\w+)", DifferenceHandler, given),
         (r"/export/preview/(\w+)/(\w+)", PreviewHandler, given),
         (r"/export/file/(\w+)/(\w+)", FileHandler, given),
         (r"/export/mine", OwnVotesHandler, given),
+        (r"/export/mine/summary", OwnSummaryHandler, given),
     ]
