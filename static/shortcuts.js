@@ -23,5 +23,13 @@ export const KEYS = {
     ['r', 'rule and examples of a reason; ↑ ↓ others'], [', .', 'look at what was taken before, after; Esc goes back'], ['a', 'one vote for a run that was looked at'], ['o', 'order and packet of the queue'],
   ],
   Agreement: [['1 2 3', 'pairs, bands, months by alpha, AC1, Dice'], ['↑ ↓', 'through a list of exposures; Enter opens one']],
+  Clusters: [
+    ['↑ ↓', 'previous, next cluster (or k, j)'], ['o', 'its images on the map'], ['a', 'one judgement for those not judged yet, on a contact sheet'],
+    ['m', 'whole exposures, or the cluster’s CCDs'], ['s', 'stretch'],
+  ],
+  'Adjudicate (lead)': [
+    ['g', 'good; then why'], ['b', 'bad; then reasons, Enter; then why'], ['1 … 9', 'why: a phrase; Enter: as the last time'], ['w', 'why, in your own words'],
+    ['→ ←', 'later, back'], ['z', 'take your last decision back'], ['h', 'model’s opinion shown or hidden'],
+  ],
   Export: [['↑ ↓', 'policy']],
 };
