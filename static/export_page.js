@@ -13,7 +13,7 @@ export class ExportPage {
     const { counts } = this;
     const had = this.box.getRootNode().activeElement?.dataset ?? {};
     const scrolled = this.find('.side')?.scrollTop ?? 0;
-    const judged = `${number(counts.n_judged)} exposures judged${this.reasons.size ? ' with these reasons' : ''}, of ${number(counts.n_exposures)} in this run and others.`;
+    const judged = `${number(counts.n_judged)} exposures judged${this.reasons.size ? ' that somebody calls bad for these reasons' : ''}; this run has ${number(counts.n_exposures)}.`;
     this.box.innerHTML = `<div class="export"><div class="side" tabindex="-1">
       <h2>Policy</h2>
       <table class="plain policies"><thead><tr><th scope="col">votes of ${counts.panel} inspectors</th><th scope="col">listed</th>
@@ -33,7 +33,7 @@ export class ExportPage {
       <h2>Format</h2>
       <div class="formats" role="group" aria-label="format">${counts.formats.map(format => this.formatButton(format)).join('')}</div>
       </div><div class="rule"></div>
-      <div class="paper"><div class="head"></div><pre tabindex="0" role="region" aria-label="Preview"></pre>
+      <div class="paper"><div class="head">Writing the list…</div><pre tabindex="0" role="region" aria-label="Preview"></pre>
         <div class="foot"><a class="button primary" download>Download</a><span class="muted facts"></span>
           <label>sha256 <code data-part="sha"></code></label>
           <label>the same bytes by <code data-part="command" tabindex="0"></code><button class="quiet" data-copy title="Copy the command line">copy</button></label></div></div></div>`;
@@ -94,8 +94,9 @@ export class ExportPage {
     const place = this.find('[data-part=difference]');
     if (!place) return;
     if (problem) { place.innerHTML = `<p class="muted">${text(problem)}</p>`; return; }
-    const part = (sign, words, { count, exposures }, kind) => `<section><h3 class="${kind}">${sign}${number(count)} <span>${words}</span></h3>
-      <ol tabindex="0" role="region" aria-label="${words}">${exposures.map(row => this.differenceRow(row)).join('')}${count > exposures.length ? `<li class="muted">and ${number(count - exposures.length)} more</li>` : ''}</ol></section>`;
+    const rows = ({ count, exposures }) => exposures.map(row => this.differenceRow(row)).join('') + (count > exposures.length ? `<li class="muted">and ${number(count - exposures.length)} more</li>` : '');
+    const part = (sign, words, found, kind) => `<section><h3 class="${kind}">${sign}${number(found.count)} <span>${words}</span></h3>
+      ${found.count ? `<ol tabindex="0" role="region" aria-label="${words}">${rows(found)}</ol>` : ''}</section>`;
     place.innerHTML = more.count + fewer.count
       ? part('+', `on this list, not under ${other}`, more, 'more') + part('−', `under ${other}, not on this list`, fewer, 'fewer')
       : `<p class="muted">Nothing: ${one} and ${other} list the same exposures.</p>`;
