@@ -1,7 +1,8 @@
 """The written rule of a reason, and exposures of this survey that show it, the best agreed first.
 
 An example is what people agreed on: a lead's decision, then votes without dissent, then imported labels. From votes,
-only exposures that this user may know of (see app.sight); from labels, none that still waits for this user's vote.
+only exposures that this user may know of (see app.sight); from labels, none whose known answer is mixed into queues
+before he has judged it, and last those that still wait for his vote.
 """
 
 import numpy as np
@@ -75,9 +76,10 @@ def from_labels(app, survey, user, sight, name):
     labels = app.store.labels()
     labels = labels[(labels["reason"] == name) & labels["expnum"].isin(survey.exposures.index)]
     waiting = unjudged(app, survey, user)
-    labels = labels[~labels["expnum"].isin(waiting)].drop_duplicates("expnum")
-    turn = labels.groupby("source").cumcount()
-    rows = labels.assign(turn=turn).sort_values("turn", kind="stable").itertuples()
+    labels = labels[~labels["expnum"].isin(waiting & known_answers(app))].drop_duplicates("expnum")
+    labels = labels.assign(waits=labels["expnum"].isin(waiting))
+    labels = labels.assign(turn=labels.groupby(["waits", "source"]).cumcount())
+    rows = labels.sort_values(["waits", "turn"], kind="stable").itertuples()
     return [(int(row.expnum), str(row.ccdname), f"listed in {row.source}") for row in rows]
 
 
@@ -88,11 +90,16 @@ def from_training(app, survey, user, sight, name):
     hidden = hidden_labels(app, survey, user) if len(training) else set()
     training = training[~training["image_id"].isin(hidden)]
     expnums = training["image_id"] // 100
-    known = expnums.isin(survey.exposures.index) & ~expnums.isin(unjudged(app, survey, user))
-    images = training.loc[known, "image_id"]
+    secret = unjudged(app, survey, user) & known_answers(app)
+    images = training.loc[expnums.isin(survey.exposures.index) & ~expnums.isin(secret), "image_id"]
     images = images[images.isin(survey.ccds.index)]
     first = images.groupby(images // 100).first()
     return [(*survey.ccd_of(image_id), "taught the predictions") for image_id in first]
+
+
+def known_answers(app):
+    """expnums (a set) that queues hold although their answer is known: nothing may tell it before the vote."""
+    return set(app.store.draws(app.catalog.camera, kind="known")["expnum"].astype(int))
 
 
 def telling_image(survey, sight, expnum, name, assisted):

@@ -4,7 +4,7 @@ import { drivers, planeSvg } from './focal_plane.js';
 
 export const escapeText = text => String(text ?? '').replace(/[&<>"']/g, c => `&#${c.charCodeAt(0)};`);
 const SHOWN = 6;
-const MOST_SHARES = 4;
+const MOST_SHARES = 3;
 const FEW_TAUGHT = 100;
 export const LIKELY_BAD = 0.5;
 export const thumbnail = (imageId, stretch, version) => `/picture/thumb/${imageId}?s=${stretch}&v=${version}`;
@@ -40,13 +40,14 @@ function planeHtml(model, slots, colours, letters, dot, label) {
   bad.forEach(ccd => counts.set(ccd.bad_reason, (counts.get(ccd.bad_reason) || 0) + 1));
   const total = Object.keys(model.ccds).length;
   const shares = [...counts].sort((a, b) => b[1] - a[1]).slice(0, MOST_SHARES)
-    .map(([reason, n]) => `<li>${dot(reason)}${label(reason || 'bad')} <span>${n}</span></li>`).join('');
+    .map(([reason, n]) => `<li>${dot(reason)}<em>${label(reason || 'bad')}</em><span>${n}</span></li>`).join('');
   const worst = drivers(model).map(({ ccdname, p_bad: chance, bad_reason: reason }) =>
-    `<button data-ccd="${escapeText(ccdname)}" title="${label(reason)}: enlarge ${escapeText(ccdname)}">${dot(reason)}${escapeText(ccdname)} ${chance.toFixed(2)}</button>`).join('');
-  return `<h3>CCDs more likely bad than good <span class="of">${bad.length} of ${total}</span></h3>
+    `<button data-ccd="${escapeText(ccdname)}" title="${label(reason)}: enlarge ${escapeText(ccdname)}">${dot(reason)}${escapeText(ccdname)} <span>${chance.toFixed(2)}</span></button>`).join('');
+  const count = `${bad.length} of ${total}`;
+  return `<h3>CCDs likely bad <span class="of" data-part="caption" data-text="${count}">${count}</span></h3>
     <div class="plane"><div class="map">${slots ? planeSvg(slots, model, { colours, letters }) : ''}</div>
-      <div>${shares ? `<ul class="shares">${shares}</ul>` : '<p>None of them by itself.</p>'}<p class="caption" data-part="caption" aria-live="off"></p></div></div>
-    <div class="drivers" role="group" aria-label="CCDs that speak most for bad">${worst}</div>`;
+      <div>${shares ? `<ul class="shares">${shares}</ul>` : '<p>None of them by itself.</p>'}
+        <div class="drivers" role="group" aria-label="CCDs that speak most for bad">${worst}</div></div></div>`;
 }
 
 // The exposure's own probability, and of a candidate for which reasons.
@@ -63,7 +64,7 @@ function chanceHtml(model, dot, label) {
 // How far that number can be believed: it is calibrated on labelled exposures, where there are enough of them.
 function taughtHtml({ taught }) {
   if (taught === 0) return '<p class="warning">Not calibrated: too few exposures of this run have a label. The second worst CCD alone gives this number; read it as an order, not as a chance.</p>';
-  return taught && taught < FEW_TAUGHT ? `<p>Calibrated on ${taught} labelled exposures only: read it with a margin.</p>` : '';
+  return taught && taught < FEW_TAUGHT ? `<p>Calibrated on ${taught} labelled exposures</p>` : '';
 }
 
 // What the candidate rule asks, and whether this exposure has it.
@@ -71,17 +72,16 @@ function ruleHtml({ rule, asks, n_bad: nBad, n_counted: nCounted }) {
   if (!rule) return '<p>No candidate rule has scored it.</p>';
   const name = `rule <b>${escapeText(rule)}</b>`;
   if (!asks) return `<p>${name}</p>`;
-  if (asks.whole) return `<p>${name}: asks for more than ${asks.above.toFixed(2)}</p>`;
-  return `<p>${name}: asks for ${asks.needed} of ${nCounted} sampled CCDs above ${asks.above.toFixed(2)}; <b>${nBad}</b> are</p>`;
+  if (asks.whole) return `<p>${name} asks for over ${asks.above.toFixed(2)}</p>`;
+  return `<p>${name} asks for ${asks.needed} of ${nCounted} CCDs above ${asks.above.toFixed(2)}; <b>${nBad}</b> are</p>`;
 }
 
 function neighboursHtml(answer, dot, label, stretch, version) {
   if (!answer.neighbours?.length) return '';
   const figures = answer.neighbours.slice(0, SHOWN).map(({ image_id, expnum, ccdname, reason, distance, of_ccdname: ofCcd }) => {
     const name = `${expnum}-${ccdname}`;
-    return `<figure><img src="${thumbnail(image_id, stretch, version)}" alt="${escapeText(name)}, labelled ${label(reason)}" decoding="async">
-    <figcaption title="distance ${Number(distance).toFixed(2)} to ${escapeText(ofCcd)}">${dot(reason)}${label(reason)}
-    <small>${escapeText(name)} <span>${Number(distance).toFixed(2)}</span></small></figcaption></figure>`;
+    return `<figure><img src="${thumbnail(image_id, stretch, version)}" alt="${escapeText(name)}, labelled ${label(reason)}" decoding="async"><b>${Number(distance).toFixed(2)}</b>
+    <figcaption title="${escapeText(name)}, labelled ${label(reason)}: distance ${Number(distance).toFixed(2)} to ${escapeText(ofCcd)}">${dot(reason)}${label(reason)}</figcaption></figure>`;
   });
   const of = [...new Set(answer.neighbours.slice(0, SHOWN).map(neighbour => neighbour.of_ccdname))].join(', ');
   const why = answer.model?.learners ? 'They look alike to the model; its probabilities come from all labels, not from these alone.' : '';

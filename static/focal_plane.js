@@ -4,7 +4,7 @@
 import { escapeText } from './evidence.js';
 
 const LIKELY_BAD = 0.5;
-const DRIVERS = 6;
+const DRIVERS = 4;
 const asked = new Map();
 
 // Promise of the slots of a camera: {canvas: [width, height], ccds: [{ccdname, x0, y0, width, height}]}; null where there are none.

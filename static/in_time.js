@@ -18,11 +18,10 @@ export function stripHtml(context, { shown, looks, colours, stretch, version, or
       <img src="/picture/mosaic/${expnum}.jpg?w=${WIDTH}&s=${stretch}&v=${version}" alt="" decoding="async" loading="lazy">
       ${mine ? `<i style="background:${colour}">${mine.judgement[0]}</i>` : looks.has(expnum) ? '<i class="eye">✓</i>' : ''}<span>${when}</span></button>`;
   });
-  const n = context.length - 1;
   const ready = runOf(context, looks).length;
-  return `<h3>Around it in time <span class="of">minutes, same night</span></h3><div class="strip">${tiles.join('')}</div>
-    <div class="run"><span>${n} other${n === 1 ? '' : 's'}, <span class="key">,</span><span class="key">.</span>earlier, later</span>
-    <button data-verb="run" ${ready > 1 ? '' : 'disabled'} title="One judgement for those that you looked at and did not judge yet"><span class="key">a</span>One vote for ${ready || 'a run'}</button></div>`;
+  return `<div class="run"><h3>Around it <span class="of"><span class="key">,</span><span class="key">.</span>minutes</span></h3>
+    <button data-verb="run" ${ready > 1 ? '' : 'disabled'} title="One judgement for those that you looked at and have not judged"><span class="key">a</span>one vote${ready > 1 ? ` for ${ready}` : ''}</button></div>
+    <div class="strip">${tiles.join('')}</div>`;
 }
 
 // What one vote for the run can take: looked at in this session, and without a vote of one's own.

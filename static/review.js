@@ -392,9 +392,12 @@ class Review extends ReviewLooking {
   }
 
   drawStrip() {
-    this.part('strip').innerHTML = stripHtml(this.aroundNow(), {
+    const strip = this.part('strip');
+    const held = strip.contains(this.box.getRootNode().activeElement);
+    strip.innerHTML = stripHtml(this.aroundNow(), {
       shown: this.expnum, origin: this.origin, looks: this.looks, colours: this.colours, stretch: this.stretch, version: this.model.picture_version,
     });
+    if (held) strip.querySelector('[aria-current=true]')?.focus({ preventScroll: true });
   }
 
   lookAt(expnum) {
@@ -425,7 +428,8 @@ class Review extends ReviewLooking {
   rules(keep = false) {
     if (this.help.open && !keep) return this.help.close();
     const under = [...this.reasons].pop() ?? this.box.querySelector('[data-reason]:hover, [data-reason]:focus')?.dataset.reason;
-    this.help.show(this.vocabulary, under);
+    const likely = this.shown?.expnum === this.expnum && this.shown.model?.is_candidate ? (this.shown.model.reasons || '').split(',')[0] : '';
+    this.help.show(this.vocabulary, under || likely);
   }
 
   showSaved({ waiting, problem }) {

@@ -25,15 +25,14 @@ export class ReviewPage {
         </section>
         <aside class="side" data-part="side" aria-label="evidence">
           <div class="scrolled" tabindex="0" role="region" aria-label="evidence on this exposure"><div class="evidence" data-part="evidence"></div><div class="around" data-part="strip"></div></div>
-          <div class="last"><h3>Your last votes</h3><ol class="votes" data-part="votes"></ol></div>
+          <div class="last"><div class="progress" data-part="progress"></div><h3>Your last votes</h3><ol class="votes" data-part="votes"></ol></div>
         </aside>
         <footer class="bar-verdict" data-part="bar-verdict">
           <button class="good" data-verb="good"><span class="key">g</span>Good</button>
           <button class="bad" data-part="bad" data-verb="bad" aria-pressed="false"><span class="key">b</span>Bad</button>
           <div class="chips" data-part="chips" role="group" aria-label="reasons"></div>
-          <button data-verb="unsure"><span class="key">u</span>Unsure</button>
-          <button data-verb="skip"><span class="key">→</span>Skip</button>
-          <div class="progress" data-part="progress" aria-live="polite"></div>
+          <div class="rest"><button data-verb="unsure"><span class="key">u</span>Unsure</button>
+            <button data-verb="skip"><span class="key">→</span>Skip</button></div>
         </footer>
       </div>`);
     const verbs = {
@@ -46,7 +45,7 @@ export class ReviewPage {
       if (ccd) this.mosaic.openCcd(ccd.dataset.ccd);
       const button = event.target.closest('button');
       if (!button) return;
-      button.blur();
+      if (event.detail) button.blur();   // a mouse is done with it; the keyboard stays where it is
       if (button.dataset.verb) verbs[button.dataset.verb]();
       if (button.dataset.look) this[button.dataset.look]();
       if (button.dataset.reason) { this.choosing = true; this.pickReason(button.dataset.reason, true); }
@@ -62,7 +61,7 @@ export class ReviewPage {
     const line = this.part('caption');
     const ccd = ccdname && this.shown?.model?.ccds[ccdname];
     if (!line) return;
-    line.textContent = ccd ? `${ccdname} ${ccd.p_bad.toFixed(2)} ${(ccd.bad_reason || '').replaceAll('_', ' ')}${ccd.sampled ? '' : ', not counted'}` : '';
+    line.textContent = !ccd ? line.dataset.text : `${ccdname} ${ccd.p_bad.toFixed(2)} ${(ccd.bad_reason || '').replaceAll('_', ' ')}${ccd.sampled ? '' : ', not counted'}`;
   }
 
   drawChips() {
