@@ -5,13 +5,13 @@ bits 0 to 9 the classes that occur in it, bits 10 to 15 the flagged share of its
 """
 
 import re
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from app.palette import MASK_COLOURS
-from pipeline.errors import BadInput
 from pipeline.fits_files import PixelReader, Unusable
 
 SHARE_BITS = 6
@@ -90,25 +90,35 @@ def binned(bits, bin):
     return (occur | (share << 10)).astype(np.uint16)
 
 
-def read(row, plver):
-    """Classes (ny, nx) uint16 of one CCD; None where it has no mask. BadInput where the file has gone or changed.
+def read(rows, plver):
+    """Yields (row, classes) of CCDs in their order: classes (ny, nx) uint16, or None where one has no mask that can be
+    read. A file that holds several is opened once.
 
-    row : of ccds.parquet, with mask_source and mask_hdu.
+    rows : of ccds.parquet, with mask_source and mask_hdu.
     """
-    source = row.get("mask_source", "")
-    if not isinstance(source, str) or not source:
-        return None
-    if not Path(source).exists():
-        raise BadInput(f"{source} has gone; bring it back, or ingest the exposure from where it is now")
+    with ExitStack() as open_files:
+        readers = {}
+        for row in rows:
+            source = row.get("mask_source", "")
+            if isinstance(source, str) and source and source not in readers:
+                readers[source] = _opened(source, open_files)
+            yield row, _classes(readers.get(source), row, plver)
+
+
+def _opened(source, open_files):
     try:
-        with PixelReader(source) as reader:
-            values = np.asarray(reader.read(int(row["mask_hdu"])))
-    except (Unusable, OSError, IndexError) as error:
-        raise BadInput(f"{source} can no longer be read ({error}); ingest it again") from None
-    if values.shape != (int(row["naxis2"]), int(row["naxis1"])):
-        raise BadInput(
-            f"{source} has changed: HDU {int(row['mask_hdu'])} is no mask of {row['ccdname']}; ingest it again"
-        )
+        return open_files.enter_context(PixelReader(source)) if Path(source).exists() else None
+    except (Unusable, OSError):
+        return None
+
+
+def _classes(reader, row, plver):
+    try:
+        values = np.asarray(reader.read(int(row["mask_hdu"]))) if reader else None
+    except (Unusable, OSError, IndexError):
+        return None
+    if values is None or values.shape != (int(row["naxis2"]), int(row["naxis1"])):
+        return None
     return classes_of(values.astype(np.int64), plver)
 
 
@@ -137,12 +147,8 @@ def exposure_mask(plane):
     plane : app.plane.Plane. The header's `note` says in a line which CCDs have none.
     """
     texels, shares, without = None, [], []
-    for i, number in enumerate(plane.ccdnums):
-        row = plane.ccds.loc[int(number)]
-        try:
-            bits = read(row, plane.exposure.get("plver", ""))
-        except BadInput:
-            bits = None
+    rows = [plane.ccds.loc[int(number)] for number in plane.ccdnums]
+    for i, (row, bits) in enumerate(read(rows, plane.exposure.get("plver", ""))):
         if bits is None:
             without.append(str(row["ccdname"]))
             continue
@@ -153,15 +159,23 @@ def exposure_mask(plane):
         shares.append(shares_of(bits))
     note = ""
     if texels is None:
-        note = "No data-quality mask beside this exposure."
+        note = missing(rows, "exposure")
     elif without:
         note = f"no mask of {', '.join(without[:4])}{' and others' if len(without) > 4 else ''}"
     return {"classes": legend(np.mean(shares, axis=0) if shares else None), "without": without, "note": note}, texels
 
 
+def missing(rows, what):
+    """Why there is no mask, in a line: none was ingested, or its file has gone or changed."""
+    sources = sorted({row.get("mask_source", "") or "" for row in rows} - {""})
+    if not sources:
+        return f"No data-quality mask beside this {what}."
+    return f"The mask {Path(sources[0]).name} has gone or changed; ingest it again."
+
+
 def ccd_mask(row, exposure):
     """(header, texels) of one CCD at full resolution: texels (ny, nx) uint16, or None without a mask."""
-    bits = read(row, exposure.get("plver", ""))
-    note = "" if bits is not None else "No data-quality mask beside this CCD."
+    ((_, bits),) = read([row], exposure.get("plver", ""))
+    note = "" if bits is not None else missing([row], "CCD")
     header = {"classes": legend(None if bits is None else shares_of(bits)), "without": [], "note": note}
     return header, None if bits is None else binned(bits, 1)

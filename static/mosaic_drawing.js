@@ -8,6 +8,7 @@ import { MaskGL } from './mosaic_mask_gl.js';
 import { BACKGROUND, STRETCHES, howToDraw } from './mosaic_stretch.js';
 import * as place from './mosaic_view.js';
 import { drawCcdMarks, drawMarks } from './mosaic_marks.js';
+import { hover } from './mosaic_pointer.js';
 
 const CCD_INSETS = [44, 12, 40, 12];
 const QUARTER_FROM = 4; // full-resolution pixels along one of the screen
@@ -64,6 +65,7 @@ export class MosaicDrawing {
     else this.drawMosaic(seen);
     if (seen.picture && this.gl) this.masks.draw(this, seen);
     this.furniture.drawLimits(this);
+    if (this.cursor) hover(this);
     this.drawScene();
     this.readyNow?.();
   }

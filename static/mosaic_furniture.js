@@ -21,16 +21,16 @@ const STYLE = `
   background: rgba(13,17,23,.88); border-bottom: 1px solid var(--line, #30363d); cursor: default; }
 .mosaic[data-ccd]:not([data-ccd=""]) .bar { display: flex; }
 .mosaic .bar b { font: 600 13px ui-monospace, "DejaVu Sans Mono", Menlo, monospace; }
-.mosaic .bar .note { color: var(--muted, #9da7b3); overflow: hidden; text-overflow: ellipsis; white-space: nowrap; flex: 1; }
+.mosaic .bar .saying { color: var(--muted, #9da7b3); overflow: hidden; text-overflow: ellipsis; white-space: nowrap; flex: 1; }
 .mosaic .bar button { font: inherit; color: var(--text, #e6edf3); background: var(--panel, #161b22); border: 1px solid var(--line, #30363d); border-radius: 4px;
   padding: 2px 9px; cursor: pointer; white-space: nowrap; }
 .mosaic .bar button:hover, .mosaic .bar button:focus-visible { border-color: var(--accent, #58a6ff); outline: none; }
-.mosaic .blinked { position: absolute; left: 0; right: 0; top: 0; z-index: 4; padding: 7px 12px; display: none; gap: 10px; align-items: baseline;
-  background: #3d2f00; border-bottom: 2px solid var(--wait, #dfaf00); pointer-events: none; white-space: nowrap; overflow: hidden; }
-.mosaic[data-blink]:not([data-blink=""]) .blinked { display: flex; }
+.mosaic .blinked { position: absolute; left: 10px; top: 10px; z-index: 4; max-width: min(230px, 40%); padding: 8px 12px; display: none; gap: 3px;
+  border-radius: 4px; background: #3d2f00; border: 1px solid var(--wait, #dfaf00); pointer-events: none; }
+.mosaic[data-blink]:not([data-blink=""]) .blinked { display: grid; }
 .mosaic[data-blink]:not([data-blink=""]) { box-shadow: inset 0 0 0 2px var(--wait, #dfaf00); }
 .mosaic[data-blink]:not([data-blink=""]) canvas.marks { box-shadow: inset 0 0 0 2px var(--wait, #dfaf00); }
-.mosaic .blinked b { font: 600 15px ui-monospace, "DejaVu Sans Mono", Menlo, monospace; }
+.mosaic .blinked b { font: 600 20px ui-monospace, "DejaVu Sans Mono", Menlo, monospace; }
 .mosaic .blinked .not { color: var(--wait, #dfaf00); }
 .mosaic .legend { position: absolute; left: 10px; bottom: 62px; max-width: 230px; padding: 6px 9px; border-radius: 4px; display: none; gap: 3px;
   background: rgba(10,10,10,.8); font-size: 11px; pointer-events: none; }
@@ -109,7 +109,7 @@ export class Furniture {
     const bar = made('div', 'bar', this.root);
     bar.dataset.noPick = '';
     this.barName = made('b', '', bar);
-    this.barNote = made('span', 'note', bar);
+    this.barNote = made('span', 'saying', bar);
     const back = made('button', '', bar);
     back.type = 'button';
     back.textContent = 'whole exposure';
@@ -173,7 +173,7 @@ export class Furniture {
     this.blinkedHere = here;
     this.otherName.textContent = seen;
     this.otherWords.textContent = !other ? '' : other.problem ? `cannot be shown: ${other.problem}` : here ? other.words : 'is on its way';
-    this.otherNot.textContent = other ? `for comparison; a vote goes to ${mosaic.expnum}` : '';
+    this.otherNot.textContent = other ? `To compare; a vote goes to ${mosaic.expnum}.` : '';
   }
 
   drawLimits(mosaic) {

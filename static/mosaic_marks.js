@@ -33,10 +33,13 @@ export function drawMarks(context, scene) {
   if (keyed) cursorFrame(context, box(keyed.rect), scene);
 }
 
-// Two lines, light and dark, so that it stands out from any pixels.
-function cursorFrame(context, place, { accent, ratio }) {
-  frame(context, place, '#0a0a0a', 5 * ratio, 4 * ratio);
-  frame(context, place, accent, 3 * ratio, 3 * ratio);
+// Dashes on black, so that it stands out from any pixels and from the other frames.
+function cursorFrame(context, place, { ratio }) {
+  frame(context, place, '#0a0a0a', 6 * ratio, 5 * ratio);
+  context.save();
+  context.setLineDash([9 * ratio, 4 * ratio]);
+  frame(context, place, '#ffffff', 3 * ratio, 3 * ratio);
+  context.restore();
 }
 
 // One enlarged CCD has no marks but the frame of its edge.

@@ -86,7 +86,8 @@ export function listenTo(mosaic) {
   return () => stop.abort();
 }
 
-function hover(mosaic) {
+// The CCD under the pointer, and what the tag says of it.
+export function hover(mosaic) {
   const probe = mosaic.cursor ? mosaic.probe(...mosaic.cursor) : null;
   const name = probe?.ccd.ccdname ?? '';
   if (name !== mosaic.hover) {
