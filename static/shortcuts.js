@@ -14,12 +14,14 @@ export const KEYS = {
     ['j k', 'next, previous thumbnail'], ['⇧J', 'judge the selection on a contact sheet'], ['e', 'enlarge the CCD under the cursor'], ['f', 'fit the exposure'], ['r', 'review the exposure in view'],
   ],
   'Mosaic, both rooms': [
-    ['s', 'stretch: stars, faint sky, sky map'], ['c', 'one scale for all CCDs, or each its own'], ['v', 'invert'], ['n', 'CCD names'],
-    ['m', 'marks of the model (Explore)'], ['Esc', 'close an enlarged CCD'],
+    ['s', 'stretch: stars, faint sky, sky map'], [';', 'free limits'], ['< >', 'narrower, wider limits'], ['c', 'one scale for all CCDs, or each its own'],
+    ['v', 'invert; the sky map white in the middle'], ['n', 'CCD names, with probabilities where they may be known'], ['q', 'mask: data quality, and what recorded nothing'],
+    ['d', 'blink with another exposure and back; hold to look'], ['⇧D', 'blink with the next one'], ['+ _', 'zoom in, out'],
+    ['← ↑ → ↓', 'from CCD to CCD, once Tab has brought the focus; Enter enlarges'], ['m', 'marks of the model (Explore)'], ['Esc', 'close an enlarged CCD'],
   ],
   Review: [
     ['g', 'good: saved, next'], ['b', 'bad; then a reason'], ['1 … 0 -', 'reasons; with ⇧ several, then Enter'], ['u', 'unsure: saved, next'], ['→', 'skip (or space)'],
-    ['z', 'undo (or backspace)'], ['x', 'tick the CCD under the cursor as bad'], ['e', 'enlarge the CCD under the cursor'], ['h', 'model’s opinion shown or hidden'], ['w', 'note'],
+    ['z', 'undo (or backspace)'], ['x', 'tick the CCD under the cursor as bad'], ['l', 'tick its row'], ['t', 'tick all, or none'], ['⇧ drag', 'tick CCDs'], ['e', 'enlarge the CCD under the cursor'], ['h', 'model’s opinion shown or hidden'], ['w', 'note'],
     ['r', 'rule and examples of a reason; ↑ ↓ others'], [', .', 'look at what was taken before, after; Esc goes back'], ['a', 'one vote for a run that was looked at'], ['o', 'order and packet of the queue'],
   ],
   Agreement: [['1 2 3', 'pairs, bands, months by alpha, AC1, Dice'], ['↑ ↓', 'through a list of exposures; Enter opens one']],
