@@ -112,21 +112,19 @@ def drift(votes: pd.DataFrame, truth: pd.Series) -> dict:
     truth : 'good' or 'bad' by (camera, expnum), of known answers and decisions together
     """
     votes = votes.sort_values("vote_id")
-    blocks = [str(place // BLOCK * BLOCK + 1) for place in range(len(votes))]
-    return {
-        "blocks": _by(votes, blocks, truth),
-        "days": _by(votes, votes["created_utc"].str[:10].tolist(), truth),
-    }
+    right = truth.reindex(pd.MultiIndex.from_frame(votes[_THING])) if len(truth) else pd.Series([None] * len(votes))
+    called_bad, is_bad = (votes["judgement"] == "bad").to_numpy(), (right == "bad").to_numpy()
+    frame = pd.DataFrame({"n": 1, "bad": called_bad, "hit": called_bad & is_bad, "is_bad": is_bad})
+    blocks = np.arange(len(votes)) // BLOCK * BLOCK + 1
+    return {"blocks": _by(frame, blocks), "days": _by(frame, votes["created_utc"].str[:10].to_numpy(object))}
 
 
-def _by(votes: pd.DataFrame, names: list[str], truth: pd.Series) -> list[dict]:
-    rows = []
-    for name, own in votes.groupby(np.array(names, dtype=object), sort=False):
-        codes = pd.Series(own["judgement"].map(CODES).to_numpy(), pd.MultiIndex.from_frame(own[_THING]))
-        found = against(codes[~codes.index.duplicated(keep="last")], truth)
-        bad = rate(int((codes == BAD).sum()), len(codes))
-        rows.append({"of": str(name), "n": len(own), "bad": bad, "sensitivity": found["sensitivity"]})
-    return rows
+def _by(frame: pd.DataFrame, names: np.ndarray) -> list[dict]:
+    sums = frame.groupby(names, sort=False).sum()
+    return [
+        {"of": str(row.Index), "n": int(row.n), "bad": rate(row.bad, row.n), "sensitivity": rate(row.hit, row.is_bad)}
+        for row in sums.itertuples()
+    ]
 
 
 def _answers_of(found: Ballots, column: int) -> pd.Series:

@@ -3,7 +3,7 @@
 // One request brings all figures; the server keeps them until a vote comes in. New votes are counted while the room is
 // open, a few seconds apart, and what is on screen stays until the new figures are there.
 
-import { emptyHtml, groupsHtml, listHtml, pairsHtml, peopleHtml, reasonsHtml, scopeLine, SHOWN, topHtml, unlikeHtml } from './agreement_page.js';
+import { categoriesHtml, emptyHtml, groupsHtml, listHtml, pairsHtml, peopleHtml, reasonsHtml, scopeLine, SHOWN, topHtml, unlikeHtml } from './agreement_page.js';
 import { listen } from './keys.js';
 
 const FIGURES = [['alpha', 'alpha', '1'], ['ac1', 'AC1', '2'], ['dice', 'Dice on bad', '3']];
@@ -109,10 +109,10 @@ class Agreement {
     this.figure ??= report.figures.alpha.value === null && report.figures.dice.value !== null ? 'dice' : 'alpha';
     const totals = report.listed_total;
     if (!totals[this.kind]) this.kind = Object.keys(totals).find(name => totals[name]) || null;
-    const compared = report.n_units ? `<div class="top">${topHtml(report)}</div><div class="middle"><section data-part="pairs" aria-label="By pair"></section><section aria-label="By reason">${reasonsHtml(report)}</section><section data-part="groups" aria-label="By band and month"></section></div>
-      <section class="who" aria-label="Inspectors">${peopleHtml(report)}</section>` : `<div class="slim">${emptyHtml(report)}</div>`;
+    const compared = report.n_units ? `<div class="top">${topHtml(report)}</div><div class="middle"><section aria-label="By pair"><div data-part="pairs"></div><div data-part="categories"></div></section><section aria-label="By reason">${reasonsHtml(report)}</section><section data-part="groups" aria-label="By band and month"></section></div>
+      ${report.scope === 'complete' ? '' : `<section class="who" aria-label="Inspectors">${peopleHtml(report)}</section>`}` : `<div class="slim">${emptyHtml(report)}</div>`;
     const scrolled = this.box.firstChild.scrollTop;
-    this.part('body').innerHTML = `${compared}<div class="bottom"><section data-part="list" aria-label="Exposures behind it"></section><section aria-label="Posterior against majority">${unlikeHtml(report)}</section></div>`;
+    this.part('body').innerHTML = `${compared}<div class="bottom"><section data-part="list" aria-label="Exposures behind it"></section>${report.n_units ? `<section aria-label="Posterior against majority">${unlikeHtml(report)}</section>` : ''}</div>`;
     this.drawFigure();
     this.drawList();
     this.box.firstChild.scrollTop = scrolled;
@@ -122,6 +122,7 @@ class Agreement {
     this.mark('figure', this.figure);
     if (!this.part('pairs')) return;
     this.part('pairs').innerHTML = pairsHtml(this.report, this.figure);
+    this.part('categories').innerHTML = categoriesHtml(this.report, this.figure);
     this.part('groups').innerHTML = groupsHtml(this.report, this.figure);
   }
 

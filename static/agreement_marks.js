@@ -44,7 +44,7 @@ export function range(figure, from = 0, second = null, name = '') {
 export function months(rows, key, from) {
   const [width, height, foot] = [420, 112, 18];
   const step = width / Math.max(rows.length, 1);
-  const y = number => 4 + (height - foot - 8) * (1 - Math.max(0, Math.min(1, (number - from) / (1 - from))));
+  const y = number => 12 + (height - foot - 16) * (1 - Math.max(0, Math.min(1, (number - from) / (1 - from))));
   const marks = rows.map((row, index) => {
     const figure = row.figures[key];
     const x = (index + 0.5) * step;
@@ -55,7 +55,8 @@ export function months(rows, key, from) {
   }).join('');
   const years = rows.map((row, index) => ({ year: row.group.slice(0, 4), x: index * step }))
     .filter((one, index, all) => index === 0 || one.year !== all[index - 1].year);
-  const labels = years.filter((one, index) => index === 0 || one.x - years[index - 1].x > 20)
+  let last = -Infinity;
+  const labels = years.filter(one => one.x < width - 24 && one.x - last > 32 && ((last = one.x), true))
     .map(one => `<text x="${one.x + 1}" y="${height - 4}">${one.year}</text>`).join('');
   const grid = [0, 0.5, 1].filter(tick => tick >= from)
     .map(tick => `<line class="grid" x1="0" x2="${width}" y1="${y(tick)}" y2="${y(tick)}"/><text class="axis" x="${width - 1}" y="${y(tick) - 2}">${tick}</text>`).join('');
@@ -65,7 +66,7 @@ export function months(rows, key, from) {
 // Share of bad answers by hundred votes, with its interval as a band.
 export function spark(blocks) {
   const drawn = blocks.filter(block => block.bad.value !== null);
-  if (drawn.length < 2) return `<span class="few">${drawn.length ? `one block of ${count(drawn[0].n)}` : 'too few'}</span>`;
+  if (drawn.length < 2) return `<span class="few">${drawn.length ? `${count(drawn[0].n)} so far` : '–'}</span>`;
   const [width, height] = [110, 24];
   const top = Math.max(0.1, ...drawn.map(block => block.bad.high));
   const x = index => 3 + index * (width - 6) / (drawn.length - 1);

@@ -10,6 +10,7 @@ const SCOPES = {
 };
 const KINDS = { split: 'split', 'one vote': 'rest on one vote', unsure: 'somebody is unsure' };
 export const SHOWN = 100;
+const REASONS_SHOWN = 10;
 
 export const thing = (report, n = 2) => (report.unit === 'ccd' ? 'CCD' : 'exposure') + (n === 1 ? '' : 's');
 
@@ -85,29 +86,49 @@ export function reasonsHtml(report) {
   const { reasons } = report;
   if (!reasons.length) return '<h2>By reason</h2><p class="muted">No bad answer names a reason yet.</p>';
   const alone = row => Object.entries(row.alone).sort((a, b) => b[1] - a[1]).map(([name, n]) => `${text(name)} ${count(n)}`).join(', ');
-  const rows = reasons.slice(0, 14).map(row => `<tr class="${row.figures.same.value === null ? 'few' : ''}"><th scope="row"><i class="swatch" style="background:${report.colours[row.reason] || 'var(--muted)'}"></i>${words(row.reason)}</th>
-    <td>${count(row.n)}</td><td class="wide">${range(row.figures.same, 0, row.figures.bad, row.reason)}</td><td>${value(row.figures.same)}</td><td>${value(row.figures.bad)}</td><td class="alone">${alone(row)}</td></tr>`).join('');
-  return `<h2>By reason</h2><div class="scroll"><table class="rows"><thead><tr><th scope="col">reason</th><th scope="col">named on</th><th scope="col"></th>
-    <th scope="col"><i class="point"></i>same reason</th><th scope="col"><i class="point hollow"></i>bad at all</th><th scope="col" class="alone">${report.scope === 'all' ? 'alone in calling it bad' : ''}</th></tr></thead><tbody>${rows}</tbody></table></div>`;
+  const named = report.scope === 'all' && reasons.some(row => Object.keys(row.alone).length);
+  const shown = reasons.filter((row, index) => index < 6 || row.figures.same.value !== null).slice(0, REASONS_SHOWN);
+  const rows = shown.map(row => `<tr class="${row.figures.same.value === null ? 'few' : ''}"><th scope="row"><i class="swatch" style="background:${report.colours[row.reason] || 'var(--muted)'}"></i>${words(row.reason)}</th>
+    <td>${count(row.n)}</td><td class="wide">${range(row.figures.same, 0, row.figures.bad, row.reason)}</td><td>${value(row.figures.same)}</td><td>${value(row.figures.bad)}</td>${named ? `<td class="alone" title="${alone(row)}">${alone(row)}</td>` : ''}</tr>`).join('');
+  const rest = reasons.length - shown.length;
+  return `<h2>By reason</h2><table class="rows reasons"><thead><tr><th scope="col">reason</th><th scope="col" title="${thing(report)} on which somebody names it">n</th><th scope="col" class="wide"><span class="sr">Dice with interval</span></th>
+    <th scope="col"><i class="point"></i>same</th><th scope="col"><i class="point hollow"></i>bad</th>${named ? '<th scope="col" class="alone" title="Votes that name it on exposures that nobody else calls bad">alone with it</th>' : ''}</tr></thead><tbody>${rows}</tbody></table>
+    <p class="muted">Dice: if one inspector names the reason, how likely another one names the same, or calls it bad at all.${rest > 0 ? ` ${rest} rarer ${rest === 1 ? 'reason is' : 'reasons are'} not listed.` : ''}${rows.includes('class="few"') ? ` A dash: on fewer than ${report.fewest.bad}.` : ''}</p>`;
+}
+
+// What bands, months and categories show: Dice where the chosen figure is not given, as only flagged exposures are known.
+function given(report, figure) {
+  const rows = Object.values(report.groups).flat();
+  return rows.some(row => row.figures[figure].why.startsWith('not given')) ? 'dice' : figure;
+}
+
+function groupTable(report, title, rows, figure, most = 8) {
+  if (!rows.length) return '';
+  const from = axisFrom(rows.map(row => row.figures[figure]));
+  const shown = rows.length > most ? [...rows].sort((a, b) => b.n - a.n).slice(0, most) : rows;
+  const body = shown.map(row => `<tr class="${row.figures[figure].value === null ? 'few' : ''}"><th scope="row" title="${words(row.group)}">${words(row.group)}</th><td>${count(row.n)}</td><td class="wide">${range(row.figures[figure], from, null, row.group)}</td><td>${value(row.figures[figure])}</td></tr>`).join('');
+  const rest = rows.length - shown.length;
+  const few = shown.some(row => row.figures[figure].value === null) ? `A dash: ${text(shown.find(row => row.figures[figure].value === null).figures[figure].why.replace('too few: ', ''))}. ` : '';
+  return `<h2>${title} <span class="of">${TITLES[figure]}</span></h2><table class="rows groups"><tbody>${body}</tbody></table>${few || rest > 0 ? `<p class="muted">${few}${rest > 0 ? `${rest} smaller ones are not listed.` : ''}</p>` : ''}`;
+}
+
+export function categoriesHtml(report, figure) {
+  return groupTable(report, 'By the model’s category', report.groups.category || [], given(report, figure), 7);
 }
 
 export function groupsHtml(report, figure) {
-  const { band = [], month = [], category = [] } = report.groups;
-  const part = (title, rows) => {
-    if (!rows.length) return '';
-    const from = axisFrom(rows.map(row => row.figures[figure]));
-    const shown = rows.length > 8 ? [...rows].sort((a, b) => b.n - a.n).slice(0, 8) : rows;
-    const body = shown.map(row => `<tr class="${row.figures[figure].value === null ? 'few' : ''}"><th scope="row">${words(row.group)}</th><td>${count(row.n)}</td><td class="wide">${range(row.figures[figure], from, null, row.group)}</td><td>${value(row.figures[figure])}</td></tr>`).join('');
-    return `<h2>${title} <span class="of">${TITLES[figure]}</span></h2><table class="rows"><tbody>${body}</tbody></table>`;
-  };
-  const why = [...band, ...month].map(row => row.figures[figure].why).find(line => line.startsWith('not given'));
-  const all = part('By band', band) + (month.length ? `<h2>By month <span class="of">${TITLES[figure]}</span></h2>${months(month, figure, axisFrom(month.map(row => row.figures[figure])))}` : '') + part('By the model’s category', category);
-  return (all || '<h2>By band and month</h2><p class="muted">The exposures name no band and no night.</p>') + (why ? `<p class="muted">No ${TITLES[figure]}: ${text(why.replace('not given: ', ''))}. Dice can be had.</p>` : '');
+  const { band = [], month = [] } = report.groups;
+  const one = given(report, figure);
+  const drawn = month.filter(row => row.figures[one].value !== null).length;
+  const plot = drawn ? months(month, one, axisFrom(month.map(row => row.figures[one])))
+    : `<p class="muted">${month.length ? `None of the ${month.length} months has ${report.fewest.exposures} exposures with two answers${one === 'dice' ? ` and ${report.fewest.bad} that somebody calls bad` : ''}.` : 'The exposures name no night.'}</p>`;
+  const note = one === figure ? '' : `<p class="muted">No ${TITLES[figure]} by group: band and month of the exposures on which all agree are not known. Dice needs only the others.</p>`;
+  return `${groupTable(report, 'By band', band, one)}<h2>By month <span class="of">${TITLES[one]}</span></h2>${plot}${note}`;
 }
 
 export function peopleHtml(report) {
   const title = report.scope === 'own' ? 'You' : 'Inspectors';
-  if (!report.people.length) return report.scope === 'complete' ? '' : `<h2>${title}</h2><p class="muted">No blind vote yet.</p>`;
+  if (!report.people.length) return `<h2>${title}</h2><p class="muted">No blind vote yet.</p>`;
   const percent = figure => (figure.value === null ? '<span class="few">–</span>' : `<b>${(100 * figure.value).toFixed(figure.value < 0.095 ? 1 : 0)} %</b>`);
   const cell = figure => `<td title="${text(inWords(figure))}">${percent(figure)}${figure.value === null ? '' : `<span class="to">of ${count(figure.n)}</span>`}</td>`;
   const modelled = figure => (figure ? `<td title="${text(inWords(figure))}">${percent(figure)}</td>` : '<td><span class="few">–</span></td>');
@@ -145,7 +166,7 @@ export function listHtml(report, { kind, reason, shown }) {
   const sent = of.length < total[kind] ? `The first ${count(of.length)} of ${count(total[kind])}. ` : '';
   const more = rows.length > shown ? `<button class="quiet" data-more>${count(rows.length - shown)} more</button>` : '';
   return `${head}<div class="kinds" role="group" aria-label="Which exposures">${kinds.map(name => `<button class="chip" data-kind="${name}" aria-pressed="${name === kind}">${KINDS[name]}<span class="count">${count(total[name])}</span></button>`).join('')}</div>
-    <div class="kinds reasons" role="group" aria-label="Only with this reason">${chips}</div><p class="muted">${sent}${count(rows.length)} ${thing(report, rows.length)}; the number at the right is the probability of bad by Dawid-Skene, where there is one.</p>
+    <div class="kinds reasons" role="group" aria-label="Only with this reason">${chips}</div><p class="muted">${sent}${count(rows.length)} ${thing(report, rows.length)}${rows.some(row => row.p_bad !== null) ? '; the number at the right is the probability of bad by Dawid-Skene' : ''}.</p>
     <ol class="listed">${rows.slice(0, shown).map(line).join('')}</ol>${more}`;
 }
 
@@ -153,7 +174,7 @@ export function unlikeHtml(report) {
   const head = '<h2>Posterior against majority</h2>';
   if (!report.unlike_total) return `${head}<p class="muted">The Dawid-Skene posterior and the majority say the same everywhere${report.posterior.share.value === null ? ', as far as there are answers' : ''}.</p>`;
   const line = row => `<li><button data-open="${row.expnum}" data-ccd="${text(row.ccdname)}"><span class="id">${row.expnum}${row.ccdname ? `-${text(row.ccdname)}` : ''}</span><span class="muted">${text(row.band)}</span><span><span class="j-bad">bad</span> ${row.n_bad} · <span class="j-good">good</span> ${row.n_good}</span><span class="p">${row.p_bad.toFixed(2)}</span></button></li>`;
-  return `${head}<p class="muted"><b>${count(report.unlike_total)}</b> ${thing(report, report.unlike_total)} where the posterior, which trusts some inspectors more, says other than more than half of the answers. With three inspectors it is only just identified: look before you believe it.</p>
+  return `${head}<p class="muted"><b>${count(report.unlike_total)}</b> ${thing(report, report.unlike_total)} where the posterior, which trusts some inspectors more, says other than more than half of the answers.${(report.n_inspectors ?? report.inspectors.length) > 3 ? '' : ' With three inspectors or fewer it is only just identified: look before you believe it.'}</p>
     <ol class="listed short">${report.unlike.slice(0, SHOWN).map(line).join('')}</ol>`;
 }
 
@@ -166,4 +187,4 @@ export function emptyHtml(report) {
     ${left ? `<span>Votes that do not count:</span><ul>${left}</ul>` : ''}${assume}</div>`;
 }
 
-export const scopeLine = report => SCOPES[report.scope];
+export const scopeLine = report => (report.assumption ? 'Recorded votes, and blanks of imported inspections read as good.' : SCOPES[report.scope]);
