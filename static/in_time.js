@@ -19,8 +19,8 @@ export function stripHtml(context, { shown, looks, colours, stretch, version, or
       ${mine ? `<i style="background:${colour}">${mine.judgement[0]}</i>` : looks.has(expnum) ? '<i class="eye">✓</i>' : ''}<span>${when}</span></button>`;
   });
   const ready = runOf(context, looks).length;
-  return `<div class="run"><h3>Around it <span class="of"><span class="key">,</span><span class="key">.</span>minutes</span></h3>
-    <button data-verb="run" ${ready > 1 ? '' : 'disabled'} title="One judgement for those that you looked at and have not judged"><span class="key">a</span>one vote${ready > 1 ? ` for ${ready}` : ''}</button></div>
+  return `<div class="run"><h3>Around it <span class="of"><span class="key">,</span><span class="key">.</span>min</span></h3>
+    <button data-verb="run" ${ready > 1 ? '' : 'disabled'} title="One judgement for those that you looked at and have not judged"><span class="key">a</span>vote for ${ready > 1 ? ready : 'several'}</button></div>
     <div class="strip">${tiles.join('')}</div>`;
 }
 

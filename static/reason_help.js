@@ -5,7 +5,7 @@ import { escapeText } from './evidence.js';
 const MOSAIC_WIDTH = 220;
 
 export class ReasonHelp {
-  // node : where it is drawn; look() : {stretch, version, assisted}
+  // node : where it is drawn; look() : {expnum, stretch, version, assisted}
   constructor(node, look) {
     this.node = node;
     this.look = look;
@@ -46,8 +46,9 @@ export class ReasonHelp {
       title="${escapeText(label)}" style="--hue:${colour}">${escapeText(key)}</button>`).join('');
     const rule = answer ? `<p>${escapeText(answer.rule)}</p><dl><dt class="bad">Bad when</dt><dd>${escapeText(answer.spoils)}</dd>
       <dt class="good">No reason</dt><dd>${escapeText(answer.harmless)}</dd></dl>` : '';
+    const examples = answer?.examples.filter(one => one.expnum !== this.look().expnum);   // what is judged now is none
     const pictures = !answer ? `<p>${failed ? 'No answer from the server; open it again.' : 'Loading…'}</p>`
-      : answer.examples.length ? `<div class="examples">${answer.examples.map(one => this.example(one)).join('')}</div>`
+      : examples.length ? `<div class="examples">${examples.map(one => this.example(one)).join('')}</div>`
         : '<p>No exposure of this run is known for it yet: examples come from your own finished votes and from imported labels.</p>';
     this.node.innerHTML = `<header><h2><i class="dot" style="background:${here.colour}"></i>${escapeText(here.label)}</h2>
       <span class="muted"><span class="key">↑</span><span class="key">↓</span>others</span>

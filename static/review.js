@@ -47,7 +47,7 @@ class Review extends ReviewLooking {
     this.origin = null;         // the exposure that a look around in time began at
     this.context = [];
     this.draw();
-    this.help = new ReasonHelp(this.part('rules'), () => ({ stretch: this.stretch, version: model.picture_version, assisted: this.assisted }));
+    this.help = new ReasonHelp(this.part('rules'), () => ({ expnum: this.expnum, stretch: this.stretch, version: model.picture_version, assisted: this.assisted }));
     this.mosaic = mountMosaic(this.part('picture'), {
       stretch: this.stretch, version: model.picture_version, insets: [12, 12, 44, 12], keys: false, ticking: true,
     });
