@@ -23,7 +23,9 @@ def prepare(folder: Path, *, exposures: int = 64, seed: int = 0, bar) -> Catalog
     try:
         if not (folder / "demo-complete").exists():
             with bar("simulate") as progress:
-                simulate.simulate(survey, exposures=exposures, seed=seed, binning=BINNING, progress=progress)
+                simulate.simulate(
+                    survey, exposures=exposures, seed=seed, binning=BINNING, masks=True, progress=progress
+                )
             for path in last_season(survey, folder):
                 label_lists.import_file(store, path, camera="decam", catalog=catalog)
             run.run(catalog, store, [survey], seed=seed, bar=bar)
