@@ -12,12 +12,12 @@ from app.component import EsModule
 from app.map_points import map_table
 from app.map_routes import colour_urls, points_of
 from app.map_selection import keep_bits
+from app.picture_routes import picture_version
 from app.regions import joined
 from app.session import OPENING
 from pipeline.errors import TriptychError
 
 HOW = {"lasso": "in a lasso", "box": "in a box", "click": "clicked on the map", "clear": ""}
-THUMB = "/picture/thumb/{image_id}"
 MOST_SENT = 4000  # points that are told one by one; longer selections go as an address
 
 
@@ -87,7 +87,7 @@ class MapView(ColouredView):
     dims = param.Integer(default=2)
     focus = param.Integer(default=-1, doc="expnum of the focused exposure; -1 = none.")
     focus_ccd = param.Integer(default=0, doc="ccdnum of the focused CCD; 0 = none.")
-    thumb = param.String(default=THUMB, doc="Address of an image's thumbnail.")
+    thumb = param.String(doc="Address of an image's thumbnail, with {image_id}.")
     fallback_only = param.Boolean(default=False, doc="Let the server draw, as in a browser without WebGL2.")
 
     def __init__(self, session, **params):
@@ -96,6 +96,8 @@ class MapView(ColouredView):
         self._leading = False
         self._sent = None  # the points told last, where they were few
         super().__init__(session, points=points_of(session.survey), dims=session.dims, **self._focused(), **params)
+        self._follow_pictures()
+        session.param.watch(self._follow_pictures, ["stretch", "survey"])
         session.param.watch(self._follow_focus, ["focus", "focus_ccd"])
         session.param.watch(self._follow_selection, ["selection"])
         session.param.watch(lambda event: setattr(self, "dims", event.new), ["dims"])
@@ -119,6 +121,10 @@ class MapView(ColouredView):
         if points != self.points:
             self._drawn = None
             self.points = points
+
+    def _follow_pictures(self, *events):
+        session = self.session
+        self.thumb = f"/picture/thumb/{{image_id}}?s={session.stretch}&v={picture_version(session.catalog)}"
 
     def _follow_selection(self, event):
         self._send_selection()
@@ -155,12 +161,17 @@ class MapView(ColouredView):
             self.session.show(dims=event.new)
 
     def _handle_msg(self, message):
-        """From the browser: `hello` when it has drawn the points, `select` when the user chose some.
+        """From the browser: `hello` when it has drawn the points, `focus` on one, `select` when the user chose some.
 
         select : text (a step of app.regions), gesture, focus, and indices of the points where they are few
         """
+        table = self._table
         if message.get("type") == "hello":
             self._send_selection(always=True)
+        elif message.get("type") == "focus":
+            index = int(message.get("index", -1))
+            if 0 <= index < len(table):
+                self.session.focus_on(*self.session.survey.ccd_of(table.image_ids[index]))
         elif message.get("type") == "select":
             try:
                 self._select(message)

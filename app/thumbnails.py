@@ -11,7 +11,6 @@ from PIL import Image
 from app.plane import STRETCH_LIMITS
 from pipeline import images
 from pipeline.errors import choose
-from pipeline.focal_plane import resample
 
 QUALITY = 85
 BACKGROUND = 10  # grey of the panel around the CCDs
@@ -30,11 +29,16 @@ DIVERGING = (
 
 
 def shades(values, i, plane, stretch):
-    """0 to 1 of pixels of CCD number i of a plane (any binning); NaN = nothing recorded."""
+    """0 to 1 of pixels of CCD number i of a plane (any binning); NaN = nothing recorded.
+
+    i : one place in the plane, or (n,) of them for (n, ny, nx) values
+    """
     choose(stretch, images.STRETCHES, "stretch")
+    skies = plane.block_skies if stretch == "sky" else plane.skies
     own = stretch == "sky" or STRETCH_LIMITS[stretch]["ownSky"]
-    levels = plane.block_skies if stretch == "sky" else plane.skies
-    sky = levels[i] if own and np.isfinite(levels[i]) else plane.sky
+    sky = np.where(np.isfinite(skies[i]), skies[i], plane.sky) if own else plane.sky
+    if np.ndim(i) and own:
+        sky = sky[:, None, None]
     if stretch == "sky":
         return np.clip(0.5 + (values - sky) / (2 * plane.sky_reach), 0, 1)
     return images.STRETCHES[stretch](values, sky, plane.sigma)
@@ -80,12 +84,48 @@ def small_mosaic(plane, width, stretch):
     scale = width / plane.camera.canvas[0]
     height = max(1, round(plane.camera.canvas[1] * scale))
     rgb = np.full((height, width, 3), BACKGROUND, np.uint8)
+    for places, boxes, values in averaged(plane, scale, stretch):
+        tiles = coloured(shades(values, np.asarray(places), plane, stretch), stretch)
+        for tile, (x0, y0, x1, y1) in zip(tiles, boxes, strict=True):
+            part = rgb[y0:y1, x0:x1]  # a slot at the edge may stick out of the picture
+            part[:] = tile[: part.shape[0], : part.shape[1]]
+    return jpeg(rgb)
+
+
+def averaged(plane, scale, stretch):
+    """The CCDs averaged to the size of their slots, those of one size and place together.
+
+    Yields their places in the plane, boxes (x0, y0, x1, y1) on the picture, and values (n, height, width) on the sky.
+    """
+    groups = {}
     for i, ccdnum in enumerate(plane.ccdnums):
         slot = plane.camera.by_number[int(ccdnum)]
         x0, y0 = round(slot.x0 * scale), round(slot.y0 * scale)
-        x1 = min(width, max(x0 + 1, round((slot.x0 + slot.width) * scale)))
-        y1 = min(height, max(y0 + 1, round((slot.y0 + slot.height) * scale)))
-        values = plane.own_blocks(i) if stretch == "sky" else plane.own_part(i)
-        averaged = resample(images.display(values, plane.camera), y1 - y0, x1 - x0)
-        rgb[y0:y1, x0:x1] = coloured(shades(averaged, i, plane, stretch), stretch)
-    return jpeg(rgb)
+        x1 = max(x0 + 1, round((slot.x0 + slot.width) * scale))
+        y1 = max(y0 + 1, round((slot.y0 + slot.height) * scale))
+        shape = plane.own_blocks(i).shape if stretch == "sky" else plane.own_shapes[i]
+        groups.setdefault((tuple(shape), y1 - y0, x1 - x0), []).append((i, (x0, y0, x1, y1)))
+    source = plane.blocks if stretch == "sky" else plane.pixels
+    for (shape, high, wide), members in groups.items():
+        places = [i for i, _ in members]
+        images_there = source[places, : shape[0], : shape[1]]
+        shown = np.stack([images.display(image, plane.camera) for image in images_there])
+        yield places, [box for _, box in members], shrunk(shown, high, wide)
+
+
+def shrunk(values, high, wide):
+    """(n, high, wide) float32 means of (n, ny, nx) values over equal parts, NaN where nothing was recorded.
+
+    A picture smaller than that is repeated pixel by pixel.
+    """
+    for axis, size in ((1, high), (2, wide)):
+        n = values.shape[axis]
+        if n < size:
+            values = np.take(values, np.arange(size) * n // size, axis=axis)
+    recorded = np.isfinite(values)
+    total, count = np.where(recorded, values, 0), recorded.astype(np.float32)
+    for axis, size in ((1, high), (2, wide)):
+        starts = np.arange(size) * values.shape[axis] // size
+        total, count = np.add.reduceat(total, starts, axis=axis), np.add.reduceat(count, starts, axis=axis)
+    with np.errstate(invalid="ignore"):
+        return np.where(count > 0, total / count, np.nan).astype(np.float32)

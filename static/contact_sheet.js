@@ -14,7 +14,8 @@ import { offerUndo } from './undo_offer.js';
 
 const GAP = 8, LINE = 22;
 const SIZES = [104, 150, 216];
-const AHEAD_SCREENS = 2;
+const AHEAD_SCREENS = 1;
+const WAIT_MS = 80;
 const IN_FLIGHT = 3;                 // pictures asked for ahead at a time: what is on screen comes first
 const JUDGEMENTS = { good: ['g', 'good'], bad: ['b', 'bad'], unsure: ['u', 'unsure'] };
 
@@ -55,14 +56,15 @@ class ContactSheet {
   build() {
     const dialog = this.dialog = document.createElement('dialog');
     dialog.className = 'contact-sheet';
+    dialog.dataset.ownKeys = '';
     dialog.setAttribute('aria-label', this.title);
     dialog.innerHTML = `<link rel="stylesheet" href="${new URL('./contact_sheet.css', import.meta.url)}">
       <header><h1></h1><span class="muted how"></span>
         <span class="push"></span>
-        <button type="button" class="quiet" data-verb="whole" aria-pressed="true"><span class="key">m</span> whole exposures</button>
+        <button type="button" class="quiet" data-verb="whole" aria-pressed="true"><span class="key">c</span> whole exposures</button>
         <button type="button" class="quiet" data-verb="ccds" aria-pressed="false">selected CCDs</button>
-        <button type="button" class="quiet" data-verb="smaller" aria-label="Smaller pictures"><span class="key">-</span></button>
-        <button type="button" class="quiet" data-verb="larger" aria-label="Larger pictures"><span class="key">+</span></button>
+        <button type="button" class="quiet" data-verb="smaller" aria-label="Smaller pictures"><span class="key">[</span></button>
+        <button type="button" class="quiet" data-verb="larger" aria-label="Larger pictures"><span class="key">]</span></button>
         <button type="button" class="quiet" data-verb="close" aria-label="Close without voting"><span class="key">Esc</span> close</button></header>
       <div class="sheet" tabindex="0" role="listbox" aria-multiselectable="true"
         aria-label="Exposures. Arrow keys move, space leaves one out or takes it in again."><div class="room"></div></div>
@@ -80,7 +82,7 @@ class ContactSheet {
     this.parts = { sheet: find('.sheet'), room: find('.room'), tally: find('.tally'), confirm: find('[data-verb=confirm]'),
       reasons: find('.reasons'), problem: find('.problem'), comment: find('.comment') };
     find('h1').textContent = this.title;
-    find('.how').textContent = this.how ? `chosen by ${this.how}` : '';
+    find('.how').textContent = this.how ? `chosen: ${this.how}` : '';
     find('.judgements').innerHTML = Object.entries(JUDGEMENTS).map(([name, [key, text]]) =>
       `<button type="button" data-judgement="${name}" aria-pressed="false"><span class="key">${key}</span> ${text}</button>`).join('');
     this.parts.reasons.append(...this.reasons.map(reason => {
@@ -110,9 +112,9 @@ class ContactSheet {
     this.dialog.showModal();
     this.parts.sheet.focus();
     this.opened = performance.now();
-    this.layout();
     this.draw();
-    this.fetchAhead();
+    const style = this.dialog.querySelector('link');
+    style.onload = style.onerror = () => { this.styled = true; this.layout(); this.fetchAhead(); };
   }
 
   close() { if (this.dialog.open) this.dialog.close(); }
@@ -136,6 +138,10 @@ class ContactSheet {
     let next = 0;
     const one = async () => {
       while (!this.gone && turn === this.turn && next < this.exposures.length) {
+        if ([...this.nodes.values()].some(node => this.inSight(node) && !node.parts.image.complete)) {
+          await new Promise(again => setTimeout(again, WAIT_MS));
+          continue;
+        }
         const image = new Image();
         image.fetchPriority = 'low';
         image.src = this.address(this.exposures[next++]);
@@ -145,11 +151,17 @@ class ContactSheet {
     for (let k = 0; k < IN_FLIGHT; k++) one();
   }
 
+  inSight(node) {
+    const line = Math.floor(Number(node.dataset.place) / this.columns);
+    const { scrollTop, clientHeight } = this.parts.sheet;
+    return (line + 1) * this.step > scrollTop && line * this.step < scrollTop + clientHeight;
+  }
+
   // ---- the grid: only what is near the window exists
 
   layout() {
     const width = this.parts.sheet.clientWidth;
-    if (!width) return;
+    if (!width || !this.styled) return;
     const least = SIZES[this.size];
     this.columns = Math.max(1, Math.floor((width - GAP) / (least + GAP)));
     this.cell = Math.floor((width - GAP * (this.columns + 1)) / this.columns);
@@ -168,7 +180,7 @@ class ContactSheet {
     if (!this.step) return;
     const { scrollTop, clientHeight } = this.parts.sheet;
     const ahead = AHEAD_SCREENS * clientHeight;
-    const first = Math.max(0, Math.floor((scrollTop - ahead) / this.step)) * this.columns;
+    const first = Math.max(0, Math.floor((scrollTop - ahead / 2) / this.step)) * this.columns;
     const after = Math.min(this.exposures.length, Math.ceil((scrollTop + clientHeight + ahead) / this.step) * this.columns);
     for (const [place, node] of this.nodes) {
       if (place >= first && place < after) continue;
@@ -178,15 +190,21 @@ class ContactSheet {
     }
     for (let place = first; place < after; place++) {
       const fresh = !this.nodes.has(place);
-      if (fresh) this.nodes.set(place, this.spare.pop() ?? newTile());
+      if (fresh) this.nodes.set(place, this.spare.pop() ?? newTile(() => this.noteSeen()));
       const node = this.nodes.get(place);
       if (fresh || redraw) this.drawTile(node, place);
       if (fresh) this.parts.room.append(node);
     }
-    const top = Math.floor(scrollTop / this.step) * this.columns;
-    const under = Math.min(this.exposures.length, Math.ceil((scrollTop + clientHeight) / this.step) * this.columns);
+    this.noteSeen();
+  }
+
+  // An exposure has been looked at when its picture was in the window.
+  noteSeen() {
     const known = this.seen.size;
-    for (let place = top; place < under; place++) this.seen.add(this.exposures[place].expnum);
+    for (const node of this.nodes.values()) {
+      const { image } = node.parts;
+      if (image.complete && image.naturalWidth && this.inSight(node)) this.seen.add(Number(node.dataset.expnum));
+    }
     if (this.seen.size !== known) this.drawTally();
   }
 
@@ -304,8 +322,8 @@ class ContactSheet {
     const page = Math.max(1, Math.floor(this.parts.sheet.clientHeight / this.step)) * this.columns;
     const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -this.columns, ArrowDown: this.columns, PageUp: -page, PageDown: page, Home: -Infinity, End: Infinity };
     const meant = {
-      ' ': () => this.toggle(this.at), Enter: () => this.parts.confirm.disabled || this.confirm(), a: () => this.act('all'), '+': () => this.act('larger'),
-      '=': () => this.act('larger'), '-': () => this.act('smaller'), m: () => this.act(this.whole ? 'ccds' : 'whole'), n: () => this.parts.comment.focus(),
+      ' ': () => this.toggle(this.at), Enter: () => this.parts.confirm.disabled || this.confirm(), a: () => this.act('all'), ']': () => this.act('larger'),
+      '[': () => this.act('smaller'), c: () => this.act(this.whole ? 'ccds' : 'whole'), n: () => this.parts.comment.focus(),
     };
     const judgement = Object.keys(JUDGEMENTS).find(name => JUDGEMENTS[name][0] === event.key);
     const reason = this.judgement === 'bad' && this.reasons.find(one => one.key === event.key);
@@ -354,13 +372,14 @@ class ContactSheet {
 
 function many(n) { return n === 1 ? '1 exposure' : `${n.toLocaleString('en')} exposures`; }
 
-function newTile() {
+function newTile(onLoad) {
   const node = document.createElement('div');
   node.className = 'tile';
   node.setAttribute('role', 'option');
   node.innerHTML = '<img alt="" draggable="false"><div class="line"><i class="tick" aria-hidden="true"></i><span class="name"></span><span class="mine" hidden></span></div>';
   const find = selector => node.querySelector(selector);
   node.parts = { image: find('img'), name: find('.name'), mine: find('.mine') };
+  node.parts.image.addEventListener('load', onLoad);
   node.parts.image.addEventListener('error', () => node.classList.add('gone'));
   return node;
 }

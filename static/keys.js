@@ -129,7 +129,8 @@ export function isTyping(event) {
   return Boolean(target && (EDITABLE.has(target.tagName) || target.isContentEditable));
 }
 
-const unheard = event => event.ctrlKey || event.metaKey || event.altKey || event.isComposing || isTyping(event);
+const unheard = event => event.ctrlKey || event.metaKey || event.altKey || event.isComposing || isTyping(event)
+  || document.querySelector('dialog[open][data-own-keys]');   // such a dialog hears its keys itself, and nobody else does
 
 // handler(key, event) returns true when it used the key. Returns a function that stops listening.
 export function listen(handler) {

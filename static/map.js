@@ -3,19 +3,22 @@
 
 import { Camera } from './map/camera.js';
 import { Card } from './map/card.js';
-import { Choice } from './map/choice.js';
+import { bytesOf, Choice } from './map/choice.js';
 import { listen } from './map/gestures.js';
 import { NoWebGL, PointPainter } from './map/gl.js';
 import { ImagePainter } from './map/image.js';
 import { Labels } from './map/labels.js';
 import { PointSet } from './map/points.js';
-import { insideBox, insidePolygon, nearest } from './map/select.js';
-import { pageOf, paletteTexture } from './map/shared.js';
+import { regionOf, textOfImages, textOfRegion } from './map/region.js';
+import { countByCode, inSlices, insideRegion, nearest } from './map/select.js';
+import { pageOf, paletteTexture, shownCodes } from './map/shared.js';
 import { furnish, plain } from './map/furniture.js';
 
 const REACH_PX = 8;                 // a click takes the nearest point within this
-const PREFETCH = 1_000_000;         // up to here the other map and the other colours are fetched while nothing else happens
+const PREFETCH = 1_000_000;         // up to here the other map is fetched while nothing else happens
+const STEPS_KNOWN = 4000;           // so many selected points can be walked through with , and .
 const KNOWN = ['reason', 'prediction', 'probability'];   // what the card beside the cursor says, where it is known
+const RIMMED = 300;                 // up to as many selected points have a white rim
 const SETTLE_MS = 160;
 
 export function mount(el, model) {
@@ -33,14 +36,16 @@ class PointMap {
     this.tool = 'pan';
     this.choice = new Choice();
     this.dimming = true;             // whether a selection turns the rest grey; not for what the page opens with
-    this.budget = 300_000;           // points drawn while the view moves or points still come
+    this.budget = 120_000;           // points drawn while the view moves or points still come
+    this.refined = '';               // of more points than that: '' nothing, 'going', 'done'
+    this.searches = 0;
     this.stop = new AbortController();
     this.parts = furnish(el, {
       tool: name => this.setTool(name), dims: dims => this.setDims(dims), reset: () => this.reset(),
       labels: () => this.toggleLabels(), clear: () => this.clear(), retry: () => this.retry(),
     });
     this.labels = new Labels(this.parts.surface);
-    this.card = new Card(this.parts.stage, model.thumb);
+    this.card = new Card(this.parts.stage, () => model.thumb);
     el.__map = this.hooks();
   }
 
@@ -49,6 +54,7 @@ class PointMap {
     this.unlisten = listen(parts.surface, this, this.acts());
     const heard = { signal: this.stop.signal };
     page.addEventListener('colours', () => this.recolour(), heard);
+    page.addEventListener('codes', event => this.moreCodes(event.detail), heard);
     page.addEventListener('isolate', () => this.repalette(), heard);
     page.addEventListener('error', () => { this.colourless = true; this.complain(page.error); }, heard);
     parts.canvas.addEventListener('webglcontextlost', event => { event.preventDefault(); this.lost(); }, heard);
@@ -94,7 +100,10 @@ class PointMap {
     return `${base.replace('/colours/', '/picture/').replace('.bin', '.png')}&${query}`;
   }
 
-  request() {
+  // Draw again: the view, the points or their looks have changed.
+  request() { this.changed = true; this.wake(); }
+
+  wake() {
     if (this.frame || this.closed) return;
     this.frame = requestAnimationFrame(now => this.tick(now));
   }
@@ -106,11 +115,36 @@ class PointMap {
     const moving = this.camera.step(elapsed) || now - (this.touched || 0) < SETTLE_MS || this.loading;
     if (moving && this.set.n > 50_000 && this.last) this.pace(now - this.last);
     this.last = moving ? now : 0;
-    this.painter.draw(this.camera, this.look(moving));
-    this.labels.place(this.camera, this.page.isolated, this.choice.count > 0 && this.dimming);
     if (this.hovering) this.findHover();
+    this.drawFrame(moving);
     if (moving && !this.loading) this.request();
-    else if (!moving) this.markReady();
+  }
+
+  // While the view moves only the first points are drawn, a fair sample; when it rests all of them, bit by bit.
+  drawFrame(moving) {
+    const { camera, painter } = this;
+    const look = this.look();
+    const sample = { ...look, count: Math.min(look.count, this.budget) };
+    const short = look.count > sample.count && painter.refines;
+    if (this.changed || moving) {
+      this.changed = false;
+      this.refined = '';
+      painter.draw(camera, short ? sample : look);
+      this.labels.place(camera, this.page.isolated, this.choice.count > 0 && this.dimming);
+      if (moving) return;
+      if (short) {
+        painter.beginRefining(camera, look);
+        this.refined = 'going';
+        this.wake();
+      } else this.markReady();
+    } else if (this.refined === 'going') {
+      if (painter.refine()) {
+        this.refined = 'done';
+        painter.showRefined(camera, this.look());
+        this.markReady();
+      } else this.wake();
+    } else if (this.refined === 'done') painter.showRefined(camera, look);
+    else painter.draw(camera, look);
   }
 
   // Points come in a shuffled order, so that the first ones are a fair sample of all.
@@ -119,9 +153,8 @@ class PointMap {
     else if (ms < 24) this.budget *= 1.3;
   }
 
-  look(moving) {
+  look() {
     const { camera, set } = this;
-    const arrived = Math.min(camera.morph < 1 ? set.arrived[2] : Infinity, camera.morph > 0 ? set.arrived[3] : Infinity);
     const digits = Math.log10(Math.max(10, set.n));
     const zoom = Math.max(0.5, camera.zoom);
     const room = Math.sqrt(Math.max(0.4, Math.min(camera.width, camera.height) / 620));
@@ -129,9 +162,10 @@ class PointMap {
       size: Math.min(16, Math.max(1.1, 10.4 - 1.6 * digits) * room * Math.pow(zoom, 0.45)),
       alpha: Math.min(1, (1.42 - 0.14 * digits) * Math.pow(zoom, 0.15)),
       hasSelection: this.choice.count > 0 && this.dimming,
+      rim: this.choice.count <= RIMMED || !this.dimming,
       isolated: this.page.isolated.length > 0,
       quiet: !this.page.colours || this.page.colours.entries.some(entry => entry.quiet && entry.count),
-      count: Math.round(moving ? Math.min(arrived, this.budget) : arrived),
+      count: set.drawable(camera),
       rings: this.choice.rings(),
     };
   }
@@ -151,7 +185,7 @@ class PointMap {
     canvas.height = Math.round(height * ratio);
     this.camera.resize(width, height);
     // Drawn in the same turn, else the picture flashes empty.
-    if (this.set?.n) { cancelAnimationFrame(this.frame); this.tick(performance.now()); }
+    if (this.set?.n) { cancelAnimationFrame(this.frame); this.changed = true; this.tick(performance.now()); }
   }
 
   lost() {
@@ -169,7 +203,7 @@ class PointMap {
 
   markReady() {
     const { set, page, parts } = this;
-    if (set.arrived[this.camera.dims] < set.n || page.colours?.codes.length !== set.n || !set.expnum) return;
+    if (set.arrived[this.camera.dims] < set.n || page.colours?.codes.length !== set.n || set.coloured < set.n || !set.expnum) return;
     parts.root.dataset.ready = '1';
     this.el.__map.ready = true;
   }
@@ -195,15 +229,18 @@ class PointMap {
     try {
       this.loading = true;
       this.painter?.begin(set);
-      await Promise.all([this.fetchPlaces(set, this.camera.dims), set.loadIds()]);
+      if (this.page.colours) this.recolour();
+      await this.fetchPlaces(set, this.camera.dims);
       if (set !== this.set) return;
       this.loading = false;
-      if (this.page.colours) this.recolour();
       parts.state('', '');
+      this.request();
+      await set.loadIds();
+      if (set !== this.set) return;
       this.ringFocus();
       model.send_msg({ type: 'hello' });
       this.request();
-      if (set.n <= PREFETCH) this.prefetch(set);
+      this.prefetch(set);
     } catch (error) {
       if (set === this.set) this.loading = false;
       if (set === this.set && error.name !== 'AbortError') this.complain(`The map did not arrive (${error.message}).`);
@@ -219,17 +256,24 @@ class PointMap {
     return set.load(dims, (from, to) => {
       if (set !== this.set) return;
       this.painter?.writePlaces(set, dims, from, to);
-      if (dims === this.camera.dims) this.parts.progress(to / set.n);
-      this.request();
+      if (dims === this.camera.dims) {
+        this.parts.progress(to / set.n);
+        if (!from && this.parts.root.dataset.state === 'loading') this.parts.state('arriving', '');
+        if (from < this.budget) this.request();
+      }
     });
   }
 
+  // One after the other and only when nothing else happens, so that a recolouring asks for nothing.
   prefetch(set) {
     const idle = window.requestIdleCallback || (act => setTimeout(act, 300));
     idle(async () => {
       const other = this.camera.dims === 2 ? 3 : 2;
-      if (set === this.set && set.has(other)) await this.fetchPlaces(set, other).catch(() => {});
-      for (const name of KNOWN) if (this.page.urls[name]) await this.page.fetch(name).catch(() => {});
+      if (set === this.set && set.n <= PREFETCH && set.has(other)) await this.fetchPlaces(set, other).catch(() => {});
+      for (const name of new Set([...KNOWN, ...Object.keys(this.page.urls)])) {
+        if (set !== this.set || this.closed) return;
+        await this.page.fetch(name).then(colours => colours.whole).catch(() => {});
+      }
     });
   }
 
@@ -238,13 +282,24 @@ class PointMap {
     const colours = page.colours;
     if (!set?.n || colours.codes.length !== set.n) return;
     set.codes = colours.codes;
-    this.painter?.writeCodes(set.codes);
+    set.coloured = 0;
     const letters = colours.palette.map((_, code) => colours.entries.find(e => code >= e.first && code <= e.last)?.letter || '');
     this.painter?.writeGlyphs(letters);
     if (this.colourless) this.parts.state('', '');
     this.colourless = false;
     this.labels.reset(set, colours);
     this.repalette();
+    this.moreCodes(colours);
+  }
+
+  moreCodes(colours) {
+    const { set } = this;
+    if (colours !== this.page.colours || set?.codes !== colours.codes) return;
+    const from = set.coloured;
+    set.coloured = colours.arrived;
+    this.painter?.writeCodes(set.codes, from, set.coloured);
+    if (set.coloured === set.n) this.countChosen();
+    if (from < this.budget || set.coloured === set.n) this.request();
   }
 
   repalette() {
@@ -258,33 +313,86 @@ class PointMap {
 
   // ---- selection and focus
 
-  allowed() {
-    const { texels, set } = this;
-    return this.page.isolated.length ? i => texels[4 * set.codes[i] + 3] > 0 : () => true;
+  shown() { return shownCodes(this.page.colours, this.page.isolated); }
+
+  only() { return { colourBy: this.page.colourBy, labels: this.page.isolated }; }
+
+  // Take what lies inside an outline on the screen; a long map is searched in slices, and the last outline counts.
+  async take(polygon, how, gesture) {
+    const { set } = this;
+    if (!set?.n || set.drawable(this.camera) < set.n || this.camera.morph % 1) return;
+    const region = regionOf(this.camera, polygon);
+    const search = ++this.searches;
+    const found = inSlices(set.n, insideRegion(set, region, this.shown()), () => search !== this.searches || set !== this.set);
+    const taken = found instanceof Promise ? await found : found;
+    if (taken) this.commit(taken, how, gesture, textOfRegion(region, how, this.only()));
   }
 
-  commit(indices, how, gesture, focus = -1) {
+  commit(chosen, how, gesture, text, focus = -1) {
     this.dimming = true;
-    this.choice.apply(indices, how);
-    this.model.send_msg(this.choice.message(gesture, focus));
+    this.choice.apply(chosen, how);
+    this.model.send_msg(this.choice.message(gesture, focus, text));
     if (focus >= 0) this.choice.ringImage(focus);
     this.showChoice();
   }
 
   showChoice() {
     this.painter?.writeState(this.set.state);
+    this.walking = null;
+    this.countChosen();
     this.tell();
     this.request();
   }
 
-  clear() { this.commit(new Uint32Array(0), 'replace', 'clear'); }
+  // The legend says how many of each class are selected.
+  countChosen() {
+    const { set, page } = this;
+    page.chosen = this.choice.count && set.codes.length === set.n ? countByCode(set.state, set.codes) : null;
+    page.tell('chosen');
+  }
 
-  // A selection that another view made.
-  hear(message) {
+  clear() { this.commit(new Uint32Array(0), 'replace', 'clear', ''); }
+
+  // A selection that another view made: points, or the address of one bit a point.
+  async hear(message) {
     if (message.type !== 'selection' || !this.set?.n) return;
+    const { set } = this;
+    const search = ++this.searches;
+    let chosen = message.indices;
+    if (message.url) {
+      try {
+        const answer = await fetch(message.url, { credentials: 'same-origin' });
+        if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
+        chosen = bytesOf(new Uint8Array(await answer.arrayBuffer()), set.n);
+      } catch (error) {
+        this.parts.note(`The selection did not arrive (${error.message}); select again.`);
+        return;
+      }
+      if (search !== this.searches || set !== this.set) return;
+    }
     this.dimming = message.dim !== false;
-    this.choice.apply(message.indices, 'replace');
+    this.choice.apply(chosen, 'replace');
     this.showChoice();
+  }
+
+  // The next point of the selection, in reading order from left to right, comes into focus with its card.
+  walk(step) {
+    const { set, choice } = this;
+    if (!set?.expnum || !choice.count || choice.count > STEPS_KNOWN) return;
+    if (!this.walking) {
+      const place = new Float32Array(3);
+      const order = [...choice.indices()].map(i => { set.project(this.camera, i, i + 1, place); return [i, place[0]]; });
+      this.walking = { order: order.sort((a, b) => a[1] - b[1] || a[0] - b[0]).map(one => one[0]), at: -1 };
+    }
+    const { order } = this.walking;
+    this.walking.at = (this.walking.at + step + order.length + (this.walking.at < 0 && step < 0 ? 1 : 0)) % order.length;
+    const i = order[this.walking.at];
+    choice.ringImage(i);
+    this.model.send_msg({ type: 'focus', index: i });
+    const place = new Float32Array(3);
+    set.project(this.camera, i, i + 1, place);
+    this.card.show(set, i, place[0], place[1], this.knownColours());
+    this.request();
   }
 
   ringFocus() {
@@ -293,24 +401,47 @@ class PointMap {
     this.request();
   }
 
-  findHover() {
+  async findHover() {
     const [x, y] = this.hovering;
     this.hovering = null;
-    const i = this.pick(x, y);
+    const hover = this.hovers = (this.hovers || 0) + 1;
+    const found = this.search(x, y, REACH_PX, () => hover !== this.hovers);
+    const i = found instanceof Promise ? await found : found;
+    if (i === undefined || hover !== this.hovers) return;
     this.parts.surface.classList.toggle('over', i >= 0);
-    if (i < 0) { this.card.hide(); }
-    else this.card.show(this.set, i, x, y, this.knownColours());
-    if (this.choice.point(i)) this.painter.draw(this.camera, this.look(false));
+    if (i < 0) this.card.hide();
+    else { this.card.show(this.set, i, x, y, this.knownColours()); this.near(x, y); }
+    if (this.choice.point(i)) this.wake();
+  }
+
+  // Pictures of what lies round the cursor, when it rests and nothing else happens.
+  near(x, y) {
+    clearTimeout(this.nearing);
+    if (this.set.n > 400_000) return;
+    this.nearing = setTimeout(() => {
+      const around = [[14, 0], [-14, 0], [0, 14], [0, -14]].map(([dx, dy]) => this.pick(x + dx, y + dy)).filter(i => i >= 0);
+      this.card.prefetch(around.map(i => this.set.imageId(i)));
+    }, 200);
   }
 
   knownColours() {
     const { page } = this;
     const shown = page.colours ? [page.colours] : [];
     for (const name of KNOWN) if (name !== page.colourBy) shown.push(page.ready(name));
-    return shown.filter(colours => colours?.codes.length === this.set.n);
+    return shown.filter(colours => colours?.codes.length === this.set.n && colours.arrived === this.set.n);
   }
 
-  pick(x, y) { return this.set?.n ? nearest(this.set, this.camera, x, y, REACH_PX, this.allowed()) : -1; }
+  // Index of the nearest point, or a promise of it on a long map.
+  search(x, y, reach, stale) {
+    if (!this.set?.n) return -1;
+    return inSlices(this.set.n, nearest(this.set, this.camera, x, y, reach, this.shown()), stale);
+  }
+
+  pick(x, y) {
+    if (!this.set?.n) return -1;
+    const steps = nearest(this.set, this.camera, x, y, REACH_PX, this.shown());
+    for (;;) { const step = steps.next(); if (step.done) return step.value; }
+  }
 
   tell() {
     const all = (this.set?.n || 0).toLocaleString('en');
@@ -327,8 +458,9 @@ class PointMap {
       rotate: touch((dx, dy) => this.camera.rotateBy(dx, dy)),
       zoom: touch((factor, x, y) => { this.card.hide(); this.camera.zoomAt(factor, x, y); }),
       click: (x, y, how) => this.click(x, y, how),
-      lasso: (polygon, how) => this.set?.n && this.commit(insidePolygon(this.set, this.camera, polygon, this.allowed()), how, 'lasso'),
-      box: (corners, how) => this.set?.n && this.commit(insideBox(this.set, this.camera, corners, this.allowed()), how, 'box'),
+      lasso: (polygon, how) => this.take(polygon, how, 'lasso'),
+      box: ([[x0, y0], [x1, y1]], how) => this.take([[x0, y0], [x1, y0], [x1, y1], [x0, y1]], how, 'box'),
+      walk: step => this.walk(step),
       hover: (x, y) => this.hover(x, y),
       outline: (kind, points) => this.parts.outline(kind, points),
       tool: name => this.setTool(name),
@@ -340,21 +472,26 @@ class PointMap {
     };
   }
 
-  click(x, y, how, reach = REACH_PX) {
-    if (!this.set?.n) return;
-    const i = nearest(this.set, this.camera, x, y, reach, this.allowed());
-    if (i >= 0) this.commit(Uint32Array.of(i), how, 'click', how === 'subtract' ? -1 : i);
+  async click(x, y, how, reach = REACH_PX) {
+    if (!this.set?.expnum) return;
+    const search = ++this.searches;
+    const found = this.search(x, y, reach, () => search !== this.searches);
+    const i = found instanceof Promise ? await found : found;
+    if (!(i >= 0) || search !== this.searches) return;
+    this.commit(Uint32Array.of(i), how, 'click', textOfImages([this.set.imageId(i)], how), how === 'subtract' ? -1 : i);
   }
 
   hover(x, y) {
     if (x === null) {
       this.hovering = null;
+      this.hovers = (this.hovers || 0) + 1;
+      clearTimeout(this.nearing);
       this.card.hide();
-      if (this.choice.point(-1)) this.request();
+      if (this.choice.point(-1)) this.wake();
       return;
     }
     this.hovering = [x, y];
-    this.request();
+    this.wake();
   }
 
   setTool(name) {
@@ -396,7 +533,9 @@ class PointMap {
       selection: () => [...this.choice.indices()],
       imageId: i => this.set.imageId(i),
       indexOf: imageId => this.set.indexOf(imageId),
-      moving: () => this.camera.moving,
+      moving: () => this.camera.moving || this.refined === 'going',
+      drawn: () => (this.refined === 'done' ? this.set.n : Math.min(this.budget, this.set.drawable(this.camera))),
+      budget: () => this.budget,
       view: () => ({ dims: this.camera.dims, scale: this.camera.scale, offset: [...this.camera.offset], tool: this.tool }),
       rings: () => ({ focus: [...this.choice.focus], ccd: [...this.choice.ccd] }),
       set: () => this.set,

@@ -1,6 +1,7 @@
 // The selected images as a grid that only holds what is near the window: any number scrolls, nothing is fetched twice.
 // Click = focus, Shift-click = pick up to there, Ctrl-click = pick one more, arrows (or j and k anywhere) move the focus.
 
+import { openContactSheet } from './contact_sheet.js';
 import { listen } from './keys.js';
 import { plain } from './map/furniture.js';
 
@@ -10,6 +11,8 @@ const PAGE = 300;            // as in app/image_view.py
 const NEXT_EXPOSURES = 3;
 const STEP_MS = 60;          // of keys held down only the last focus is told to the server
 const CONFIRM_MS = 3000;
+const IN_FLIGHT = 4;         // pictures fetched beyond the window at a time
+const FETCH_AHEAD = 600;     // as many places after the window, and half of it before
 const SORT_NAMES = { probability: 'probability', expnum: 'expnum', cluster: 'cluster', distance: 'distance' };
 
 export function mount(box, model) {
@@ -28,12 +31,14 @@ class Thumbs {
     this.picked = new Set();     // image_ids
     this.anchor = -1;
     this.shown = 0;
+    this.fetched = new Set();    // addresses of pictures that the browser has or is fetching
+    this.inFlight = 0;
     this.led = null;             // image_id that was focused here and that the server has not confirmed yet
     this.build(box);
     const follow = {
       grid: () => this.renew(), focus: () => this.follow(), focus_expnum: () => this.follow(), focus_place: () => this.follow(),
       stretch: () => this.restretch(), picture_version: () => this.restretch(), total: () => this.drawHead(), how: () => this.drawHead(),
-      sorted_by: () => this.drawHead(), sorts: () => this.drawHead(),
+      sorted_by: () => this.drawHead(), sorts: () => this.drawHead(), exposures: () => this.drawHead(),
     };
     for (const [name, act] of Object.entries(follow)) model.on(name, act);
     model.on('msg:custom', message => this.hear(plain(message.data ?? message)));
@@ -63,6 +68,7 @@ class Thumbs {
     this.head.addEventListener('click', event => {
       const verb = event.target.closest('button')?.dataset.verb;
       if (!verb) return;
+      if (verb === 'judge') { this.judge(); return; }
       this.tell(verb, { image_ids: [...this.picked] });
       if (verb !== 'similar') this.picked.clear();
       event.target.closest('button').blur();
@@ -100,6 +106,7 @@ class Thumbs {
   }
 
   hear(message) {
+    if (message.kind === 'sheet') { this.openSheet(message); return; }
     if (message.kind !== 'page' || message.key !== this.gridKey) return;
     this.take(message.start, message);
     this.asked.delete(message.start);
@@ -111,6 +118,19 @@ class Thumbs {
     if (this.asked.has(start)) return;
     this.asked.add(start);
     this.tell('page', { key: this.gridKey, start });
+  }
+
+  judge() {
+    if (!this.model.can_vote || !this.model.total) return;
+    this.tell('judge', { image_ids: [...this.picked] });
+  }
+
+  openSheet({ exposures, reasons, how, stage }) {
+    const n = exposures.length;
+    openContactSheet({
+      exposures, reasons, how, title: `Judge ${n === 1 ? 'this exposure' : `these ${n.toLocaleString('en')} exposures`}`,
+      stretch: this.model.stretch, version: this.model.picture_version, screen: { stage }, onDone: () => {},
+    });
   }
 
   // ---- layout
@@ -149,6 +169,40 @@ class Thumbs {
       if (fresh || redraw) this.draw(node, place);
       if (fresh) this.room.append(node);
     }
+    this.fetchBeyond(first, after);
+  }
+
+  // Pictures beyond those that exist are fetched into the browser's cache, nearest first and a few at a time, so that a
+  // fast scroll finds them there.
+  fetchBeyond(first, after) {
+    const reach = Math.max(this.columns, FETCH_AHEAD);
+    this.beyond = [];
+    for (let k = 0; k < reach; k++) {
+      if (after + k < this.shown) this.beyond.push(after + k);
+      if (k < reach / 2 && first - 1 - k >= 0) this.beyond.push(first - 1 - k);
+    }
+    while (this.inFlight < IN_FLIGHT && this.fetchOne());
+  }
+
+  fetchOne() {
+    if (document.querySelector('dialog[open]')) return false;   // what is in front comes first
+    while (this.beyond?.length) {
+      const place = this.beyond.shift();
+      const row = this.rows.get(place);
+      if (!row) { if (place < this.shown) this.ask(place); continue; }
+      const address = this.address(row.id);
+      if (this.fetched.has(address)) continue;
+      this.fetched.add(address);
+      this.inFlight++;
+      const image = new Image();
+      image.fetchPriority = 'low';
+      const next = () => { this.inFlight--; if (!this.closed) this.fetchOne(); };
+      image.onload = next;
+      image.onerror = () => { this.fetched.delete(address); next(); };
+      image.src = address;
+      return true;
+    }
+    return false;
   }
 
   draw(node, place) {
@@ -267,6 +321,7 @@ class Thumbs {
 
   key(key, event) {
     if (!this.scroller.clientWidth || document.querySelector('dialog[open]')) return false;
+    if (key === 'J') { this.judge(); return Boolean(this.model.total); }
     const from = event.composedPath()[0];
     const inside = from === this.scroller;
     const free = inside || from === document.body || from === document.documentElement;
@@ -299,13 +354,22 @@ class Thumbs {
     this.head.innerHTML = `<span class="how"><strong>${total.toLocaleString('en-US')}</strong> <span class="words"></span></span>
       <label>by <select aria-label="sorted by">${options}</select></label>
       ${picked ? `<button class="quiet push" data-verb="keep" title="Select only the picked ones"><strong>${picked}</strong> picked: keep</button>` : ''}
-      <button class="quiet ${picked ? '' : 'push'}" data-verb="similar" title="Images that look like ${picked ? 'the picked ones' : 'the focused one'}">similar</button>
+      ${this.judgeButton(picked)}
+      <button class="quiet" data-verb="similar" title="Images that look like ${picked ? 'the picked ones' : 'the focused one'}">similar</button>
       <button class="quiet" data-verb="clear" title="Select nothing">clear</button>`;
     this.head.querySelector('.words').textContent = `${how || 'selected'}${rest}`;
     this.head.querySelector('.how').title = `${total.toLocaleString('en-US')} images ${how}${rest}`;
   }
 
+  judgeButton(picked) {
+    if (!this.model.can_vote) return '<span class="push"></span>';
+    const n = picked ? new Set([...this.picked].map(id => Math.floor(id / 100))).size : this.model.exposures;
+    return `<button class="judge ${picked ? '' : 'push'}" data-verb="judge" title="Look at all of them on one sheet, leave some out, and give the rest one judgement">
+      Judge ${n === 1 ? 'this exposure' : `these ${n.toLocaleString('en-US')} exposures`} <span class="key">⇧J</span></button>`;
+  }
+
   close() {
+    this.closed = true;
     this.stopKeys();
     this.resizing.disconnect();
   }
@@ -315,7 +379,7 @@ function newThumb() {
   const node = document.createElement('div');
   node.className = 'thumb';
   node.setAttribute('role', 'option');
-  node.innerHTML = '<img alt="" loading="lazy" decoding="async" draggable="false"><div class="line"><i class="letter"></i><span class="name"></span><span class="value"></span></div>';
+  node.innerHTML = '<img alt="" draggable="false"><div class="line"><i class="letter"></i><span class="name"></span><span class="value"></span></div>';
   const find = selector => node.querySelector(selector);
   node.parts = { image: find('img'), letter: find('.letter'), name: find('.name'), value: find('.value') };
   node.parts.image.addEventListener('error', () => node.classList.add('gone'));

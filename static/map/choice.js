@@ -3,6 +3,7 @@
 import { applySelection, selectedIndices } from './select.js';
 
 const NONE = new Uint32Array(0);
+const MOST_SENT = 4000;       // as in app/map_view.py
 
 export class Choice {
   constructor() { this.reset(null); }
@@ -13,15 +14,14 @@ export class Choice {
     this.focus = this.ccd = this.pointed = NONE;
   }
 
-  // how: 'replace', 'add' or 'subtract'
-  apply(indices, how) { this.count = applySelection(this.set.state, indices, how); }
+  // chosen: indices, or a byte for each point; how: 'replace', 'add' or 'subtract'
+  apply(chosen, how) { this.count = applySelection(this.set.state, chosen, how); }
 
   indices() { return selectedIndices(this.set.state, this.count); }
 
-  // The message that tells the whole selection: a list, or one bit for each point once that is shorter.
-  message(gesture, focus) {
-    const long = 32 * this.count > this.set.n + 4096;
-    return { type: 'select', gesture, focus, ...(long ? { bits: bitsOf(this.set.state) } : { indices: this.indices() }) };
+  // The message that tells what was chosen: a step of app/regions.py, and the points themselves where they are few.
+  message(gesture, focus, text) {
+    return { type: 'select', gesture, focus, text, ...(this.count <= MOST_SENT ? { indices: this.indices() } : {}) };
   }
 
   ringExposure(expnum, ccdnum) {
@@ -50,9 +50,9 @@ export class Choice {
   }
 }
 
-// Lowest bit first.
-function bitsOf(state) {
-  const bits = new Uint8Array(Math.ceil(state.length / 8));
-  for (let i = 0; i < state.length; i++) if (state[i] & 1) bits[i >> 3] |= 1 << (i & 7);
-  return bits;
+// Bits, lowest first, as one byte a point.
+export function bytesOf(bits, n) {
+  const bytes = new Uint8Array(n);
+  for (let i = 0; i < n; i++) bytes[i] = bits[i >> 3] >> (i & 7) & 1;
+  return bytes;
 }

@@ -104,6 +104,8 @@ function meaningOf(event, state, acts) {
     case 't': return () => acts.labels();
     case '0': case 'Home': return () => acts.reset();
     case 'Escape': return () => acts.clear();
+    case '.': return () => acts.walk(1);
+    case ',': return () => acts.walk(-1);
     case 'Enter': return () => acts.pickCentre(howOf(event));
     case '+': case '=': return centre(1.5);
     case '-': return centre(1 / 1.5);

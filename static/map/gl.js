@@ -6,6 +6,7 @@ import {
 } from './shaders.js';
 
 const CELL = 32;           // pixels of one glyph
+const SLICE_MS = 40;       // what the graphics card may take for one slice of a long drawing
 
 export class NoWebGL extends Error {}
 
@@ -26,6 +27,9 @@ export class PointPainter {
     this.ring = gl.createBuffer();
     this.corners = gl.createBuffer();
     this.frameArray = gl.createVertexArray();
+    this.refines = true;
+    this.aside = null;         // picture of all points, drawn bit by bit: {frame, colour, depth, width, height}
+    this.slice = 100_000;
   }
 
   // Room on the graphics card for a whole set; what has arrived of it is uploaded at once.
@@ -41,7 +45,7 @@ export class PointPainter {
       gl.enableVertexAttribArray(location);
       gl.vertexAttribIPointer(location, 1, gl.UNSIGNED_BYTE, 1, 0);
     }
-    this.writeCodes(set.codes);
+    this.writeCodes(set.codes, 0, set.coloured);
     this.writeState(set.state);
     for (const dims of [2, 3]) if (set.arrived[dims]) this.writePlaces(set, dims, 0, set.arrived[dims]);
     this.writeFrame(set.half(3));
@@ -69,14 +73,15 @@ export class PointPainter {
     gl.bufferSubData(gl.ARRAY_BUFFER, 2 * dims * from, places, dims * from, dims * (to - from));
   }
 
-  writeCodes(codes) { this.writeBytes(CODE, codes); }
+  writeCodes(codes, from, to) { this.writeBytes(CODE, codes, from, Math.min(this.n, to)); }
 
-  writeState(state) { this.writeBytes(STATE, state); }
+  writeState(state) { this.writeBytes(STATE, state, 0, this.n); }
 
-  writeBytes(location, bytes) {
+  writeBytes(location, bytes, from, to) {
     const gl = this.gl;
+    if (to <= from) return;
     gl.bindBuffer(gl.ARRAY_BUFFER, this.buffers[location]);
-    gl.bufferSubData(gl.ARRAY_BUFFER, 0, bytes, 0, Math.min(this.n, bytes.length));
+    gl.bufferSubData(gl.ARRAY_BUFFER, from, bytes, from, to - from);
   }
 
   writePalette(texels) {
@@ -120,18 +125,29 @@ export class PointPainter {
     gl.vertexAttribPointer(0, 3, gl.FLOAT, false, 0, 0);
   }
 
-  // look: {size, alpha, hasSelection, isolated, quiet, count, rings: [{indices, width, alpha}]}
+  // look: {size, alpha, hasSelection, rim, isolated, quiet, count, rings: [{indices, width, alpha}]}
   draw(camera, look) {
+    this.gl.bindFramebuffer(this.gl.FRAMEBUFFER, null);
+    this.wipe(camera);
+    this.set(camera, look);
+    for (const pass of passesOf(look)) this.drawPass(camera, pass, 0, look.count);
+    this.drawRings(look);
+  }
+
+  wipe(camera) {
     const gl = this.gl;
-    const ratio = this.canvas.width / camera.width;
     gl.viewport(0, 0, this.canvas.width, this.canvas.height);
     gl.clearColor(0.051, 0.067, 0.09, 1);
     gl.depthMask(true);
     gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
     gl.enable(gl.BLEND);
     gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
-    const solid = camera.morph > 0.5;
     if (camera.morph > 0) this.drawFrame(camera);
+  }
+
+  set(camera, look) {
+    const gl = this.gl;
+    const ratio = this.canvas.width / camera.width;
     const { id, at } = this.points;
     gl.useProgram(id);
     see(gl, at, camera);
@@ -140,7 +156,7 @@ export class PointPainter {
     gl.uniform1f(at.uRatio, ratio);
     gl.uniform1i(at.uSelection, look.hasSelection ? 1 : 0);
     gl.uniform1i(at.uIsolated, look.isolated ? 1 : 0);
-    gl.uniform1i(at.uSolid, solid ? 1 : 0);
+    gl.uniform1i(at.uRim, look.rim ? 1 : 0);
     gl.activeTexture(gl.TEXTURE1);
     gl.bindTexture(gl.TEXTURE_2D, this.glyphs);
     gl.activeTexture(gl.TEXTURE0);
@@ -149,17 +165,23 @@ export class PointPainter {
     gl.uniform1i(at.uGlyphs, 1);
     gl.bindVertexArray(this.array);
     gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, this.ring);
+  }
+
+  drawPass(camera, pass, from, count) {
+    const gl = this.gl;
+    const solid = camera.morph > 0.5;
     if (solid) gl.enable(gl.DEPTH_TEST);
     gl.depthFunc(gl.LEQUAL);
-    for (const pass of [CONTEXT, QUIET, LOUD]) {
-      // Each pass looks at every point: one that cannot draw any is left out.
-      if (pass === CONTEXT && !look.hasSelection && !look.isolated) continue;
-      if (pass === QUIET && !look.quiet && !look.hasSelection) continue;
-      gl.depthMask(solid && pass === LOUD);
-      gl.uniform1i(at.uPass, pass);
-      gl.drawArrays(gl.POINTS, 0, look.count);
-    }
+    gl.depthMask(solid && pass === LOUD);
+    gl.uniform1i(this.points.at.uSolid, solid ? 1 : 0);
+    gl.uniform1i(this.points.at.uPass, pass);
+    gl.drawArrays(gl.POINTS, from, count);
     gl.disable(gl.DEPTH_TEST);
+  }
+
+  drawRings(look) {
+    const gl = this.gl;
+    const { at } = this.points;
     gl.uniform1i(at.uSolid, 0);
     gl.uniform1i(at.uPass, RING);
     for (const ring of look.rings) {
@@ -170,6 +192,85 @@ export class PointPainter {
       gl.drawElements(gl.POINTS, ring.indices.length, gl.UNSIGNED_INT, 0);
     }
     gl.bindVertexArray(null);
+  }
+
+  // ---- more points than one frame can draw: they are drawn aside, slice by slice, and shown when all are there
+
+  beginRefining(camera, look) {
+    const gl = this.gl;
+    this.makeAside();
+    this.refining = { camera, look, passes: passesOf(look), from: 0, fence: null, begun: 0 };
+    gl.bindFramebuffer(gl.FRAMEBUFFER, this.aside.frame);
+    this.wipe(camera);
+    gl.bindFramebuffer(gl.FRAMEBUFFER, null);
+  }
+
+  // One slice, if the graphics card has finished the last one. Whether all points are drawn.
+  refine() {
+    const gl = this.gl;
+    const job = this.refining;
+    if (job.fence) {
+      const state = gl.clientWaitSync(job.fence, 0, 0);
+      if (state === gl.TIMEOUT_EXPIRED) return false;
+      gl.deleteSync(job.fence);
+      job.fence = null;
+      const ms = performance.now() - job.begun;
+      this.slice = Math.round(Math.max(50_000, Math.min(2_000_000, this.slice * Math.max(0.5, Math.min(2, SLICE_MS / ms)))));
+    }
+    if (!job.passes.length) return true;
+    gl.bindFramebuffer(gl.FRAMEBUFFER, this.aside.frame);
+    this.set(job.camera, job.look);
+    const count = Math.min(this.slice, job.look.count - job.from);
+    this.drawPass(job.camera, job.passes[0], job.from, count);
+    gl.bindVertexArray(null);
+    gl.bindFramebuffer(gl.FRAMEBUFFER, null);
+    job.from += count;
+    if (job.from >= job.look.count) { job.passes.shift(); job.from = 0; }
+    job.begun = performance.now();
+    job.fence = gl.fenceSync(gl.SYNC_GPU_COMMANDS_COMPLETE, 0);
+    gl.flush();
+    return false;
+  }
+
+  // What was drawn aside, with rings on top.
+  showRefined(camera, look) {
+    const gl = this.gl;
+    const { width, height } = this.canvas;
+    gl.bindFramebuffer(gl.READ_FRAMEBUFFER, this.aside.frame);
+    gl.bindFramebuffer(gl.DRAW_FRAMEBUFFER, null);
+    gl.blitFramebuffer(0, 0, width, height, 0, 0, width, height, gl.COLOR_BUFFER_BIT, gl.NEAREST);
+    gl.bindFramebuffer(gl.FRAMEBUFFER, null);
+    gl.viewport(0, 0, width, height);
+    gl.enable(gl.BLEND);
+    gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
+    this.set(camera, look);
+    this.drawRings(look);
+  }
+
+  makeAside() {
+    const gl = this.gl;
+    const { width, height } = this.canvas;
+    if (this.aside?.width === width && this.aside?.height === height) return;
+    this.dropAside();
+    const [frame, colour, depth] = [gl.createFramebuffer(), gl.createRenderbuffer(), gl.createRenderbuffer()];
+    gl.bindRenderbuffer(gl.RENDERBUFFER, colour);
+    gl.renderbufferStorage(gl.RENDERBUFFER, gl.RGBA8, width, height);
+    gl.bindRenderbuffer(gl.RENDERBUFFER, depth);
+    gl.renderbufferStorage(gl.RENDERBUFFER, gl.DEPTH_COMPONENT24, width, height);
+    gl.bindFramebuffer(gl.FRAMEBUFFER, frame);
+    gl.framebufferRenderbuffer(gl.FRAMEBUFFER, gl.COLOR_ATTACHMENT0, gl.RENDERBUFFER, colour);
+    gl.framebufferRenderbuffer(gl.FRAMEBUFFER, gl.DEPTH_ATTACHMENT, gl.RENDERBUFFER, depth);
+    gl.bindFramebuffer(gl.FRAMEBUFFER, null);
+    this.aside = { frame, colour, depth, width, height };
+  }
+
+  dropAside() {
+    const gl = this.gl;
+    if (!this.aside) return;
+    gl.deleteFramebuffer(this.aside.frame);
+    gl.deleteRenderbuffer(this.aside.colour);
+    gl.deleteRenderbuffer(this.aside.depth);
+    this.aside = null;
   }
 
   drawFrame(camera) {
@@ -190,8 +291,15 @@ export class PointPainter {
 
   close() {
     this.release();
+    this.dropAside();
     this.gl.getExtension('WEBGL_lose_context')?.loseContext();
   }
+}
+
+// Each pass looks at every point: one that cannot draw any is left out.
+function passesOf(look) {
+  return [CONTEXT, QUIET, LOUD].filter(pass => !(pass === CONTEXT && !look.hasSelection && !look.isolated)
+    && !(pass === QUIET && !look.quiet && !look.hasSelection));
 }
 
 function see(gl, at, camera) {

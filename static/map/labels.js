@@ -1,7 +1,7 @@
 // Names of the classes on the map itself, each where its points lie thickest, so that colour is not the only channel.
 
 const MOST = 14;
-const SAMPLE = 300_000;      // points looked at; they come in a shuffled order
+const SAMPLE = 40_000;       // points looked at; they come in a shuffled order
 const LEAST_SHARE = 0.002;   // rarer classes are found through the legend
 
 export class Labels {
@@ -36,6 +36,8 @@ export class Labels {
   place(camera, isolated, hasSelection) {
     this.box.hidden = !this.shown || camera.morph % 1 !== 0;
     if (this.box.hidden || !this.labels.length) return;
+    const enough = Math.min(this.set.n, SAMPLE);
+    if (this.set.arrived[camera.dims] < enough || this.set.coloured < enough) return;
     const anchors = this.anchors[camera.dims] ||= findAnchors(this.set, this.labels, camera.dims);
     this.box.style.opacity = hasSelection ? 0.45 : 1;
     const taken = [];
@@ -68,7 +70,7 @@ function findAnchors(set, labels, dims) {
   const slots = new Int16Array(256).fill(-1);
   labels.forEach(({ entry }, k) => slots.fill(k, entry.first, entry.last + 1));
   const cells = labels.map(() => new Map());
-  const n = Math.min(set.n, set.arrived[dims], SAMPLE);
+  const n = Math.min(set.n, set.arrived[dims], set.coloured, SAMPLE);
   for (let i = 0; i < n; i++) {
     const k = slots[set.codes[i]];
     if (k < 0 || places[dims * i] === 65535) continue;

@@ -14,7 +14,8 @@ export class PointSet {
     this.loading = {};
     this.expnum = null;           // Uint32Array (n)
     this.ccdnum = null;           // Uint8Array (n)
-    this.codes = new Uint8Array(this.n);
+    this.codes = new Uint8Array(0);        // those of the page's colours, never a copy
+    this.coloured = 0;                     // how many codes have arrived
     this.state = new Uint8Array(this.n);   // bit 0: selected
     this.controller = new AbortController();
   }
@@ -57,9 +58,23 @@ export class PointSet {
   async loadIds() {
     const answer = await fetch(this.meta.ids, { credentials: 'same-origin', signal: this.controller.signal });
     if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
-    const buffer = await answer.arrayBuffer();
-    this.expnum = new Uint32Array(buffer, 0, this.n);
-    this.ccdnum = new Uint8Array(buffer, 4 * this.n, this.n);
+    const bytes = new Uint8Array(5 * this.n);
+    let filled = 0;
+    const reader = answer.body.getReader();
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      bytes.set(value, filled);
+      filled += value.length;
+    }
+    if (filled < bytes.length) throw new Error('the answer is cut off');
+    this.expnum = new Uint32Array(bytes.buffer, 0, this.n);
+    this.ccdnum = new Uint8Array(bytes.buffer, 4 * this.n, this.n);
+  }
+
+  // How many points, from the first on, can be drawn and picked now.
+  drawable(camera) {
+    return Math.min(camera.morph < 1 ? this.arrived[2] : Infinity, camera.morph > 0 ? this.arrived[3] : Infinity, this.coloured || Infinity);
   }
 
   close() { this.controller.abort(); }

@@ -1,102 +1,109 @@
-// Which points lie under the cursor, in a box or in a lasso: on the projected places, so 2-D and 3-D are one case
-// (in 3-D a lasso takes the whole column behind it).
+// Which points lie under the cursor, and the selection bits. Long searches are generators that stop after each block of
+// points, so that the page goes on drawing meanwhile; see `inSlices`.
+
+import { UNIT } from './points.js';
+import { takeInside } from './region.js';
 
 const BLOCK = 65536;
+const AT_ONCE = 400_000;       // up to as many points are searched in one go
+const SLICE_MS = 10;
 const places = new Float32Array(3 * BLOCK);
+export const ALL = new Uint8Array(256).fill(1);
 
-// Index of the point nearest to (x, y) within `radius` CSS pixels, -1 where there is none. `allowed(i)` filters.
+// Run a generator: at once for few points, else in slices of a few milliseconds. `stale()` true: give up (undefined).
+export function inSlices(n, generator, stale = () => false) {
+  if (n <= AT_ONCE) {
+    for (;;) { const step = generator.next(); if (step.done) return step.value; }
+  }
+  return new Promise(resolve => {
+    const turn = () => {
+      const until = performance.now() + SLICE_MS;
+      do {
+        if (stale()) { resolve(undefined); return; }
+        const step = generator.next();
+        if (step.done) { resolve(step.value); return; }
+      } while (performance.now() < until);
+      soon(turn);
+    };
+    turn();
+  });
+}
+
+// A new turn at once: a timer would wait four milliseconds each time.
+const channel = new MessageChannel();
+const waiting = [];
+channel.port1.onmessage = () => waiting.shift()();
+export function soon(act) { waiting.push(act); channel.port2.postMessage(0); }
+
+// Index of the point nearest to (x, y) within `radius` CSS pixels, -1 where there is none; `shown` : which codes count.
 // Points whose distances differ by less than a pixel or two are told apart by their nearness to the eye.
-export function nearest(set, camera, x, y, radius, allowed = () => true) {
-  let best = -1;
-  let least = radius * radius;
-  let front = -Infinity;
+export function* nearest(set, camera, x, y, radius, shown = ALL) {
+  const found = { best: -1, least: radius * radius, front: -Infinity };
+  const flat = camera.morph === 0 && set.flat;
+  const reach = flat ? reachOf(camera, x, y, radius) : null;
+  const n = Math.min(set.n, camera.morph < 1 ? set.arrived[2] : Infinity, camera.morph > 0 ? set.arrived[3] : Infinity);
+  for (let from = 0; from < n; from += BLOCK) {
+    const to = Math.min(n, from + BLOCK);
+    if (flat) nearestFlat(set, camera, x, y, radius, shown, from, to, reach, found);
+    else nearestProjected(set, camera, x, y, radius, shown, from, to, found);
+    yield;
+  }
+  return found.best;
+}
+
+function reachOf(camera, x, y, radius) {
+  const cx = camera.width / 2 + camera.offset[0], cy = camera.height / 2 + camera.offset[1];
+  const range = (low, high) => [Math.floor((low + 1) * UNIT) - 1, Math.ceil((high + 1) * UNIT) + 1];
+  return [...range((x - radius - cx) / camera.scale, (x + radius - cx) / camera.scale), ...range((cy - y - radius) / camera.scale, (cy - y + radius) / camera.scale)];
+}
+
+function nearestFlat(set, camera, x, y, radius, shown, from, to, [left, right, low, high], found) {
+  const { flat, codes } = set;
+  for (let i = from; i < to; i++) {
+    const a = flat[2 * i], b = flat[2 * i + 1];
+    if (a < left || a > right || b < low || b > high || !shown[codes[i]]) continue;
+    set.project(camera, i, i + 1, places);
+    consider(i, places[0] - x, places[1] - y, places[2], radius, found);
+  }
+}
+
+function nearestProjected(set, camera, x, y, radius, shown, from, to, found) {
+  set.project(camera, from, to, places);
+  for (let i = from, k = 0; i < to; i++, k += 3) {
+    const dx = places[k] - x, dy = places[k + 1] - y;
+    if (dx > radius || dx < -radius || dy > radius || dy < -radius || !shown[set.codes[i]]) continue;
+    consider(i, dx, dy, places[k + 2], radius, found);
+  }
+}
+
+function consider(i, dx, dy, front, radius, found) {
+  const square = dx * dx + dy * dy;
+  if (!(square <= radius * radius) || front !== front) return;
+  const tie = square <= 6.25 && found.least <= 6.25;
+  if (tie ? front > found.front || (front === found.front && square < found.least) : square < found.least) {
+    found.best = i;
+    found.least = square;
+    found.front = front;
+  }
+}
+
+// Bytes, one a point, 1 inside a region.
+export function* insideRegion(set, region, shown = ALL) {
+  const taken = new Uint8Array(set.n);
   for (let from = 0; from < set.n; from += BLOCK) {
-    const to = Math.min(set.n, from + BLOCK);
-    set.project(camera, from, to, places);
-    for (let i = from, k = 0; i < to; i++, k += 3) {
-      const dx = places[k] - x, dy = places[k + 1] - y;
-      const square = dx * dx + dy * dy;
-      if (!(square <= radius * radius) || !(places[k + 2] === places[k + 2]) || !allowed(i)) continue;
-      const tie = square <= 6.25 && least <= 6.25;
-      if (tie ? places[k + 2] > front || (places[k + 2] === front && square < least) : square < least) {
-        best = i;
-        least = square;
-        front = places[k + 2];
-      }
-    }
+    takeInside(set, region, shown, from, Math.min(set.n, from + BLOCK), taken);
+    yield;
   }
-  return best;
+  return taken;
 }
 
-// Indices inside a polygon [[x, y], ...] by the even-odd rule: a C-shaped lasso does not take what lies in its mouth.
-export function insidePolygon(set, camera, polygon, allowed = () => true) {
-  const rows = rowsOf(polygon);
-  const [left, top, right, bottom] = boundsOf(polygon);
-  return collect(set, camera, (x, y, i) => x >= left && x <= right && y >= top && y <= bottom
-    && crossings(rows, x, y) % 2 === 1 && allowed(i));
-}
-
-export function insideBox(set, camera, [[x0, y0], [x1, y1]], allowed = () => true) {
-  const [left, right] = x0 < x1 ? [x0, x1] : [x1, x0];
-  const [top, bottom] = y0 < y1 ? [y0, y1] : [y1, y0];
-  return collect(set, camera, (x, y, i) => x >= left && x <= right && y >= top && y <= bottom && allowed(i));
-}
-
-function collect(set, camera, inside) {
-  let found = new Uint32Array(1024);
-  let count = 0;
-  for (let from = 0; from < set.n; from += BLOCK) {
-    const to = Math.min(set.n, from + BLOCK);
-    set.project(camera, from, to, places);
-    for (let i = from, k = 0; i < to; i++, k += 3) {
-      if (places[k + 2] !== places[k + 2] || !inside(places[k], places[k + 1], i)) continue;
-      if (count === found.length) {
-        const longer = new Uint32Array(2 * count);
-        longer.set(found);
-        found = longer;
-      }
-      found[count++] = i;
-    }
-  }
-  return found.slice(0, count);
-}
-
-// The edges of a polygon by pixel row: {first, rows: [Float64Array of ax, ay, bx, by, ...]}. A point is compared with the
-// few edges of its own row instead of with all of them.
-export function rowsOf(polygon) {
-  const edges = polygon.map((point, k) => [...point, ...polygon[(k + 1) % polygon.length]]);
-  const first = Math.floor(Math.min(...polygon.map(point => point[1])));
-  const lists = [];
-  for (const edge of edges) {
-    if (edge[1] === edge[3]) continue;
-    const last = Math.floor(Math.max(edge[1], edge[3])) - first;
-    for (let row = Math.floor(Math.min(edge[1], edge[3])) - first; row <= last; row++) (lists[row] ||= []).push(...edge);
-  }
-  return { first, rows: Array.from(lists, list => Float64Array.from(list || [])) };
-}
-
-// How many edges a ray from (x, y) to the right crosses.
-export function crossings({ first, rows }, x, y) {
-  const edges = rows[Math.floor(y) - first];
-  let count = 0;
-  if (!edges) return 0;
-  for (let k = 0; k < edges.length; k += 4) {
-    const ay = edges[k + 1], by = edges[k + 3];
-    if ((ay > y) !== (by > y) && x < edges[k] + (edges[k + 2] - edges[k]) * (y - ay) / (by - ay)) count++;
-  }
-  return count;
-}
-
-function boundsOf(polygon) {
-  const xs = polygon.map(point => point[0]), ys = polygon.map(point => point[1]);
-  return [Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)];
-}
-
-// Put `indices` into the selection bit of `state`: 'replace', 'add' or 'subtract'. How many are selected then.
-export function applySelection(state, indices, how) {
-  if (how === 'replace') state.fill(0);
+// Put indices, or points marked in bytes, into the selection bit of `state`: 'replace', 'add' or 'subtract'.
+// How many are selected then.
+export function applySelection(state, chosen, how) {
   const bit = how === 'subtract' ? 0 : 1;
-  for (const i of indices) state[i] = bit;
+  if (how === 'replace') state.fill(0);
+  if (chosen instanceof Uint8Array) for (let i = 0; i < state.length; i++) { if (chosen[i]) state[i] = bit; }
+  else for (const i of chosen) state[i] = bit;
   let count = 0;
   for (let i = 0; i < state.length; i++) count += state[i] & 1;
   return count;
@@ -106,4 +113,11 @@ export function selectedIndices(state, count) {
   const indices = new Uint32Array(count);
   for (let i = 0, k = 0; i < state.length && k < count; i++) if (state[i] & 1) indices[k++] = i;
   return indices;
+}
+
+// How many selected points have each code, 256 numbers.
+export function countByCode(state, codes) {
+  const counts = new Uint32Array(256);
+  for (let i = 0; i < codes.length; i++) if (state[i] & 1) counts[codes[i]]++;
+  return counts;
 }

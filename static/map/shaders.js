@@ -15,7 +15,7 @@ uniform mat3 uRotation;
 uniform vec2 uHalf;        // half the picture, CSS pixels
 uniform vec2 uOffset;
 uniform float uScale, uMorph, uEye, uSize, uRatio, uAlpha;
-uniform bool uSelection, uIsolated;
+uniform bool uSelection, uIsolated, uRim;
 uniform int uPass;
 uniform sampler2D uPalette;
 out vec4 vColour;
@@ -45,7 +45,7 @@ void main() {
   vRim = 0.0;
   if (uPass == ${CONTEXT}) { colour = vec3(0.27, 0.31, 0.36); alpha *= 0.5; size *= 0.82; }
   else if (uPass == ${QUIET}) { alpha *= 0.75; size *= 0.9; }
-  else if (uPass == ${LOUD} && selected) { size *= 1.25; alpha = max(alpha, 0.9); vRim = 1.0; }
+  else if (uPass == ${LOUD} && selected) { size *= 1.25; alpha = max(alpha, 0.9); vRim = uRim ? 1.0 : 0.0; }
   else if (uPass == ${RING}) { alpha = 1.0; size = max(size + 6.0, 9.0); }
   if (uPass < ${RING}) colour = mix(colour, vec3(0.051, 0.067, 0.09), (selected && uSelection ? 0.4 : 0.55) * depth);
   else alpha *= 1.0 - 0.5 * depth;

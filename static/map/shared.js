@@ -19,6 +19,7 @@ export class Page extends EventTarget {
     this.colours = null;         // the Colours on screen
     this.error = '';
     this.wanted = '';
+    this.chosen = null;          // how many selected points have each code (256 numbers); null = nothing is selected
   }
 
   tell(type, detail = {}) {
@@ -62,12 +63,12 @@ export class Page extends EventTarget {
     }
   }
 
-  // Colours of one colour-by, fetched once for each address.
+  // Colours of one colour-by, fetched once for each address; here as soon as their legend is, while codes still come.
   fetch(colourBy) {
     const url = this.urls[colourBy];
     if (!url) return Promise.reject(new Error(`no colours by ${colourBy}`));
     if (!this.loaded.has(url)) {
-      const promise = fetchColours(url);
+      const promise = fetchColours(url, colours => this.tell('codes', colours));
       promise.then(colours => this.arrived.set(url, colours), () => this.loaded.delete(url));
       this.loaded.set(url, promise);
     }
@@ -87,13 +88,42 @@ export class Page extends EventTarget {
 
 // The file: uint32 length of the JSON header, the header, one code byte for each point.
 // Header: {colour_by, kind, palette: ['#rrggbb' by code], entries: [{label, name, letter, colour, first, last, count, quiet}]}
-export async function fetchColours(url) {
+// Answers when the header is here: {...header, codes, arrived, whole}; `codes` fills while it comes, `piece(colours)` is
+// called after every part, and `whole` is a promise of all of it.
+export async function fetchColours(url, piece = () => {}) {
   const answer = await fetch(url, { credentials: 'same-origin' });
   if (!answer.ok) throw new Error(answer.status === 403 ? 'not yours to see' : `HTTP ${answer.status}`);
-  const buffer = await answer.arrayBuffer();
-  const length = new DataView(buffer).getUint32(0, true);
-  const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
-  return { ...header, codes: new Uint8Array(buffer, 4 + length) };
+  const size = Number(answer.headers.get('Content-Length'));
+  const reader = answer.body.getReader();
+  let head = new Uint8Array(0);
+  let start = Infinity;
+  while (head.length < start) {
+    const { done, value } = await reader.read();
+    if (done) throw new Error('the answer is cut off');
+    const longer = new Uint8Array(head.length + value.length);
+    longer.set(head);
+    longer.set(value, head.length);
+    head = longer;
+    if (head.length >= 4) start = 4 + new DataView(head.buffer).getUint32(0, true);
+  }
+  const header = JSON.parse(new TextDecoder().decode(head.subarray(4, start)));
+  const n = size ? size - start : header.entries.reduce((sum, entry) => sum + entry.count, 0);
+  const colours = { ...header, codes: new Uint8Array(n), arrived: head.length - start };
+  colours.codes.set(head.subarray(start));
+  head = null;
+  const rest = async () => {
+    while (colours.arrived < n) {
+      const { done, value } = await reader.read();
+      if (done) throw new Error('the answer is cut off');
+      colours.codes.set(value, colours.arrived);
+      colours.arrived += value.length;
+      piece(colours);
+    }
+    return colours;
+  };
+  colours.whole = rest();
+  colours.whole.catch(() => {});
+  return colours;
 }
 
 export function entryOf(colours, code) {
@@ -109,6 +139,15 @@ export function paletteTexture(colours, isolated) {
     texels.set([...rgb(hex), shown ? (entry?.quiet ? 128 : 255) : 0], 4 * code);
   });
   return texels;
+}
+
+// Which codes are shown, 256 bytes.
+export function shownCodes(colours, isolated) {
+  const shown = new Uint8Array(256).fill(isolated.length && colours ? 0 : 1);
+  for (const entry of isolated.length && colours ? colours.entries : []) {
+    if (isolated.includes(entry.label)) shown.fill(1, entry.first, entry.last + 1);
+  }
+  return shown;
 }
 
 export function rgb(hex) {
