@@ -12,6 +12,7 @@ from app import (
     verbs_places,
     verbs_pretrain,
     verbs_probe,
+    verbs_queue,
     verbs_room,
     verbs_run,
 )
@@ -46,6 +47,10 @@ GROUPS = {
     "labels": (
         "Import labels and earlier inspections, and count them.",
         {"import": verbs_data.labels_import, "show": verbs_data.labels_show},
+    ),
+    "queue": (
+        "Everybody's queue: order, packet, what is mixed in, how many votes.",
+        {"show": verbs_queue.show, "set": verbs_queue.change, "draw": verbs_queue.draw},
     ),
     "user": (
         "Accounts of inspectors, leads and viewers.",

@@ -1,0 +1,109 @@
+"""Verbs around everybody's queue: its settings, what they ask for, known answers and the control."""
+
+from typing import Annotated
+
+import typer
+
+from app.verbs import Labels, Run, Seed, open_run, open_store, say
+
+
+def open_app(run, labels: str):
+    """What the dashboard shares, without a dashboard."""
+    from app.context import AppContext
+
+    catalog = open_run(run)
+    return AppContext(catalog, open_store(catalog, labels))
+
+
+def show(run: Run, labels: Labels = "") -> None:
+    """Show the settings of everybody's queue and what they ask for."""
+    from app import lead_queue
+
+    app = open_app(run, labels)
+    survey = app.survey()
+    for name, value in lead_queue.settings(app)["settings"].items():
+        print(f"{name}\t{value if value != '' else '-'}")
+    effect, drawn = lead_queue.effect(app, survey, {}), lead_queue.drawn(app, survey)
+    rows = {
+        "exposures": effect["n_exposures"],
+        "votes given": effect["votes_given"],
+        "votes to come": range_of(effect),
+        "votes saved": lead_queue.saved(app, survey)["votes_saved"],
+        "known answers": drawn["known"]["n"],
+        "in the control": drawn["control"]["n"],
+    }
+    for name, value in rows.items():
+        print(f"{name}\t{value}")
+
+
+def range_of(effect) -> str:
+    left = effect["votes_left"]
+    return str(left["most"]) if left["least"] == left["most"] else f"{left['least']} to {left['most']}"
+
+
+def change(
+    run: Run,
+    order: Annotated[
+        str | None, typer.Option(help="score, uncertainty, similar, night or random, for those who choose none.")
+    ] = None,
+    packet: Annotated[
+        str | None, typer.Option(help="A part of the queue, as in 'band=g;month=2013-10'; '' is everything.")
+    ] = None,
+    rule: Annotated[
+        str | None, typer.Option(help="all: everybody votes on everything; adaptive: a third vote only where needed.")
+    ] = None,
+    control: Annotated[float | None, typer.Option(help="Share of exposures that get all votes anyway.")] = None,
+    strong: Annotated[float | None, typer.Option(help="Probability from which the model is strongly against.")] = None,
+    repeats: Annotated[float | None, typer.Option(help="Share of own earlier votes that are asked for again.")] = None,
+    repeat_age: Annotated[int | None, typer.Option(help="How many votes ago such a vote must be.")] = None,
+    known: Annotated[float | None, typer.Option(help="Share of exposures with a known answer.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Every order and draw follows from this number.")] = None,
+    try_only: Annotated[bool, typer.Option("--try", help="Say what it would ask for, and keep nothing.")] = False,
+    labels: Labels = "",
+) -> None:
+    """Change the settings of everybody's queue; those that are not named stay."""
+    from app import lead_queue
+    from pipeline.errors import BadInput
+
+    given = {
+        "order": order,
+        "packet": packet,
+        "rule": rule,
+        "control": control,
+        "strong": strong,
+        "repeats": repeats,
+        "repeat_age": repeat_age,
+        "known": known,
+        "seed": seed,
+    }
+    values = {name: value for name, value in given.items() if value is not None}
+    if not values:
+        raise BadInput("nothing to change; name a setting, as in --rule adaptive; `triptych queue show` lists them")
+    app = open_app(run, labels)
+    effect = lead_queue.effect(app, app.survey(), values)
+    if not try_only:
+        lead_queue.keep(app, app.survey(), values)
+    verb = "would ask" if try_only else "asks"
+    say(f"the queue {verb} for {range_of(effect)} more votes on {effect['n_exposures']} exposures")
+
+
+def draw(
+    run: Run,
+    kind: Annotated[str, typer.Argument(help="known or control.", metavar="KIND")],
+    number: Annotated[int, typer.Argument(help="How many exposures.", metavar="N", min=1)],
+    source: Annotated[
+        str, typer.Option(help="Of known answers: adjudicated (decided by a lead) or truth (a truth table).")
+    ] = "adjudicated",
+    seed: Seed = 0,
+    labels: Labels = "",
+) -> None:
+    """Draw known answers to mix in, or more exposures for the control."""
+    from app import lead_queue
+    from pipeline.errors import choose
+
+    app = open_app(run, labels)
+    if choose(kind, ("known", "control"), "kind of draw") == "known":
+        added = lead_queue.draw_known(app, app.survey(), source, number, seed, "command line")
+    else:
+        added = lead_queue.draw_control(app, app.survey(), number, seed, "command line")
+    say(f"{added} exposures drawn as {'known answers' if kind == 'known' else 'control'}")
