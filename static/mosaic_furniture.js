@@ -109,12 +109,12 @@ export class Furniture {
     const bar = made('div', 'bar', this.root);
     bar.dataset.noPick = '';
     this.barName = made('b', '', bar);
-    this.barNote = made('span', 'saying', bar);
     const back = made('button', '', bar);
     back.type = 'button';
     back.textContent = 'whole exposure';
     back.title = 'back to all CCDs (double click, Esc)';
     back.addEventListener('click', () => { back.blur(); mosaic.closeCcd(); this.root.focus({ preventScroll: true }); });
+    this.barNote = made('span', 'saying', bar);
   }
 
   makeBlinked() {

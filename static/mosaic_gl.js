@@ -137,12 +137,14 @@ export class MosaicGL {
 
   into(buffer) { this.gl.bindFramebuffer(this.gl.FRAMEBUFFER, buffer); }
 
-  // From one frame to another; null is the screen.
-  copyFrame(from, to) {
+  // From a frame to the screen. The clearing is needed: the first drawing after a screen was shown starts from an empty
+  // one, and a copy does not count as drawing.
+  toScreen(from) {
     const gl = this.gl;
     const { width, height } = this.canvas;
+    this.clear([0, 0, 0]);
     gl.bindFramebuffer(gl.READ_FRAMEBUFFER, from);
-    gl.bindFramebuffer(gl.DRAW_FRAMEBUFFER, to);
+    gl.bindFramebuffer(gl.DRAW_FRAMEBUFFER, null);
     gl.blitFramebuffer(0, 0, width, height, 0, 0, width, height, gl.COLOR_BUFFER_BIT, gl.NEAREST);
     gl.bindFramebuffer(gl.FRAMEBUFFER, null);
   }
