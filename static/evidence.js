@@ -44,7 +44,7 @@ function planeHtml(model, slots, colours, letters, dot, label) {
   const worst = drivers(model).map(({ ccdname, p_bad: chance, bad_reason: reason }) =>
     `<button data-ccd="${escapeText(ccdname)}" title="${label(reason)}: enlarge ${escapeText(ccdname)}">${dot(reason)}${escapeText(ccdname)} <span>${chance.toFixed(2)}</span></button>`).join('');
   const count = `${bad.length} of ${total}`;
-  return `<h3>CCDs likely bad <span class="of" data-part="caption" data-text="${count}">${count}</span></h3>
+  return `<h3 class="ccds">CCDs likely bad <span class="of" data-part="caption" data-text="${count}">${count}</span></h3>
     <div class="plane"><div class="map">${slots ? planeSvg(slots, model, { colours, letters }) : ''}</div>
       <div>${shares ? `<ul class="shares">${shares}</ul>` : '<p>None of them by itself.</p>'}
         <div class="drivers" role="group" aria-label="CCDs that speak most for bad">${worst}</div></div></div>`;

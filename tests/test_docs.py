@@ -42,7 +42,7 @@ def formats() -> str:
 
 def words(text: str) -> set[str]:
     """Everything that the text sets as code, word by word."""
-    return {word.strip(",") for code in re.findall(r"`([^`\n]+(?:\n[^`\n]+)?)`", text) for word in code.split()}
+    return {word.strip(",") or word for code in re.findall(r"`([^`\n]+(?:\n[^`\n]+)?)`", text) for word in code.split()}
 
 
 def section(text: str, heading: str) -> str:
