@@ -131,12 +131,12 @@ class Order:
 ORDERS: dict[str, Order] = {
     order.name: order
     for order in (
-        Order("score", "most suspicious first", by_score, tells="model"),
-        Order("uncertainty", "probability nearest one half first", by_uncertainty, tells="model"),
-        Order("similar", "similar exposures in a row", by_likeness),
-        Order("night", "night by night, in time", by_night),
-        Order("random", "at random", by_chance),
-        Order("split", "votes that differ first", by_split, tells="votes"),
+        Order("score", "by the model's probability, near ties shuffled", by_score, tells="model"),
+        Order("uncertainty", "probability nearest one half", by_uncertainty, tells="model"),
+        Order("similar", "group by group, the most alike next", by_likeness),
+        Order("night", "each night forwards or backwards in time", by_night),
+        Order("random", "no sequence at all", by_chance),
+        Order("split", "the most divided votes; for leads", by_split, tells="votes"),
     )
 }
 

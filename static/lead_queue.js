@@ -36,7 +36,7 @@ export class QueueRules {
     node.innerHTML = `<h2>Everybody's queue</h2><form>
       <label>Order, unless an inspector chooses one <select name="order">${options}</select></label>
       <fieldset class="packet"><legend>Packet, unless one is assigned or chosen</legend>${facets}</fieldset>
-      <fieldset><legend>Votes</legend>${rules.map(({ name, rule }) => `<label class="radio"><input type="radio" name="rule" value="${name}" ${settings.rule === name ? 'checked' : ''}> ${name === 'all' ? 'Everybody' : 'Adaptive'} <small>${text(rule)}</small></label>`).join('')}
+      <fieldset><legend>Votes</legend>${rules.map(({ name, rule }) => `<label class="radio"><input type="radio" name="rule" value="${name}" ${settings.rule === name ? 'checked' : ''}> ${name === 'all' ? 'Everybody votes on everything' : 'Adaptive'}${name === 'all' ? '' : `<small>${text(rule)}</small>`}</label>`).join('')}
         <div class="adaptive" ${settings.rule === 'all' ? 'hidden' : ''}>${percent('control', 'Random control', 'exposures that always get all votes', 100)}
           ${percent('strong', 'Model strongly against', 'from this probability on, or below its opposite', 100)}</div></fieldset>
       <fieldset><legend>Mixed in unseen</legend>
@@ -44,8 +44,8 @@ export class QueueRules {
         <label class="number">at least<span><input type="number" name="repeat_age" value="${settings.repeat_age}" min="40" step="10"> votes</span><small>between a vote and its repeat</small></label>
         ${percent('known', 'Known answers', 'how often each inspector is right', 20)}</fieldset>
       <label class="number">Seed of all shuffles<span><input type="number" name="seed" value="${settings.seed}" min="0" step="1"></span><small>the same seed gives the same queues</small></label>
-      <div class="effect" aria-live="polite"></div><p class="problem" role="alert" hidden></p>
-      <div class="buttons"><button type="button" data-back disabled>Take back</button><button class="primary" data-keep disabled>Keep for everybody</button></div></form>`;
+      <div class="foot"><div class="effect" aria-live="polite"></div><p class="problem" role="alert" hidden></p>
+      <div class="buttons"><button type="button" data-back disabled>Take back</button><button class="primary" data-keep disabled>Keep for everybody</button></div></div></form>`;
     const form = node.querySelector('form');
     form.oninput = () => this.edited(form);
     form.onsubmit = event => { event.preventDefault(); this.keep(); };
@@ -108,13 +108,16 @@ export class QueueRules {
     const { saved, progress, queue } = this.found;
     const { panel } = progress;
     const late = saved.control_waiting + saved.others_waiting;
+    const hidden = saved.control_waiting >= late / 3
+      ? `${count(saved.control_waiting)} of them only as control: being asked says little.`
+      : `only ${count(saved.control_waiting)} of them as control: whoever is asked late can guess that others differed. A larger control hides it better.`;
     this.parts.saving.innerHTML = `<h2>What the adaptive rule saves</h2>
-      ${queue.settings.rule === 'all' ? `<p>It is off: everybody votes on everything.${saved.n_settled ? ` With the votes that are in it would have settled ${count(saved.n_settled)} exposures early.` : ''}</p>`
-        : `<p class="total"><b>${count(saved.votes_saved)}</b> votes were not asked for: ${count(saved.n_settled)} exposures were settled by ${Math.floor(panel / 2) + 1} of ${panel} votes.</p>
-      <table class="plain"><thead><tr><th>first votes agree on</th><th>in the control</th><th>a later vote differs</th></tr></thead><tbody>
+      ${queue.settings.rule === 'all' ? `<p>It is off: everybody votes on everything.</p>`
+        : `<p class="total"><b>${some(saved.votes_saved, 'vote')}</b> not asked for: ${some(saved.n_settled, 'exposure')} settled by ${Math.floor(panel / 2) + 1} of ${panel} votes.</p>
+      <table class="plain"><thead><tr><th>first votes agree on</th><th>control</th><th>a later vote differs</th></tr></thead><tbody>
         ${['good', 'bad'].map(word => `<tr><td>${word}</td><td>${count(saved[`${word}_pairs`].n)}</td><td>${share(saved[`${word}_pairs`])}</td></tr>`).join('')}</tbody></table>
-      <p>Estimated on the random control of ${count(saved.n_control)} exposures, which get all votes whatever the first ones say; 95 % interval (Wilson).
-        ${late ? `${count(late)} exposures wait for the rest of the panel, ${count(saved.control_waiting)} of them only as control, so being asked says little.` : ''}</p>`}`;
+      <p>Estimated on the random control of ${some(saved.n_control, 'exposure')}, which get all votes whatever the first ones say; 95 % interval (Wilson).</p>
+      ${late ? `<p>${some(late, 'exposure')} wait for the rest of the panel, ${hidden}</p>` : ''}`}`;
   }
 
   // ---- known answers and control
@@ -127,7 +130,7 @@ export class QueueRules {
     const any = left.some(Boolean);
     const node = this.parts.known;
     node.innerHTML = `<h2>Known answers and control</h2>
-      <p class="total"><b>${count(known.n)}</b> known answers (${count(known.n_bad)} bad), <b>${count(control.n)}</b> exposures in the control.</p>
+      <p class="total"><b>${some(known.n, 'known answer')}</b> (${count(known.n_bad)} bad), <b>${some(control.n, 'exposure')}</b> in the control.</p>
       <form data-kind="known"><label>Draw known answers from <select name="source" ${any ? '' : 'disabled'}>${options}</select></label>
         <label class="number">how many<span><input type="number" name="n" value="20" min="1" ${any ? '' : 'disabled'}></span></label>
         <label class="number">seed<span><input type="number" name="seed" value="${queue.settings.seed}" min="0" ${any ? '' : 'disabled'}></span></label>
@@ -157,5 +160,7 @@ function share({ n, turned, share: part, low, high }) {
   const percent = value => `${(100 * value).toFixed(value < 0.1 ? 1 : 0)}`;
   return `${turned} of ${n}: ${percent(part)} % <small>${percent(low)} to ${percent(high)} %</small>`;
 }
+
+function some(number, what) { return `${count(number)} ${what}${number === 1 ? '' : 's'}`; }
 
 function round(value) { return Math.round(100 * value) / 100; }

@@ -1,0 +1,127 @@
+"""What a lead does with accounts, and how far the inspectors are."""
+
+import re
+import shutil
+
+import pytest
+
+from app import lead_accounts, lead_progress, lead_queue, queue
+from app.context import AppContext
+from app.evidence import plain
+from app.lead_routes import in_words, jobs, overview
+from pipeline.catalog import Catalog
+from pipeline.errors import TriptychError
+from pipeline.labels import LabelStore, Vote
+
+
+@pytest.fixture
+def app(survey_folder, tmp_path):
+    shutil.copytree(survey_folder, tmp_path / "run", ignore=shutil.ignore_patterns("previews"))
+    catalog = Catalog.open(tmp_path / "run")
+    store = LabelStore(catalog.labels_url())
+    store.retract(store.votes()["vote_id"].tolist(), "ben")
+    yield AppContext(catalog, store)
+    store.close()
+
+
+def cast(app, name, expnums, judgement="good", **more):
+    for expnum in expnums:
+        app.store.cast(Vote(expnum=expnum, inspector=name, judgement=judgement, plver="V5.5LS", **more))
+
+
+def of(found, name):
+    return next(one for one in found["inspectors"] if one["name"] == name)
+
+
+def test_an_account_is_added_with_a_password_that_is_shown_once(app):
+    made = lead_accounts.add(app, " dora ", "inspector")
+    assert re.fullmatch(r"(?:[a-z2-9]{4}-){3}[a-z2-9]{4}", made["password"])
+    assert app.store.check_password("dora", made["password"]).role == "inspector"
+    assert lead_accounts.add(app, "eve", "viewer", "a long secret")["password"] == ""
+    assert app.store.check_password("eve", "a long secret")
+    for name, role, password, says in (
+        ("dora", "viewer", "", "already an account"),
+        ("fay", "boss", "", "known: viewer, inspector, lead"),
+        ("fay", "viewer", "short", "at least 8"),
+        ("f y", "viewer", "", "cannot be an account name"),
+    ):
+        with pytest.raises(TriptychError, match=says):
+            lead_accounts.add(app, name, role, password)
+
+
+def test_an_account_that_is_switched_off_has_no_rights_at_once(app):
+    lead = app.accounts.user("lea")
+    assert app.accounts.user("amy")
+    lead_accounts.change(app, lead, "amy", active=False)
+    assert app.accounts.user("amy") is None
+    lead_accounts.change(app, lead, "amy", active=True, role="viewer")
+    assert app.accounts.user("amy").role == "viewer"
+    password = lead_accounts.change(app, lead, "amy", password="")["password"]
+    assert app.store.check_password("amy", password)
+
+
+def test_a_lead_cannot_take_away_his_own_rights(app):
+    lead = app.accounts.user("lea")
+    for wanted in ({"active": False}, {"role": "viewer"}):
+        with pytest.raises(TriptychError, match="another lead"):
+            lead_accounts.change(app, lead, "lea", **wanted)
+    with pytest.raises(TriptychError, match="Did you mean 'amy'"):
+        lead_accounts.change(app, lead, "ammy", active=False)
+
+
+def test_progress_counts_votes_and_what_is_left_of_each_inspector(app):
+    expnums = [int(expnum) for expnum in app.survey().candidates.index]
+    cast(app, "amy", expnums[:2], screen={"seconds": 4.0})
+    cast(app, "amy", expnums[2:3], "unsure", screen={"seconds": 1.0})
+    cast(app, "ben", expnums[:1])
+    found = lead_progress.progress(app, app.survey())
+    amy = of(found, "amy")
+    assert (amy["voted"], amy["left"], amy["pace_seconds"]) == (3, len(expnums) - 3, 4.0)
+    assert amy["unsure"] == pytest.approx(1 / 3)
+    assert amy["hours_left"] >= 0
+    assert (of(found, "cai")["voted"], of(found, "cai")["hours_left"], of(found, "cai")["last_utc"]) == (0, None, None)
+    assert (found["n_exposures"], found["n_votes"], found["n_started"], found["n_done"]) == (len(expnums), 4, 3, 0)
+    for facet in found["packets"]:
+        assert sum(value["n"] for value in facet["values"]) == len(expnums)
+        assert sum(value["n_votes"] for value in facet["values"]) == 4
+    assert [one["name"] for one in found["inspectors"]] == ["amy", "ben", "cai"]
+
+
+def test_the_pace_leaves_pauses_out():
+    times = ["2026-01-01T20:00:00.0Z", "2026-01-01T20:00:02.0Z", "2026-01-01T22:00:00.0Z", "2026-01-01T22:00:04.0Z"]
+    assert lead_progress.seconds_between(times) == 3.0
+    assert lead_progress.seconds_between(times[:1]) is None
+    assert lead_progress.seconds_between(times[1:3]) is None
+
+
+def test_what_is_left_follows_the_packet(app):
+    tables = app.survey()
+    bands = tables.exposures.loc[tables.candidates.index, "band"]
+    queue.assign(app, tables, "amy", f"band={bands.iloc[0]}")
+    found = lead_progress.progress(app, tables)
+    assert of(found, "amy")["left"] == (bands == bands.iloc[0]).sum()
+    assert of(found, "amy")["assigned"] == f"band={bands.iloc[0]}"
+    with pytest.raises(TriptychError, match="account"):
+        queue.assign(app, tables, "nobody", "")
+
+
+def test_the_whole_page_is_plain_values_without_a_password(app):
+    app.store.ask_job("retrain", {"policy": "majority"}, "lea", app.run_key)
+    found = plain(overview(app, app.survey()))
+    assert {"accounts", "progress", "queue", "effect", "saved", "drawn", "jobs"} <= found.keys()
+    assert "hash" not in str(found)
+    assert jobs(app)[0]["state"] == "waiting"
+    assert in_words({"changed": {"entered": 2, "left": 1}, "training": {"images": 9, "exposures": 3}}) == (
+        "taught by 9 images of 3 exposures; 2 entered the candidates, 1 left"
+    )
+    assert in_words(None) == ""
+
+
+def test_settings_that_hold_nothing_are_refused_and_nothing_is_kept(app):
+    with pytest.raises(TriptychError, match="no exposure of the queue"):
+        lead_queue.keep(app, app.survey(), {"packet": "month=1999-01"})
+    assert app.store.setting(queue.SETTINGS) is None
+    kept = lead_queue.keep(app, app.survey(), {"rule": "adaptive", "control": 0.5})["settings"]
+    assert (kept["rule"], kept["control"], kept["repeats"]) == ("adaptive", 0.5, 0.04)
+    assert lead_queue.draw_control(app, app.survey(), 1000, 0, "lea") + len(app.store.draws(kind="control")) > 0
+    assert set(app.store.draws(kind="control")["expnum"]) == set(app.survey().candidates.index)
