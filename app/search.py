@@ -104,6 +104,9 @@ def match(survey, word, *, predicted, labels):
     night = NIGHT.fullmatch(word)
     if night and (survey.exposures["night"] == int("".join(night.groups()))).any():
         return of_exposures(survey, survey.exposures["night"] == int("".join(night.groups()))), f"night {word}", None
+    if word.upper() in survey.ccd_numbers:
+        number = survey.ccd_numbers[word.upper()]
+        return survey.ccds.index.to_numpy() % 100 == number, f"CCD {word.upper()}", None
     cluster = CLUSTER.fullmatch(word)
     if cluster:
         rows = survey.cluster["cluster"].to_numpy()

@@ -39,6 +39,7 @@ class PointMap {
     this.budget = 120_000;           // points drawn while the view moves or points still come
     this.refined = '';               // of more points than that: '' nothing, 'going', 'done'
     this.searches = 0;
+    this.times = {};                 // milliseconds since the page was asked for: first points, all; of the last lasso
     this.stop = new AbortController();
     this.parts = furnish(el, {
       tool: name => this.setTool(name), dims: dims => this.setDims(dims), reset: () => this.reset(),
@@ -130,6 +131,7 @@ class PointMap {
       this.changed = false;
       this.refined = '';
       painter.draw(camera, short ? sample : look);
+      if (sample.count && !this.times.first) { this.times.first = -1; requestAnimationFrame(now => { this.times.first = now; }); }
       this.labels.place(camera, this.page.isolated, this.choice.count > 0 && this.dimming);
       if (moving) return;
       if (short) {
@@ -204,6 +206,7 @@ class PointMap {
   markReady() {
     const { set, page, parts } = this;
     if (set.arrived[this.camera.dims] < set.n || page.colours?.codes.length !== set.n || set.coloured < set.n || !set.expnum) return;
+    this.times.ready ||= performance.now();
     parts.root.dataset.ready = '1';
     this.el.__map.ready = true;
   }
@@ -321,11 +324,14 @@ class PointMap {
   async take(polygon, how, gesture) {
     const { set } = this;
     if (!set?.n || set.drawable(this.camera) < set.n || this.camera.morph % 1) return;
+    const begun = performance.now();
     const region = regionOf(this.camera, polygon);
     const search = ++this.searches;
     const found = inSlices(set.n, insideRegion(set, region, this.shown()), () => search !== this.searches || set !== this.set);
     const taken = found instanceof Promise ? await found : found;
-    if (taken) this.commit(taken, how, gesture, textOfRegion(region, how, this.only()));
+    if (!taken) return;
+    this.commit(taken, how, gesture, textOfRegion(region, how, this.only()));
+    this.times.lasso = performance.now() - begun;
   }
 
   commit(chosen, how, gesture, text, focus = -1) {
@@ -536,6 +542,10 @@ class PointMap {
       moving: () => this.camera.moving || this.refined === 'going',
       drawn: () => (this.refined === 'done' ? this.set.n : Math.min(this.budget, this.set.drawable(this.camera))),
       budget: () => this.budget,
+      times: () => ({ ...this.times }),
+      painter: () => this.painter,
+      look: () => this.look(),
+      chosen: () => this.choice.count,
       view: () => ({ dims: this.camera.dims, scale: this.camera.scale, offset: [...this.camera.offset], tool: this.tool }),
       rings: () => ({ focus: [...this.choice.focus], ccd: [...this.choice.ccd] }),
       set: () => this.set,
