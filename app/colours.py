@@ -21,7 +21,7 @@ from app.sight import Sight
 from pipeline.errors import choose
 from pipeline.reasons import GOOD, REASONS
 
-FROM_VOTES = ("ticked", "candidate_ccds", "whole_exposure")  # provenances of pipeline.training that tell votes
+FROM_VOTES = ("ticked", "candidate_ccds", "whole_exposure", "annotation")  # provenances that tell votes
 LEVELS = (("below 0.5", 0.0), ("0.5 to 0.9", 0.5), ("0.9 and above", 0.9))
 REASON_CODES = {name: code for code, name in enumerate(palette.REASON_COLOURS, start=1)}
 WAITS_CODE = len(REASON_CODES) + 1
@@ -67,11 +67,15 @@ def by_reason(scene):
 
 
 def may_be_known(sight, training):
-    """(m,) bool: training rows that come from no votes, or from votes on exposures that this user may know about."""
+    """(m,) bool: training rows that come from no votes, or from votes on exposures that this user may know about.
+
+    Where a row does not say where it comes from, it may come from votes if there are any. One that says so stays as it
+    is while others vote: what vanished would tell that somebody has.
+    """
     expnums = training["image_id"].to_numpy(np.int64) // 100
-    from_votes = np.isin(expnums, np.unique(sight.votes["expnum"].to_numpy(np.int64)))
-    if "provenance" in training:
-        from_votes |= training["provenance"].isin(FROM_VOTES).to_numpy(bool)
+    provenance = training["provenance"].to_numpy(object) if "provenance" in training else np.full(len(expnums), "")
+    voted = np.isin(expnums, np.unique(sight.votes["expnum"].to_numpy(np.int64)))
+    from_votes = np.isin(provenance, FROM_VOTES) | (voted & (provenance == ""))
     return ~from_votes | sight.sees_verdict(expnums)
 
 
