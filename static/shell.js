@@ -172,6 +172,8 @@ class Shell {
     this.model.on('said', () => this.toast(this.model.notice));
     this.on(window, 'triptych-toast', event => this.toast(event.detail));
     this.on(window, 'triptych-saved', event => { this.unsaved.set(event.detail.of ?? 'vote', event.detail); this.drawSaved(); });
+    // Votes of an earlier visit leave whichever room is open.
+    this.stopOutbox = votesOutbox(document.body.dataset.user).listen({ onState: state => window.dispatchEvent(new CustomEvent('triptych-saved', { detail: state })) });
     for (const doc of window.Bokeh ? window.Bokeh.documents : []) {
       doc.on_event('connection_lost', () => this.lost());
       doc.on_event('client_reconnected', () => this.found());
@@ -209,6 +211,11 @@ class Shell {
     node.dataset.state = problem || !this.connected ? 'lost' : waiting ? 'waiting' : 'saved';
     const trouble = problem || 'no connection, trying again';
     node.textContent = problem || !this.connected ? (waiting ? `${votes} not saved: ${trouble}` : trouble) : waiting ? `saving ${votes}` : 'saved';
+    if (!problem?.startsWith('log in')) return;
+    const link = document.createElement('a');
+    link.href = `/login?next=${encodeURIComponent(location.pathname + location.search)}`;
+    link.textContent = 'log in';
+    node.append(' · ', link);
   }
 
   toast(text) {
