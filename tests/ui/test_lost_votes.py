@@ -1,0 +1,157 @@
+"""No vote is lost and none arrives twice: no connection, a closed tab, another tab, another person, an undo."""
+
+import pytest
+
+from pipeline.catalog import Catalog
+from pipeline.labels import LabelStore
+from tests.ui.conftest import log_in, wait_ready
+
+OFFLINE = ["Failed to fetch", "ERR_INTERNET", "ERR_NETWORK", "ERR_FAILED", "WebSocket", "websocket", "Lost"]
+    "Failed to fetch",
+    "ERR_INTERNET_DISCONNECTED",
+    "ERR_NETWORK",
+    "ERR_FAILED",
+    "WebSocket",
+    "websocket",
+    "Lost",
+]
+WAITING = "() => window.__review?.waiting() === {n}"
+
+
+def votes_of(server, inspector):
+    with LabelStore(Catalog.open(server.run).labels_url()) as store:
+        return store.votes(inspector=inspector)
+
+
+def record_of(server, inspector):
+    with LabelStore(Catalog.open(server.run).labels_url()) as store:
+        return store.votes(inspector=inspector, current=False)
+
+
+def judge(page, key):
+    """Press one key and return the exposure that was judged."""
+    page.wait_for_function("() => window.__review?.shown()")
+    before = page.evaluate("() => window.__review.shown()")
+    page.keyboard.press(key)
+    page.wait_for_function("before => window.__review.shown() !== before", arg=before)
+    return before
+
+
+def wait_for(page, n):
+    page.wait_for_function(WAITING.format(n=n), timeout=60_000)
+
+
+@pytest.fixture
+def room(open_page):
+    page = open_page("amy", "/?room=review")
+    page.locator(".strip button").first.wait_for()
+    return page
+
+
+def test_votes_without_a_connection_wait_and_arrive_once(room, server):
+    room.expected_problems += OFFLINE
+    room.context.set_offline(True)
+    said = {judge(room, key): key for key in "gugug"}
+    wait_for(room, 5)
+    room.locator("#saved", has_text="5 votes not saved").wait_for()
+    assert not set(said) & set(votes_of(server, "amy")["expnum"])
+    room.context.set_offline(False)
+    wait_for(room, 0)
+    room.locator("#saved", has_text="saved").wait_for()
+    votes = votes_of(server, "amy").set_index("expnum")["judgement"]
+    assert {expnum: votes[expnum][0] for expnum in said} == said
+    assert record_of(server, "amy")["expnum"].value_counts()[list(said)].tolist() == [1] * 5
+
+
+def test_votes_survive_a_closed_tab_and_leave_from_any_room(room, server):
+    room.expected_problems += OFFLINE
+    room.context.set_offline(True)
+    said = [judge(room, key) for key in "gg"]
+    wait_for(room, 2)
+    context = room.context
+    room.close()
+    context.set_offline(False)
+    again = context.new_page()
+    again.goto(server.url + "/?room=explore")
+    wait_ready(again)
+    again.locator("#saved[data-state=saved]").wait_for()
+    again.wait_for_function("() => !Object.keys(localStorage).some(key => key.startsWith('triptych-outbox'))")
+    assert set(said) <= set(votes_of(server, "amy")["expnum"])
+
+
+def test_an_undo_without_a_connection_waits_its_turn(room, server):
+    first = judge(room, "g")
+    wait_for(room, 0)
+    room.expected_problems += OFFLINE
+    room.context.set_offline(True)
+    second = judge(room, "u")
+    wait_for(room, 1)
+    room.keyboard.press("z")
+    room.wait_for_function("second => window.__review.shown() === second", arg=second)
+    room.keyboard.press("z")
+    room.wait_for_function("first => window.__review.shown() === first", arg=first)
+    room.context.set_offline(False)
+    wait_for(room, 0)
+    assert not {first, second} & set(votes_of(server, "amy")["expnum"])
+    assert first in set(record_of(server, "amy")["expnum"]), "a vote that was taken back stays on record"
+
+
+def test_undo_goes_on_after_a_reload_and_brings_a_changed_mind_back(room, server):
+    first, second = judge(room, "g"), judge(room, "g")
+    room.locator(f".votes button[data-expnum='{first}']").click()
+    room.wait_for_function("first => window.__review.shown() === first", arg=first)
+    assert "you said" in room.locator(".facts").inner_text() or room.locator("text=you said").count()
+    room.keyboard.press("u")
+    wait_for(room, 0)
+    room.reload()
+    room.locator(".votes button[data-expnum]").first.wait_for()
+    room.keyboard.press("z")
+    room.wait_for_function("first => window.__review.shown() === first", arg=first)
+    wait_for(room, 0)
+    said = votes_of(server, "amy").set_index("expnum")["judgement"]
+    assert (said[first], said[second]) == ("good", "good")
+    room.wait_for_timeout(300)
+    room.keyboard.press("z")
+    room.wait_for_function("second => window.__review.shown() === second", arg=second)
+    wait_for(room, 0)
+    assert second not in set(votes_of(server, "amy")["expnum"])
+
+
+def test_two_tabs_share_one_box(room, server):
+    room.expected_problems += OFFLINE
+    other = room.context.new_page()
+    other.goto(server.url + "/?room=review")
+    wait_ready(other)
+    other.wait_for_function("() => window.__review?.shown()")
+    room.context.set_offline(True)
+    said = [judge(room, "g"), judge(room, "g")]
+    other.keyboard.press("ArrowRight")
+    other.wait_for_function(WAITING.format(n=2))
+    other.wait_for_function("said => !said.includes(window.__review.shown()) || true", arg=said)
+    room.context.set_offline(False)
+    wait_for(room, 0)
+    wait_for(other, 0)
+    assert record_of(server, "amy")["expnum"].value_counts()[said].tolist() == [1, 1]
+
+
+def test_somebody_else_at_the_same_browser_sends_nothing_of_mine(room, server):
+    room.expected_problems += [*OFFLINE, "409", "403"]
+    other = room.context.new_page()
+    other.goto(server.url + "/logout")
+    expnum = judge(room, "g")
+    wait_for(room, 1)
+    room.locator("#saved", has_text="log in again").wait_for()
+    other.goto(server.url + "/login?next=%2F%3Froom%3Dexplore")
+    log_in(other, "ben")
+    wait_ready(other)
+    room.evaluate("() => window.dispatchEvent(new Event('online'))")
+    room.locator("#saved", has_text="log in as amy").wait_for()
+    assert expnum not in set(votes_of(server, "ben")["expnum"]) | set(votes_of(server, "amy")["expnum"])
+    other.goto(server.url + "/logout")
+    other.goto(server.url + "/login?next=%2F%3Froom%3Dexplore")
+    log_in(other, "amy")
+    wait_ready(other)
+    room.evaluate("() => window.dispatchEvent(new Event('online'))")
+    wait_for(room, 0)
+    assert expnum in set(votes_of(server, "amy")["expnum"])
+    assert expnum not in set(votes_of(server, "ben")["expnum"])
