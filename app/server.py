@@ -20,6 +20,7 @@ from tornado.ioloop import IOLoop, PeriodicCallback
 from app import auth, dashboard
 from app.component import STATIC, assets_version
 from app.context import AppContext
+from app.map_points import map_table
 from app.worker import WorkerProcess
 from pipeline.catalog import Catalog
 from pipeline.errors import TriptychError
@@ -147,7 +148,7 @@ def serve(run, *, port=5006, address="localhost", labels=None, blind=False, orig
         PeriodicCallback(process.keep_alive, 1000 * WORKER_CHECK_SECONDS).start()
     print(f"Triptych: http://{address}:{server.port}/   (stop with Ctrl-C)", flush=True)
     try:
-        app.survey()
+        map_table(app.survey())  # a long map is encoded before the first page asks for it
         server.start()
         IOLoop.current().start()
     except KeyboardInterrupt:
