@@ -104,15 +104,15 @@ class Agreement {
     this.part('assume').hidden = !report.can_assume;
     this.part('units').hidden = report.units.length < 2;
     this.mark('unit', report.unit);
-    this.part('figures').hidden = !report.n_units;
-    if (!report.n_units && !report.listed.length) { this.part('body').innerHTML = emptyHtml(report); return; }
+    this.part('figures').hidden = !report.n_paired;
+    if (!report.n_paired && !report.listed.length) { this.part('body').innerHTML = emptyHtml(report); return; }
     this.figure ??= report.figures.alpha.value === null && report.figures.dice.value !== null ? 'dice' : 'alpha';
     const totals = report.listed_total;
     if (!totals[this.kind]) this.kind = Object.keys(totals).find(name => totals[name]) || null;
-    const compared = report.n_units ? `<div class="top">${topHtml(report)}</div><div class="middle"><section aria-label="By pair"><div data-part="pairs"></div><div data-part="categories"></div></section><section aria-label="By reason">${reasonsHtml(report)}</section><section data-part="groups" aria-label="By band and month"></section></div>
+    const compared = report.n_paired ? `<div class="top">${topHtml(report)}</div><div class="middle"><section aria-label="By pair"><div data-part="pairs"></div><div data-part="categories"></div></section><section aria-label="By reason">${reasonsHtml(report)}</section><section data-part="groups" aria-label="By band and month"></section></div>
       ${report.scope === 'complete' ? '' : `<section class="who" aria-label="Inspectors">${peopleHtml(report)}</section>`}` : `<div class="slim">${emptyHtml(report)}</div>`;
     const scrolled = this.box.firstChild.scrollTop;
-    this.part('body').innerHTML = `${compared}<div class="bottom"><section data-part="list" aria-label="Exposures behind it"></section>${report.n_units ? `<section aria-label="Posterior against majority">${unlikeHtml(report)}</section>` : ''}</div>`;
+    this.part('body').innerHTML = `${compared}<div class="bottom"><section data-part="list" aria-label="Exposures behind it"></section>${report.n_paired ? `<section aria-label="Posterior against majority">${unlikeHtml(report)}</section>` : ''}</div>`;
     this.drawFigure();
     this.drawList();
     this.box.firstChild.scrollTop = scrolled;
@@ -161,7 +161,7 @@ class Agreement {
   }
 
   key(key, event) {
-    if (!this.visible() || event.shiftKey || document.querySelector('dialog[open]') || !this.report?.n_units) return false;
+    if (!this.visible() || event.shiftKey || document.querySelector('dialog[open]') || !this.report?.n_paired) return false;
     const chosen = FIGURES.find(([, , cap]) => cap === key);
     if (!chosen) return false;
     [this.figure] = chosen;

@@ -182,7 +182,8 @@ export function emptyHtml(report) {
   const left = Object.entries(report.left_out).filter(([, n]) => n).map(([why, n]) => `<li>${count(n)} ${text(report.why_left_out[why] || why)}</li>`).join('');
   const assume = report.can_assume ? '<p>Inspections that were imported say what was called bad, and not what was looked at. <b>Read blanks as good</b> above shows what follows if they are taken to have looked at everything.</p>' : '';
   const who = { all: '', own: 'You see figures over the exposures that you have judged yourself. ', complete: 'You see figures over the exposures that the whole panel has judged. ' }[report.scope];
-  return `<div class="empty"><strong>No blind votes to compare yet.</strong>
+  const given = report.n_votes ? `<span>${count(report.n_votes)} blind ${report.n_votes === 1 ? 'vote' : 'votes'} so far, none on ${report.unit === 'ccd' ? 'a CCD' : 'an exposure'} that another inspector judged too.</span>` : '';
+  return `<div class="empty"><strong>No blind votes to compare yet.</strong>${given}
     <span>${who}Agreement needs ${report.fewest.exposures} exposures or more that two inspectors each judged alone, in Review, one by one.</span>
     ${left ? `<span>Votes that do not count:</span><ul>${left}</ul>` : ''}${assume}</div>`;
 }
