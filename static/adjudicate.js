@@ -119,6 +119,7 @@ class Adjudicate extends AdjudicatePage {
 
   open(expnum) {
     this.expnum = expnum;
+    this.shown = null;
     this.leaveStep();
     this.part('empty').hidden = true;
     this.mosaic.setTicked([]);
@@ -204,7 +205,7 @@ class Adjudicate extends AdjudicatePage {
   }
 
   begin(judgement) {
-    if (this.expnum === null || !this.shown) return;
+    if (this.expnum === null) return;
     this.judgement = judgement;
     this.reasons.clear();
     this.step = judgement === 'bad' ? 'reasons' : 'why';
@@ -240,7 +241,8 @@ class Adjudicate extends AdjudicatePage {
   decide(why) {
     const { expnum, judgement } = this;
     why = why.trim();
-    if (!why || expnum === null || !judgement) return;
+    if (!why || expnum === null || !judgement) return undefined;
+    if (this.shown?.expnum !== expnum) return this.say(`The votes on ${expnum} are still on their way; decide when they are here.`);
     const decision = {
       client_vote_id: crypto.randomUUID ? crypto.randomUUID() : `${Date.now()}-${Math.random()}`,
       expnum, judgement, reasons: judgement === 'bad' ? [...this.reasons] : [], comment: why,
@@ -255,7 +257,7 @@ class Adjudicate extends AdjudicatePage {
     this.answers.delete(expnum);
     this.outbox.add(decision);
     if (this.expnum === null) this.next();
-    this.refresh();
+    return this.refresh();
   }
 
   saved(decision, answer) {

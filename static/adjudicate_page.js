@@ -197,7 +197,7 @@ export class AdjudicatePage {
 
   drawSteps() {
     const { step, judgement, expnum } = this;
-    const ready = expnum !== null && Boolean(this.shown);
+    const ready = expnum !== null;
     for (const verb of ['good', 'bad']) {
       const button = this.part('bar').querySelector(`[data-verb=${verb}]`);
       button.setAttribute('aria-pressed', String(judgement === verb));
