@@ -1,0 +1,207 @@
+"""Three inspectors at once, by keyboard: key to next exposure painted, key to vote on disk; quiet and retraining.
+
+    python -m benchmarks.review RUN [--votes 40] [--pace 2.0]
+
+RUN is copied, its candidates are forgotten so that every exposure waits in every queue, and the copy is served by one
+process with one worker. Three inspectors log in, in three windows of one headless browser (WebGL in software), and
+vote `good` at a random pace of `--pace` seconds on average: first `--votes` each with nothing else going on, then as
+many while a lead's retraining runs, asked for again as soon as one ends. Each waits for his vote to be stored and for
+the next exposure before the next key, as people do.
+
+Painted: from the key's own time stamp to the first frame after the one in which the mosaic has drawn another exposure.
+Stored: from the same key to the server's answer, which comes when the vote is on disk. Rooms: from the request of the
+page to the room's components standing, with an empty browser cache, and from a tab's click to the same.
+"""
+
+import argparse
+import asyncio
+import random
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from playwright.async_api import async_playwright
+
+from app.dashboard import rooms_of
+from pipeline.accounts import User
+from pipeline.catalog import Catalog
+from pipeline.labels import LabelStore
+from tests.ui.conftest import BROWSER_FLAGS, READY, Served, browser_path, free_port
+
+INSPECTORS = ("ana", "bo", "cyd")
+LEAD = "lee"
+PASSWORD = "benchmark"
+SIZE = {"width": 1440, "height": 900}
+SHOWN = "() => window.__review?.shown()"
+WATCH = """
+window.__measured = { painted: [], stored: [] };
+const inside = (root, found = []) => {
+  for (const node of root.querySelectorAll('*')) {
+    if (node.dataset?.expnum !== undefined && node.dataset.state !== undefined) found.push(node);
+    if (node.shadowRoot) inside(node.shadowRoot, found);
+  }
+  return found;
+};
+let keyed = 0;
+window.addEventListener('keydown', event => {
+  if (event.key !== 'g' || !window.__review?.shown()) return;
+  const mosaic = inside(document.querySelector('#review')).find(node => node.offsetParent);
+  const before = mosaic.dataset.expnum;
+  keyed = event.timeStamp;
+  const start = keyed;
+  const look = () => {
+    if (mosaic.dataset.expnum === before || mosaic.dataset.state !== 'shown') return requestAnimationFrame(look);
+    requestAnimationFrame(() => window.__measured.painted.push(performance.now() - start));
+  };
+  requestAnimationFrame(look);
+}, { capture: true });
+const fetched = window.fetch;
+window.fetch = async (address, options) => {
+  const start = keyed;
+  const answer = await fetched(address, options);
+  if (String(address).endsWith('/api/vote') && answer.ok) window.__measured.stored.push(performance.now() - start);
+  return answer;
+};
+"""
+
+
+def copy_of(run: Path, folder: Path) -> Catalog:
+    """The run without candidates and earlier votes, with accounts of its own."""
+    shutil.copytree(
+        run, folder, ignore=shutil.ignore_patterns("candidates", "labels.db*", "exposures", ".session-secret")
+    )
+    catalog = Catalog.open(folder)
+    catalog.set_info(current={kind: at for kind, at in catalog.info["current"].items() if kind != "candidates"})
+    with LabelStore(Catalog.open(run).labels_url()) as old, LabelStore(catalog.labels_url()) as store:
+        labels = old.labels()
+        for (source, kind), rows in labels.groupby(["source", "kind"]):
+            store.import_labels(rows, source=source, kind=kind)
+        for name in INSPECTORS:
+            store.add_user(name, PASSWORD)
+        store.add_user(LEAD, PASSWORD, "lead")
+    return catalog
+
+
+async def log_in(browser, url: str, name: str, path: str):
+    """A page of a browser context of its own, ready."""
+    context = await browser.new_context(viewport=SIZE)
+    page = await context.new_page()
+    await page.add_init_script(WATCH)
+    await page.goto(url + path)
+    await page.get_by_label("Name").fill(name)
+    await page.get_by_label("Password").fill(PASSWORD)
+    await page.get_by_role("button", name="Log in").click()
+    await page.wait_for_function(READY)
+    return page
+
+
+async def inspect(page, votes: int, pace: float, draw: random.Random) -> dict:
+    """Vote `good` so many times; milliseconds, one per vote."""
+    await page.evaluate("() => { window.__measured.painted = []; window.__measured.stored = []; }")
+    for number in range(1, votes + 1):
+        await asyncio.sleep(pace * draw.uniform(0.5, 1.5))
+        await page.keyboard.press("g")
+        done = "n => window.__measured.painted.length >= n && window.__measured.stored.length >= n"
+        await page.wait_for_function(done, arg=number, timeout=60_000)
+    return await page.evaluate("() => window.__measured")
+
+
+async def keep_retraining(store: LabelStore, run: str, over: asyncio.Event) -> int:
+    """Ask for one retraining after the other; return how many were finished."""
+    done = 0
+    while not over.is_set():
+        number = store.ask_job("retrain", {"policy": "majority"}, LEAD, run)
+        while not over.is_set() and store.job(number).state in ("waiting", "running"):
+            await asyncio.sleep(0.25)
+        done += store.job(number).state == "done"
+    return done
+
+
+async def open_rooms(browser, url: str) -> dict:
+    """Milliseconds until each room stands: opened by its address, and by its tab."""
+    found = {}
+    page = await log_in(browser, url, LEAD, "/")
+    for room in rooms_of(User(LEAD, "lead")):
+        context = await browser.new_context(viewport=SIZE, storage_state=await page.context.storage_state())
+        fresh = await context.new_page()
+        start = time.perf_counter()
+        await fresh.goto(f"{url}/?room={room}")
+        await fresh.locator(f"#{room} .fill[data-ready]").first.wait_for()
+        by_address = 1000 * (time.perf_counter() - start)
+        await context.close()
+        start = time.perf_counter()
+        await page.locator(f"#rooms button[data-room={room}]").click()
+        await page.locator(f"#{room} .fill[data-ready]").first.wait_for()
+        found[room] = (by_address, 1000 * (time.perf_counter() - start))
+    await page.context.close()
+    return found
+
+
+def told(name: str, values: list[float]) -> float:
+    """Print median, 95th percentile and range in ms; return the median."""
+    middle, high = np.percentile(values, [50, 95])
+    print(
+        f"  {name:<40}{middle:>8.0f} ms median{high:>8.0f} ms 95 %   (most {max(values):.0f}, n={len(values)})",
+        flush=True,
+    )
+    return float(middle)
+
+
+async def measure(served: Served, catalog: Catalog, votes: int, pace: float, rounds: int) -> None:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(args=BROWSER_FLAGS, executable_path=browser_path())
+        print("rooms, first time in this server and browser, then again:")
+        for _ in range(rounds):
+            for room, (by_address, by_tab) in (await open_rooms(browser, served.url)).items():
+                print(f"  {room:<12}{by_address:>8.0f} ms by its address{by_tab:>8.0f} ms by its tab", flush=True)
+        pages = [await log_in(browser, served.url, name, "/?room=review") for name in INSPECTORS]
+        for page in pages:
+            await page.wait_for_function(SHOWN)
+            await page.wait_for_load_state("networkidle")
+        draws = [random.Random(name) for name in INSPECTORS]
+        medians = {}
+        store = LabelStore(catalog.labels_url())
+        for title, busy in (("quiet", False), ("while it retrains", True)):
+            over = asyncio.Event()
+            training = asyncio.create_task(keep_retraining(store, str(catalog.path), over)) if busy else None
+            if busy:
+                await asyncio.sleep(3)
+            found = await asyncio.gather(
+                *(inspect(*one) for one in zip(pages, [votes] * 3, [pace] * 3, draws, strict=True))
+            )
+            over.set()
+            done = await training if training else 0
+            print(f"{title}{f', {done} finished' if busy else ''}: three inspectors, {votes} votes each")
+            for what in ("painted", "stored"):
+                medians[title, what] = told(f"key to {what}", [ms for one in found for ms in one[what]])
+        stored = store.votes()
+        print(f"votes in the store: {len(stored)} of {6 * votes}")
+        store.close()
+        for what in ("painted", "stored"):
+            print(
+                f"ratio {medians['while it retrains', what] / medians['quiet', what]:.2f}  {what}, retraining to quiet"
+            )
+        await browser.close()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path, help="a run with predictions and previews; it is copied")
+    parser.add_argument("--votes", type=int, default=40)
+    parser.add_argument("--pace", type=float, default=2.0)
+    parser.add_argument("--rounds", type=int, default=2)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        catalog = copy_of(options.run, Path(folder) / "run")
+        port = free_port()
+        served = Served(f"http://localhost:{port}", catalog.path, port, None, Path(folder) / "log.txt").start()
+        try:
+            asyncio.run(measure(served, catalog, options.votes, options.pace, options.rounds))
+        finally:
+            served.stop()
+
+
+if __name__ == "__main__":
+    main()
