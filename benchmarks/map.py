@@ -168,6 +168,11 @@ def browser_memory(page):
     return max(renderers), max(graphics), heap
 
 
+def counts(url):
+    """Whether a request is one for looking around: pictures beside the map and the page's icon are not."""
+    return "/picture/" not in url and not url.endswith("logo.svg")
+
+
 def own(process):
     """Whether a process was started by this one."""
     try:
@@ -199,9 +204,9 @@ def measure(browser, server, user, password, rounds, size):
         page.locator(".legend select").select_option("reason")
         page.locator(".legend[data-colour-by=reason]").wait_for()
         page.wait_for_function(HOOKS % "m => !m.moving()", timeout=300_000)
-        found["requests"].append(len([url for url in asked if "/picture/" not in url]))
+        found["requests"].append(len([url for url in asked if counts(url)]))
         if found["requests"][-1]:
-            print("  asked for", *{url.split("?")[0] for url in asked if "/picture/" not in url})
+            print("  asked for", *{url.split("?")[0] for url in asked if counts(url)})
         longs = page.evaluate(f"longs.filter(one => one[0] > {begun}).map(one => one[1])")
         found["task"].append(max(longs, default=0))
         milliseconds, taken["flat"] = lasso(page)
@@ -212,7 +217,7 @@ def measure(browser, server, user, password, rounds, size):
         page.wait_for_function(HOOKS % "m => m.view().dims === 3 && !m.moving()", timeout=300_000)
         asked.clear()
         look_around(page, 3)
-        found["requests"][-1] += len([url for url in asked if "/picture/" not in url])
+        found["requests"][-1] += len([url for url in asked if counts(url)])
         milliseconds, taken["solid"] = lasso(page)
         found["solid"].append(milliseconds)
         renderer, graphics, heap = browser_memory(page)

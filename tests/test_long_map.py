@@ -1,0 +1,109 @@
+"""A long map is encoded once, kept as files in the run, and sent piece by piece; a long selection goes as bits."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+from app import map_points
+from app.context import AppContext
+from app.map_selection import images_of_region, keep_bits, kept_bits
+from app.session import Session
+from pipeline.catalog import Catalog
+from pipeline.labels import LabelStore
+
+
+@pytest.fixture
+def app(survey_folder, tmp_path, monkeypatch):
+    """An AppContext on a run whose map counts as long."""
+    monkeypatch.setattr(map_points, "LONG", 100)
+    map_points.table_of.cache.clear()
+    catalog = Catalog.open(shutil.copytree(survey_folder, tmp_path / "run"))
+    store = LabelStore(catalog.labels_url())
+    yield AppContext(catalog, store)
+    store.close()
+    map_points.table_of.cache.clear()
+
+
+def test_the_files_hold_what_was_encoded_and_old_ones_go(app):
+    survey = app.survey()
+    stale = app.catalog.path / map_points.FOLDER / "0123456789ab"
+    stale.mkdir(parents=True)
+    table = map_points.map_table(survey)
+    encoded = map_points.encoded(survey, table.version)
+    assert isinstance(table.places[2], np.memmap)
+    assert np.array_equal(table.image_ids, encoded.image_ids)
+    assert np.array_equal(table.ids, encoded.ids)
+    assert table.half == encoded.half
+    for dims in (2, 3):
+        assert np.array_equal(table.places[dims], encoded.places[dims])
+    assert np.array_equal(table.images.by_id, encoded.images.by_id)
+    assert [path.name for path in stale.parent.iterdir()] == [table.version]
+
+
+def test_a_second_start_reads_the_files_and_not_the_tables(app, monkeypatch):
+    survey = app.survey()
+    first = map_points.map_table(survey)
+    map_points.table_of.cache.clear()
+    monkeypatch.setattr(map_points, "encoded", lambda *_: pytest.fail("encoded again"))
+    assert np.array_equal(map_points.map_table(survey).image_ids, first.image_ids)
+
+
+def test_a_run_that_may_only_be_read_is_drawn_all_the_same(app, monkeypatch):
+    def refuse(table, folder):
+        raise PermissionError("read only")
+
+    monkeypatch.setattr(map_points, "keep", refuse)
+    assert len(map_points.map_table(app.survey())) == len(app.survey().image_ids)
+
+
+def test_a_box_on_the_map_as_text_selects_the_same_for_everybody(app):
+    survey = app.survey()
+    table = map_points.map_table(survey)
+    from app.regions import packed
+
+    whole = f"r.2.0.{packed([-2, -2, 4, 0, 0, 4, -4, 0])}"
+    for name in ("amy", "lea"):
+        session = Session(app, app.accounts.user(name))
+        session.select_region(whole, "in a box")
+        assert np.array_equal(session.selection, survey.image_ids)
+        assert (session.region, session.query) == (whole, "")
+    only = f"{whole}.f.band%3Ag"
+    in_g = images_of_region(app, survey, app.accounts.user("amy"), only, (), assisted=True)
+    assert set(in_g // 100) == set(survey.exposures.index[survey.exposures["band"] == "g"])
+    assert len(table) == len(survey.image_ids)
+
+
+def test_what_is_selected_later_wins_over_a_slow_region(app):
+    waiting = []
+    session = Session(app, app.accounts.user("amy"), runner=lambda work, done: waiting.append((work, done)))
+    session.select_region("r.i.AA", "slow")
+    session.select(session.survey.images_of(900002), "quick")
+    for work, done in waiting:
+        done(work())
+    assert session.selection_how == "quick"
+
+
+def test_a_search_and_what_was_added_to_it_are_both_in_the_address(app):
+    session = Session(app, app.accounts.user("amy"))
+    session.search("900003")
+    one = int(session.survey.images_of(900001)[0])
+    from app.regions import text_of_images
+
+    session.select_region("a" + text_of_images([one])[1:], "clicked on the map")
+    assert session.query == "900003"
+    assert set(session.selection) == {one, *session.survey.images_of(900003)}
+    again = Session(app, app.accounts.user("ben"))
+    again.search(session.query)
+    again.select_region(session.region)
+    assert np.array_equal(np.sort(again.selection), np.sort(session.selection))
+
+
+def test_kept_bits_are_for_the_user_who_made_them(app):
+    amy, ben = app.accounts.user("amy"), app.accounts.user("ben")
+    token = keep_bits(amy, 20, [1, 9, 19])
+    assert np.flatnonzero(
+        np.unpackbits(np.frombuffer(kept_bits(amy, token), np.uint8), bitorder="little")
+    ).tolist() == [1, 9, 19]
+    assert kept_bits(ben, token) is None
+    assert kept_bits(amy, "0") is None
