@@ -95,8 +95,11 @@ class QueueStore:
             tables.bump_revision(connection)
         return row["repeat_id"]
 
-    def repeats(self, inspector: str | None = None) -> pd.DataFrame:
-        """Repeats in the order they were given: REPEAT_COLUMNS, `reasons` a tuple, `screen` a dict."""
+    def repeats(self, inspector: str | None = None, current: bool = True) -> pd.DataFrame:
+        """Repeats in the order they were given: REPEAT_COLUMNS, `reasons` a tuple, `screen` a dict.
+
+        With `current`, only the newest one of each vote; else the whole record.
+        """
         t = tables.repeats
         query = sa.select(*(t.c[name] for name in REPEAT_COLUMNS)).order_by(t.c.repeat_id)
         if inspector is not None:
@@ -105,7 +108,8 @@ class QueueStore:
             frame = pd.DataFrame(connection.execute(query).all(), columns=REPEAT_COLUMNS)
         frame["reasons"] = pd.Series([tuple(json.loads(text)) for text in frame["reasons"]], dtype=object)
         frame["screen"] = pd.Series([json.loads(text) for text in frame["screen"]], dtype=object)
-        return frame.astype({"repeat_id": "int64", "vote_id": "int64"})
+        frame = frame.astype({"repeat_id": "int64", "vote_id": "int64"})
+        return frame.drop_duplicates("vote_id", keep="last").reset_index(drop=True) if current else frame
 
     def repeated_vote(self, client_vote_id: str) -> int | None:
         """Number of the vote that the repeat of that client_vote_id repeats; None where there is no such repeat."""
