@@ -21,7 +21,7 @@ export function topHtml(report) {
     ['alpha', 'Krippendorff’s alpha', 'agreement beyond chance: 1 is perfect, 0 is chance'],
     ['ac1', 'Gwet’s AC1', 'the same, and steadier where bad is rare'],
     ['dice', 'Dice on “bad”', 'if one inspector says bad, how likely another one does'],
-  ].map(([name, title, says]) => `<div class="figure"><h3>${title}</h3>
+  ].map(([name, title, says]) => `<div class="figure"><h2 class="title">${title}</h2>
       <div class="big">${value(figures[name])}${interval(figures[name])}</div>${range(figures[name], from, null, title)}
       <p>${figures[name].value === null ? text(sentence(figures[name].why)) : says}</p></div>`).join('');
   const small = [['raw', 'raw agreement'], ['alpha_ordinal', 'alpha, good < unsure < bad'], ['fleiss', 'Fleiss’ kappa, where all answered']]
