@@ -10,6 +10,7 @@ import { mountMosaic } from './mosaic.js';
 import { Outbox } from './outbox.js';
 
 const AHEAD = 3;
+const WISH = 'triptych-adjudicate';   // an exposure that another room sends here
 const STRETCHES = ['faint', 'stars', 'sky'];
 const WHY_KEYS = ['1', '2', '3', '4', '5', '6', '7', '8', '9'];
 
@@ -81,7 +82,10 @@ class Adjudicate extends AdjudicatePage {
     this.answers.clear();
     this.drawFilters();
     this.drawChips();
-    if (first) this.start();
+    const wish = Number(sessionStorage.getItem(WISH));
+    sessionStorage.removeItem(WISH);
+    if (wish) this.open(wish);
+    else if (first) this.start();
     else if (this.expnum !== null) { this.explain(this.expnum); this.refresh(); }
     else this.next();
   }

@@ -112,7 +112,9 @@ export class AdjudicatePage {
       <span class="expnum">${item.expnum}</span><span class="ballots">${ballots(item)}</span>
       <span class="what">${clear(item.states.map(state => STATE_NAMES[state]).join(', '))}${item.own ? ' · your vote' : ''}</span></button></li>`);
     const none = this.items.length ? 'None in the states chosen above.' : 'No exposure waits for a decision.';
+    const focused = this.part('list').contains(this.box.getRootNode().activeElement) ? this.box.getRootNode().activeElement.dataset.expnum : '';
     this.part('list').innerHTML = rows.join('') || `<li class="note">${none}</li>`;
+    if (focused) this.part('list').querySelector(`[data-expnum="${focused}"]`)?.focus();
     this.part('list').querySelector('[aria-current=true]')?.scrollIntoView({ block: 'nearest' });
   }
 

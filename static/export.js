@@ -94,7 +94,10 @@ class Export extends ExportPage {
     if (asked === this.previewing) this.drawPreview(found);
   }
 
-  look(expnum) { this.model.send_msg({ focus: expnum, room: 'adjudicate' }); }
+  look(expnum) {
+    sessionStorage.setItem('triptych-adjudicate', expnum);
+    this.model.send_msg({ focus: expnum, room: 'adjudicate' });
+  }
 
   key(key) {
     if (this.model.room !== 'export' || document.querySelector('dialog[open]') || !this.counts) return false;
