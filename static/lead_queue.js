@@ -110,7 +110,7 @@ export class QueueRules {
     const late = saved.control_waiting + saved.others_waiting;
     const hidden = saved.control_waiting >= late / 3
       ? `${count(saved.control_waiting)} of them only as control: being asked says little.`
-      : `only ${count(saved.control_waiting)} of them as control: whoever is asked late can guess that others differed. A larger control hides it better.`;
+      : `${saved.control_waiting ? `only ${count(saved.control_waiting)}` : 'none'} of them as control: whoever is asked late can guess that others differed. A larger control hides it better.`;
     this.parts.saving.innerHTML = `<h2>What the adaptive rule saves</h2>
       ${queue.settings.rule === 'all' ? `<p>It is off: everybody votes on everything.</p>`
         : `<p class="total"><b>${some(saved.votes_saved, 'vote')}</b> not asked for: ${some(saved.n_settled, 'exposure')} settled by ${Math.floor(panel / 2) + 1} of ${panel} votes.</p>
@@ -131,11 +131,11 @@ export class QueueRules {
     const node = this.parts.known;
     node.innerHTML = `<h2>Known answers and control</h2>
       <p class="total"><b>${some(known.n, 'known answer')}</b> (${count(known.n_bad)} bad), <b>${some(control.n, 'exposure')}</b> in the control.</p>
-      <form data-kind="known"><label>Draw known answers from <select name="source" ${any ? '' : 'disabled'}>${options}</select></label>
-        <label class="number">how many<span><input type="number" name="n" value="20" min="1" ${any ? '' : 'disabled'}></span></label>
-        <label class="number">seed<span><input type="number" name="seed" value="${queue.settings.seed}" min="0" ${any ? '' : 'disabled'}></span></label>
-        <button ${any ? '' : 'disabled'}>Draw</button></form>
-      ${any ? '' : '<p>Nothing to draw from: decide exposures in Adjudicate, or import a truth table.</p>'}
+      ${any ? `<form data-kind="known"><label>Draw known answers from <select name="source">${options}</select></label>
+        <label class="number">how many<span><input type="number" name="n" value="20" min="1"></span></label>
+        <label class="number">seed<span><input type="number" name="seed" value="${queue.settings.seed}" min="0"></span></label>
+        <button>Draw</button></form>`
+        : '<p>No further exposure has a known answer: decide some in Adjudicate, or import a truth table.</p>'}
       <form data-kind="control"><span class="grow">Put more exposures into the control</span>
         <label class="number">how many<span><input type="number" name="n" value="20" min="1"></span></label>
         <label class="number">seed<span><input type="number" name="seed" value="${queue.settings.seed}" min="0"></span></label>
