@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from app import packets, thumbnails
-from app.plane import STRETCH_LIMITS, Plane, block_levels, block_size, half_range
+from app.plane import STRETCH_LIMITS, Plane, block_levels, block_size, half_range, stamp_sky
 from pipeline import images
 from pipeline.camera import CAMERAS, DECAM
 from pipeline.errors import UnknownName
@@ -120,6 +120,52 @@ def test_sky_view_has_the_fixed_range_of_its_band():
     assert half_range(np.zeros(3), exposure(band="g", exptime=200.0)) == pytest.approx(10.0)
     noise = np.random.default_rng(0).normal(0, 2, 4000)
     assert half_range(noise, exposure(band="", exptime=np.nan)) == pytest.approx(10.0, rel=0.1)
+
+
+@pytest.mark.parametrize(("band", "per_100_s"), [("u", 5), ("g", 5), ("r", 7), ("i", 10), ("z", 30), ("Y", 30)])
+def test_sky_view_and_its_colour_bar_have_the_stamps_range(band, per_100_s):
+    header, _ = packets.read_packet(packets.mosaic_packet(plane(band=band, exptime=90.0)))
+    assert header["stretches"]["sky"]["high"] * header["sigma"] == pytest.approx(0.9 * per_100_s)
+    assert header["sky_range"]["reach"] == pytest.approx(0.9 * per_100_s)
+    assert header["sky_range"]["per_100_s"] == per_100_s
+    assert f"±{per_100_s} per 100 s, 90 s" in header["sky_range"]["words"]
+
+
+def test_a_band_without_a_fixed_range_takes_its_own():
+    header, _ = packets.read_packet(packets.mosaic_packet(plane(band="V", exptime=90.0)))
+    assert header["sky_range"]["per_100_s"] is None
+    assert "5 σ" in header["sky_range"]["words"]
+
+
+def test_sky_of_the_sky_view_is_the_median_below_the_95th_percentile():
+    values = np.arange(1000, dtype=np.float32)
+    rng = np.random.default_rng(2)
+    image = rng.permutation(values).reshape(40, 25)
+    assert stamp_sky(image) == np.median(values[:950])
+    assert stamp_sky(np.where(image < 500, np.nan, image)) == np.median(values[500:975])
+    assert np.isnan(stamp_sky(np.full((4, 4), np.nan, np.float32)))
+    assert stamp_sky(np.full((4, 4), 7, np.float32)) == 7
+    header, _ = packets.read_packet(packets.mosaic_packet(one := plane()))
+    assert [ccd["block_sky"] for ccd in header["ccds"]] == pytest.approx(list(one.block_skies))
+
+
+def test_a_block_needs_one_per_cent_of_its_pixels():
+    pixels = np.full((1, 20, 20), np.nan, np.float32)
+    pixels[0, 0, :3] = 5
+    assert np.isnan(block_levels(pixels, 20)[0, 0, 0])
+    pixels[0, 0, :4] = 5
+    assert block_levels(pixels, 20)[0, 0, 0] == 5
+
+
+def test_inverted_the_sky_view_has_matplotlib_s_seismic():
+    from matplotlib import colormaps
+
+    text = (STATIC / "mosaic_stretch.js").read_text()
+    stops = re.findall(r"\[(\d+, \d+, \d+)\]", re.search(r"const DIVERGING_LIGHT = (.*);", text)[1])
+    stops = np.array([list(map(int, stop.split(","))) for stop in stops], float)
+    at = np.linspace(0, 1, 41)
+    ours = np.stack([np.interp(at, np.linspace(0, 1, len(stops)), stops[:, c]) for c in range(3)], axis=1)
+    assert np.abs(ours - 255 * colormaps["seismic"](at)[:, :3]).max() < 4
 
 
 def test_blocks_are_120_detector_pixels_and_keep_stars_out():

@@ -70,6 +70,9 @@ ADDRESSES = (
     f"/picture/mosaic/{EXPNUM}.jpg?s=faint&w=200",
     f"/picture/thumb/{S31}?s=stars",
     f"/picture/ccd/{S31}.bin",
+    f"/picture/dqmask/{EXPNUM}.bin",
+    f"/picture/dqmask/ccd/{S31}.bin",
+    f"/picture/near/{EXPNUM}.json",
 )
 
 
@@ -112,9 +115,12 @@ def test_what_is_not_there_is_said(app):
         f"/picture/mosaic/{EXPNUM}.jpg?w=9999",
         "/picture/geometry/decm.json",
         "/picture/ccd/501.bin",
+        "/picture/dqmask/5.bin",
+        "/picture/dqmask/ccd/501.bin",
+        "/picture/near/5.json",
     ]
     answers = fetch_all(app, paths)
-    assert [answer.code for answer in answers] == [404, 404, 400, 400, 404, 404]
+    assert [answer.code for answer in answers] == [404, 404, 400, 400, 404, 404, 404, 404, 404]
     texts = [answer.body.decode() for answer in answers]
     assert "no exposure 5" in texts[0]
     assert "no CCD number 61" in texts[1]
@@ -178,3 +184,40 @@ def test_geometry_is_plain_json(app):
     slots = json.loads(fetch(app, "/picture/geometry/mosaic.json").body)
     assert slots["camera"] == "mosaic3"
     assert len(slots["ccds"]) == 4
+
+
+def test_without_a_mask_the_packet_says_so(app):
+    exposure, ccd = fetch_all(app, [f"/picture/dqmask/{EXPNUM}.bin", f"/picture/dqmask/ccd/{S31}.bin"])
+    for answer in (exposure, ccd):
+        header, sections = read_packet(gzip.decompress(answer.body))
+        assert "No data-quality mask" in header["note"]
+        assert sections["mask"].size == 0
+        assert [one["label"] for one in header["classes"]] == ["nothing recorded"]
+
+
+def test_a_mask_beside_the_image_comes_with_its_legend(fresh_survey, tmp_path):
+    codes = np.zeros((64, 32), np.int32)
+    codes[10, 20] = 3
+    source = tmp_path / "c4d_170903_000000_ood_g_v1.fits"
+    fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(codes, name="S31")]).writeto(source)
+    catalog = Catalog.open(fresh_survey)
+    ccds = catalog.ccds().assign(mask_source="", mask_hdu=-1)
+    ccds.loc[ccds.image_id == S31, ["mask_source", "mask_hdu"]] = [str(source), 1]
+    catalog.write_tables(ccds=ccds)
+    app = context_of(fresh_survey)
+    try:
+        header, sections = read_packet(gzip.decompress(fetch(app, f"/picture/dqmask/{EXPNUM}.bin").body))
+        assert sections["mask"].size == 61 * 64 * 32
+        assert np.count_nonzero(sections["mask"]) == 1
+        shares = {one["name"]: one["share"] for one in header["classes"]}
+        assert shares["saturated"] == pytest.approx(1 / 2048)
+        assert len(header["without"]) == 60
+    finally:
+        app.store.close()
+
+
+def test_exposures_to_compare_with_tell_nothing_of_votes(app):
+    near = json.loads(fetch(app, f"/picture/near/{EXPNUM}.json").body)["near"]
+    assert near
+    assert EXPNUM not in [one["expnum"] for one in near]
+    assert set(near[0]) == {"expnum", "band", "exptime", "object", "alike", "words"}
