@@ -24,7 +24,7 @@ export class ClustersPage {
     this.box.insertAdjacentHTML('beforeend', `<div class="clusters">
       <section class="list" aria-label="clusters">
         <div class="tools" data-part="tools"></div>
-        <div class="rows" data-part="rows" role="listbox" tabindex="0" aria-label="Clusters. Arrow keys open the next one."><p class="note">Counting…</p></div>
+        <div class="rows" data-part="rows" role="listbox" tabindex="0" aria-label="Clusters. Arrow keys open the next one."><p class="note" role="option" aria-selected="false">Counting…</p></div>
       </section>
       <section class="one" aria-label="the open cluster">
         <header data-part="head"></header>
@@ -74,8 +74,8 @@ export class ClustersPage {
     const list = this.list();
     const { noise } = this.answer;
     const rows = list.map(row => this.rowHtml(row));
-    if (!rows.length && this.answer.clusters.length) rows.push('<p class="note">No cluster is like that. Widen the filters above.</p>');
-    if (noise) rows.push(`<h2>In no cluster</h2>${this.rowHtml(noise)}`);
+    if (!rows.length && this.answer.clusters.length) rows.push('<p class="note" role="option" aria-selected="false">No cluster is like that. Widen the filters above.</p>');
+    if (noise) rows.push(this.rowHtml(noise));
     const { scrollTop } = this.part('rows');
     this.part('rows').innerHTML = rows.join('');
     this.part('rows').scrollTop = scrollTop;
@@ -83,11 +83,11 @@ export class ClustersPage {
   }
 
   rowHtml(row) {
-    const name = row.cluster < 0 ? 'noise' : `cluster ${row.cluster}`;
+    const name = row.cluster < 0 ? 'in no cluster' : `cluster ${row.cluster}`;
     const judged = this.answer.judged_means && row.judged !== null ? ` · ${percent(row.judged, row.n_exposures)} ${this.answer.judged_means === 'panel' ? 'by all' : 'by anybody'}` : '';
     const mine = this.answer.can_vote ? `${percent(row.mine, row.n_exposures)} judged by you${judged}` : judged.slice(3);
     const pictures = row.pictures.map(id => `<img src="${this.thumb(id)}" alt="" loading="lazy" decoding="async" width="88" height="44">`);
-    return `<article class="row" role="option" data-cluster="${row.cluster}" aria-selected="false" aria-label="${name}, ${many(row.n_images, 'image')} of ${many(row.n_exposures, 'exposure')}">
+    return `<article class="row${row.cluster < 0 ? ' apart' : ''}" role="option" data-cluster="${row.cluster}" aria-selected="false" aria-label="${name}, ${many(row.n_images, 'image')} of ${many(row.n_exposures, 'exposure')}">
       <div class="what"><b><i class="dot" style="background:${row.colour}"></i>${name}</b>
         <span>${many(row.n_images, 'image')}</span><span>${many(row.n_exposures, 'exposure')}</span>
         <span>${row.p_bad === null ? '' : `${row.p_bad.toFixed(2)} bad`}</span></div>
@@ -177,7 +177,7 @@ export class ClustersPage {
   }
 
   drawFailed() {
-    this.part('rows').innerHTML = '<p class="note">The clusters did not arrive. Check the connection, then open the room again.</p>';
+    this.part('rows').innerHTML = '<p class="note" role="option" aria-selected="false">The clusters did not arrive. Check the connection, then open the room again.</p>';
     this.stale = true;
   }
 }

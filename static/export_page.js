@@ -96,7 +96,7 @@ export class ExportPage {
     if (problem) { place.innerHTML = `<p class="muted">${text(problem)}</p>`; return; }
     const rows = ({ count, exposures }) => exposures.map(row => this.differenceRow(row)).join('') + (count > exposures.length ? `<li class="muted">and ${number(count - exposures.length)} more</li>` : '');
     const part = (sign, words, found, kind) => `<section><h3 class="${kind}">${sign}${number(found.count)} <span>${words}</span></h3>
-      ${found.count ? `<ol tabindex="0" role="region" aria-label="${words}">${rows(found)}</ol>` : ''}</section>`;
+      ${found.count ? `<ol tabindex="0" aria-label="${words}">${rows(found)}</ol>` : ''}</section>`;
     place.innerHTML = more.count + fewer.count
       ? part('+', `on this list, not under ${other}`, more, 'more') + part('−', `under ${other}, not on this list`, fewer, 'fewer')
       : `<p class="muted">Nothing: ${one} and ${other} list the same exposures.</p>`;
