@@ -4,11 +4,11 @@ import numpy as np
 
 from app import palette
 from app.evidence import in_this_version
-from app.votes import VOTERS, own_votes
+from app.votes import LARGEST_BATCH, VOTERS, own_votes
 from pipeline.errors import BadInput, LabelError
 from pipeline.reasons import REASONS
 
-MOST_EXPOSURES = 3000
+MOST_EXPOSURES = LARGEST_BATCH
 IMAGES_EACH = 3  # CCDs of the selection that stand for an exposure
 
 
@@ -16,8 +16,8 @@ def sheet_of(app, survey, user, image_ids):
     """The exposures of these images in the order of their first image, as plain values.
 
     image_ids : (n,) int64, in the order in which they are shown
-    Returns {exposures: [{expnum, facts, images, mine}], reasons}; mine is the user's own vote as {judgement, reasons},
-    or None; nobody else's votes are looked at. Refuses users who cannot vote, and more than one looks through.
+    Returns {exposures: [{expnum, facts, images, mine}], reasons}; mine is the user's own vote as {judgement, reasons,
+    via}, or None; nobody else's votes are looked at. Refuses who cannot vote, and more than one looks through.
     """
     if user.role not in VOTERS:
         raise LabelError(f"{user.name} is a {user.role} and cannot vote; a lead can change the role")
@@ -42,11 +42,11 @@ def sheet_of(app, survey, user, image_ids):
 
 
 def own_judgements(app, survey, user):
-    """expnum -> {judgement, reasons} of this user's current votes on whole exposures of this pipeline version."""
+    """expnum -> {judgement, reasons, via} of this user's current votes on whole exposures of this pipeline version."""
     votes = own_votes(app, user)
     votes = votes[in_this_version(survey, votes) & (votes["ccdname"] == "").to_numpy()]
     return {
-        int(row["expnum"]): {"judgement": row["judgement"], "reasons": list(row["reasons"])}
+        int(row["expnum"]): {"judgement": row["judgement"], "reasons": list(row["reasons"]), "via": row["via"]}
         for row in votes.to_dict("records")
     }
 

@@ -4,7 +4,8 @@
 //   openContactSheet({ exposures, title, how, stretch, version, reasons, post, onDone })
 //
 // exposures : [{expnum, facts, images: [image_id], mine: {judgement, reasons} | null}], in the order to show
-// title, how : heading, and how the exposures were chosen ('lasso', 'cluster', 'search', ...), kept with the votes
+// title, words : heading, and what it adds; how : the kind of bulk vote ('lasso', 'cluster', 'run'), kept with the votes
+// An exposure with a vote given one by one (`mine.via` other than 'bulk') stays out: a bulk vote does not replace it.
 // stretch, version : of the pictures' addresses    reasons : [{name, key, label, rule, colour}]
 // post(path, body) : Promise of the answer; the page's own fetch where it is left out
 // screen : what else was on screen, kept with the votes    onDone(answer) : after the votes are on disk
@@ -36,8 +37,8 @@ export async function postJson(path, body) {
 }
 
 class ContactSheet {
-  constructor({ exposures, title, how, stretch = 'faint', version = '', reasons = [], post = postJson, screen = {}, onDone = () => {} }) {
-    Object.assign(this, { exposures, title, how, stretch, version, reasons, post, screen, onDone });
+  constructor({ exposures, title, how, words = '', stretch = 'faint', version = '', reasons = [], post = postJson, screen = {}, onDone = () => {} }) {
+    Object.assign(this, { exposures, title, how, words, stretch, version, reasons, post, screen, onDone });
     this.out = new Set(exposures.filter(one => one.mine).map(one => one.expnum));
     this.seen = new Set();
     this.judgement = '';
@@ -82,7 +83,7 @@ class ContactSheet {
     this.parts = { sheet: find('.sheet'), room: find('.room'), tally: find('.tally'), confirm: find('[data-verb=confirm]'),
       reasons: find('.reasons'), problem: find('.problem'), comment: find('.comment') };
     find('h1').textContent = this.title;
-    find('.how').textContent = this.how ? `chosen: ${this.how}` : '';
+    find('.how').textContent = this.words;
     find('.judgements').innerHTML = Object.entries(JUDGEMENTS).map(([name, [key, text]]) =>
       `<button type="button" data-judgement="${name}" aria-pressed="false"><span class="key">${key}</span> ${text}</button>`).join('');
     this.parts.reasons.append(...this.reasons.map(reason => {
@@ -228,7 +229,7 @@ class ContactSheet {
     mine.textContent = one.mine ? `you: ${one.mine.judgement}` : '';
     mine.className = `mine ${one.mine?.judgement ?? ''}`;
     const said = one.mine ? `, you said ${one.mine.judgement}${one.mine.reasons?.length ? ` (${one.mine.reasons.join(', ').replaceAll('_', ' ')})` : ''}` : '';
-    node.title = `${one.expnum}${one.facts ? ` · ${one.facts}` : ''}${said}. ${out ? 'Left out; a click takes it in.' : 'A click leaves it out.'}`;
+    node.title = `${one.expnum}${one.facts ? ` · ${one.facts}` : ''}${said}. ${stays(one) ? 'Your own vote on it stays.' : out ? 'Left out; a click takes it in.' : 'A click leaves it out.'}`;
     node.setAttribute('aria-label', `${one.expnum}${said}${out ? ', left out' : ''}`);
   }
 
@@ -236,7 +237,7 @@ class ContactSheet {
 
   toggle(place) {
     const one = this.exposures[place];
-    if (!one) return;
+    if (!one || stays(one)) return;
     if (!this.out.delete(one.expnum)) this.out.add(one.expnum);
     this.at = place;
     this.fill(true);
@@ -303,7 +304,7 @@ class ContactSheet {
   act(verb) {
     if (verb === 'close') this.close();
     else if (verb === 'confirm') this.confirm();
-    else if (verb === 'all') { this.out.clear(); this.fill(true); this.draw(); }
+    else if (verb === 'all') { this.out = new Set(this.exposures.filter(stays).map(one => one.expnum)); this.fill(true); this.draw(); }
     else if (verb === 'none') { this.out = new Set(this.exposures.map(one => one.expnum)); this.fill(true); this.draw(); }
     else if (verb === 'whole' || verb === 'ccds') { this.whole = verb === 'whole'; this.fill(true); this.draw(); this.fetchAhead(); }
     else if (verb === 'larger' || verb === 'smaller') {
@@ -351,7 +352,7 @@ class ContactSheet {
     this.drawTally();
     try {
       const answer = await this.post('/api/votes', body);
-      const words = this.parts.confirm.dataset.done = this.doneWords(answer.n ?? kept.length);
+      const words = this.doneWords(answer.n ?? kept.length, answer.skipped ?? []);
       this.close();
       offerUndo({ text: words, undo: () => this.post('/api/undo', { batch_id: answer.batch_id ?? this.batch }), onDone: this.onDone });
       this.onDone({ ...answer, judgement: body.judgement, reasons: body.reasons, expnums: body.expnums });
@@ -364,11 +365,14 @@ class ContactSheet {
     if (!this.gone) this.drawTally();
   }
 
-  doneWords(n) {
+  doneWords(n, skipped) {
     const labels = this.reasons.filter(reason => this.chosen.has(reason.name)).map(reason => reason.label || reason.name.replaceAll('_', ' '));
-    return `Marked ${many(n)} ${this.judgement}${labels.length ? `: ${labels.join(', ')}` : ''}.`;
+    const left = skipped.length ? ` ${skipped.length} left as they are: ${[...new Set(skipped.map(one => one.why))].join('; ')}.` : '';
+    return `Marked ${many(n)} ${this.judgement}${labels.length ? `: ${labels.join(', ')}` : ''}.${left}`;
   }
 }
+
+const stays = one => Boolean(one.mine?.via && one.mine.via !== 'bulk');
 
 function many(n) { return n === 1 ? '1 exposure' : `${n.toLocaleString('en')} exposures`; }
 

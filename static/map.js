@@ -273,7 +273,8 @@ class PointMap {
     idle(async () => {
       const other = this.camera.dims === 2 ? 3 : 2;
       if (set === this.set && set.n <= PREFETCH && set.has(other)) await this.fetchPlaces(set, other).catch(() => {});
-      for (const name of new Set([...KNOWN, ...Object.keys(this.page.urls)])) {
+      const others = set.n <= PREFETCH ? Object.keys(this.page.urls) : ['cluster', 'verdict'];
+      for (const name of new Set([...KNOWN, ...others])) {
         if (set !== this.set || this.closed) return;
         await this.page.fetch(name).then(colours => colours.whole).catch(() => {});
       }

@@ -128,8 +128,8 @@ class Thumbs {
   openSheet({ exposures, reasons, how, stage }) {
     const n = exposures.length;
     openContactSheet({
-      exposures, reasons, how, title: `Judge ${n === 1 ? 'this exposure' : `these ${n.toLocaleString('en')} exposures`}`,
-      stretch: this.model.stretch, version: this.model.picture_version, screen: { stage }, onDone: () => {},
+      exposures, reasons, how: 'lasso', words: how, title: `Judge ${n === 1 ? 'this exposure' : `these ${n.toLocaleString('en')} exposures`}`,
+      stretch: this.model.stretch, version: this.model.picture_version, screen: { stage, selection: how }, onDone: () => {},
     });
   }
 

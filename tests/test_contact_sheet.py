@@ -41,7 +41,7 @@ def test_own_votes_are_marked_and_others_are_not_told(app):
     app.store.cast(Vote(inspector="ben", **vote))
     assert json.dumps(sheet(app, "amy", app.survey().images_of(900002))) == before
     (one,) = sheet(app, "ben", app.survey().images_of(900002))["exposures"]
-    assert one["mine"] == {"judgement": "bad", "reasons": ["PSF"]}
+    assert one["mine"] == {"judgement": "bad", "reasons": ["PSF"], "via": "single"}
 
 
 def test_viewers_and_selections_that_nobody_looks_through_are_refused(app, monkeypatch):

@@ -7,6 +7,7 @@ const ROTATION_UNIT = 32767;
 const FINEST = 24;
 const TOLERANCE_PX = 0.5;     // vertices that lie as near to a straight line are left out
 const ROWS = 512;
+const CELLS = 192;
 
 // What a lasso or a box on the screen means on the map: {dims, k, outline: Float64Array of x, y, ..., rotation, rows}
 export function regionOf(camera, polygon) {
@@ -86,12 +87,45 @@ function edgesOf(corners) {
     const last = Math.floor((Math.max(ay, by) - low) / tall);
     for (let row = Math.floor((Math.min(ay, by) - low) / tall); row <= last; row++) lists[row].push(ax, ay, bx, by);
   });
-  return { left, right, low, high, tall, rows: lists.map(list => Float64Array.from(list)) };
+  const region = { left, right, low, high, tall, rows: lists.map(list => Float64Array.from(list)) };
+  return { ...region, ...cellsOf(region, corners) };
+}
+
+// Cells of the outline's box: 0 outside, 1 inside, 2 where an edge may pass and each point has to be looked at.
+function cellsOf(region, corners) {
+  const { left, right, low, high } = region;
+  const wide = Math.max(1, right - left) / CELLS, deep = Math.max(1, high - low) / CELLS;
+  const cells = new Uint8Array((CELLS + 1) * (CELLS + 1));
+  const column = x => Math.min(CELLS, Math.max(0, Math.floor((x - left) / wide)));
+  corners.forEach(([ax, ay], i) => {
+    const [bx, by] = corners[(i + 1) % corners.length];
+    const first = Math.max(0, Math.floor((Math.min(ay, by) - low) / deep) - 1), last = Math.min(CELLS, Math.floor((Math.max(ay, by) - low) / deep) + 1);
+    for (let row = first; row <= last; row++) {
+      // where the edge can be in this row of cells and its neighbours
+      const at = y => (ay === by ? null : ax + (bx - ax) * Math.min(1, Math.max(0, (y - ay) / (by - ay))));
+      const ends = ay === by ? [ax, bx] : [at(low + (row - 1) * deep), at(low + (row + 2) * deep)];
+      cells.fill(2, row * (CELLS + 1) + Math.max(0, column(Math.min(...ends)) - 1), row * (CELLS + 1) + Math.min(CELLS, column(Math.max(...ends)) + 1) + 1);
+    }
+  });
+  for (let row = 0; row <= CELLS; row++) {
+    for (let k = 0; k <= CELLS; k++) {
+      const cell = row * (CELLS + 1) + k;
+      if (cells[cell] !== 2 && crossed(region, left + (k + 0.5) * wide, low + (row + 0.5) * deep)) cells[cell] = 1;
+    }
+  }
+  return { cells, wide, deep };
 }
 
 // Whether a place of the projected map, in the region's units, lies inside: even-odd rule.
 export function contains(region, x, y) {
   if (!(x >= region.left && x <= region.right && y >= region.low && y <= region.high)) return false;
+  const cell = region.cells[Math.floor((y - region.low) / region.deep) * (CELLS + 1) + Math.floor((x - region.left) / region.wide)];
+  return cell === 2 ? crossed(region, x, y) : cell === 1;
+}
+
+// Whether a ray from (x, y) to the right crosses an odd number of edges.
+function crossed(region, x, y) {
+  if (!(y >= region.low && y <= region.high)) return false;
   const edges = region.rows[Math.floor((y - region.low) / region.tall)];
   let odd = false;
   for (let k = 0; k < edges.length; k += 4) {

@@ -101,11 +101,15 @@ export function* insideRegion(set, region, shown = ALL) {
 // How many are selected then.
 export function applySelection(state, chosen, how) {
   const bit = how === 'subtract' ? 0 : 1;
-  if (how === 'replace') state.fill(0);
-  if (chosen instanceof Uint8Array) for (let i = 0; i < state.length; i++) { if (chosen[i]) state[i] = bit; }
-  else for (const i of chosen) state[i] = bit;
+  if (chosen instanceof Uint8Array) {
+    if (how === 'replace') state.set(chosen);
+    else for (let i = 0; i < state.length; i++) { if (chosen[i]) state[i] = bit; }
+  } else {
+    if (how === 'replace') state.fill(0);
+    for (const i of chosen) state[i] = bit;
+  }
   let count = 0;
-  for (let i = 0; i < state.length; i++) count += state[i] & 1;
+  for (let i = 0; i < state.length; i++) count += state[i];
   return count;
 }
 

@@ -380,3 +380,119 @@ def test_a_map_that_does_not_arrive_says_so_and_can_be_asked_for_again(open_page
     page.locator(".map .state button").click()
     page.locator(".map[data-ready]").wait_for()
     expect(page.locator(".map .state")).to_be_hidden()
+
+
+def address_of(page):
+    return page.evaluate("location.pathname + location.search")
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_a_lasso_in_the_address_selects_the_same_points_for_somebody_else(open_map, dims):
+    one = open_map(path=f"/?dims={dims}")
+    one.key("l")
+    shape = c_shape(one.places())
+    one.drag([*shape, shape[0]])
+    drawn = one.selection()
+    assert len(drawn) > 100
+    one.page.wait_for_function("new URLSearchParams(location.search).get('sel')")
+    address = address_of(one.page)
+    assert len(address) < 400
+    other = open_map("ben", address)
+    other.wait("m => m.selection().length > 0")
+    assert other.selection() == drawn
+
+
+def test_the_legend_filter_is_in_the_address_and_holds_for_a_lasso(open_map):
+    one = open_map(path="/?colour=cluster&only=1")
+    expect(one.page.locator(".legend .chip.alone")).to_have_count(1)
+    places = one.places()
+    xs, ys = [p[0] for p in places], [p[1] for p in places]
+    one.key("b")
+    one.drag([(min(xs) - 5, min(ys) - 5), (max(xs) + 5, max(ys) + 5)])
+    drawn = one.selection()
+    assert 0 < len(drawn) < len(places) / 2
+    one.page.wait_for_function("new URLSearchParams(location.search).get('sel')")
+    other = open_map("ben", address_of(one.page))
+    other.wait("m => m.selection().length > 0")
+    assert other.selection() == drawn
+
+
+def test_every_class_is_in_the_list_of_the_legend_and_can_be_reached_by_keyboard(open_map):
+    one = open_map()
+    one.page.keyboard.press("o")
+    listed = one.page.locator(".legend .list")
+    expect(listed).to_be_visible()
+    expect(listed.locator(".chip")).to_have_count(6)
+    expect(listed).to_contain_text("None here")
+    one.page.keyboard.press("ArrowDown")
+    one.page.keyboard.press("Enter")
+    one.page.keyboard.press("ArrowDown")
+    one.page.keyboard.press("Shift+Enter")
+    expect(listed.locator(".chip.alone")).to_have_count(2)
+    one.page.keyboard.press("Escape")
+    expect(listed).to_be_hidden()
+    one.page.wait_for_function("new URLSearchParams(location.search).get('only')?.split('|').length === 2")
+
+
+def test_keys_walk_through_the_selection(open_map):
+    one = open_map()
+    one.page.get_by_role("searchbox").fill("900004")
+    one.page.keyboard.press("Enter")
+    one.wait("m => m.selection().length === 61")
+    one.key(".")
+    expect(one.page.locator(".map-card")).to_be_visible()
+    first = one.ask("m => m.rings().ccd[0]")
+    one.key(".")
+    second = one.ask("m => m.rings().ccd[0]")
+    assert {first, second} <= one.selection()
+    assert first != second
+    one.key(",")
+    assert one.ask("m => m.rings().ccd[0]") == first
+
+
+def test_a_selection_becomes_one_vote_after_a_contact_sheet_and_is_undone_as_one_step(open_map, server):
+    from pipeline.catalog import Catalog
+    from pipeline.labels import LabelStore
+
+    def votes():
+        store = LabelStore(Catalog.open(server.run).labels_url())
+        try:
+            return store.votes(inspector="cai", current=True)
+        finally:
+            store.close()
+
+    one = open_map("cai")
+    page = one.page
+    page.get_by_role("searchbox").fill("cluster 1")
+    page.keyboard.press("Enter")
+    expect(page.locator("#thumbs-panel .judge")).to_contain_text("exposures")
+    page.keyboard.press("J")
+    sheet = page.locator("dialog.contact-sheet")
+    tiles = sheet.get_by_role("option")
+    expect(tiles.first).to_be_visible()
+    offered = tiles.count()
+    assert offered > 1
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press(" ")
+    expect(tiles.nth(1)).to_have_attribute("aria-selected", "false")
+    confirm = sheet.locator("[data-verb=confirm]")
+    expect(confirm).to_be_disabled()
+    page.keyboard.press("b")
+    expect(confirm).to_contain_text("Choose a reason")
+    page.keyboard.press("5")
+    expect(confirm).to_contain_text(f"Mark {offered - 1} exposure")
+    expect(confirm).to_contain_text("bad: Ghost")
+    left_out = int(tiles.nth(1).get_attribute("data-expnum"))
+    page.keyboard.press("Enter")
+    expect(page.locator(".undo-offer")).to_contain_text(f"Marked {offered - 1} exposure")
+    stored = votes()
+    assert len(stored) == offered - 1
+    assert set(stored["via"]) == {"bulk"}
+    assert left_out not in set(stored["expnum"])
+    page.keyboard.press("J")
+    expect(sheet.locator(".tile.out")).to_have_count(offered - 1)  # judged before: left out until taken in
+    page.keyboard.press("Escape")
+    expect(sheet).to_have_count(0)
+    page.keyboard.press("z")
+    expect(page.locator(".undo-offer")).to_contain_text("Taken back")
+    assert votes().empty
