@@ -42,6 +42,12 @@ def answer(app, user, votes):
     return Vote(**{name: getattr(vote, name) for name in Vote.__dataclass_fields__} | {"vote_id": vote_id})
 
 
+def drop(app, user, expnums):
+    """Ask no more for these, which a bulk vote took along: the vote given one by one stays, and nothing is told."""
+    if expnums:
+        app.store.hand_out(user.name, app.catalog.camera, {}, drop=expnums)
+
+
 def take_back(app, user, expnum=None):
     """Ask again for the user's newest repeat (of `expnum`, if given), where nothing was judged since; else None.
 

@@ -131,27 +131,32 @@ def cast_batch(app, survey, user, expnums, judgement, *, batch_id, how, reasons=
     looks = seconds_of(screen.pop("looks", None))
     current = app.store.votes(current=True)
     current = {int(expnum): rows for expnum, rows in current[current["expnum"].isin(expnums)].groupby("expnum")}
-    votes, skipped = [], []
+    votes, skipped, kept = [], [], {}
+    again = repeats.waiting(app, user)
     for expnum in expnums:
-        here = current.get(expnum)
+        here = None if expnum in again else current.get(expnum)
         seconds = looks.get(expnum)
         why = why_not(app, survey, user, expnum, here, seconds if how == "run" else None, looked=how != "run")
         if why:
             skipped.append({"expnum": expnum, "why": why})
             continue
+        name = f"{batch_id}:{expnum}"
+        if expnum in again:
+            kept[expnum] = repeats.receipt(name)
+            continue
         blind = here is None or is_blind(app, user, expnum, here)
         more = {"reasons": reasons, "comment": comment, "via": "bulk", "blind": bool(blind)}
         seen = screen if seconds is None else {**screen, "look_seconds": seconds}
-        name = f"{batch_id}:{expnum}"
         votes += build_votes(app, survey, user, expnum, judgement, client_vote_id=name, screen=seen, **more)
     taken = {vote.expnum for vote in votes}
     replaced = [row for expnum in taken & set(current) for row in own_bulk(current[expnum], user, batch_id)]
     stored = app.store.cast_many(votes) if votes else []
+    repeats.drop(app, user, kept)
     return {
         "batch_id": batch_id,
-        "n": len(stored),
+        "n": len(stored) + len(kept),
         "n_replaced": len(replaced),
-        "vote_ids": [repeats.receipt(vote.client_vote_id) for vote in stored],
+        "vote_ids": [repeats.receipt(vote.client_vote_id) for vote in stored] + list(kept.values()),
         "skipped": skipped,
     }
 

@@ -260,6 +260,18 @@ def test_an_undo_after_a_later_vote_takes_that_vote_back(app, practised):
     assert app.store.votes("amy", fresh).empty
 
 
+def test_a_bulk_vote_does_not_tell_which_exposure_is_asked_for_again(app, practised):
+    amy = user(app, "amy")
+    found = waiting(app, "amy")
+    expnum = next(iter(repeats.waiting(app, amy)))
+    fresh = next(e for e in found if e not in repeats.waiting(app, amy))
+    both, more = [fresh, expnum], {"batch_id": "b1", "how": "lasso", "reasons": ["Noise"]}
+    answer = votes.cast_batch(app, app.survey(), amy, both, "bad", **more)
+    assert (answer["n"], answer["skipped"], len(set(answer["vote_ids"]))) == (2, [], 2)
+    assert app.store.votes("amy", expnum)["via"].tolist() == ["single"]
+    assert expnum not in repeats.waiting(app, amy)
+
+
 def test_a_restarted_server_still_knows_what_it_asks_for_again(app, practised):
     waiting(app, "amy")
     again = repeats.waiting(app, user(app, "amy"))
