@@ -35,7 +35,7 @@ export class FramesAhead {
   paint(expnum, look) {
     const frame = this.frames.get(expnum);
     if (!frame?.whole || frame.look !== look) return false;
-    this.gl.toScreen(frame.buffer);
+    this.gl.toScreen(frame);
     this.frames.delete(expnum);
     this.frames.set(expnum, frame);
     return true;
@@ -48,7 +48,7 @@ export class FramesAhead {
     this.mosaic.clear();
     this.gl.draw(key, tiles, view, how);
     frame.whole = true;
-    this.gl.toScreen(frame.buffer);
+    this.gl.toScreen(frame);
   }
 
   fresh(expnum, look) {

@@ -80,6 +80,15 @@ void main() {
   colour = vec4(light, 1.0) * cover;
 }`;
 
+// One triangle over the whole screen, each pixel the frame's own.
+const WHOLE = `#version 300 es
+void main() { gl_Position = vec4(vec2(gl_VertexID & 1, gl_VertexID >> 1) * 4.0 - 1.0, 0.0, 1.0); }`;
+const COPY = `#version 300 es
+precision highp float;
+uniform sampler2D u_frame;
+out vec4 colour;
+void main() { colour = texelFetch(u_frame, ivec2(gl_FragCoord.xy), 0); }`;
+
 const INSTANCE = 12; // floats per CCD: rect, source, level
 const TEXTURES_KEPT = 6;
 
@@ -99,6 +108,7 @@ export class MosaicGL {
     this.textures = new Map();
     this.colours = new Map();
     this.program = linked(gl, VERTEX, FRAGMENT);
+    this.copying = linked(gl, WHOLE, COPY);
     this.at = Object.fromEntries(['u_centre', 'u_scale', 'u_size', 'u_pixels', 'u_colours', 'u_orientation', 'u_common',
       'u_own', 'u_stretch', 'u_blank'].map(name => [name, gl.getUniformLocation(this.program, name)]));
     this.vertices = gl.createVertexArray();
@@ -123,6 +133,7 @@ export class MosaicGL {
     const texture = gl.createTexture();
     gl.bindTexture(gl.TEXTURE_2D, texture);
     gl.texStorage2D(gl.TEXTURE_2D, 1, gl.RGBA8, width, height);
+    for (const side of ['MIN_FILTER', 'MAG_FILTER']) gl.texParameteri(gl.TEXTURE_2D, gl['TEXTURE_' + side], gl.NEAREST);
     const buffer = gl.createFramebuffer();
     gl.bindFramebuffer(gl.FRAMEBUFFER, buffer);
     gl.framebufferTexture2D(gl.FRAMEBUFFER, gl.COLOR_ATTACHMENT0, gl.TEXTURE_2D, texture, 0);
@@ -137,16 +148,18 @@ export class MosaicGL {
 
   into(buffer) { this.gl.bindFramebuffer(this.gl.FRAMEBUFFER, buffer); }
 
-  // From a frame to the screen. The clearing is needed: the first drawing after a screen was shown starts from an empty
-  // one, and a copy does not count as drawing.
-  toScreen(from) {
+  // From a frame to the screen, by drawing it: copies between buffers do not count as drawing where browsers decide
+  // whether a screen starts empty.
+  toScreen({ texture }) {
     const gl = this.gl;
-    const { width, height } = this.canvas;
-    this.clear([0, 0, 0]);
-    gl.bindFramebuffer(gl.READ_FRAMEBUFFER, from);
-    gl.bindFramebuffer(gl.DRAW_FRAMEBUFFER, null);
-    gl.blitFramebuffer(0, 0, width, height, 0, 0, width, height, gl.COLOR_BUFFER_BIT, gl.NEAREST);
     gl.bindFramebuffer(gl.FRAMEBUFFER, null);
+    gl.viewport(0, 0, this.canvas.width, this.canvas.height);
+    gl.useProgram(this.copying);
+    gl.bindVertexArray(null);
+    gl.disable(gl.BLEND);
+    gl.activeTexture(gl.TEXTURE0);
+    gl.bindTexture(gl.TEXTURE_2D, texture);
+    gl.drawArrays(gl.TRIANGLES, 0, 3);
   }
 
   // A mark in the queue of commands, and whether the card has come past it.

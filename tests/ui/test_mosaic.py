@@ -12,6 +12,7 @@ from playwright.sync_api import expect
 from app import packets
 from pipeline.camera import DECAM
 from pipeline.catalog import Catalog
+from pipeline.labels import LabelStore
 
 EXPNUM = 900001
 BACKGROUND = 10
@@ -216,6 +217,169 @@ def test_without_webgl_a_ready_made_picture_is_shown(open_page):
     page.wait_for_timeout(100)
     assert grey_at(page, *place_of(page, "S4")) > 50
     assert grey_at(page, *place_of(page, "S31", -0.5, 0.5), 3) == pytest.approx(BACKGROUND, abs=3)
+
+
+# ---- looking
+
+
+def picture_of(page):
+    """Grey levels of the mosaic's pixels as the browser shows them, without its marks."""
+    box = page.locator("#mosaic-panel .mosaic")
+    box.evaluate("el => { for (const other of el.children) if (!other.matches('canvas.pixels')) other.hidden = true; }")
+    shown = np.asarray(Image.open(io.BytesIO(box.screenshot())).convert("L"), float)
+    box.evaluate("el => { for (const other of el.children) other.hidden = false; }")
+    return shown
+
+
+def test_a_frame_drawn_ahead_is_the_frame_drawn_now(open_page):
+    page = open_page("amy", f"/?focus={EXPNUM}&stretch=faint")
+    mosaic_of(page)
+    run(page, "async m => { await m.prefetch([900002]); await m.show(900002); }")
+    drawn = picture_of(page)
+    run(page, "async m => { await m.show(900001); m.ahead.forget(); m.ahead.want([900002]); }")
+    wait_until(lambda: run(page, "m => Boolean(m.ahead.frames.get(900002)?.whole)"), 20)
+    run(page, "async m => { m.ahead.painted = m.ahead.paint(900002, m.look(m.view)); await m.show(900002); }")
+    assert run(page, "m => m.ahead.painted"), "it has the look that is asked for"
+    assert np.abs(picture_of(page) - drawn).max() <= 2
+    frames = run(page, "m => [...m.ahead.frames.values()].reduce((sum, f) => sum + 4 * f.width * f.height, 0)")
+    assert frames <= 64 * 2**20
+
+
+def test_blinking_shows_another_exposure_and_picks_nothing_in_it(open_page):
+    page = open_page("amy", f"/?focus={EXPNUM}&stretch=faint")
+    mosaic_of(page)
+    own = picture_of(page)
+    page.keyboard.press("d")
+    seen = page.locator("#mosaic-panel .mosaic:not([data-blink=''])")
+    expect(seen).to_have_count(1)
+    expect(seen.locator(".blinked")).to_contain_text(f"a vote goes to {EXPNUM}")
+    other = int(seen.get_attribute("data-blink"))
+    assert other != EXPNUM
+    wait_until(lambda: run(page, "m => Boolean(m.other?.picture)"))
+    page.wait_for_timeout(200)
+    assert np.abs(picture_of(page) - own).max() > 20
+    run(page, "m => { m.pickedWhat = []; m.onPick(pick => m.pickedWhat.push(pick)); }")
+    page.mouse.click(*place_of(page, "S9"))
+    assert run(page, "m => [m.pickedWhat.length, m.expnum, m.screen().blinked_with]") == [0, EXPNUM, [other]]
+    page.keyboard.press("Escape")
+    expect(page.locator("#mosaic-panel .mosaic[data-blink='']")).to_have_count(1)
+    page.mouse.move(5, 5)
+    page.wait_for_timeout(200)
+    assert np.abs(picture_of(page) - own).max() <= 2
+
+
+def test_the_mask_names_what_it_shows_and_hatches_what_recorded_nothing(open_page):
+    page = open_page("amy", f"/?focus={EXPNUM}&stretch=faint")
+    mosaic_of(page)
+    dark = grey_at(page, *place_of(page, "S7", 0.5, 0.75), 15)
+    page.keyboard.press("q")
+    legend = page.locator("#mosaic-panel .legend")
+    expect(legend).to_contain_text("nothing recorded")
+    expect(legend).to_contain_text("No data-quality mask")
+    page.wait_for_timeout(200)
+    assert grey_at(page, *place_of(page, "S7", 0.5, 0.75), 15) > dark + 10
+    assert grey_at(page, *place_of(page, "S4")) > 50, "pixels stay under it"
+    assert run(page, "m => m.screen().masks") == ["nothing_recorded"]
+    page.keyboard.press("q")
+    expect(legend).to_be_hidden()
+
+
+def test_limits_are_set_by_keys_numbers_and_handles(open_page):
+    page = open_page("amy", f"/?focus={EXPNUM}&stretch=faint")
+    mosaic_of(page)
+    page.keyboard.press(";")
+    panel = page.get_by_role("group", name="limits of the stretch")
+    expect(panel).to_be_visible()
+    panel.get_by_label("high limit, sky sigmas").fill("9")
+    page.keyboard.press("Enter")
+    assert run(page, "m => m.screen().limits") == [-3, 9]
+    sigma = run(page, "m => m.picture.header.sigma")
+    panel.get_by_label("low limit, in the unit of the picture").fill(str(-2 * sigma))
+    page.keyboard.press("Enter")
+    assert run(page, "m => m.screen().limits[0]") == pytest.approx(-2, abs=0.02)
+    handle = panel.get_by_role("slider", name="high limit, sigmas")
+    handle.focus()
+    page.keyboard.press("ArrowLeft")
+    assert run(page, "m => m.screen().limits[1]") < 9
+    panel.get_by_role("button", name="Reset").click()
+    assert run(page, "m => m.screen().limits") is None
+    page.keyboard.press("Escape")
+    expect(panel).to_be_hidden()
+    page.keyboard.press(">")
+    assert run(page, "m => m.screen().limits") == [-3.75, 6.25]
+
+
+def test_the_keyboard_goes_from_ccd_to_ccd(open_page):
+    page = open_page("amy", f"/?focus={EXPNUM}")
+    page.expected_problems += ["410"]
+    mosaic_of(page)
+    page.locator("#mosaic-panel .mosaic").focus()
+    first = run(page, "m => m.keyed")
+    assert first in ("S4", "N4", "S3", "N3", "S5", "N5")
+    page.keyboard.press("ArrowRight")
+    second = run(page, "m => m.keyed")
+    assert DECAM.slot(second).x0 > DECAM.slot(first).x0
+    assert DECAM.slot(second).row == DECAM.slot(first).row
+    page.keyboard.press("ArrowDown")
+    third = run(page, "m => m.keyed")
+    assert DECAM.slot(third).y0 > DECAM.slot(second).y0
+    expect(page.locator("#mosaic-panel .spoken")).to_contain_text(third)
+    page.keyboard.press("Enter")
+    expect(page.locator(f"#mosaic-panel .mosaic[data-ccd='{third}']")).to_have_count(1)
+
+
+def test_a_server_that_does_not_answer_is_asked_again(open_page):
+    page = open_page("amy", f"/?focus={EXPNUM}")
+    page.expected_problems += ["ERR_FAILED", "Failed to load"]
+    mosaic_of(page)
+    page.context.route("**/picture/mosaic/900009.bin*", lambda route: route.abort())
+    run(page, "m => { m.show(900009); }")
+    failed = page.locator("#mosaic-panel .mosaic[data-state=failed]")
+    expect(failed).to_contain_text("no connection to the server")
+    page.context.unroute("**/picture/mosaic/900009.bin*")
+    mosaic_of(page, 900009)
+
+
+def test_ticks_by_sweep_row_and_all_go_with_the_vote(open_page, server):
+    page = open_page("amy", "/?room=review")
+    page.wait_for_function("() => window.__review?.shown()")
+    page.keyboard.press("Escape")
+    box = page.locator(".review .mosaic[data-state=shown]")
+    expect(box).to_have_count(1)
+    expnum = page.evaluate("() => window.__review.shown()")
+    bounds = box.bounding_box()
+    middle = (bounds["x"] + bounds["width"] / 2, bounds["y"] + bounds["height"] / 2 - 20)
+    page.mouse.move(middle[0] - 90, middle[1])
+    page.keyboard.down("Shift")
+    page.mouse.down()
+    page.mouse.move(middle[0] + 90, middle[1], steps=6)
+    page.mouse.up()
+    page.keyboard.up("Shift")
+    facts = page.locator(".review [data-part=facts]")
+    expect(facts).to_contain_text(re.compile(r"ticked: [234] of 61 CCDs bad"))
+    page.keyboard.press("t")
+    expect(facts).to_contain_text("ticked: whole exposure bad")
+    page.keyboard.press("t")
+    expect(facts).not_to_contain_text("ticked")
+    page.keyboard.press("l")
+    expect(facts).to_contain_text(re.compile(r"ticked: [67] of 61 CCDs bad"))
+    page.keyboard.press("d")
+    expect(page.locator(".review .mosaic:not([data-blink=''])")).to_have_count(1)
+    page.keyboard.press("b")
+    expect(page.locator(".review .mosaic[data-blink='']")).to_have_count(1)
+    expect(page.locator(".review [data-part=hint]")).to_contain_text("of 61 CCDs bad")
+    page.keyboard.press("5")
+    page.wait_for_function("old => window.__review.shown() !== old && window.__review.waiting() === 0", arg=expnum)
+    expect(page.locator(".review .votes li").first).to_contain_text("of 61 CCDs bad")
+    with LabelStore(Catalog.open(server.run).labels_url()) as store:
+        votes = store.votes(inspector="amy")
+    vote = votes[(votes.expnum == expnum) & (votes.ccdname == "")].iloc[-1]
+    assert vote.judgement == "bad"
+    assert vote.screen["blinked_with"]
+    assert len(vote.screen["ccds_ticked"]) in (6, 7)
+    assert {"limits", "scale_mode", "invert", "zoom", "masks", "ccds_opened", "seconds"} <= set(vote.screen)
+    page.locator(".review .votes button").first.click()
+    expect(page.locator(".review .mosaic .verdict")).to_contain_text("of 61 CCDs bad")
 
 
 # ---- thumbnails
