@@ -17,6 +17,7 @@ from app.colours import COLOURINGS, WAITS
 from app.context import AppContext
 from app.map_points import HALF_RANGE, NOWHERE, MapTable, drawing_order, map_table, scaled
 from app.map_routes import colour_urls, opinion_key, points_of, routes
+from app.map_selection import keep_bits
 from app.map_view import chosen_points
 from app.palette import REASON_COLOURS
 from pipeline.catalog import Catalog
@@ -172,6 +173,15 @@ def test_old_addresses_say_what_to_do(app, get):
     assert gone.code == 410
     assert b"reload" in gone.body
     assert get(urls["reason"].replace("reason", "reasson")).code == 404
+
+
+def test_a_long_selection_is_only_for_the_user_who_made_it(app, get):
+    table = map_table(app.survey())
+    token = keep_bits(app.accounts.user("amy"), len(table), [0, 3])
+    address = f"/map/{table.version}/selection/{token}.bin"
+    assert get(address, "amy").body[0] == 0b1001
+    assert get(address, "ben").code == 410
+    assert get(address, None).code == 403
 
 
 def test_the_servers_picture_shows_what_the_browser_would(app, get):

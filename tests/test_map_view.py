@@ -5,7 +5,9 @@ import pytest
 
 from app.context import AppContext
 from app.map_points import map_table
+from app.map_selection import kept_bits
 from app.map_view import LegendView, MapView
+from app.regions import packed
 from app.session import Session
 from pipeline.catalog import Catalog
 from pipeline.labels import LabelStore
@@ -114,3 +116,25 @@ def test_dims_go_both_ways(view, session):
     assert session.dims == 3
     session.dims = 2
     assert view.dims == 2
+
+
+def test_a_lasso_told_by_its_outline_alone_selects_the_same_and_does_not_come_back(view, session):
+    whole = f"r.2.0.{packed([-2, -2, 4, 0, 0, 4, -4, 0])}"
+    view._handle_msg({"type": "select", "gesture": "lasso", "focus": -1, "text": whole})
+    assert np.array_equal(session.selection, session.survey.image_ids)
+    assert session.region == whole
+    assert view.sent == []
+
+
+def test_a_long_selection_of_another_view_goes_as_an_address(view, session, monkeypatch):
+    monkeypatch.setattr("app.map_view.MOST_SENT", 10)
+    wanted = session.survey.images_of(900003)
+    session.select(wanted, "elsewhere")
+    token = view.sent[-1]["url"].split("/")[-1].removesuffix(".bin")
+    bits = np.frombuffer(kept_bits(session.user, token), np.uint8)
+    assert np.array_equal(np.flatnonzero(np.unpackbits(bits, bitorder="little")), indices_of(session, wanted))
+
+
+def test_a_text_that_is_no_selection_is_said(view, session):
+    view._handle_msg({"type": "select", "gesture": "lasso", "focus": -1, "text": "r.2.zebra"})
+    assert "lasso the points again" in session.notice
