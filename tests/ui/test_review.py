@@ -59,6 +59,7 @@ def test_bad_asks_for_a_reason_and_undo_takes_it_back(room, server):
     assert (last.expnum, last.judgement, last.reasons) == (first, "bad", ("Ghost_Scatter",))
     room.keyboard.press("z")
     room.wait_for_function("expnum => window.__review?.shown() === expnum", arg=first)
+    wait_saved(room)
     assert first not in set(votes_of(server, "amy").expnum)
 
 
