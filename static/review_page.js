@@ -100,7 +100,7 @@ export class ReviewPage {
     if (this.total === undefined) return;
     const done = this.total - this.queue.length;
     const paces = this.votes.slice(0, 30).map(vote => vote.seconds).filter(Boolean).sort((a, b) => a - b);
-    const pace = paces.length ? paces[paces.length >> 1] : null;
+    const pace = paces.length ? (paces[(paces.length - 1) >> 1] + paces[paces.length >> 1]) / 2 : null;
     const { n, unsure } = this.said;
     const first = [`<b>${done}</b> of ${this.total}`, `${this.queue.length} left`, pace && this.queue.length && `about ${duration(pace * this.queue.length)}`];
     const second = [pace && `${pace.toFixed(1)} s each`, n > 0 && `${Math.round(100 * unsure / n)} % unsure`];
