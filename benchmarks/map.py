@@ -81,11 +81,13 @@ class Server:
         while True:
             try:
                 urllib.request.urlopen(f"{self.url}/login", timeout=5).read()
-                break
-            except OSError:
-                if self.process.poll() is not None:
-                    raise RuntimeError("the server did not start") from None
                 time.sleep(0.2)
+                if self.process.poll() is None:
+                    break
+            except OSError:
+                time.sleep(0.2)
+            if self.process.poll() is not None:
+                raise RuntimeError(f"the server did not start; is port {port} free?")
         self.start_seconds = time.perf_counter() - started
 
     def resident(self):
@@ -103,8 +105,8 @@ def said(name, values, unit):
     print(f"{name:<58}{middle:>10.1f} {unit} ({low:.1f} to {high:.1f}, n={len(values)})", flush=True)
 
 
-def opened(browser, server, user, password, path="/?room=explore", wait=300_000):
-    """A page of a fresh context, logged in, with the map drawn."""
+def opened(browser, server, user, password, path="/?room=explore", wait=300_000, ready=".map[data-ready]"):
+    """A page of a fresh context, logged in, with the map drawn (or as far as `ready` says)."""
     context = browser.new_context(viewport={"width": 1440, "height": 900})
     context.add_init_script(WATCH)
     page = context.new_page()
@@ -112,7 +114,7 @@ def opened(browser, server, user, password, path="/?room=explore", wait=300_000)
     page.get_by_label("Name").fill(user)
     page.get_by_label("Password").fill(password)
     page.get_by_role("button", name="Log in").click()
-    page.locator(".map[data-ready]").wait_for(timeout=wait)
+    page.locator(ready).wait_for(timeout=wait)
     return context, page
 
 
@@ -186,8 +188,8 @@ def measure(browser, server, user, password, rounds, size):
         name: [] for name in ("first", "ready", "heap", "renderer", "graphics", "flat", "solid", "task", "requests")
     }
     taken = {}
+    context, page = opened(browser, server, user, password, ready=".map")
     for turn in range(rounds):
-        context, page = opened(browser, server, user, password)
         page.goto(server.url + "/?room=explore")
         page.locator(".map[data-ready]").wait_for(timeout=300_000)
         times = ask(page, "m => m.times()")
@@ -197,7 +199,11 @@ def measure(browser, server, user, password, rounds, size):
         page.wait_for_timeout(2000)
         asked = []
         begun = page.evaluate("performance.now()")
-        page.on("request", lambda request, asked=asked: asked.append(request.url))
+
+        def heard(request, asked=asked):
+            asked.append(request.url)
+
+        page.on("request", heard)
         look_around(page, 2)
         page.locator(".legend select").select_option("probability")
         page.locator(".legend[data-colour-by=probability]").wait_for()
@@ -226,7 +232,8 @@ def measure(browser, server, user, password, rounds, size):
         frames = ask(page, FRAMES) if turn == 0 else None
         if frames:
             taken["frames"] = frames
-        context.close()
+        page.remove_listener("request", heard)
+    context.close()
     print(f"--- {size}: flat lasso took {taken['flat']:,} points, solid {taken['solid']:,}")
     said("navigation to first points", found["first"], "ms")
     said("navigation to all points drawn", found["ready"], "ms")
@@ -255,7 +262,7 @@ def one_size(playwright, size, folder, rounds, port):
     browser = playwright.chromium.launch(executable_path=executable(), args=FLAGS)
     try:
         before = server.resident()
-        context, _page = opened(browser, server, "amy", map_runs.PASSWORD)
+        context, _page = opened(browser, server, "amy", map_runs.PASSWORD, ready=".map")
         context.close()
         after = server.resident()
         measure(browser, server, "amy", map_runs.PASSWORD, rounds, size)
