@@ -42,7 +42,7 @@ class Shell {
 
   rooms() {
     for (const tab of $$('#rooms button')) this.on(tab, 'click', () => { this.enter(tab.dataset.room); tab.blur(); });
-    this.model.on('room', () => this.showRoom(this.model.room));
+    this.model.on('room', () => { this.showRoom(this.model.room); this.writeAddress(true); });
     this.showRoom(this.model.room);
   }
 
