@@ -99,8 +99,9 @@ def decision_answer(row: dict) -> dict:
 def exposure_answer(app, user, expnum: int) -> dict:
     """The votes on one exposure side by side, the model's opinion, and what was decided before.
 
-    Returns {expnum, facts, votes, verdicts: {policy: verdict of the votes}, decisions, model, neighbours, own}. votes :
-    see `vote_answers`. decisions : every one ever made on it, newest first, with superseded_by and retracted_utc.
+    Returns {expnum, camera, facts, votes, verdicts: {policy: verdict of the votes}, decisions, model, neighbours, own}.
+    votes : see `vote_answers`. decisions : every one ever made on it, newest first, with superseded_by and
+    retracted_utc.
     """
     survey = app.survey_for(user)
     record = app.store.votes(expnum=expnum, current=False)
@@ -116,6 +117,7 @@ def exposure_answer(app, user, expnum: int) -> dict:
     counted = {name: consensus.verdicts(current, name, app.catalog.panel).verdict for name in consensus.POLICIES}
     return {
         "expnum": expnum,
+        "camera": thing_of(app, user, expnum)[0],
         "facts": facts_of(survey, expnum) if in_run else {"expnum": expnum},
         "votes": vote_answers(current, record),
         "verdicts": {name: str(verdict.iloc[0]) for name, verdict in counted.items() if len(verdict)},

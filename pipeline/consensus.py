@@ -25,7 +25,6 @@ VERDICT_COLUMNS += ["adjudicated", "lead"]
 _GRAVITY = {"good": 0, "unsure": 1, "bad": 2}
 _VOCABULARY = {name: place for place, name in enumerate(REASONS)}
 _TICK = ("camera", "expnum", "inspector", "ccdname")
-DAWID_SKENE_ITERATIONS = 200
 
 
 @dataclass(frozen=True)
@@ -290,14 +289,22 @@ def posterior_bad(frame: pd.DataFrame, keys: list[str], things: list[tuple]) -> 
     place = {thing: number for number, thing in enumerate(things)}
     tasks = [place[thing] for thing in frame[keys].itertuples(index=False, name=None)]
     answers = pd.DataFrame({"task": tasks, "worker": frame.inspector.astype(object), "label": frame.judgement == "bad"})
-    if answers.label.nunique() == 1:
-        probability = answers.groupby("task").label.mean()
-    else:
-        from crowdkit.aggregation.classification.dawid_skene import DawidSkene
-
-        answers = answers.sort_values(["task", "worker"], ignore_index=True)
-        probability = DawidSkene(n_iter=DAWID_SKENE_ITERATIONS).fit_predict_proba(answers)[True]
+    one_kind = answers.label.nunique() == 1
+    probability = answers.groupby("task").label.mean() if one_kind else _dawid_skene(answers)
     return probability.reindex(range(len(things))).to_numpy(dtype=float)
+
+
+def _dawid_skene(answers: pd.DataFrame) -> pd.Series:
+    """Probability of bad by task. answers : task, worker, label (True = bad), one row per task and worker."""
+    from pipeline.ballots import BAD, GOOD, MISSING
+    from pipeline.coefficients import dawid_skene
+
+    (tasks, task), (workers, worker) = (np.unique(answers[name], return_inverse=True) for name in ("task", "worker"))
+    said = np.full((len(tasks), len(workers)), MISSING, np.int8)
+    said[task, worker] = np.where(answers.label, BAD, GOOD)
+    patterns, pattern, counts = np.unique(said, axis=0, return_inverse=True, return_counts=True)
+    fitted = dawid_skene(patterns, counts[None].astype(float))
+    return pd.Series(fitted.probability[0][pattern.ravel()], index=tasks)
 
 
 def _keys(frame: pd.DataFrame) -> Iterable[tuple[str, int]]:

@@ -5,6 +5,7 @@
 
 import { AdjudicatePage } from './adjudicate_page.js';
 import { LIKELY_BAD } from './evidence.js';
+import { slotsOf } from './focal_plane.js';
 import { listen } from './keys.js';
 import { mountMosaic } from './mosaic.js';
 import { Outbox } from './outbox.js';
@@ -131,7 +132,7 @@ class Adjudicate extends AdjudicatePage {
     const item = this.item(expnum);
     this.part('nopicture').hidden = !item || item.in_run;
     this.mosaic.show(item && !item.in_run ? null : expnum);
-    this.part('votes').classList.add('stale');
+    for (const name of ['votes', 'evidence']) this.part(name).classList.add('stale');
     this.refresh();
     this.explain(expnum);
     const list = this.list().filter(other => other.in_run).map(other => other.expnum);
@@ -163,12 +164,14 @@ class Adjudicate extends AdjudicatePage {
     if (!answer) this.answers.delete(expnum);
     if (expnum !== this.expnum) return;
     this.shown = answer;
-    this.part('votes').classList.remove('stale');
+    for (const name of ['votes', 'evidence']) this.part(name).classList.remove('stale');
     if (!answer) return this.drawVotes('The votes did not arrive. Press → and come back, or reload the page.');
     this.drawVotes();
     this.drawEvidence();
     this.showTicks();
     this.refresh();
+    const slots = await slotsOf(answer.camera, this.model.picture_version);
+    if (slots !== this.slots && this.shown === answer) { this.slots = slots; this.drawEvidence(); }
   }
 
   // Frames: CCDs that somebody ticked; those of one inspector while the pointer or the focus is on his vote.

@@ -69,6 +69,8 @@ export class AdjudicatePage {
   listenToClicks() {
     const verbs = { good: () => this.begin('good'), bad: () => this.begin('bad'), undo: () => this.undo(), skip: () => this.skip() };
     this.box.addEventListener('click', event => {
+      const ccd = event.target.closest('[data-ccd]');
+      if (ccd) this.mosaic.openCcd(ccd.dataset.ccd);
       const button = event.target.closest('button');
       if (!button) return;
       const { verb, look, reason, phrase, expnum, state, retract } = button.dataset;
@@ -175,7 +177,7 @@ export class AdjudicatePage {
     if (!this.shown) return;
     const answer = this.opinion ? { ...this.shown, assisted: true, voted: true, mine: null } : { ...this.shown, model: null, neighbours: [], assisted: false, voted: false, mine: null };
     this.part('evidence').innerHTML = this.opinion
-      ? evidenceHtml(answer, { colours: this.colours, stretch: this.stretch, version: this.model.picture_version })
+      ? evidenceHtml(answer, { colours: this.colours, letters: Object.fromEntries(this.vocabulary.map(({ name, key }) => [name, key])), stretch: this.stretch, version: this.model.picture_version, slots: this.slots })
       : '<h3>The model’s opinion</h3><p>Hidden. <span class="key">h</span>shows it.</p>';
   }
 

@@ -254,3 +254,23 @@ def test_a_decision_that_the_votes_had_made_already_changes_no_ccd():
 def test_a_decision_without_votes_is_a_verdict_too():
     found = verdicts(votes(), "majority", 3, decisions((5, "bad", ("PSF",))))
     assert found[["expnum", "verdict", "n_bad", "lead", "reasons"]].values.tolist() == [[5, "bad", 0, "lea", ("PSF",)]]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_posterior_is_that_of_crowd_kit(seed):
+    import numpy as np
+    from crowdkit.aggregation import DawidSkene
+
+    rng = np.random.default_rng(seed)
+    truth = rng.random(200) < 0.3
+    rows = []
+    for number, (hit, alarm) in enumerate([(0.95, 0.05), (0.9, 0.1), (0.8, 0.15), (0.85, 0.02), (0.6, 0.3)]):
+        for expnum in np.flatnonzero(rng.random(200) < 0.9):
+            bad = rng.random() < (hit if truth[expnum] else alarm)
+            rows.append((int(expnum), f"inspector-{number}", "bad" if bad else "good"))
+    frame = votes(*rows)
+    ours = verdicts(frame, "posterior", 3).set_index("expnum").p_bad
+    answers = frame.rename(columns={"expnum": "task", "inspector": "worker", "judgement": "label"})
+    # its bound may fall at first, which a tolerance takes for the end
+    theirs = DawidSkene(n_iter=300, tol=-1).fit_predict_proba(answers[["task", "worker", "label"]])["bad"]
+    assert np.allclose(ours[theirs.index], theirs, atol=1e-3)
