@@ -49,7 +49,7 @@ GROUPS = {
         {"import": verbs_data.labels_import, "show": verbs_data.labels_show},
     ),
     "queue": (
-        "Everybody's queue: order, packet, what is mixed in, how many votes.",
+        "Order, packets and what is mixed into the queue.",
         {"show": verbs_queue.show, "set": verbs_queue.change, "draw": verbs_queue.draw},
     ),
     "user": (
