@@ -45,7 +45,7 @@ export class LimitsPanel {
       <div class="plot"><canvas width="612" height="124" role="img" aria-label="histogram of the pixels, logarithmic"></canvas>
         <button type="button" class="handle" role="slider" data-handle="0" aria-label="low limit, sigmas"></button>
         <button type="button" class="handle" role="slider" data-handle="1" aria-label="high limit, sigmas"></button></div>
-      <table><tr><th></th><th scope="col">σ from the sky</th><th scope="col" data-unit></th></tr>${row('0', 'low')}${row('1', 'high')}</table>
+      <table><tr><td></td><th scope="col">σ from the sky</th><th scope="col" data-unit></th></tr>${row('0', 'low')}${row('1', 'high')}</table>
       <div class="foot"><span><span class="key">&lt;</span> <span class="key">&gt;</span> narrower, wider</span>
         <button type="button" data-do="reset">Reset</button><button type="button" data-do="close">Close</button></div>`;
     mosaic.root.append(this.box);
