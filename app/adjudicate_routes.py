@@ -114,9 +114,8 @@ def exposure_answer(app, user, expnum: int) -> dict:
     made = app.store.adjudications(current=False)
     made = made[made["expnum"] == expnum].iloc[::-1]
     in_run = expnum in survey.exposures.index
-    by_count = [
-        name for name in consensus.POLICIES if name != "posterior"
-    ]  # which takes all votes, and is in the queue
+    # The posterior takes all votes; it is in the queue.
+    by_count = [name for name in consensus.POLICIES if name != "posterior"]
     counted = {name: consensus.verdicts(current, name, app.catalog.panel).verdict for name in by_count}
     return {
         "expnum": expnum,
