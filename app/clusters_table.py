@@ -145,7 +145,7 @@ def cluster_list(app, survey, user, *, assisted: bool) -> dict:
 
 def _cluster_list(app, survey, user, assisted) -> dict:
     groups, sight = groups_of(survey), Sight.of(app, survey, user)
-    scene = Scene(app, survey, sight, groups.images, assisted)
+    scene = Scene(app, survey, user, sight, groups.images, assisted)
     rows = _rows(scene, groups)
     return {
         "clusters": [row for row in rows if row["cluster"] != NOISE],

@@ -1,8 +1,8 @@
 """What each point's colour says: one code byte per image and the legend to read it by, as far as this user may know.
 
-The only place that decides what the map reveals. Nobody sees a verdict, or a label that comes from votes, of an
-exposure before judging it; an exposure that hides something looks exactly like one where there is nothing to hide.
-In blind mode the model's opinion of a candidate waits for the own vote too: see app.sight.
+The only place that decides what the map reveals. Nobody sees a verdict, a label that comes from votes, or a known
+answer that queues ask for, before judging that exposure; an exposure that hides something looks exactly like one where
+there is nothing to hide. In blind mode the model's opinion of a candidate waits for the own vote too: see app.sight.
 
 A colouring is one function in COLOURINGS, the only list of them; it returns Colours.
 """
@@ -17,6 +17,7 @@ from app.colour_codes import WAITS, Colours, Entry, quiet, ramp
 from app.colours_survey import by_band, by_cluster, by_night
 from app.colours_votes import by_contradiction, by_disagreement, by_pending, by_verdict
 from app.image_set import ImageSet
+from app.known_answers import readable_labels, secret_answers
 from app.sight import Sight
 from pipeline.errors import choose
 from pipeline.reasons import GOOD, REASONS
@@ -33,6 +34,7 @@ class Scene:
 
     app: object
     survey: object
+    user: object
     sight: Sight
     images: ImageSet
     assisted: bool
@@ -51,17 +53,18 @@ def paint(app, survey, user, colour_by, image_ids, *, assisted):
     """
     colouring = COLOURINGS[choose(colour_by, COLOURINGS, "colouring")]
     images = image_ids if isinstance(image_ids, ImageSet) else ImageSet(image_ids)
-    return colouring.paint(Scene(app, survey, Sight.of(app, survey, user), images, assisted))
+    return colouring.paint(Scene(app, survey, user, Sight.of(app, survey, user), images, assisted))
 
 
 def by_reason(scene):
     """What labels say: the training labels, else the imported lists."""
     codes = imported_reasons(scene)
+    secret = secret_answers(scene.app, scene.user)
     training = scene.survey.training
     places = scene.images.places_of(training["image_id"].to_numpy(np.int64))
     here = places >= 0
     training, places = training[here], places[here]
-    known = may_be_known(scene.sight, training)
+    known = may_be_known(scene.sight, training) & ~(training["image_id"] // 100).isin(secret).to_numpy()
     place_reasons(codes, places[known], training["reason"][known])
     return reason_colours("reason", "labelled", codes, "unlabelled")
 
@@ -81,7 +84,7 @@ def may_be_known(sight, training):
 
 def imported_reasons(scene):
     """(n,) uint8 codes of what imported lists say, a CCD's own label before its exposure's; 0 = nothing."""
-    labels = scene.app.store.labels()
+    labels = readable_labels(scene.app, scene.user)
     labels = labels[labels["reason"] != ""]
     expnums = scene.images.exposures[0]
     by_exposure = np.zeros(len(expnums), np.uint8)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from app import repeats
 from app.in_time import around
+from app.known_answers import secret_answers
 from app.votes import own_votes
 from pipeline.candidates import RULES
 from pipeline.consensus import verdicts
@@ -174,13 +175,15 @@ def labelled_neighbours(app, survey, user, expnum):
 
 
 def hidden_labels(app, survey, user):
-    """image_ids (a set) whose label may be others' answer on an exposure that this user has not judged."""
+    """image_ids (a set) whose label may be others' answer on an exposure that this user has not judged, or is a known
+    answer that waits for his."""
     votes = app.store.votes(current=True)
     own = votes.loc[(votes["inspector"] == user.name) & (votes["ccdname"] == ""), "expnum"]
     others = set(votes.loc[votes["inspector"] != user.name, "expnum"]) - set(own) | set(repeats.waiting(app, user))
     training = survey.training
     from_votes = training["provenance"].isin(FROM_VOTES) & (training["image_id"] // 100).isin(others)
-    return set(training.loc[from_votes, "image_id"])
+    secret = (training["image_id"] // 100).isin(secret_answers(app, user))
+    return set(training.loc[from_votes | secret, "image_id"])
 
 
 def others_opinion(app, survey, user, expnum):

@@ -9,6 +9,7 @@ import numpy as np
 
 from app.evidence import hidden_labels, plain
 from app.in_time import middle_image
+from app.known_answers import readable_labels
 from app.palette import REASON_COLOURS
 from app.queue import unjudged
 from app.sight import Sight
@@ -73,10 +74,10 @@ def carries(table, name):
 
 def from_labels(app, survey, user, sight, name):
     """The same of imported labels, in the order of the lists, every list in turn."""
-    labels = app.store.labels()
+    labels = readable_labels(app, user)
     labels = labels[(labels["reason"] == name) & labels["expnum"].isin(survey.exposures.index)]
     waiting = unjudged(app, survey, user)
-    labels = labels[~labels["expnum"].isin(waiting & known_answers(app))].drop_duplicates("expnum")
+    labels = labels.drop_duplicates("expnum")
     labels = labels.assign(waits=labels["expnum"].isin(waiting))
     labels = labels.assign(turn=labels.groupby(["waits", "source"]).cumcount())
     rows = labels.sort_values(["waits", "turn"], kind="stable").itertuples()
@@ -90,16 +91,10 @@ def from_training(app, survey, user, sight, name):
     hidden = hidden_labels(app, survey, user) if len(training) else set()
     training = training[~training["image_id"].isin(hidden)]
     expnums = training["image_id"] // 100
-    secret = unjudged(app, survey, user) & known_answers(app)
-    images = training.loc[expnums.isin(survey.exposures.index) & ~expnums.isin(secret), "image_id"]
+    images = training.loc[expnums.isin(survey.exposures.index), "image_id"]
     images = images[images.isin(survey.ccds.index)]
     first = images.groupby(images // 100).first()
     return [(*survey.ccd_of(image_id), "taught the predictions") for image_id in first]
-
-
-def known_answers(app):
-    """expnums (a set) that queues hold although their answer is known: nothing may tell it before the vote."""
-    return set(app.store.draws(app.catalog.camera, kind="known")["expnum"].astype(int))
 
 
 def telling_image(survey, sight, expnum, name, assisted):

@@ -66,7 +66,8 @@ def column_at(frame, name, image_ids, missing=np.nan):
 def find(survey, text, *, predicted, labels):
     """Images and exposure that a search text names; several words must all hold.
 
-    predicted : whether reasons may be looked up among predictions; labels : function that returns the imported labels
+    predicted : whether reasons may be looked up among predictions
+    labels : function that returns the imported labels that may be read
     """
     words = CLUSTER_WORDS.sub(r"cluster-\1", text.replace(",", " ")).split()
     if not words:

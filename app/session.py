@@ -4,11 +4,14 @@ Views read the parameters and call the verbs; none of them keeps state of its ow
 through `runner`, so that the same session runs at once in a test and off the event loop behind a page.
 """
 
+from functools import partial
+
 import param
 
 from app import map_selection, regions, search, votes
 from app.colours import COLOURINGS
 from app.evidence import evidence_of
+from app.known_answers import readable_labels
 from app.queue import queue_of
 from pipeline.errors import LabelError, TriptychError, choose
 
@@ -108,7 +111,8 @@ class Session(param.Parameterized):
 
     def search(self, text):
         """Find an expnum, expnum-CCD, band, night or reason, or several of these together; return the number found."""
-        found = search.find(self.survey, text, predicted=self.assisted, labels=self.app.store.labels)
+        labels = partial(readable_labels, self.app, self.user)
+        found = search.find(self.survey, text, predicted=self.assisted, labels=labels)
         if found.expnum is not None:
             self.focus_on(found.expnum, found.ccdname)
         if not len(found.image_ids):

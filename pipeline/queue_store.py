@@ -177,6 +177,8 @@ class QueueStore:
                 }
             if new:
                 connection.execute(t.insert(), list(new.values()))
+                if kind == "known":  # what the answer's pages and colours may tell has changed
+                    tables.bump_revision(connection)
         return len(new)
 
     def draws(self, camera: str | None = None, kind: str | None = None) -> pd.DataFrame:

@@ -108,6 +108,18 @@ def test_an_imported_label_is_nobodys_secret(app):
     assert FIRST not in painted(app, "amy", "reason")["unlabelled"]
 
 
+def test_a_known_answer_is_unlabelled_until_the_own_vote_and_no_secret_from_who_does_not_vote(app):
+    expnum = FIRST
+    before = {name: painted(app, name, "reason") for name in ("lea", "vic")}
+    app.store.draw("decam", "known", [{"expnum": expnum, "judgement": "bad", "reasons": ["Ghost_Scatter"]}], "lea")
+    assert painted(app, "amy", "reason")["unlabelled"] >= {expnum}
+    assert not any(expnum in found for label, found in painted(app, "amy", "reason").items() if label != "unlabelled")
+    assert {name: painted(app, name, "reason") for name in ("lea", "vic")} == before
+    cast(app, "amy", expnum, "bad", ("PSF",))
+    assert expnum in painted(app, "amy", "reason")["Ghost_Scatter"]
+    assert expnum not in painted(app, "ben", "reason")["Ghost_Scatter"]
+
+
 def test_model_opinion_waits_in_blind_mode(app):
     candidates = set(app.survey().candidates.index)
     assert candidates

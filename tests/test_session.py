@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from app.context import AppContext
-from app.evidence import asks_of, bad_reasons
+from app.evidence import asks_of, bad_reasons, evidence_of
 from app.session import Session
 from pipeline import candidates
 from pipeline.catalog import Catalog
@@ -331,3 +331,24 @@ def test_in_a_blind_run_nobody_turns_the_models_opinion_on(app, monkeypatch):
     session.show(assisted=True)
     assert not session.assisted
     assert "blind" in session.notice
+
+
+def test_a_known_answer_is_found_by_no_search_and_among_no_neighbours_before_the_own_vote(app):
+    session = session_of(app, "amy", assisted=False)
+    count = session.search("ghost")
+    known = int(session.selection[0] // 100)
+    here = int((session.selection // 100 == known).sum())
+    assert known in near_any_candidate(app, "amy")
+    app.store.draw("decam", "known", [{"expnum": known, "judgement": "bad", "reasons": ["Ghost_Scatter"]}], "lea")
+    assert session.search("ghost") == count - here
+    assert known not in near_any_candidate(app, "amy")
+    cast(app, "amy", known, "good")
+    assert session.search("ghost") == count
+    assert known in near_any_candidate(app, "amy")
+
+
+def near_any_candidate(app, name):
+    """expnums of the labelled neighbours that this user is shown of all candidates."""
+    tables, user = app.survey(), app.accounts.user(name)
+    found = [evidence_of(app, tables, user, expnum, assisted=True) for expnum in tables.candidates.index]
+    return {one["expnum"] for answer in found for one in answer["neighbours"]}
