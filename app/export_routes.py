@@ -161,9 +161,8 @@ def command_of(app, format, policy, choice: Choice, name) -> str:
 
 
 def own_record(app, user) -> pd.DataFrame:
-    """One's own current votes, oldest first: OWN_COLUMNS. What one is asked for again looks unjudged here as well."""
-    votes = own_votes(app, user)
-    return votes.loc[~votes["expnum"].isin(set(repeats.waiting(app, user))), OWN_COLUMNS]
+    """One's own current votes as on every page (see app.repeats), oldest first: OWN_COLUMNS."""
+    return repeats.as_shown(app, user, own_votes(app, user))[OWN_COLUMNS]
 
 
 def own_csv(app, user):

@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from app import api, evidence, lead_queue, queue, repeats, votes
+from app import api, evidence, export_routes, lead_queue, queue, repeats, votes
 from app.context import AppContext
 from app.queue_table import facets_of, galactic_latitude
 from app.sight import Sight
@@ -215,6 +215,26 @@ def test_what_a_page_gets_of_a_repeat_is_what_it_gets_of_an_exposure_never_judge
     sight = Sight.of(app, tables, amy)
     assert not again.keys() & sight.own
     assert not sight.sees_verdict(np.array(list(again))).any()
+
+
+def test_what_one_takes_home_does_not_list_what_is_asked_for_again_until_it_is_answered(app, practised):
+    amy = user(app, "amy")
+    waiting(app, "amy")
+    again = set(repeats.waiting(app, amy))
+    own = set(app.store.votes(inspector="amy")["expnum"])
+    assert again
+    assert again < own
+
+    def listed():
+        return {int(line.split(",")[0]) for line in export_routes.own_csv(app, amy).decode().splitlines()[1:]}
+
+    assert listed() == own - again
+    assert sum(export_routes.own_summary(app, amy)["counts"].values()) == len(own - again)
+    one = min(again)
+    cast(app, "amy", one, "good")
+    assert listed() == own - again | {one}
+    line = next(line for line in export_routes.own_csv(app, amy).decode().splitlines() if line.startswith(str(one)))
+    assert "good" in line, "as on every page: what was said last"
 
 
 def test_what_is_said_of_a_repeat_is_no_vote_and_looks_like_one_ever_after(app, practised):
