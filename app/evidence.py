@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from app import repeats
-from app.in_time import around
+from app.in_time import around, with_own
 from app.known_answers import secret_answers
 from app.votes import own_votes
 from pipeline.candidates import RULES
@@ -22,12 +22,6 @@ NEIGHBOURS = 12
 FROM_VOTES = ("ticked", "candidate_ccds", "whole_exposure", "")  # provenances that tell votes, or may
 EXPOSURE_FACTS = ("filter", "band", "mjd_obs", "night", "exptime", "ra", "dec", "airmass", "object", "propid", "plver")
 VOTE_FACTS = ("judgement", "reasons", "comment", "created_utc", "via")
-
-
-def voted_expnums(app, survey, user):
-    """expnums that this user has judged as a whole, in the pipeline version that the run holds."""
-    votes = own_votes(app, user)
-    return votes.loc[in_this_version(survey, votes) & (votes["ccdname"] == ""), "expnum"].astype(int).tolist()
 
 
 def in_this_version(survey, votes):
@@ -45,7 +39,8 @@ def evidence_of(app, survey, user, expnum, *, assisted):
     neighbours : [] while hidden, else [{image_id, expnum, ccdname, reason, distance, of_ccdname}], nearest first
     others, verdict : None before the own vote, else [{inspector, judgement, reasons, comment}] and {verdict, n_bad, ..}
     """
-    own = repeats.as_shown(app, user, own_votes(app, user))
+    frames = around(survey, expnum)
+    own = repeats.as_shown(app, user, own_votes(app, user, [expnum, *(frame["expnum"] for frame in frames)]))
     own = own[in_this_version(survey, own) & (own["ccdname"] == "").to_numpy()]
     mine = own[own["expnum"] == expnum]
     voted = len(mine) > 0
@@ -60,7 +55,7 @@ def evidence_of(app, survey, user, expnum, *, assisted):
         "mine": own_vote(mine.iloc[-1]) if voted else None,
         "model": model_opinion(survey, expnum) if shown else None,
         "neighbours": labelled_neighbours(app, survey, user, expnum) if shown else [],
-        "context": around(survey, own, expnum),
+        "context": with_own(frames, own),
         "others": None,
         "verdict": None,
     }
@@ -150,7 +145,8 @@ def labelled_neighbours(app, survey, user, expnum):
         return []
     worst = survey.prediction.loc[images].sort_values("p_good", kind="stable").head(SUSPICIOUS_CCDS)
     worst = worst[(worst["p_good"] < LIKELY_GOOD) | (np.arange(len(worst)) == 0)]
-    hidden = hidden_labels(app, survey, user)
+    near = np.concatenate([np.asarray(ids, np.int64) for ids in worst["neighbour_ids"]])
+    hidden = hidden_labels(app, survey, user, np.unique(near // 100).tolist())
     nearest = {}
     for row in worst.itertuples():
         for image_id, distance in zip(row.neighbour_ids, row.neighbour_distances, strict=True):
@@ -174,13 +170,15 @@ def labelled_neighbours(app, survey, user, expnum):
     return sorted(found, key=lambda neighbour: (neighbour["distance"], neighbour["image_id"]))[:NEIGHBOURS]
 
 
-def hidden_labels(app, survey, user):
+def hidden_labels(app, survey, user, expnums=None):
     """image_ids (a set) whose label may be others' answer on an exposure that this user has not judged, or is a known
-    answer that waits for his."""
-    votes = app.store.votes(current=True)
+    answer that waits for his. expnums : of which exposures alone, None = of all."""
+    votes = app.store.voters(expnums)
     own = votes.loc[(votes["inspector"] == user.name) & (votes["ccdname"] == ""), "expnum"]
     others = set(votes.loc[votes["inspector"] != user.name, "expnum"]) - set(own) | set(repeats.waiting(app, user))
     training = survey.training
+    if expnums is not None:
+        training = training[(training["image_id"] // 100).isin(expnums)]
     from_votes = training["provenance"].isin(FROM_VOTES) & (training["image_id"] // 100).isin(others)
     secret = (training["image_id"] // 100).isin(secret_answers(app, user))
     return set(training.loc[from_votes | secret, "image_id"])

@@ -12,12 +12,18 @@ SAME_FIELD_DEGREES = 0.5  # between pointings; half the radius of DECam's field
 MINUTES_PER_DAY = 1440.0
 
 
-def around(survey, own, expnum):
+def with_own(frames, own):
+    """What `around` gives, each with mine: {judgement, reasons} or None. own : one user's votes on whole exposures"""
+    said = {int(row.expnum): {"judgement": row.judgement, "reasons": list(row.reasons)} for row in own.itertuples()}
+    return [frame | {"mine": said.get(frame["expnum"])} for frame in frames]
+
+
+def around(survey, expnum):
     """The exposures nearest in time to `expnum`, by time, `expnum` itself among them; [] where there is no other.
 
-    survey : app.survey.Survey    own : current votes of one user on whole exposures
-    Returns [{expnum, band, minutes (after `expnum`, negative = before), same_field, same_band, image_id, mine}], MOST
-    others at most; image_id is the CCD nearest to the middle of the focal plane, mine {judgement, reasons} or None.
+    survey : app.survey.Survey
+    Returns [{expnum, band, minutes (after `expnum`, negative = before), same_field, same_band, image_id}], MOST others
+    at most; image_id is the CCD nearest to the middle of the focal plane.
     """
     exposures = survey.exposures
     here = exposures.loc[expnum]
@@ -34,7 +40,6 @@ def around(survey, own, expnum):
     near = near[np.argsort(np.abs(minutes[near]), kind="stable")[:MOST]]
     near = np.append(near, np.flatnonzero(itself))
     near = near[np.lexsort((night.index.to_numpy()[near], minutes[near]))]
-    said = {int(row.expnum): {"judgement": row.judgement, "reasons": list(row.reasons)} for row in own.itertuples()}
     return [
         {
             "expnum": int(night.index[place]),
@@ -43,7 +48,6 @@ def around(survey, own, expnum):
             "same_field": bool(same_field[place]),
             "same_band": bool(same_band[place]),
             "image_id": middle_image(survey, int(night.index[place])),
-            "mine": said.get(int(night.index[place])),
         }
         for place in near
     ]

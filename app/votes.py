@@ -98,7 +98,7 @@ def cast(app, survey, user, expnum, judgement, **more):
 
 
 def own_votes(app, user, expnum=None):
-    """Current votes of this user, oldest first.
+    """Current votes of this user, oldest first; of one exposure or of several, if given.
 
     Returns a DataFrame with the columns of LabelStore.votes: vote_id, expnum, ccdname, judgement, reasons, ...
     """

@@ -209,16 +209,19 @@ class LabelStore(Accounts, Jobs, Settings, Adjudications, QueueStore):
             if any(changed):
                 tables.bump_revision(connection)
 
-    def votes(self, inspector: str | None = None, expnum: int | None = None, current: bool = True) -> pd.DataFrame:
+    def votes(
+        self, inspector: str | None = None, expnum: int | Sequence[int] | None = None, current: bool = True
+    ) -> pd.DataFrame:
         """Votes in the order they were cast: VOTE_COLUMNS, `reasons` a tuple, `screen` a dict, `created_utc` as text.
 
-        With `current`, only votes that are neither superseded nor retracted; else the whole record.
+        expnum : of one exposure, or of several. With `current`, only votes that are neither superseded nor retracted; else the whole record.
         """
         query = sa.select(*(tables.votes.c[name] for name in VOTE_COLUMNS)).order_by(tables.votes.c.vote_id)
         if inspector is not None:
             query = query.where(tables.votes.c.inspector == inspector)
         if expnum is not None:
-            query = query.where(tables.votes.c.expnum == int(expnum))
+            expnums = [int(one) for one in np.atleast_1d(expnum)]
+            query = query.where(tables.votes.c.expnum.in_(expnums))
         if current:
             query = query.where(tables.is_current)
         with tables.reading(self.engine) as connection:

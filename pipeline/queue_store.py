@@ -212,6 +212,16 @@ class QueueStore:
             frame["seconds"] = pd.to_numeric(pd.Series(found, dtype=object), errors="coerce").astype(float)
         return frame.astype({"vote_id": "int64", "expnum": "int64", "blind": "bool"})
 
+    def voters(self, expnums: Sequence[int] | None = None) -> pd.DataFrame:
+        """Who has a current vote on what: expnum, ccdname, inspector. expnums : of these alone, None = of all."""
+        t = tables.votes
+        query = sa.select(t.c.expnum, t.c.ccdname, t.c.inspector).where(tables.is_current).order_by(t.c.vote_id)
+        if expnums is not None:
+            query = query.where(t.c.expnum.in_([int(expnum) for expnum in expnums]))
+        with tables.reading(self.engine) as connection:
+            frame = pd.DataFrame(connection.execute(query).all(), columns=["expnum", "ccdname", "inspector"])
+        return frame.astype({"expnum": "int64"})
+
     def answers_given(self, inspector: str) -> int:
         """How many judgements of whole exposures this inspector ever gave, those taken back and repeats included."""
         votes, repeats = tables.votes.c, tables.repeats.c

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from app.context import AppContext
-from app.in_time import around, in_same_field, middle_image
+from app.in_time import around, in_same_field, middle_image, with_own
 from pipeline.catalog import Catalog
 from pipeline.labels import LabelStore
 
@@ -27,12 +27,8 @@ def app(fresh_survey):
         yield AppContext(catalog, store)
 
 
-def no_votes():
-    return pd.DataFrame({"expnum": [], "judgement": [], "reasons": []})
-
-
 def test_same_night_and_same_field_or_band_in_order_of_time(app):
-    found = around(app.survey(), no_votes(), FIRST + 1)
+    found = around(app.survey(), FIRST + 1)
     assert [one["expnum"] - FIRST for one in found] == [0, 1, 2, 3, 4, 5]
     assert [one["minutes"] for one in found] == pytest.approx([-2.9, 0, 2.9, 5.8, 8.6, 11.5], abs=0.11)
     assert [one["same_band"] for one in found] == [True, True, False, True, False, True]
@@ -41,14 +37,14 @@ def test_same_night_and_same_field_or_band_in_order_of_time(app):
 
 def test_what_the_user_said_of_them_is_told(app):
     own = pd.DataFrame({"expnum": [FIRST], "judgement": ["bad"], "reasons": [("PSF",)]})
-    found = {one["expnum"]: one["mine"] for one in around(app.survey(), own, FIRST + 1)}
+    found = {one["expnum"]: one["mine"] for one in with_own(around(app.survey(), FIRST + 1), own)}
     assert found.pop(FIRST) == {"judgement": "bad", "reasons": ["PSF"]}
     assert set(found.values()) == {None}
 
 
 def test_an_exposure_alone_or_without_a_time_has_none(app):
-    assert around(app.survey(), no_votes(), FIRST + 6) == []
-    assert around(app.survey(), no_votes(), FIRST + 7) == []
+    assert around(app.survey(), FIRST + 6) == []
+    assert around(app.survey(), FIRST + 7) == []
 
 
 def test_the_field_is_the_pointing_also_across_zero_and_else_the_name(app):
