@@ -288,8 +288,8 @@ class Review extends ReviewLooking {
     const item = this.facts.get(vote.expnum);
     if (item) item.voted = true;
     this.forget(vote.expnum);
+    this.outbox.add(vote);   // first: what the next exposure asks for must not hold it up
     this.next();
-    this.outbox.add(vote);
   }
 
   count(vote, before, sign = 1) {
