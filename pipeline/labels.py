@@ -214,7 +214,8 @@ class LabelStore(Accounts, Jobs, Settings, Adjudications, QueueStore):
     ) -> pd.DataFrame:
         """Votes in the order they were cast: VOTE_COLUMNS, `reasons` a tuple, `screen` a dict, `created_utc` as text.
 
-        expnum : of one exposure, or of several. With `current`, only votes that are neither superseded nor retracted; else the whole record.
+        expnum : of one exposure, or of several. With `current`, only votes that are neither superseded nor retracted;
+        else the whole record.
         """
         query = sa.select(*(tables.votes.c[name] for name in VOTE_COLUMNS)).order_by(tables.votes.c.vote_id)
         if inspector is not None:
