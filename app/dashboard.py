@@ -11,6 +11,7 @@ import importlib.util
 import logging
 from functools import partial
 
+import numpy as np
 import panel as pn
 import param
 from markupsafe import Markup
@@ -82,6 +83,7 @@ class Shell(EsModule):
     run = param.String()
     role = param.String()
     boot_id = param.String()
+    pictures = param.String(default=None, allow_None=True, doc="As in the page, once the run has changed.")
 
     SHARED = ("room", "focus", "focus_ccd", "query", "region", "cluster", "colour_by", "dims", "assisted")
     SHARED += ("new_prediction",)
@@ -98,11 +100,14 @@ class Shell(EsModule):
         session.param.watch(lambda event: self.param.update(isolate=list(event.new)), ["isolate"])
         session.param.watch(self._say, ["notice"], onlychanged=False)
         session.param.watch(self._show_job, ["jobs"])
-        session.param.watch(lambda event: self.param.update(run=run_label(event.new)), ["survey"])
+        session.param.watch(self._renew, ["survey"])
         self.param.watch(self._lead, list(self.FROM_BROWSER))
 
     def _follow(self, *events):
         self.param.update(**{event.name: event.new for event in events})
+
+    def _renew(self, event):
+        self.param.update(run=run_label(event.new), pictures=pictures_text(event.new))
 
     def _lead(self, *events):
         self._do(lambda: self.session.show(**{event.name: event.new for event in events}))
@@ -167,6 +172,7 @@ def build_page(app, user, arguments=None, runner=None):
         "user": user.name,
         "role": user.role,
         "assisted": session.assisted,
+        "pictures": pictures_text(session.survey),
     }
     for name, value in values.items():
         template.add_variable(name, value)
@@ -222,6 +228,15 @@ def run_label(survey):
     camera = CAMERA_LABELS.get(survey.catalog.camera, survey.catalog.camera)
     model = f"model {survey.prediction_id}" if survey.prediction_id else "no predictions yet"
     return f"{camera} · run {survey.catalog.name} · {model}"
+
+
+def pictures_text(survey):
+    """Which exposures have pictures, as static/no_pictures.js reads it: '' all, '+1 2' these, '-1 2' all but these."""
+    without = np.setdiff1d(survey.exposures.index.to_numpy(np.int64), survey.pictured)
+    if not len(without):
+        return ""
+    sign, named = ("+", survey.pictured) if len(survey.pictured) < len(without) else ("-", without)
+    return sign + " ".join(map(str, named.tolist()))
 
 
 def job_to_show(jobs, dismissed=()):

@@ -36,6 +36,7 @@ class ThumbsView(EsModule):
     picture_version = param.String()
     aspect = param.Number(default=2.0, doc="Width over height of a CCD on the sky.")
     exposures = param.Integer(default=0, doc="Exposures in the selection.")
+    has_images = param.Boolean(default=True, doc="Whether the run has any image.")
     can_vote = param.Boolean(default=False, doc="Whether this user may judge them on a contact sheet.")
 
     def __init__(self, session, **params):
@@ -45,7 +46,8 @@ class ThumbsView(EsModule):
         catalog = session.catalog
         ny, nx = cameras.camera(catalog.camera).ccd_shape
         shown = {"stretch": session.stretch, "picture_version": picture_version(catalog), "aspect": round(ny / nx, 3)}
-        super().__init__(can_vote=session.user.role in VOTERS, **shown, **params)
+        can_vote, has_images = session.user.role in VOTERS, len(session.survey.ccds) > 0
+        super().__init__(can_vote=can_vote, has_images=has_images, **shown, **params)
         session.param.watch(self._reorder, ["selection"])
         session.param.watch(self._renew, ["survey", "assisted"])
         session.param.watch(self._recolour, ["colour_by"])
@@ -84,7 +86,8 @@ class ThumbsView(EsModule):
             done(work())
 
     def _renew(self, *events):
-        self.picture_version = picture_version(self.session.catalog)
+        survey = self.session.survey
+        self.param.update(picture_version=picture_version(self.session.catalog), has_images=len(survey.ccds) > 0)
         sorts = sorts_for(self.session)
         self._sort(self.sorted_by if self.sorted_by in sorts else "expnum", sorts)
 

@@ -7,7 +7,7 @@ MOST = 8
 
 
 def nearby(survey, expnum, most=MOST):
-    """[{expnum, band, exptime, object, alike, words}] of other exposures, the most alike first, as plain values.
+    """[{expnum, band, exptime, object, alike, words}] of other exposures with pictures, the most alike first.
 
     alike : 'same field and band', 'same night and band', 'same field' or 'same night'. Header facts alone, nothing of
     votes or predictions. KeyError when the run has no such exposure.
@@ -16,7 +16,7 @@ def nearby(survey, expnum, most=MOST):
     if expnum not in table.index:
         raise KeyError(f"pixels of {expnum} are not in this run: ingest them")
     here = table.loc[expnum]
-    others = table[(table["expnum"] != expnum).to_numpy()]
+    others = table[(table["expnum"] != expnum).to_numpy() & np.isin(table.index.to_numpy(), survey.pictured)]
     field = separation(here["ra"], here["dec"], others["ra"], others["dec"]) < FIELD_DEGREES
     band = (others["band"] == here["band"]).to_numpy() & (str(here["band"]) != "")
     night = (others["night"] == here["night"]).to_numpy()

@@ -61,6 +61,8 @@ class PictureShelf:
         if expnum not in survey.exposures.index:
             raise KeyError(f"pixels of {expnum} are not in this run: no exposure {expnum} was ingested")
         path = self.app.catalog.preview_path(expnum)
+        if not path.exists() and not len(survey.images_of(expnum)):
+            raise KeyError(f"no pictures of {expnum} in this run; `triptych ingest {self.app.catalog.path}` adds them")
         if not path.exists():
             raise KeyError(
                 f"the preview of {expnum} has gone; `triptych ingest {self.app.catalog.path}` makes it again"

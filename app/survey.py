@@ -103,6 +103,11 @@ class Survey:
         )
 
     @cached_property
+    def pictured(self):
+        """(n,) int64, rising: the exposures of the run whose previews are there."""
+        return np.intersect1d(self.exposures.index.to_numpy(np.int64), self.catalog.previewed())
+
+    @cached_property
     def exposures_taught(self):
         """How many labelled exposures taught the exposures' probability; 0 = too few, it is not calibrated; None = not
         known."""

@@ -311,6 +311,12 @@ class Catalog:
     def has_preview(self, expnum: int) -> bool:
         return self.preview_path(expnum).exists()
 
+    def previewed(self) -> np.ndarray:
+        """Return the expnums that have a preview: (n,) int64, rising."""
+        names = [name for folder in self.path.glob("previews/*") for name in os.listdir(folder)]
+        found = [int(name.removesuffix(".npz")) for name in names if name[:1].isdigit() and name.endswith(".npz")]
+        return np.sort(np.array(found, dtype=np.int64))
+
     def write_preview(self, expnum: int, ccdnums: Sequence[int], pixels: np.ndarray) -> None:
         """Store one exposure's preview.
 

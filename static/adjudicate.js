@@ -8,6 +8,7 @@ import { LIKELY_BAD } from './evidence.js';
 import { slotsOf } from './focal_plane.js';
 import { listen } from './keys.js';
 import { mountMosaic } from './mosaic.js';
+import { hasPictures } from './no_pictures.js';
 import { Outbox } from './outbox.js';
 
 const AHEAD = 3;
@@ -130,8 +131,9 @@ class Adjudicate extends AdjudicatePage {
     this.mosaic.setTicked([]);
     this.mosaic.setOverlay(null);
     const item = this.item(expnum);
-    this.part('nopicture').hidden = !item || item.in_run;
-    this.mosaic.show(item && !item.in_run ? null : expnum);
+    const none = Boolean(item) && !(item.in_run && hasPictures(expnum));
+    this.part('nopicture').hidden = !none;
+    this.mosaic.show(none ? null : expnum);
     for (const name of ['votes', 'evidence']) this.part(name).classList.add('stale');
     this.refresh();
     this.explain(expnum);

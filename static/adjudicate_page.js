@@ -31,7 +31,7 @@ export class AdjudicatePage {
         <section class="stage" aria-label="exposure">
           <div class="picture" data-part="picture"></div>
           <div class="facts" data-part="facts"></div>
-          <div class="empty" data-part="nopicture" hidden><strong>This run has no pixels of this exposure.</strong><span>Its votes were imported. Ingest it to see it, or decide by the answers below.</span></div>
+          <div class="empty" data-part="nopicture" hidden><strong>No pictures of this exposure in this run.</strong><span>Its votes were imported. Ingest it to see it, or decide by the answers below.</span></div>
           <div class="viewing" data-part="viewing" role="toolbar" aria-label="looking"></div>
           <div class="empty" data-part="empty" hidden></div>
         </section>

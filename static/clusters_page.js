@@ -1,6 +1,7 @@
 // What the Clusters room looks like: rows with pictures and stacked bars at the left, the open cluster at the right.
 
 import { SORTS } from './clusters.js';
+import { pictureHtml } from './no_pictures.js';
 
 const STRETCH_NAMES = { faint: 'faint sky', stars: 'stars', sky: 'sky map' };
 const UNKNOWN = '#5b6470';
@@ -86,7 +87,7 @@ export class ClustersPage {
     const name = row.cluster < 0 ? 'in no cluster' : `cluster ${row.cluster}`;
     const judged = this.answer.judged_means && row.judged !== null ? ` · ${percent(row.judged, row.n_exposures)} ${this.answer.judged_means === 'panel' ? 'by all' : 'by anybody'}` : '';
     const mine = this.answer.can_vote ? `${percent(row.mine, row.n_exposures)} judged by you${judged}` : judged.slice(3);
-    const pictures = row.pictures.map(id => `<img src="${this.thumb(id)}" alt="" loading="lazy" decoding="async" width="88" height="44">`);
+    const pictures = row.pictures.map(id => this.thumbHtml(id, 'width="88" height="44"'));
     return `<article class="row${row.cluster < 0 ? ' apart' : ''}" role="option" data-cluster="${row.cluster}" aria-selected="false" aria-label="${name}, ${many(row.n_images, 'image')} of ${many(row.n_exposures, 'exposure')}">
       <div class="what"><b><i class="dot" style="background:${row.colour}"></i>${name}</b>
         <span>${many(row.n_images, 'image')}</span><span>${many(row.n_exposures, 'exposure')}</span>
@@ -160,15 +161,18 @@ export class ClustersPage {
   }
 
   tileHtml({ expnum, facts, images, n_images: n, n_ccds: all, p_bad: bad, mine }) {
-    const pictures = this.ccds ? images.slice(0, 2).map(id => `<img src="${this.thumb(id)}" alt="" loading="lazy" decoding="async">`).join('')
-      : `<img src="/picture/mosaic/${expnum}.jpg?s=${this.stretch}&w=260&v=${this.model.picture_version}" alt="" loading="lazy" decoding="async">`;
+    const pictures = this.ccds ? images.slice(0, 2).map(id => this.thumbHtml(id)).join('')
+      : pictureHtml(expnum, `/picture/mosaic/${expnum}.jpg?s=${this.stretch}&w=260&v=${this.model.picture_version}`, 'alt="" loading="lazy"');
     const said = mine ? `<b class="j-${mine.judgement}">${mine.judgement}</b>` : '';
     return `<button class="tile" data-expnum="${expnum}" aria-label="exposure ${expnum}, ${n} of ${all} CCDs in the cluster${mine ? `, you said ${mine.judgement}` : ''}"><span class="picture">${pictures}</span>
       <span class="caption"><b class="mono">${expnum}</b>${said}</span><span class="caption">${text(facts)}</span>
       <span class="caption"><span>${n} of ${all} CCDs</span><span>${bad === null ? '' : `${bad.toFixed(2)} bad`}</span></span></button>`;
   }
 
-  thumb(id) { return `/picture/thumb/${id}?s=${this.stretch}&v=${this.model.picture_version}`; }
+  thumbHtml(id, more = '') {
+    const address = `/picture/thumb/${id}?s=${this.stretch}&v=${this.model.picture_version}`;
+    return pictureHtml(Math.floor(id / 100), address, `alt="" loading="lazy" ${more}`);
+  }
 
   // ---- nothing to show
 

@@ -11,6 +11,7 @@
 // screen : what else was on screen, kept with the votes    onDone(answer) : after the votes are on disk
 // Returns {close, dialog}; the dialog lies in the page itself, so that rooms which look for dialog[open] rest meanwhile.
 
+import { hasPictures } from './no_pictures.js';
 import { offerUndo } from './undo_offer.js';
 
 const GAP = 8, LINE = 22;
@@ -143,9 +144,11 @@ class ContactSheet {
           await new Promise(again => setTimeout(again, WAIT_MS));
           continue;
         }
+        const exposure = this.exposures[next++];
+        if (!hasPictures(exposure.expnum)) continue;
         const image = new Image();
         image.fetchPriority = 'low';
-        image.src = this.address(this.exposures[next++]);
+        image.src = this.address(exposure);
         await image.decode().catch(() => {});
       }
     };
@@ -223,7 +226,8 @@ class ContactSheet {
     const { image, name, mine } = node.parts;
     image.style.height = `${this.picture}px`;
     const address = this.address(one);
-    if (image.getAttribute('src') !== address) { node.classList.remove('gone'); image.src = address; }
+    if (!hasPictures(one.expnum)) { node.classList.add('gone'); image.removeAttribute('src'); }
+    else if (image.getAttribute('src') !== address) { node.classList.remove('gone'); image.src = address; }
     name.textContent = one.expnum;
     mine.hidden = !one.mine;
     mine.textContent = one.mine ? `you: ${one.mine.judgement}` : '';

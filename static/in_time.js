@@ -1,6 +1,7 @@
 // Exposures taken around this one, as a strip in order of time: own votes on them, which were looked at, how far away.
 
 import { escapeText } from './evidence.js';
+import { pictureHtml } from './no_pictures.js';
 
 const WIDTH = 120;
 
@@ -15,7 +16,7 @@ export function stripHtml(context, { shown, looks, colours, stretch, version, or
     const colour = mine ? (mine.judgement === 'bad' ? colours[mine.reasons[0]] || 'var(--bad)' : mine.judgement === 'good' ? colours.good : 'var(--wait)') : '';
     return `<button data-look-at="${expnum}" aria-current="${expnum === shown}" class="${looks.has(expnum) || mine ? 'seen' : ''} ${expnum === origin ? 'origin' : ''}"
       title="${expnum}: ${where}, ${said}" aria-label="${expnum}, ${when === 'now' ? 'this exposure' : `${when} minutes`}, ${where}, ${said}">
-      <img src="/picture/mosaic/${expnum}.jpg?w=${WIDTH}&s=${stretch}&v=${version}" alt="" decoding="async" loading="lazy">
+      ${pictureHtml(expnum, `/picture/mosaic/${expnum}.jpg?w=${WIDTH}&s=${stretch}&v=${version}`, 'alt="" loading="lazy"')}
       ${mine ? `<i style="background:${colour}">${mine.judgement[0]}</i>` : looks.has(expnum) ? '<i class="eye">✓</i>' : ''}<span>${when}</span></button>`;
   });
   const ready = runOf(context, looks).length;

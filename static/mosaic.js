@@ -27,7 +27,7 @@
 //   ccdnames(), ready (Promise: first frame drawn), destroy()
 // Drag = pan; wheel = zoom at the cursor; double click = fit, and when it fits already: enlarge the CCD, or close it.
 // Listeners return a function that removes them. The root has data-expnum (what is painted), data-ccd, data-blink, data-state:
-// 'empty', 'loading', 'shown', 'failed'. mount(box, model) at the end binds all this to a Panel component (app/image_view.py).
+// 'empty', 'loading', 'shown', 'failed', 'none' (the run has no pictures of it). mount(box, model) at the end binds all this to a Panel component (app/image_view.py).
 
 import { Pictures } from './mosaic_data.js';
 import { Furniture } from './mosaic_furniture.js';
@@ -36,6 +36,7 @@ import { MosaicPicking } from './mosaic_picking.js';
 import { listenTo } from './mosaic_pointer.js';
 import { STRETCHES } from './mosaic_stretch.js';
 import * as place from './mosaic_view.js';
+import { onPictures } from './no_pictures.js';
 
 export { STRETCHES };
 export { mount } from './mosaic_component.js';
@@ -78,6 +79,8 @@ class Mosaic extends MosaicPicking {
     this.masks = new Masks(this);
     this.startGL();
     this.stopListening = listenTo(this);
+    this.gone = new AbortController();
+    onPictures(() => { if (this.root.dataset.state === 'none') this.show(this.expnum); }, this.gone.signal);
     this.resizing = new ResizeObserver(() => this.resize());
     this.resizing.observe(this.root);
     this.resize();
@@ -125,7 +128,7 @@ class Mosaic extends MosaicPicking {
 
   // Says why; where the server did not answer at all it is asked again until it does.
   failed(expnum, error) {
-    this.furniture.state('failed', expnum, error.message);
+    this.furniture.state(error.none ? 'none' : 'failed', expnum, error.message);
     if (error.again) this.retry = setTimeout(() => { if (this.expnum === expnum) this.show(expnum); }, AGAIN);
   }
 
@@ -271,6 +274,7 @@ class Mosaic extends MosaicPicking {
     this.destroyed = true;
     clearTimeout(this.retry);
     this.stopListening();
+    this.gone.abort();
     this.resizing.disconnect();
     this.pictures.prefetch([]);
     this.ahead.destroy();

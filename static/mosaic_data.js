@@ -3,6 +3,8 @@
 // Packet (app/packets.py): 'TPIX', header length as uint32, header as JSON padded to 8 bytes, then uint16 sections.
 // A code c > 0 stands for header.zero + header.step * c in header.unit; 0 = nothing recorded.
 
+import { NO_PICTURES, hasPictures } from './no_pictures.js';
+
 const MAGIC = 0x58495054; // 'TPIX', little-endian
 const KEPT = 10;
 
@@ -103,6 +105,7 @@ export class Pictures {
   }
 
   async load(expnum, version) {
+    if (!hasPictures(expnum)) throw Object.assign(new Error(NO_PICTURES), { none: true });
     const response = await fetched(this.url(`mosaic/${expnum}.bin`));
     const picture = parsePacket(await response.arrayBuffer());
     picture.geometry = await this.geometry(picture.header.camera);

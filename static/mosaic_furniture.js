@@ -132,7 +132,7 @@ export class Furniture {
     }
   }
 
-  // 'empty' | 'loading' | 'shown' | 'failed'
+  // 'empty' | 'loading' | 'shown' | 'failed' | 'none'
   state(state, expnum, problem = '') {
     Object.assign(this.root.dataset, { state, expnum: state === 'shown' ? expnum : '' });
     this.root.setAttribute('aria-label', expnum === null ? 'no exposure' : `exposure ${expnum}: arrows go from CCD to CCD`);
@@ -142,6 +142,8 @@ export class Furniture {
     if (state === 'loading') this.slow = setTimeout(() => { made('p', '', this.message).textContent = `${expnum} is on its way`; }, SLOW);
     if (state === 'failed') {
       made('b', '', this.message).textContent = `${expnum} cannot be shown`;
+      made('p', '', this.message).textContent = problem;
+    } else if (state === 'none') {
       made('p', '', this.message).textContent = problem;
     } else if (state === 'empty') {
       made('p', '', this.message).textContent = this.options.emptyText ?? '';

@@ -1,6 +1,7 @@
 // The written rule of a reason with exposures that show it, beside the form: the same words for every inspector.
 
 import { escapeText } from './evidence.js';
+import { pictureHtml } from './no_pictures.js';
 
 const MOSAIC_WIDTH = 220;
 
@@ -58,8 +59,8 @@ export class ReasonHelp {
 
   example({ expnum, image_id: image, ccdname, why }) {
     const { stretch, version } = this.look();
-    return `<figure><div><img src="/picture/mosaic/${expnum}.jpg?w=${MOSAIC_WIDTH}&s=${stretch}&v=${version}" alt="Exposure ${expnum}" decoding="async">
-      <img src="/picture/thumb/${image}?s=${stretch}&v=${version}" alt="its CCD ${escapeText(ccdname)}" decoding="async"></div>
+    return `<figure><div>${pictureHtml(expnum, `/picture/mosaic/${expnum}.jpg?w=${MOSAIC_WIDTH}&s=${stretch}&v=${version}`, `alt="Exposure ${expnum}"`)}
+      ${pictureHtml(expnum, `/picture/thumb/${image}?s=${stretch}&v=${version}`, `alt="its CCD ${escapeText(ccdname)}"`)}</div>
       <figcaption>${expnum} <small>${escapeText(ccdname)} · ${escapeText(why)}</small></figcaption></figure>`;
   }
 }

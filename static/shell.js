@@ -2,6 +2,7 @@
 
 import { listen, startKeys } from './keys.js';
 import { showKeys } from './keys_dialog.js';
+import { setPictures } from './no_pictures.js';
 import { votesOutbox } from './outbox.js';
 import { askTour } from './tour.js';
 
@@ -71,6 +72,7 @@ class Shell {
       input.blur();
     });
     this.on(input, 'keydown', event => { if (event.key === 'Escape') input.blur(); });
+    this.model.on('pictures', () => setPictures(this.model.pictures ?? ''));
     this.model.on('query', () => { if (document.activeElement !== input) input.value = this.model.query; this.writeAddress(); });
   }
 

@@ -4,6 +4,7 @@
 import { openContactSheet } from './contact_sheet.js';
 import { listen } from './keys.js';
 import { plain } from './map/furniture.js';
+import { hasPictures, onPictures } from './no_pictures.js';
 
 const GAP = 6, LABEL = 20, LEAST_WIDTH = 118;
 const AHEAD_SCREENS = 1.5;   // above and below the window
@@ -38,11 +39,13 @@ class Thumbs {
     const follow = {
       grid: () => this.renew(), focus: () => this.follow(), focus_expnum: () => this.follow(), focus_place: () => this.follow(),
       stretch: () => this.restretch(), picture_version: () => this.restretch(), total: () => this.drawHead(), how: () => this.drawHead(),
-      sorted_by: () => this.drawHead(), sorts: () => this.drawHead(), exposures: () => this.drawHead(),
+      sorted_by: () => this.drawHead(), sorts: () => this.drawHead(), exposures: () => this.drawHead(), has_images: () => this.drawHead(),
     };
     for (const [name, act] of Object.entries(follow)) model.on(name, act);
     model.on('msg:custom', message => this.hear(plain(message.data ?? message)));
     this.stopKeys = listen((key, event) => this.key(key, event));
+    this.over = new AbortController();
+    onPictures(() => this.restretch(), this.over.signal);
     this.resizing = new ResizeObserver(() => this.layout());
     this.resizing.observe(this.scroller);
     this.renew();
@@ -191,7 +194,7 @@ class Thumbs {
       const row = this.rows.get(place);
       if (!row) { if (place < this.shown) this.ask(place); continue; }
       const address = this.address(row.id);
-      if (this.fetched.has(address)) continue;
+      if (this.fetched.has(address) || !hasPictures(row.expnum)) continue;
       this.fetched.add(address);
       this.inFlight++;
       const image = new Image();
@@ -223,7 +226,8 @@ class Thumbs {
     }
     node.dataset.imageId = row.id;
     const address = this.address(row.id);
-    if (image.getAttribute('src') !== address) { node.classList.remove('gone'); image.src = address; }
+    if (!hasPictures(row.expnum)) { node.classList.add('gone'); image.removeAttribute('src'); }
+    else if (image.getAttribute('src') !== address) { node.classList.remove('gone'); image.src = address; }
     name.textContent = `${row.expnum}-${row.name}`;
     value.textContent = row.value;
     letter.hidden = false;
@@ -345,7 +349,9 @@ class Thumbs {
     this.scroller.hidden = total === 0;
     if (!total) {
       this.head.innerHTML = '<span>Nothing selected</span>';
-      this.empty.innerHTML = `<strong>No images to show</strong><p>Lasso some points on the map (<span class="key">Shift</span> and drag),
+      this.empty.innerHTML = !this.model.has_images ? `<strong>This run has no images</strong><p>Only exposures and what was said of them were imported.
+        Search one by its number with <span class="key">/</span>, or see their votes in Agreement. To add images: <span class="mono">triptych ingest</span></p>`
+        : `<strong>No images to show</strong><p>Lasso some points on the map (<span class="key">Shift</span> and drag),
         or search with <span class="key">/</span> for an exposure, a night, a band or a reason.</p>`;
       return;
     }
@@ -370,6 +376,7 @@ class Thumbs {
 
   close() {
     this.closed = true;
+    this.over.abort();
     this.stopKeys();
     this.resizing.disconnect();
   }

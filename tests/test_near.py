@@ -23,7 +23,7 @@ ROWS = [
 def survey():
     table = pd.DataFrame(ROWS, columns=["expnum", "band", "mjd_obs", "night", "ra", "dec"])
     table = table.assign(exptime=90.0, object="field").set_index("expnum", drop=False)
-    return SimpleNamespace(exposures=table)
+    return SimpleNamespace(exposures=table, pictured=table.index.to_numpy())
 
 
 def test_the_most_alike_come_first_and_strangers_not_at_all(survey):
@@ -37,6 +37,8 @@ def test_the_most_alike_come_first_and_strangers_not_at_all(survey):
     ]
     assert near[1]["words"] == "same night and band, 14 min later, r 90 s"
     assert len(nearby(survey, 1, most=2)) == 2
+    survey.pictured = survey.pictured[survey.pictured != 4]
+    assert [one["expnum"] for one in nearby(survey, 1)] == [2, 5, 3]
 
 
 def test_an_exposure_that_is_not_there_is_said(survey):
