@@ -36,7 +36,7 @@ import { MosaicPicking } from './mosaic_picking.js';
 import { listenTo } from './mosaic_pointer.js';
 import { STRETCHES } from './mosaic_stretch.js';
 import * as place from './mosaic_view.js';
-import { onPictures } from './no_pictures.js';
+import { hasPictures, onPictures } from './no_pictures.js';
 
 export { STRETCHES };
 export { mount } from './mosaic_component.js';
@@ -235,6 +235,7 @@ class Mosaic extends MosaicPicking {
       expnum: this.expnum, stretch, scale_mode: scaleMode, invert, limits: limits ?? null,
       zoom: Number((this.view.scale / this.fitted().scale).toFixed(2)), ccd: this.opened?.ccd.ccdname ?? '',
       ccds_opened: [...this.openedNames], masks: [...this.masksSeen], blinked_with: [...this.blinked],
+      ...(hasPictures(this.expnum) ? {} : { pictures: false }),
     };
   }
 

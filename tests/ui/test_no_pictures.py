@@ -36,7 +36,7 @@ def enter(page, room):
     expect(page.locator(f"section#{room}")).to_be_visible()
 
 
-def test_review_says_it_and_takes_a_vote_all_the_same(bare):
+def test_review_says_it_and_takes_a_vote_that_says_it_too(bare, run):
     page = bare("amy", f"/?room=review&focus={GONE}")
     expect(page.locator("#review .mosaic .message")).to_contain_text(SAYS)
     around = page.locator("#review .strip button")
@@ -46,6 +46,9 @@ def test_review_says_it_and_takes_a_vote_all_the_same(bare):
     page.keyboard.press("g")
     page.wait_for_function("() => window.__review.waiting() === 0")
     expect(page.locator("#review .votes li").first).to_contain_text(str(GONE))
+    with open_store(Catalog.open(run)) as store:
+        (vote,) = store.votes(expnum=GONE).to_dict("records")
+    assert vote["screen"]["pictures"] is False
 
 
 def test_explore_and_clusters_show_a_place_for_what_is_missing(bare, run):
