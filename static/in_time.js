@@ -1,9 +1,12 @@
 // Exposures taken around this one, as a strip in order of time: own votes on them, which were looked at, how far away.
 
 import { escapeText } from './evidence.js';
-import { pictureHtml } from './no_pictures.js';
+import { hasPictures, pictureHtml } from './no_pictures.js';
 
 const WIDTH = 120;
+const DWELL = 600;   // ms on an exposure before the pictures around it are asked for: whoever votes faster does not look at them
+const asked = new Set();
+let timer = null;
 
 // context : of /api/exposure; shown : expnum on screen; looks : Map expnum -> seconds; colours : by judgement or reason
 export function stripHtml(context, { shown, looks, colours, stretch, version, origin }) {
@@ -16,13 +19,30 @@ export function stripHtml(context, { shown, looks, colours, stretch, version, or
     const colour = mine ? (mine.judgement === 'bad' ? colours[mine.reasons[0]] || 'var(--bad)' : mine.judgement === 'good' ? colours.good : 'var(--wait)') : '';
     return `<button data-look-at="${expnum}" aria-current="${expnum === shown}" class="${looks.has(expnum) || mine ? 'seen' : ''} ${expnum === origin ? 'origin' : ''}"
       title="${expnum}: ${where}, ${said}" aria-label="${expnum}, ${when === 'now' ? 'this exposure' : `${when} minutes`}, ${where}, ${said}">
-      ${pictureHtml(expnum, `/picture/mosaic/${expnum}.jpg?w=${WIDTH}&s=${stretch}&v=${version}`, 'alt="" loading="lazy"')}
+      ${tileHtml(expnum, `/picture/mosaic/${expnum}.jpg?w=${WIDTH}&s=${stretch}&v=${version}`)}
       ${mine ? `<i style="background:${colour}">${mine.judgement[0]}</i>` : looks.has(expnum) ? '<i class="eye">✓</i>' : ''}<span>${when}</span></button>`;
   });
   const ready = runOf(context, looks).length;
   return `<div class="run"><h3>Around it <span class="of"><span class="key">,</span><span class="key">.</span>min</span></h3>
     <button data-verb="run" ${ready > 1 ? '' : 'disabled'} title="One judgement for those that you looked at and have not judged"><span class="key">a</span>vote for ${ready > 1 ? ready : 'several'}</button></div>
     <div class="strip">${tiles.join('')}</div>`;
+}
+
+function tileHtml(expnum, address) {
+  if (!hasPictures(expnum) || asked.has(address)) return pictureHtml(expnum, address, 'alt=""');
+  return `<img data-later="${address}" alt="" decoding="async">`;
+}
+
+// Ask for the pictures of a strip that was just drawn, after a while.
+export function showLater(strip) {
+  clearTimeout(timer);
+  timer = setTimeout(() => {
+    for (const img of strip.querySelectorAll('img[data-later]')) {
+      asked.add(img.dataset.later);
+      img.src = img.dataset.later;
+      img.removeAttribute('data-later');
+    }
+  }, DWELL);
 }
 
 // What one vote for the run can take: looked at in this session, and without a vote of one's own.
