@@ -16,6 +16,7 @@ import { ReviewVoting } from './review_voting.js';
 import { offerTour } from './tour.js';
 
 const AHEAD = 4;
+const AHEAD_AFTER = 250;   // ms
 const LOOKED_SECONDS = 0.3;
 
 export function mount(box, model) {
@@ -142,10 +143,16 @@ class Review extends ReviewVoting {
     this.lookAnew();
     this.refresh();
     this.explain(expnum);
-    const waiting = this.queue.filter(other => other !== expnum && !this.skipped.has(other)).slice(0, AHEAD);
+    this.later ??= setTimeout(() => this.fetchAhead(), AHEAD_AFTER);
+    if (this.visible() && this.model.focus !== expnum) this.model.focus = expnum;
+  }
+
+  // The vote that brought this exposure has the connection and the server for itself first.
+  fetchAhead() {
+    this.later = null;
+    const waiting = this.queue.filter(other => other !== this.expnum && !this.skipped.has(other)).slice(0, AHEAD);
     this.mosaic.prefetch(waiting);
     waiting.slice(0, 2).forEach(other => this.answer(other));
-    if (this.visible() && this.model.focus !== expnum) this.model.focus = expnum;
   }
 
   finish() {
@@ -258,6 +265,7 @@ class Review extends ReviewVoting {
   painted() {
     this.since = performance.now();
     clearTimeout(this.looking);
+    clearTimeout(this.later);
     this.looking = setTimeout(() => { this.noteLook(); this.drawStrip(); }, 1000 * LOOKED_SECONDS);
   }
 
@@ -344,6 +352,7 @@ class Review extends ReviewVoting {
     this.bench.close();
     this.stopOutbox();
     clearTimeout(this.looking);
+    clearTimeout(this.later);
     this.mosaic.destroy();
   }
 }
