@@ -108,7 +108,11 @@ def test_one_cluster_lists_its_exposures_in_pages(app):
     judge(app, "amy", [whole["exposures"][0]["expnum"]])
     left = one_answer(app, user, label, unjudged=True, count=100)
     assert left["total"] == whole["total"] - 1
-    assert one_answer(app, user, label)["exposures"][0]["mine"] == {"judgement": "bad", "reasons": []}
+    assert one_answer(app, user, label)["exposures"][0]["mine"] == {
+        "judgement": "bad",
+        "reasons": [],
+        "via": "single",
+    }
 
 
 def test_an_unknown_cluster_is_refused(app):
