@@ -139,7 +139,7 @@ export class QueueRules {
       <form data-kind="control"><span class="grow">Put more exposures into the control</span>
         <label class="number">how many<span><input type="number" name="n" value="20" min="1"></span></label>
         <label class="number">seed<span><input type="number" name="seed" value="${queue.settings.seed}" min="0"></span></label>
-        <button>Draw</button></form><p class="problem" role="alert" hidden></p><p class="told" role="status"></p>`;
+        <button>Draw</button></form><p class="problem" role="alert" hidden></p><p class="told" role="status">${this.told ?? ''}</p>`;
     for (const form of node.querySelectorAll('form')) form.onsubmit = event => { event.preventDefault(); this.draw(form); };
   }
 
@@ -148,8 +148,8 @@ export class QueueRules {
     const { answer, problem } = await this.ask('/lead/draw', { ...values, n: Number(values.n), seed: Number(values.seed) });
     if (problem) return complain(this.parts.known, problem);
     this.found.drawn = answer.drawn;
+    this.told = `${count(answer.added)} drawn.`;   // stays when the numbers are read again
     this.drawKnown();
-    this.parts.known.querySelector('.told').textContent = `${count(answer.added)} drawn.`;
     this.parts.known.querySelector(`form[data-kind=${form.dataset.kind}] button`).focus();
     return undefined;
   }
