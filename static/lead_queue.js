@@ -150,7 +150,7 @@ export class QueueRules {
     this.found.drawn = answer.drawn;
     this.told = `${count(answer.added)} drawn.`;   // stays when the numbers are read again
     this.drawKnown();
-    this.parts.known.querySelector(`form[data-kind=${form.dataset.kind}] button`).focus();
+    this.parts.known.querySelector(`form[data-kind=${form.dataset.kind}] button`)?.focus();   // the form goes when none is left
     return undefined;
   }
 }
