@@ -72,14 +72,12 @@ def by_reason(scene):
 def may_be_known(sight, training):
     """(m,) bool: training rows that come from no votes, or from votes on exposures that this user may know about.
 
-    Where a row does not say where it comes from, it may come from votes if there are any. One that says so stays as it
-    is while others vote: what vanished would tell that somebody has.
+    One that does not say where it comes from may come from votes. Whether anybody has voted by now makes no
+    difference: what came or went would tell of it.
     """
     expnums = training["image_id"].to_numpy(np.int64) // 100
     provenance = training["provenance"].to_numpy(object) if "provenance" in training else np.full(len(expnums), "")
-    voted = np.isin(expnums, np.unique(sight.votes["expnum"].to_numpy(np.int64)))
-    from_votes = np.isin(provenance, FROM_VOTES) | (voted & (provenance == ""))
-    return ~from_votes | sight.sees_verdict(expnums)
+    return ~np.isin(provenance, (*FROM_VOTES, "")) | sight.sees_verdict(expnums)
 
 
 def imported_reasons(scene):

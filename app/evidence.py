@@ -172,14 +172,17 @@ def labelled_neighbours(app, survey, user, expnum):
 
 def hidden_labels(app, survey, user, expnums=None):
     """image_ids (a set) whose label may be others' answer on an exposure that this user has not judged, or is a known
-    answer that waits for his. expnums : of which exposures alone, None = of all."""
+    answer that waits for his. expnums : of which exposures alone, None = of all.
+
+    Whether others' votes are still there makes no difference: a label that came or went would tell of them.
+    """
     votes = app.store.voters(expnums)
     own = votes.loc[(votes["inspector"] == user.name) & (votes["ccdname"] == ""), "expnum"]
-    others = set(votes.loc[votes["inspector"] != user.name, "expnum"]) - set(own) | set(repeats.waiting(app, user))
+    own = set(own) - set(repeats.waiting(app, user))
     training = survey.training
     if expnums is not None:
         training = training[(training["image_id"] // 100).isin(expnums)]
-    from_votes = training["provenance"].isin(FROM_VOTES) & (training["image_id"] // 100).isin(others)
+    from_votes = training["provenance"].isin(FROM_VOTES) & ~(training["image_id"] // 100).isin(own)
     secret = (training["image_id"] // 100).isin(secret_answers(app, user))
     return set(training.loc[from_votes | secret, "image_id"])
 

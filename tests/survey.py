@@ -120,7 +120,7 @@ def _write_stages(catalog, rows, rng) -> None:
         writer.write_array(vectors)
         writer.write_table(keys, "keys")
     embedding = writer.stage
-    training = keys.assign(reasons=[(reason,) for reason in rows.reason], source="", provenance="")
+    training = keys.assign(reasons=[(reason,) for reason in rows.reason], source="made-up", provenance="truth")
     fitted = classify.fit(vectors, training, classifier=classify.DEFAULT)
     model = classify.write_model(catalog, embedding, fitted, {}, parameters={"policy": "majority"})
     right = rng.random(len(rows)) < 0.95
@@ -156,6 +156,14 @@ def _write_labels(catalog, rows, expnums) -> None:
     store.import_labels(frame, source="made-up", kind="truth")
     store.cast(Vote(camera="decam", expnum=int(expnums[-2]), inspector="ben", judgement="bad", reasons=("PSF",)))
     store.close()
+
+
+def teach_by_votes(catalog, expnum: int) -> None:
+    """Make the model's training labels of one exposure ones that came from ticks of inspectors."""
+    path = catalog.stage("model").path / "training.parquet"
+    training = pd.read_parquet(path)
+    training.loc[training["expnum"] == expnum, "provenance"] = "ticked"
+    training.to_parquet(path)
 
 
 if __name__ == "__main__":

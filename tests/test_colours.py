@@ -12,6 +12,7 @@ from app.context import AppContext
 from app.map_points import map_table
 from pipeline.catalog import Catalog
 from pipeline.labels import LabelStore, Vote
+from tests import survey
 
 FIRST = 900001  # of eight exposures; odd ones are bad; the last but one has a vote by ben
 
@@ -93,9 +94,12 @@ def test_an_exposure_that_others_judged_looks_like_one_that_nobody_did(app):
         assert painted(app, "amy", name) == before[name], name
 
 
-def test_a_label_that_may_come_from_votes_waits_for_the_own_vote(app):
+def test_a_label_that_comes_from_votes_waits_for_the_own_vote_whoever_votes_meanwhile(app):
     exposure = FIRST + 4  # labelled in the training set, in no imported list
     assert exposure not in painted(app, "amy", "reason")["unlabelled"]
+    survey.teach_by_votes(app.catalog, exposure)
+    vars(app.survey()).pop("training", None)  # read again
+    assert exposure in painted(app, "amy", "reason")["unlabelled"]
     cast(app, "ben", exposure, "bad", ("PSF",))
     assert exposure in painted(app, "amy", "reason")["unlabelled"]
     assert all(exposure not in found for label, found in painted(app, "amy", "reason").items() if label != "unlabelled")

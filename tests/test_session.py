@@ -16,6 +16,7 @@ from pipeline.catalog import Catalog
 from pipeline.errors import LabelError, UnknownName
 from pipeline.labels import LabelStore, Vote
 from pipeline.queue_order import BAND_WIDTH
+from tests import survey
 
 
 @pytest.fixture
@@ -255,7 +256,12 @@ def test_neighbours_are_labelled_near_first_and_never_what_only_others_judged(ap
     assert all(n["expnum"] != first and n["reason"] and n["ccdname"] for n in neighbours)
     hidden = neighbours[0]["expnum"]
     cast(app, "ben", hidden, "bad", reasons=("PSF",))
+    assert session.evidence(first)["neighbours"] == neighbours, "a label of a list tells nothing of votes"
+    survey.teach_by_votes(app.catalog, hidden)
+    vars(app.survey()).pop("training", None)  # read again
     assert hidden not in {n["expnum"] for n in session.evidence(first)["neighbours"]}
+    cast(app, "amy", hidden, "bad", reasons=("PSF",))
+    assert hidden in {n["expnum"] for n in session.evidence(first)["neighbours"]}
 
 
 def test_similar_starts_from_the_focused_ccd_else_from_the_selection(app):
