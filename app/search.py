@@ -87,9 +87,7 @@ def find(survey, text, *, predicted, labels):
             expnum, ccdname = one
     image_ids = survey.ccds.index.to_numpy()[keep]
     if not len(image_ids) and expnum is not None and len(words) == 1:
-        return Found(
-            expnum=expnum, problem=f"Exposure {expnum} has no images in this run; triptych ingest adds them."
-        )
+        return Found(expnum=expnum, problem=f"Exposure {expnum} has no images in this run; triptych ingest adds them.")
     if not len(image_ids):
         return Found(problem=f"No image is all of: {', '.join(how)}.")
     return Found(image_ids, ", ".join(how), expnum, ccdname)

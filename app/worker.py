@@ -19,6 +19,8 @@ from pipeline.catalog import Catalog
 from pipeline.errors import Cancelled, TriptychError
 from pipeline.labels import LabelStore
 
+POLITENESS = 10  # a retraining may take longer; votes may not
+
 log = logging.getLogger("triptych.worker")
 
 IDLE_SECONDS = 1.0
@@ -148,6 +150,7 @@ def main(arguments=None):
     parsed = parser.parse_args(arguments)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which then ends this process
     threading.Thread(target=end_with_server, daemon=True).start()
+    os.nice(POLITENESS)
     work(parsed.run, parsed.labels)
 
 
