@@ -4,6 +4,7 @@
 import { escapeText } from './evidence.js';
 import { listen } from './keys.js';
 
+const SOON = 4;   // exposures that were fetched ahead keep their place
 const RENEW_AFTER = 15;        // votes
 const LOOK_AGAIN = 60_000;     // a lease lives twice as long
 const LONG = 24;               // values of a facet that are shown as buttons; more become a list
@@ -162,7 +163,8 @@ class QueueBar {
     if (!found || before !== room.votes[0] || room.outbox.waiting.length) return;
     this.given = 0;
     const waiting = new Set(found.order);
-    room.queue = found.order;
+    const soon = [room.expnum, ...room.queue.filter(expnum => expnum !== room.expnum).slice(0, SOON)].filter(expnum => waiting.has(expnum));
+    room.queue = [...soon, ...found.order.filter(expnum => !soon.includes(expnum))];
     room.total = found.total;
     room.votes = room.votes.filter(vote => !waiting.has(vote.expnum));
     for (const expnum of found.order) {
