@@ -1,9 +1,10 @@
-"""Take the pictures of docs/images from two runs: the demonstration and the real ghosts.
+"""Take the pictures of docs/guide from two runs: the demonstration and the real ghosts; every room, at two sizes.
 
-    python docs/screenshots.py RUN_DEMO RUN_GHOSTS docs/images
+    python docs/screenshots.py RUN_DEMO RUN_GHOSTS docs/guide
 
 The runs stay as they are: the server writes to copies of their label stores, in which the inspectors' accounts exist
-and, for the demonstration, have voted on some candidates. Needs Playwright and a Chromium, as the browser tests do.
+and, for the demonstration, have voted and a lead has decided. RUN_GHOSTS is what `triptych example ghosts OUT --whole`
+makes. Needs Playwright and a Chromium, as the browser tests do.
 """
 
 import argparse
@@ -22,15 +23,17 @@ from playwright.sync_api import Page, sync_playwright
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from app.demo import ACCOUNTS, PASSWORD
-from app.palette import REASON_COLOURS
 from pipeline.catalog import Catalog
 from pipeline.labels import LabelStore, Vote
+from pipeline.undecided import undecided
 from tests.ui.conftest import BROWSER_FLAGS, Served, browser_path, free_port, log_in, wait_ready
 
-SIZE = {"width": 1440, "height": 900}
-COLOURED = 40  # a pixel whose channels differ by more is no grey
+SIZES = ({"width": 1440, "height": 900}, {"width": 1920, "height": 1080})
+QUALITY = 82  # of WebP
 SETTLE_MS = 2500  # pictures and map have arrived; what is left is drawing
 WHOLE = 61  # CCDs of a DECam exposure
+SHARES = (0.25, 1.0, 0.75)  # of the queue that the made-up inspectors have judged
+DECIDED = 3  # exposures that the lead has decided
 ERRS = 0.12  # how often a made-up inspector differs from the truth
 INSPECTORS = [name for name, role in ACCOUNTS.items() if role == "inspector"]
 LEAD = next(name for name, role in ACCOUNTS.items() if role == "lead")
@@ -47,8 +50,10 @@ def served(run: Path, folder: Path, vote: bool):
         for name, role in ACCOUNTS.items():
             if store.user(name) is None:
                 store.add_user(name, PASSWORD, role)
+            store.keep_setting("tour", "seen", owner=name)
         if vote:
             store.cast_many(made_up_votes(catalog))
+            decide_some(store, catalog)
     port = free_port()
     options = ("--labels", url, "--no-worker")
     server = Served(f"http://localhost:{port}", run, port, None, folder / f"{run.name}.log", options)
@@ -68,7 +73,7 @@ def made_up_votes(catalog: Catalog) -> list[Vote]:
     plver = catalog.exposures().set_index("expnum").plver
     queue = catalog.stage("candidates", fresh=False).table().expnum.tolist()
     random, votes = np.random.default_rng(0), []
-    for inspector, share in zip(INSPECTORS, (0.25, 1.0, 0.75), strict=True):
+    for inspector, share in zip(INSPECTORS, SHARES, strict=True):
         for expnum in queue[: round(share * len(queue))]:
             bad = (expnum in said.index) != (random.random() < ERRS)
             reasons = (said.get(expnum, "Clouds_transparency"),) if bad else ()
@@ -95,37 +100,34 @@ def ghosts_first(catalog: Catalog) -> int:
     return int(ghosts.expnum.value_counts().index[0])
 
 
-def few_colours(picture: Image.Image) -> Image.Image:
-    """The picture with a palette: those of the reasons, its commonest colours as they are, and 128 greys."""
-    pixels = np.asarray(picture).reshape(-1, 3)
-    coloured = np.ptp(pixels.astype(int), axis=1) > COLOURED
-    common, counts = np.unique(pixels[coloured], axis=0, return_counts=True)
-    named = [tuple(bytes.fromhex(colour[1:7])) for colour in REASON_COLOURS.values()]
-    common = [*named, *map(tuple, common[np.argsort(-counts, kind="stable")].tolist())][:128]
-    common += [(0, 0, 0)] * (128 - len(common))
-    greys = Image.fromarray(pixels[~coloured][None]).quantize(128).getpalette()
-    one = Image.new("P", (1, 1))
-    one.putpalette([*(channel for colour in common for channel in colour), *greys])
-    return picture.quantize(palette=one, dither=Image.Dither.NONE)
+def decide_some(store: LabelStore, catalog: Catalog) -> None:
+    """The lead's word on the first exposures that the made-up votes split on."""
+    table = undecided(store.votes(), catalog.panel)
+    plver = catalog.exposures().set_index("expnum").plver
+    for row in table.head(DECIDED).itertuples():
+        judgement = "bad" if row.n_bad >= row.n_good else "good"
+        more = {"plver": plver[row.expnum], "reasons": tuple(row.reasons)[:1], "comment": "fits the written rule"}
+        store.adjudicate(catalog.camera, int(row.expnum), LEAD, judgement, **more)
 
 
 def save(page: Page, out: Path, name: str) -> None:
-    """Write what the page shows as out/name.png."""
-    page.mouse.move(SIZE["width"] - 4, SIZE["height"] - 4)
+    """Write what the page shows as out/name-WIDTH.webp."""
+    width, height = page.viewport_size["width"], page.viewport_size["height"]
+    page.mouse.move(width - 4, height - 4)
     page.wait_for_timeout(SETTLE_MS)
     page.wait_for_load_state("networkidle")
     page.wait_for_function("() => [...document.images].every(image => image.complete)")
     page.wait_for_timeout(SETTLE_MS)
-    picture = few_colours(Image.open(io.BytesIO(page.screenshot())).convert("RGB"))
-    picture.save(out / f"{name}.png", optimize=True)
-    print(f"{name}.png  {(out / f'{name}.png').stat().st_size / 1000:.0f} kB", flush=True)
+    path = out / f"{name}-{width}.webp"
+    Image.open(io.BytesIO(page.screenshot())).convert("RGB").save(path, quality=QUALITY, method=6)
+    print(f"{path.name}  {path.stat().st_size / 1000:.0f} kB", flush=True)
 
 
 class Visitor:
-    """Somebody at a screen of SIZE: logs in once, then goes from address to address."""
+    """Somebody at a screen of one size: logs in once, then goes from address to address."""
 
-    def __init__(self, browser, server: Served, name: str):
-        self.context = browser.new_context(viewport=SIZE)
+    def __init__(self, browser, server: Served, name: str, size: dict):
+        self.context = browser.new_context(viewport=size)
         self.page, self.server = self.context.new_page(), server
         self.page.goto(server.url)
         log_in(self.page, name, PASSWORD)
@@ -137,39 +139,46 @@ class Visitor:
         self.page.wait_for_load_state("networkidle")
         return self.page
 
+    def room(self, name: str, focus: int | None = None) -> Page:
+        page = self.go(f"/?room={name}" + (f"&focus={focus}" if focus else ""))
+        page.locator(f"#{name} .fill[data-ready]").first.wait_for()
+        return page
+
     def review(self, expnum: int) -> Page:
-        page = self.go(f"/?room=review&focus={expnum}")
+        page = self.room("review", expnum)
         page.wait_for_function("expnum => window.__review?.shown() === expnum", arg=expnum)
         page.locator(".neighbours img").first.wait_for()
         return page
 
-    def export(self) -> Page:
-        page = self.go("/?room=export")
-        page.get_by_text(" bytes").wait_for()
-        return page
 
-
-def of_demo(browser, server: Served, catalog: Catalog, out: Path) -> None:
-    inspector = Visitor(browser, server, INSPECTORS[0])
+def of_run(browser, server: Served, catalog: Catalog, out: Path, run: str, size: dict) -> None:
+    """Every room of one run: an inspector's, then the lead's."""
+    inspector = Visitor(browser, server, INSPECTORS[0], size)
     ghost = ghosts_first(catalog)
     page = inspector.go("/")  # opens on the candidates
     page.get_by_label("colour by").select_option("prediction")
     page.get_by_text(f"{ghost}-").first.click()
-    save(page, out, "explore-demo")
+    save(page, out, f"explore-{run}")
     page.get_by_role("button", name="3-D").click()
-    save(page, out, "explore-3d-demo")
+    save(page, out, f"explore-3d-{run}")
+    page = inspector.review(to_judge(catalog, ghost))
+    save(page, out, f"review-{run}")
+    page.keyboard.press("b")
+    page.keyboard.press("r")
+    save(page, out, f"review-rules-{run}")
+    save(inspector.room("clusters"), out, f"clusters-{run}")
+    inspector.context.close()
+    lead = Visitor(browser, server, LEAD, size)
+    for room in ("adjudicate", "agreement", "export", "lead"):
+        save(lead.room(room), out, f"{room}-{run}")
+    lead.context.close()
+
+
+def to_judge(catalog: Catalog, ghost: int) -> int:
+    """An exposure that the first inspector has not judged: the ghost, if it waits."""
     queue = catalog.stage("candidates", fresh=False).table().expnum
-    waiting = queue[round(0.25 * len(queue)) :]
-    save(inspector.review(ghost if ghost in set(waiting) else int(waiting.iloc[0])), out, "review-demo")
-    save(Visitor(browser, server, LEAD).export(), out, "export-demo")
-
-
-def of_ghosts(browser, server: Served, catalog: Catalog, out: Path) -> None:
-    inspector = Visitor(browser, server, INSPECTORS[0])
-    ghost = ghosts_first(catalog)
-    save(inspector.go(f"/?room=explore&q=ghost&focus={ghost}&colour=prediction"), out, "explore-ghosts")
-    save(inspector.review(ghost), out, "review-ghosts")
-    save(Visitor(browser, server, LEAD).export(), out, "export-ghosts")
+    waiting = queue[round(SHARES[0] * len(queue)) :]
+    return ghost if ghost in set(waiting) or waiting.empty else int(waiting.iloc[0])
 
 
 def main() -> None:
@@ -182,9 +191,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         path = browser_path()
         browser = playwright.chromium.launch(args=BROWSER_FLAGS, **({"executable_path": path} if path else {}))
-        for run, take, vote in ((given.run_demo, of_demo, True), (given.run_ghosts, of_ghosts, False)):
+        for run, name, vote in ((given.run_demo, "demo", True), (given.run_ghosts, "ghosts", False)):
             with served(run.resolve(), Path(folder), vote) as (server, catalog):
-                take(browser, server, catalog, given.out)
+                for size in SIZES:
+                    of_run(browser, server, catalog, given.out, name, size)
         browser.close()
 
 
