@@ -96,6 +96,7 @@ class Shell(EsModule):
         fixed = {"role": session.user.role, "boot_id": session.app.boot_id, "run": run_label(session.survey)}
         super().__init__(sizing_mode="fixed", width=0, height=0, **shared, **fixed, **params)
         self.isolate = list(session.isolate)
+        self.job = job_to_show(session.jobs)
         session.param.watch(self._follow, list(self.SHARED))
         session.param.watch(lambda event: self.param.update(isolate=list(event.new)), ["isolate"])
         session.param.watch(self._say, ["notice"], onlychanged=False)

@@ -12,7 +12,6 @@ import shlex
 import threading
 from collections import Counter
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 import pandas as pd
 from cachetools import LRUCache, cached
@@ -149,14 +148,12 @@ def preview(app, format, policy, choice: Choice):
 
 
 def command_of(app, format, policy, choice: Choice, name) -> str:
-    """The command line that writes the same bytes; of a shared store's address the password is left out."""
+    """The command line that writes the same bytes; of a shared store's address the password is starred out."""
     words = ["triptych", "export", str(app.catalog.path), "--format", format, "--policy", policy]
     words += [word for reason in choice.reasons for word in ("--reason", reason)]
     words += ["--old"] if choice.old else []
     if app.store.url != app.catalog.labels_url():
-        parts = urlsplit(app.store.url)
-        hidden = parts.netloc.replace(f":{parts.password}@", ":PASSWORD@") if parts.password else parts.netloc
-        words += ["--labels", parts._replace(netloc=hidden).geturl()]
+        words += ["--labels", app.store.address]
     return shlex.join([*words, "-o", name])
 
 

@@ -9,6 +9,7 @@ makes. Needs Playwright and a Chromium, as the browser tests do.
 
 import argparse
 import io
+import shlex
 import sqlite3
 import sys
 import tempfile
@@ -18,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from PIL import Image
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, expect, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -170,8 +171,23 @@ def of_run(browser, server: Served, catalog: Catalog, out: Path, run: str, size:
     inspector.context.close()
     lead = Visitor(browser, server, LEAD, size)
     for room in ("adjudicate", "agreement", "export", "lead"):
-        save(lead.room(room), out, f"{room}-{run}")
+        page = lead.room(room)
+        if room == "export":
+            without_this_machine(page, catalog, run)
+        save(page, out, f"{room}-{run}")
     lead.context.close()
+
+
+def without_this_machine(page: Page, catalog: Catalog, run: str) -> None:
+    """Show the command of the Export room as somebody sees it whose run lies in a folder of its own."""
+    command = page.locator("[data-part=command]")
+    expect(command).to_contain_text("triptych export")
+    words = shlex.split(command.inner_text())
+    if "--labels" in words:
+        place = words.index("--labels")
+        del words[place : place + 2]
+    shown = shlex.join(f"runs/{run}" if word == str(catalog.path) else word for word in words)
+    command.evaluate("(element, text) => { element.textContent = text; }", shown)
 
 
 def to_judge(catalog: Catalog, ghost: int) -> int:

@@ -105,6 +105,11 @@ class LabelStore(Accounts, Jobs, Settings, Adjudications, QueueStore):
         self.url = url
         self.engine = tables.open_engine(url)
 
+    @property
+    def address(self) -> str:
+        """The address to show: as given, with *** for a password."""
+        return sa.make_url(self.url).render_as_string(hide_password=True)
+
     def close(self) -> None:
         self.engine.dispose()
 

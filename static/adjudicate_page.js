@@ -125,7 +125,7 @@ export class AdjudicatePage {
     empty.hidden = false;
     const others = this.items.length - this.list().length;
     empty.innerHTML = this.items.length
-      ? `<strong>Nothing waits in the states chosen.</strong><span>${others.toLocaleString('en')} exposures are in other states: choose them at the left.</span>`
+      ? `<strong>Nothing waits in the states chosen.</strong><span>${others === 1 ? '1 exposure is' : `${others.toLocaleString('en')} exposures are`} in other states: choose them at the left.</span>`
       : '<strong>The votes decide everything.</strong><span>Exposures come here when inspectors disagree or are unsure. Decisions made are at the right.</span>';
     this.part('votes').innerHTML = '';
     this.part('evidence').innerHTML = '';

@@ -25,7 +25,7 @@ export class ExportPage {
       <h2>Which exposures</h2>
       <div class="which">
         <div class="reasons" role="group" aria-label="only these reasons"><button class="chip" data-reason="" aria-pressed="${!this.reasons.size}">all reasons</button>${counts.reasons.map(reason => this.reasonChip(reason)).join('')}</div>
-        <label class="check"><input type="checkbox" data-old ${this.old ? 'checked' : ''} ${counts.n_old ? '' : 'disabled'}> also ${number(counts.n_old)} judged on another pipeline version than this run’s${counts.n_old ? '' : ' (there are none)'}</label>
+        <label class="check"><input type="checkbox" data-old ${this.old ? 'checked' : ''} ${counts.n_old ? '' : 'disabled'}> ${counts.n_old ? `also ${number(counts.n_old)} judged on another pipeline version than this run’s` : 'none was judged on another pipeline version'}</label>
         <p>${judged}</p>
       </div>
       <h2>What differs <select data-other aria-label="compared with">${this.others()}</select></h2>

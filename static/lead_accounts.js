@@ -143,6 +143,7 @@ function packetName(packet) {
 
 function hours(value) {
   if (value === null) return '';
-  if (value < 1) return `${Math.max(value ? 1 : 0, Math.round(60 * value))} min`;
+  if (60 * value < 1) return value ? 'under 1 min' : 'none';
+  if (value < 1) return `${Math.round(60 * value)} min`;
   return `${value.toFixed(1)} h`;
 }

@@ -6,6 +6,7 @@ import { complain, count, focused, plainName } from './lead.js';
 
 const ORDER_NAMES = { score: 'most suspicious first', uncertainty: 'least certain first', similar: 'similar in a row', night: 'night by night', random: 'at random' };
 const WAIT_MS = 250;
+const many = (n, word) => `${count(n)} ${word}${n === 1 ? '' : 's'}`;
 
 export class QueueRules {
   // parts : the sections settings, saving, known    tools : ask(url, values), again(): read all numbers again
@@ -88,7 +89,7 @@ export class QueueRules {
       <dl><dt>exposures</dt><dd>${count(effect.n_exposures)}</dd>
       <dt>votes still to come</dt><dd>${range}${was}${left.expected !== null && left.least !== left.most ? `<small>about ${count(left.expected)} as the first votes have gone so far</small>` : ''}</dd>
       ${effect.votes_all !== left.most || left.least !== left.most ? `<dt>if everybody voted on all</dt><dd>${count(effect.votes_all)}</dd><dt>of them in the control</dt><dd>${count(effect.n_control)} exposures</dd>` : ''}
-      <dt>mixed in besides</dt><dd>at most ${count(effect.repeats)} repeats, ${count(effect.known)} known answers${effect.n_known ? '' : '<small>no known answer is drawn yet: below</small>'}</dd></dl>`;
+      <dt>mixed in besides</dt><dd>at most ${many(effect.repeats, 'repeat')}, ${many(effect.known, 'known answer')}${effect.n_known ? '' : '<small>no known answer is drawn yet: below</small>'}</dd></dl>`;
   }
 
   async keep() {

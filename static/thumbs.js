@@ -129,6 +129,7 @@ class Thumbs {
   }
 
   openSheet({ exposures, reasons, how, stage }) {
+    if (document.querySelector('dialog[open]')) return;  // asked for twice
     const n = exposures.length;
     openContactSheet({
       exposures, reasons, how: 'lasso', words: how, title: `Judge ${n === 1 ? 'this exposure' : `these ${n.toLocaleString('en')} exposures`}`,
@@ -371,7 +372,7 @@ class Thumbs {
     if (!this.model.can_vote) return '<span class="push"></span>';
     const n = picked ? new Set([...this.picked].map(id => Math.floor(id / 100))).size : this.model.exposures;
     return `<button class="judge ${picked ? '' : 'push'}" data-verb="judge" title="Look at all of them on one sheet, leave some out, and give the rest one judgement">
-      Judge ${n === 1 ? 'this exposure' : `these ${n.toLocaleString('en-US')} exposures`} <span class="key">⇧J</span></button>`;
+      Judge <strong>${n.toLocaleString('en-US')}</strong> <span class="wide">${n === 1 ? 'exposure' : 'exposures'}</span> <span class="key">⇧J</span></button>`;
   }
 
   close() {

@@ -64,6 +64,14 @@ def test_the_top_bar_shows_the_open_job_else_a_failure_not_yet_dismissed():
     assert job_to_show([done, failed, running])["text"] == "retrain: fitting"
 
 
+def test_a_job_that_ended_before_the_page_was_opened_is_shown(app):
+    app.store.ask_job("nonsense", {}, "lea", app.run_key)
+    app.store.finish_job(app.store.claim_job("worker", run=app.run_key).job_id, error="no such job", worker="worker")
+    page, _session = build_page(app, app.accounts.user("lea"))
+    shell = page._render_items["shell"][0]
+    assert shell.job["text"] == "nonsense failed: no such job"
+
+
 def test_a_closed_page_leaves_no_session_behind(app, monkeypatch):
     monkeypatch.setattr(server, "UNUSED_SESSION_SECONDS", 0.5)
     monkeypatch.setattr(server, "UNUSED_CHECK_SECONDS", 0.2)

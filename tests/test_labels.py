@@ -210,6 +210,14 @@ def test_a_store_that_is_opened_again_has_what_was_stored(store_url):
         assert len(store.votes()) == 1
 
 
+def test_the_address_to_show_is_the_one_given_without_a_password(tmp_path):
+    url = f"sqlite:///{tmp_path / 'labels.db'}"
+    with LabelStore(url) as store:
+        assert store.address == url
+        store.url = "postgresql://triptych:secret@db.example/labels"
+        assert store.address == "postgresql://triptych:***@db.example/labels"
+
+
 def test_a_newer_schema_is_refused_with_advice(store_url):
     with LabelStore(store_url) as store, tables.writing(store.engine) as connection:
         connection.execute(tables.store_state.update().where(tables.store_state.c.name == "schema").values(value=99))

@@ -24,7 +24,7 @@ def test_rows_order_filters_and_keys(open_page):
     assert opened(page) == shown[0]
     page.keyboard.press("ArrowDown")
     page.wait_for_function("cluster => window.__clusters.open() === cluster", arg=shown[1])
-    assert f"cluster={shown[1]}" in page.evaluate("() => location.search")
+    page.wait_for_function("cluster => location.search.includes(`cluster=${cluster}`)", arg=shown[1])
     page.get_by_label("Order").select_option("number")
     assert page.evaluate("() => window.__clusters.shown()") == sorted(shown)
     page.get_by_label("With").select_option("Ghost_Scatter")

@@ -422,7 +422,7 @@ def test_every_class_is_in_the_list_of_the_legend_and_can_be_reached_by_keyboard
     one.page.keyboard.press("o")
     listed = one.page.locator(".legend .list")
     expect(listed).to_be_visible()
-    expect(listed.locator(".chip")).to_have_count(6)
+    expect(listed.locator(".chip")).to_have_count(1 + len(survey.BAD_REASONS))  # good and each reason it has
     expect(listed).to_contain_text("None here")
     one.page.keyboard.press("ArrowDown")
     one.page.keyboard.press("Enter")
@@ -465,7 +465,7 @@ def test_a_selection_becomes_one_vote_after_a_contact_sheet_and_is_undone_as_one
     page = one.page
     page.get_by_role("searchbox").fill("cluster 1")
     page.keyboard.press("Enter")
-    expect(page.locator("#thumbs-panel .judge")).to_contain_text("exposures")
+    expect(page.locator("#thumbs-panel .judge")).to_contain_text("Judge 2")
     page.keyboard.press("J")
     sheet = page.locator("dialog.contact-sheet")
     tiles = sheet.get_by_role("option")
@@ -489,7 +489,9 @@ def test_a_selection_becomes_one_vote_after_a_contact_sheet_and_is_undone_as_one
     assert len(stored) == offered - 1
     assert set(stored["via"]) == {"bulk"}
     assert left_out not in set(stored["expnum"])
+    expect(sheet).to_have_count(0)
     page.keyboard.press("J")
+    expect(sheet).to_have_count(1)
     expect(sheet.locator(".tile.out")).to_have_count(offered - 1)  # judged before: left out until taken in
     page.keyboard.press("Escape")
     expect(sheet).to_have_count(0)
