@@ -31,6 +31,7 @@ ROOM_TABS = {
     "clusters": ("Clusters", "C"),
     "adjudicate": ("Adjudicate", "A"),
     "agreement": ("Agreement", "G"),
+    "model": ("Model", "M"),
     "export": ("Export", "X"),
     "lead": ("Lead", "L"),
 }
@@ -43,6 +44,7 @@ ROOM_MODULES = {
     "clusters": ("clusters.js",),
     "adjudicate": ("adjudicate.js",),
     "agreement": ("agreement.js",),
+    "model": ("model.js",),
     "export": ("export.js",),
     "lead": ("lead.js",),
 }
@@ -56,6 +58,7 @@ VIEWS = {
     "clusters": ("app.clusters_view", "ClustersView"),
     "adjudicate": ("app.adjudicate_view", "AdjudicateView"),
     "agreement": ("app.agreement_view", "AgreementView"),
+    "model": ("app.model_view", "ModelView"),
     "export": ("app.export_view", "ExportView"),
     "lead": ("app.lead_view", "LeadView"),
 }

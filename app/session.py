@@ -15,7 +15,7 @@ from app.known_answers import readable_labels
 from app.queue import queue_of
 from pipeline.errors import LabelError, TriptychError, choose
 
-ROOMS = ("explore", "review", "clusters", "adjudicate", "agreement", "export", "lead")
+ROOMS = ("explore", "review", "clusters", "adjudicate", "agreement", "model", "export", "lead")
 LEAD_ROOMS = ("adjudicate", "lead")  # whose routes and pages only a lead may ask for
 STRETCHES = ("faint", "stars", "sky")
 OPENING = "candidates, worst CCD of each"  # heading of what a new page selects; it leaves the map in full colour

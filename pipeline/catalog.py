@@ -32,6 +32,7 @@ STAGE_COMMANDS: dict[str, str] = {
     "map3d": "triptych map --dims 3",
     "evaluation": "triptych evaluate",
     "probe": "triptych probe",
+    "retraining": "triptych retrain",
 }
 
 EXPOSURE_COLUMNS: dict[str, str] = {

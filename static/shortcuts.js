@@ -2,7 +2,7 @@
 
 export const KEYS = {
   Everywhere: [
-    ['⇧E', 'Explore'], ['⇧R', 'Review'], ['⇧C', 'Clusters'], ['⇧A', 'Adjudicate (lead)'], ['⇧G', 'Agreement'], ['⇧X', 'Export'], ['⇧L', 'Lead (lead)'],
+    ['⇧E', 'Explore'], ['⇧R', 'Review'], ['⇧C', 'Clusters'], ['⇧A', 'Adjudicate (lead)'], ['⇧G', 'Agreement'], ['⇧M', 'Model'], ['⇧X', 'Export'], ['⇧L', 'Lead (lead)'],
     ['?', 'these keys'],
   ],
   'Explore: map': [
