@@ -11,9 +11,9 @@ import tornado.web
 
 from app import evidence, palette, queue, repeats, votes
 from app.auth import PrivateHandler
+from app.contact_sheet import vocabulary
 from app.evidence import plain
 from pipeline.errors import LabelError, TriptychError
-from pipeline.reasons import REASONS
 
 VOTES_SHOWN = 200
 FACTS = ("band", "exptime", "airmass", "object", "plver", "n_ccds")
@@ -34,16 +34,7 @@ def queue_answer(app, survey, user) -> dict:
         "n_votes": len(own),
         "n_unsure": int((own["judgement"] == "unsure").sum()),
         "colours": palette.REASON_COLOURS,
-        "reasons": [
-            {
-                "name": reason.name,
-                "key": reason.key,
-                "label": reason.label,
-                "rule": reason.rule,
-                "colour": palette.REASON_COLOURS[reason.name],
-            }
-            for reason in REASONS.values()
-        ],
+        "reasons": vocabulary(),
     }
 
 
