@@ -107,6 +107,11 @@ def training_set(
 
 def read_training_set(catalog, store, *, policy: str = "majority") -> TrainingSet:
     """Read the run and the label store, and return the training set under `policy`."""
+    return read_labels(catalog, store, policy=policy)
+
+
+def read_labels(catalog, store, *, policy: str = "majority") -> TrainingSet:
+    """What is known of every exposure of the run, in the form of a training set; those that measure are in it."""
     prediction = catalog.stage("prediction", fresh=False).table() if catalog.has("prediction") else None
     return training_set(
         catalog.ccds(),

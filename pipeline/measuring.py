@@ -1,0 +1,158 @@
+"""What a retraining gained, on exposures that taught neither model: figures before and after, paired.
+
+The exposures are those that were drawn to measure: known answers and the random control, of which no vote ever teaches.
+The control is a fair sample of the survey and the known answers are not, so a precision over both together is that of
+this mix; `kinds` says how many there are of each. Where nothing is drawn, or no answer of what was drawn is known yet,
+every labelled exposure measures instead: a model never answers for an exposure from that exposure's own labels, so it
+is still a held-out answer, but their labels did set the model's scale, and a new label changes both sides.
+
+An exposure counts as sent when the candidate rule sends it, and as carrying a reason when it is sent with that reason.
+The intervals are of the percentiles of a bootstrap over exposures (Efron 1979), the same draws before and after.
+"""
+
+import numpy as np
+import pandas as pd
+
+from pipeline import candidates
+from pipeline.reasons import GOOD, REASONS
+from pipeline.spread import INTERVAL, RESAMPLES, draws
+from pipeline.training import TrainingSet, read_labels
+
+KINDS = ("known", "control", "labelled")
+COLUMNS = ("expnum", "kind", "bad", "reasons", "source")
+FIGURES = ("precision", "recall", "f1")
+
+
+def held_out(catalog, store, policy: str = "majority") -> pd.DataFrame:
+    """Exposures that measure, by expnum: `expnum` int64, `kind` (one of KINDS), `bad` bool, `reasons` (tuple of what is
+    wrong, () where nothing is or nobody said), `source` (who says so).
+
+    A known answer is that of its draw; one that is in the control too counts as known. The answer of a control exposure
+    is its verdict under `policy`, else what an imported label says; without either it is not in the table. With no such
+    exposure in the run, all labelled ones, of kind `labelled`.
+    """
+    drawn = store.draws(catalog.camera)
+    drawn = drawn[drawn.expnum.isin(catalog.exposures().expnum)]
+    said = answered(read_labels(catalog, store, policy=policy))
+    known = drawn[drawn.kind == "known"].drop_duplicates("expnum")
+    known = known.assign(bad=known.judgement == "bad", source="known answer")
+    control = said[said.expnum.isin(drawn.expnum[drawn.kind == "control"]) & ~said.expnum.isin(known.expnum)]
+    parts = [known[list(COLUMNS)], control.assign(kind="control")[list(COLUMNS)]]
+    parts = [part for part in parts if len(part)] or [said.assign(kind="labelled")[list(COLUMNS)]]
+    return pd.concat(parts).sort_values("expnum", ignore_index=True).astype({"expnum": "int64", "bad": bool})
+
+
+def answered(labels: TrainingSet) -> pd.DataFrame:
+    """Exposures whose answer is known, by expnum: `expnum, bad, reasons, source`."""
+    rows = labels.table.explode("reasons").groupby("expnum")
+    named = rows.reasons.agg(set).to_dict() if len(labels.table) else {}
+    sources = rows.source.agg(lambda own: "; ".join(sorted(set(own)))).to_dict() if len(labels.table) else {}
+    found = [
+        (
+            expnum,
+            bad,
+            tuple(name for name in REASONS if bad and name in named.get(expnum, ())),
+            sources.get(expnum, "votes"),
+        )
+        for expnum, bad in labels.answers.items()
+    ]
+    return pd.DataFrame(found, columns=["expnum", "bad", "reasons", "source"]).astype({"expnum": "int64", "bad": bool})
+
+
+def measure(
+    before: pd.DataFrame | None,
+    after: pd.DataFrame,
+    held: pd.DataFrame,
+    *,
+    rule: str = candidates.DEFAULT,
+    sampled=(),
+    seed: int = 0,
+) -> dict:
+    """Compare two predictions on the exposures that measure; plain values.
+
+    before, after : prediction tables, `before` None where there is none or it is too old for the rule. held : as
+    `held_out` gives it; exposures that either prediction lacks are left out and counted in `missing`. rule, sampled :
+    as for `candidates.score`.
+
+    Returns `rule`, `n`, `n_bad`, `kinds` (kind -> exposures), `missing`, `exposure` and `reasons` (reason -> the same,
+    for each that some answer names), `resamples`, `interval`, `seed`. `exposure` and each reason: `n` (bad ones, or
+    those of that reason) and `precision`, `recall`, `f1`, each with `before`, `after`, `difference`, each of them
+    {`value`, `low`, `high`}; a figure that is not defined, no exposure being sent say, is None.
+    """
+    if before is not None and candidates.RULES[rule].whole and "exposure_probability" not in before:
+        before = None
+    there = held.expnum.isin(after.expnum) & (True if before is None else held.expnum.isin(before.expnum))
+    own = held[there].sort_values("expnum", ignore_index=True)
+    said = {name: _sent(table, own.expnum, rule, sampled) for name, table in (("before", before), ("after", after))}
+    weights = np.vstack([np.ones(len(own)), draws(len(own), seed=seed)]) if len(own) else np.ones((1, 0))
+    bad = own.bad.to_numpy(bool)
+    sent = {name: None if table is None else table.sent.to_numpy(bool) for name, table in said.items()}
+    reasons = {}
+    for name in REASONS:
+        true = np.array([name in names for names in own.reasons], bool)
+        if true.any():
+            named = {
+                when: None if table is None else np.array([name in names for names in table.reasons], bool)
+                for when, table in said.items()
+            }
+            reasons[name] = _compared(true, named, weights)
+    return {
+        "rule": rule,
+        "n": len(own),
+        "n_bad": int(bad.sum()),
+        "kinds": {kind: int((own.kind == kind).sum()) for kind in KINDS if (own.kind == kind).any()},
+        "missing": int((~there).sum()),
+        "exposure": _compared(bad, sent, weights),
+        "reasons": reasons,
+        "resamples": RESAMPLES,
+        "interval": INTERVAL,
+        "seed": seed,
+    }
+
+
+def _sent(prediction: pd.DataFrame | None, expnums: pd.Series, rule: str, sampled) -> pd.DataFrame | None:
+    """`sent` (bool) and `reasons` (tuple) of the exposures `expnums`, in their order."""
+    if prediction is None:
+        return None
+    scored = candidates.score(prediction[prediction.expnum.isin(expnums)], sampled, rule=rule)
+    hit = scored.expnum.isin(candidates.chosen(scored).expnum)
+    names = [
+        tuple(name for name in text.split(",") if name and name != GOOD) if own else ()
+        for text, own in zip(scored.reasons, hit, strict=True)
+    ]
+    table = pd.DataFrame({"sent": hit.to_numpy(), "reasons": pd.Series(names, dtype=object)}, index=range(len(scored)))
+    # An exposure without any sampled CCD has no score under a rule of sampled ones, and is not sent.
+    places = pd.Series(range(len(scored)), index=scored.expnum.to_numpy()).reindex(expnums)
+    found = [(False, ()) if np.isnan(place) else (table.sent[place], table.reasons[place]) for place in places]
+    return pd.DataFrame(found, columns=["sent", "reasons"])
+
+
+def _compared(true: np.ndarray, said: dict[str, np.ndarray | None], weights: np.ndarray) -> dict:
+    """Figures of one label. true : (n,) bool. said : before and after -> (n,) bool. weights : (1 + resamples, n)."""
+    values = {name: None if own is None else _rates(true, own, weights) for name, own in said.items()}
+    found = {"n": int(true.sum())}
+    for place, figure in enumerate(FIGURES):
+        both = {name: None if own is None else own[place] for name, own in values.items()}
+        gained = None if both["before"] is None else both["after"] - both["before"]
+        found[figure] = {name: _interval(own) for name, own in {**both, "difference": gained}.items()}
+    return found
+
+
+def _rates(true: np.ndarray, said: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Precision, recall and F1 on the exposures as they are (first) and on each resample; NaN where not defined."""
+    hits, n_true, n_said = (weights @ own.astype(float) for own in (true & said, true, said))
+    return _ratio(hits, n_said), _ratio(hits, n_true), _ratio(2 * hits, n_true + n_said)
+
+
+def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    return np.divide(above, below, out=np.full(len(above), np.nan), where=below > 0)
+
+
+def _interval(values: np.ndarray | None) -> dict | None:
+    """`value`, and `low` and `high` of the interval over the resamples in which the figure is defined."""
+    if values is None or np.isnan(values[0]):
+        return None
+    tail = 100 * (1 - INTERVAL) / 2
+    drawn = values[1:][~np.isnan(values[1:])]
+    low, high = np.percentile(drawn, [tail, 100 - tail]) if len(drawn) else (values[0], values[0])
+    return {"value": float(values[0]), "low": float(low), "high": float(high)}
