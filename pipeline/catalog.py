@@ -6,10 +6,13 @@ and renamed, so that each table and each stage exists whole or not at all.
 
 import contextlib
 import hashlib
+import io
 import json
 import os
 import shutil
+import struct
 import time
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -74,6 +77,8 @@ CCD_COLUMNS: dict[str, str] = {
     "sky_sigma_adu": "float64",
     "blank_fraction": "float64",
     "fwhm_pix": "float64",
+    "preview_sky_adu": "float64",
+    "preview_sigma_adu": "float64",
 }
 QUARANTINE_COLUMNS: dict[str, str] = {
     "path": "str",
@@ -267,6 +272,11 @@ class Catalog:
         """Address of the label store: a SQLite file in the run unless `run.json` names another."""
         return self.info.get("labels") or f"sqlite:///{self.path / 'labels.db'}"
 
+    @property
+    def live_folder(self) -> Path:
+        """What follows the votes between retrainings: a cache that may be deleted at any time, see `live_cache`."""
+        return self.path / "live"
+
     # ---- tables
 
     def _table(self, name: str) -> pd.DataFrame:
@@ -343,6 +353,22 @@ class Catalog:
             raise CatalogError(
                 f"{self.name} has no exposure {expnum}; `triptych status {self.path}` lists what it has"
             ) from None
+
+    def ccd_preview(self, expnum: int, ccdnum: int) -> np.ndarray:
+        """Return one CCD of a preview, (ny, nx) float32, without reading the others; KeyError if it has none."""
+        path = self.preview_path(expnum)
+        with zipfile.ZipFile(path) as stored, open(path, "rb") as handle:
+            ccdnums = np.load(io.BytesIO(stored.read("ccdnums.npy")))
+            place = int(np.flatnonzero(ccdnums == ccdnum)[0]) if ccdnum in ccdnums else None
+            if place is None:
+                raise KeyError(f"exposure {expnum} has no CCD number {ccdnum}")
+            start = stored.getinfo("pixels.npy").header_offset
+            handle.seek(start + 26)  # of the zip's own header: two lengths, of a name and of what is beside it
+            handle.seek(start + 30 + sum(struct.unpack("<HH", handle.read(4))))
+            np.lib.format.read_magic(handle)
+            (_, ny, nx), _, dtype = np.lib.format.read_array_header_1_0(handle)
+            handle.seek(place * ny * nx * dtype.itemsize, os.SEEK_CUR)
+            return np.fromfile(handle, dtype, ny * nx).reshape(ny, nx)
 
     # ---- stages
 

@@ -27,10 +27,11 @@ class Neighbourhood:
         """As the function `nearest`, in this thread alone, without Python's lock."""
         queries = np.ascontiguousarray(queries, np.float64)
         query_exposures = np.ascontiguousarray(query_exposures, np.int64)
-        rows, distances = self._to_the_power(queries, query_exposures, k, power)
+        rows, distances = self.to_the_power(queries, query_exposures, k, power)
         return rows, distances if power == 1 else distances ** (1 / power)
 
-    def _to_the_power(self, queries, query_exposures, k, power) -> tuple[np.ndarray, np.ndarray]:
+    def to_the_power(self, queries, query_exposures, k, power) -> tuple[np.ndarray, np.ndarray]:
+        """The same for contiguous float64 queries and int64 exposures, with distances to the power, as measured."""
         if not isinstance(self.laid_out, cells.Cells):
             return cells.brute_force(self.laid_out, queries, query_exposures, k, power)
         usual = _within(queries)

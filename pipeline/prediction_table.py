@@ -67,22 +67,36 @@ def asks_neighbours(model, labelled: np.ndarray, n: int, *, own_exposure: bool =
     """
     training, settings = model.training, model.classifier
     taught = neighbourhood(model.vectors, training.expnum.to_numpy(), n)
-    weights = training["weight"].to_numpy() if "weight" in training else np.ones(len(training))
-    # One row more, of nothing, for the neighbours that are not there (row -1).
-    labelled = np.vstack([labelled * weights[:, None], np.zeros(labelled.shape[1])])
-    weights = np.append(weights, 0)
+    shares = shares_of(training, labelled)
 
     def answer(vectors: np.ndarray, keys: pd.DataFrame) -> Answer:
         left_out = np.full(len(keys), -1) if own_exposure else keys.expnum.to_numpy()
         places = reduced(model.reduction, vectors)
         rows, distances = taught.nearest(places, left_out, settings.neighbours, power=settings.power)
-        shares, total = np.zeros((len(rows), labelled.shape[1])), np.zeros(len(rows))
-        for place in range(rows.shape[1]):
-            shares += labelled[rows[:, place]]
-            total += weights[rows[:, place]]
-        return Answer(shares / np.where(total > 0, total, 1)[:, None], rows, distances)
+        return Answer(shares(rows), rows, distances)
 
     return answer
+
+
+def shares_of(training: pd.DataFrame, labelled: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Return function(rows) -> shares: what share of its neighbours, by their weights, gives an image each label.
+
+    training : its `weight` is read, where it has one. labelled : (m, n_classes), which of its rows carries which label.
+    rows : (n, k) int64, neighbours of each image, -1 where there are fewer. shares : (n, n_classes) float64.
+    """
+    weights = training["weight"].to_numpy() if "weight" in training else np.ones(len(training))
+    # One row more, of nothing, for the neighbours that are not there (row -1).
+    labelled = np.vstack([labelled * weights[:, None], np.zeros(labelled.shape[1])])
+    weights = np.append(weights, 0)
+
+    def shares(rows: np.ndarray) -> np.ndarray:
+        found, total = np.zeros((len(rows), labelled.shape[1])), np.zeros(len(rows))
+        for place in range(rows.shape[1]):
+            found += labelled[rows[:, place]]
+            total += weights[rows[:, place]]
+        return found / np.where(total > 0, total, 1)[:, None]
+
+    return shares
 
 
 def as_table(answer: Answer, keys: pd.DataFrame, classes: tuple[str, ...], training_ids: np.ndarray) -> pa.Table:
