@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline import backbones, parallel, units
+from pipeline import backbones, parallel, reprocessed, units
 from pipeline.backbones import BACKBONES
 from pipeline.catalog import Catalog, Stage
 from pipeline.errors import BadInput, CatalogError
@@ -67,6 +67,7 @@ def embed(
                 if catalog.info["current"].get("embedding") != stage.stage_id:
                     catalog.make_current(stage)
                 shutil.rmtree(work, ignore_errors=True)  # left by a kill after the stage was written
+                reprocessed.measure(catalog, stage)
                 return stage
         vectors, missing = _reuse(earlier, images, inputs, made["dim"])
         order = replace(order, work=str(work), digest=made["digest"], inputs=units.digest_of(inputs.to_json()))
@@ -84,6 +85,7 @@ def embed(
             writer.write_table(images, "keys")
             writer.write_table(inputs, "inputs")
     shutil.rmtree(work, ignore_errors=True)
+    reprocessed.measure(catalog, writer.stage)
     return writer.stage
 
 

@@ -10,7 +10,7 @@ import math
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline import tiles
+from pipeline import reprocessed, tiles
 from pipeline.camera import camera
 from pipeline.catalog import Catalog
 from pipeline.errors import CatalogError
@@ -60,12 +60,14 @@ def ingest(
     sample: int = 20,
     seed: int = 0,
     workers: int | None = None,
+    waiting: Collection[str] = (),
     progress: Callable[..., None] | None = None,
 ) -> IngestReport:
     """Read files and folders (with their subfolders) into the run; again reads only what is new or changed.
 
     sample : CCDs per exposure that are marked `sampled`, chosen by `seed` and the exposure number. workers : processes,
-    as many as cores if None. progress : called with (done, total, text). BadInput if a source does not exist.
+    as many as cores if None. waiting : absolute paths that are left as they are, as they are still being written.
+    progress : called with (done, total, text). BadInput if a source does not exist.
     """
     progress = progress or (lambda done, total, text="": None)
     sources = [sources] if isinstance(sources, str | Path) else list(sources)
@@ -75,9 +77,12 @@ def ingest(
         manifest = Manifest(catalog.path / "ingested.parquet")
         touched = _forget_gone(manifest, sources, set(paths))
         manifest.files |= {record.path: record for record in folders}
+        paths = [path for path in paths if path not in waiting]
         touched |= _read_headers(catalog, manifest, paths, workers, progress)
         tables = _Tables(catalog, manifest, sample, seed)
         plans = _plan(catalog, manifest, tables, touched)
+        coming = [(plan.expnum, plan.camera, plan.facts.get("plver", "")) for plan in plans]
+        reprocessed.note(catalog, tables.exposures, coming, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
         n_new, n_ccds = _read_pixels(catalog, tables, plans, workers, progress)
         tables.save()
     quarantine = tables.quarantine

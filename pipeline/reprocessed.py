@@ -1,0 +1,205 @@
+"""Exposures that came back with another pipeline version: which, from which version to which, and whether they changed.
+
+`reprocessed.parquet` in the run has one row per change of an exposure's version, in the order of the changes. `ingest`
+writes it before it replaces anything, with the digest of the pixels there were, so that a killed ingest that is run
+again finds it there; `embed` fills in how far the exposure moved, from stages that are on disk: the same each time.
+
+How far an exposure moved: for each of its CCDs the distance between its vector before and now, in standardised
+features, divided by the usual distance from that CCD to the nearest one of another exposure (the median over at most
+SAMPLE exposures). Of these ratios the 90th percentile is kept: a tenth of the CCDs moved so far or farther. More than
+MUCH, half of the way to another exposure, is much: what was said of the old picture need not hold for the new one.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from pipeline.catalog import Catalog, Stage, write_aside
+
+FILE = "reprocessed.parquet"
+COLUMNS = {
+    "expnum": "int64",
+    "camera": "str",
+    "plver_before": "str",
+    "plver_now": "str",
+    "content_before": "str",
+    "utc": "str",
+    "moved": "float64",
+    "moved_much": "bool",
+}
+SAMPLE = 400  # exposures among which the usual distance is measured
+QUANTILE = 0.9
+MUCH = 0.5
+
+
+def read(catalog: Catalog) -> pd.DataFrame:
+    """Every change of version there was, oldest first: COLUMNS; `moved` is NaN while it is not known."""
+    path = catalog.path / FILE
+    frame = pd.read_parquet(path) if path.exists() else pd.DataFrame()
+    return frame.reindex(columns=list(COLUMNS)).astype(COLUMNS)
+
+
+def _write(catalog: Catalog, table: pd.DataFrame) -> None:
+    write_aside(catalog.path / FILE, lambda aside: table.astype(COLUMNS).to_parquet(aside, index=False))
+
+
+def changes(catalog: Catalog, exposures: pd.DataFrame | None = None) -> dict[int, list[dict]]:
+    """expnum -> its changes of version as dicts of COLUMNS, oldest first, of exposures that the run has as they say.
+
+    A change that an ingest announced and did not come to make is left out.
+    """
+    table = read(catalog)
+    if table.empty:
+        return {}
+    exposures = catalog.exposures() if exposures is None else exposures
+    now = dict(zip(exposures["expnum"], exposures["plver"], strict=True))
+    found: dict[int, list[dict]] = {}
+    for row in table.to_dict("records"):
+        found.setdefault(int(row["expnum"]), []).append(row)
+    kept = {expnum: _made(rows, now.get(expnum, "")) for expnum, rows in found.items()}
+    return {expnum: rows for expnum, rows in kept.items() if rows}
+
+
+def _made(rows: list[dict], plver: str) -> list[dict]:
+    """The changes up to the one that led to `plver`; [] if none did."""
+    while rows and rows[-1]["plver_now"] != plver:
+        rows = rows[:-1]
+    return rows
+
+
+def moved_since(rows: list[dict], plver: str | None = None) -> tuple[float | None, bool | None]:
+    """(how far, whether much) an exposure moved since it was of a version; since the last change without one.
+
+    rows : its `changes`. None where that is not known, as of a version that the run never had; the farthest of several
+    changes counts, and one that was much is much whatever is not known of the others.
+    """
+    places = [place for place, row in enumerate(rows) if row["plver_before"] == plver]
+    since = rows[-1:] if plver is None else rows[places[-1] :] if places else []
+    if not since:
+        return None, None
+    moved = [float(row["moved"]) for row in since]
+    known = [one for one in moved if not np.isnan(one)]
+    much = any(row["moved_much"] for row in since)
+    return (max(known) if known else None), (True if much else False if len(known) == len(moved) else None)
+
+
+# ---- ingest
+
+
+def note(catalog: Catalog, exposures: pd.DataFrame, coming: Iterable[tuple[int, str, str]], utc: str) -> None:
+    """Write down which exposures are about to change their version, before anything of them is replaced.
+
+    exposures : the run's table as it is. coming : (expnum, camera, version) of what will be read.
+    """
+    now = dict(zip(exposures["expnum"], exposures["plver"], strict=True))
+    wanted = [(int(e), camera, now.get(e, ""), plver) for e, camera, plver in coming]
+    wanted = [row for row in wanted if row[2] and row[3] and row[2] != row[3]]
+    if not wanted:
+        return
+    table = read(catalog)
+    last = table.drop_duplicates("expnum", keep="last").reset_index().set_index("expnum")
+    added = []
+    for expnum, camera, before, after in wanted:
+        if expnum in last.index and last.at[expnum, "plver_before"] == before:
+            # announced before and not made: the pixels may be replaced already, so what was noted of them stays
+            table.loc[last.at[expnum, "index"], "plver_now"] = after
+            continue
+        row = {"expnum": expnum, "camera": camera, "plver_before": before, "plver_now": after, "utc": utc}
+        added.append({**row, "content_before": _content(catalog, expnum), "moved": np.nan, "moved_much": False})
+    parts = [part for part in (table, pd.DataFrame(added)) if len(part)]
+    _write(catalog, pd.concat(parts, ignore_index=True))
+
+
+def _content(catalog: Catalog, expnum: int) -> str:
+    from pipeline.errors import CatalogError
+    from pipeline.units import content_of
+
+    try:
+        return content_of(catalog, expnum)
+    except CatalogError:
+        return ""
+
+
+# ---- embed
+
+
+def measure(catalog: Catalog, stage: Stage) -> None:
+    """Fill in how far exposures moved, where an earlier embedding of the same backbone has their vectors before.
+
+    stage : the embedding of the run as it is now. What is known already stays.
+    """
+    table = read(catalog)
+    open_rows = table[table["moved"].isna() & (table["content_before"] != "")]
+    if open_rows.empty or not (stage.path / "inputs.parquet").exists():
+        return
+    versions = dict(zip(*catalog.exposures()[["expnum", "plver"]].to_numpy().T, strict=True))
+    open_rows = open_rows[open_rows["plver_now"] == open_rows["expnum"].map(versions)]
+    open_rows = open_rows.drop_duplicates("expnum", keep="last")
+    before = _before(catalog, stage, open_rows)
+    if not before:
+        return
+    keys, vectors = stage.table("keys"), stage.array()
+    scale, usual = usual_distances(keys, vectors)
+    for place, (old_keys, old) in before.items():
+        own = keys[keys["expnum"] == table.at[place, "expnum"]]
+        both = old_keys.merge(own.reset_index(names="row"), on="image_id")
+        if both.empty:
+            continue
+        difference = (np.asarray(vectors[both["row"]], float) - old[both["place"]]) / scale
+        moved = how_far(np.sqrt((difference**2).sum(axis=1)), usual.reindex(both["image_id"] % 100).to_numpy())
+        table.loc[place, ["moved", "moved_much"]] = [moved, bool(moved > MUCH)]
+    _write(catalog, table)
+
+
+def _before(catalog: Catalog, stage: Stage, rows: pd.DataFrame) -> dict[int, tuple[pd.DataFrame, np.ndarray]]:
+    """Row of the table -> (image_id and place, vectors float64) of the exposure with the pixels it had before."""
+    stages = [stage, *reversed(catalog.stages("embedding"))]
+    digest, found = stage.parameters.get("digest"), {}
+    for earlier in stages:
+        left = rows[~rows.index.isin(list(found))]
+        if left.empty:
+            break
+        if earlier.parameters.get("digest") != digest or not (earlier.path / "inputs.parquet").exists():
+            continue
+        content = earlier.table("inputs").set_index("expnum")["content"]
+        same = left.index[(left["expnum"].map(content) == left["content_before"]).to_numpy()]
+        if not len(same):
+            continue
+        keys, vectors = earlier.table("keys"), earlier.array()
+        for place in same:
+            own = np.flatnonzero(keys["expnum"] == rows.at[place, "expnum"])
+            ids = keys["image_id"].iloc[own].reset_index(drop=True).to_frame().assign(place=np.arange(len(own)))
+            found[place] = ids, np.asarray(vectors[own], float)
+    return found
+
+
+def usual_distances(keys: pd.DataFrame, vectors: np.ndarray) -> tuple[np.ndarray, pd.Series]:
+    """(scale (dim,) of each feature, usual distance to the nearest other exposure by CCD number).
+
+    Over at most SAMPLE exposures, drawn with a fixed seed; NaN of a CCD number that only one of them has.
+    """
+    expnums = np.unique(keys["expnum"])
+    if len(expnums) > SAMPLE:
+        expnums = np.sort(np.random.default_rng(0).choice(expnums, SAMPLE, replace=False))
+    rows = np.flatnonzero(keys["expnum"].isin(expnums))
+    sample = np.asarray(vectors[rows], float)
+    scale = sample.std(axis=0)
+    scale[scale <= 0] = 1.0
+    ccdnums = (keys["image_id"].iloc[rows] % 100).to_numpy()
+    usual = {}
+    for ccdnum in np.unique(ccdnums):
+        own = sample[ccdnums == ccdnum] / scale
+        squares = (own**2).sum(axis=1)
+        apart = squares[:, None] + squares[None] - 2 * own @ own.T
+        np.fill_diagonal(apart, np.inf)
+        usual[int(ccdnum)] = float(np.median(np.sqrt(np.maximum(apart.min(axis=1), 0)))) if len(own) > 1 else np.nan
+    return scale, pd.Series(usual)
+
+
+def how_far(distances: np.ndarray, usual: np.ndarray) -> float:
+    """The 90th percentile of (n,) distances in units of the usual ones; 0 if nothing moved, NaN if no unit is known."""
+    if not distances.any():
+        return 0.0
+    known = np.isfinite(usual) & (usual > 0)
+    return float(np.quantile(distances[known] / usual[known], QUANTILE)) if known.any() else float("nan")
