@@ -6,8 +6,10 @@ import weakref
 import numpy as np
 import pandas as pd
 
+from app.evidence import FROM_VOTES
 from app.search import worst_images
 from app.survey import open_stage
+from pipeline.expected_gain import disagreement
 from pipeline.queue_order import latitude_names, ordered, places_of
 
 _lock = threading.RLock()
@@ -87,11 +89,23 @@ def order_of(survey, order, seed, division=None):
 
 
 def likeness_table(survey, order):
-    """The table, with `group` and places by the worst image of each exposure where the order needs them."""
+    """The table, with `group` and places by the worst image of each exposure where the order needs them, and for `gain`
+    how divided its neighbours are and whether a list has taught it."""
     table = table_of(survey)
-    if order != "similar":
+    if order not in ("similar", "gain"):
         return table
-    return keep(survey, "likeness", lambda: with_places(survey, table))
+    table = keep(survey, "likeness", lambda: with_places(survey, table))
+    return keep(survey, "gain table", lambda: with_gain(survey, table)) if order == "gain" else table
+
+
+def with_gain(survey, table):
+    """The table with `disagreement` and `taught`. A label that votes gave does not count as taught: an exposure's place
+    in the order would tell somebody who has not judged it that others have."""
+    labels, divided = survey.training.groupby("image_id")["reason"].agg(",".join), pd.Series(dtype=float)
+    if "neighbour_ids" in survey.prediction and len(labels):
+        divided = disagreement(survey.prediction, labels)
+    listed = survey.training.loc[~survey.training["provenance"].isin(FROM_VOTES), "image_id"] // 100
+    return table.assign(disagreement=divided.reindex(table.index).astype(float), taught=table.index.isin(listed))
 
 
 def with_places(survey, table):

@@ -44,7 +44,7 @@ def range_of(effect) -> str:
 def change(
     run: Run,
     order: Annotated[
-        str | None, typer.Option(help="score, uncertainty, similar, night or random, for those who choose none.")
+        str | None, typer.Option(help="score, uncertainty, gain, similar, night or random, for those who choose none.")
     ] = None,
     packet: Annotated[
         str | None, typer.Option(help="A part of the queue, as in 'band=g;month=2013-10'; '' is everything.")
@@ -57,6 +57,9 @@ def change(
     repeats: Annotated[float | None, typer.Option(help="Share of own earlier votes that are asked for again.")] = None,
     repeat_age: Annotated[int | None, typer.Option(help="How many votes ago such a vote must be.")] = None,
     known: Annotated[float | None, typer.Option(help="Share of exposures with a known answer.")] = None,
+    ask_again: Annotated[
+        bool | None, typer.Option(help="Ask again where another pipeline version of an exposure looks the same.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Every order and draw follows from this number.")] = None,
     try_only: Annotated[bool, typer.Option("--try", help="Say what it would ask for, and keep nothing.")] = False,
     labels: Labels = "",
@@ -74,6 +77,7 @@ def change(
         "repeats": repeats,
         "repeat_age": repeat_age,
         "known": known,
+        "ask_again": ask_again,
         "seed": seed,
     }
     values = {name: value for name, value in given.items() if value is not None}

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from pipeline import expected_gain
 from pipeline.errors import BadInput, choose
 
 BAND_WIDTH = 0.05  # scores within one band count as equal
@@ -82,6 +83,33 @@ def by_likeness(table: pd.DataFrame, seed: int) -> np.ndarray:
     return np.array(found, dtype=np.int64)
 
 
+def by_gain(table: pd.DataFrame, seed: int) -> np.ndarray:
+    """The exposures whose answers are expected to teach most, one unlike the other: see `expected_gain`.
+
+    Beside what `by_likeness` asks for: the columns `disagreement` (float, NaN = unknown) and `taught` (bool: an answer
+    on the exposure has taught the model; those come last). Beyond the first CHOSEN_APART only gain counts, in bands.
+    """
+    gain = expected_gain.gain_of(table["probability"], table["disagreement"])
+    taught, draws = table["taught"].to_numpy(bool), draws_of(table.index, seed)
+    expnums = table.index.to_numpy(np.int64)
+    bands = np.where(taught, 1.0, -np.floor(gain / BAND_WIDTH + 1e-9))
+    rest = np.lexsort((expnums, draws, bands, taught))
+    some = np.union1d(rest[: expected_gain.CHOSEN_APART * expected_gain.CONSIDERED], np.flatnonzero(taught))
+    some = some[np.argsort(expnums[some])]
+    places = table[[name for name in table if name.startswith("place_")]].to_numpy(np.float64)
+    first = some[
+        expected_gain.chosen_apart(
+            gain[some],
+            places[some],
+            table["group"].to_numpy(np.int64)[some],
+            taught[some],
+            most=expected_gain.CHOSEN_APART,
+            draws=draws[some],
+        )
+    ]
+    return expnums[np.concatenate([first, rest[~np.isin(rest, first)]])]
+
+
 def places_of(vectors: np.ndarray, dims: int = 8) -> np.ndarray:
     """(n, <= dims) float64: standardised vectors (n, dim) in their first principal components, for `by_likeness`."""
     vectors = np.asarray(vectors, dtype=np.float64)
@@ -133,6 +161,7 @@ ORDERS: dict[str, Order] = {
     for order in (
         Order("score", "by the model's probability, near ties shuffled", by_score, tells="model"),
         Order("uncertainty", "probability nearest one half", by_uncertainty, tells="model"),
+        Order("gain", "answers expected to teach most, unlike ones in turn", by_gain, tells="model"),
         Order("similar", "group by group, the most alike next", by_likeness),
         Order("night", "each night forwards or backwards in time", by_night),
         Order("random", "no sequence at all", by_chance),

@@ -4,7 +4,7 @@
 import { escapeText as text } from './evidence.js';
 import { complain, count, focused, plainName } from './lead.js';
 
-const ORDER_NAMES = { score: 'most suspicious first', uncertainty: 'least certain first', similar: 'similar in a row', night: 'night by night', random: 'at random' };
+const ORDER_NAMES = { score: 'most suspicious first', uncertainty: 'least certain first', gain: 'most to learn first', similar: 'similar in a row', night: 'night by night', random: 'at random' };
 const WAIT_MS = 250;
 const many = (n, word) => `${count(n)} ${word}${n === 1 ? '' : 's'}`;
 
@@ -44,6 +44,7 @@ export class QueueRules {
         ${percent('repeats', 'Own earlier votes again', 'how steady each inspector is', 20)}
         <label class="number">at least<span><input type="number" name="repeat_age" value="${settings.repeat_age}" min="40" step="10"> votes</span><small>between a vote and its repeat</small></label>
         ${percent('known', 'Known answers', 'how often each inspector is right', 20)}</fieldset>
+      <label class="radio"><input type="checkbox" name="ask_again" ${settings.ask_again ? 'checked' : ''}> Ask again what was processed again and looks the same<small>what looks different is asked again first of all</small></label>
       <label class="number">Seed of all shuffles<span><input type="number" name="seed" value="${settings.seed}" min="0" step="1"></span><small>the same seed gives the same queues</small></label>
       <div class="foot"><div class="effect" aria-live="polite"></div><p class="problem" role="alert" hidden></p>
       <div class="buttons"><button type="button" data-back disabled>Take back</button><button class="primary" data-keep disabled>Keep for everybody</button></div></div></form>`;
@@ -56,7 +57,7 @@ export class QueueRules {
 
   edited(form) {
     const { settings, blind } = this.found.queue;
-    const values = { ...settings, rule: form.elements.rule.value };
+    const values = { ...settings, rule: form.elements.rule.value, ask_again: form.elements.ask_again.checked };
     for (const field of form.querySelectorAll('select[name], input[type=number]')) {
       if (field.value === '') continue;
       values[field.name] = field.dataset.percent !== undefined ? Number(field.value) / 100 : field.type === 'number' ? Number(field.value) : field.value;

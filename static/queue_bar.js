@@ -8,7 +8,7 @@ const SOON = 4;   // exposures that were fetched ahead keep their place
 const RENEW_AFTER = 15;        // votes
 const LOOK_AGAIN = 60_000;     // a lease lives twice as long
 const LONG = 24;               // values of a facet that are shown as buttons; more become a list
-const NAMES = { score: 'most suspicious first', uncertainty: 'least certain first', similar: 'similar in a row', night: 'night by night', random: 'at random', split: 'split votes first' };
+const NAMES = { score: 'most suspicious first', uncertainty: 'least certain first', gain: 'most to learn first', similar: 'similar in a row', night: 'night by night', random: 'at random', split: 'split votes first' };
 
 // room : the Review room (static/review.js)
 export function mountQueueBar(room) { return new QueueBar(room); }
