@@ -69,7 +69,7 @@ class Model:
 
     name : that of the classifier, `searched` where a search has chosen its parameters. vectors : (n, kept) float64, the
     reduced training images. training : their rows, in the same order, with `image_id, expnum, ccdname, reasons, source,
-    provenance`, and `weight` where neighbours do not count alike. head : the learners, where the classifier has any.
+    provenance, basis, weight`; without `weight` all count alike. head : the learners, where the classifier has any.
     whole : learners of the focal plane as one vector. view : what they and the CCDs make of an exposure as a whole.
     camera : whose focal plane it was.
     """
@@ -179,7 +179,15 @@ def with_view(
     p_good = predict_images(model, vectors, asked, surroundings=seen).p_good.to_numpy()
     if model.head:
         model = replace(model, whole=_fit_whole(vectors, asked, model.training, answers, teacher, model.seed))
-    return replace(model, view=learn_view(p_good, asked, answers, model.camera, whole_bad(model, vectors, asked)))
+    whole, weights = whole_bad(model, vectors, asked), exposure_weights(model.training)
+    return replace(model, view=learn_view(p_good, asked, answers, model.camera, whole, weights))
+
+
+def exposure_weights(training: pd.DataFrame) -> pd.Series:
+    """How much the answer of each exposure counts: expnum -> the weight of its surest label, 1 where none has any."""
+    if "weight" not in training:
+        return pd.Series(1.0, np.unique(training.expnum))
+    return training.groupby("expnum").weight.max().astype(float)
 
 
 def _fit_whole(vectors, keys: pd.DataFrame, training: pd.DataFrame, answers, teacher, seed: int) -> Head | None:
@@ -187,7 +195,8 @@ def _fit_whole(vectors, keys: pd.DataFrame, training: pd.DataFrame, answers, tea
     expnums, planes = pooled(vectors, keys)
     carried = training.groupby("expnum").reasons.agg(lambda own: {reason for reasons in own for reason in reasons})
     said = [carried.get(expnum, set()) - {GOOD} if answers[int(expnum)] else {GOOD} for expnum in expnums]
-    table = pd.DataFrame({"expnum": expnums, "reasons": [tuple(sorted(own)) for own in said]})
+    weights = exposure_weights(training).reindex(expnums, fill_value=1.0).to_numpy()
+    table = pd.DataFrame({"expnum": expnums, "reasons": [tuple(sorted(own)) for own in said], "weight": weights})
     known = (table.reasons.map(len) > 0).to_numpy()
     if known.sum() < 2 or len(classes_of(table.reasons)) < 2:
         return None

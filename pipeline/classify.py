@@ -87,8 +87,8 @@ def made_up(
     training = read_training_set(catalog, store, policy=policy)
     if recipe.good_pool == "labelled":
         return training
-    ccds, labels, votes = catalog.ccds(), store.labels(), store.votes()
-    listed = {(row.camera, row.expnum) for frame in (labels, votes) for row in frame[["camera", "expnum"]].itertuples()}
+    ccds, spoken_of = catalog.ccds(), (store.labels(), store.votes(), store.draws(catalog.camera))
+    listed = {(row.camera, row.expnum) for frame in spoken_of for row in frame[["camera", "expnum"]].itertuples()}
     ccds = ccds[ccds.image_id.isin(embedding.table("keys").image_id)]
     return with_good_pool(
         training, recipe, ccds=ccds, exposures=catalog.exposures(), listed=listed, survey=survey, seed=seed
@@ -230,6 +230,8 @@ def read_model(stage: Stage) -> Model:
     """Read a model stage back."""
     settings = stage.json("classifier")
     training = stage.table("training")
+    for name, value in (("basis", ""), ("weight", 1.0)):  # stages from before labels were weighed
+        training = training if name in training else training.assign(**{name: value})
     # Older stages do not name the parameters that came later; their defaults are what those stages did.
     classifier = Classifier(**{name: settings[name] for name in Classifier.__dataclass_fields__ if name in settings})
     step = SCALERS[choose(classifier.scaler, SCALERS, "scaler")].step

@@ -16,6 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from pipeline.heads import relative
 from pipeline.surroundings import groups_of, neighbour_weights
 
 SURE = 1e-3
@@ -67,20 +68,29 @@ def describe(
 
 
 def learn_view(
-    p_good: np.ndarray, keys: pd.DataFrame, answers: dict[int, bool], camera: str, whole: np.ndarray | None = None
+    p_good: np.ndarray,
+    keys: pd.DataFrame,
+    answers: dict[int, bool],
+    camera: str,
+    whole: np.ndarray | None = None,
+    weights: pd.Series | None = None,
 ) -> ExposureView:
     """Fit the view on the exposures whose answer is known.
 
     p_good : (n,) of the images in `keys`, none of them from a model that its own exposure has taught. answers : expnum
-    -> whether it is bad. whole : see `describe`. With fewer than FEWEST good or bad exposures the second worst CCD
-    alone decides.
+    -> whether it is bad. whole : see `describe`. weights : expnum -> how much its answer counts beside the surest one,
+    1 where it is not in it. With fewer than FEWEST good or bad exposures the second worst CCD alone decides.
     """
     expnums, numbers = describe(p_good, keys, camera, whole)
     known = np.isin(expnums, list(answers))
     bad = np.array([answers[int(expnum)] for expnum in expnums[known]], bool)
     if min(bad.sum(), (~bad).sum()) < FEWEST:
         return ExposureView()
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=STRENGTH)).fit(numbers[known], bad)
+    counts = np.ones(len(bad))
+    if weights is not None:
+        counts = relative(weights.reindex(expnums[known], fill_value=1.0).to_numpy(float))
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=STRENGTH))
+    model.fit(numbers[known], bad, logisticregression__sample_weight=counts)
     scaler, logistic = model[0], model[1]
     slopes = logistic.coef_[0] / scaler.scale_
     return ExposureView(

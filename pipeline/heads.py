@@ -102,6 +102,11 @@ def indicators(reasons: pd.Series, classes: tuple[str, ...]) -> np.ndarray:
     )
 
 
+def relative(weights: np.ndarray) -> np.ndarray:
+    """Weights (n,) such that the surest label counts in full; labels that all rest on the same count as without."""
+    return weights / min(weights.max(initial=0) or 1.0, 1.0)
+
+
 def alike(training: pd.DataFrame, most: int, seed: int) -> np.ndarray:
     """Rows of a training table that teach: `most` drawn at random of exposures whose images all have the same labels,
     all of the others."""
@@ -123,8 +128,9 @@ def fit_head(
 ) -> Head:
     """Fit the learners of every fold, and what sets their mix.
 
-    x : (n, dim) float32 per row of `training` (`expnum, reasons`, perhaps `weight`). kind : one of KINDS. teacher : the
-    simulated one, where it saw with the same backbone. progress : called with (done, total, text) after each learner.
+    x : (n, dim) float32 per row of `training` (`expnum, reasons`, perhaps `weight`, which counts relative to the
+    surest label). kind : one of KINDS. teacher : the simulated one, where it saw with the same backbone. progress :
+    called with (done, total, text) after each learner.
     """
     rows = alike(training, ALIKE, seed)
     table = training.iloc[rows].reset_index(drop=True)
@@ -132,7 +138,7 @@ def fit_head(
         teacher = None
     taught = {label for own in training.reasons for label in own} | set(teacher.labels if teacher else ())
     classes = tuple(name for name in (*REASONS, GOOD) if name in taught)
-    weights = table["weight"].to_numpy(float) if "weight" in table else np.ones(len(table))
+    weights = relative(table["weight"].to_numpy(float)) if "weight" in table else np.ones(len(table))
     folds = tuple(deal(table, FOLDS, seed))
     own = Lesson(np.ascontiguousarray(x[rows], np.float32), indicators(table.reasons, classes), weights)
     besides = None

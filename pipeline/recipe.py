@@ -15,6 +15,7 @@ from pipeline.errors import BadInput, choose
 from pipeline.reasons import GOOD
 from pipeline.survey_ccds import UNKNOWN
 from pipeline.training import TrainingSet
+from pipeline.training_weights import WEIGHTS
 
 # Where the extinction is not known, an exposure this far from the Galactic plane stands in for little of it.
 MOST_EXTINCTION_MAG = 0.04
@@ -114,8 +115,9 @@ def with_good_pool(
         by_exposure = rows.groupby("expnum")
         rows["passes"] = by_exposure.uncut.transform("any") & by_exposure.clear.transform("any")
     rows = _drawn(rows[rows.passes], recipe, seed)
-    added = rows.assign(reasons=[(GOOD,)] * len(rows), source="in no list", provenance="unlisted")
-    added = added[list(training.table)].astype({"source": object, "provenance": object})
+    added = rows.assign(reasons=[(GOOD,)] * len(rows), source="in no list", provenance="unlisted", basis="unlisted")
+    added["weight"] = WEIGHTS["unlisted"]
+    added = added[list(training.table)].astype({"source": object, "provenance": object, "basis": object})
     table = pd.concat([training.table, added], ignore_index=True) if len(training.table) else added
     table = table.sort_values("image_id", ignore_index=True)
     answers = {**training.answers, **dict.fromkeys(map(int, rows.expnum), False)}
@@ -138,8 +140,8 @@ def balanced(table: pd.DataFrame, recipe: Recipe, *, seed: int = 0) -> pd.DataFr
     """Thin out a training table as the recipe says; rows keep their index.
 
     Each label of an image is drawn for itself: an image that loses one of two labels keeps the other, one that loses
-    all is left out. With `upweight` there is a column `weight`, the inverse of the share that was kept; an image with
-    several labels has the largest.
+    all is left out. With `upweight` the `weight` of an image is multiplied by the inverse of the share that was kept;
+    for an image with several labels that is the largest one.
     """
     dropped = BALANCES[recipe.balance]
     if not dropped:
@@ -155,5 +157,6 @@ def balanced(table: pd.DataFrame, recipe: Recipe, *, seed: int = 0) -> pd.DataFr
     table = table.iloc[kept.index].assign(reasons=kept.to_numpy())
     if recipe.upweight:
         weights = {reason: 1 / (1 - share) for reason, share in dropped.items()}
-        table = table.assign(weight=[max(weights.get(name, 1.0) for name in own) for own in table.reasons])
+        factor = [max(weights.get(name, 1.0) for name in own) for own in table.reasons]
+        table = table.assign(weight=table.get("weight", pd.Series(1.0, table.index)) * factor)
     return table

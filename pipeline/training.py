@@ -14,9 +14,14 @@ Rules, in order:
    (good and a reason), or a split verdict, teaches nothing. A bad verdict without any reason takes that of the imported
    labels, else the one the model finds likeliest.
 7. A list of suspicious good exposures teaches nothing and contradicts nothing: see `false_alarms`.
+8. An exposure that was drawn to measure, as a known answer or for the random control, never teaches, whatever is said
+   of it: its votes and labels are taken out before anything else is looked at. See `measuring`.
+
+What a label rests on, and how much it counts in a fit: see `training_weights`.
 """
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -25,10 +30,11 @@ import pandas as pd
 from pipeline import consensus
 from pipeline.false_alarms import SUSPICIOUS
 from pipeline.reasons import GOOD, REASONS
+from pipeline.training_weights import BASES, WEIGHTS, standing, weights
 
-COLUMNS = ("image_id", "expnum", "ccdname", "reasons", "source", "provenance")
+COLUMNS = ("image_id", "expnum", "ccdname", "reasons", "source", "provenance", "basis", "weight")
 PROVENANCES = ("ticked", "candidate_ccds", "whole_exposure", "annotation", "label_list", "truth", "unlisted")
-LONG = ("image_id", "expnum", "reason", "source", "provenance", "whole")
+LONG = ("image_id", "expnum", "reason", "source", "provenance", "whole", "basis", "weight")
 FLAGGED_ABOVE = 0.9
 ORDER = {name: place for place, name in enumerate([*REASONS, GOOD])}
 
@@ -37,7 +43,8 @@ ORDER = {name: place for place, name in enumerate([*REASONS, GOOD])}
 class TrainingSet:
     """What the labels teach, and what was left out.
 
-    table : one row per image, sorted by image_id: COLUMNS; `reasons` is a tuple, ("good",) where nothing is wrong.
+    table : one row per image, sorted by image_id: COLUMNS; `reasons` is a tuple, ("good",) where nothing is wrong;
+    `basis` and `weight` (float64 in (0, 1]) as in `training_weights`.
     answers : expnum -> True where the exposure is bad: its verdict, else whether any of its labelled CCDs is bad.
     unmapped : what a label or vote said that maps to no reason -> how many rows said it.
     left_out : why something does not teach -> how many images (or votes).
@@ -56,6 +63,7 @@ class TrainingSet:
             "exposures": int(self.table.expnum.nunique()),
             "reasons": {name: counts[name] for name in ORDER if counts[name]},
             "provenance": {name: int(n) for name, n in self.table.provenance.value_counts().sort_index().items()},
+            "basis": {name: int(n) for name in BASES if (n := (self.table.basis == name).sum())},
             "unmapped": dict(sorted(self.unmapped.items())),
             "left_out": dict(sorted(self.left_out.items())),
         }
@@ -71,19 +79,24 @@ def training_set(
     panel: int = 3,
     prediction: pd.DataFrame | None = None,
     decisions: pd.DataFrame | None = None,
+    drawn: Collection[int] = (),
 ) -> TrainingSet:
     """Turn votes and labels into training images under a named policy.
 
     ccds, exposures : tables of the run. votes, labels : frames of the label store. prediction : the table that the
     inspectors' candidates came from; without it a bad exposure without ticks teaches with all its CCDs. decisions :
-    of leads, as `LabelStore.adjudications()` gives them.
+    of leads, as `LabelStore.adjudications()` gives them. drawn : expnums of exposures that measure and never teach.
     """
-    places = ccds[["image_id", "expnum", "ccdname"]].merge(exposures[["expnum", "camera", "plver"]], on="expnum")
     unmapped, left_out = Counter(), Counter()
+    measures = exposures.expnum.isin(list(drawn))
+    if measures.any():
+        left_out["exposures drawn to measure"] = int(measures.sum())
+        exposures = exposures[~measures]
+    places = ccds[["image_id", "expnum", "ccdname"]].merge(exposures[["expnum", "camera", "plver"]], on="expnum")
     listed = _listed(places, labels, unmapped, left_out)
     votes = _votes_of_run(votes, exposures, left_out)
     decisions = None if decisions is None else _of_this_version(decisions, exposures).reset_index(drop=True)
-    verdicts = consensus.verdicts(votes, policy, panel, decisions)
+    verdicts = _weighed(votes, consensus.verdicts(votes, policy, panel, decisions))
     as_a_whole = verdicts.expnum.isin(votes.expnum[votes.ccdname == ""]) | verdicts.adjudicated.astype(bool)
     known_reasons = listed[listed.reason != GOOD].groupby("image_id").reason.agg(set).to_dict()
     judged = [
@@ -106,12 +119,12 @@ def training_set(
 
 
 def read_training_set(catalog, store, *, policy: str = "majority") -> TrainingSet:
-    """Read the run and the label store, and return the training set under `policy`."""
-    return read_labels(catalog, store, policy=policy)
+    """Read the run and the label store, and return the training set under `policy`, without exposures that measure."""
+    return read_labels(catalog, store, policy=policy, drawn=set(store.draws(catalog.camera).expnum))
 
 
-def read_labels(catalog, store, *, policy: str = "majority") -> TrainingSet:
-    """What is known of every exposure of the run, in the form of a training set; those that measure are in it."""
+def read_labels(catalog, store, *, policy: str = "majority", drawn: Collection[int] = ()) -> TrainingSet:
+    """What is known of every exposure of the run but those `drawn`, in the form of a training set."""
     prediction = catalog.stage("prediction", fresh=False).table() if catalog.has("prediction") else None
     return training_set(
         catalog.ccds(),
@@ -122,12 +135,20 @@ def read_labels(catalog, store, *, policy: str = "majority") -> TrainingSet:
         panel=catalog.panel,
         prediction=prediction,
         decisions=store.adjudications(),
+        drawn=drawn,
     )
 
 
-def _rows(images: pd.DataFrame, reason, source, provenance: str, whole: bool = False) -> pd.DataFrame:
+def _weighed(votes: pd.DataFrame, verdicts: pd.DataFrame) -> pd.DataFrame:
+    """Verdicts with the `basis` and `weight` of what they teach."""
+    found = standing(votes, verdicts)
+    return verdicts.assign(basis=found.basis, weight=weights(found.basis, found.agreement))
+
+
+def _rows(images: pd.DataFrame, reason, source, provenance, basis, weight, whole=False) -> pd.DataFrame:
     """Long form of some images: one row per image and reason."""
-    return images[["image_id", "expnum"]].assign(reason=reason, source=source, provenance=provenance, whole=whole)
+    own = {"reason": reason, "source": source, "provenance": provenance, "whole": whole}
+    return images[["image_id", "expnum"]].assign(**own, basis=basis, weight=weight)
 
 
 def _listed(places, labels, unmapped: Counter, left_out: Counter) -> pd.DataFrame:
@@ -151,8 +172,9 @@ def _listed(places, labels, unmapped: Counter, left_out: Counter) -> pd.DataFram
     usable = says.index[says.good ^ says.bad] if len(says) else says.index
     usable = usable.difference(says.index[says.good & says.strange])
     rows = rows[rows.mapped & rows.image_id.isin(usable)]
-    provenance = rows.kind.where(rows.kind.isin(["truth", "annotation"]), "label_list")
-    return _rows(rows, rows.reason.astype(object), rows.source.astype(object), provenance.astype(object), rows.whole)
+    basis = rows.kind.where(rows.kind.isin(["truth", "annotation"]), "label_list").astype(object)
+    weight = basis.map(WEIGHTS).astype(float)
+    return _rows(rows, rows.reason.astype(object), rows.source.astype(object), basis, basis, weight, rows.whole)
 
 
 def _votes_of_run(votes, exposures, left_out: Counter) -> pd.DataFrame:
@@ -183,10 +205,10 @@ def _source(policy: str, inspectors, lead: str = "") -> str:
 
 
 def _judged_good(places, good, policy: str) -> pd.DataFrame:
-    who = zip(good.expnum, good.inspectors, good.lead, strict=True)
-    sources = {expnum: _source(policy, names, lead) for expnum, names, lead in who}
-    images = places[places.expnum.isin(good.expnum)]
-    return _rows(images, GOOD, images.expnum.map(sources).astype(object), "whole_exposure")
+    who = zip(good.inspectors, good.lead, strict=True)
+    own = good[["expnum", "basis", "weight"]].assign(source=[_source(policy, names, lead) for names, lead in who])
+    images = places[["image_id", "expnum"]].merge(own, on="expnum").astype({"source": object, "basis": object})
+    return _rows(images, GOOD, images.source, "whole_exposure", images.basis, images.weight)
 
 
 @dataclass(frozen=True)
@@ -195,6 +217,8 @@ class _BadParts:
 
     expnum: int
     source: str
+    basis: str
+    weight: float
     reasons: tuple[str, ...]
     ticked: dict[str, tuple[str, ...]]
 
@@ -213,7 +237,8 @@ def _bad_parts(votes, bad, policy: str, panel: int, decisions) -> list[_BadParts
         names = agreed[verdict.camera, int(verdict.expnum)] or tuple(anywhere)
         source = _source(policy, verdict.inspectors, verdict.lead)
         ticked = {name: anywhere.get(name, ()) for name in names}
-        found.append(_BadParts(int(verdict.expnum), source, verdict.reasons, ticked))
+        how = verdict.basis, verdict.weight
+        found.append(_BadParts(int(verdict.expnum), source, *how, verdict.reasons, ticked))
     return found
 
 
@@ -236,14 +261,16 @@ def _judged_bad(places, bad: list[_BadParts], prediction, known_reasons, unmappe
             own = _known(part.ticked.get(ccdname, ()), Counter()) or reasons
             own = own or known_reasons.get(image_id) or guesses.get(image_id, ())
             left_out["bad images without a reason"] += not own
-            rows += [(image_id, part.expnum, reason, part.source, provenance, False) for reason in own or ("",)]
+            how = part.source, provenance, False, part.basis, part.weight
+            rows += [(image_id, part.expnum, reason, *how) for reason in own or ("",)]
     return _long(rows)
 
 
 def _long(rows: list[tuple]) -> pd.DataFrame:
     """Long form from tuples of LONG; reason "" is an image that was judged and teaches nothing."""
-    frame = pd.DataFrame(rows, columns=list(LONG)).astype({"image_id": "int64", "expnum": "int64", "whole": bool})
-    return frame.astype(dict.fromkeys(("reason", "source", "provenance"), object))
+    kinds = {"image_id": "int64", "expnum": "int64", "whole": bool, "weight": float}
+    kinds |= dict.fromkeys(("reason", "source", "provenance", "basis"), object)
+    return pd.DataFrame(rows, columns=list(LONG)).astype(kinds)
 
 
 def _flagged(prediction) -> np.ndarray:
@@ -267,7 +294,7 @@ def _model_reasons(prediction) -> dict[int, tuple[str, ...]]:
 
 def _judged_ccds(places, votes, policy, panel, unmapped, left_out) -> pd.DataFrame:
     """CCDs of exposures that were only judged one CCD at a time."""
-    verdicts = consensus.ccd_verdicts(votes, policy, panel=panel)
+    verdicts = _weighed(votes, consensus.ccd_verdicts(votes, policy, panel=panel))
     left_out["CCDs with a split verdict"] += int((verdicts.verdict == "split").sum())
     verdicts = verdicts.merge(places[["expnum", "ccdname", "image_id"]], on=["expnum", "ccdname"])
     rows = []
@@ -275,19 +302,24 @@ def _judged_ccds(places, votes, policy, panel, unmapped, left_out) -> pd.DataFra
         reasons = _known(verdict.reasons, unmapped) if verdict.verdict == "bad" else ()
         left_out["bad images without a reason"] += verdict.verdict == "bad" and not reasons
         own = {"good": (GOOD,), "bad": reasons}.get(verdict.verdict) or ("",)
-        source = _source(policy, verdict.inspectors)
-        rows += [(verdict.image_id, verdict.expnum, reason, source, "annotation", False) for reason in own]
+        how = _source(policy, verdict.inspectors), "annotation", False, verdict.basis, verdict.weight
+        rows += [(verdict.image_id, verdict.expnum, reason, *how) for reason in own]
     return _long(rows)
 
 
 def _gathered(long: pd.DataFrame, places: pd.DataFrame) -> pd.DataFrame:
-    """One row per image, reasons in vocabulary order, sorted by image_id."""
-    groups = long.groupby("image_id", sort=True)
+    """One row per image, reasons in vocabulary order, sorted by image_id; of several lists the surest counts."""
+    surest_first = long.assign(place=long.basis.map(BASES.index)).sort_values(
+        ["weight", "place"], ascending=[False, True]
+    )
+    groups = surest_first.groupby("image_id", sort=True)
     table = pd.DataFrame(
         {
             "reasons": groups.reason.agg(lambda own: tuple(sorted(set(own), key=ORDER.get))),
             "source": groups.source.agg(lambda own: "; ".join(sorted(set(own)))),
             "provenance": groups.provenance.agg(lambda own: min(own, key=PROVENANCES.index)),
+            "basis": groups.basis.first(),
+            "weight": groups.weight.first(),
         }
     ).reset_index()
     return (

@@ -28,7 +28,7 @@ def run(n: int = 6):
 
 
 def labelled() -> TrainingSet:
-    row = (132, 1, "N1", ("PSF",), "list", "label_list")
+    row = (132, 1, "N1", ("PSF",), "list", "label_list", "label_list", 0.8)
     return TrainingSet(pd.DataFrame([row], columns=list(COLUMNS)), {1: True}, Counter(), Counter())
 
 
