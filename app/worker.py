@@ -15,6 +15,7 @@ import threading
 import time
 import traceback
 
+from pipeline import retrain_killed
 from pipeline.catalog import Catalog
 from pipeline.errors import Cancelled, TriptychError
 from pipeline.labels import LabelStore
@@ -31,7 +32,8 @@ def retrain(catalog, store, parameters, report):
     """Votes -> training set -> new predictions; returns what changed, for the page."""
     from pipeline.retrain import retrain as run
 
-    return run(catalog, store, progress=report.progress, cancelled=report.cancelled, **parameters).summary()
+    asked = {"by": report.asked_by, "job": report.job_id}
+    return run(catalog, store, progress=report.progress, cancelled=report.cancelled, **asked, **parameters).summary()
 
 
 # kind of job -> function (catalog, store, parameters, report) that returns a dict for the page
@@ -41,8 +43,8 @@ KINDS = {"retrain": retrain}
 class Report:
     """How a running job talks to the store: progress out, cancellation in."""
 
-    def __init__(self, store, job_id, worker):
-        self.store, self.job_id, self.worker = store, job_id, worker
+    def __init__(self, store, job_id, worker, asked_by=""):
+        self.store, self.job_id, self.worker, self.asked_by = store, job_id, worker, asked_by
         self.done, self.text = 0.0, ""
         self._stopped = threading.Event()
         self._ended = threading.Event()
@@ -76,7 +78,7 @@ class Report:
 
 def run_job(catalog, store, job, worker):
     """Run one claimed job and write down how it ended."""
-    report = Report(store, job.job_id, worker)
+    report = Report(store, job.job_id, worker, job.asked_by)
     outcome = {}
     try:
         if job.kind not in KINDS:
@@ -98,6 +100,7 @@ def work(run, labels, *, once=False):
     """Take jobs of a run for ever, or with `once` until none waits; returns the number done."""
     catalog = Catalog.open(run)
     store = LabelStore(labels or catalog.labels_url())
+    retrain_killed.clear_if_idle(catalog)
     worker = f"{socket.gethostname()}:{os.getpid()}"
     done = 0
     while True:

@@ -1,22 +1,28 @@
 """Votes -> training set -> new model, prediction and candidates, and what changed by it.
 
 Everything is computed before anything is written, and the run points at the new stages only after all of them are on
-disk. Stopped before that, by a cancel, an error or a kill, the run is as it was.
+disk. Stopped before that, by a cancel, an error or a kill, the run is as it was. Two retrainings of a run asked for at
+once become one: the second waits for the first and takes its result, unless the labels have changed meanwhile.
 """
 
+import contextlib
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
-from pipeline import candidates, classify
+from pipeline import candidates, classify, measuring, models, retrain_killed, unfinished
 from pipeline.catalog import Catalog, Stage
-from pipeline.errors import Cancelled
+from pipeline.errors import BadInput, Cancelled
+from pipeline.retrain_log import RetrainLog
+from pipeline.retraining import CHANGES, KINDS, Diff, changed_ccds, compare, diff
 from pipeline.training import read_training_set
 
-CHANGES = ("entered", "left", "reasons", "ccds")
+__all__ = ["CHANGES", "RetrainReport", "changed_ccds", "compare", "retrain"]
+
+WAIT_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -24,19 +30,22 @@ class RetrainReport:
     """What a retraining did.
 
     before : kind -> Stage (or None) that was current; after : kind -> the new Stage; kinds are model, prediction and
-    candidates. training : what taught it, as counts. changed : exposures whose answer changed, see `compare`.
+    candidates. training : what taught it, as counts. changed : exposures whose answer changed, see `retraining.diff`.
+    stage : the `retraining` stage, which says all this and the figures before and after.
     """
 
     before: dict[str, Stage | None]
     after: dict[str, Stage]
     training: dict
     changed: pd.DataFrame
+    stage: Stage
 
     def summary(self) -> dict:
         """Plain values for a job's result or a log."""
         return {
             "before": {kind: stage.stage_id if stage else "" for kind, stage in self.before.items()},
             "after": {kind: stage.stage_id for kind, stage in self.after.items()},
+            "retraining": self.stage.stage_id,
             "training": self.training,
             "changed": {name: int((self.changed.change == name).sum()) for name in CHANGES},
             "entered": [int(e) for e in self.changed.expnum[self.changed.change == "entered"]],
@@ -53,47 +62,6 @@ class RetrainReport:
         )
 
 
-def compare(old: pd.DataFrame | None, new: pd.DataFrame, n_changed_ccds: pd.Series) -> pd.DataFrame:
-    """Exposures whose answer differs between two scored tables, those that moved most first.
-
-    old, new : `exposures_scored` tables; old is None before the first prediction. n_changed_ccds : expnum -> number of
-    CCDs whose reason changed. Returns `expnum, change, was_candidate, is_candidate, reasons_before, reasons_after,
-    bad_probability_before, bad_probability_after, rank_before, rank_after, n_changed_ccds`; `change` is the first of
-    CHANGES that holds: it entered or left the candidates, its reasons changed, some of its CCDs' reasons did.
-    """
-    old = new.iloc[:0] if old is None else old
-    columns = ["reasons", "bad_probability", "rank"]
-    both = new.set_index("expnum")[columns].join(
-        old.set_index("expnum")[columns], lsuffix="_after", rsuffix="_before", how="left"
-    )
-    both["is_candidate"] = both.index.isin(candidates.chosen(new).expnum)
-    both["was_candidate"] = both.index.isin(candidates.chosen(old).expnum)
-    both["n_changed_ccds"] = n_changed_ccds.reindex(both.index).fillna(0).astype("int64")
-    both["reasons_before"] = both.reasons_before.astype(object).fillna("")
-    both["rank_before"] = both.rank_before.astype("Int64")
-    tests = [
-        both.is_candidate & ~both.was_candidate,
-        both.was_candidate & ~both.is_candidate,
-        both.reasons_after.astype(object) != both.reasons_before,
-        both.n_changed_ccds > 0,
-    ]
-    both["change"] = np.select(tests, CHANGES, default="")
-    both["moved"] = (both.bad_probability_after - both.bad_probability_before.fillna(0)).abs()
-    both = both[both.change != ""].reset_index()
-    both = both.sort_values(["moved", "expnum"], ascending=[False, True], kind="stable", ignore_index=True)
-    names = [f"{name}_{when}" for name in ("reasons", "bad_probability", "rank") for when in ("before", "after")]
-    return both[["expnum", "change", "was_candidate", "is_candidate", *names, "n_changed_ccds"]]
-
-
-def changed_ccds(old: pd.DataFrame | None, new: pd.DataFrame) -> pd.Series:
-    """expnum -> number of CCDs with another reason than before."""
-    if old is None:
-        return pd.Series(dtype="int64")
-    both = new[["image_id", "expnum", "reason"]].merge(old[["image_id", "reason"]], on="image_id")
-    both = both[both.reason_x != both.reason_y]
-    return both.groupby("expnum").size()
-
-
 def retrain(
     catalog: Catalog,
     store,
@@ -102,24 +70,81 @@ def retrain(
     classifier: str = "",
     rule: str | None = None,
     seed: int = 0,
+    by: str = "",
+    job: int = 0,
     progress: Callable | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> RetrainReport:
     """Learn again from all votes and labels, and make the new model, prediction and candidates current.
 
     classifier, rule : those of the current model and candidates unless named, with what a search has found.
-    progress : called with (done, total, text). cancelled : asked between steps; when it says True, Cancelled is raised
-    and the run is as it was.
+    by, job : who asked and under which number, for the log. progress : called with (done, total, text). cancelled :
+    asked between steps; when it says True, Cancelled is raised and the run is as it was.
     """
+    asked = {"policy": policy, "classifier": classifier, "rule": rule, "seed": seed}
+    steps = _Steps(progress, cancelled)
+    there = [stage.stage_id for stage in catalog.stages("retraining")]
+    waited = False
+    while True:
+        with unfinished.sole(catalog.path / retrain_killed.LOCK) as alone:
+            if alone:
+                done = _just_done(catalog, store, asked, there) if waited else None
+                return done or _logged(catalog, store, asked, steps, by=by, job=job)
+        waited = True
+        steps.at(0, "waiting for the retraining that is running")
+        time.sleep(WAIT_SECONDS)
+
+
+def _just_done(catalog: Catalog, store, asked: dict, there: list[str]) -> RetrainReport | None:
+    """What a retraining that ended while this one waited has made, if it is what was asked for from the same labels."""
+    wanted = {name: value for name, value in asked.items() if value not in ("", None)}
+    wanted["store_revision"] = store.revision()
+    current = catalog.refresh().info["current"].get("retraining")
+    for stage in catalog.stages("retraining"):
+        said = {name: stage.parameters.get(name) for name in wanted}
+        if stage.stage_id == current and stage.stage_id not in there and said == wanted:
+            return report_of(stage)
+    return None
+
+
+def report_of(stage: Stage) -> RetrainReport:
+    """What a retraining did, read back from its stage. CatalogError where one of its stages is gone."""
+    report = stage.json("report")
+    opened = {
+        when: {kind: stage.catalog.stage(kind, own, fresh=False) if own else None for kind, own in report[when].items()}
+        for when in ("before", "after")
+    }
+    return RetrainReport(**opened, training=report["training"]["after"], changed=stage.table(), stage=stage)
+
+
+def _logged(catalog, store, asked, steps, *, by: str, job: int) -> RetrainReport:
+    log = RetrainLog(store, str(catalog.path), by=by, job=job)
+    left = retrain_killed.clear(catalog)
+    log.say(f"begun, policy {asked['policy']}")
+    if left:
+        log.say(f"a retraining before this one was killed; taken away: {', '.join(left)}")
+    try:
+        report = _retrain(catalog, store, steps, log.say, by=by, **asked)
+    except Cancelled:
+        log.say("cancelled; the run is as it was")
+        raise
+    except Exception as error:
+        log.say(f"failed: {error}; the run is as it was")
+        raise
+    log.say(f"done: {report}")
+    return report
+
+
+def _retrain(catalog, store, steps, say, *, policy, classifier, rule, seed, by) -> RetrainReport:
     catalog.refresh()
-    before = {kind: _current(catalog, kind) for kind in ("model", "prediction", "candidates")}
+    before = {kind: _current(catalog, kind) for kind in KINDS}
     rule = rule or (before["candidates"].parameters.get("rule") if before["candidates"] else None) or candidates.DEFAULT
     if not classifier:
         classifier = classify.classifier_of(before["model"]) if before["model"] else classify.DEFAULT
-    steps = _Steps(progress, cancelled)
     embedding, revision = catalog.stage("embedding"), store.revision()
     steps.at(0, "labels")
     training = read_training_set(catalog, store, policy=policy)
+    say(f"{len(training.table)} images of {training.table.expnum.nunique()} exposures teach")
     steps.at(5, "fitting")
     simulated = not before["model"] or before["model"].parameters.get("simulated", True)
     model = classify.fit_stage(
@@ -131,36 +156,81 @@ def retrain(
         seed=seed,
         progress=steps.between(5, 60),
     )
+    say(f"fitted {model.name}")
     steps.at(60, "predicting")
-    table = classify.predict_images(model, embedding.array(), embedding.table("keys"), progress=steps.between(60, 85))
-    steps.at(85, "candidates")
-    scored = candidates.score(table, candidates.sampled_images(catalog), rule=rule)
-    changed = _changes(before["prediction"], table, scored, catalog, rule)
+    table = classify.predict_images(model, embedding.array(), embedding.table("keys"), progress=steps.between(60, 82))
+    say(f"predicted {len(table)} images")
+    steps.at(82, "candidates")
+    sampled = candidates.sampled_images(catalog)
+    scored = candidates.score(table, sampled, rule=rule)
+    steps.at(84, "comparing")
+    old = _comparable(before["prediction"], rule)
+    taught_before = _taught_before(before)
+    changes = diff(old, table, taught_before=taught_before, taught_after=model.training, sampled=sampled, rule=rule)
+    _say_changes(say, changes)
+    steps.at(87, "measuring")
+    held = measuring.held_out(catalog, store, policy)
+    measured = measuring.measure(old, table, held, rule=rule, sampled=sampled, seed=seed)
     steps.at(90, "writing")
+    report = {
+        "before": {kind: stage.stage_id if stage else "" for kind, stage in before.items()},
+        "training": {"before": _report_of(before["model"]), "after": training.report()},
+        "labels": changes.label_counts(),
+        "counts": changes.counts(),
+        "metrics": measured,
+        "policy": policy,
+        "rule": rule,
+    }
     parameters = {"policy": policy, "store_revision": revision}
-    after = _write(catalog, embedding, model, training.report(), table, scored, rule, parameters, steps)
+    written = _write(catalog, embedding, model, table, scored, changes, report, rule, parameters, steps, by)
     steps.done()
-    return RetrainReport(before=before, after=after, training=training.report(), changed=changed)
+    after = {kind: written[kind] for kind in KINDS}
+    return RetrainReport(
+        before=before, after=after, training=training.report(), changed=changes.table, stage=written["retraining"]
+    )
+
+
+def _say_changes(say: Callable[[str], None], changes: Diff) -> None:
+    labels, counts = changes.label_counts(), changes.counts()
+    told = ", ".join(f"{labels[what]['images']} {what}" for what in labels)
+    say(f"labels of images since the last model: {told}")
+    say(f"{counts['changed']} exposures changed: {counts['entered']} entered the candidates, {counts['left']} left")
 
 
 def _current(catalog: Catalog, kind: str) -> Stage | None:
     return catalog.stage(kind, fresh=False) if catalog.has(kind) else None
 
 
-def _changes(before: Stage | None, table, scored, catalog: Catalog, rule: str) -> pd.DataFrame:
-    """Compare with the prediction that was current, scored under the same rule."""
-    old = before.table() if before else None
-    old_scored = None if old is None else candidates.score(old, candidates.sampled_images(catalog), rule=rule)
-    return compare(old_scored, scored, changed_ccds(old, table))
+def _comparable(prediction: Stage | None, rule: str) -> pd.DataFrame | None:
+    """The table of the prediction that was current; None where there is none, or it is too old for the rule."""
+    if prediction is None:
+        return None
+    table = prediction.table()
+    try:
+        candidates.score(table.iloc[:0], [], rule=rule)
+    except BadInput:
+        return None
+    return table
 
 
-def _write(catalog, embedding, model, report, table, scored, rule, parameters, steps) -> dict[str, Stage]:
-    """Write the three stages, then move the pointers together; on any failure take the written ones away again."""
+def _taught_before(before: dict[str, Stage | None]) -> pd.DataFrame | None:
+    """The training table behind the prediction that was current, else of the model that was."""
+    model = before["prediction"].parent("model") if before["prediction"] else before["model"]
+    return model.table("training") if model else None
+
+
+def _report_of(model: Stage | None) -> dict | None:
+    return model.json("report") if model and (model.path / "report.json").exists() else None
+
+
+def _write(catalog, embedding, model, table, scored, changes, report, rule, parameters, steps, by) -> dict[str, Stage]:
+    """Write the four stages, then move the pointers together; on any failure take the written ones away again."""
     written: dict[str, Stage] = {}
-    there = {stage.path for kind in ("model", "prediction", "candidates") for stage in catalog.stages(kind)}
+    there = {stage.path for kind in retrain_killed.ALL_KINDS for stage in catalog.stages(kind)}
+    retrain_killed.note(catalog, {"classifier": model.name, "seed": model.seed, **parameters})
     try:
         written["model"] = classify.write_model(
-            catalog, embedding, model, report, parameters=parameters, make_current=False
+            catalog, embedding, model, report["training"]["after"], parameters=parameters, make_current=False
         )
         steps.at(93, "writing")
         written["prediction"] = classify.write_prediction(
@@ -170,13 +240,26 @@ def _write(catalog, embedding, model, report, table, scored, rule, parameters, s
         written["candidates"] = candidates.write_candidates(
             catalog, written["prediction"], scored, rule, make_current=False
         )
+        report = report | {"after": {kind: written[kind].stage_id for kind in KINDS}}
+        settings = {**parameters, "rule": rule, "classifier": model.name, "seed": model.seed}
+        with catalog.new_stage(
+            "retraining", model.name, parents=[written["prediction"]], parameters=settings, make_current=False
+        ) as writer:
+            writer.write_table(changes.table)
+            writer.write_table(changes.labels, "labels")
+            writer.write_json(report, "report")
+        written["retraining"] = writer.stage
         steps.at(99, "writing")
-        catalog.set_info(current={kind: stage.stage_id for kind, stage in written.items()})
+        models.point(catalog, written, by=by, why="retrained")
     except BaseException:
         for stage in written.values():
             if stage.path not in there:
                 shutil.rmtree(stage.path, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            (catalog.path / "retraining").rmdir()  # only where it is empty
         raise
+    finally:
+        retrain_killed.forget(catalog)
     return written
 
 

@@ -5,11 +5,14 @@ A process number would not do: the writer may be on another machine that shares 
 
 import contextlib
 import fcntl
+import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 LOCK = ".lock"
+TURN_SECONDS = 0.02
 
 
 @contextlib.contextmanager
@@ -42,3 +45,43 @@ def alone(lock: Path) -> Iterator[None]:
         with contextlib.suppress(OSError):
             fcntl.flock(handle, fcntl.LOCK_EX)
         yield
+
+
+@contextlib.contextmanager
+def sole(lock: Path) -> Iterator[bool]:
+    """Run the block with True where no other process or thread is in such a block with this lock file, else with False.
+
+    The file is gone after the block, so that nothing is left behind; a killed process leaves it empty and unlocked.
+    """
+    while True:
+        handle = open(lock, "w")  # noqa: SIM115 closed below, and not before the lock file is away
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            handle.close()
+            yield False
+            return
+        except OSError:  # a file system without locks: nobody can be told to wait
+            handle.close()
+            yield True
+            return
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(handle.fileno()), lock.stat()):
+                break
+        handle.close()  # the one before us took the file away between our two steps
+    try:
+        yield True
+    finally:
+        lock.unlink(missing_ok=True)
+        handle.close()
+
+
+@contextlib.contextmanager
+def turn(lock: Path) -> Iterator[None]:
+    """Wait until `sole` has this lock file for us, for short work."""
+    while True:
+        with sole(lock) as own:
+            if own:
+                yield
+                return
+        time.sleep(TURN_SECONDS)

@@ -99,7 +99,9 @@ def test_a_retraining_tells_how_far_it_is_while_it_fits(survey_folder, tmp_path)
     shutil.copytree(survey_folder, tmp_path / "run", ignore=shutil.ignore_patterns("previews"))
     catalog, heard = Catalog.open(tmp_path / "run"), []
     with LabelStore(catalog.labels_url()) as store:
-        report = SimpleNamespace(progress=lambda *said: heard.append(said), cancelled=lambda: False)
+        report = SimpleNamespace(
+            progress=lambda *said: heard.append(said), cancelled=lambda: False, asked_by="lea", job_id=1
+        )
         worker.KINDS["retrain"](catalog, store, {}, report)
     shares = [done / total for done, total, _ in heard]
     assert shares == sorted(shares)

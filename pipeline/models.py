@@ -1,0 +1,172 @@
+"""Every model of a run, which of them is in use, and going over to another: pointers move, nothing is deleted.
+
+The log of moves lies in `run.json` beside the pointers and is written in the same step, so that neither can be without
+the other; it only ever grows.
+"""
+
+import time
+from collections.abc import Mapping
+
+from pipeline import unfinished
+from pipeline.catalog import Catalog, Stage
+from pipeline.errors import CatalogError, StageMissing, choose
+from pipeline.retraining import KINDS
+
+MOVES_LOCK = ".moves.lock"
+FIGURES = ("precision", "recall", "f1")
+
+
+def point(catalog: Catalog, stages: Mapping[str, Stage | str], *, by: str = "", why: str = "") -> None:
+    """Make stages of several kinds current in one step, and note who did it, when and why.
+
+    stages : kind -> Stage or stage id, '' for none.
+    """
+    ids = {kind: stage.stage_id if isinstance(stage, Stage) else str(stage) for kind, stage in stages.items()}
+    with unfinished.turn(catalog.path / MOVES_LOCK):
+        catalog.refresh()
+        was = {kind: catalog.info["current"].get(kind, "") for kind in ids}
+        utc = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        move = {"utc": utc, "by": by, "why": why, "from": was, "to": ids}
+        catalog.set_info(current=ids, moves=[*catalog.info.get("moves", []), move])
+
+
+def moves(catalog: Catalog) -> list[dict]:
+    """Every move of the pointers, oldest first: utc, by, why, from and to (kind -> stage id)."""
+    return list(catalog.refresh().info.get("moves", []))
+
+
+def models(catalog: Catalog) -> list[dict]:
+    """Every model of the run, newest first, as plain values.
+
+    model, prediction, candidates, retraining : stage ids, '' where there is none. created, classifier, policy,
+    store_revision, rule; taught : counts of its training set; current : whether the run points at it; problem : why it
+    cannot be used, '' if it can; figures : {precision, recall, f1} of exposures with value, low, high (or None), n and
+    kinds, as measured when it or its successor was trained; {} where that never happened.
+    """
+    catalog.refresh()
+    current = catalog.info["current"]
+    predictions = _made_from(catalog, "prediction", "model")
+    chosen = _made_from(catalog, "candidates", "prediction")
+    measured = _measured(catalog)
+    rule = _rule_in_use(catalog)
+    found = []
+    for stage in reversed(catalog.stages("model")):
+        prediction = _newest(predictions.get(stage.stage_id, []), current.get("prediction"))
+        own = chosen.get(prediction.stage_id, []) if prediction else []
+        own_candidates = _newest([one for one in own if one.parameters.get("rule") == rule] or own, None)
+        figures = measured.get((stage.stage_id, prediction.stage_id if prediction else ""), {})
+        found.append(
+            {
+                "model": stage.stage_id,
+                "prediction": prediction.stage_id if prediction else "",
+                "candidates": own_candidates.stage_id if own_candidates else "",
+                "retraining": figures.get("retraining", ""),
+                "created": stage.info["created"],
+                "classifier": stage.parameters.get("classifier", stage.name),
+                "policy": stage.parameters.get("policy", ""),
+                "store_revision": stage.parameters.get("store_revision"),
+                "rule": own_candidates.parameters.get("rule", "") if own_candidates else "",
+                "n_candidates": own_candidates.info["rows"] if own_candidates else None,
+                "taught": _taught(stage),
+                "current": bool(prediction)
+                and current.get("model") == stage.stage_id
+                and current.get("prediction") == prediction.stage_id,
+                "problem": _problem(catalog, stage, prediction, own_candidates),
+                "figures": figures.get("figures", {}),
+            }
+        )
+    return found
+
+
+def model_of(catalog: Catalog, prediction_id: str) -> str:
+    """The id of the model that made a prediction, '' where it does not say."""
+    for stage in catalog.stages("prediction"):
+        if stage.stage_id == prediction_id:
+            return _parent_id(stage, "model")
+    return ""
+
+
+def use(catalog: Catalog, model: str, *, by: str = "", why: str = "chosen") -> dict:
+    """Point the run at an earlier (or later) model, its prediction and its candidates; return its row of `models`.
+
+    Pages keep what they work with until their users go over. StageMissing or CatalogError says what is in the way.
+    """
+    known = {row["model"]: row for row in models(catalog)}
+    if not known:
+        raise StageMissing(f"{catalog.name} has no model yet; run `triptych train {catalog.path}`")
+    row = known[choose(model, known, "model")]
+    if row["problem"]:
+        raise CatalogError(f"model {model} cannot be used: {row['problem']}")
+    for kind in KINDS:
+        catalog.stage(kind, row[kind], fresh=False)  # whole, and from the parents that it names
+    if not row["current"]:
+        point(catalog, {name: row[name] for name in (*KINDS, "retraining")}, by=by, why=why)
+    return row | {"current": True}
+
+
+def _problem(catalog: Catalog, model: Stage, prediction: Stage | None, chosen: Stage | None) -> str:
+    embedding = catalog.info["current"].get("embedding", "")
+    if embedding and _parent_id(model, "embedding") != embedding:
+        return (
+            f"it was taught on embedding/{_parent_id(model, 'embedding')} and the run now has embedding/{embedding}; "
+            "run `triptych retrain` to learn on that one"
+        )
+    if prediction is None:
+        return "it has predicted nothing, or its prediction is gone; run `triptych train` and `triptych predict` again"
+    if chosen is None:
+        return (
+            f"prediction/{prediction.stage_id} has no candidates; run `triptych retrain` to have a model with all parts"
+        )
+    return ""
+
+
+def _made_from(catalog: Catalog, kind: str, parent: str) -> dict[str, list[Stage]]:
+    """Stage id of the parent -> stages of a kind that were made from it, oldest first."""
+    digests = {stage.stage_id: stage.digest for stage in catalog.stages(parent)}
+    found: dict[str, list[Stage]] = {}
+    for stage in catalog.stages(kind):
+        for one in stage.parents:
+            if one["kind"] == parent and digests.get(one["stage_id"]) == one["digest"]:
+                found.setdefault(one["stage_id"], []).append(stage)
+    return found
+
+
+def _parent_id(stage: Stage, kind: str) -> str:
+    return next((parent["stage_id"] for parent in stage.parents if parent["kind"] == kind), "")
+
+
+def _newest(stages: list[Stage], wanted: str | None) -> Stage | None:
+    """The wanted one if it is there, else the newest; None of none."""
+    named = [stage for stage in stages if stage.stage_id == wanted]
+    return (named or stages)[-1] if stages else None
+
+
+def _rule_in_use(catalog: Catalog) -> str:
+    current = catalog.info["current"].get("candidates")
+    return next((s.parameters.get("rule", "") for s in catalog.stages("candidates") if s.stage_id == current), "")
+
+
+def _taught(model: Stage) -> dict:
+    """Counts of what taught a model; {} for one that does not say."""
+    try:
+        return model.json("report") or {}
+    except FileNotFoundError:
+        return {}
+
+
+def _measured(catalog: Catalog) -> dict[tuple[str, str], dict]:
+    """(model, prediction) -> figures of exposures and the retraining that made it ('' if it was there before)."""
+    found: dict[tuple[str, str], dict] = {}
+    for stage in catalog.stages("retraining"):
+        report = stage.json("report")
+        measured = report.get("metrics") or {}
+        for when in ("before", "after"):
+            ids = report[when]
+            figures = {name: (measured.get("exposure", {}).get(name) or {}).get(when) for name in FIGURES}
+            key = (ids.get("model", ""), ids.get("prediction", ""))
+            if when == "before" and found.get(key, {}).get("retraining"):
+                continue
+            own = {"figures": {**figures, "n": measured.get("n", 0), "kinds": measured.get("kinds", {})}}
+            first = found.get(key, {}).get("retraining", "")
+            found[key] = own | {"retraining": first or (stage.stage_id if when == "after" else "")}
+    return found

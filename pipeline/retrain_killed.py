@@ -1,0 +1,66 @@
+"""What a killed retraining has left: finished stages that the run never pointed at. The next one takes them away.
+
+Before it writes its first stage a retraining notes which stages there are and what its own will be called; the note
+goes when the pointers have moved, or when it has cleaned up after itself.
+"""
+
+import json
+import shutil
+from collections.abc import Mapping
+
+from pipeline import unfinished
+from pipeline.catalog import Catalog, Stage, write_json
+from pipeline.retraining import KINDS
+
+NOTE = ".retrain.json"
+LOCK = ".retrain.lock"
+ALL_KINDS = (*KINDS, "retraining")
+
+
+def note(catalog: Catalog, parameters: Mapping) -> None:
+    """Note what is there. parameters : those that the model stage will have."""
+    there = {kind: [stage.stage_id for stage in catalog.stages(kind)] for kind in ALL_KINDS}
+    write_json(catalog.path / NOTE, {"there": there, "parameters": dict(parameters)})
+
+
+def forget(catalog: Catalog) -> None:
+    (catalog.path / NOTE).unlink(missing_ok=True)
+
+
+def clear(catalog: Catalog) -> list[str]:
+    """Take away what a killed retraining has left, and name it; only called while no other retraining runs."""
+    path = catalog.path / NOTE
+    for left in catalog.path.glob(f".{NOTE}.*.aside"):
+        left.unlink(missing_ok=True)
+    if not path.exists():
+        return []
+    told = json.loads(path.read_text())
+    info = catalog.refresh().info
+    used = {(kind, own) for kind, own in info["current"].items()}
+    used |= {
+        (kind, own) for move in info.get("moves", []) for when in ("from", "to") for kind, own in move[when].items()
+    }
+    ours = {stage.stage_id for stage in catalog.stages("model") if stage.parameters == told["parameters"]}
+    models = {stage.stage_id: _parent(stage, "model") for stage in catalog.stages("prediction")}
+    left = []
+    for kind in ALL_KINDS:
+        for stage in catalog.stages(kind):
+            model = stage.stage_id if kind == "model" else _parent(stage, "model")
+            model = model or models.get(_parent(stage, "prediction"), "")
+            if model in ours and stage.stage_id not in told["there"][kind] and (kind, stage.stage_id) not in used:
+                left.append(stage)
+        unfinished.clear(catalog.path / kind)
+    for stage in left:
+        shutil.rmtree(stage.path, ignore_errors=True)
+    forget(catalog)
+    return [f"{stage.kind}/{stage.stage_id}" for stage in left]
+
+
+def clear_if_idle(catalog: Catalog) -> list[str]:
+    """The same, unless a retraining runs now."""
+    with unfinished.sole(catalog.path / LOCK) as alone:
+        return clear(catalog) if alone else []
+
+
+def _parent(stage: Stage, kind: str) -> str:
+    return next((parent["stage_id"] for parent in stage.parents if parent["kind"] == kind), "")

@@ -1,0 +1,28 @@
+"""What the retrainings of a run have said while they ran: a few lines each, kept in the label store.
+
+The store and not the run folder, because a retraining that is stopped leaves nothing behind there.
+"""
+
+from pipeline import tables
+
+MOST_LINES = 300
+
+
+def _name(run: str) -> str:
+    return f"retraining log of {run}"
+
+
+def lines(store, run: str) -> list[dict]:
+    """The last MOST_LINES lines, oldest first: utc, job (a number, 0 from the command line), by, text."""
+    return list(store.setting(_name(run), []))
+
+
+class RetrainLog:
+    """Adds lines of one retraining. Only one of a run writes at a time: see `retrain`."""
+
+    def __init__(self, store, run: str, *, by: str = "", job: int = 0):
+        self.store, self.run, self.by, self.job = store, run, by, job
+
+    def say(self, text: str) -> None:
+        line = {"utc": tables.now_utc(), "job": self.job, "by": self.by, "text": text}
+        self.store.keep_setting(_name(self.run), [*lines(self.store, self.run), line][-MOST_LINES:])

@@ -1,0 +1,243 @@
+"""What a retraining changed: exposures, the new labels near those that changed, and the figures before and after.
+
+Everything here compares two predictions of the same images. A cause is a label that is new, other or gone since the
+last model and that is among the nearest labelled images of a CCD whose answer changed (in the new prediction, or in the
+old one for a label that is gone). Where learners give the answer, a label also acts from afar: an exposure none of
+whose neighbours changed says so with an empty list, and no cause is made up for it.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from pipeline import candidates
+
+CHANGES = ("entered", "left", "reasons", "ccds", "probability")
+KINDS = ("model", "prediction", "candidates")
+COLUMNS = (
+    "expnum",
+    "change",
+    "was_candidate",
+    "is_candidate",
+    "side_before",
+    "side_after",
+    "reasons_before",
+    "reasons_after",
+    "bad_probability_before",
+    "bad_probability_after",
+    "rank_before",
+    "rank_after",
+    "n_changed_ccds",
+    "changed_ids",
+    "causes",
+    "n_causes",
+)
+LABEL_COLUMNS = ("image_id", "expnum", "ccdname", "what", "reasons_before", "reasons_after", "provenance", "basis")
+MOVED = 0.05  # an exposure whose bad probability moved less and nothing else changed is not listed
+CCD_MOVED = 0.2  # a CCD whose p_good moved as much counts as changed, whatever it is called
+WEIGHT_MOVED = 0.1  # a label whose weight moved as much counts as changed
+SIDE_ABOVE = 0.5
+MOST_CAUSES = 8  # causing exposures that are listed of one exposure
+
+
+@dataclass(frozen=True)
+class Diff:
+    """table : COLUMNS, one row per changed exposure, those that moved most first. labels : LABEL_COLUMNS, one row per
+    training image whose label is new, changed or gone."""
+
+    table: pd.DataFrame
+    labels: pd.DataFrame
+
+    def counts(self) -> dict[str, int]:
+        """How many exposures of each kind of change, as plain values."""
+        table = self.table
+        sided = (table.side_before != "") & (table.side_before != table.side_after)
+        return {name: int((table.change == name).sum()) for name in CHANGES} | {
+            "changed": len(table),
+            "changed_side": int(sided.sum()),
+            "unexplained": int((table.n_causes == 0).sum()),
+        }
+
+    def label_counts(self) -> dict[str, dict[str, int]]:
+        """what (new, changed, gone) -> images and exposures."""
+        return {
+            what: {"images": int(own.sum()), "exposures": int(self.labels.expnum[own].nunique())}
+            for what in ("new", "changed", "gone")
+            for own in [(self.labels.what == what).to_numpy()]
+        }
+
+
+def compare(old: pd.DataFrame | None, new: pd.DataFrame, n_changed_ccds: pd.Series) -> pd.DataFrame:
+    """Exposures whose answer differs between two scored tables, those that moved most first.
+
+    old, new : `exposures_scored` tables; old is None before the first prediction. n_changed_ccds : expnum -> number of
+    CCDs whose reason changed. Returns the first columns of COLUMNS without `side_*`; `change` is the first of CHANGES
+    that holds: it entered or left the candidates, its reasons changed, some of its CCDs' reasons did, its probability
+    moved by MOVED or more.
+    """
+    first = old is None
+    old = new.iloc[:0] if first else old
+    columns = ["reasons", "bad_probability", "rank"]
+    both = new.set_index("expnum")[columns].join(
+        old.set_index("expnum")[columns], lsuffix="_after", rsuffix="_before", how="left"
+    )
+    both["is_candidate"] = both.index.isin(candidates.chosen(new).expnum)
+    both["was_candidate"] = both.index.isin(candidates.chosen(old).expnum)
+    both["n_changed_ccds"] = n_changed_ccds.reindex(both.index).fillna(0).astype("int64")
+    both["reasons_before"] = both.reasons_before.astype(object).fillna("")
+    both["rank_before"] = both.rank_before.astype("Int64")
+    both["moved"] = (both.bad_probability_after - both.bad_probability_before.fillna(0)).abs()
+    tests = [
+        both.is_candidate & ~both.was_candidate,
+        both.was_candidate & ~both.is_candidate,
+        both.reasons_after.astype(object) != both.reasons_before,
+        both.n_changed_ccds > 0,
+        (both.moved >= MOVED) & (not first),
+    ]
+    both["change"] = np.select(tests, CHANGES, default="")
+    both = both[both.change != ""].reset_index()
+    both = both.sort_values(["moved", "expnum"], ascending=[False, True], kind="stable", ignore_index=True)
+    names = [f"{name}_{when}" for name in ("reasons", "bad_probability", "rank") for when in ("before", "after")]
+    return both[["expnum", "change", "was_candidate", "is_candidate", *names, "n_changed_ccds"]]
+
+
+def changed_ccds(old: pd.DataFrame | None, new: pd.DataFrame) -> pd.Series:
+    """expnum -> number of CCDs with another reason than before."""
+    images = changed_images(old, new)
+    return images[images.renamed].groupby("expnum").size()
+
+
+def changed_images(old: pd.DataFrame | None, new: pd.DataFrame) -> pd.DataFrame:
+    """CCDs whose answer changed, between two prediction tables: `image_id, expnum, renamed, moved`.
+
+    renamed : another reason than before. moved : by how much p_good moved; CCD_MOVED or more alone is enough.
+    """
+    if old is None:
+        return pd.DataFrame({"image_id": [], "expnum": [], "renamed": [], "moved": []}).astype(
+            {"image_id": "int64", "expnum": "int64", "renamed": bool, "moved": float}
+        )
+    both = new[["image_id", "expnum", "reason", "p_good"]].merge(
+        old[["image_id", "reason", "p_good"]], on="image_id", suffixes=("", "_before")
+    )
+    both["renamed"] = both.reason.astype(object) != both.reason_before.astype(object)
+    both["moved"] = (both.p_good - both.p_good_before).abs()
+    return both.loc[both.renamed | (both.moved >= CCD_MOVED), ["image_id", "expnum", "renamed", "moved"]]
+
+
+def label_changes(old: pd.DataFrame | None, new: pd.DataFrame) -> pd.DataFrame:
+    """Training images whose label is new, changed or gone: LABEL_COLUMNS, sorted by image_id.
+
+    old, new : training tables of two models, where an image may have several rows; old is None before the first model.
+    `what` is new, changed (other reasons, or a weight that moved by WEIGHT_MOVED) or gone; reasons are texts, separated
+    by commas, '' where there is no label; provenance and basis are those of the label that is there, or was.
+    """
+    new = _one_per_image(new)
+    old = _one_per_image(new.iloc[:0] if old is None else old)
+    both = new.merge(old, on="image_id", how="outer", suffixes=("_after", "_before"), indicator=True)
+    other = both.reasons_after.ne(both.reasons_before) | ((both.weight_after - both.weight_before).abs() > WEIGHT_MOVED)
+    both["what"] = np.select(
+        [both._merge == "left_only", both._merge == "right_only", other], ["new", "gone", "changed"], ""
+    )
+    both = both[both.what != ""]
+    for name in ("expnum", "ccdname", "provenance", "basis"):
+        both[name] = both[f"{name}_after"].where(both.what != "gone", both[f"{name}_before"])
+    for name in ("reasons_before", "reasons_after"):
+        both[name] = both[name].astype(object).fillna("")
+    both = both.astype({"image_id": "int64", "expnum": "int64"}).sort_values("image_id", ignore_index=True)
+    return both[list(LABEL_COLUMNS)]
+
+
+def _one_per_image(training: pd.DataFrame) -> pd.DataFrame:
+    """One row per image with reasons as one text; `basis` and `weight` are filled in for models that lack them."""
+    texts = [
+        own if isinstance(own, str) else ",".join(sorted(map(str, own))) for own in training.get("reasons", pd.Series())
+    ]
+    rows = pd.DataFrame(
+        {
+            "image_id": training.image_id.astype("int64"),
+            "expnum": training.expnum.astype("int64"),
+            "ccdname": training.ccdname.astype(object),
+            "reasons": pd.Series(texts, index=training.index, dtype=object),
+            "provenance": training.provenance.astype(object) if "provenance" in training else "",
+            "basis": training.basis.astype(object) if "basis" in training else "",
+            "weight": training.weight.astype(float) if "weight" in training else 1.0,
+        }
+    )
+    if rows.image_id.is_unique:
+        return rows
+    joined = rows.groupby("image_id").reasons.agg(lambda own: ",".join(sorted(set(",".join(own).split(",")))))
+    return rows.drop_duplicates("image_id").assign(reasons=lambda one: one.image_id.map(joined))
+
+
+def causes(images: pd.DataFrame, old: pd.DataFrame | None, new: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
+    """The changed labels among the neighbours of changed CCDs: indexed by expnum, `causes` and `n_causes`.
+
+    images : see `changed_images`. old, new : prediction tables. labels : see `label_changes`.
+    causes : of each causing exposure the image_id whose label is nearest, MOST_CAUSES at most, those near most of the
+    exposure's changed CCDs first. n_causes : how many exposures there are.
+    """
+    links = [_links(new, images, labels.image_id[labels.what != "gone"])]
+    if old is not None:
+        links.append(_links(old, images, labels.image_id[labels.what != "new"]))
+    links = pd.concat(links, ignore_index=True)
+    links = links.sort_values(["distance", "cause"], kind="stable").drop_duplicates(["image_id", "cause"])
+    links["expnum"], links["from"] = links.image_id // 100, links.cause // 100
+    near = links.groupby(["expnum", "from"], sort=True).agg(
+        n=("image_id", "nunique"), distance=("distance", "first"), cause=("cause", "first")
+    )
+    near = near.reset_index().sort_values(["expnum", "n", "distance", "from"], ascending=[True, False, True, True])
+    groups = near.groupby("expnum")
+    return pd.DataFrame({"causes": groups.cause.agg(lambda own: list(own[:MOST_CAUSES])), "n_causes": groups.size()})
+
+
+def _links(prediction: pd.DataFrame, images: pd.DataFrame, wanted: pd.Series) -> pd.DataFrame:
+    """Pairs of a changed CCD and a wanted label among its neighbours: `image_id, cause, distance`."""
+    own = prediction[prediction.image_id.isin(images.image_id)] if "neighbour_ids" in prediction else prediction[:0]
+    lengths = [len(ids) for ids in own["neighbour_ids"]] if len(own) else []
+    if not sum(lengths):
+        return pd.DataFrame({"image_id": [], "cause": [], "distance": []}).astype(
+            {"image_id": "int64", "cause": "int64"}
+        )
+    pairs = pd.DataFrame(
+        {
+            "image_id": np.repeat(own.image_id.to_numpy(np.int64), lengths),
+            "cause": np.concatenate([np.asarray(ids, np.int64) for ids in own["neighbour_ids"]]),
+            "distance": np.concatenate([np.asarray(far, float) for far in own["neighbour_distances"]]),
+        }
+    )
+    return pairs[pairs.cause.isin(wanted)]
+
+
+def diff(
+    old: pd.DataFrame | None,
+    new: pd.DataFrame,
+    *,
+    taught_before: pd.DataFrame | None,
+    taught_after: pd.DataFrame,
+    sampled,
+    rule: str,
+) -> Diff:
+    """Compare two predictions of the same images under one rule.
+
+    old, new : prediction tables; old is None before the first. taught_before, taught_after : their models' training
+    tables. sampled : image_ids of the CCDs that count for the rule.
+    """
+    scored_before = None if old is None else candidates.score(old, sampled, rule=rule)
+    images = changed_images(old, new)
+    table = compare(
+        scored_before, candidates.score(new, sampled, rule=rule), images[images.renamed].groupby("expnum").size()
+    )
+    labels = label_changes(taught_before, taught_after)
+    for when, prediction in (("before", old), ("after", new)):
+        is_bad = table["was_candidate" if when == "before" else "is_candidate"]
+        if prediction is not None and "exposure_probability" in prediction:
+            is_bad = table.expnum.map(prediction.groupby("expnum").exposure_probability.first()) > SIDE_ABOVE
+        table[f"side_{when}"] = "" if prediction is None else np.where(is_bad, "bad", "good")
+    found = causes(images, old, new, labels).reindex(table.expnum)
+    table["causes"] = [own if isinstance(own, list) else [] for own in found.causes]
+    table["n_causes"] = found.n_causes.fillna(0).astype("int64").to_numpy()
+    own_images = images.sort_values(["renamed", "moved", "image_id"], ascending=[False, False, True])
+    own_images = own_images.groupby("expnum").image_id.agg(list).reindex(table.expnum)
+    table["changed_ids"] = [own if isinstance(own, list) else [] for own in own_images]
+    return Diff(table[list(COLUMNS)], labels)
