@@ -9,7 +9,7 @@ import json
 
 import tornado.web
 
-from app import evidence, palette, queue, repeats, votes
+from app import came_back, evidence, palette, queue, repeats, votes
 from app.auth import PrivateHandler
 from app.contact_sheet import vocabulary
 from app.evidence import plain
@@ -50,9 +50,15 @@ def facts_of(survey, expnum) -> dict:
 
 
 def facts_of_all(survey, expnums) -> list[dict]:
-    """Header facts of several exposures, as plain values, in their order."""
+    """Header facts of several exposures, as plain values, in their order; reprocessed: see app.came_back.fact_of."""
     rows = survey.exposures.loc[list(expnums), ["expnum", "night", *FACTS]].to_dict("records")
-    return [{"expnum": int(row.pop("expnum")), "date": date_of(row.pop("night")), **plain(row)} for row in rows]
+    items = [{"expnum": int(row.pop("expnum")), "date": date_of(row.pop("night")), **plain(row)} for row in rows]
+    changed = came_back.changes_of(survey)
+    return [item | _reprocessed(survey, item["expnum"]) if item["expnum"] in changed else item for item in items]
+
+
+def _reprocessed(survey, expnum) -> dict:
+    return {"reprocessed": came_back.fact_of(survey, expnum)}
 
 
 def date_of(night) -> str:

@@ -38,10 +38,15 @@ def evidence_of(app, survey, user, expnum, *, assisted):
     context : exposures taken around it, see `app.in_time.around`
     neighbours : [] while hidden, else [{image_id, expnum, ccdname, reason, distance, of_ccdname}], nearest first
     others, verdict : None before the own vote, else [{inspector, judgement, reasons, comment}] and {verdict, n_bad, ..}
+    old : own vote on another pipeline version {plver, judgement, reasons, ..}, with others' after the own vote on this
+    one; None without
     """
     frames = around(survey, expnum)
     own = repeats.as_shown(app, user, own_votes(app, user, [expnum, *(frame["expnum"] for frame in frames)]))
-    own = own[in_this_version(survey, own) & (own["ccdname"] == "").to_numpy()]
+    own = own[(own["ccdname"] == "").to_numpy()]
+    here = in_this_version(survey, own)
+    before = own[~here & (own["expnum"] == expnum).to_numpy()]
+    own = own[here]
     mine = own[own["expnum"] == expnum]
     voted = len(mine) > 0
     shown = assisted or voted
@@ -58,10 +63,24 @@ def evidence_of(app, survey, user, expnum, *, assisted):
         "context": with_own(frames, own),
         "others": None,
         "verdict": None,
+        "old": {"plver": str(before["plver"].iloc[-1]), **own_vote(before.iloc[-1])} if len(before) else None,
     }
     if voted:
         answer |= others_opinion(app, survey, user, expnum)
+        if answer["old"]:
+            answer["old"]["others"] = old_opinions(app, survey, user, expnum)
     return answer
+
+
+def old_opinions(app, survey, user, expnum):
+    """The others' current votes on other pipeline versions of an exposure; only called after the user's own vote."""
+    votes = app.store.votes(expnum=expnum, current=True)
+    votes = votes[~in_this_version(survey, votes) & (votes["ccdname"] == "").to_numpy()]
+    votes = votes[votes["inspector"] != user.name]
+    if len(votes):
+        app.note_seen(user, expnum)
+    wanted = ("inspector", "judgement", "reasons", "comment", "plver")
+    return [plain({name: row[name] for name in wanted}) for row in votes.sort_values("vote_id").to_dict("records")]
 
 
 def own_vote(row):

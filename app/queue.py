@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from app import repeats
+from app.came_back import overtaken, with_what_came_back
 from app.queue_table import candidates_first, facets_of, keep, order_of, table_of
 from pipeline.errors import BadInput, choose
 from pipeline.queue_order import FACETS, ORDERS, in_packet, mixed, packet_text, parse_packet, seed_of, slots
@@ -30,6 +31,7 @@ SETTINGS = "queue"  # name of a setting: everybody's is the lead's, an account's
 ASSIGNED = "queue assigned"  # packet that the lead gave an account
 REPEATS_AHEAD = 200  # places of a queue in which repeats are handed out at once
 LEASE_SECONDS = 120.0
+BEFORE_ALL = 10  # places in the sorting below: before what waits, whatever the rule of votes says of it
 VOTERS = ("inspector", "lead")
 
 
@@ -71,11 +73,13 @@ def queue_for(app, survey, user):
     judged = own["expnum"].to_numpy(np.int64)
     seed = seed_of(app.catalog.name, user.name, order, settings.seed)
     whole = order_of(survey, order, seed, division_of(ballots) if order == "split" else None)
-    offered, known = offered_in(survey, parse_packet(packet)), known_in(app, survey, parse_packet(packet))
+    cut = parse_packet(packet)
+    offered, first = with_what_came_back(app, survey, user, offered_in(survey, cut), cut, ballots, settings)
+    known = known_in(app, survey, cut)
     whole = whole[np.isin(whole, offered) | np.isin(whole, known)]
     left = whole[np.isin(whole, offered) & ~np.isin(whole, judged)]
     stage = stages_of(app, survey, user, left, ballots, settings)
-    later = (stage == LATER).astype(int)
+    later = (stage == LATER).astype(int) - BEFORE_ALL * np.isin(left, first)
     if user.role in VOTERS:
         later += 2 * np.isin(left, list(taken_by_others(app, user)))
     asked = stage != SETTLED
@@ -94,7 +98,8 @@ def count_left(app, survey, user, ballots, settings):
 
     ballots : as `ballots_of` gives them
     """
-    offered = offered_in(survey, parse_packet(choice_of(app, user, settings)[1]))
+    cut = parse_packet(choice_of(app, user, settings)[1])
+    offered, _first = with_what_came_back(app, survey, user, offered_in(survey, cut), cut, ballots, settings)
     left = offered[~np.isin(offered, ballots.loc[ballots["inspector"] == user.name, "expnum"].to_numpy(np.int64))]
     return int((stages_of(app, survey, user, left, ballots, settings) != SETTLED).sum())
 
@@ -180,7 +185,8 @@ def standing_of(app, survey, expnums, ballots, settings):
     probability = table_of(survey)["probability"]
     table = standing(expnums, counted(ballots), probability, control, settings, app.catalog.panel)
     decided = app.store.adjudications()
-    decided = set(decided.loc[decided["camera"] == app.catalog.camera, "expnum"]) - control
+    decided = decided[(decided["camera"] == app.catalog.camera) & ~overtaken(survey, decided)]
+    decided = set(decided["expnum"]) - control
     table["settled"] |= table.index.isin(list(decided))
     return table
 

@@ -35,6 +35,7 @@ class QueueSettings:
     repeat_age : how many judgements ago the vote that is asked for again must be
     rule : a name of RULES; control : share of exposures that get all votes whatever the first ones say
     strong : probability of bad from which, or down to one minus which, the model counts as strongly for or against
+    ask_again : whether those who judged an exposure are asked again when another pipeline version of it looks the same
     """
 
     order: str = ""
@@ -45,6 +46,7 @@ class QueueSettings:
     rule: str = "all"
     control: float = 0.1
     strong: float = 0.9
+    ask_again: bool = False
     seed: int = 0
 
     def plain(self) -> dict:

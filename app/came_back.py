@@ -1,0 +1,74 @@
+"""Exposures that were processed again: who is asked anew, and what was said of the old version.
+
+One that moved much comes first in the queue of whoever judged its old version, and of everybody else whose queue holds
+it. One that did not is asked of those who judged its old version only if the lead wants it, or once somebody has judged
+the new version: the old verdict does not stand beside a new vote. That it comes back then says that much, to people
+who have judged it before, and nothing of what was said.
+"""
+
+import numpy as np
+
+from app.queue_table import facets_of, keep
+from pipeline import reprocessed
+from pipeline.queue_order import in_packet
+
+
+def changes_of(survey):
+    """expnum -> changes of pipeline version, oldest first; see pipeline.reprocessed.changes."""
+    return keep(survey, "reprocessed", lambda: reprocessed.changes(survey.catalog, survey.exposures))
+
+
+def fact_of(survey, expnum):
+    """What a page says of an exposure that was processed again, as plain values; None of any other.
+
+    before, now : versions; moved : how far, 1 = as far as another exposure is, None = not known; much : see MUCH
+    """
+    rows = changes_of(survey).get(int(expnum))
+    if not rows:
+        return None
+    moved, much = reprocessed.moved_since(rows)
+    before, now = rows[-1]["plver_before"], rows[-1]["plver_now"]
+    return {"before": before, "now": now, "moved": None if moved is None else round(moved, 2), "much": much}
+
+
+def with_what_came_back(app, survey, user, offered, packet, ballots, settings):
+    """(offered, first): what a queue offers to a user, and which of it comes first; both (n,) int64 expnums.
+
+    offered : expnums that the packet holds. ballots : current votes on this version, everybody's
+    """
+    changed = changes_of(survey)
+    if not changed:
+        return offered, np.empty(0, np.int64)
+    judged = old_versions(app, survey, user)
+    anew = set(ballots["expnum"].astype(int))
+    first, back, left_out = set(), set(), set()
+    for expnum, rows in changed.items():
+        plver = judged.get(expnum)
+        _moved, much = reprocessed.moved_since(rows, plver)
+        if much:
+            first.add(expnum)
+        if plver is None:
+            continue
+        if much or settings.ask_again:
+            back.add(expnum)
+        elif much is False and expnum not in anew:
+            left_out.add(expnum)
+    back = np.array(sorted(back - set(offered.tolist())), dtype=np.int64)
+    back = back[in_packet(facets_of(survey).reindex(back).fillna(""), packet)]
+    offered = np.concatenate([offered[~np.isin(offered, list(left_out))], back])
+    return offered, offered[np.isin(offered, list(first))]
+
+
+def old_versions(app, survey, user):
+    """expnum -> the other pipeline version that this user's newest vote on it is of."""
+    own = app.store.ballots(app.catalog.camera, user.name)
+    now = own["expnum"].map(survey.exposures["plver"])
+    own = own[(own["plver"] != "") & now.notna() & (now != "") & (own["plver"] != now)]
+    return dict(zip(own["expnum"].astype(int), own["plver"], strict=True))
+
+
+def overtaken(survey, decisions):
+    """(n,) bool: decisions of leads on another version of exposures that have moved much since."""
+    changed = changes_of(survey)
+    pairs = zip(decisions["expnum"].astype(int), decisions["plver"], strict=True)
+    return np.array([bool(reprocessed.moved_since(changed.get(expnum, []), plver)[1]) for expnum, plver in pairs], bool)
