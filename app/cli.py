@@ -15,6 +15,7 @@ from app import (
     verbs_queue,
     verbs_room,
     verbs_run,
+    verbs_watch,
 )
 from pipeline.errors import TriptychError
 
@@ -36,6 +37,7 @@ VERBS = {
     "pretrain": verbs_pretrain.pretrain,
     "similar": verbs_learning.similar,
     "retrain": verbs_learning.retrain,
+    "watch": verbs_watch.watch,
     "agreement": verbs_agreement.agreement,
     "export": verbs_room.export,
     "serve": verbs_room.serve,

@@ -1,6 +1,7 @@
 """Many independent tasks in processes or threads: results as they come, a crash costs one task only."""
 
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -64,7 +65,8 @@ def _pool(workers: int) -> ProcessPoolExecutor:
 
 
 def _end_with(parent: int) -> None:
-    """Look every second whether the parent is still there."""
+    """Look every second whether the parent is still there. Ctrl-C is for the parent, which decides when to end."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def watch() -> None:
         while os.getppid() == parent:

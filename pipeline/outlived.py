@@ -1,0 +1,131 @@
+"""Old stages that may go: what a later stage holds too, and what nothing refers to.
+
+Every pass over new exposures writes an embedding, placed maps and clusters, a prediction and candidates, each of which
+holds all that the one before it held. Such an earlier stage is outlived when
+
+- embedding: a later one of the same backbone has all of its exposures, unchanged;
+- cluster, map: it is a placed one, which its frozen one and the embedding give again;
+- prediction: a later one is by the same model; candidates: their prediction is outlived.
+
+It goes only if it is not among the newest `keep` of its kind, was replaced more than a day ago (a page that was opened
+before may still show it), and nothing refers to it: no pointer of the run, no vote (a vote names the prediction that
+was on the screen), no job's result, no model or other stage that stays, and through these no parent. Models,
+retrainings, evaluations and whatever was computed rather than placed always stay.
+"""
+
+import calendar
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import time
+from itertools import pairwise
+
+from pipeline.catalog import STAGE_COMMANDS, Catalog, Stage
+from pipeline.unfinished import LOCK
+
+PAGE_SECONDS = 24 * 3600.0
+KINDS = ("candidates", "prediction", "map3d", "map2d", "cluster", "embedding")
+Key = tuple[str, str]
+
+
+def remove(catalog: Catalog, store, *, keep: int, page_seconds: float = PAGE_SECONDS) -> list[Stage]:
+    """Remove the outlived stages of a run; returns them. store : its LabelStore. keep : at least 1, of every kind."""
+    gone = removable(catalog, store, keep=keep, page_seconds=page_seconds)
+    for stage in gone:
+        _remove(stage)
+    return gone
+
+
+def removable(catalog: Catalog, store, *, keep: int, page_seconds: float = PAGE_SECONDS) -> list[Stage]:
+    """The stages that `remove` would remove, those that rest on others first."""
+    stages = {kind: catalog.stages(kind) for kind in STAGE_COMMANDS}
+    every = {(stage.kind, stage.stage_id): stage for own in stages.values() for stage in own}
+    staying = {key: stage for key, stage in every.items() if not _outlived(stage, stages)}
+    for kind in KINDS:
+        own = stages[kind]
+        staying |= {(kind, stage.stage_id): stage for stage in own[-max(1, keep) :]}
+        for stage, after in pairwise(own):
+            if time.time() - _written(after) < page_seconds:
+                staying[kind, stage.stage_id] = stage
+    named = set(catalog.refresh().info["current"].items()) | _named_by_people(store, every)
+    staying |= {key: every[key] for key in named if key in every}
+    _with_all_they_rest_on(staying, every)
+    return [stage for kind in KINDS for stage in stages[kind] if (kind, stage.stage_id) not in staying]
+
+
+def _outlived(stage: Stage, stages: dict[str, list[Stage]]) -> bool:
+    later = [other for other in stages[stage.kind] if other.info["number"] > stage.info["number"]]
+    if stage.kind == "embedding":
+        return any(_holds(other, stage) for other in later)
+    if stage.kind in ("cluster", "map2d", "map3d"):
+        return "frozen" in stage.parameters
+    if stage.kind == "prediction":
+        return any(_parent(other, "model") == _parent(stage, "model") for other in later)
+    if stage.kind == "candidates":
+        predictions = {own.stage_id: own for own in stages["prediction"]}
+        prediction = predictions.get(_parent(stage, "prediction"))
+        return prediction is None or _outlived(prediction, stages)
+    return False
+
+
+def _holds(later: Stage, earlier: Stage) -> bool:
+    """Whether the later embedding has every exposure of the earlier one, from the same pixels, by the same backbone."""
+    if not earlier.parameters.get("digest") or later.parameters.get("digest") != earlier.parameters["digest"]:
+        return False
+    if not all((stage.path / "inputs.parquet").exists() for stage in (later, earlier)):
+        return False
+    columns = ["expnum", "n_images", "content"]
+    return set(earlier.table("inputs")[columns].itertuples(index=False, name=None)) <= set(
+        later.table("inputs")[columns].itertuples(index=False, name=None)
+    )
+
+
+def _parent(stage: Stage, kind: str) -> str:
+    return next((own["stage_id"] for own in stage.parents if own["kind"] == kind), "")
+
+
+def _written(stage: Stage) -> float:
+    return calendar.timegm(time.strptime(stage.info["created"], "%Y-%m-%dT%H:%M:%SZ"))
+
+
+def _named_by_people(store, every: dict[Key, Stage]) -> set[Key]:
+    """Stages that any vote ever cast, or any job's result, names; candidates of such a prediction are named too."""
+    seen = {screen.get("stage") for screen in store.votes(current=False).screen}
+    predictions = {("prediction", name) for name in seen if isinstance(name, str) and name}
+    jobs = json.dumps([result for result in store.jobs(run=None).result if result])
+    named = predictions | {key for key in every if f'"{key[1]}"' in jobs}
+    return named | {
+        key
+        for key, stage in every.items()
+        if stage.kind == "candidates" and ("prediction", _parent(stage, "prediction")) in named
+    }
+
+
+def _with_all_they_rest_on(staying: dict[Key, Stage], every: dict[Key, Stage]) -> None:
+    """Add parents and frozen originals of what stays, and what retrainings name, until nothing is missing."""
+    left = list(staying.values())
+    while left:
+        stage = left.pop()
+        keys = {(own["kind"], own["stage_id"]) for own in stage.parents}
+        if "frozen" in stage.parameters:
+            keys.add((stage.kind, stage.parameters["frozen"]))
+        if stage.kind == "retraining":
+            text = "".join(path.read_text() for path in stage.path.glob("*.json"))
+            keys |= {key for key in every if f'"{key[1]}"' in text}
+        for key in keys & every.keys() - staying.keys():
+            staying[key] = every[key]
+            left.append(every[key])
+
+
+def _remove(stage: Stage) -> None:
+    """Take a stage out of sight in one step, then delete it; killed in between, the next new stage clears it up."""
+    aside = stage.path.with_name(f".aside-gone-{stage.stage_id}")
+    lock = aside.with_name(aside.name + LOCK)
+    with open(lock, "w") as handle:
+        with contextlib.suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.rename(stage.path, aside)
+        shutil.rmtree(aside, ignore_errors=True)
+        lock.unlink(missing_ok=True)
