@@ -20,6 +20,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from pipeline import unfinished
 from pipeline.errors import CatalogError, StageMissing, StageStale, choose
@@ -113,6 +116,11 @@ def _write_table(path: Path, frame: pd.DataFrame) -> None:
     write_aside(path, lambda aside: frame.to_parquet(aside, index=False))
 
 
+def _rows_of(path: Path, expnums, columns: list[str] | None = None) -> pd.DataFrame:
+    wanted = pc.field("expnum").isin(pa.array(np.asarray(expnums, np.int64)))
+    return pq.read_table(path, columns=columns, filters=wanted).to_pandas()
+
+
 def _conform(frame: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
     """Return `frame` with at least `columns`, in that order and of those types; further columns follow."""
     frame = frame.copy()
@@ -171,6 +179,13 @@ class Stage:
 
     def table(self, name: str = "table") -> pd.DataFrame:
         return pd.read_parquet(self.path / f"{name}.parquet")
+
+    def rows_of(self, expnums, columns: Sequence[str], name: str = "table") -> pd.DataFrame:
+        """Some columns of the rows of some exposures, without reading the others."""
+        return _rows_of(self.path / f"{name}.parquet", expnums, list(columns))
+
+    def columns(self, name: str = "table") -> list[str]:
+        return pq.read_schema(self.path / f"{name}.parquet").names
 
     def array(self, name: str = "vectors", mmap: bool = True) -> np.ndarray:
         return np.load(self.path / f"{name}.npy", mmap_mode="r" if mmap else None, allow_pickle=False)
@@ -292,6 +307,11 @@ class Catalog:
     def ccds(self) -> pd.DataFrame:
         """One row per CCD image, sorted by `image_id`."""
         return self._table("ccds")
+
+    def ccds_of(self, expnums) -> pd.DataFrame:
+        """The rows of `ccds` of some exposures, without reading the others."""
+        path = self.path / "ccds.parquet"
+        return _conform(_rows_of(path, expnums), CCD_COLUMNS) if path.exists() else self.ccds()
 
     def quarantine(self) -> pd.DataFrame:
         """One row per file or CCD that could not be used, with the reason."""

@@ -1,11 +1,11 @@
 """Neighbours of every image that follow the training set: what a new label changes, without asking all images again.
 
 The reduction stays as the last full fit has made it. Every image keeps its nearest training rows, a few more than are
-asked for. A new training row is measured only against images of cells whose box is nearer than their farthest neighbour;
-one that goes is taken out, and an image searches again only when it has too few left; another label of the same row
-moves no neighbour. The answers are then counted by the code of a full prediction. All of it is exact: rows, distances,
-shares and answers are those of a full prediction with the same reduction to the last bit, whatever the order of the
-votes, for any number of threads.
+asked for. A new training row is measured only against images of cells whose box is nearer than their farthest
+neighbour; one that goes is taken out, and an image searches again only when it has too few left; another label of the
+same row moves no neighbour. The answers are then counted by the code of a full prediction. All of it is exact: rows,
+distances, shares and answers are those of a full prediction with the same reduction to the last bit, whatever the order
+of the votes, for any number of threads.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ import pandas as pd
 from pipeline.classifier import Classifier, Model, classes_of
 from pipeline.heads import indicators
 from pipeline.live_cells import in_memory, vectors_at
-from pipeline.live_kernels import REMOVED, RELABELLED, Added, Lists, add, drop, room
+from pipeline.live_kernels import RELABELLED, REMOVED, Added, Lists, add, drop, room
 from pipeline.neighbour_cells import LANES
 from pipeline.neighbours import in_order, neighbourhood
 from pipeline.parallel import cores
@@ -40,8 +40,8 @@ class Update:
     """What an update changed.
 
     images : (n,) int64, rising, rows of the images of which a neighbour or a neighbour's label changed. added, removed,
-    relabelled : how many training rows. refilled : how many images searched among all training rows. measured : pairs of
-    an image and an added row that were measured in float64.
+    relabelled : how many training rows. refilled : how many images searched among all training rows. measured : how
+    many pairs of an image and an added row were measured in float64.
     """
 
     images: np.ndarray

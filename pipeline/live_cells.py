@@ -1,8 +1,8 @@
 """All images of a survey, sorted once into cells of images that lie close together.
 
-It is the k-d split of `neighbour_cells` turned round: there training rows lie in cells and images are asked, here images
-lie in cells and a new training row is asked which of them it comes close to. The variance that decides where a cell is
-split is taken from a sample, which changes which images share a cell and nothing that is measured.
+It is the k-d split of `neighbour_cells` turned round: there training rows lie in cells and images are asked, here
+images lie in cells and a new training row is asked which of them it comes close to. The variance that decides where a
+cell is split is taken from a sample, which changes which images share a cell and nothing that is measured.
 """
 
 from collections.abc import Callable

@@ -1,9 +1,9 @@
 """The compiled part of following the votes: neighbours leave the lists of images, and come into them.
 
-A list holds up to `width` neighbours of one image, the nearest first, equal distances in the order of the training rows'
-keys. It is always the beginning of the order of all training rows that may be its neighbours; `whole` says that it holds
-all of them and has room left. So a list may lose rows and stay right as far as it goes, and a row that comes after the
-last one of a list that is not whole tells nothing: another one, not in the list, may come between.
+A list holds up to `width` neighbours of one image, the nearest first, equal distances in the order of the training
+rows' keys. It is always the beginning of the order of all training rows that may be its neighbours; `whole` says that
+it holds all of them and has room left. So a list may lose rows and stay right as far as it goes, and a row that comes
+after the last one of a list that is not whole tells nothing: another one, not in the list, may come between.
 
 Rows are first measured in float32 against a limit that is raised by more than rounding could amount to, then again in
 float64: see `neighbour_cells`, whose functions measure here too, with images in the cells and training rows asking.
@@ -37,8 +37,9 @@ class Lists(NamedTuple):
 class Added(NamedTuple):
     """Training rows that come in, m of them.
 
-    exact : (m, dim) float64; rough : (m, dim) float32, from the middle and times the scale of the cells; columns : rough
-    turned round, (dim, m). numbers : (m,) int32. exposures : (m,) int64. slack : see `neighbour_cells`, the largest.
+    exact : (m, dim) float64; rough : (m, dim) float32, from the middle and times the scale of the cells; columns : the
+    same turned round, (dim, m). numbers : (m,) int32. exposures : (m,) int64. slack : see `neighbour_cells`, the
+    largest.
     """
 
     exact: np.ndarray
@@ -83,10 +84,10 @@ def drop(lists, first, last, flags, fewest, changed):
     """Take flagged rows out of the lists of some slots.
 
     flags : (n_numbers,) uint8, REMOVED, RELABELLED or 0 of each training row. fewest : how many neighbours decide an
-    answer; a list that has fewer afterwards and is not whole is too short. changed : (slots,) bool, set where one of the
-    first `fewest` was flagged.
+    answer; a list that has fewer afterwards and is not whole is too short. changed : (slots,) bool, set where one of
+    the first `fewest` was flagged.
     """
-    numbers, distances, counts, whole, far = lists
+    numbers, distances, counts, _, far = lists
     for slot in range(first, last):
         count, kept = counts[slot], 0
         for place in range(count):
@@ -139,8 +140,9 @@ def _put(lists, keys, slot, number, distance, fewest):
 def add(lists, cells, boxes, first, last, added, keys, scale, factor, power, fewest, room, changed):
     """Put added rows into the lists of the images of some cells; return how many pairs were measured in float64.
 
-    cells : (tiles, rough, rows, exposures), boxes : (low, high), as `live_cells.lay_out` makes them. keys : (n_numbers,)
-    int64, the order of equal distances. changed : (slots,) bool, set where one comes among the first `fewest`.
+    cells : (tiles, rough, rows, exposures), boxes : (low, high), as `live_cells.lay_out` makes them. keys :
+    (n_numbers,) int64, the order of equal distances. changed : (slots,) bool, set where one comes among the first
+    `fewest`.
     """
     tiles, rough, rows, exposures = cells
     low, high = boxes

@@ -95,7 +95,7 @@ def histories(draw):
     return vectors, classifier, history
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(histories(), st.integers(1, 2))
 def test_after_every_round_it_is_a_full_prediction(history, threads):
     vectors, classifier, tables = history
@@ -143,7 +143,7 @@ def test_few_new_labels_among_many(name, power, monkeypatch):
         for threads, state in states.items():
             update = state.teach(table, threads=threads)
             if step:
-                assert update.added and update.removed and update.relabelled
+                assert min(update.added, update.removed, update.relabelled) > 0
                 assert update.refilled < len(vectors)
         check(states[1])
         for array in states[1].arrays:
