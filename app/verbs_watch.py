@@ -50,7 +50,7 @@ def watch(
     ] = 0,
     labels: Labels = "",
 ) -> None:
-    """Take new exposures in as they arrive: predictions and candidates.
+    """Take new exposures in as they arrive.
 
     Ingest, embed, place, predict, candidates, with the current model, again and again. Can be stopped (Ctrl-C) and
     started at any time.
