@@ -9,6 +9,7 @@ from app import (
     verbs_data,
     verbs_examples,
     verbs_learning,
+    verbs_models,
     verbs_places,
     verbs_pretrain,
     verbs_probe,
@@ -49,6 +50,10 @@ GROUPS = {
     "labels": (
         "Import labels and earlier inspections, and count them.",
         {"import": verbs_data.labels_import, "show": verbs_data.labels_show},
+    ),
+    "models": (
+        "Every model of a run, and going over to another.",
+        {"list": verbs_models.show, "use": verbs_models.use},
     ),
     "queue": (
         "Order, packets and what is mixed into the queue.",

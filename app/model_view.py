@@ -1,5 +1,7 @@
 """Model: what the last retraining changed and why, every earlier model, and what would help most next."""
 
+import param
+
 from app.room_view import RoomView
 
 
@@ -7,3 +9,30 @@ class ModelView(RoomView):
     """Filled by static/model.js, which asks /model/..."""
 
     _module = "model.js"
+
+    new_prediction = param.String(doc="Prediction stage that this page may go over to; '' = none.")
+    work = param.Dict(default={}, doc="State, text and progress of the newest retraining; {} = none.")
+
+    FOLLOWED = (*RoomView.FOLLOWED, "new_prediction")
+
+    def __init__(self, session, **params):
+        super().__init__(session, work=newest_retraining(session.jobs), **params)
+        session.param.watch(self._show_work, ["jobs"])
+
+    def _show_work(self, event):
+        self.work = newest_retraining(event.new)
+
+    def _handle_msg(self, message):
+        """{accept: true}: this page goes over to the offered predictions. The rest is a room's usual."""
+        if message.get("accept"):
+            self.session.accept_prediction()
+        super()._handle_msg(message)
+
+
+def newest_retraining(jobs):
+    """The newest retraining among jobs as the page follows it; {} for none."""
+    for job in reversed(jobs):
+        if job["kind"] == "retrain":
+            names = ("job_id", "state", "text", "progress", "asked_by")
+            return {name: job[name] for name in names} | {"progress": float(job["progress"] or 0)}
+    return {}

@@ -1,0 +1,181 @@
+"""What the Model room tells one user: the models, what a retraining changed, and why.
+
+A lead sees everything. Others see counts, figures and models, and of the changed exposures those that they have judged
+themselves or that nobody has voted on; of the labels behind them those of exposures that they have judged, or that do
+not come from votes. A known answer that waits for somebody's vote is no cause that he may read.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+
+from app import palette, repeats
+from app.component import STATIC
+from app.known_answers import secret_answers
+from app.lead_routes import jobs
+from app.sight import Sight
+from pipeline import models, retrain_log
+from pipeline.catalog import Catalog
+from pipeline.errors import choose
+
+FROM_VOTES = ("ticked", "candidate_ccds", "whole_exposure", "annotation", "")  # provenances that tell votes, or may
+VOTED = ("decision", "votes", "single_vote", "bulk_votes")  # bases that do
+SHOWN = 200  # changed exposures that one answer lists
+MOST_SELECTED = 20_000
+MOVES_SHOWN = 30
+LINES_SHOWN = 80
+NO_IMAGE = -1  # makes a set of hidden labels one that hides, even where it hides none of these
+SECTIONS = ("live_section", "doubtful_section", "asking_section")  # modules that the room shows where they are there
+# what is listed -> which rows of a retraining's table
+LISTS = {
+    "moved": lambda table: np.ones(len(table), bool),
+    "side": lambda table: ((table.side_before != "") & (table.side_before != table.side_after)).to_numpy(),
+    "entered": lambda table: (table.change == "entered").to_numpy(),
+    "left": lambda table: (table.change == "left").to_numpy(),
+}
+
+
+def overview(app, user):
+    """Models, moves, jobs and log of the run, as plain values."""
+    catalog, survey = Catalog.open(app.catalog.path), app.survey_for(user)
+    found = models.models(catalog)
+    mine = survey.prediction_id
+    lead = user.role == "lead"
+    current = next((row for row in found if row["current"]), None)
+    news = None
+    if lead and current and current["store_revision"] is not None:
+        news = max(0, int(app.store.revision()) - int(current["store_revision"]))
+    retrainings = [stage.stage_id for stage in catalog.stages("retraining")][::-1]
+    return {
+        "role": user.role,
+        "blind": app.blind,
+        "models": found,
+        "moves": models.moves(catalog)[-MOVES_SHOWN:][::-1],
+        "mine": {"prediction": mine, "model": models.model_of(catalog, mine) if mine else ""},
+        "offered": current["prediction"] if current and current["prediction"] != mine else "",
+        "news": news,
+        "retrainings": retrainings,
+        "retraining": catalog.info["current"].get("retraining") or (retrainings[0] if retrainings else ""),
+        "sections": [name for name in SECTIONS if (STATIC / f"{name}.js").exists()],
+        "colours": palette.REASON_COLOURS,
+        "letters": palette.REASON_LETTERS,
+        **work(app, user),
+    }
+
+
+def work(app, user):
+    """{job, log}: the newest retraining asked for from a page, and the last lines of the log."""
+    own = [row for row in jobs(app) if row["kind"] == "retrain"]
+    names = ("job_id", "state", "progress", "text", "asked_by", "asked_utc", "finished_utc")
+    job = {name: own[0][name] for name in names} if own else None
+    if job and user.role == "lead":
+        job["error"] = own[0]["error"]
+    return {"job": job, "log": retrain_log.lines(app.store, app.run_key)[-LINES_SHOWN:]}
+
+
+@lru_cache(maxsize=4)
+def _read(path):
+    """(report, table, labels indexed by image_id) of a retraining; a stage never changes."""
+    catalog = Catalog.open(path.parents[1])
+    stage = catalog.stage("retraining", path.name, fresh=False)
+    return stage.json("report"), stage.table(), stage.table("labels").set_index("image_id", drop=False)
+
+
+def _opened(app, stage_id):
+    stages = {stage.stage_id: stage for stage in app.catalog.stages("retraining")}
+    return _read(stages[choose(stage_id, stages, "retraining")].path)
+
+
+def retraining(app, user, stage_id, listed, *, assisted):
+    """What one retraining changed: `report`, totals of the lists, and rows of the one that is asked for."""
+    report, table, labels = _opened(app, stage_id)
+    chosen = LISTS[choose(listed, LISTS, "list of changes")]
+    may, hidden = _known(app, user, table, labels, assisted)
+    seen = table[may]
+    survey = app.survey_for(user)
+    rows = seen[chosen(seen)].head(SHOWN)
+    return {
+        "id": stage_id,
+        "report": report,
+        "list": listed,
+        "total": {name: int(LISTS[name](table).sum()) for name in LISTS},
+        "seen": {name: int(LISTS[name](seen).sum()) for name in LISTS},
+        "shown": SHOWN,
+        "rows": [_row(row, survey, labels, hidden) for row in rows.to_dict("records")],
+    }
+
+
+def _row(row, survey, labels, hidden):
+    expnum = int(row["expnum"])
+    told = {name: row[name] for name in ("change", "side_before", "side_after", "n_changed_ccds")}
+    for when in ("before", "after"):
+        told[when] = {
+            "reasons": [name for name in str(row[f"reasons_{when}"]).split(",") if name],
+            "probability": row[f"bad_probability_{when}"],
+            "rank": _whole(row[f"rank_{when}"]),
+            "candidate": bool(row["was_candidate" if when == "before" else "is_candidate"]),
+        }
+    there = expnum in survey.exposures.index
+    facts = survey.exposures.loc[expnum] if there else {}
+    known = [int(image_id) for image_id in row["causes"] if int(image_id) not in hidden]
+    images = row["changed_ids"] if len(row["changed_ids"]) else survey.images_of(expnum)
+    return told | {
+        "expnum": expnum,
+        "image_id": int(images[0]) if len(images) else None,
+        "band": str(facts.get("band", "")),
+        "night": int(facts.get("night", 0)),
+        "causes": [_cause(labels.loc[image_id]) for image_id in known if image_id in labels.index],
+        "more_causes": 0 if hidden else int(row["n_causes"]) - len(known),
+    }
+
+
+def _whole(value):
+    """A whole number, None for one that is missing."""
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def _cause(label):
+    return {
+        "image_id": int(label["image_id"]),
+        "expnum": int(label["expnum"]),
+        "ccdname": str(label["ccdname"]),
+        "what": str(label["what"]),
+        "before": str(label["reasons_before"]),
+        "after": str(label["reasons_after"]),
+        "basis": str(label["basis"] or label["provenance"]),
+    }
+
+
+def _known(app, user, table, labels, assisted):
+    """((n,) bool: rows that this user may see, image_ids of labels that he may not)."""
+    if user.role == "lead":
+        return np.ones(len(table), bool), frozenset()
+    voters = app.store.voters()
+    own = voters.loc[(voters["inspector"] == user.name) & (voters["ccdname"] == ""), "expnum"]
+    own = set(own.astype(int)) - set(repeats.waiting(app, user))
+    expnums = table["expnum"].to_numpy(np.int64)
+    may = ~np.isin(expnums, np.array(sorted(set(voters["expnum"].astype(int)) - own), np.int64))
+    survey = app.survey_for(user)
+    may &= Sight.of(app, survey, user).sees_opinion(survey, expnums, assisted)
+    from_votes = labels["basis"].isin(VOTED) | labels["provenance"].isin(FROM_VOTES)
+    secret = labels["expnum"].isin(secret_answers(app, user))
+    unseen = (from_votes & ~labels["expnum"].isin(own)) | secret
+    return may, frozenset(labels.loc[unseen, "image_id"].astype(int)) | {NO_IMAGE}
+
+
+def moved_images(app, user, stage_id, listed, *, assisted):
+    """{image_ids, n}: the changed CCDs of the exposures of a list, for the map; of an exposure without any all CCDs."""
+    _, table, labels = _opened(app, stage_id)
+    may, _ = _known(app, user, table, labels, assisted)
+    seen = table[may]
+    survey = app.survey_for(user)
+    ids = []
+    for row in seen[LISTS[choose(listed, LISTS, "list of changes")](seen)].itertuples():
+        ids += list(row.changed_ids) if len(row.changed_ids) else survey.images_of(row.expnum).tolist()
+        if len(ids) >= MOST_SELECTED:
+            break
+    there = [int(image_id) for image_id in ids[:MOST_SELECTED] if image_id in survey.ccds.index]
+    return {"image_ids": there, "n": len(there)}

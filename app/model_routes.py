@@ -1,0 +1,89 @@
+"""What the Model room asks over HTTP: the models and retrainings, and for leads what starts, stops and goes back."""
+
+from app import model_report
+from app.api import ApiHandler
+from pipeline import models
+from pipeline.catalog import Catalog
+from pipeline.errors import BadInput
+
+POLICY = "majority"
+
+
+class OverviewHandler(ApiHandler):
+    """GET: see `model_report.overview`."""
+
+    async def get(self):
+        await self.answer(lambda: model_report.overview(self.app, self.user))
+
+
+class WorkHandler(ApiHandler):
+    """GET: the newest retraining and the log, while one runs."""
+
+    async def get(self):
+        await self.answer(lambda: model_report.work(self.app, self.user))
+
+
+class RetrainingHandler(ApiHandler):
+    """GET ?id=mixed-002&list=moved&assisted=1: what a retraining changed, as far as this user may know."""
+
+    told = staticmethod(model_report.retraining)
+
+    async def get(self):
+        stage_id, listed = self.get_query_argument("id", ""), self.get_query_argument("list", "moved")
+        assisted = self.get_query_argument("assisted", "0") == "1" and not self.app.blind
+        await self.answer(lambda: self.told(self.app, self.user, stage_id, listed, assisted=assisted))
+
+
+class MovedHandler(RetrainingHandler):
+    """GET, the same query: image_ids of what moved, to be selected on the map."""
+
+    told = staticmethod(model_report.moved_images)
+
+
+class JobHandler(ApiHandler):
+    """POST {ask: "retrain"}: start a retraining, or join the one that is asked for. {cancel: job_id}: stop it."""
+
+    roles = ("lead",)
+
+    async def post(self):
+        await self.answer(self.act, self.body())
+
+    def act(self, values):
+        store = self.app.store
+        if values.get("cancel") is not None:
+            known = {int(job_id) for job_id in store.jobs(run=self.app.run_key)["job_id"]}
+            if values["cancel"] not in known:
+                raise BadInput(f"this run has no job {values['cancel']}; load the page again")
+            store.cancel_job(int(values["cancel"]))
+        elif values.get("ask") == "retrain":
+            store.ask_job("retrain", {"policy": POLICY}, self.user.name, self.app.run_key)
+        else:
+            raise BadInput('say {"ask": "retrain"} or {"cancel": JOB}')
+        return model_report.work(self.app, self.user)
+
+
+class UseHandler(ApiHandler):
+    """POST {model}: point the run at this model for everybody; each page offers it. Answers the overview."""
+
+    roles = ("lead",)
+
+    async def post(self):
+        await self.answer(self.use, self.body())
+
+    def use(self, values):
+        catalog = Catalog.open(self.app.catalog.path)
+        models.use(catalog, str(values.get("model") or ""), by=self.user.name, why="chosen in the page")
+        return model_report.overview(self.app, self.user)
+
+
+def routes(app):
+    """Routes of this file for the server. app : app.context.AppContext"""
+    given = {"app": app}
+    return [
+        (r"/model/overview", OverviewHandler, given),
+        (r"/model/work", WorkHandler, given),
+        (r"/model/retraining", RetrainingHandler, given),
+        (r"/model/moved", MovedHandler, given),
+        (r"/model/job", JobHandler, given),
+        (r"/model/use", UseHandler, given),
+    ]
