@@ -69,12 +69,25 @@ class PictureShelf:
             )
         return self._plane(expnum, path.stat().st_mtime_ns)
 
+    def plane_of_ccd(self, image_id, stretch):
+        """A plane that holds this CCD: it alone where that is enough, so that scrolling reads no whole exposures."""
+        expnum, ccdnum = divmod(image_id, 100)
+        if stretch != "sky" and self._stamp(expnum) and expnum in self.app.survey().exposures.index:
+            catalog = self.app.catalog
+            one = Plane.of_one(ccdnum, lambda: catalog.ccd_preview(expnum, ccdnum), *self._about(expnum))
+            if one is not None:
+                return one
+        return self.plane(expnum)
+
     def _read_plane(self, expnum, _stamp):
+        return Plane.of(*self.app.catalog.preview(expnum), *self._about(expnum))
+
+    def _about(self, expnum):
+        """Rows of the CCDs by number, row of the exposure, camera."""
         survey = self.app.survey()
         exposure = survey.exposures.loc[expnum]
         ccds = survey.ccds.loc[survey.images_of(expnum)].set_index("ccdnum", drop=False)
-        camera = cameras.camera(exposure["camera"] or self.app.catalog.camera)
-        return Plane.of(*self.app.catalog.preview(expnum), ccds, exposure, camera)
+        return ccds, exposure, cameras.camera(exposure["camera"] or self.app.catalog.camera)
 
     def _stamp(self, expnum):
         path = self.app.catalog.preview_path(expnum)
@@ -127,7 +140,7 @@ def _mosaic_jpeg(expnum, _stamp, shelf, stretch, width):
 
 
 def _thumbnail(image_id, _stamp, shelf, stretch):
-    plane = shelf.plane(image_id // 100)
+    plane = shelf.plane_of_ccd(image_id, stretch)
     i = plane.index(image_id % 100)
     if i is None:
         raise KeyError(f"exposure {image_id // 100} has no CCD number {image_id % 100}")

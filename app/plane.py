@@ -9,11 +9,9 @@ from functools import cached_property
 import numpy as np
 
 from pipeline import images
+from pipeline.levels import common_level, levels
 
 BLOCK_PIXELS = 120
-LEVEL_PIXELS = 2500  # of each CCD, at least, whose median and spread are its sky and noise
-CLIPPINGS = 3
-NORMAL_QUARTILES = 1.349  # sigmas between the quartiles of a normal distribution
 STAMP_PIXELS = 8000  # of each CCD, at least, from which the sky of its sky view is measured
 UNKNOWN_SIGMAS = 5.0  # half range of the sky view where band or exposure time is not known
 
@@ -45,12 +43,26 @@ class Plane:
 
     @classmethod
     def of(cls, ccdnums, pixels, ccds, exposure, camera):
-        """Measure the sky of a preview; CCDs that the camera or the table does not know are left out."""
+        """A whole preview; CCDs that the camera or the table does not know are left out."""
         known = [i for i, number in enumerate(ccdnums) if int(number) in camera.by_number and int(number) in ccds.index]
         ccdnums, pixels = np.asarray(ccdnums)[known], pixels[known]
-        skies, sigmas = levels(pixels)
+        skies, sigmas = noted_levels(ccds, ccdnums) or levels(pixels)
         pixels = without_zeros(pixels, *common_level(skies, sigmas))
         return cls(ccdnums, pixels, skies, sigmas, *common_level(skies, sigmas), ccds, exposure, camera)
+
+    @classmethod
+    def of_one(cls, ccdnum, read, ccds, exposure, camera):
+        """One CCD, drawn as on the whole plane, or None where the table does not note every level that this takes.
+
+        read : function() -> (ny, nx) float32, asked only then
+        """
+        ccdnums = np.array([number for number in ccds.index if int(number) in camera.by_number])
+        noted = noted_levels(ccds, ccdnums)
+        if noted is None or ccdnum not in ccdnums:
+            return None
+        level, own = common_level(*noted), ccdnums == ccdnum
+        pixels = without_zeros(read()[None], *level)
+        return cls(ccdnums[own], pixels, *(values[own] for values in noted), *level, ccds, exposure, camera)
 
     @property
     def nbytes(self):
@@ -118,43 +130,12 @@ class Plane:
         return self.blocks[i, : -(-ny // self.block), : -(-nx // self.block)]
 
 
-def levels(pixels):
-    """Sky and noise of each CCD: (n_ccd,) float64; NaN where all is blank.
-
-    pixels : (n_ccd, ny, nx) float32, NaN = nothing recorded; exact zeros count only if nothing else is there. Median,
-    and quartiles as a normal distribution has them, after clipping stars at 3 sigma thrice. Some thousand pixels,
-    evenly thinned, give the level to three per cent of the noise: these are limits of a picture, and measured each time
-    an exposure is first drawn, so all CCDs are sorted at once and clipping is a matter of places in the order.
-    """
-    if not len(pixels):
-        return np.empty(0), np.empty(0)
-    step = max(1, int(np.sqrt(pixels[0].size / LEVEL_PIXELS)))
-    values = pixels[:, ::step, ::step].reshape(len(pixels), -1).astype(float)
-    lit = (np.isfinite(values) & (values != 0)).any(axis=1)
-    values[lit[:, None] & (values == 0)] = np.nan
-    values.sort(axis=1)  # NaN last
-    first, after = np.zeros(len(values), int), np.isfinite(values).sum(axis=1)
-    for _ in range(CLIPPINGS + 1):
-        low, sky, high = (_quantile(values, first, after, share) for share in (0.25, 0.5, 0.75))
-        sigma = (high - low) / NORMAL_QUARTILES
-        first = (values < (sky - 3 * sigma)[:, None]).sum(axis=1)
-        after = (values <= (sky + 3 * sigma)[:, None]).sum(axis=1)
-    flat = np.flatnonzero(sigma == 0)  # coarse grey levels: most values are the median
-    sigma[flat] = [np.nanstd(values[i]) for i in flat]
-    return sky, sigma
-
-
-def _quantile(ordered, first, after, share):
-    """(n,) of rows sorted upwards, of which [first, after) count; NaN where none does."""
-    place = np.maximum(first + np.rint(share * (after - 1 - first)).astype(int), 0)
-    return np.where(after > first, ordered[np.arange(len(ordered)), np.minimum(place, ordered.shape[1] - 1)], np.nan)
-
-
-def common_level(skies, sigmas):
-    """(sky, sigma) of the whole exposure; a frame without any noise gets sigma 1."""
-    with_noise = sigmas[np.isfinite(sigmas) & (sigmas > 0)]
-    sigma = float(np.median(with_noise)) if with_noise.size else 1.0
-    return float(np.nanmedian(skies)) if np.isfinite(skies).any() else 0.0, sigma
+def noted_levels(ccds, ccdnums):
+    """(skies, sigmas) of CCDs as ingest noted them, by `levels`; None where an older version ingested the run."""
+    if "preview_sky_adu" not in ccds or ccds["preview_sky_adu"].isna().all():
+        return None
+    rows = ccds.loc[ccdnums.astype(int)]
+    return rows["preview_sky_adu"].to_numpy(float), rows["preview_sigma_adu"].to_numpy(float)
 
 
 def without_zeros(pixels, sky, sigma):

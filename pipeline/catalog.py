@@ -300,6 +300,11 @@ class Catalog:
             return _conform(pd.DataFrame(), TABLES[name])
         return pd.read_parquet(path)
 
+    def tables_version(self) -> tuple:
+        """Differs when `ccds` or `exposures` were written again."""
+        paths = [self.path / f"{name}.parquet" for name in ("ccds", "exposures")]
+        return tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in paths)
+
     def exposures(self) -> pd.DataFrame:
         """One row per exposure, sorted by `expnum`."""
         return self._table("exposures")

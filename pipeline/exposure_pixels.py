@@ -13,6 +13,7 @@ from pipeline.catalog import Catalog
 from pipeline.exposure_files import ExposurePlan
 from pipeline.fits_files import PixelReader, Unusable, as_float
 from pipeline.images import block_mean, preview_bin, sky_of, thinning
+from pipeline.levels import levels
 from pipeline.tiles import TileTable, tile_tables
 
 
@@ -86,7 +87,11 @@ def read_exposure(catalog: Catalog, plan: ExposurePlan, *, fast: bool = False, t
     previews = {ccdnum: preview for ccdnum, preview in previews.items() if preview is not None}
     if previews:
         ccdnums = sorted(previews)
-        catalog.write_preview(plan.expnum, ccdnums, _stack([previews[ccdnum] for ccdnum in ccdnums]))
+        stacked = _stack([previews[ccdnum] for ccdnum in ccdnums])
+        catalog.write_preview(plan.expnum, ccdnums, stacked)
+        noted = dict(zip(ccdnums, zip(*levels(stacked), strict=True), strict=True))
+        for row in read.rows:
+            row["preview_sky_adu"], row["preview_sigma_adu"] = map(float, noted[row["ccdnum"]])
     return read
 
 

@@ -54,6 +54,10 @@ def test_preview_round_trip_in_order_of_ccd(catalog):
     assert (stored[1] == 7).all()
     with pytest.raises(CatalogError, match="has no exposure 13"):
         catalog.preview(13)
+    assert (catalog.ccd_preview(12, 40) == 7).all()
+    assert np.isnan(catalog.ccd_preview(12, 3)).all()
+    with pytest.raises(KeyError, match="no CCD number 41"):
+        catalog.ccd_preview(12, 41)
 
 
 def test_stages_count_up_and_the_newest_is_current(catalog):

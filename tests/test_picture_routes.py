@@ -14,12 +14,14 @@ import tornado.web
 from astropy.io import fits
 from PIL import Image
 
+from app import thumbnails
 from app.auth import StoreAuth
 from app.context import AppContext
 from app.packets import read_packet
 from app.picture_routes import PictureShelf, picture_version, routes
 from pipeline.catalog import Catalog
 from pipeline.labels import LabelStore
+from pipeline.levels import levels
 
 EXPNUM, S31, S7, N30 = 900001, 90000103, 90000131, 90000161
 
@@ -221,3 +223,28 @@ def test_exposures_to_compare_with_tell_nothing_of_votes(app):
     assert near
     assert EXPNUM not in [one["expnum"] for one in near]
     assert set(near[0]) == {"expnum", "band", "exptime", "object", "alike", "words"}
+
+
+def test_a_thumbnail_from_its_ccd_alone_is_the_one_from_the_whole_exposure(tmp_path):
+    from pipeline.ingest import ingest
+    from pipeline.simulate import simulate
+
+    simulate(tmp_path / "fits", exposures=1, seed=3, binning=16)
+    catalog = Catalog.create(tmp_path / "run")
+    ingest(catalog, tmp_path / "fits")
+    app = context_of(catalog.path)
+    try:
+        shelf = PictureShelf(app)
+        for image_id in app.survey().ccds.index[[0, 30, 60]].tolist():
+            whole = shelf.plane(image_id // 100)
+            for stretch in ("faint", "stars", "sky"):
+                expected = thumbnails.thumbnail(whole, whole.index(image_id % 100), stretch)
+                assert shelf.thumbnail(image_id, stretch) == expected
+            alone = shelf.plane_of_ccd(image_id, "faint")
+            assert len(alone.ccdnums) == 1
+            assert np.array_equal(alone.pixels[0], whole.pixels[whole.index(image_id % 100)], equal_nan=True)
+            assert (alone.sky, alone.sigma) == (whole.sky, whole.sigma)
+            measured = levels(catalog.preview(image_id // 100)[1])
+            assert np.array_equal(whole.skies, measured[0], equal_nan=True)
+    finally:
+        app.store.close()
