@@ -1,0 +1,222 @@
+"""What the votes since the last fit change: exposures whose neighbours now answer otherwise, and which labels did it.
+
+Before is the answer by the neighbours of the model that made the current predictions, after the answer of the same
+neighbours search with today's training set; the reduction is the model's in both. Where the model has learners beside
+the neighbours its own predictions move only with a retraining, and this is what its neighbours say meanwhile.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from pipeline import live_cache
+from pipeline.catalog import Catalog, write_aside, write_json
+from pipeline.classifier import has_head
+from pipeline.classify import read_model
+from pipeline.errors import StageMissing, StageStale, TriptychError
+from pipeline.live import LABELS, Live
+from pipeline.live_cache import DamagedState, Kept
+from pipeline.reasons import GOOD, REASONS
+from pipeline.training import read_training_set
+
+COLUMNS = {
+    "expnum": "int64",
+    "n_ccds": "int64",
+    "n_bad_before": "int64",
+    "n_bad_after": "int64",
+    "reason_before": "object",
+    "reason_after": "object",
+    "bad_probability_before": "float64",
+    "bad_probability_after": "float64",
+    "causes": "object",
+    "image_ids": "object",
+}
+NAMES = np.array([*LABELS, ""], dtype=object)  # the last for images that nothing answers
+
+
+@dataclass(frozen=True)
+class LiveChanges:
+    """What changed since the last fit.
+
+    table : COLUMNS, one row per exposure of which a CCD's answer by its neighbours changed, those that moved most
+    first. n_ccds : how many of its CCDs. n_bad : how many of all its CCDs are called bad. reason : what most of those
+    are called, "good" where there are none. bad_probability : mean over its CCDs of the share of neighbours that do not
+    call it good. causes : image_ids of the labels that are new, gone or others among the neighbours of its changed
+    CCDs; of labels that only count more or less where there is no other cause. image_ids : of its changed CCDs.
+    info : revision of the store, model, prediction, learners (whether the model has any), neighbours, seconds, made
+    (the state had to be made anew), images, exposures (that changed), added, removed, relabelled, reweighted (training
+    images against those of the model), error.
+    """
+
+    table: pd.DataFrame
+    info: dict
+
+
+def follow(
+    catalog: Catalog,
+    store,
+    *,
+    labelled=None,
+    threads: int | None = None,
+    going_on: Callable | None = None,
+) -> LiveChanges:
+    """Bring the state of a run up to the store's votes and labels, and write down what that changes.
+
+    labelled : a catalog for `read_training_set` that has the rows of labelled exposures alone. going_on : called
+    between blocks when the state has to be made anew; may raise to stop.
+    """
+    started = time.monotonic()
+    with live_cache.alone_with(catalog):
+        catalog.refresh()
+        if not catalog.has("prediction"):
+            raise StageMissing(f"{catalog.name} has no prediction yet; run `triptych predict {catalog.path}`")
+        prediction = catalog.stage("prediction", fresh=False)
+        embedding, stage = prediction.parent("embedding"), prediction.parent("model")
+        if catalog.info["current"].get("embedding") != embedding.stage_id:
+            raise StageStale(f"the predictions are of {embedding.stage_id}; run `triptych retrain {catalog.path}`")
+        revision, model = int(store.revision()), read_model(stage)
+        policy = stage.parameters.get("policy", "majority")
+        taught = read_training_set(labelled or catalog, store, policy=policy).table
+        taught = taught if "weight" in model.training else taught.drop(columns="weight", errors="ignore")
+
+        def opened() -> Kept:
+            return live_cache.opened(catalog, embedding, stage, model, threads=threads, going_on=going_on)
+
+        kept = opened()
+        try:
+            kept.teach(taught, threads=threads)
+        except (DamagedState, IndexError, KeyError, ValueError):
+            live_cache.forget(catalog)
+            kept = opened()
+            kept.teach(taught, threads=threads)
+        table, counts = _compared(kept)
+        info = {
+            "revision": revision,
+            "model": stage.stage_id,
+            "prediction": prediction.stage_id,
+            "learners": has_head(model.classifier),
+            "neighbours": model.classifier.neighbours,
+            "made": kept.made,
+            "seconds": round(time.monotonic() - started, 3),
+            "training": len(taught),
+            **counts,
+            "error": "",
+        }
+        found = LiveChanges(table, info)
+        _write(catalog, found)
+    return found
+
+
+def failed(catalog: Catalog, store, error: TriptychError) -> None:
+    """Write down why what the votes change cannot be told; what was known before stays in the table."""
+    catalog.live_folder.mkdir(exist_ok=True)
+    known = written(catalog)
+    before = known.info if known else {}
+    info = {**before, "revision": int(store.revision()), "error": str(error)}
+    write_json(catalog.live_folder / "changes.json", info)
+
+
+def written(catalog: Catalog) -> LiveChanges | None:
+    """What was written down last; None where nothing was or it cannot be read."""
+    try:
+        info = json.loads((catalog.live_folder / "changes.json").read_text())
+        path = catalog.live_folder / f"changes-{info.get('table', '')}.parquet"
+        table = pd.read_parquet(path) if info.get("table") else _no_changes()
+    except (OSError, ValueError):
+        return None
+    return LiveChanges(table, info)
+
+
+def _write(catalog: Catalog, found: LiveChanges) -> None:
+    """Write the table under a name of its own, then the file that names it: whoever reads has both of one time."""
+    found.info["table"] = f"{found.info['revision']}-{time.time_ns()}"
+    path = catalog.live_folder / f"changes-{found.info['table']}.parquet"
+    write_aside(path, lambda aside: found.table.to_parquet(aside, index=False))
+    write_json(catalog.live_folder / "changes.json", found.info)
+    older = sorted(catalog.live_folder.glob("changes-*.parquet"), key=lambda one: one.stat().st_mtime_ns)
+    for one in older[:-2]:  # a reader may have read the name of the last one just now
+        one.unlink(missing_ok=True)
+
+
+def _no_changes() -> pd.DataFrame:
+    return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in COLUMNS.items()})
+
+
+def _compared(kept: Kept) -> tuple[pd.DataFrame, dict]:
+    """The table of changed exposures, and counts for `info`."""
+    live, before = kept.live, kept.before
+    now = live.arrays
+    images = np.flatnonzero(
+        (now["reason"] != before["reason"])
+        | (now["probability"] != before["probability"])
+        | (now["p_good"] != before["p_good"])
+    )
+    causes, counts = _causes(kept, images)
+    if not len(images):
+        return _no_changes(), {"images": 0, "exposures": 0, **counts}
+    changed = pd.DataFrame({"expnum": live.expnums(images), "image_id": now["image_ids"][images]})
+    own = changed.groupby("expnum").image_id
+    table = pd.DataFrame({"n_ccds": own.size(), "image_ids": own.agg(list)})
+    everything = _ccds_of(live, changed.expnum.unique())
+    for when, arrays in (("before", before), ("after", now)):
+        table = table.join(_summary(live, everything, arrays, when))
+    table["causes"] = causes.reindex(table.index)
+    table["causes"] = [own if isinstance(own, list) else [] for own in table.causes]
+    moved = (table.bad_probability_after - table.bad_probability_before).abs()
+    table = table.assign(moved=moved).reset_index()
+    table = table.sort_values(["moved", "expnum"], ascending=[False, True], kind="stable", ignore_index=True)
+    return table[list(COLUMNS)].astype(COLUMNS), {"images": len(images), "exposures": len(table), **counts}
+
+
+def _ccds_of(live: Live, expnums: np.ndarray) -> np.ndarray:
+    """Rows of all images of some exposures."""
+    hit = np.isin(live.arrays["exposures"], expnums) & (live.arrays["rows"] >= 0)
+    return np.sort(live.arrays["rows"][hit]).astype(np.int64)
+
+
+def _summary(live: Live, images: np.ndarray, arrays: dict, when: str) -> pd.DataFrame:
+    """By exposure: n_bad, reason and bad_probability, with `when` at the end of their names."""
+    table = pd.DataFrame({"expnum": live.expnums(images), "reason": NAMES[arrays["reason"][images]]})
+    table["bad"] = 1 - arrays["p_good"][images]
+    groups = table.groupby("expnum")
+    found = pd.DataFrame({"bad_probability": groups.bad.mean()})
+    bad = table[table.reason.isin(list(REASONS))]
+    found["n_bad"] = bad.groupby("expnum").size().reindex(found.index).fillna(0).astype("int64")
+    often = bad.groupby(["expnum", "reason"]).size().rename("n").reset_index()
+    often["order"] = often.reason.map({name: place for place, name in enumerate(REASONS)})
+    often = often.sort_values(["expnum", "n", "order"], ascending=[True, False, True]).drop_duplicates("expnum")
+    found["reason"] = often.set_index("expnum").reason.reindex(found.index).fillna(GOOD)
+    return found.add_suffix(f"_{when}")
+
+
+def _causes(kept: Kept, images: np.ndarray) -> tuple[pd.Series, dict]:
+    """expnum -> image_ids of the labels behind the changes of some images, and how many labels differ in which way."""
+    live, taught = kept.live, kept.taught
+    both = taught.merge(live.training, on="key", how="outer", suffixes=("_before", "_after"), indicator=True)
+    there = both["_merge"] == "both"
+    said = [own != other for own, other in zip(both.reasons_before, both.reasons_after, strict=True)]
+    other_label = there & np.array(said, bool)
+    other_weight = there & ~other_label & (both.weight_before != both.weight_after)
+    added, removed = both["_merge"] == "right_only", both["_merge"] == "left_only"
+    counts = {"added": added, "removed": removed, "relabelled": other_label, "reweighted": other_weight}
+    counts = {name: int(rows.sum()) for name, rows in counts.items()}
+    slots, k = live.arrays["slots"][images], live.classifier.neighbours
+    looked_at = [("after", live.lists.numbers[slots, :k]), ("before", kept.before["numbers"][slots])]
+    found = []
+    for strong, rows in ((True, added | removed | other_label), (False, other_weight)):
+        for when, numbers in looked_at:
+            own = both[rows & both[f"number_{when}"].notna()]
+            image_of = np.full(live.numbers + 1, -1)
+            image_of[own[f"number_{when}"].astype("int64")] = own[f"image_id_{when}"].astype("int64")
+            causing = image_of[numbers]
+            places, columns = np.nonzero(causing >= 0)
+            expnums = live.expnums(images[places])
+            found.append(pd.DataFrame({"expnum": expnums, "cause": causing[places, columns], "strong": strong}))
+    found = pd.concat(found, ignore_index=True).drop_duplicates()
+    explained = found.expnum.isin(found.expnum[found.strong])
+    found = found[found.strong | ~explained].drop_duplicates(["expnum", "cause"]).sort_values(["expnum", "cause"])
+    return found.groupby("expnum").cause.agg(lambda own: [int(one) for one in own]), counts

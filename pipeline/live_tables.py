@@ -1,0 +1,61 @@
+"""A run as the training set reads it, with only the rows of exposures that somebody has said something about.
+
+Reading all CCDs and predictions of a survey for every vote would take longer than everything else. The rows are kept,
+and of a newly labelled exposure alone they are read.
+"""
+
+import pandas as pd
+
+from pipeline.catalog import Catalog, Stage
+
+
+class LabelledRows:
+    """Stands for a Catalog before `read_training_set`. It reads no other row of `ccds` and predictions than needed."""
+
+    def __init__(self, catalog: Catalog):
+        self.catalog = catalog
+        self._version, self._rows = None, {}
+        self._wanted = pd.Index([], dtype="int64")
+
+    def __getattr__(self, name: str):
+        return getattr(self.catalog, name)
+
+    def follow(self, store) -> None:
+        """Read what exposures need that were labelled since; read all again when tables or predictions are others."""
+        said = [frame.expnum for frame in (store.votes(), store.labels(), store.adjudications()) if len(frame)]
+        self._wanted = pd.Index(pd.concat(said).astype("int64").unique() if said else [], dtype="int64").sort_values()
+        version = (self.catalog.tables_version(), self.catalog.info["current"].get("prediction"))
+        if version != self._version:
+            self._version, self._rows = version, {}
+
+    def ccds(self) -> pd.DataFrame:
+        return self._of("ccds", self.catalog.ccds_of)
+
+    def stage(self, kind: str, stage_id: str | None = None, fresh: bool = True):
+        stage = self.catalog.stage(kind, stage_id, fresh=fresh)
+        return _Predicted(self, stage) if kind == "prediction" and stage_id is None else stage
+
+    def _of(self, name: str, read) -> pd.DataFrame:
+        """Rows of the wanted exposures, sorted by image_id; read : function(expnums) -> rows."""
+        known, rows = self._rows.get(name, (pd.Index([], dtype="int64"), None))
+        missing = self._wanted.difference(known)
+        if rows is None or len(missing):
+            more = read(missing.to_numpy())
+            rows = more if rows is None else pd.concat([rows, more], ignore_index=True)
+            rows = rows.sort_values("image_id", kind="stable", ignore_index=True)
+            self._rows[name] = (known.union(missing), rows)
+        return rows[rows.expnum.isin(self._wanted)].reset_index(drop=True)
+
+
+class _Predicted:
+    """Stands for a prediction stage: its table has the rows of labelled exposures only, without neighbours."""
+
+    def __init__(self, rows: LabelledRows, stage: Stage):
+        self._kept, self._stage = rows, stage
+
+    def __getattr__(self, name: str):
+        return getattr(self._stage, name)
+
+    def table(self) -> pd.DataFrame:
+        columns = [name for name in self._stage.columns() if not name.startswith("neighbour_")]
+        return self._kept._of("prediction", lambda expnums: self._stage.rows_of(expnums, columns))
