@@ -8,6 +8,7 @@ from app import (
     verbs_agreement,
     verbs_data,
     verbs_examples,
+    verbs_explain,
     verbs_learning,
     verbs_models,
     verbs_places,
@@ -41,6 +42,7 @@ VERBS = {
     "watch": verbs_watch.watch,
     "agreement": verbs_agreement.agreement,
     "export": verbs_room.export,
+    "explain": verbs_explain.explain,
     "serve": verbs_room.serve,
     "panel": verbs_room.panel,
     "status": verbs_run.status,
@@ -48,8 +50,12 @@ VERBS = {
 # name -> what the group is about, and its verbs
 GROUPS = {
     "labels": (
-        "Import labels and earlier inspections, and count them.",
-        {"import": verbs_data.labels_import, "show": verbs_data.labels_show},
+        "Import labels and earlier inspections, and check them.",
+        {
+            "import": verbs_data.labels_import,
+            "show": verbs_data.labels_show,
+            "doubtful": verbs_data.labels_doubtful,
+        },
     ),
     "models": (
         "Every model of a run, and going over to another.",

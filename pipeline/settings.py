@@ -36,6 +36,14 @@ class Settings:
                 row = {"inspector": inspector, "camera": camera, "expnum": int(expnum)}
                 connection.execute(tables.reveals.insert(), row | {"revealed_utc": tables.now_utc()})
 
+    def reveals(self, camera: str, expnum: int) -> list[dict]:
+        """To whom others' votes on an exposure were ever shown, and when first: [{inspector, revealed_utc}]."""
+        c = tables.reveals.c
+        query = sa.select(c.inspector, c.revealed_utc).where(c.camera == camera, c.expnum == int(expnum))
+        with tables.reading(self.engine) as connection:
+            rows = connection.execute(query.order_by(c.revealed_utc, c.inspector)).all()
+        return [{"inspector": row.inspector, "revealed_utc": row.revealed_utc} for row in rows]
+
     def was_revealed(self, inspector: str, camera: str, expnum: int) -> bool:
         """Whether others' votes on this exposure were ever shown to this inspector."""
         with tables.reading(self.engine) as connection:

@@ -1,4 +1,4 @@
-"""From votes on one pipeline version to the queues and lists of the next: asked again first, not at all, or by a switch."""
+"""From votes on one pipeline version to the queues and lists of the next: asked first, not asked, or by a switch."""
 
 import shutil
 from pathlib import Path

@@ -1,0 +1,34 @@
+"""The verb that walks back from a list to what it stands on."""
+
+from typing import Annotated
+
+import typer
+
+from app.verbs import Labels, Run, open_run, open_store
+
+
+def explain(
+    run: Run,
+    expnum: Annotated[int, typer.Argument(help="The exposure's number.", metavar="EXPNUM")],
+    policy: Annotated[
+        str, typer.Option(help="The policy whose verdict comes first: any, majority, unanimous or posterior.")
+    ] = "majority",
+    json: Annotated[bool, typer.Option("--json", help="Everything as JSON, for a program.")] = False,
+    labels: Labels = "",
+) -> None:
+    """Say where the verdict on one exposure comes from.
+
+    The line of the list, every vote and what was on screen, decisions, imported labels, the model and why, what it
+    taught, the stages and the file.
+    """
+    from pipeline.explain import explain as find
+    from pipeline.explain_text import as_text
+
+    catalog = open_run(run)
+    found = find(catalog, open_store(catalog, labels), expnum, policy)
+    if json:
+        import json as json_format
+
+        print(json_format.dumps(found, indent=1, allow_nan=False))
+    else:
+        print(as_text(found))

@@ -1,0 +1,240 @@
+"""Where a line of a list comes from, as plain values for a page or a terminal: from an exported exposure back to its
+votes, what each inspector saw, the model that showed it, the labels that taught that model, and the files under it.
+"""
+
+import os
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+
+from pipeline import consensus, export, export_formats, reprocessed
+from pipeline.catalog import Catalog
+from pipeline.errors import BadInput, choose
+from pipeline.explain_model import chain_of, opinion_of, opinion_then, stages_of, taught_by
+
+EXPOSURE = ("filter", "band", "night", "mjd_obs", "exptime", "ra", "dec", "airmass", "object", "propid", "plver")
+EXPOSURE += ("plprocid", "n_ccds")
+VERDICT = ("verdict", "n_bad", "n_good", "n_unsure", "p_bad", "inspectors", "reasons", "adjudicated", "lead", "why")
+VERDICT += ("scope", "bad_ccds", "old", "plver")
+
+
+def explain(
+    catalog: Catalog,
+    store,
+    expnum: int,
+    policy: str = "majority",
+    *,
+    prediction: str | None = None,
+    tables: Callable[[], dict[str, pd.DataFrame]] | None = None,
+) -> dict:
+    """Everything that is on record of one exposure, as plain values that JSON can hold.
+
+    policy : a name of POLICIES. prediction : the stage whose opinion is told, the current one without; '' is none.
+    tables : gives `export.verdict_table` of each policy, where somebody has made them already.
+
+    expnum, camera, policy, panel, revision (of the store), in_run
+    exposure : header facts, or None. file : name, source, there (whether it is), problems (of this exposure's files)
+    versions : how often it was processed again, see `reprocessed`
+    policies : of each policy the verdict (VERDICT; None where nobody has judged) and `lines`, what a list says of it
+    votes : see `votes_on`. decisions : every one ever, newest first. labels : see `labels_on`. tables : what
+    inspection tables said. reveals : who was shown others' votes, and when. draws : what it was drawn for
+    model : see `opinion_of`. taught : see `taught_by`. chain : the stages behind the opinion, see `chain_of`
+
+    BadInput where neither the run nor the label store knows the exposure.
+    """
+    choose(policy, consensus.POLICIES, "policy")
+    expnum = int(expnum)
+    exposures = catalog.exposures()
+    own = exposures[exposures["expnum"] == expnum]
+    record = store.votes(expnum=expnum, current=False)
+    decisions = store.adjudications(current=False)
+    decisions = decisions[decisions["expnum"] == expnum]
+    labels = store.labels()
+    labels = labels[labels["expnum"] == expnum]
+    if own.empty and record.empty and decisions.empty and labels.empty:
+        raise BadInput(f"nothing is known of exposure {expnum}: it is not in {catalog.name} and has no vote or label")
+    frames = (own, record, decisions, labels)
+    camera = next(str(frame["camera"].iloc[-1]) for frame in frames if len(frame)) or catalog.camera
+    record, decisions, labels = (frame[frame["camera"] == camera] for frame in frames[1:])
+    stages = stages_of(catalog, prediction)
+    plver = str(own["plver"].iloc[0]) if len(own) else ""
+    then = {name: opinion_then(catalog, name, expnum) for name in stages_shown(record)}
+    draws = store.draws(camera)
+    found = {
+        "expnum": expnum,
+        "camera": camera,
+        "policy": policy,
+        "panel": catalog.panel,
+        "revision": store.revision(),
+        "in_run": len(own) > 0,
+        "exposure": own.iloc[0][list(EXPOSURE)].to_dict() if len(own) else None,
+        "file": file_of(catalog, own, expnum),
+        "versions": reprocessed.changes(catalog, exposures).get(expnum, []),
+        "policies": policies_on(catalog, store, camera, expnum, tables),
+        "votes": votes_on(record, store.repeats(current=False), plver if len(own) else None, then),
+        "decisions": [_decision(row, plver) for row in decisions.iloc[::-1].to_dict("records")],
+        "labels": labels_on(labels),
+        "tables": tables_on(store.imported_columns(), camera, expnum),
+        "reveals": store.reveals(camera, expnum),
+        "draws": sorted(set(draws["kind"][draws["expnum"] == expnum])),
+        "model": opinion_of(catalog, stages, expnum),
+        "taught": taught_by(stages.get("model"), expnum),
+        "chain": chain_of(catalog, stages),
+    }
+    return plain(found)
+
+
+def plain(values):
+    """Numbers, texts, lists and None only; NaN, NA and NaT are None."""
+    if isinstance(values, dict):
+        return {str(key): plain(value) for key, value in values.items()}
+    if isinstance(values, (list, tuple, np.ndarray)):
+        return [plain(value) for value in values]
+    if isinstance(values, np.generic):
+        return plain(values.item())
+    if values is None or values is pd.NA or values is pd.NaT or (isinstance(values, float) and np.isnan(values)):
+        return None
+    return values
+
+
+# ---- the file
+
+
+def file_of(catalog: Catalog, own: pd.DataFrame, expnum: int) -> dict:
+    """Where the pixels come from: name, source, there, and problems: [{path, ccdname, problem, detail}]."""
+    name, source = (str(own[column].iloc[0]) if len(own) else "" for column in ("image_filename", "source"))
+    problems = catalog.quarantine()
+    problems = problems[problems["expnum"] == expnum][["path", "ccdname", "problem", "detail"]]
+    there = bool(source) and os.path.exists(source)
+    return {"name": name, "source": source, "there": there, "problems": problems.to_dict("records")}
+
+
+# ---- people
+
+
+def stages_shown(record: pd.DataFrame) -> list[str]:
+    """Prediction stages that were on screen when somebody voted, oldest first."""
+    return list(dict.fromkeys(screen["stage"] for screen in record["screen"] if screen.get("stage")))
+
+
+def votes_on(
+    record: pd.DataFrame, repeats: pd.DataFrame, plver: str | None, then: dict[str, dict | None]
+) -> list[dict]:
+    """Every judgement ever given of an exposure, oldest first.
+
+    record : all rows on it. repeats : of the store. plver : the run's version, None where it has none of it. then :
+    what each prediction stage said.
+
+    vote_id, inspector, judgement, reasons, comment, via, blind, plver, created_utc; ccdnames : ticked, or judged by
+    themselves (`whole` is False); state : current, superseded or retracted, and until (UTC); old : of another pipeline
+    version; screen : what was on screen; model_then : what the stage on screen said, None where it is not known;
+    repeats : what the same inspector said when asked again, unseen
+    """
+    created = dict(zip(record["vote_id"], record["created_utc"], strict=True))
+    roots = set(record.loc[record["ccdname"] == "", "client_vote_id"])
+    groups: dict[tuple, list[dict]] = {}
+    for row in record.sort_values("vote_id").to_dict("records"):
+        root = row["client_vote_id"].removesuffix(f":{row['ccdname']}") if row["ccdname"] else row["client_vote_id"]
+        alone = (row["inspector"], row["judgement"], row["reasons"], row["via"], row["created_utc"], _state(row))
+        groups.setdefault((root,) if root in roots else alone, []).append(row)
+    found = []
+    for rows in groups.values():
+        first = next((row for row in rows if row["ccdname"] == ""), rows[0])
+        state = _state(first)
+        until = {"superseded": created.get(first["superseded_by"]), "retracted": first["retracted_utc"]}.get(state)
+        again = repeats[repeats["vote_id"] == first["vote_id"]]
+        said = ("vote_id", "inspector", "judgement", "reasons", "comment", "via", "blind", "plver", "created_utc")
+        found.append(
+            {name: first[name] for name in said}
+            | {
+                "whole": first["ccdname"] == "",
+                "ccdnames": [row["ccdname"] for row in rows if row["ccdname"]],
+                "state": state,
+                "until": until,
+                "old": plver is not None and "" not in (first["plver"], plver) and first["plver"] != plver,
+                "screen": first["screen"],
+                "model_then": then.get(first["screen"].get("stage", "")),
+                "repeats": again[["judgement", "reasons", "created_utc"]].to_dict("records"),
+            }
+        )
+    return found
+
+
+def _state(row: dict) -> str:
+    if row["retracted_utc"]:
+        return "retracted"
+    return "current" if pd.isna(row["superseded_by"]) else "superseded"
+
+
+def _decision(row: dict, plver: str) -> dict:
+    said = ("adjudication_id", "lead", "judgement", "reasons", "comment", "votes_seen", "plver", "created_utc")
+    old = "" not in (row["plver"], plver) and row["plver"] != plver
+    return {name: row[name] for name in said} | {
+        "state": _state(row),
+        "until": row["retracted_utc"],
+        "old": old,
+    }
+
+
+def labels_on(labels: pd.DataFrame) -> list[dict]:
+    """Imported labels, those of one file together: source, kind, reason, raw, imported_utc, ccdnames ([] = all)."""
+    found = []
+    for (source, kind, reason, raw), rows in labels.groupby(["source", "kind", "reason", "raw"], sort=False):
+        names = [name for name in rows["ccdname"] if name]
+        own = {"source": source, "kind": kind, "reason": reason, "raw": raw, "ccdnames": names}
+        found.append(own | {"imported_utc": rows["imported_utc"].min()})
+    return found
+
+
+def tables_on(columns: pd.DataFrame, camera: str, expnum: int) -> list[dict]:
+    """What inspection tables said of the exposure beside the votes: source, columns."""
+    own = columns[(columns["camera"] == camera) & (columns["expnum"] == expnum)]
+    return own[["source", "columns"]].to_dict("records")
+
+
+# ---- verdicts and lines
+
+
+def policies_on(catalog: Catalog, store, camera: str, expnum: int, tables=None) -> dict[str, dict]:
+    """policy -> {rule, verdict (VERDICT, None without votes and decisions), lines: what `bad_expid` lists of it}.
+
+    A line of an old verdict is one that an export has only with its switch for old versions.
+    """
+    votes, decisions = store.votes(expnum=expnum), store.adjudications()
+    decisions = decisions[decisions["expnum"] == expnum]
+    if tables is None:
+        everybody = {"posterior": store.votes()}  # how far one vote is believed follows from all the others
+
+        def tables():
+            return {
+                name: export.verdict_table(catalog, everybody.get(name, votes), name, decisions) for name in policies
+            }
+
+    policies = list(consensus.POLICIES)
+    tables = tables() if len(votes) or len(decisions) else {}
+    found = {}
+    for name in policies:
+        table = tables.get(name)
+        row = None if table is None else table[(table["camera"] == camera) & (table["expnum"] == expnum)]
+        verdict = None if row is None or row.empty else row.iloc[0][list(VERDICT)].to_dict()
+        lines = lines_of(catalog, row, votes, decisions, name) if verdict else []
+        found[name] = {"rule": consensus.POLICIES[name].rule, "verdict": verdict, "lines": lines}
+    return found
+
+
+def lines_of(catalog: Catalog, row: pd.DataFrame, votes, decisions, policy: str) -> list[str]:
+    """What `bad_expid` says of one exposure under a policy; row : of its `export.verdict_table`."""
+    sides = [pd.concat(parts) for parts in export.by_version(catalog, votes, decisions)]
+    votes, decisions = (side[side["expnum"] == int(row["expnum"].iloc[0])] for side in sides)
+    contents = export.Contents(
+        table=row,
+        ccds=consensus.ccd_verdicts(votes, policy, catalog.panel, decisions),
+        votes=votes,
+        columns=pd.DataFrame(),
+        facts={},
+        old=(),
+        panel=catalog.panel,
+        catalog=catalog,
+    )
+    return [line for line in export_formats.bad_expid(contents).decode().splitlines() if line]
