@@ -90,7 +90,7 @@ def retraining(app, user, stage_id, listed, *, assisted):
     """What one retraining changed: `report`, totals of the lists, and rows of the one that is asked for."""
     report, table, labels = _opened(app, stage_id)
     chosen = LISTS[choose(listed, LISTS, "list of changes")]
-    may, hidden = _known(app, user, table, labels, assisted)
+    may, hidden = known_to(app, user, table, labels, assisted)
     seen = table[may]
     survey = app.survey_for(user)
     rows = seen[chosen(seen)].head(SHOWN)
@@ -101,11 +101,11 @@ def retraining(app, user, stage_id, listed, *, assisted):
         "total": {name: int(LISTS[name](table).sum()) for name in LISTS},
         "seen": {name: int(LISTS[name](seen).sum()) for name in LISTS},
         "shown": SHOWN,
-        "rows": [_row(row, survey, labels, hidden) for row in rows.to_dict("records")],
+        "rows": [row_of(row, survey, labels, hidden) for row in rows.to_dict("records")],
     }
 
 
-def _row(row, survey, labels, hidden):
+def row_of(row, survey, labels, hidden):
     expnum = int(row["expnum"])
     told = {name: row[name] for name in ("change", "side_before", "side_after", "n_changed_ccds")}
     for when in ("before", "after"):
@@ -149,7 +149,7 @@ def _cause(label):
     }
 
 
-def _known(app, user, table, labels, assisted):
+def known_to(app, user, table, labels, assisted):
     """((n,) bool: rows that this user may see, image_ids of labels that he may not)."""
     if user.role == "lead":
         return np.ones(len(table), bool), frozenset()
@@ -169,7 +169,7 @@ def _known(app, user, table, labels, assisted):
 def moved_images(app, user, stage_id, listed, *, assisted):
     """{image_ids, n}: the changed CCDs of the exposures of a list, for the map; of an exposure without any all CCDs."""
     _, table, labels = _opened(app, stage_id)
-    may, _ = _known(app, user, table, labels, assisted)
+    may, _ = known_to(app, user, table, labels, assisted)
     seen = table[may]
     survey = app.survey_for(user)
     ids = []
