@@ -1,4 +1,5 @@
-"""Long work beside the server: a process that takes jobs from the job table, one after the other.
+"""Long work beside the server: a process that takes jobs from the job table, one after the other, and between them
+follows what the votes change.
 
 It is started by the server, reads a pipe from it and ends when the pipe closes, so that it never outlives the server.
 A thread tells the store twice a minute or more that it lives; a job that is cancelled ends at its next step.
@@ -15,6 +16,7 @@ import threading
 import time
 import traceback
 
+from app.live_work import LiveWork
 from pipeline import retrain_killed
 from pipeline.catalog import Catalog
 from pipeline.errors import Cancelled, TriptychError
@@ -97,11 +99,13 @@ def run_job(catalog, store, job, worker):
 
 
 def work(run, labels, *, once=False):
-    """Take jobs of a run for ever, or with `once` until none waits; returns the number done."""
+    """Take jobs of a run for ever and follow the votes between them, or with `once` jobs until none waits; returns the
+    number done."""
     catalog = Catalog.open(run)
     store = LabelStore(labels or catalog.labels_url())
     retrain_killed.clear_if_idle(catalog)
     worker = f"{socket.gethostname()}:{os.getpid()}"
+    live = LiveWork(catalog, store)
     done = 0
     while True:
         job = store.claim_job(worker, run=str(catalog.path))
@@ -111,7 +115,7 @@ def work(run, labels, *, once=False):
         elif once:
             store.close()
             return done
-        else:
+        elif not live.look():
             time.sleep(IDLE_SECONDS)
 
 

@@ -35,6 +35,17 @@ COLUMNS = {
     "causes": "object",
     "image_ids": "object",
 }
+KEPT = 3
+LABEL_COLUMNS = (
+    "image_id",
+    "expnum",
+    "ccdname",
+    "what",
+    "reasons_before",
+    "reasons_after",
+    "basis",
+    "provenance",
+)
 NAMES = np.array([*LABELS, ""], dtype=object)  # the last for images that nothing answers
 
 
@@ -47,12 +58,15 @@ class LiveChanges:
     are called, "good" where there are none. bad_probability : mean over its CCDs of the share of neighbours that do not
     call it good. causes : image_ids of the labels that are new, gone or others among the neighbours of its changed
     CCDs; of labels that only count more or less where there is no other cause. image_ids : of its changed CCDs.
+    labels : LABEL_COLUMNS, one row per cause; what is new, gone or changed (in what it says or counts); reasons
+    separated by commas.
     info : revision of the store, model, prediction, learners (whether the model has any), neighbours, seconds, made
     (the state had to be made anew), images, exposures (that changed), added, removed, relabelled, reweighted (training
     images against those of the model), error.
     """
 
     table: pd.DataFrame
+    labels: pd.DataFrame
     info: dict
 
 
@@ -94,6 +108,7 @@ def follow(
             kept = opened()
             kept.teach(taught, threads=threads)
         table, counts = _compared(kept)
+        labels = _labels(kept, table, taught, model.training)
         info = {
             "revision": revision,
             "model": stage.stage_id,
@@ -106,7 +121,7 @@ def follow(
             **counts,
             "error": "",
         }
-        found = LiveChanges(table, info)
+        found = LiveChanges(table, labels, info)
         _write(catalog, found)
     return found
 
@@ -124,22 +139,26 @@ def written(catalog: Catalog) -> LiveChanges | None:
     """What was written down last; None where nothing was or it cannot be read."""
     try:
         info = json.loads((catalog.live_folder / "changes.json").read_text())
-        path = catalog.live_folder / f"changes-{info.get('table', '')}.parquet"
-        table = pd.read_parquet(path) if info.get("table") else _no_changes()
+        if not info.get("table"):
+            return LiveChanges(_no_changes(), pd.DataFrame(columns=list(LABEL_COLUMNS)), info)
+        paths = [catalog.live_folder / f"{name}-{info['table']}.parquet" for name in ("changes", "labels")]
+        return LiveChanges(*(pd.read_parquet(path) for path in paths), info)
     except (OSError, ValueError):
         return None
-    return LiveChanges(table, info)
 
 
 def _write(catalog: Catalog, found: LiveChanges) -> None:
-    """Write the table under a name of its own, then the file that names it: whoever reads has both of one time."""
+    """Write the tables under a name of their own, then the file that names them: a reader has all of one time."""
+    folder = catalog.live_folder
     found.info["table"] = f"{found.info['revision']}-{time.time_ns()}"
-    path = catalog.live_folder / f"changes-{found.info['table']}.parquet"
-    write_aside(path, lambda aside: found.table.to_parquet(aside, index=False))
-    write_json(catalog.live_folder / "changes.json", found.info)
-    older = sorted(catalog.live_folder.glob("changes-*.parquet"), key=lambda one: one.stat().st_mtime_ns)
-    for one in older[:-2]:  # a reader may have read the name of the last one just now
-        one.unlink(missing_ok=True)
+    for name, table in (("changes", found.table), ("labels", found.labels)):
+        path = folder / f"{name}-{found.info['table']}.parquet"
+        write_aside(path, lambda aside, own=table: own.to_parquet(aside, index=False))
+    write_json(folder / "changes.json", found.info)
+    for name in ("changes", "labels"):
+        older = sorted(folder.glob(f"{name}-*.parquet"), key=lambda one: one.stat().st_mtime_ns)
+        for one in older[:-KEPT]:  # somebody may have read an older name just now
+            one.unlink(missing_ok=True)
 
 
 def _no_changes() -> pd.DataFrame:
@@ -191,6 +210,29 @@ def _summary(live: Live, images: np.ndarray, arrays: dict, when: str) -> pd.Data
     often = often.sort_values(["expnum", "n", "order"], ascending=[True, False, True]).drop_duplicates("expnum")
     found["reason"] = often.set_index("expnum").reason.reindex(found.index).fillna(GOOD)
     return found.add_suffix(f"_{when}")
+
+
+def _labels(kept: Kept, table: pd.DataFrame, taught: pd.DataFrame, before: pd.DataFrame) -> pd.DataFrame:
+    """LABEL_COLUMNS of the causes in a table. taught, before : the training sets of now and of the model."""
+    causes = sorted({cause for own in table.causes for cause in own})
+    columns = ["image_id", "expnum", "ccdname", "reasons", "basis", "provenance"]
+    sides = [
+        side.reindex(columns=columns)[side.image_id.isin(causes)].drop_duplicates("image_id")
+        for side in (before, taught)
+    ]
+    if kept.live.classifier.one_row_per_label:
+        said = before.explode("reasons").groupby("image_id").reasons.agg(tuple)
+        sides[0] = sides[0].assign(reasons=sides[0].image_id.map(said))
+    both = sides[0].merge(sides[1], on="image_id", how="outer", suffixes=("_before", "_after"))
+    found = both[["image_id"]].copy()
+    for name in ("expnum", "ccdname", "basis", "provenance"):
+        found[name] = both[f"{name}_after"].where(both[f"{name}_after"].notna(), both[f"{name}_before"])
+    for when in ("before", "after"):
+        found[f"reasons_{when}"] = [",".join(own) if isinstance(own, tuple) else "" for own in both[f"reasons_{when}"]]
+    there = [both.reasons_before.isna(), both.reasons_after.isna()]
+    found["what"] = np.select(there, ["new", "gone"], "changed")
+    texts = {name: found[name].fillna("").astype(str) for name in ("ccdname", "basis", "provenance")}
+    return found.assign(**texts, expnum=found.expnum.astype("int64"))[list(LABEL_COLUMNS)]
 
 
 def _causes(kept: Kept, images: np.ndarray) -> tuple[pd.Series, dict]:

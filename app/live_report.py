@@ -1,0 +1,91 @@
+"""What the Model room tells one user of the changes that the votes since the last fit make.
+
+What may be known is what may be known of a retraining's changes: see `model_report`. How many labels came since, and
+how many exposures changed that a user may not see, leads alone are told.
+"""
+
+import numpy as np
+
+from app import palette
+from app.model_report import SHOWN, known_to, row_of
+from pipeline.live_changes import written
+from pipeline.reasons import GOOD
+
+MOST_SELECTED = 20_000
+FOR_ALL = ("revision", "model", "prediction", "learners", "neighbours", "seconds", "made")
+FOR_LEADS = ("training", "images", "added", "removed", "relabelled", "reweighted")
+
+
+def changes(app, user, *, assisted):
+    """{state, rows, total, seen, shown, ...}: state is waiting, failed, behind (votes came since) or current."""
+    found = written(app.catalog)
+    if found is None:
+        return {"state": "waiting", "revision": int(app.store.revision()), "followed": -1} | _nothing(user)
+    info, lead = found.info, user.role == "lead"
+    revision = int(app.store.revision())
+    current = app.catalog.refresh().info["current"].get("prediction", "")
+    behind = info["revision"] < revision or info.get("prediction", current) != current
+    told = {name: info[name] for name in (*FOR_ALL, *(FOR_LEADS if lead else ())) if name in info}
+    told |= {"state": "behind" if behind else "failed" if info["error"] else "current", "revision": revision}
+    told |= {"followed": info["revision"], "error": info["error"] if lead else bool(info["error"]) and "ask a lead"}
+    seen, hidden = _seen(app, user, found, assisted)
+    survey = app.survey_for(user)
+    rows = [
+        row_of(_as_retraining(row), survey, labels_of(found), hidden) for row in seen.head(SHOWN).to_dict("records")
+    ]
+    return (
+        told
+        | _nothing(user)
+        | {
+            "rows": rows,
+            "seen": len(seen),
+            "total": len(found.table) if lead else len(seen),
+        }
+    )
+
+
+def moved_images(app, user, *, assisted):
+    """{image_ids, n}: the CCDs that changed of all exposures that this user may see, for the map."""
+    found = written(app.catalog)
+    if found is None:
+        return {"image_ids": [], "n": 0}
+    seen, _ = _seen(app, user, found, assisted)
+    ccds = app.survey_for(user).ccds.index
+    ids = [int(one) for own in seen.image_ids for one in own][:MOST_SELECTED]
+    ids = [image_id for image_id in ids if image_id in ccds]
+    return {"image_ids": ids, "n": len(ids)}
+
+
+def _nothing(user):
+    return {"rows": [], "seen": 0, "total": 0, "shown": SHOWN, "role": user.role, "colours": palette.REASON_COLOURS}
+
+
+def labels_of(found):
+    return found.labels.set_index("image_id", drop=False)
+
+
+def _seen(app, user, found, assisted):
+    """(rows that this user may see, image_ids of labels that he may not)."""
+    may, hidden = known_to(app, user, found.table, found.labels, assisted)
+    there = found.table.expnum.isin(app.survey_for(user).exposures.index).to_numpy()
+    return found.table[np.asarray(may) & there], hidden
+
+
+def _as_retraining(row):
+    """A row of live changes in the columns of a retraining's table."""
+    reasons = {when: "" if row[f"reason_{when}"] == GOOD else row[f"reason_{when}"] for when in ("before", "after")}
+    same = reasons["before"] == reasons["after"]
+    return row | {
+        "change": "ccds" if same else "reasons",
+        "side_before": "",
+        "side_after": "",
+        "n_changed_ccds": row["n_ccds"],
+        "reasons_before": reasons["before"],
+        "reasons_after": reasons["after"],
+        "rank_before": None,
+        "rank_after": None,
+        "was_candidate": False,
+        "is_candidate": False,
+        "n_causes": len(row["causes"]),
+        "changed_ids": row["image_ids"],
+    }
