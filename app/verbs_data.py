@@ -6,8 +6,9 @@ from typing import Annotated
 import typer
 
 from app.progress import bar
-from app.verbs import Labels, Run, Seed, Sources, open_run, open_store, print_frame, say
+from app.verbs import Labels, Policy, Run, Seed, Sources, open_run, open_store, print_frame, say
 
+DOUBTS_SHOWN = 40
 # Why vectors that were computed elsewhere were left out, in the words of the stage's parameters.
 LEFT_OUT = ("of_no_ccd", "not_in_run", "not_finite", "without_vector", "run_images_without")
 
@@ -125,8 +126,8 @@ def labels_import(
     kind: Annotated[
         str,
         typer.Option(
-            help="What the files are: bad_expid, exclude, truth, suspicious, inspection, spreadsheet or annotation; "
-            "guessed from their contents by default."
+            help="What the files are: bad_expid, exclude, good, truth, suspicious, inspection, spreadsheet or "
+            "annotation; guessed from their contents by default."
         ),
     ] = "",
     inspector: Annotated[str, typer.Option(help="Whose answers a spreadsheet holds, where it does not say.")] = "",
@@ -174,3 +175,37 @@ def labels_show(run: Run, labels: Labels = "") -> None:
         print_frame(pd.DataFrame(rows), f"Exposures by verdict (panel of {catalog.panel})")
     if not len(frame) and not len(votes):
         say("the label store is empty; `triptych labels import` fills it from lists, the dashboard from votes")
+
+
+def labels_doubtful(
+    run: Run,
+    policy: Policy = "majority",
+    answered: Annotated[bool, typer.Option("--answered", help="Also those that a verdict has settled.")] = False,
+    everywhere: Annotated[
+        bool, typer.Option("--everywhere", help="Also labels of exposures that are not in the run.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, every row of it, for another program.")] = False,
+    labels: Labels = "",
+) -> None:
+    """List labels that are likely wrong. By other lists, by votes, by neighbours that are labelled otherwise."""
+    import json
+
+    from pipeline import doubtful
+
+    catalog = open_run(run)
+    found = doubtful.doubtful_labels(catalog, open_store(catalog, labels), policy=policy, answered=True)
+    counts = doubtful.summary(found)
+    rows = found[(answered | (found.answer == "")) & (everywhere | found.in_run)]
+    if as_json:
+        print(json.dumps({"summary": counts, "labels": rows.to_dict("records")}))
+        return
+    if not len(found):
+        say("no label is doubtful; labels come from `triptych labels import`, neighbours from `triptych predict`")
+        return
+    for row in rows.head(DOUBTS_SHOWN).itertuples():
+        print(f"{row.expnum}\t{row.sure:.2f}\t{row.why}\t{row.answer or '-'}\t{row.sentence}")
+    if len(rows) > DOUBTS_SHOWN:
+        say(f"and {len(rows) - DOUBTS_SHOWN} more; --json prints every one")
+    reasons = ", ".join(f"{n} {doubtful.WHYS[why]}" for why, n in counts["why"].items() if n)
+    say(f"{counts['in_run']} exposures of the run have a doubtful label ({counts['n']} with those that are not in it)")
+    say(f"{reasons or 'none waits'}; {counts['answered']} settled by a verdict")

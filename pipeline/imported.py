@@ -1,6 +1,7 @@
 """What a reader of label files hands over, and the small tools that all readers share."""
 
 import csv
+import gzip
 import hashlib
 import re
 from collections import Counter
@@ -61,8 +62,9 @@ class ReadOptions:
 
 
 def lines(path: Path) -> Iterator[tuple[int, str]]:
-    """(line number from 1, line without its end) of a text file in any encoding that extends ASCII."""
-    with open(path, encoding="utf-8-sig", errors="replace", newline=None) as handle:
+    """(line number from 1, line without its end) of a text, perhaps gzipped, in any encoding that extends ASCII."""
+    unpacked = gzip.open if path.suffix == ".gz" else open
+    with unpacked(path, "rt", encoding="utf-8-sig", errors="replace", newline=None) as handle:
         for number, line in enumerate(handle, start=1):
             yield number, line.rstrip("\n")
 

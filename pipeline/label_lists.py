@@ -4,6 +4,7 @@ Each reader takes a path and returns an `Imported`: votes (who judged is known),
 every line that could not be used. A bad line costs that line only. Reading a file twice adds nothing the second time.
 """
 
+import itertools
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -91,6 +92,20 @@ def read_exclude(path: Path, options: ReadOptions) -> Imported:
     return found
 
 
+def read_good(path: Path, options: ReadOptions) -> Imported:
+    """A list of good exposures: an exposure number first on each line; a comment where `#` is in column 1."""
+    found = Imported()
+    for number, line in lines(path):
+        if line.startswith("#") or not line.strip():
+            continue
+        word = re.split(r"[\s,]", line.strip())[0]
+        if word.isdigit():
+            found.add_label(int(word), "", GOOD, (GOOD,))
+        elif number > 1:  # the first line may name the columns
+            found.skipped.append((number, f"{word!r} is no exposure number"))
+    return found
+
+
 def read_truth(path: Path, options: ReadOptions) -> Imported:
     """A table `expnum,ccdname,reason`: what is known of each CCD, `good` where nothing is wrong."""
     found = Imported()
@@ -174,6 +189,8 @@ def guess_kind(path: str | Path) -> str:
     path = Path(path)
     if path.suffix.lower() in (".xlsx", ".xlsm"):
         return "spreadsheet"
+    if re.search(r"(^|[_-])good([._-]|$)", path.name) and not _says_more(path):
+        return GOOD
     first = next((line for _, line in lines(path) if line.strip() and not line.startswith("# ")), "")
     names = {name.strip().lower() for name in first.split(",")}
     if {"annotator", "marked_fraction"} <= names:
@@ -191,6 +208,12 @@ def guess_kind(path: str | Path) -> str:
     if any(re.match(r"\d+(-\w+)?(\s|$)", line) for _, line in lines(path)):
         return "bad_expid"
     raise BadInput(f"cannot tell what {path} is; name one of --kind {', '.join(READERS)}")
+
+
+def _says_more(path: Path) -> bool:
+    """Whether a list says more than a number on its first lines: bare numbers of a file named good are good."""
+    some = [line.strip() for _, line in itertools.islice(lines(path), 20) if line.strip() and not line.startswith("#")]
+    return not some or any(not re.fullmatch(r"\d+,?", line) for line in some[1:] or some)
 
 
 def import_file(
@@ -242,6 +265,7 @@ def _camera_in_name(path: Path) -> str:
 READERS: dict[str, Callable[[Path, ReadOptions], Imported]] = {
     "bad_expid": read_bad_expid,
     "exclude": read_exclude,
+    GOOD: read_good,
     "truth": read_truth,
     SUSPICIOUS: read_suspicious,
     "inspection": read_inspection,

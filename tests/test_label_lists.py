@@ -1,5 +1,6 @@
 """Readers of label lists, inspections, spreadsheets and annotations: small files of every kind, then the real ones."""
 
+import gzip
 from collections import Counter
 
 import openpyxl
@@ -293,7 +294,7 @@ def test_files_that_cannot_be_read_say_what_to_do(tmp_path, store):
 def test_no_reader_is_stopped_by_bytes_that_are_no_text(tmp_path, store, kind):
     path = tmp_path / "bytes.txt"
     path.write_bytes(b"expnum,ccdname,reason\n1,N1,\xff\xfe\x00\n\x80\x81\n")
-    if kind in ("bad_expid", "exclude", "truth", "inspection"):
+    if kind in ("bad_expid", "exclude", "good", "truth", "inspection"):
         import_file(store, path, kind=kind)
     else:
         with pytest.raises(BadInput):
@@ -417,3 +418,24 @@ def test_the_real_annotations(real_data, tmp_path, store):
     assert votes.blind.all()
     assert catalog.refresh().panel == 8
     assert import_file(store, path, catalog=catalog).votes_added == 0
+
+
+@pytest.mark.parametrize("name", ["dr10_good_exp.csv", "good.txt", "dr10_good_exp.csv.gz"])
+def test_a_list_of_bare_numbers_that_is_named_good_is_good(tmp_path, store, name):
+    text = b"# what the release took\n1001\n1002\n1003,\n"
+    (tmp_path / name).write_bytes(gzip.compress(text) if name.endswith(".gz") else text)
+    report = import_file(store, tmp_path / name)
+    assert (report.kind, report.labels_added) == ("good", 3)
+    assert set(store.labels()["reason"]) == {"good"}
+    assert set(store.labels()["ccdname"]) == {""}
+
+
+def test_a_list_named_good_that_gives_reasons_is_read_by_what_it_says(tmp_path):
+    assert guess_kind(written(tmp_path, "1001 clouds\n1002 psf\n", "not_so_good.txt")) == "bad_expid"
+    assert guess_kind(written(tmp_path, "1001\n1002\n", "goodbye.txt")) == "bad_expid"
+
+
+def test_a_line_of_a_good_list_that_is_no_number_costs_that_line(tmp_path, store):
+    report = import_file(store, written(tmp_path, "expnum\n1001\nnone\n1002\n", "list.txt"), kind="good")
+    assert report.labels_added == 2
+    assert "line 3 skipped: 'none' is no exposure number" in str(report)

@@ -1,0 +1,165 @@
+"""Labels that are likely wrong: who contradicts them, what an answer changes, and what stays on record."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from pipeline.catalog import Catalog
+from pipeline.classify import predict, train
+from pipeline.doubtful import WHYS, doubtful_labels, listed_both, summary
+from pipeline.labels import LabelStore, Vote
+from pipeline.training import read_training_set
+
+FIRST = 900001  # of tests.survey: every second exposure is good, those between are bad
+
+
+def listed(*rows):
+    names = ["camera", "expnum", "ccdname", "reason", "raw", "source", "kind"]
+    own = [("decam", expnum, ccdname, reason, reason, source, "list") for expnum, ccdname, reason, source in rows]
+    return pd.DataFrame(own, columns=names)
+
+
+def test_an_exposure_in_a_good_list_and_in_a_bad_one_is_listed_and_how_sure_depends_on_what_they_name():
+    found = listed_both(
+        listed(
+            (1, "", "good", "release.csv"),
+            (1, "", "", "bad_expid.txt"),
+            (2, "", "good", "release.csv"),
+            (2, "N10", "Noise", "ccd.txt"),
+            (3, "", "good", "release.csv"),
+            (4, "", "PSF", "bad_expid.txt"),
+            (5, "N10", "good", "truth.csv"),
+            (5, "N10", "Streak", "streak.txt"),
+            (6, "N10", "good", "truth.csv"),
+            (6, "N11", "Ghost_Scatter", "truth.csv"),
+            (6, "", "Ghost_Scatter", "bad_expid.txt"),
+        )
+    ).set_index("expnum")
+    assert found["sure"].to_dict() == {1: 1.0, 2: 0.5, 5: 1.0}
+    assert found["ccdnames"].to_dict() == {1: "", 2: "N10", 5: "N10"}
+    assert found.loc[1, "sentence"] == "release.csv says good; bad_expid.txt says bad, without a known reason."
+    assert found.loc[2, "sentence"] == "release.csv says good of the whole exposure; ccd.txt says Noise of N10."
+
+
+def test_what_is_listed_as_suspicious_contradicts_nothing(fresh_survey):
+    catalog = Catalog.open(fresh_survey)
+    with LabelStore(catalog.labels_url()) as store:
+        before = doubtful_labels(catalog, store)
+        expnum = int(catalog.exposures().expnum.iloc[1])
+        frame = listed((expnum, "", "", "odd.csv")).drop(columns=["source", "kind"])
+        store.import_labels(frame, source="odd.csv", kind="suspicious")
+        assert len(doubtful_labels(catalog, store)) == len(before)
+
+
+@pytest.fixture
+def relabelled(tmp_path):
+    """A run whose labels are all right but for two exposures, with a model that they have taught."""
+    from tests import survey
+
+    catalog = survey.make(tmp_path / "run", exposures=24)
+    exposures = catalog.exposures().expnum.to_numpy()
+    truth = catalog.stage("prediction").table().merge(catalog.ccds()[["image_id"]], on="image_id")
+    store = LabelStore(catalog.labels_url())
+    store.retract(store.votes()["vote_id"].tolist(), "ben")
+    # tests.survey has labelled the first quarter; the second follows, with one exposure wrong of each kind
+    second = truth[truth.expnum.isin(exposures[6:16])].copy()
+    wrong_good, wrong_bad = int(exposures[6]), int(exposures[7])
+    second.loc[second.expnum == wrong_good, "reason"] = "good"
+    second.loc[second.expnum == wrong_bad, "reason"] = "PSF"
+    second = second[["expnum", "ccdname", "reason"]].assign(camera="decam", raw=second.reason)
+    store.import_labels(second, source="second.csv", kind="truth")
+    train(catalog, store, classifier="knn")
+    predict(catalog)
+    yield catalog.refresh(), store, wrong_good, wrong_bad
+    store.close()
+
+
+def test_wrong_labels_stand_out_from_their_neighbours_and_right_ones_do_not(relabelled):
+    catalog, store, wrong_good, wrong_bad = relabelled
+    found = doubtful_labels(catalog, store)
+    assert set(found.why) == {"neighbours"}
+    assert set(found.expnum) == {wrong_good, wrong_bad}
+    assert found.set_index("expnum").loc[wrong_bad, "says"] == "PSF"
+    assert found.sure.between(0.5, 1).all()
+    assert found.sure.is_monotonic_decreasing
+    assert (found.image_id // 100 == found.expnum).all()
+    assert summary(found) == {
+        "n": 2,
+        "in_run": 2,
+        "answered": 0,
+        "why": dict.fromkeys(WHYS, 0) | {"neighbours": 2},
+    }
+
+
+def test_a_verdict_settles_a_doubt_corrects_the_training_set_and_leaves_the_label_on_record(relabelled):
+    catalog, store, wrong_good, wrong_bad = relabelled
+    before = store.labels()
+
+    def taught(expnum):
+        table = read_training_set(catalog, store).table
+        return set(table.loc[table.expnum == expnum, "reasons"].explode())
+
+    assert taught(wrong_bad) == {"PSF"}
+    for name in ("amy", "ben"):
+        store.cast(Vote(camera="decam", expnum=wrong_bad, inspector=name, judgement="good"))
+        store.cast(
+            Vote(
+                camera="decam",
+                expnum=wrong_good,
+                inspector=name,
+                judgement="bad",
+                reasons=("Clouds_transparency",),
+            )
+        )
+    assert doubtful_labels(catalog, store).empty
+    assert taught(wrong_bad) == {"good"}
+    assert "Clouds_transparency" in taught(wrong_good)
+    answered = doubtful_labels(catalog, store, answered=True)
+    assert answered.groupby("expnum").answer.first().to_dict() == {wrong_good: "bad", wrong_bad: "good"}
+    pd.testing.assert_frame_equal(store.labels(), before)
+
+
+def test_votes_that_do_not_decide_yet_are_a_doubt_and_a_decision_settles_it(relabelled):
+    catalog, store, _, _ = relabelled
+    right = int(catalog.exposures().expnum.iloc[9])  # a good one
+    frame = listed((right, "", "good", "release.csv")).drop(columns=["source", "kind"])
+    store.import_labels(frame, source="release.csv", kind="good")
+    store.cast(Vote(camera="decam", expnum=right, inspector="amy", judgement="bad", reasons=("PSF",)))
+    found = doubtful_labels(catalog, store)
+    row = found[(found.why == "votes") & (found.source == "release.csv")].iloc[0]
+    assert row.sentence == "release.csv says good; 1 of 1 vote says bad."
+    assert row.from_votes
+    assert np.isclose(row.sure, 2 / 3)
+    store.cast(Vote(camera="decam", expnum=right, inspector="ben", judgement="good"))
+    assert right not in set(doubtful_labels(catalog, store).expnum)
+
+
+def test_the_command_lists_them_and_prints_json(relabelled):
+    from app.cli import app
+
+    catalog, _, wrong_good, wrong_bad = relabelled
+    shown = CliRunner().invoke(app, ["labels", "doubtful", str(catalog.path)])
+    assert shown.exit_code == 0
+    assert str(wrong_bad) in shown.output
+    answer = json.loads(CliRunner().invoke(app, ["labels", "doubtful", str(catalog.path), "--json"]).output)
+    assert {row["expnum"] for row in answer["labels"]} == {wrong_good, wrong_bad}
+    assert answer["summary"]["in_run"] == 2
+
+
+@pytest.mark.slow
+def test_the_real_lists_contradict_each_other_on_4928_exposures(real_data, tmp_path):
+    """With the one line of processing-y07.txt that names an exposure and no CCD, and is skipped, they are 4,929."""
+    from pipeline.label_lists import import_file
+
+    store = LabelStore(f"sqlite:///{tmp_path / 'labels.db'}")
+    names = ("decam-bad_expid.txt", "bad_expid.txt", "psf_rongpu_decam-bad_expid.txt")
+    bad = [real_data / "labels" / name for name in names] + sorted((real_data / "labels/delve_exclude").glob("*.txt"))
+    for path in [*bad, real_data / "metadata/decam_dr10_good_exp.csv.gz"]:
+        import_file(store, path)
+    found = listed_both(store.labels())
+    assert len(found) == 4928
+    assert found["sure"].value_counts().to_dict() == {1.0: 2976, 0.5: 1952}
+    store.close()
