@@ -45,7 +45,7 @@ def overview(app, user):
     news = None
     if lead and current and current["store_revision"] is not None:
         news = max(0, int(app.store.revision()) - int(current["store_revision"]))
-    retrainings = [stage.stage_id for stage in catalog.stages("retraining")][::-1]
+    retrainings = [named(stage) for stage in catalog.stages("retraining")][::-1]
     return {
         "role": user.role,
         "blind": app.blind,
@@ -55,12 +55,18 @@ def overview(app, user):
         "offered": current["prediction"] if current and current["prediction"] != mine else "",
         "news": news,
         "retrainings": retrainings,
-        "retraining": catalog.info["current"].get("retraining") or (retrainings[0] if retrainings else ""),
+        "retraining": catalog.info["current"].get("retraining") or (retrainings[0]["id"] if retrainings else ""),
         "sections": [name for name in SECTIONS if (STATIC / f"{name}.js").exists()],
         "colours": palette.REASON_COLOURS,
         "letters": palette.REASON_LETTERS,
         **work(app, user),
     }
+
+
+def named(stage):
+    """A retraining by the models before and after it."""
+    report = stage.json("report")
+    return {"id": stage.stage_id, "before": report["before"]["model"], "after": report["after"]["model"]}
 
 
 def work(app, user):

@@ -149,7 +149,7 @@ def label_changes(old: pd.DataFrame | None, new: pd.DataFrame) -> pd.DataFrame:
 
 
 def _one_per_image(training: pd.DataFrame) -> pd.DataFrame:
-    """One row per image with reasons as one text; `basis` and `weight` are filled in for models that lack them."""
+    """One row per image with reasons as one text; older models lack `basis` and `weight`."""
     texts = [
         own if isinstance(own, str) else ",".join(sorted(map(str, own))) for own in training.get("reasons", pd.Series())
     ]
@@ -161,7 +161,7 @@ def _one_per_image(training: pd.DataFrame) -> pd.DataFrame:
             "reasons": pd.Series(texts, index=training.index, dtype=object),
             "provenance": training.provenance.astype(object) if "provenance" in training else "",
             "basis": training.basis.astype(object) if "basis" in training else "",
-            "weight": training.weight.astype(float) if "weight" in training else 1.0,
+            "weight": training.weight.astype(float) if "weight" in training else np.nan,
         }
     )
     if rows.image_id.is_unique:

@@ -25,6 +25,7 @@ export const KEYS = {
     ['r', 'rule and examples of a reason; ↑ ↓ others'], [', .', 'look at what was taken before, after; Esc goes back'], ['a', 'one vote for a run that was looked at'], ['o', 'order and packet of the queue'],
   ],
   Agreement: [['1 2 3', 'pairs, bands, months by alpha, AC1, Dice'], ['↑ ↓', 'through a list of exposures; Enter opens one']],
+  Model: [['↑ ↓', 'through the changed exposures; Enter opens one'], ['1 … 4', 'moved most, changed side, entered, left the queue'], ['o', 'those on the map'], ['a', 'use the model that is offered']],
   Clusters: [
     ['↑ ↓', 'previous, next cluster (or k, j)'], ['o', 'its images on the map'], ['a', 'one judgement for those not judged yet, on a contact sheet'],
     ['m', 'whole exposures, or the cluster’s CCDs'], ['s', 'stretch'],
