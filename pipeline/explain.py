@@ -53,7 +53,7 @@ def explain(
     labels = store.labels()
     labels = labels[labels["expnum"] == expnum]
     if own.empty and record.empty and decisions.empty and labels.empty:
-        raise BadInput(f"nothing is known of exposure {expnum}: it is not in {catalog.name} and has no vote or label")
+        raise BadInput(nothing_known(catalog, expnum))
     frames = (own, record, decisions, labels)
     camera = next(str(frame["camera"].iloc[-1]) for frame in frames if len(frame)) or catalog.camera
     record, decisions, labels = (frame[frame["camera"] == camera] for frame in frames[1:])
@@ -83,6 +83,11 @@ def explain(
         "chain": chain_of(catalog, stages),
     }
     return plain(found)
+
+
+def nothing_known(catalog: Catalog, expnum: int) -> str:
+    """The line that refuses an exposure."""
+    return f"nothing is known of exposure {expnum}: it is not in {catalog.name} and has no vote or label"
 
 
 def plain(values):
