@@ -42,8 +42,9 @@ class Draft(Catalog):
             info = Catalog.open(self.path).info
             if any(info["current"].get(kind) != stage_id for kind, stage_id in self.started.items()):
                 return False
-            if self.moved:
-                for left in self.path.glob(".run.json.*.aside"):
-                    left.unlink(missing_ok=True)
-                write_json(self.path / "run.json", {**info, "current": {**info["current"], **self.moved}})
+            for left in self.path.glob(".run.json.*.aside"):
+                left.unlink(missing_ok=True)
+            current = {**info["current"], **self.moved}
+            if current != info["current"]:
+                write_json(self.path / "run.json", {**info, "current": current})
         return True

@@ -8,9 +8,9 @@ holds all that the one before it held. Such an earlier stage is outlived when
 - prediction: a later one is by the same model; candidates: their prediction is outlived.
 
 It goes only if it is not among the newest `keep` of its kind, was replaced more than a day ago (a page that was opened
-before may still show it), and nothing refers to it: no pointer of the run, no vote (a vote names the prediction that
-was on the screen), no job's result, no model or other stage that stays, and through these no parent. Models,
-retrainings, evaluations and whatever was computed rather than placed always stay.
+before may still show it), and nothing refers to it: no pointer of the run nor one that a retraining has moved, no vote
+(a vote names the prediction that was on the screen), no job's result, no model or other stage that stays, and through
+these no parent. Models, retrainings, evaluations and whatever was computed rather than placed always stay.
 """
 
 import calendar
@@ -49,7 +49,9 @@ def removable(catalog: Catalog, store, *, keep: int, page_seconds: float = PAGE_
         for stage, after in pairwise(own):
             if time.time() - _written(after) < page_seconds:
                 staying[kind, stage.stage_id] = stage
-    named = set(catalog.refresh().info["current"].items()) | _named_by_people(store, every)
+    info = catalog.refresh().info
+    named = set(info["current"].items()) | _named_by_people(store, every)
+    named |= {key for move in info.get("moves", []) for when in ("from", "to") for key in move[when].items()}
     staying |= {key: every[key] for key in named if key in every}
     _with_all_they_rest_on(staying, every)
     return [stage for kind in KINDS for stage in stages[kind] if (kind, stage.stage_id) not in staying]

@@ -106,6 +106,7 @@ def _only_one(catalog: Catalog) -> Iterator[None]:
         handle.write(f"process {os.getpid()} on {os.uname().nodename}")
         handle.flush()
         yield
+        handle.truncate(0)
 
 
 class _Watch:

@@ -1,0 +1,44 @@
+"""A tiny real run of four-CCD exposures, read from files, with every stage; and more such files that arrive later."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pipeline import run
+from pipeline.catalog import Catalog
+from pipeline.labels import open_store
+from tests import fits_makers as make
+
+FIRST = range(101, 113)
+BAD = 3  # every so many exposures a bright bar crosses all CCDs
+
+
+def write(folder: Path, expnum: int) -> Path:
+    """One exposure's file, the same bytes for the same number."""
+    images = []
+    for name in make.CCDS:
+        pixels = make.pixels(name, expnum)
+        if expnum % BAD == 0:
+            pixels[20:24] += 60 + 10 * np.sin(expnum)
+        images.append(make.image(name, pixels))
+    return make.write(folder / f"{expnum}.fits", make.primary(expnum), *images)
+
+
+def teach(catalog: Catalog, expnums) -> None:
+    rows = [("mosaic3", e, name, "PSF" if e % BAD == 0 else "good", "") for e in expnums for name in make.CCDS]
+    with open_store(catalog) as store:
+        frame = pd.DataFrame(rows, columns=["camera", "expnum", "ccdname", "reason", "raw"])
+        store.import_labels(frame, source="truth", kind="truth")
+
+
+def first_season(folder: Path, *, places: bool = True) -> Catalog:
+    """Make the run `folder`/run of the exposures in `folder`/sky; without `places` it has no clusters and maps."""
+    for expnum in FIRST:
+        write(folder / "sky", expnum)
+    catalog = Catalog.create(folder / "run", camera="mosaic3")
+    teach(catalog, FIRST)
+    with open_store(catalog) as store:
+        if places:
+            run.run(catalog, store, [folder / "sky"])
+    return catalog.refresh()
