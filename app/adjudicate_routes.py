@@ -100,16 +100,17 @@ def exposure_answer(app, user, expnum: int) -> dict:
     """The votes on one exposure side by side, the model's opinion, and what was decided before.
 
     Returns {expnum, camera, facts, votes, verdicts: {policy: verdict of the votes}, decisions, model, neighbours, own}.
-    votes : see `vote_answers`. decisions : every one ever made on it, newest first, with superseded_by and
+    votes : see `vote_answers`; old : those on another pipeline version, which do not count. decisions : every one ever made on it, newest first, with superseded_by and
     retracted_utc.
     """
     survey = app.survey_for(user)
     record = app.store.votes(expnum=expnum, current=False)
-    current = record[record["superseded_by"].isna() & record["retracted_utc"].isna()]
-    (current, _old), _ = by_version(app.catalog, current)
+    standing = record[record["superseded_by"].isna() & record["retracted_utc"].isna()]
+    (current, _old), _ = by_version(app.catalog, standing)
+    old = standing[~standing["vote_id"].isin(current["vote_id"])]
     if current.empty and expnum not in survey.exposures.index:
         raise BadInput(f"nobody voted on exposure {expnum}, and it is not in this run")
-    if (current["inspector"] != user.name).any():
+    if (standing["inspector"] != user.name).any():
         app.note_seen(user, expnum)
     made = app.store.adjudications(current=False)
     made = made[made["expnum"] == expnum].iloc[::-1]
@@ -122,6 +123,7 @@ def exposure_answer(app, user, expnum: int) -> dict:
         "camera": thing_of(app, user, expnum)[0],
         "facts": facts_of(survey, expnum) if in_run else {"expnum": expnum},
         "votes": vote_answers(current, record),
+        "old": vote_answers(old, record),
         "verdicts": {name: str(verdict.iloc[0]) for name, verdict in counted.items() if len(verdict)},
         "decisions": [
             decision_answer(row) | plain({"superseded_by": row["superseded_by"], "retracted_utc": row["retracted_utc"]})

@@ -5,6 +5,7 @@
 
 import { AdjudicatePage } from './adjudicate_page.js';
 import { LIKELY_BAD } from './evidence.js';
+import { openExplain } from './explain.js';
 import { slotsOf } from './focal_plane.js';
 import { listen } from './keys.js';
 import { mountMosaic } from './mosaic.js';
@@ -206,7 +207,7 @@ class Adjudicate extends AdjudicatePage {
       g: () => this.begin('good'), b: () => this.begin('bad'), z: () => this.undo(), Backspace: () => this.undo(),
       ArrowRight: () => this.skip(), ' ': () => this.skip(), ArrowLeft: () => this.next(-1),
       s: () => this.setStretch(), c: () => this.setScale(), v: () => this.invert(), n: () => this.setNames(), h: () => this.toggleModel(),
-      e: () => this.enlarge(),
+      e: () => this.enlarge(), i: () => this.where(),
     };
     if (!verbs[key]) return false;
     verbs[key]();
@@ -314,6 +315,9 @@ class Adjudicate extends AdjudicatePage {
   invert() { this.inverted = !this.inverted; this.mosaic.setInvert(this.inverted); this.refresh(); }
   setNames() { this.named = !this.named; this.mosaic.setNames(this.named); this.refresh(); }
   toggleModel() { this.opinion = !this.opinion; this.showTicks(); this.drawEvidence(); this.refresh(); }
+  where() {
+    if (this.expnum !== null) openExplain({ expnum: this.expnum, assisted: true, stretch: this.stretch, version: this.model.picture_version });
+  }
   enlarge() {
     if (this.mosaic.screen().ccd) this.mosaic.closeCcd();
     else if (this.mosaic.hover) this.mosaic.openCcd(this.mosaic.hover);

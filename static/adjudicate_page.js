@@ -67,7 +67,7 @@ export class AdjudicatePage {
   }
 
   listenToClicks() {
-    const verbs = { good: () => this.begin('good'), bad: () => this.begin('bad'), undo: () => this.undo(), skip: () => this.skip() };
+    const verbs = { good: () => this.begin('good'), bad: () => this.begin('bad'), undo: () => this.undo(), skip: () => this.skip(), where: () => this.where() };
     this.box.addEventListener('click', event => {
       const ccd = event.target.closest('[data-ccd]');
       if (ccd) this.mosaic.openCcd(ccd.dataset.ccd);
@@ -149,7 +149,9 @@ export class AdjudicatePage {
     const summary = `<div class="summary"><h3>The votes say</h3>${policies || '<span>nobody has voted</span>'}
       ${missing ? `<p>${missing} of ${this.panel} votes missing</p>` : ''}
       ${own ? '<p class="own"><b>One of these votes is yours:</b> you judge your own vote.</p>' : ''}</div>`;
-    this.part('votes').innerHTML = summary + votes.map(vote => this.voteHtml(vote)).join('');
+    const old = this.shown.old.length ? `<div class="summary"><h3>Of the old version</h3>${this.shown.old.map(vote => `<span>${escapeText(vote.inspector)} <b class="v-${vote.judgement}">${vote.judgement}</b>
+      ${vote.reasons.map(clear).join(', ')} <span class="muted">${escapeText(vote.plver)}</span></span>`).join('')}</div>` : '';
+    this.part('votes').innerHTML = summary + votes.map(vote => this.voteHtml(vote)).join('') + old;
   }
 
   voteHtml(vote) {
@@ -232,7 +234,8 @@ export class AdjudicatePage {
     this.part('facts').innerHTML = this.expnum === null ? '' : `<div class="expnum">${this.expnum}</div>
       <div>${line([facts?.band ?? item?.band, facts?.exptime && `${facts.exptime} s`, facts?.date])}</div>
       <div>${line([facts?.airmass && `airmass ${facts.airmass}`, facts?.object])}</div>
-      <div>${line([facts?.plver, item?.p_bad !== null && item?.p_bad !== undefined && `posterior ${item.p_bad.toFixed(2)} bad`])}</div>`;
+      <div>${line([facts?.plver, item?.p_bad !== null && item?.p_bad !== undefined && `posterior ${item.p_bad.toFixed(2)} bad`])}</div>
+      <button class="quiet where" data-verb="where"><span class="key">i</span> where this comes from</button>`;
   }
 
   drawViewing() {

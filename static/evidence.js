@@ -95,5 +95,7 @@ function othersHtml(answer, dot, label) {
   const line = vote => `<div>${escapeText(vote.inspector)}: <b>${escapeText(vote.judgement)}</b>
     ${vote.reasons.map(reason => dot(reason) + label(reason)).join(' ')} ${vote.comment ? `<i>${escapeText(vote.comment)}</i>` : ''}</div>`;
   const others = answer.others?.length ? answer.others.map(line).join('') : '<div>nobody else has voted yet</div>';
-  return `<h3>Verdict ${escapeText(answer.verdict?.verdict ?? 'open')}</h3><div class="others">${line({ ...answer.mine, inspector: 'you' })}${others}</div>`;
+  const { old } = answer;
+  const before = old?.others ? `<h3>Of the old version ${escapeText(old.plver)}</h3><div class="others">${[{ ...old, inspector: 'you' }, ...old.others].map(line).join('')}</div>` : '';
+  return `<h3>Verdict ${escapeText(answer.verdict?.verdict ?? 'open')}</h3><div class="others">${line({ ...answer.mine, inspector: 'you' })}${others}</div>${before}`;
 }

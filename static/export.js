@@ -3,6 +3,7 @@
 
 import { ExportPage } from './export_page.js';
 import { mountOwn } from './export_own.js';
+import { openExplain } from './explain.js';
 import { listen } from './keys.js';
 
 export async function mount(box, model) {
@@ -99,8 +100,15 @@ class Export extends ExportPage {
     this.model.send_msg({ focus: expnum, room: 'adjudicate' });
   }
 
+  where(expnum) {
+    if (expnum) openExplain({ expnum, policy: this.policy, assisted: true, version: this.model.picture_version });
+    return Boolean(expnum);
+  }
+
   key(key) {
     if (this.model.room !== 'export' || document.querySelector('dialog[open]') || !this.counts) return false;
+    if (key === 'j' || key === 'k') return this.stepLine(key === 'j' ? 1 : -1);
+    if (key === 'i') return this.where(this.find('pre [aria-current]')?.dataset.expnum);
     if (key !== 'ArrowDown' && key !== 'ArrowUp') return false;
     const names = this.counts.policies.map(policy => policy.name);
     const next = names.indexOf(this.policy) + (key === 'ArrowDown' ? 1 : -1);

@@ -2,6 +2,8 @@
 
 const FORMAT_NAMES = { exclude: 'exclude list', vi: 'inspection table', csv: 'CSV', ecsv: 'ECSV', fits: 'FITS table', parquet: 'Parquet' };
 const VERDICTS = [['bad', 'var(--bad)'], ['good', 'var(--good)'], ['split', 'var(--wait)'], ['open', 'var(--control)']];
+// where the exposure's number stands in a line of each format
+const EXPNUM = { bad_expid: /^(\d+)/, exclude: /^\d+\s+(\d+)/, vi: /^(\d+),/, csv: /^\w+,(\d+),/, ecsv: /^\S+\s(\d+)\s/ };
 const number = value => value.toLocaleString('en');
 const text = value => String(value ?? '').replace(/[&<>"']/g, c => `&#${c.charCodeAt(0)};`);
 const plain = name => text(String(name).replaceAll('_', ' '));
@@ -57,6 +59,12 @@ export class ExportPage {
       navigator.clipboard?.writeText(this.find('[data-part=command]').textContent);
       event.target.textContent = 'copied';
     };
+    this.find('pre').onclick = event => {
+      const line = event.target.closest('[data-expnum]');
+      if (!line || String(getSelection())) return;
+      this.chooseLine(line);
+      this.where(line.dataset.expnum);
+    };
     this.find('.difference').onclick = event => { const button = event.target.closest('[data-expnum]'); if (button) this.look(Number(button.dataset.expnum)); };
   }
 
@@ -109,6 +117,19 @@ export class ExportPage {
 
   // ---- the paper
 
+  stepLine(step) {
+    const lines = [...this.box.querySelectorAll('pre [data-expnum]')];
+    const at = lines.findIndex(line => line.ariaCurrent === 'true');
+    this.chooseLine(lines[Math.max(0, Math.min(lines.length - 1, at + step))]);
+    return lines.length > 0;
+  }
+
+  chooseLine(line) {
+    this.find('pre [aria-current]')?.removeAttribute('aria-current');
+    line?.setAttribute('aria-current', 'true');
+    line?.scrollIntoView({ block: 'nearest' });
+  }
+
   drawPreview(found) {
     const [head, paper] = [this.find('.paper .head'), this.find('pre')];
     const shown = found.text.split('\n');
@@ -119,7 +140,10 @@ export class ExportPage {
     paper.replaceChildren(...shown.map(line => {
       const node = document.createElement('span');
       node.textContent = `${line}\n`;
+      const expnum = line.startsWith('#') ? null : EXPNUM[found.shown_as ?? this.format]?.exec(line)?.[1];
       if (line.startsWith('#')) node.className = 'comment';
+      if (expnum) Object.assign(node.dataset, { expnum });
+      if (expnum) node.title = `where ${expnum} comes from`;
       return node;
     }));
     if (found.n_bad === 0) paper.insertAdjacentHTML('beforeend', '\n<span class="comment">No exposure is bad under this policy yet.</span>');

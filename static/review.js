@@ -5,6 +5,7 @@
 
 import { openContactSheet } from './contact_sheet.js';
 import { evidenceHtml } from './evidence.js';
+import { openExplain } from './explain.js';
 import { slotsOf } from './focal_plane.js';
 import { nextInTime, runOf, showLater, stripHtml } from './in_time.js';
 import { listen } from './keys.js';
@@ -221,7 +222,7 @@ class Review extends ReviewVoting {
       g: () => this.judge('good'), b: () => this.bad(), u: () => this.judge('unsure'),
       ArrowRight: () => this.skip(), ' ': () => this.skip(), z: () => this.undo(), Backspace: () => this.undo(),
       h: () => this.setAssisted(!this.assisted), w: () => this.write(),
-      ',': () => this.stepInTime(-1), '.': () => this.stepInTime(1), a: () => this.judgeRun(), r: () => this.rules(),
+      ',': () => this.stepInTime(-1), '.': () => this.stepInTime(1), a: () => this.judgeRun(), r: () => this.rules(), i: () => this.where(),
     };
     if (key === 'Escape') return this.bench.escape() || this.escape();
     if ((key === ' ' || key === 'Enter') && event.composedPath()[0].closest?.('button, a, select')) return false;
@@ -259,6 +260,11 @@ class Review extends ReviewVoting {
   }
 
   toggleModel() { this.setAssisted(!this.assisted); }
+
+  where() {
+    const { expnum, assisted, stretch } = this;
+    if (expnum !== null) openExplain({ expnum, assisted, stretch, version: this.model.picture_version });
+  }
 
   // ---- around it in time
 

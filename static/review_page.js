@@ -37,7 +37,7 @@ export class ReviewPage {
       </div>`);
     const verbs = {
       good: () => this.judge('good'), bad: () => this.bad(), unsure: () => this.judge('unsure'), skip: () => this.skip(),
-      rules: () => this.rules(), run: () => this.judgeRun(),
+      rules: () => this.rules(), run: () => this.judgeRun(), where: () => this.where(),
     };
     this.box.addEventListener('pointerover', event => this.caption(event.target.closest('[data-ccd]')?.dataset.ccd));
     this.box.addEventListener('click', event => {
@@ -78,12 +78,18 @@ export class ReviewPage {
     const own = this.votes.find(vote => vote.expnum === this.expnum);
     const back = this.origin !== null ? `around ${this.origin}: Esc goes back` : '';
     const said = own ? `you said ${own.judgement}${own.reasons.length ? ': ' + own.reasons.join(', ').replaceAll('_', ' ') : ''}` : '';
+    const again = item?.reprocessed;
+    const looks = again?.much === true ? `looks different (${again.moved} of the way to another exposure)` : again?.much === false ? 'looks the same' : '';
+    const { old } = this.shown?.expnum === this.expnum ? this.shown : {};
+    const before = old ? `you said ${old.judgement}${old.reasons.length ? ': ' + old.reasons.join(', ').replaceAll('_', ' ') : ''} of the old version ${old.plver}` : '';
     const ticked = this.ticked.size ? `ticked: ${this.rollUp().text}` : '';
     this.part('facts').innerHTML = `<div class="expnum">${this.expnum}</div>
       <div>${line([item?.band, item?.exptime && `${item.exptime} s`, item?.date])}</div>
       <div>${line([item?.airmass && `airmass ${item.airmass}`, item?.object])}</div>
       <div>${line([item?.plver, item?.n_ccds && `${item.n_ccds} CCDs`])}</div>
-      <div class="state">${line([back, said, ticked, this.comment && `note: ${this.comment}`])}</div>`;
+      ${again ? `<div class="again">${line([`processed again: ${again.before} → ${again.now}`, looks])}</div>` : ''}${before ? `<div class="again">${escapeText(before)}</div>` : ''}
+      <div class="state">${line([back, said, ticked, this.comment && `note: ${this.comment}`])}</div>
+      ${own ? '<button class="quiet where" data-verb="where"><span class="key">i</span> where this comes from</button>' : ''}`;
   }
 
   drawVotes() {

@@ -157,11 +157,19 @@ class Shell {
       this.ask('show', { values });
     });
     this.writeAddress();
+    const asked = new URLSearchParams(performance.getEntriesByType('navigation')[0]?.name.split('?')[1] ?? '').get('explain');
+    if (/^\d+$/.test(asked ?? '')) this.explain(Number(asked));
+  }
+
+  // Where a verdict comes from; the panel is fetched when it is first asked for.
+  async explain(expnum) {
+    const { openExplain } = await import('./explain.js');
+    openExplain({ expnum, assisted: this.model.assisted });
   }
 
   writeAddress(asStep = false) {
     const { room, focus, focus_ccd: ccd, query, region, colour_by: colour, dims, isolate, cluster } = this.model;
-    const parts = { room, focus: focus || '', ccd: focus ? ccd : '', q: query, sel: region, only: [...isolate].join('|'), cluster: room === 'clusters' ? cluster ?? '' : '', colour: colour === 'reason' ? '' : colour, dims: dims === 2 ? '' : dims };
+    const parts = { room, focus: focus || '', ccd: focus ? ccd : '', q: query, sel: region, only: [...isolate].join('|'), cluster: room === 'clusters' ? cluster ?? '' : '', colour: colour === 'reason' ? '' : colour, dims: dims === 2 ? '' : dims, explain: $('dialog.explain')?.dataset.expnum ?? '' };
     const known = new URLSearchParams(Object.entries(parts).filter(([, value]) => value !== ''));
     const address = `${location.pathname}?${known}`;
     if (address === location.pathname + location.search) return;
@@ -238,6 +246,7 @@ class Shell {
     if (this.model.room !== 'explore') return false;
     if (key === '/') { $('#search input').focus(); $('#search input').select(); return true; }
     if (key === 'r') { this.enter('review'); return true; }
+    if (key === 'i' && this.model.focus) { this.explain(this.model.focus); return true; }
     return false;
   }
 

@@ -11,7 +11,7 @@ export const KEYS = {
     ['o', 'every class of the legend'], ['Esc', 'clear the selection'],
   ],
   'Explore: images': [
-    ['j k', 'next, previous thumbnail'], ['⇧J', 'judge the selection on a contact sheet'], ['e', 'enlarge the CCD under the cursor'], ['f', 'fit the exposure'], ['r', 'review the exposure in view'],
+    ['j k', 'next, previous thumbnail'], ['⇧J', 'judge the selection on a contact sheet'], ['e', 'enlarge the CCD under the cursor'], ['f', 'fit the exposure'], ['r', 'review the exposure in view'], ['i', 'where what is said of it comes from'],
   ],
   'Mosaic, both rooms': [
     ['s', 'stretch: stars, faint sky, sky map'], [';', 'free limits'], ['< >', 'narrower, wider limits'], ['c', 'one scale for all CCDs, or each its own'],
@@ -22,7 +22,7 @@ export const KEYS = {
   Review: [
     ['g', 'good: saved, next'], ['b', 'bad; then a reason'], ['1 … 0 -', 'reasons; with ⇧ several, then Enter'], ['u', 'unsure: saved, next'], ['→', 'skip (or space)'],
     ['z', 'undo (or backspace)'], ['x', 'tick the CCD under the cursor as bad'], ['l', 'tick its row'], ['t', 'tick all, or none'], ['⇧ drag', 'tick CCDs'], ['e', 'enlarge the CCD under the cursor'], ['h', 'model’s opinion shown or hidden'], ['w', 'note'],
-    ['r', 'rule and examples of a reason; ↑ ↓ others'], [', .', 'look at what was taken before, after; Esc goes back'], ['a', 'one vote for a run that was looked at'], ['o', 'order and packet of the queue'],
+    ['r', 'rule and examples of a reason; ↑ ↓ others'], [', .', 'look at what was taken before, after; Esc goes back'], ['a', 'one vote for a run that was looked at'], ['o', 'order and packet of the queue'], ['i', 'where what is said of it comes from'],
   ],
   Agreement: [['1 2 3', 'pairs, bands, months by alpha, AC1, Dice'], ['↑ ↓', 'through a list of exposures; Enter opens one']],
   Model: [['↑ ↓', 'through the changed exposures; Enter opens one'], ['1 … 4', 'moved most, changed side, entered, left the queue'], ['o', 'those on the map'], ['a', 'use the model that is offered']],
@@ -32,7 +32,7 @@ export const KEYS = {
   ],
   'Adjudicate (lead)': [
     ['g', 'good; then why'], ['b', 'bad; then reasons, Enter; then why'], ['1 … 9', 'why: a phrase; Enter: as the last time'], ['w', 'why, in your own words'],
-    ['→ ←', 'later, back'], ['z', 'take your last decision back'], ['h', 'model’s opinion shown or hidden'],
+    ['→ ←', 'later, back'], ['z', 'take your last decision back'], ['h', 'model’s opinion shown or hidden'], ['i', 'where it comes from'],
   ],
-  Export: [['↑ ↓', 'policy']],
+  Export: [['↑ ↓', 'policy'], ['j k', 'next, previous line of the list'], ['i', 'where that line comes from (or click it)']],
 };
