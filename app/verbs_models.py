@@ -8,28 +8,23 @@ from app.verbs import Run, open_run, say
 
 
 def show(run: Run) -> None:
-    """List every model, what taught it, and its figures."""
-    from rich.table import Table
-
-    from app.progress import console
+    """List every model; a star marks the one in use."""
     from pipeline import models
 
     catalog = open_run(run)
-    columns = ("model", "in use", "made", "prediction", "candidates", "taught by", "F1 of exposures", "cannot be used")
-    table = Table(*columns, box=None)
     for row in models.models(catalog):
         taught, f1 = row["taught"], row["figures"].get("f1")
-        table.add_row(
-            row["model"],
-            "yes" if row["current"] else "",
+        facts = [
             row["created"],
-            row["prediction"] or "-",
-            f"{row['candidates'] or '-'} ({row['n_candidates'] or 0})",
-            f"{taught.get('images', '?')} images, {taught.get('exposures', '?')} exposures",
-            f"{f1['value']:.2f} ({f1['low']:.2f} to {f1['high']:.2f}, n = {row['figures']['n']})" if f1 else "-",
-            row["problem"],
-        )
-    console.print(table, soft_wrap=True)
+            f"taught by {taught.get('images', '?')} images of {taught.get('exposures', '?')} exposures",
+            f"{row['n_candidates'] or 0} candidates",
+        ]
+        if f1:
+            n = row["figures"]["n"]
+            facts.append(f"F1 of exposures {f1['value']:.2f} ({f1['low']:.2f} to {f1['high']:.2f}, n = {n})")
+        if row["problem"]:
+            facts.append(f"cannot be used: {row['problem']}")
+        print(f"{'*' if row['current'] else ' '} {row['model']}\t{', '.join(facts)}")
     for move in models.moves(catalog):
         print(f"{move['utc']}\t{move['to'].get('model', '-')}\t{move['by'] or '-'}\t{move['why']}")
 

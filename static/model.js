@@ -95,6 +95,7 @@ class ModelRoom {
   async load() {
     this.stale = false;
     const turn = ++this.turn;
+    this.loading = true;
     this.part('state').textContent = this.overview ? 'updating…' : '';
     try {
       const overview = await ask('/model/overview');
@@ -105,7 +106,7 @@ class ModelRoom {
       Object.assign(this, { overview, found });
       this.part('state').textContent = '';
       this.fill();
-    } catch (error) { if (turn === this.turn) this.failed(error.message); }
+    } catch (error) { if (turn === this.turn) this.failed(error.message); } finally { if (turn === this.turn) this.loading = false; }
   }
 
   chosen({ retrainings, retraining }) { return retrainings.some(({ id }) => id === this.which) ? this.which : retraining; }
@@ -229,6 +230,7 @@ class ModelRoom {
 
   async choose(values) {
     Object.assign(this, values);
+    if (this.loading) { await this.load(); return; }
     const turn = ++this.turn;
     const id = this.chosen(this.overview);
     try {

@@ -5,6 +5,7 @@ import { pictureHtml } from './no_pictures.js';
 
 export const LISTS = [['moved', 'moved most', '1'], ['side', 'changed side', '2'], ['entered', 'entered the queue', '3'], ['left', 'left the queue', '4']];
 const CHANGES = { entered: 'entered the queue', left: 'left the queue', reasons: 'other reasons', ccds: 'on some CCDs only', probability: 'probability alone' };
+const NOBODY = { moved: 'No exposure changed.', side: 'No exposure changed side.', entered: 'No exposure entered the queue.', left: 'No exposure left the queue.' };
 const BASES = { decision: 'a decision', votes: 'votes', single_vote: 'one vote', bulk_votes: 'a bulk vote', truth: 'truth', annotation: 'annotation', label_list: 'a label list', unlisted: 'no list names it', ticked: 'votes', candidate_ccds: 'votes', whole_exposure: 'votes' };
 const FIGURES = [['precision', 'Precision'], ['recall', 'Recall'], ['f1', 'F1']];
 const HELD = { known: 'known answers', control: 'of the control', labelled: 'labelled exposures' };
@@ -77,12 +78,12 @@ function labelsLine({ labels, counts, before }, lead) {
 
 export function rowsHtml({ overview, found, model }) {
   if (!found.rows.length) {
-    const why = found.total[found.list] ? 'Those that changed wait for your own vote, or others have voted on them.' : 'No exposure did.';
+    const why = found.total[found.list] ? 'Those that changed wait for your own vote, or others have voted on them.' : NOBODY[found.list];
     return `<p class="muted rows-none">${why}</p>`;
   }
   const hidden = found.total[found.list] - found.seen[found.list];
   const more = found.seen[found.list] - found.rows.length;
-  const notes = [more ? `${some(more, 'more')} that moved less; show them on the map.`.replace('mores', 'more') : '', hidden ? `${some(hidden, 'exposure')} not shown before your own vote.` : ''].filter(Boolean).join(' ');
+  const notes = [more ? `${count(more)} more that moved less; the map shows them.` : '', hidden ? `${some(hidden, 'exposure')} not shown before your own vote.` : ''].filter(Boolean).join(' ');
   return `<ul class="changes" aria-label="Changed exposures">${found.rows.map(row => rowHtml(row, overview, model)).join('')}</ul>${notes ? `<p class="muted">${notes}</p>` : ''}`;
 }
 
@@ -158,7 +159,7 @@ export function modelsHtml(room) {
     const { f1, n } = row.figures;
     const mine = overview.mine.model === row.model ? '<span class="tag">yours</span>' : '';
     const act = row.current ? '<span class="tag on">in use</span>' : lead && !row.problem ? `<button data-use="${text(row.model)}" aria-label="Use ${text(row.model)} for all">Use for all…</button>` : '';
-    const main = `<tr${row.current ? ' class="current"' : ''}><th scope="row"><b>${text(row.model)}</b><small>${day(row.created)}${mine}</small></th><td>${row.taught.images === undefined ? '–' : `${count(row.taught.images)}<small>${some(row.taught.exposures, 'exposure')}</small>`}</td><td>${row.n_candidates === null ? '–' : count(row.n_candidates)}</td><td title="${f1 ? `F1 of exposures, n = ${count(n)}, 95 % interval ${between(f1)}` : 'never measured'}">${figureText(f1)}<small>${between(f1)}</small></td><td class="act">${act}</td></tr>`;
+    const main = `<tr${row.current ? ' class="current"' : ''}><th scope="row"><b>${text(row.model)}</b><small title="${day(row.created)}">${row.created.slice(0, 10)}</small></th><td>${row.taught.images === undefined ? '–' : `${count(row.taught.images)}<small>${some(row.taught.exposures, 'exposure')}</small>`}</td><td>${row.n_candidates === null ? '–' : count(row.n_candidates)}</td><td title="${f1 ? `F1 of exposures, n = ${count(n)}, 95 % interval ${between(f1)}` : 'never measured'}">${figureText(f1)}<small>${between(f1)}</small></td><td class="act">${mine}${act}</td></tr>`;
     const problem = row.problem ? `<tr class="note"><td colspan="5">cannot be used: ${text(row.problem)}</td></tr>` : '';
     return main + problem + (asking === row.model ? `<tr class="ask"><td colspan="5">${askHtml(overview, row)}</td></tr>` : '');
   }).join('');
