@@ -17,7 +17,11 @@ def progress(app, survey):
     settings = queue.settings_in_force(app)
     ballots = queue.ballots_of(app, survey, seconds=True)
     offered = keep(survey, "candidates", lambda: candidates_first(survey))
-    standing = queue.standing_of(app, survey, offered, ballots[ballots["via"] != "import"], settings)
+    given = ballots[ballots["via"] != "import"]
+    facets = facets_of(survey, app)
+    doubtful = queue.offered_in_facet(facets, offered, queue.DOUBTFUL)
+    of_all = queue.standing_of(app, survey, doubtful, given, settings)
+    standing = of_all.loc[offered]
     return {
         "n_exposures": len(offered),
         "panel": app.catalog.panel,
@@ -25,7 +29,7 @@ def progress(app, survey):
         "n_started": int((standing["n_votes"] > 0).sum()),
         "n_votes": int(standing["n_votes"].sum()),
         "inspectors": [inspector(app, survey, user, ballots, settings) for user in voters(app, ballots)],
-        "packets": packets(survey, offered, standing),
+        "packets": packets(facets, standing, of_all),
     }
 
 
@@ -73,12 +77,15 @@ def seconds_between(times):
     return float(steps.mean()) if len(steps) else None
 
 
-def packets(survey, offered, standing):
-    """Per facet {name, label, values: [{value, n, n_done, n_votes}]}; done: no more votes are asked for."""
-    facets = facets_of(survey).loc[offered]
+def packets(facets, standing, of_all):
+    """Per facet {name, label, values: [{value, n, n_done, n_votes}]}; done: no more votes are asked for.
+
+    facets : as `facets_of` gives them. standing : of the exposures of the queue; of_all : with the doubtful ones.
+    """
     found = []
     for facet in FACETS.values():
-        rows = standing.assign(value=facets[facet.name].to_numpy()).groupby("value")
+        own = of_all if facet.name == queue.DOUBTFUL else standing
+        rows = own.assign(value=facets.loc[own.index, facet.name].to_numpy()).groupby("value")
         counts = rows.agg(n=("settled", "size"), n_done=("settled", "sum"), n_votes=("n_votes", "sum")).sort_index()
         values = [{"value": str(value), **{k: int(v) for k, v in row.items()}} for value, row in counts.iterrows()]
         found.append({"name": facet.name, "label": facet.label, "values": values})

@@ -29,7 +29,7 @@ def settings(app):
 def keep(app, survey, values):
     """Keep settings (those not named stay); a packet that holds nothing is refused. Returns `settings`."""
     wanted = settings_of({**settings(app)["settings"], **values})
-    if wanted.packet and not len(queue.offered_in(survey, parse_packet(wanted.packet))):
+    if wanted.packet and not len(queue.offered_in(app, survey, parse_packet(wanted.packet))):
         raise BadInput(f"no exposure of the queue is in the packet {wanted.packet}; choose another")
     app.store.keep_setting(queue.SETTINGS, wanted.plain())
     if wanted.rule != "all":
@@ -46,7 +46,7 @@ def effect(app, survey, values):
     """
     wanted = settings_of({**settings(app)["settings"], **values})
     panel, camera = app.catalog.panel, app.catalog.camera
-    offered = queue.offered_in(survey, parse_packet(wanted.packet))
+    offered = queue.offered_in(app, survey, parse_packet(wanted.packet))
     ballots = counted(queue.ballots_of(app, survey))
     drawn = set(app.store.draws(camera, "control")["expnum"])
     control = (drawn | set(drawn_for_control(offered, wanted).tolist())) & set(offered.tolist())
@@ -89,7 +89,7 @@ def votes_left(table, control, panel, first):
 def saved(app, survey):
     """What the adaptive rule saves: see pipeline.queue_rule.saving; over the exposures of the whole queue."""
     now = queue.settings_in_force(app)
-    offered = queue.offered_in(survey, {})
+    offered = queue.offered_in(app, survey, {})
     ballots = counted(queue.ballots_of(app, survey))
     control = set(app.store.draws(app.catalog.camera, "control")["expnum"])
     return saving(offered, ballots, table_of(survey)["probability"], control, now, app.catalog.panel)
@@ -174,7 +174,7 @@ def draw_known(app, survey, source, n, seed, by):
 def draw_control(app, survey, n, seed, by):
     """Put n more exposures of the queue into the control, at random; returns how many were."""
     n = number(n, "how many")
-    offered = queue.offered_in(survey, {})
+    offered = queue.offered_in(app, survey, {})
     offered = offered[~np.isin(offered, app.store.draws(app.catalog.camera, "control")["expnum"])]
     picked = offered[np.argsort(draws_of(offered, seed_of(seed, "more control")), kind="stable")][:n]
     return app.store.draw(app.catalog.camera, "control", [{"expnum": int(expnum)} for expnum in picked], by)

@@ -33,6 +33,7 @@ REPEATS_AHEAD = 200  # places of a queue in which repeats are handed out at once
 LEASE_SECONDS = 120.0
 BEFORE_ALL = 10  # places in the sorting below: before what waits, whatever the rule of votes says of it
 VOTERS = ("inspector", "lead")
+DOUBTFUL = "doubtful"  # the facet whose packets hold more than candidates
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def queue_for(app, survey, user):
     seed = seed_of(app.catalog.name, user.name, order, settings.seed)
     whole = order_of(survey, order, seed, division_of(ballots) if order == "split" else None)
     cut = parse_packet(packet)
-    offered, first = with_what_came_back(app, survey, user, offered_in(survey, cut), cut, ballots, settings)
+    offered, first = with_what_came_back(app, survey, user, offered_in(app, survey, cut), cut, ballots, settings)
     known = known_in(app, survey, cut)
     whole = whole[np.isin(whole, offered) | np.isin(whole, known)]
     left = whole[np.isin(whole, offered) & ~np.isin(whole, judged)]
@@ -99,7 +100,7 @@ def count_left(app, survey, user, ballots, settings):
     ballots : as `ballots_of` gives them
     """
     cut = parse_packet(choice_of(app, user, settings)[1])
-    offered, _first = with_what_came_back(app, survey, user, offered_in(survey, cut), cut, ballots, settings)
+    offered, _first = with_what_came_back(app, survey, user, offered_in(app, survey, cut), cut, ballots, settings)
     left = offered[~np.isin(offered, ballots.loc[ballots["inspector"] == user.name, "expnum"].to_numpy(np.int64))]
     return int((stages_of(app, survey, user, left, ballots, settings) != SETTLED).sum())
 
@@ -138,9 +139,10 @@ def repeatable(app, survey, user, own, settings, packet):
         return {}
     again = set(app.store.repeats(user.name)["vote_id"])
     shown = app.store.revealed(user.name, app.catalog.camera)
-    inside = facets_of(survey).reindex(single["expnum"])
+    cut = parse_packet(packet)
+    inside = facets_for(app, survey, cut).reindex(single["expnum"])
     may = ~single["vote_id"].isin(again) & ~single["expnum"].isin(shown)
-    may &= in_packet(inside.fillna(""), parse_packet(packet))
+    may &= in_packet(inside.fillna(""), cut)
     return dict(zip(single.loc[may, "expnum"].astype(int), single.loc[may, "vote_id"].astype(int), strict=True))
 
 
@@ -151,17 +153,35 @@ def ballots_of(app, survey, seconds=False):
     return ballots[((ballots["plver"] == plver) | (ballots["plver"] == "")) & plver.notna()]
 
 
-def offered_in(survey, packet):
-    """expnums (n,) int64 of the candidates of a packet (of all exposures where there are no candidates)."""
+def offered_in(app, survey, packet):
+    """expnums (n,) int64 of the candidates of a packet (of all exposures where there are no candidates).
+
+    A packet of doubtful labels holds exposures that are no candidates too: nobody else would look at them.
+    """
     offered = keep(survey, "candidates", lambda: candidates_first(survey))
-    return offered[in_packet(facets_of(survey).loc[offered], packet)] if packet else offered
+    if not packet:
+        return offered
+    facets = facets_for(app, survey, packet)
+    offered = offered_in_facet(facets, offered, DOUBTFUL if DOUBTFUL in packet else "")
+    return offered[in_packet(facets.loc[offered], packet)]
+
+
+def offered_in_facet(facets, offered, name):
+    """expnums (n,) int64 that packets by one facet are cut from: those of `offered`, by doubtful labels others too."""
+    others = facets.index[facets[name] != ""].to_numpy(np.int64) if name == DOUBTFUL else offered
+    return np.concatenate([offered, others[~np.isin(others, offered)]])
 
 
 def known_in(app, survey, packet):
     """expnums (n,) int64 of the exposures with a known answer in this run and packet."""
     drawn = app.store.draws(app.catalog.camera, "known")["expnum"].to_numpy(np.int64)
     drawn = drawn[np.isin(drawn, survey.exposures.index)]
-    return drawn[in_packet(facets_of(survey).loc[drawn], packet)]
+    return drawn[in_packet(facets_for(app, survey, packet).loc[drawn], packet)]
+
+
+def facets_for(app, survey, packet):
+    """One column of texts per facet, by expnum; which labels are doubtful only where the packet asks."""
+    return facets_of(survey, app if DOUBTFUL in packet else None)
 
 
 def division_of(ballots):
@@ -275,7 +295,7 @@ def checked_packet(app, survey, user, text):
         choose(
             name, [facet.name for facet in FACETS.values() if may_know(app, user, facet.tells)], "way to cut packets"
         )
-    if packet and not len(offered_in(survey, packet)):
+    if packet and not len(offered_in(app, survey, packet)):
         raise BadInput(f"no exposure of the queue is in the packet {packet_text(packet)}; choose another")
     return packet_text(packet)
 
@@ -288,17 +308,19 @@ def choices(app, survey, user):
     """
     order, packet = choice_of(app, user)
     offered = keep(survey, "candidates", lambda: candidates_first(survey))
-    facets = facets_of(survey).loc[offered]
+    every = facets_of(survey, app)
     own = app.store.ballots(app.catalog.camera, user.name)["expnum"]
-    unseen = ~np.isin(offered, own) | np.isin(offered, list(repeats.waiting(app, user)))
+    again = list(repeats.waiting(app, user))
+    unseen = ~np.isin(offered, own) | np.isin(offered, again)
     found = []
     for facet in FACETS.values():
         if not may_know(app, user, facet.tells):
             continue
-        values = facets[facet.name].to_numpy()
+        inside = offered_in_facet(every, offered, facet.name)
+        values, waits = every.loc[inside, facet.name].to_numpy(), ~np.isin(inside, own) | np.isin(inside, again)
         names = sorted(set(values) - {""})
         counts = [
-            {"value": v, "n": int((values == v).sum()), "left": int((unseen & (values == v)).sum())} for v in names
+            {"value": v, "n": int((values == v).sum()), "left": int((waits & (values == v)).sum())} for v in names
         ]
         found.append({"name": facet.name, "label": facet.label, "values": counts})
     return {

@@ -6,6 +6,7 @@ import weakref
 import numpy as np
 import pandas as pd
 
+from app.doubts import doubtful_facet
 from app.evidence import FROM_VOTES
 from app.search import worst_images
 from app.survey import open_stage
@@ -71,10 +72,14 @@ def galactic_latitude(ra, dec):
     return found
 
 
-def facets_of(survey):
-    """One column of texts per facet of pipeline.queue_order.FACETS, by expnum."""
+def facets_of(survey, app=None):
+    """One column of texts per facet of pipeline.queue_order.FACETS, by expnum.
+
+    Which labels are doubtful is looked up where `app` is given; it takes the longest by far.
+    """
     table = table_of(survey)[["band", "latitude", "month", "night_name", "reason"]]
-    return table.rename(columns={"night_name": "night"})
+    doubtful = "" if app is None else doubtful_facet(app).reindex(table.index).fillna("").astype(str)
+    return table.rename(columns={"night_name": "night"}).assign(doubtful=doubtful)
 
 
 def order_of(survey, order, seed, division=None):
@@ -104,7 +109,7 @@ def with_gain(survey, table):
     labels, divided = survey.training.groupby("image_id")["reason"].agg(",".join), pd.Series(dtype=float)
     if "neighbour_ids" in survey.prediction and len(labels):
         divided = disagreement(survey.prediction, labels)
-    listed = survey.training.loc[~survey.training["provenance"].isin(FROM_VOTES), "image_id"] // 100
+    listed = survey.training.loc[~survey.training["provenance"].isin((*FROM_VOTES, "annotation")), "image_id"] // 100
     return table.assign(disagreement=divided.reindex(table.index).astype(float), taught=table.index.isin(listed))
 
 

@@ -32,6 +32,7 @@ log = logging.getLogger("triptych")
 ROUTE_MODULES = ("app.map_routes", "app.picture_routes", "app.api", "app.help_routes", "app.export_routes")
 ROUTE_MODULES += ("app.adjudicate_routes", "app.clusters_routes", "app.queue_routes", "app.lead_routes")
 ROUTE_MODULES += ("app.agreement_routes", "app.model_routes")
+ROUTE_MODULES += ("app.doubtful_routes", "app.asking_routes")
 ROUTE_MODULES += ("app.live_routes", "app.explain_routes")
 PAGE_LIFE_SECONDS = 12 * 3600  # a page may reconnect for as long
 UNUSED_SESSION_SECONDS = 10 * 60  # a closed lid may come back as late

@@ -40,7 +40,7 @@ def doubtful_labels(catalog: Catalog, store, *, policy: str = "majority", answer
     answered : those that have an answer too.
     """
     labels, exposures = store.labels(), catalog.exposures()
-    labels = labels[(labels.kind != SUSPICIOUS) & (labels.reason.isin([*REASONS, GOOD, ""]))]
+    labels = _counting(labels)
     (votes, _), (decisions, _) = by_version(catalog, store.votes(), store.adjudications())
     verdicts = consensus.verdicts(votes, policy, catalog.panel, decisions)
     parts = [listed_both(labels), against_votes(labels, verdicts)]
@@ -60,6 +60,24 @@ def doubtful_labels(catalog: Catalog, store, *, policy: str = "majority", answer
     found = found if answered else found[found.answer == ""]
     found = found.sort_values(["sure", "expnum", "why"], ascending=[False, True, True], ignore_index=True)
     return _with_images(catalog, found)[list(COLUMNS)]
+
+
+def without_votes(catalog: Catalog, labels: pd.DataFrame) -> pd.DataFrame:
+    """The rows that no vote has a part in, of the exposures of the run: camera, expnum, why; the lists first.
+
+    labels : frame of the label store. Votes neither add a row nor take one away, so anybody may be given these.
+    """
+    labels = _counting(labels)
+    parts = [listed_both(labels)]
+    if catalog.has("prediction"):
+        parts.append(against_neighbours(catalog, labels, pd.DataFrame()))
+    found = pd.concat(parts, ignore_index=True)[[*KEY, "why"]]
+    return found.merge(catalog.exposures()[KEY], on=KEY).drop_duplicates(ignore_index=True)
+
+
+def _counting(labels: pd.DataFrame) -> pd.DataFrame:
+    """The labels that can contradict: suspicious ones do not, nor do words that are no reason."""
+    return labels[(labels.kind != SUSPICIOUS) & labels.reason.isin([*REASONS, GOOD, ""])]
 
 
 def summary(found: pd.DataFrame) -> dict:

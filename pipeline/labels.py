@@ -269,6 +269,11 @@ class LabelStore(Accounts, Jobs, Settings, Adjudications, QueueStore):
             rows = connection.execute(query.order_by(tables.imported_labels.c.label_id)).all()
         return pd.DataFrame(rows, columns=LABEL_COLUMNS).astype({"expnum": "int64"})
 
+    def n_labels(self) -> int:
+        """How many imported labels there are; cheap enough to ask before reading them."""
+        with tables.reading(self.engine) as connection:
+            return connection.execute(sa.select(sa.func.count()).select_from(tables.imported_labels)).scalar_one()
+
     def import_columns(self, frame: pd.DataFrame, source: str) -> int:
         """Keep what an inspection table said of each exposure beside the votes: camera, expnum, columns (a dict)."""
         t = tables.imported_columns.c

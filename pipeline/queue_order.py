@@ -199,6 +199,7 @@ FACETS: dict[str, Facet] = {
         Facet("month", "month"),
         Facet("night", "night"),
         Facet("reason", "reason predicted", tells="model"),
+        Facet("doubtful", "imported label is doubtful"),
     )
 }
 

@@ -1,0 +1,49 @@
+"""What the Model room asks over HTTP about what to ask next: how each model of the run did with the labels it had."""
+
+from app import queue
+from app.api import ApiHandler
+from pipeline import models
+from pipeline.catalog import Catalog
+from pipeline.queue_order import ORDERS
+
+FIGURES = ("f1", "precision", "recall")
+
+
+def asking_answer(app, user) -> dict:
+    """{points, orders, order}: F1 of each measured model against the labels that taught it, oldest first.
+
+    A point: model, created, current, exposures and images that taught it, n exposures that measured it and their kinds,
+    and f1, precision, recall, each {value, low, high} or None. orders : [{name, rule}] that this user may choose;
+    order : the one in force for him.
+    """
+    points = []
+    for row in reversed(models.models(Catalog.open(app.catalog.path))):
+        figures = row["figures"]
+        if not figures.get("f1") or not row["taught"]:
+            continue
+        points.append(
+            {name: row[name] for name in ("model", "created", "current")}
+            | {name: row["taught"].get(name) for name in ("exposures", "images")}
+            | {name: figures.get(name) for name in (*FIGURES, "n", "kinds")}
+        )
+    orders = [
+        {"name": order.name, "rule": order.rule} for order in ORDERS.values() if queue.may_know(app, user, order.tells)
+    ]
+    can_vote = user.role in queue.VOTERS
+    return {
+        "points": points,
+        "orders": orders if can_vote else [],
+        "order": queue.choice_of(app, user)[0] if can_vote else "",
+    }
+
+
+class AskingHandler(ApiHandler):
+    """GET: see `asking_answer`."""
+
+    async def get(self):
+        await self.answer(lambda: asking_answer(self.app, self.user))
+
+
+def routes(app) -> list:
+    """Routes of this file for the server. app : app.context.AppContext"""
+    return [(r"/model/asking", AskingHandler, {"app": app})]

@@ -1,0 +1,84 @@
+"""What the Model room asks over HTTP about labels that are likely wrong."""
+
+import numpy as np
+
+from app import palette
+from app.api import ApiHandler, facts_of_all
+from app.doubts import known_to
+from app.evidence import plain
+from pipeline.doubtful import WHYS, summary
+from pipeline.errors import choose
+
+PAGE = 60
+MOST_AT_ONCE = 600
+
+
+def doubtful_answer(app, user, *, why="", answered=False, start=0, count=PAGE, assisted=False) -> dict:
+    """Doubtful labels that this user may know of, the surest first, one page of them.
+
+    why : a name in WHYS, '' = all. Returns {summary, whys: [{name, rule, n}], total, start, rows, can_queue, colours}.
+    A row: expnum, ccdnames, image_id (None = no picture), says, source, why, against, sure, sentence, answer, facts.
+    """
+    found = known_to(app, user, assisted=assisted)
+    counts = summary(found)
+    if why:
+        found = found[found.why == choose(why, WHYS, "kind of doubt")]
+    found = found[(found.answer != "") == answered]
+    start = max(0, start)
+    shown = found.iloc[start : start + min(count, MOST_AT_ONCE)]
+    facts = facts_of_all(app.survey_for(user), shown.expnum.tolist()) if len(shown) else []
+    names = ["expnum", "ccdnames", "says", "source", "why", "against", "sure", "sentence", "answer"]
+    rows = [
+        row | {"image_id": image_id if image_id >= 0 else None, "facts": fact}
+        for row, image_id, fact in zip(shown[names].to_dict("records"), shown.image_id.tolist(), facts, strict=True)
+    ]
+    return plain(
+        {
+            "summary": counts,
+            "whys": [{"name": name, "rule": rule, "n": counts["why"][name]} for name, rule in WHYS.items()],
+            "total": len(found),
+            "start": start,
+            "rows": rows,
+            "can_queue": user.role == "lead",
+            "colours": palette.REASON_COLOURS,
+        }
+    )
+
+
+def images_answer(app, user, *, why="", assisted=False) -> dict:
+    """{image_ids}: the pictures of the doubtful labels that wait, to be selected on the map."""
+    found = known_to(app, user, assisted=assisted)
+    found = found[(found.answer == "") & (found.image_id >= 0)]
+    if why:
+        found = found[found.why == choose(why, WHYS, "kind of doubt")]
+    return {"image_ids": np.unique(found.image_id).tolist()}
+
+
+class DoubtfulHandler(ApiHandler):
+    """GET ?why=lists&answered=1&start=0&count=60&assisted=1: see `doubtful_answer`."""
+
+    async def get(self):
+        start, count = (self.get_query_argument(name, "") for name in ("start", "count"))
+        options = {
+            "why": self.get_query_argument("why", ""),
+            "answered": self.get_query_argument("answered", "0") == "1",
+            "start": int(start) if start.isdigit() else 0,
+            "count": int(count) if count.isdigit() else PAGE,
+            "assisted": self.get_query_argument("assisted", "0") == "1" and not self.app.blind,
+        }
+        await self.answer(lambda: doubtful_answer(self.app, self.user, **options))
+
+
+class ImagesHandler(ApiHandler):
+    """GET ?why=lists&assisted=1: see `images_answer`."""
+
+    async def get(self):
+        why = self.get_query_argument("why", "")
+        assisted = self.get_query_argument("assisted", "0") == "1" and not self.app.blind
+        await self.answer(lambda: images_answer(self.app, self.user, why=why, assisted=assisted))
+
+
+def routes(app) -> list:
+    """Routes of this file for the server. app : app.context.AppContext"""
+    arguments = {"app": app}
+    return [(r"/model/doubtful", DoubtfulHandler, arguments), (r"/model/doubtful/images", ImagesHandler, arguments)]
