@@ -121,6 +121,14 @@ def _read(folder: Path, wanted: dict, classifier: Classifier) -> Kept | None:
         before = {name: _mapped(folder, f"before_{name}", "c") for name in ("numbers", *BEFORE)}
         if any(list(array.shape) != plain["shapes"][name] for name, array in arrays.items()):
             return None
+        numbers, counts = arrays["numbers"], arrays["counts"]
+        if (
+            numbers.max() >= plain["numbers"]
+            or numbers.min() < -1
+            or counts.max() > numbers.shape[1]
+            or counts.min() < 0
+        ):
+            return None  # compiled code would believe them
         training, taught = (_read_training(folder, name) for name in ("training", "taught"))
         live = Live(arrays, plain, classifier, training, plain["numbers"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):  # half a file, or not ours
