@@ -117,16 +117,18 @@ def listed_both(labels: pd.DataFrame) -> pd.DataFrame:
     said: dict[tuple, tuple] = {}
     own = labels[[*KEY, "ccdname", "reason", "source"]].merge(wanted, on=KEY)
     for camera, expnum, ccdname, reason, source in own.itertuples(index=False, name=None):
-        good, bad, reasons, ccds = said.setdefault((camera, expnum), ({}, {}, set(), set()))
+        good, wholly, bad, reasons, ccds = said.setdefault((camera, expnum), ({}, {}, {}, set(), set()))
         (good if reason == GOOD else bad)[source] = True
+        if reason == GOOD and ccdname == "":
+            wholly[source] = True
         if reason != GOOD:
             reasons.add(reason)
             ccds.add(ccdname)
     rows = []
-    for key, (good, bad, reasons, ccds) in sorted(said.items()):
+    for key, (good, wholly, bad, reasons, ccds) in sorted(said.items()):
         rough = key not in whole and key not in named
         where = "" if key in whole else ",".join(sorted(ccds - {""})) if rough else named[key]
-        reason, by, against = reasons_of(reasons), ", ".join(good), ", ".join(bad)
+        reason, by, against = reasons_of(reasons), ", ".join(wholly or good), ", ".join(bad)
         sentence = f"{by} says good{' of the whole exposure' if rough and where else ''}; {against} says "
         sentence += (reason or "bad, without a known reason") + (f" of {few(where.split(','))}" if where else "") + "."
         sure = ROUGHER if rough else 1.0

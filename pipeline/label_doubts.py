@@ -94,10 +94,9 @@ def against_neighbours(catalog: Catalog, labels: pd.DataFrame, training: pd.Data
         worst = max(doubts.values(), key=lambda doubt: doubt[0])
         text = ", ".join(says)
         sentence = f"{source} says {text}{'' if whole else ' of ' + few(ccds)}; "
-        sentence += f"of {len(doubts)} of its {int(n_ccds[expnum])} CCDs" if whole else "there"
-        sentence += (
-            f" nearly all that looks alike says otherwise ({worst[2]} of the {worst[3]} nearest of the clearest CCD)"
-        )
+        sentence += f"for {len(doubts)} of its {int(n_ccds[expnum])} CCDs" if whole else "there"
+        sentence += f" nearly all that looks alike is labelled otherwise ({worst[2]} of the {worst[3]} nearest of the "
+        sentence += "clearest CCD)"
         sentence += f", and a model that had not seen the label says {other}."
         rows.append(
             (
