@@ -99,9 +99,10 @@ def decision_answer(row: dict) -> dict:
 def exposure_answer(app, user, expnum: int) -> dict:
     """The votes on one exposure side by side, the model's opinion, and what was decided before.
 
-    Returns {expnum, camera, facts, votes, verdicts: {policy: verdict of the votes}, decisions, model, neighbours, own}.
-    votes : see `vote_answers`; old : those on another pipeline version, which do not count. decisions : every one ever made on it, newest first, with superseded_by and
-    retracted_utc.
+    Returns {expnum, camera, facts, votes, old, verdicts: {policy: verdict of the votes}, decisions, model, neighbours,
+    own}.
+    votes : see `vote_answers`; old : those on another pipeline version, which do not count. decisions : every one ever
+    made on it, newest first, with superseded_by and retracted_utc.
     """
     survey = app.survey_for(user)
     record = app.store.votes(expnum=expnum, current=False)
@@ -122,8 +123,8 @@ def exposure_answer(app, user, expnum: int) -> dict:
         "expnum": expnum,
         "camera": thing_of(app, user, expnum)[0],
         "facts": facts_of(survey, expnum) if in_run else {"expnum": expnum},
-        "votes": vote_answers(current, record),
-        "old": vote_answers(old, record),
+        "votes": vote_answers(current, record[~record["vote_id"].isin(old["vote_id"])]),
+        "old": vote_answers(old, old),
         "verdicts": {name: str(verdict.iloc[0]) for name, verdict in counted.items() if len(verdict)},
         "decisions": [
             decision_answer(row) | plain({"superseded_by": row["superseded_by"], "retracted_utc": row["retracted_utc"]})

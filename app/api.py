@@ -23,6 +23,8 @@ def queue_answer(app, survey, user) -> dict:
     """Everything that Review needs to start: the whole queue in order, own votes, vocabulary and colours."""
     waits = queue.queue_for(app, survey, user)
     own = repeats.as_shown(app, user, votes.own_votes(app, user))
+    elsewhere = ~own["expnum"].isin(survey.exposures.index).to_numpy()
+    own = own[elsewhere | evidence.in_this_version(survey, own)]  # of the old version of an exposure: asked again
     own = in_order_of_giving(own[(own["ccdname"] == "") & (own["via"] != "import")])
     items = [facts | {"voted": False} for facts in facts_of_all(survey, waits.expnums)]
     items += [facts | {"voted": True} for facts in facts_of_all(survey, waits.voted)]

@@ -269,4 +269,4 @@ def moved_text(row: dict) -> str:
     if row["moved"] == 0:
         return "with the same embedding"
     much = "looks different" if row["moved_much"] else "looks the same"
-    return f"{much}: its embedding moved {row['moved']:.2f} of the distance to another exposure"
+    return f"{much}: its embedding moved {row['moved']:.2f} times the usual distance to another exposure"

@@ -40,8 +40,10 @@ def read(catalog: Catalog) -> pd.DataFrame:
     return frame.reindex(columns=list(COLUMNS)).astype(COLUMNS)
 
 
-def _write(catalog: Catalog, table: pd.DataFrame) -> None:
-    write_aside(catalog.path / FILE, lambda aside: table.astype(COLUMNS).to_parquet(aside, index=False))
+def write(catalog: Catalog, rows: pd.DataFrame | list[dict]) -> None:
+    """Replace the table in one step. rows : COLUMNS."""
+    table = pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
+    write_aside(catalog.path / FILE, lambda aside: table.to_parquet(aside, index=False))
 
 
 def changes(catalog: Catalog, exposures: pd.DataFrame | None = None) -> dict[int, list[dict]]:
@@ -108,7 +110,7 @@ def note(catalog: Catalog, exposures: pd.DataFrame, coming: Iterable[tuple[int, 
         row = {"expnum": expnum, "camera": camera, "plver_before": before, "plver_now": after, "utc": utc}
         added.append({**row, "content_before": _content(catalog, expnum), "moved": np.nan, "moved_much": False})
     parts = [part for part in (table, pd.DataFrame(added)) if len(part)]
-    _write(catalog, pd.concat(parts, ignore_index=True))
+    write(catalog, pd.concat(parts, ignore_index=True))
 
 
 def _content(catalog: Catalog, expnum: int) -> str:
@@ -149,7 +151,7 @@ def measure(catalog: Catalog, stage: Stage) -> None:
         difference = (np.asarray(vectors[both["row"]], float) - old[both["place"]]) / scale
         moved = how_far(np.sqrt((difference**2).sum(axis=1)), usual.reindex(both["image_id"] % 100).to_numpy())
         table.loc[place, ["moved", "moved_much"]] = [moved, bool(moved > MUCH)]
-    _write(catalog, table)
+    write(catalog, table)
 
 
 def _before(catalog: Catalog, stage: Stage, rows: pd.DataFrame) -> dict[int, tuple[pd.DataFrame, np.ndarray]]:

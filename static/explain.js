@@ -7,7 +7,7 @@
 import { escapeText as text } from './evidence.js';
 import { pictureHtml } from './no_pictures.js';
 
-const MANY_CCDS = 14, MANY_LINES = 8;
+const MANY_CCDS = 10, MANY_LINES = 8, MANY_PICTURES = 4;
 const POLICIES = ['any', 'majority', 'unanimous', 'posterior'];
 const STATES = { superseded: 'replaced later', retracted: 'taken back' };
 const LETTERS = { good: 'g', bad: 'b', unsure: 'u' };
@@ -85,7 +85,7 @@ class Explanation {
     const { found } = this;
     const verdict = found.policies[this.policy].verdict;
     this.part('policy').closest('label').hidden = !found.knows.votes;
-    this.part('verdict').innerHTML = verdict ? `<b class="v-${verdict.verdict}">${verdict.verdict}</b>${verdict.old ? ` <span class="old">of the old version ${text(verdict.plver)}</span>` : ''}` : '';
+    this.part('verdict').innerHTML = verdict ? `<b class="v-${verdict.verdict}">${verdict.verdict}</b> <span class="muted">${this.tally(verdict)}</span>${verdict.old ? ` <span class="old">of the old version ${text(verdict.plver)}</span>` : ''}` : '';
     this.part('way').innerHTML = `<ol>${[
       this.fileHtml(), this.labelsHtml(), this.modelHtml(), this.votesHtml(), this.decisionsHtml(), this.verdictHtml(), this.taughtHtml(),
     ].filter(Boolean).join('')}</ol>`;
@@ -95,6 +95,8 @@ class Explanation {
   dot(name) { return `<i class="dot" style="background:${this.found.colours[name] || '#5b6470'}"></i>`; }
 
   reasons(names) { return names.map(name => `<span class="reason">${this.dot(name)}${clear(name)}</span>`).join(' '); }
+
+  tally(verdict) { return ['bad', 'good', 'unsure'].filter(name => verdict[`n_${name}`]).map(name => `${verdict[`n_${name}`]} ${name}`).join(', ') || 'no votes'; }
 
   ccds(names) { return `<span class="mono">${text(names.slice(0, MANY_CCDS).join(' '))}</span>${names.length > MANY_CCDS ? ` and ${names.length - MANY_CCDS} more` : ''}`; }
 
@@ -117,7 +119,7 @@ class Explanation {
     const { labels, tables } = this.found;
     const rows = labels.map(one => `<li>${this.dot(one.reason)}<b>${clear(one.reason || 'no known reason')}</b>
       <span>${one.ccdnames.length ? `${count(one.ccdnames.length, 'CCD')}: ${this.ccds(one.ccdnames)}` : 'the whole exposure'}${one.raw && one.raw !== one.reason ? ` · written “${text(one.raw)}”` : ''}</span>
-      <span class="from">${text(one.source)} <span class="muted">${clear(one.kind)}, imported ${when(one.imported_utc)}</span></span></li>`);
+      <span class="from">${text(one.source)} <span class="muted">· ${clear(one.kind)}, imported ${when(one.imported_utc)}</span></span></li>`);
     const said = tables.map(({ source, columns }) => `<p>${text(source)} says ${Object.entries(columns).filter(([, value]) => value !== '').map(([name, value]) => `${clear(name)} <b>${text(value)}</b>`).join(', ')}</p>`);
     if (!rows.length && !said.length) return '';
     return step('labels', 'Labels that came with it', '', `<ul class="rows">${rows.join('')}</ul>${said.join('')}`);
@@ -136,21 +138,23 @@ class Explanation {
     return step('model', 'The model', when(chain.find(stage => stage.kind === 'prediction')?.created), `
       <p class="chance">${chance === null || chance === undefined ? '' : `<b>${chance.toFixed(2)}</b> bad`} ${this.reasons(model.reasons ?? [])}</p>${meter}
       <p>${rule}</p><p>${model.n_likely_bad} of ${count(model.n_ccds, 'CCD')} more likely bad than good; the worst:</p><p class="drivers">${drivers}</p>
-      ${model.neighbours.length ? `<h3>Nearest labelled images, and where their labels come from</h3><div class="near">${model.neighbours.map(one => this.nearHtml(one)).join('')}</div>` : ''}${this.chainHtml(chain)}`);
+      ${model.neighbours.length ? `<h3>Nearest labelled images, and where their labels come from</h3><div class="near">${together(model.neighbours).map(near => this.nearHtml(near)).join('')}</div>` : ''}${this.chainHtml(chain)}`);
   }
 
-  nearHtml(one) {
-    const name = `${one.expnum}-${one.ccdname}`;
-    return `<figure title="${text(name)}: distance ${one.distance.toFixed(2)} to ${text(one.of_ccdname)}">
-      ${pictureHtml(one.expnum, `/picture/thumb/${one.image_id}?s=${this.stretch}&v=${this.version}`, `alt="${text(name)}" width="64"`)}
-      <figcaption><span>${this.reasons(one.reasons)}</span><span class="mono">${text(name)} <b>${one.distance.toFixed(2)}</b></span>${this.originHtml(one)}
-      <button type="button" class="quiet" data-explain="${one.expnum}">where that comes from</button></figcaption></figure>`;
+  // near : neighbours of one exposure that were taught alike
+  nearHtml(near) {
+    const [one] = near;
+    const pictures = near.slice(0, MANY_PICTURES).map(({ image_id: id, ccdname, distance, of_ccdname: of }) => `<span title="${text(ccdname)}: distance ${distance.toFixed(2)} to ${text(of)}">
+      ${pictureHtml(one.expnum, `/picture/thumb/${id}?s=${this.stretch}&v=${this.version}`, `alt="${one.expnum}-${text(ccdname)}" width="44" height="88"`)}<small>${text(ccdname)}</small></span>`);
+    const range = near.length > 1 ? `${one.distance.toFixed(2)} to ${near.at(-1).distance.toFixed(2)}` : one.distance.toFixed(2);
+    return `<figure><div class="pictures">${pictures.join('')}</div><figcaption><span>${this.reasons(one.reasons)}</span>
+      <span class="muted">${count(near.length, 'CCD')} of <button type="button" class="quiet link" data-explain="${one.expnum}" title="where that comes from">${one.expnum}</button>, distance ${range}</span>${this.originHtml(one)}</figcaption></figure>`;
   }
 
   originHtml({ source, provenance, basis, weight }) {
     const { provenances, bases } = this.found.words;
-    return `<span class="from">${text(source)} <span class="muted">${text([provenances[provenance] ?? provenance, basis && `rests on ${bases[basis] ?? basis}`].filter(Boolean).join('; '))}</span></span>
-      <span class="weight" title="how much it counts in the fit"><i style="width:${Math.round(100 * weight)}%"></i></span><span class="muted">weight ${weight.toFixed(2)}</span>`;
+    return `<span class="from">${text(source)} <span class="muted">· ${text([provenances[provenance] ?? provenance, basis && `rests on ${bases[basis] ?? basis}`].filter(Boolean).join('; '))}</span></span>
+      <span class="muted weight" title="how much it counts in the fit"><s><i style="width:${Math.round(100 * weight)}%"></i></s>weight ${weight.toFixed(2)}</span>`;
   }
 
   chainHtml(chain) {
@@ -182,7 +186,7 @@ class Explanation {
       screen.pictures === false && 'without a picture', screen.answer && `answered “${screen.answer}”`,
     ].filter(Boolean);
     const opinion = 'model_shown' in screen ? `opinion ${screen.model_shown ? 'shown' : 'hidden'}${typeof screen.score === 'number' ? `, score ${screen.score.toFixed(2)}` : ''}` : '';
-    const then = vote.model_then ? `${vote.model_then.stage} said ${vote.model_then.exposure_probability === null ? 'nothing of the whole' : `${vote.model_then.exposure_probability.toFixed(2)} bad`}${vote.model_then.rank ? `, rank ${vote.model_then.rank}` : ''}` : screen.stage ? `${screen.stage}` : '';
+    const then = vote.model_then ? `prediction ${vote.model_then.stage} said ${vote.model_then.exposure_probability === null ? 'nothing of the whole' : `${vote.model_then.exposure_probability.toFixed(2)} bad`}${vote.model_then.rank ? `, rank ${vote.model_then.rank}` : ''}` : screen.stage ? `prediction ${screen.stage}` : '';
     const badges = [STATES[vote.state] && `${STATES[vote.state]}${vote.until ? `, ${when(vote.until)}` : ''}`, vote.old && `of the old version ${vote.plver}`].filter(Boolean);
     const how = [vote.via === 'import' ? 'imported' : vote.via, vote.blind === undefined ? '' : vote.blind ? 'blind' : 'not blind'].filter(Boolean).join(', ');
     const rows = [
@@ -216,8 +220,7 @@ class Explanation {
       return `<tr aria-current="${name === this.policy}"><th scope="row" title="${text(rule)}">${name}</th><td><b class="v-${verdict.verdict}">${verdict.verdict}</b></td><td>${shown || '<span class="muted">not on the list</span>'}${old}</td></tr>`;
     });
     const { verdict } = policies[this.policy];
-    const tally = ['bad', 'good', 'unsure'].filter(name => verdict[`n_${name}`]).map(name => `${verdict[`n_${name}`]} ${name}`).join(', ');
-    return step('line', 'The verdict, and its line on the list', '', `<p>${tally || 'No votes'} of a panel of ${panel}${verdict.adjudicated ? `; decided by <b>${text(verdict.lead)}</b>` : ''}${verdict.bad_ccds.length ? `; only ${this.ccds(verdict.bad_ccds)}` : ''}.</p>
+    return step('line', 'The verdict, and its line on the list', '', `<p>${this.tally(verdict)} of a panel of ${panel}${verdict.adjudicated ? `; decided by <b>${text(verdict.lead)}</b>` : ''}${verdict.bad_ccds.length ? `; only ${this.ccds(verdict.bad_ccds)}` : ''}.</p>
       <table class="plain lines"><tbody>${rows.join('')}</tbody></table>`);
   }
 
@@ -237,7 +240,17 @@ const step = (kind, title, time, html) => `<li class="step ${kind}"><h2>${title}
 function movedHtml({ moved, moved_much: much }) {
   if (moved === null) return 'how far it moved is not known';
   if (moved === 0) return 'looks exactly the same';
-  return `${much ? 'looks different' : 'looks the same'}: its embedding moved <b>${moved.toFixed(2)}</b> of the way to another exposure`;
+  return `${much ? 'looks different' : 'looks the same'}: its embedding moved <b>${moved.toFixed(2)}</b> times the usual distance to another exposure`;
+}
+
+// Neighbours by exposure and by what they were taught as, the nearest first.
+function together(neighbours) {
+  const groups = new Map();
+  for (const one of neighbours) {
+    const key = JSON.stringify([one.expnum, one.reasons, one.source, one.provenance, one.basis, one.weight]);
+    groups.set(key, [...(groups.get(key) ?? []), one]);
+  }
+  return [...groups.values()];
 }
 
 function address(expnum) {
