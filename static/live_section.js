@@ -58,6 +58,8 @@ class Live {
     } catch (error) {
       if (turn !== this.turn || this.closed) return;
       this.failed(error.message);
+      this.again(LATER_MS);
+      return;
     }
     if (this.waits()) this.again(this.tries++ < SOON ? SOON_MS : LATER_MS);
   }
