@@ -197,15 +197,16 @@ class Lesson:
 def _fit_step(own: Lesson, besides: Lesson | None, held, expnums, labels, kind: str, seed: int, tell: Callable) -> Step:
     """Fit one step's learners fold by fold; where a fold leaves nothing to teach, all images do. tell : called after
     each of them."""
-    lessons = [own.of(~fold if (~fold).any() else np.ones(len(fold), bool)) for fold in held]
+    taught = [~fold if (~fold).any() else np.ones(len(fold), bool) for fold in held]
+    lessons = [own.of(rows) for rows in taught]
     linear, forest, simulated = (), (), False
     unseen = {"linear": np.zeros(own.carried.shape), "forest": np.zeros(own.carried.shape)}
     if kind != "forest":
         answers = []
-        for taught in (False, True) if besides else (False,):
+        for listens in (False, True) if besides else (False,):
             parts = []
             for lesson in lessons:
-                parts.append(fit_linear(*vars(lesson.and_(besides) if taught else lesson).values()))
+                parts.append(fit_linear(*vars(lesson.and_(besides) if listens else lesson).values()))
                 tell()
             answers.append((parts, _unseen(parts, own, held)))
         simulated = bool(besides) and _clearly_better(answers[1][1], answers[0][1], own.carried, expnums)
@@ -213,7 +214,8 @@ def _fit_step(own: Lesson, besides: Lesson | None, held, expnums, labels, kind: 
     if kind != "linear":
         forest = []
         for fold, lesson in enumerate(lessons):
-            forest.append(fit_forest(*vars(lesson).values(), seed=1000 * seed + fold))
+            groups = expnums[taught[fold]]
+            forest.append(fit_forest(*vars(lesson).values(), seed=1000 * seed + fold, groups=groups))
             tell()
         unseen["forest"] = _unseen(forest, own, held)
     found = []

@@ -4,6 +4,7 @@ Both read (n, dim) numbers and give each label a probability of its own, so an i
 is scikit-learn's; what is fitted is kept as plain arrays, and asked without scikit-learn.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,10 @@ from sklearn.decomposition import PCA
 from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
+from sklearn.tree import ExtraTreeRegressor
 from threadpoolctl import threadpool_limits
+
+from pipeline.parallel import cores
 
 COMPONENTS = 100
 STRENGTH = 0.03  # inverse regularisation of the logistic regression
@@ -105,17 +109,31 @@ def fit_linear(x: np.ndarray, carried: np.ndarray, weights: np.ndarray) -> Linea
     return Linear(matrix, offset)
 
 
-def fit_forest(x: np.ndarray, carried: np.ndarray, weights: np.ndarray, *, seed: int) -> Forest:
-    """Extremely randomised trees (Geurts et al. 2006) on the shares of labels; see `fit_linear` for the arguments."""
-    trees = ExtraTreesRegressor(
-        TREES,
-        min_samples_leaf=LEAF,
-        max_leaf_nodes=MOST_LEAVES,
-        max_features=FEATURES,
-        random_state=seed,
-        n_jobs=-1,
-    ).fit(x, carried.astype(np.float64) if carried.shape[1] > 1 else carried[:, 0].astype(np.float64), weights)
-    grown = [tree.tree_ for tree in trees.estimators_]
+def fit_forest(
+    x: np.ndarray, carried: np.ndarray, weights: np.ndarray, *, seed: int, groups: np.ndarray | None = None
+) -> Forest:
+    """Extremely randomised trees (Geurts et al. 2006) on the shares of labels; see `fit_linear` for the arguments.
+
+    groups : (n,) which images are nearly copies of each other, those of an exposure. An image with a weight below 1 is
+    then left out of so many trees instead, with its group: in a leaf of near copies, which all weigh the same, a lower
+    weight would change nothing.
+    """
+    settings = {"min_samples_leaf": LEAF, "max_leaf_nodes": MOST_LEAVES, "max_features": FEATURES}
+    wanted = carried.astype(np.float64) if carried.shape[1] > 1 else carried[:, 0].astype(np.float64)
+    if groups is None or (weights >= 1).all():
+        grown = ExtraTreesRegressor(TREES, **settings, random_state=seed, n_jobs=-1).fit(x, wanted, weights).estimators_
+    else:
+        group = np.unique(groups, return_inverse=True)[1]
+
+        def grow(number: int) -> ExtraTreeRegressor:
+            rng = np.random.default_rng([seed, number])
+            kept = rng.random(group.max() + 1)[group] < weights
+            counts = np.maximum(weights, 1) * (kept if kept.any() else 1.0)
+            return ExtraTreeRegressor(**settings, random_state=int(rng.integers(2**31))).fit(x, wanted, counts)
+
+        with ThreadPoolExecutor(cores()) as pool:
+            grown = list(pool.map(grow, range(TREES)))
+    grown = [tree.tree_ for tree in grown]
     roots = np.cumsum([0, *(tree.node_count for tree in grown[:-1])]).astype(np.int32)
     joined = {name: np.concatenate([getattr(tree, name) for tree in grown]) for name in ("feature", "threshold")}
     feature = np.where(joined["feature"] < 0, -1, joined["feature"]).astype(np.int32)

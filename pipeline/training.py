@@ -224,8 +224,8 @@ class _BadParts:
 
 
 def _bad_parts(votes, bad, policy: str, panel: int, decisions) -> list[_BadParts]:
+    agreed = consensus.bad_ccds(votes, policy, panel, decisions)  # of all votes: a posterior depends on every one
     votes = votes[votes.expnum.isin(bad.expnum)]
-    agreed = consensus.bad_ccds(votes, policy, panel, decisions)
     single = consensus.ccd_verdicts(votes, policy, panel=panel)
     single = single[single.n_bad > 0]
     own_reasons: dict[int, dict[str, tuple[str, ...]]] = {}
@@ -234,7 +234,7 @@ def _bad_parts(votes, bad, policy: str, panel: int, decisions) -> list[_BadParts
     found = []
     for verdict in bad.itertuples():
         anywhere = own_reasons.get(int(verdict.expnum), {})
-        names = agreed[verdict.camera, int(verdict.expnum)] or tuple(anywhere)
+        names = agreed.get((verdict.camera, int(verdict.expnum))) or tuple(anywhere)
         source = _source(policy, verdict.inspectors, verdict.lead)
         ticked = {name: anywhere.get(name, ()) for name in names}
         how = verdict.basis, verdict.weight
