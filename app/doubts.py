@@ -35,7 +35,7 @@ def doubts(app) -> pd.DataFrame:
 
 
 def doubtful_facet(app) -> pd.Series:
-    """expnum -> why its imported label is doubtful, for packets that anybody may be given.
+    """expnum -> why its imported label is doubtful, commas between, for packets that anybody may be given.
 
     Nothing in it comes from votes or goes by them: an exposure stays in it when others have judged it. Exposures with a
     known answer are left out, and where the model's opinion is hidden so is what its neighbours say.
@@ -45,7 +45,7 @@ def doubtful_facet(app) -> pd.Series:
     found = _keep(app, "facet", key, lambda: without_votes(catalog, app.store.labels()))
     found = found[~found.expnum.isin(known_answers(app))]
     found = found[found.why != "neighbours"] if app.blind else found
-    return found.drop_duplicates("expnum").set_index("expnum").why
+    return found.groupby("expnum").why.agg(lambda own: ",".join(sorted(set(own)))).astype(object)
 
 
 def known_to(app, user, *, assisted) -> pd.DataFrame:

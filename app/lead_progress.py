@@ -6,7 +6,7 @@ import numpy as np
 
 from app import queue
 from app.queue_table import candidates_first, facets_of, keep
-from pipeline.queue_order import FACETS
+from pipeline.queue_order import FACETS, has_value, values_in
 
 PAUSE_SECONDS = 300.0  # a longer gap between two votes is a pause, not work
 RECENT = 200  # votes that a pace is measured on
@@ -85,8 +85,12 @@ def packets(facets, standing, of_all):
     found = []
     for facet in FACETS.values():
         own = of_all if facet.name == queue.DOUBTFUL else standing
-        rows = own.assign(value=facets.loc[own.index, facet.name].to_numpy()).groupby("value")
-        counts = rows.agg(n=("settled", "size"), n_done=("settled", "sum"), n_votes=("n_votes", "sum")).sort_index()
-        values = [{"value": str(value), **{k: int(v) for k, v in row.items()}} for value, row in counts.iterrows()]
+        column = facets.loc[own.index, facet.name]
+        unknown = [""] if (column == "").any() else []
+        values = []
+        for value in [*unknown, *values_in(column)]:
+            rows = own[has_value(column, value)]
+            counts = {"n": len(rows), "n_done": int(rows["settled"].sum()), "n_votes": int(rows["n_votes"].sum())}
+            values.append({"value": value, **counts})
         found.append({"name": facet.name, "label": facet.label, "values": values})
     return found

@@ -15,7 +15,18 @@ from app import repeats
 from app.came_back import overtaken, with_what_came_back
 from app.queue_table import candidates_first, facets_of, keep, order_of, table_of
 from pipeline.errors import BadInput, choose
-from pipeline.queue_order import FACETS, ORDERS, in_packet, mixed, packet_text, parse_packet, seed_of, slots
+from pipeline.queue_order import (
+    FACETS,
+    ORDERS,
+    has_value,
+    in_packet,
+    mixed,
+    packet_text,
+    parse_packet,
+    seed_of,
+    slots,
+    values_in,
+)
 from pipeline.queue_rule import (
     ASKED,
     LATER,
@@ -317,11 +328,9 @@ def choices(app, survey, user):
         if not may_know(app, user, facet.tells):
             continue
         inside = offered_in_facet(every, offered, facet.name)
-        values, waits = every.loc[inside, facet.name].to_numpy(), ~np.isin(inside, own) | np.isin(inside, again)
-        names = sorted(set(values) - {""})
-        counts = [
-            {"value": v, "n": int((values == v).sum()), "left": int((waits & (values == v)).sum())} for v in names
-        ]
+        values, waits = every.loc[inside, facet.name], ~np.isin(inside, own) | np.isin(inside, again)
+        carried = {value: has_value(values, value) for value in values_in(values)}
+        counts = [{"value": v, "n": int(has.sum()), "left": int((waits & has).sum())} for v, has in carried.items()]
         found.append({"name": facet.name, "label": facet.label, "values": counts})
     return {
         "order": order,

@@ -184,7 +184,7 @@ def ordered(table: pd.DataFrame, order: str, seed: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Facet:
-    """One way to cut the exposures into packets: a column of texts ('' = unknown)."""
+    """One way to cut the exposures into packets: a column of texts ('' = unknown, a comma between several)."""
 
     name: str
     label: str
@@ -225,8 +225,20 @@ def in_packet(facets: pd.DataFrame, packet: Mapping[str, str]) -> np.ndarray:
     """(n,) bool: exposures of a packet. facets : one column of texts per facet."""
     inside = np.ones(len(facets), dtype=bool)
     for name, value in packet.items():
-        inside &= (facets[choose(name, FACETS, "way to cut packets")] == value).to_numpy(bool)
+        inside &= has_value(facets[choose(name, FACETS, "way to cut packets")], value)
     return inside
+
+
+def has_value(column: pd.Series, value: str) -> np.ndarray:
+    """(n,) bool: exposures that have a value of a facet. column : texts; a comma parts several values of one."""
+    if not value:
+        return (column == "").to_numpy(bool)
+    return ("," + column.astype(str) + ",").str.contains(f",{value},", regex=False).to_numpy(bool)
+
+
+def values_in(column: pd.Series) -> list[str]:
+    """The different values of a facet, sorted; '' (unknown) is none."""
+    return sorted({value for text in column.unique() for value in str(text).split(",")} - {""})
 
 
 def latitude_names(degrees) -> np.ndarray:

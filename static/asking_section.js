@@ -3,7 +3,7 @@
 
 import { count, some, text } from './model_marks.js';
 
-const WIDE = 460, HIGH = 190, LEFT = 40, BOTTOM = 30, TOP = 10, RIGHT = 12;
+const WIDE = 460, HIGH = 210, LEFT = 40, BOTTOM = 44, TOP = 10, RIGHT = 12;
 const FEW = 2;                 // points before which a curve says nothing
 
 export async function section(box, model, tools) {
@@ -71,7 +71,7 @@ class Asking {
     const line = points.map(({ exposures, f1 }, place) => `${place ? 'L' : 'M'}${x(exposures).toFixed(1)} ${y(f1.value).toFixed(1)}`).join('');
     const dots = points.map(point => `<circle class="${point.current ? 'now' : ''}" cx="${x(point.exposures)}" cy="${y(point.f1.value)}" r="4"><title>${text(this.told(point))}</title></circle>`).join('');
     return `<svg viewBox="0 0 ${WIDE} ${HIGH}" role="img" aria-label="F1 of exposures against labelled exposures: ${text(points.map(point => this.told(point)).join('; '))}">${ticks}${below}${whiskers}<path class="curve" d="${line}"/>${dots}
-      <text x="${(LEFT + WIDE) / 2}" y="${HIGH - 1}" text-anchor="middle">labelled exposures that taught the model</text></svg>
+      <text x="${(LEFT + WIDE) / 2}" y="${HIGH - 10}" text-anchor="middle">labelled exposures that taught the model</text></svg>
       <p class="muted">F1 of exposures, 95 % intervals, on the ${some(points.at(-1).n, 'exposure')} that measure. The filled point is the model in use.</p>`;
   }
 

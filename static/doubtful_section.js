@@ -89,7 +89,7 @@ class Doubts {
   listHtml() {
     const left = this.found.total - this.rows.length;
     return `<ul class="doubts">${this.rows.map((row, place) => this.rowHtml(row, place)).join('')}</ul>
-      <p class="muted">${some(this.found.total, 'doubtful label')}, the surest first. An answer in Review outranks the label in training; the label stays on record.
+      <p class="muted">${some(this.found.total, 'doubt')}, the surest first; above are counts of exposures. An answer in Review outranks the label in training; the label stays on record.
       ${left > 0 ? `<button data-act="more">Show ${count(Math.min(PAGE, left))} more</button>` : ''}</p>`;
   }
 
@@ -101,8 +101,14 @@ class Doubts {
     return `<li><button class="doubt" data-place="${place}" data-open="${row.expnum}" data-ccd="${text(row.ccdnames.split(',')[0])}">${picture}
       <span class="who"><b class="mono">${row.expnum}</b><span class="muted">${text([band, date].filter(Boolean).join(' · '))}</span></span>
       <span class="label">${this.reasonsHtml(row.says)}${answer}<small class="muted">${text(row.source)}</small></span>
-      <span class="why">${words(row.sentence)}</span>
+      <span class="why">${this.plain(row.sentence)}</span>
       <span class="sure" title="how sure it is that a label is wrong: ${row.sure.toFixed(2)}"><i style="width:${(100 * row.sure).toFixed(0)}%"></i><span>${row.sure.toFixed(2)}</span></span></button></li>`;
+  }
+
+  // Names of reasons in words; those of files stay as they are.
+  plain(sentence) {
+    const names = Object.keys(this.found.colours).filter(name => name.includes('_'));
+    return text(names.reduce((line, name) => line.replaceAll(name, name.replaceAll('_', ' ')), sentence));
   }
 
   reasonsHtml(says) {

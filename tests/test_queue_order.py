@@ -9,6 +9,7 @@ from pipeline.queue_order import (
     BAND_WIDTH,
     ORDERS,
     draws_of,
+    has_value,
     in_packet,
     latitude_names,
     mixed,
@@ -18,6 +19,7 @@ from pipeline.queue_order import (
     places_of,
     seed_of,
     slots,
+    values_in,
 )
 
 AMY, BEN = seed_of("run", "amy"), seed_of("run", "ben")
@@ -180,3 +182,12 @@ def test_what_is_mixed_in_stands_near_its_place_in_the_order():
     for place, expnum in enumerate(found[:-1]):
         if expnum % 2:
             assert abs(expnum - found[place + 1]) < 12
+
+
+def test_a_facet_may_have_several_values_at_once():
+    column = pd.Series(["lists,neighbours", "lists", "", "neighbours"])
+    assert has_value(column, "lists").tolist() == [True, True, False, False]
+    assert has_value(column, "").tolist() == [False, False, True, False]
+    assert values_in(column) == ["lists", "neighbours"]
+    frame = pd.DataFrame({"doubtful": column})
+    assert in_packet(frame, {"doubtful": "neighbours"}).tolist() == [True, False, False, True]
