@@ -18,6 +18,12 @@ def changes_of(survey):
     return keep(survey, "reprocessed", lambda: reprocessed.changes(survey.catalog, survey.exposures))
 
 
+def moved_much(survey):
+    """expnums (a set) that moved much when they were last processed again."""
+    rows = changes_of(survey)
+    return keep(survey, "moved much", lambda: {expnum for expnum, own in rows.items() if own[-1]["moved_much"]})
+
+
 def fact_of(survey, expnum):
     """What a page says of an exposure that was processed again, as plain values; None of any other.
 
@@ -39,16 +45,13 @@ def with_what_came_back(app, survey, user, offered, packet, ballots, settings):
     changed = changes_of(survey)
     if not changed:
         return offered, np.empty(0, np.int64)
-    judged = old_versions(app, survey, user)
+    judged = {expnum: plver for expnum, plver in old_versions(app, survey, user).items() if expnum in changed}
     anew = set(ballots["expnum"].astype(int))
-    first, back, left_out = set(), set(), set()
-    for expnum, rows in changed.items():
-        plver = judged.get(expnum)
-        _moved, much = reprocessed.moved_since(rows, plver)
+    first, back, left_out = moved_much(survey) - set(judged), set(), set()
+    for expnum, plver in judged.items():
+        _moved, much = reprocessed.moved_since(changed[expnum], plver)
         if much:
             first.add(expnum)
-        if plver is None:
-            continue
         if much or settings.ask_again:
             back.add(expnum)
         elif much is False and expnum not in anew:

@@ -175,7 +175,20 @@ def of_run(browser, server: Served, catalog: Catalog, out: Path, run: str, size:
         if room == "export":
             without_this_machine(page, catalog, run)
         save(page, out, f"{room}-{run}")
+    if run == "demo":
+        save(where_it_comes_from(lead), out, f"explain-{run}")
     lead.context.close()
+
+
+def where_it_comes_from(lead: Visitor) -> Page:
+    """The way from the file to the line of the list, of the first line."""
+    page = lead.room("export")
+    page.locator("pre [data-expnum]").first.click()
+    page.locator("dialog.explain[data-shown]").wait_for()
+    source = page.locator("dialog.explain .path")
+    name = Path(source.inner_text().split()[0]).name
+    source.evaluate("(element, text) => { element.textContent = text; }", f"exposures/{name}")
+    return page
 
 
 def without_this_machine(page: Page, catalog: Catalog, run: str) -> None:

@@ -138,41 +138,49 @@ def measure(catalog: Catalog, stage: Stage) -> None:
     versions = dict(zip(*catalog.exposures()[["expnum", "plver"]].to_numpy().T, strict=True))
     open_rows = open_rows[open_rows["plver_now"] == open_rows["expnum"].map(versions)]
     open_rows = open_rows.drop_duplicates("expnum", keep="last")
-    before = _before(catalog, stage, open_rows)
+    before = _stages_before(catalog, stage, open_rows)
     if not before:
         return
-    keys, vectors = stage.table("keys"), stage.array()
-    scale, usual = usual_distances(keys, vectors)
-    for place, (old_keys, old) in before.items():
-        own = keys[keys["expnum"] == table.at[place, "expnum"]]
-        both = old_keys.merge(own.reset_index(names="row"), on="image_id")
-        if both.empty:
-            continue
-        difference = (np.asarray(vectors[both["row"]], float) - old[both["place"]]) / scale
-        moved = how_far(np.sqrt((difference**2).sum(axis=1)), usual.reindex(both["image_id"] % 100).to_numpy())
-        table.loc[place, ["moved", "moved_much"]] = [moved, bool(moved > MUCH)]
+    now = _Vectors(stage)
+    scale, usual = usual_distances(now.keys, now.vectors)
+    for earlier, places in before:
+        then = now if earlier is stage else _Vectors(earlier)
+        for place in places:
+            expnum = int(table.at[place, "expnum"])
+            both = then.rows_of(expnum).join(now.rows_of(expnum), how="inner", lsuffix="_then", rsuffix="_now")
+            if both.empty:
+                continue
+            difference = np.asarray(now.vectors[both["row_now"]], float) - then.vectors[both["row_then"]]
+            distances = np.sqrt(((difference / scale) ** 2).sum(axis=1))
+            moved = how_far(distances, usual.reindex(both.index % 100).to_numpy())
+            table.loc[place, ["moved", "moved_much"]] = [moved, bool(moved > MUCH)]
     write(catalog, table)
 
 
-def _before(catalog: Catalog, stage: Stage, rows: pd.DataFrame) -> dict[int, tuple[pd.DataFrame, np.ndarray]]:
-    """Row of the table -> (image_id and place, vectors float64) of the exposure with the pixels it had before."""
-    stages = [stage, *reversed(catalog.stages("embedding"))]
-    digest, found = stage.parameters.get("digest"), {}
-    for earlier in stages:
-        left = rows[~rows.index.isin(list(found))]
-        if left.empty:
-            break
-        if earlier.parameters.get("digest") != digest or not (earlier.path / "inputs.parquet").exists():
+class _Vectors:
+    """The vectors of an embedding stage, by exposure."""
+
+    def __init__(self, stage: Stage):
+        self.keys, self.vectors = stage.table("keys"), stage.array()
+
+    def rows_of(self, expnum: int) -> pd.DataFrame:
+        """Rows of an exposure's images, by image_id; the keys are sorted by it."""
+        first, last = np.searchsorted(self.keys["expnum"], [expnum, expnum + 1])
+        return pd.DataFrame({"row": np.arange(first, last)}, index=self.keys["image_id"].iloc[first:last].to_numpy())
+
+
+def _stages_before(catalog: Catalog, stage: Stage, rows: pd.DataFrame) -> list[tuple[Stage, pd.Index]]:
+    """Stages of the same backbone that have exposures with the pixels that they had before, and which of the rows."""
+    found, left = [], rows
+    for earlier in [stage, *reversed(catalog.stages("embedding"))]:
+        same_backbone = earlier.parameters.get("digest") == stage.parameters.get("digest")
+        if left.empty or not same_backbone or not (earlier.path / "inputs.parquet").exists():
             continue
         content = earlier.table("inputs").set_index("expnum")["content"]
-        same = left.index[(left["expnum"].map(content) == left["content_before"]).to_numpy()]
-        if not len(same):
-            continue
-        keys, vectors = earlier.table("keys"), earlier.array()
-        for place in same:
-            own = np.flatnonzero(keys["expnum"] == rows.at[place, "expnum"])
-            ids = keys["image_id"].iloc[own].reset_index(drop=True).to_frame().assign(place=np.arange(len(own)))
-            found[place] = ids, np.asarray(vectors[own], float)
+        same = (left["expnum"].map(content) == left["content_before"]).to_numpy()
+        if same.any():
+            found.append((earlier, left.index[same]))
+            left = left[~same]
     return found
 
 

@@ -79,7 +79,7 @@ export class ReviewPage {
     const back = this.origin !== null ? `around ${this.origin}: Esc goes back` : '';
     const said = own ? `you said ${own.judgement}${own.reasons.length ? ': ' + own.reasons.join(', ').replaceAll('_', ' ') : ''}` : '';
     const again = item?.reprocessed;
-    const looks = again?.much === true ? `looks different now: moved ${again.moved}` : again?.much === false ? 'looks the same' : '';
+    const looks = again?.much === true ? `looks different now (moved ${again.moved} × the distance to another)` : again?.much === false ? 'looks the same' : '';
     const { old } = this.shown?.expnum === this.expnum ? this.shown : {};
     const before = old ? `of the old version ${old.plver} you said ${old.judgement}${old.reasons.length ? ': ' + old.reasons.join(', ').replaceAll('_', ' ') : ''}` : '';
     const ticked = this.ticked.size ? `ticked: ${this.rollUp().text}` : '';
@@ -87,7 +87,7 @@ export class ReviewPage {
       <div>${line([item?.band, item?.exptime && `${item.exptime} s`, item?.date])}</div>
       <div>${line([item?.airmass && `airmass ${item.airmass}`, item?.object])}</div>
       <div>${line([item?.plver, item?.n_ccds && `${item.n_ccds} CCDs`])}</div>
-      ${again ? `<div class="again" title="1 = as far as another exposure is">${[`processed again: ${again.before} → ${again.now}`, looks].map(escapeText).join('<br>')}</div>` : ''}${before ? `<div class="again">${escapeText(before)}</div>` : ''}
+      ${again ? `<div class="again">${[`processed again: ${again.before} → ${again.now}`, looks].map(escapeText).join('<br>')}</div>` : ''}${before ? `<div class="again">${escapeText(before)}</div>` : ''}
       <div class="state">${line([back, said, ticked, this.comment && `note: ${this.comment}`])}</div>
       ${own ? '<button class="quiet where" data-verb="where"><span class="key">i</span> where this comes from</button>' : ''}`;
   }
