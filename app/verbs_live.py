@@ -12,7 +12,10 @@ def live(
     shown: Annotated[int, typer.Option(help="How many exposures to list.", min=1)] = 20,
     labels: Labels = "",
 ) -> None:
-    """Say what the votes since the last fit change by the nearest neighbours, and which labels did it."""
+    """Say what the votes since the last fit change, and by which.
+
+    By the nearest labelled images of each image, with the reduction of the last fit, as a full prediction would say it.
+    """
     from pipeline.live_changes import follow
 
     catalog = open_run(run)

@@ -131,7 +131,6 @@ def test_an_inspector_sees_what_nobody_voted_on_and_no_cause_in_others_votes(ask
         assert all(row["causes"] == [] and row["more_causes"] == 0 for row in told["rows"])
         assert "added" not in told
         assert told["total"] == told["seen"] == len(seen)
-        assert str(ghosts[0]) not in json.dumps(told)
     vote(app.store, ghosts[0], "amy")
     vote(app.store, ghosts[1], "amy")
     live_changes.follow(app.catalog, app.store)
