@@ -248,7 +248,7 @@ class ModelRoom {
     try {
       const { image_ids: ids } = await ask(this.address('moved'));
       const title = LISTS.find(([name]) => name === this.list)[1];
-      this.model.send_msg({ select: ids, how: `${title} in ${this.found.id}`, room: 'explore' });
+      this.model.send_msg({ select: ids, how: `${title} with ${this.found.report.after.model}`, room: 'explore' });
     } catch (error) { this.failed(error.message); }
   }
 
