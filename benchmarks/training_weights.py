@@ -133,8 +133,8 @@ def figures(truth: Truth, training: TrainingSet, stage, held, classifier: str, s
 def report(rows: pd.DataFrame) -> None:
     """Print each figure's mean, and its paired difference to all ones with the standard error over surveys."""
     names = ["exposure F1", "CCD F1", "reasons right"]
-    by_run = rows.groupby(["classifier", "way", "run"], sort=False)[names].mean()
-    for classifier, way in dict.fromkeys(by_run.index.droplevel("run")):
+    by_run = rows.groupby(["classifier", "way", "run"])[names].mean()
+    for classifier, way in rows[["classifier", "way"]].drop_duplicates().itertuples(index=False):
         own, base = by_run.loc[(classifier, way)], by_run.loc[(classifier, WAYS[0])]
         texts = []
         for name in names:
