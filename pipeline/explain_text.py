@@ -73,7 +73,8 @@ def _head(found: dict) -> str:
         night = str(facts["night"]) if facts["night"] and facts["night"] > 0 else ""
         shown = (f"{facts['band']} band" if facts["band"] else "", night, facts["object"], facts["plver"])
         where = ", ".join(text for text in shown if text)
-    return f"Exposure {found['expnum']} ({found['camera']}; {where})\n{_verdict(verdict, found)}"
+    about = "; ".join(text for text in (found["camera"], where) if text)
+    return f"Exposure {found['expnum']} ({about})\n{_verdict(verdict, found)}"
 
 
 def _verdict(verdict: dict | None, found: dict) -> str:
