@@ -178,3 +178,14 @@ def test_a_label_of_no_embedded_image_is_left_out():
     state = following(np.eye(8), Classifier(neighbours=2))
     assert state.teach(table_of([101, 999_901], [("PSF",), (GOOD,)])).added == 1
     assert state.teach(table_of([101], [("PSF",)])).images.tolist() == []
+
+
+def test_a_list_that_lost_rows_takes_no_equal_one_that_others_come_before():
+    image_ids, _ = images(60)
+    state = following(np.ones((60, 2)), Classifier(neighbours=1))
+    rows = list(range(8, 48, 4))
+    for gone, come in ((None, None), (rows[0], 56), (rows[1], None), (rows[2], None), (rows[3], None), (rows[4], 50)):
+        rows = [row for row in rows if row != gone] + [come] * (come is not None)
+        update = state.teach(table_of(image_ids[sorted(rows)], [SAID[row % 5] for row in sorted(rows)]))
+        assert gone is None or update.refilled < 60
+        check(state)
