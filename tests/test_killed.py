@@ -15,11 +15,12 @@ import pytest
 
 from app import worker
 from pipeline import candidates, classify
-from pipeline.catalog import STAGE_COMMANDS, Catalog
+from pipeline.catalog import STAGE_COMMANDS, Catalog, _digest
 from pipeline.labels import LabelStore, Vote, open_store
-from tests import vectors
+from tests import survey, vectors
 from tests.killing import kill
 from tests.test_server import Browser
+from tests.ui.conftest import Served, free_port
 
 pytestmark = pytest.mark.slow
 
@@ -38,7 +39,7 @@ def voted(tmp_path_factory) -> Path:
     ghosts = sorted(set(truth.expnum[truth.reason == "Ghost_Scatter"]))
     with open_store(catalog) as store:
         vectors.teach(store, truth[~truth.expnum.isin(ghosts)])
-        classify.train(catalog, store)
+        classify.train(catalog, store, classifier="knn")  # what is killed is the same whatever learns; this is quick
         classify.predict(catalog)
         candidates.find(catalog)
         for expnum in ghosts[:3]:
@@ -73,8 +74,6 @@ def assert_whole(catalog: Catalog, store: LabelStore) -> None:
     for kind, stage_id in info["current"].items():
         if stage_id:
             catalog.stage(kind, stage_id, fresh=False)
-    from pipeline.catalog import _digest
-
     for kind in STAGE_COMMANDS:
         for stage in catalog.stages(kind):
             own = stage.path / "stage.json"
@@ -105,7 +104,11 @@ def undisturbed(voted) -> tuple[Catalog, LabelStore, int]:
 
 
 def far(store: LabelStore, job_id: int, share: float):
-    return lambda: store.job(job_id).progress >= share
+    def reached() -> bool:
+        time.sleep(0.01)  # the worker is polite and gives way to whoever asks
+        return store.job(job_id).progress >= share
+
+    return reached
 
 
 def files_of(catalog: Catalog, kind: str):
@@ -122,12 +125,9 @@ def pointers_moved(catalog: Catalog):
 MOMENTS = {
     "claimed": lambda catalog, store, job: lambda: store.job(job).state == "running",
     "fitting": lambda catalog, store, job: far(store, job, 0.05),
-    "fitted in part": lambda catalog, store, job: far(store, job, 0.3),
     "predicting": lambda catalog, store, job: far(store, job, 0.6),
-    "comparing": lambda catalog, store, job: far(store, job, 0.84),
     "writing": lambda catalog, store, job: far(store, job, 0.9),
     **{f"in {kind}": lambda catalog, store, job, kind=kind: files_of(catalog, kind) for kind in KINDS},
-    "written": lambda catalog, store, job: far(store, job, 0.99),
     "pointed at": lambda catalog, store, job: pointers_moved(catalog),
 }
 
@@ -221,12 +221,17 @@ def on_disk(run: Path) -> dict[str, int]:
     return dict(rows)
 
 
-def test_a_server_killed_while_votes_come_in(tmp_path, serve_run):
-    from tests import survey
-
+@pytest.fixture
+def served(tmp_path):
     survey.make(tmp_path / "run", exposures=40)
+    port = free_port()
+    server = Served(f"http://localhost:{port}", tmp_path / "run", port, None, tmp_path / "log.txt", ("--no-worker",))
+    yield server.start()
+    server.stop()
+
+
+def test_a_server_killed_while_votes_come_in(served):
     expnums = [900001 + place for place in range(40)]
-    served = serve_run(tmp_path / "run", "--no-worker")
     before = on_disk(served.run)
     inspectors = [Inspector(served, name, expnums) for name in ("amy", "cai", "lea")]
     for one in inspectors:
