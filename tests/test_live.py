@@ -189,3 +189,12 @@ def test_a_list_that_lost_rows_takes_no_equal_one_that_others_come_before():
         update = state.teach(table_of(image_ids[sorted(rows)], [SAID[row % 5] for row in sorted(rows)]))
         assert gone is None or update.refilled < 60
         check(state)
+
+
+def test_a_list_that_held_all_rows_knows_when_it_no_longer_does():
+    image_ids, _ = images(60)
+    state = following(np.arange(60.0)[:, None] // 4, Classifier(neighbours=1))
+    histories = [[8, 12, 16], [8, 12, 16, 20], [8, 12, 16, 20, 24], [16, 20, 24], [20, 24], [24]]
+    for rows in histories:
+        state.teach(table_of(image_ids[rows], [SAID[row // 4 % 5] for row in rows]))
+        check(state)
