@@ -144,13 +144,17 @@ def test_cancelled_at_any_step_it_leaves_nothing_behind(run):
     vote_ghosts(store, truth)
     was = state(catalog)
     steps = []
+    fits = iter(range(9))
+    with pytest.raises(Cancelled):  # within the fit of learners
+        retrain.retrain(catalog, store, classifier="linear", cancelled=lambda: next(fits) >= 3)
+    assert state(catalog) == was
     for stop_after in range(30):
         asked = iter(range(1000))
         try:
             retrain.retrain(
                 catalog,
                 store,
-                classifier="linear",
+                classifier="knn",
                 cancelled=lambda: next(asked) >= stop_after,  # noqa: B023
             )
         except Cancelled:
