@@ -69,7 +69,6 @@ def against_neighbours(catalog: Catalog, labels: pd.DataFrame, training: pd.Data
     if seen is None:
         return rows_of([])
     at = pd.Series(np.arange(len(seen.keys)), index=seen.keys.image_id.to_numpy())
-    exposure_cuts = _exposure_cuts(seen.exposure, units)
     n_ccds = seen.keys.groupby("expnum").size()
     carriers = taught[["expnum", "reasons"]].explode("reasons").groupby("reasons").expnum.agg(set).to_dict()
     rows = []
@@ -86,9 +85,7 @@ def against_neighbours(catalog: Catalog, labels: pd.DataFrame, training: pd.Data
         other = pd.Series([doubt[1] for doubt in doubts.values()]).value_counts().index[0]
         sure, ccds = max(doubt[0] for doubt in doubts.values()), sorted(doubts)
         if whole:
-            sure = _sure_of_whole(
-                len(doubts), int(n_ccds[expnum]), says, other, seen.exposure[expnum], exposure_cuts, sure
-            )
+            sure = _sure_of_whole(len(doubts), int(n_ccds[expnum]), says, other, seen.exposure[expnum], sure)
             if sure is None:
                 continue
         worst = max(doubts.values(), key=lambda doubt: doubt[0])
@@ -115,24 +112,19 @@ def against_neighbours(catalog: Catalog, labels: pd.DataFrame, training: pd.Data
     return rows_of(rows)
 
 
-def _sure_of_whole(n: int, of: int, says, other: str, bad: float, cuts: dict, sure: float) -> float | None:
-    """How sure it is that the label of a whole exposure is wrong, None where it is not doubted."""
+def _sure_of_whole(n: int, of: int, says, other: str, bad: float, sure: float) -> float | None:
+    """How sure it is that the label of a whole exposure is wrong, None where it is not doubted.
+
+    n : of so many CCDs those whose label is doubted. bad : probability that the exposure is, from a model that had not
+    seen the label; it must be against the label. sure : of the clearest CCD, where only the reason is in doubt.
+    """
     if says == (GOOD,):
-        doubted = n >= min(FEWEST_CCDS, of) and bad >= max(cuts["bad"], 0.5)
-        return (1 + bad - (1 - bad)) / 2 if doubted else None
+        return bad if n >= min(FEWEST_CCDS, of) and bad > 0.5 else None
     if n < NEARLY_ALL * of:
         return None
     if other != GOOD:
         return sure
-    return 1 - bad if 1 - bad >= max(cuts["good"], 0.5) else None
-
-
-def _exposure_cuts(chance: pd.Series, units: pd.DataFrame) -> dict[str, float]:
-    """Mean probability of being bad over exposures labelled so, and of being good; 1 where there are none."""
-    bad = units.assign(bad=units.says != (GOOD,)).groupby("expnum").bad.any()
-    chance = chance.reindex(bad.index)
-    means = {"bad": chance[bad].mean(), "good": (1 - chance[~bad]).mean()}
-    return {name: 1.0 if pd.isna(value) else float(value) for name, value in means.items()}
+    return 1 - bad if bad < 0.5 else None
 
 
 def _units(catalog: Catalog, labels: pd.DataFrame, training: pd.DataFrame) -> pd.DataFrame:

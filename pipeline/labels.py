@@ -267,7 +267,7 @@ class LabelStore(Accounts, Jobs, Settings, Adjudications, QueueStore):
         query = sa.select(*(tables.imported_labels.c[name] for name in LABEL_COLUMNS))
         with tables.reading(self.engine) as connection:
             rows = connection.execute(query.order_by(tables.imported_labels.c.label_id)).all()
-        return pd.DataFrame(rows, columns=LABEL_COLUMNS).astype({"expnum": "int64"})
+        return pd.DataFrame([tuple(row) for row in rows], columns=LABEL_COLUMNS).astype({"expnum": "int64"})
 
     def n_labels(self) -> int:
         """How many imported labels there are; cheap enough to ask before reading them."""

@@ -137,6 +137,28 @@ def test_votes_that_do_not_decide_yet_are_a_doubt_and_a_decision_settles_it(rela
     assert right not in set(doubtful_labels(catalog, store).expnum)
 
 
+def test_a_label_that_rests_on_one_vote_is_compared_with_its_neighbours_too(tmp_path):
+    from tests import survey
+
+    catalog = survey.make(tmp_path / "run", exposures=24)
+    store = LabelStore(catalog.labels_url())
+    truth = catalog.stage("prediction").table()
+    rows = truth[truth.expnum.isin(catalog.exposures().expnum.iloc[6:16])]
+    rows = rows[["expnum", "ccdname", "reason"]].assign(camera="decam", raw=rows.reason)
+    store.import_labels(rows, source="second.csv", kind="truth")
+    train(catalog, store, classifier="knn")
+    predict(catalog)
+    good = int(catalog.exposures().expnum.iloc[19])  # in no list
+    vote = Vote(camera="decam", expnum=good, inspector="amy", judgement="bad", reasons=("Ghost_Scatter",))
+    store.cast(vote)
+    found = doubtful_labels(catalog, store, policy="any").set_index("expnum")
+    assert found.loc[good, "from_votes"]
+    assert found.loc[good, "says"] == "Ghost_Scatter"
+    assert "amy" in found.loc[good, "source"]
+    assert good not in doubtful_labels(catalog, store).expnum.to_numpy()
+    store.close()
+
+
 def test_the_command_lists_them_and_prints_json(relabelled):
     from app.cli import app
 
