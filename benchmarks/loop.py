@@ -18,6 +18,7 @@ import argparse
 import os
 import shutil
 import tempfile
+import textwrap
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,7 @@ from pipeline.retrain import retrain
 from pipeline.spread import draws
 
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
+WIDTH = 138
 ROUNDS = 3
 INSPECTORS = ("amy", "ben", "cai")
 MISSED, ALARMED, MISNAMED, UNTICKED = 0.1, 0.05, 0.1, 0.1  # chances that an inspector errs
@@ -371,6 +373,7 @@ def main() -> None:
             lines += ["### Simulated survey", "", *simulated_part(folder, Path(scratch), arguments), ""]
         if not arguments.no_real and data.is_dir():
             lines += ["### Real ghosts", "", *real_part(data, Path(scratch)), ""]
+    lines = [part for line in lines for part in (textwrap.wrap(line, WIDTH) if line[:1] not in ("|", "") else [line])]
     print("\n".join(lines))
     if arguments.write:
         page = arguments.write.read_text()
