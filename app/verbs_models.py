@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from app.progress import bar
 from app.verbs import Run, open_run, say
 
 
@@ -37,5 +38,6 @@ def use(
     """Go over to an earlier or later model, or back."""
     from pipeline import models
 
-    row = models.use(open_run(run), model, by=by, why="chosen on the command line")
+    with bar("predict") as progress:
+        row = models.use(open_run(run), model, by=by, why="chosen on the command line", progress=progress)
     say(f"model/{row['model']}, prediction/{row['prediction']}, candidates/{row['candidates']} are in use now")

@@ -5,11 +5,13 @@ the other; it only ever grows.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from pipeline import unfinished
+from pipeline import candidates, unfinished
 from pipeline.catalog import Catalog, Stage
+from pipeline.draft import Draft
 from pipeline.errors import CatalogError, StageMissing, choose
+from pipeline.model_on import comparable, predict
 from pipeline.retraining import KINDS
 
 MOVES_LOCK = ".moves.lock"
@@ -39,7 +41,8 @@ def models(catalog: Catalog) -> list[dict]:
     """Every model of the run, newest first, as plain values.
 
     model, prediction, candidates, retraining : stage ids, '' where there is none. created, classifier, policy,
-    store_revision, rule; taught : counts of its training set; current : whether the run points at it; problem : why it
+    store_revision, rule; taught : counts of its training set; current : whether the run points at it; behind : whether
+    it only has to predict what came since; problem : why it
     cannot be used, '' if it can; figures : {precision, recall, f1} of exposures with value, low, high (or None), n and
     kinds, as measured when it or its successor was trained; {} where that never happened.
     """
@@ -51,7 +54,9 @@ def models(catalog: Catalog) -> list[dict]:
     rule = _rule_in_use(catalog)
     found = []
     for stage in reversed(catalog.stages("model")):
-        prediction = _newest(predictions.get(stage.stage_id, []), current.get("prediction"))
+        made = predictions.get(stage.stage_id, [])
+        on_this = [one for one in made if _parent_id(one, "embedding") == current.get("embedding")]
+        prediction = _newest(on_this or made, current.get("prediction"))
         own = chosen.get(prediction.stage_id, []) if prediction else []
         own_candidates = _newest([one for one in own if one.parameters.get("rule") == rule] or own, None)
         figures = measured.get((stage.stage_id, prediction.stage_id if prediction else ""), {})
@@ -71,6 +76,7 @@ def models(catalog: Catalog) -> list[dict]:
                 "current": bool(prediction)
                 and current.get("model") == stage.stage_id
                 and current.get("prediction") == prediction.stage_id,
+                "behind": bool(made) and not on_this and _same_vectors(catalog, stage),
                 "problem": _problem(catalog, stage, prediction, own_candidates),
                 "figures": figures.get("figures", {}),
             }
@@ -86,16 +92,19 @@ def model_of(catalog: Catalog, prediction_id: str) -> str:
     return ""
 
 
-def use(catalog: Catalog, model: str, *, by: str = "", why: str = "chosen") -> dict:
+def use(catalog: Catalog, model: str, *, by: str = "", why: str = "chosen", progress: Callable | None = None) -> dict:
     """Point the run at an earlier (or later) model, its prediction and its candidates; return its row of `models`.
 
+    progress : where it is given, a model that is behind first predicts what came since, which may take minutes.
     Pages keep what they work with until their users go over. StageMissing or CatalogError says what is in the way.
     """
     known = {row["model"]: row for row in models(catalog)}
     if not known:
         raise StageMissing(f"{catalog.name} has no model yet; run `triptych train {catalog.path}`")
     row = known[choose(model, known, "model")]
-    if row["problem"]:
+    if row["behind"] and progress:
+        row |= _caught_up(catalog, row, progress)
+    elif row["problem"]:
         raise CatalogError(f"model {model} cannot be used: {row['problem']}")
     for kind in KINDS:
         catalog.stage(kind, row[kind], fresh=False)  # whole, and from the parents that it names
@@ -104,20 +113,43 @@ def use(catalog: Catalog, model: str, *, by: str = "", why: str = "chosen") -> d
     return row | {"current": True}
 
 
+def _caught_up(catalog: Catalog, row: dict, progress: Callable) -> dict:
+    """Let a model predict what came since it last did; its prediction and candidates, to which nothing points yet."""
+    draft = Draft.of(catalog)
+    draft.set_info(current={"model": row["model"]})
+    model = draft.stage("model", fresh=False)
+    prediction = predict(draft, draft.stage("embedding"), model, progress=progress)
+    chosen = candidates.find(draft, rule=row["rule"] or candidates.DEFAULT)
+    return {"prediction": prediction.stage_id, "candidates": chosen.stage_id}
+
+
 def _problem(catalog: Catalog, model: Stage, prediction: Stage | None, chosen: Stage | None) -> str:
     embedding = catalog.info["current"].get("embedding", "")
-    if embedding and _parent_id(model, "embedding") != embedding:
+    if not _same_vectors(catalog, model):
         return (
-            f"it was taught on embedding/{_parent_id(model, 'embedding')} and the run now has embedding/{embedding}; "
-            "run `triptych retrain` to learn on that one"
+            f"it was taught on embedding/{_parent_id(model, 'embedding')} and the run now has embedding/{embedding} of "
+            "another backbone; run `triptych retrain` to learn on that one"
         )
     if prediction is None:
         return "it has predicted nothing, or its prediction is gone; run `triptych train` and `triptych predict` again"
+    if embedding and _parent_id(prediction, "embedding") != embedding:
+        return (
+            "exposures came since it last predicted; `triptych models use RUN MODEL` lets it predict them and goes over"
+        )
     if chosen is None:
         return (
             f"prediction/{prediction.stage_id} has no candidates; run `triptych retrain` to have a model with all parts"
         )
     return ""
+
+
+def _same_vectors(catalog: Catalog, model: Stage) -> bool:
+    """Whether a model was taught on the run's embedding, or on an earlier one of the same backbone."""
+    embedding, own = catalog.info["current"].get("embedding", ""), _parent_id(model, "embedding")
+    known = {stage.stage_id: stage for stage in catalog.stages("embedding")}
+    if not embedding or own == embedding:
+        return True
+    return own in known and embedding in known and comparable(known[own], known[embedding])
 
 
 def _made_from(catalog: Catalog, kind: str, parent: str) -> dict[str, list[Stage]]:

@@ -18,7 +18,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline import candidates, classify, clusters, embedding, outlived, placing
+from pipeline import candidates, clusters, embedding, outlived, placing
 from pipeline.arrivals import Arrivals
 from pipeline.backbones import BACKBONES
 from pipeline.catalog import Catalog, Stage
@@ -26,7 +26,7 @@ from pipeline.draft import Draft
 from pipeline.errors import BadInput, CatalogError, TriptychError, choose
 from pipeline.ingest import ingest
 from pipeline.manifest import Manifest
-from pipeline.prediction_table import prediction_blocks, write_blocks
+from pipeline.model_on import comparable, predict
 from pipeline.sources import find_files
 from pipeline.units import Models
 
@@ -279,7 +279,7 @@ class _Watch:
             return [f"there is no model yet, so nothing is predicted; with labels, `triptych train {draft.path}`"]
         vectors, model = draft.stage("embedding"), draft.stage("model", fresh=False)
         taught = model.parent("embedding")
-        if _backbone(taught) != _backbone(vectors):
+        if not comparable(taught, vectors):
             return [
                 f"model/{model.stage_id} was taught on vectors of another backbone than embedding/{vectors.stage_id}, "
                 f"so nothing is predicted; run `triptych train {draft.path}`"
@@ -316,37 +316,6 @@ PLACES: dict[str, Callable] = {
     "map2d": _place_on(2),
     "map3d": _place_on(3),
 }
-
-
-def predict(catalog: Catalog, vectors: Stage, model: Stage, *, progress: Callable | None = None) -> Stage:
-    """Predict an embedding by a model that may have been taught on an earlier one; the stage, made current.
-
-    The stage that the same two gave before is taken as it is.
-    """
-    parents = [(stage.kind, stage.stage_id, stage.digest) for stage in (vectors, model)]
-    for stage in reversed(catalog.stages("prediction")):
-        if [(own["kind"], own["stage_id"], own["digest"]) for own in stage.parents] == parents:
-            if catalog.info["current"].get("prediction") != stage.stage_id:
-                catalog.make_current(stage)
-            return stage
-    taught, keys = classify.read_model(model), vectors.table("keys")
-    blocks = prediction_blocks(
-        classify.answers_of(taught, len(keys)),
-        vectors.array(),
-        keys,
-        taught.classes,
-        taught.training.image_id.to_numpy(),
-        progress=progress,
-    )
-    parameters = {"classifier": model.parameters["classifier"], "left_out": "own exposure"}
-    with catalog.new_stage("prediction", model.name, parents=[vectors, model], parameters=parameters) as writer:
-        writer.note_rows(write_blocks(writer.folder / "table.parquet", blocks))
-    return writer.stage
-
-
-def _backbone(stage: Stage) -> tuple:
-    """What two embeddings have in common whose vectors can be compared."""
-    return (stage.parameters.get("digest") or stage.parameters.get("backbone"), stage.array().shape[1])
 
 
 def _candidates(catalog: Catalog) -> set[int]:

@@ -96,7 +96,7 @@ function rowHtml(row, overview, model) {
   const sides = row.side_before && row.side_before !== row.side_after ? `<b class="${row.side_after}">${row.side_before} → ${row.side_after}</b> · ` : '';
   const ccds = row.n_changed_ccds ? ` · ${some(row.n_changed_ccds, 'CCD')}` : '';
   return `<li><button class="open" data-open="${row.expnum}">${thumb(row.expnum, row.image_id, model)}
-      <span class="who"><b class="mono">${row.expnum}</b><span class="muted">${text(row.band)} ${row.night || ''}</span></span>
+      <span class="who"><b class="mono">${row.expnum}</b><span class="muted">${text(row.band)} ${row.night ? nightText(row.night) : ''}</span></span>
       <span class="what"><span>${same ? named(after) : `${named(before)} <span class="muted">→</span> ${named(after)}`}</span><span class="muted">${sides}${CHANGES[row.change]}${ccds}</span></span>
       <span class="p">${shift(before.probability, after.probability)}<span class="numbers">${before.probability === null ? '' : `${before.probability.toFixed(2)} → `}<b>${after.probability.toFixed(2)}</b></span></span></button>
     <div class="causes">${causesHtml(row, overview, model)}</div></li>`;
@@ -133,6 +133,8 @@ export function figuresHtml(report) {
     ${reasons.length ? `<table class="figures of"><thead><tr><th scope="col">F1 by reason</th><th scope="col">n</th><th class="wide"></th><th scope="col">before</th><th scope="col">now</th><th scope="col">gain</th></tr></thead><tbody>${reasons.map(row => line(row, true)).join('')}</tbody></table>` : ''}
     <p class="muted">Intervals of 95 %, by ${count(metrics.resamples)} resamples of the exposures. A gain in colour is one whose interval leaves out 0.</p>`;
 }
+
+const nightText = night => String(night).replace(/^(....)(..)(..)$/, '$1-$2-$3');
 
 export function taughtHtml(overview, report) {
   const model = overview.models.find(one => one.current);

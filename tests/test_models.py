@@ -96,7 +96,8 @@ def test_after_going_back_a_retraining_compares_with_the_model_in_use(run):
     [
         (lambda run: shutil.rmtree(run.path / "prediction" / "knn-001"), "its prediction is gone"),
         (lambda run: shutil.rmtree(run.path / "candidates" / "exposure-001"), "has no candidates"),
-        (lambda run: embed_again(run), "the run now has embedding/drawn-002"),
+        (lambda run: embed_again(run, 20), "embedding/drawn-002 of another backbone"),
+        (lambda run: embed_again(run), "exposures came since it last predicted"),
     ],
 )
 def test_a_model_that_lacks_a_part_is_refused_and_says_what_to_do(run, break_it, says):
@@ -107,11 +108,27 @@ def test_a_model_that_lacks_a_part_is_refused_and_says_what_to_do(run, break_it,
     assert current(run) == was
 
 
-def embed_again(run):
+def embed_again(run, dims=None):
     old = run.stage("embedding")
     with run.new_stage("embedding", "drawn") as writer:
-        writer.write_array(old.array() * 2)
+        writer.write_array(old.array()[:, :dims] * 2)
         writer.write_table(old.table("keys"), "keys")
+
+
+def test_a_model_that_is_behind_predicts_what_came_since_and_is_used(run):
+    embed_again(run)
+    assert [row["behind"] for row in models.models(run)] == [True, True]
+    steps = []
+    row = models.use(run, "knn-001", by="lea", progress=lambda done, total, text="": steps.append(done / total))
+    assert steps[-1] == 1
+    assert current(run)["model"] == "knn-001"
+    prediction, chosen = (run.stage(kind, fresh=False) for kind in ("prediction", "candidates"))
+    assert (prediction.stage_id, chosen.stage_id) == (row["prediction"], row["candidates"])
+    assert [parent["stage_id"] for parent in prediction.parents] == ["drawn-002", "knn-001"]
+    assert chosen.parents[0]["stage_id"] == prediction.stage_id
+    found = {row["model"]: row for row in models.models(run)}
+    assert (found["knn-001"]["current"], found["knn-001"]["behind"], found["knn-001"]["problem"]) == (True, False, "")
+    assert models.moves(run)[-1]["by"] == "lea"
 
 
 def test_an_unknown_model_is_refused_with_the_known_ones(run):
