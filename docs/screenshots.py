@@ -2,14 +2,15 @@
 
     python docs/screenshots.py RUN_DEMO RUN_GHOSTS docs/guide
 
-The runs stay as they are: the server writes to copies of their label stores, in which the inspectors' accounts exist
-and, for the demonstration, have voted and a lead has decided. RUN_GHOSTS is what `triptych example ghosts OUT --whole`
-makes. Needs Playwright and a Chromium, as the browser tests do.
+The runs stay as they are: the server works on copies. In the copy of the demonstration the inspectors have voted, a
+lead has decided, and a retraining has learnt from it; the ghosts are as `triptych example ghosts OUT --whole` makes
+them. Needs Playwright and a Chromium, as the browser tests do.
 """
 
 import argparse
 import io
 import shlex
+import shutil
 import sqlite3
 import sys
 import tempfile
@@ -26,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from app.demo import ACCOUNTS, PASSWORD
 from pipeline.catalog import Catalog
 from pipeline.labels import LabelStore, Vote
+from pipeline.retrain import retrain
 from pipeline.undecided import undecided
 from tests.ui.conftest import BROWSER_FLAGS, Served, browser_path, free_port, log_in, wait_ready
 
@@ -42,12 +44,13 @@ LEAD = next(name for name, role in ACCOUNTS.items() if role == "lead")
 
 @contextmanager
 def served(run: Path, folder: Path, vote: bool):
-    """A server of `run` with a copy of its label store, which lies in `folder`; yields (Served, Catalog)."""
-    catalog, copy = Catalog.open(run), folder / f"{run.name}-labels.db"
-    with closing(sqlite3.connect(run / "labels.db")) as source, closing(sqlite3.connect(copy)) as target:
+    """A server of a copy of `run`, which lies in `folder`; yields (Served, Catalog)."""
+    copy = folder / ("demo" if vote else "ghosts")
+    shutil.copytree(run, copy, ignore=shutil.ignore_patterns("labels.db*", "live", "*.fz"))
+    with closing(sqlite3.connect(run / "labels.db")) as source, closing(sqlite3.connect(copy / "labels.db")) as target:
         source.backup(target)
-    url = f"sqlite:///{copy}"
-    with closing(LabelStore(url)) as store:
+    catalog = Catalog.open(copy)
+    with closing(LabelStore(catalog.labels_url())) as store:
         for name, role in ACCOUNTS.items():
             if store.user(name) is None:
                 store.add_user(name, PASSWORD, role)
@@ -55,9 +58,9 @@ def served(run: Path, folder: Path, vote: bool):
         if vote:
             store.cast_many(made_up_votes(catalog))
             decide_some(store, catalog)
+            retrain(catalog, store, by=LEAD)
     port = free_port()
-    options = ("--labels", url, "--no-worker")
-    server = Served(f"http://localhost:{port}", run, port, None, folder / f"{run.name}.log", options)
+    server = Served(f"http://localhost:{port}", copy, port, None, folder / f"{copy.name}.log", ())
     try:
         yield server.start(), catalog
     finally:
@@ -170,8 +173,10 @@ def of_run(browser, server: Served, catalog: Catalog, out: Path, run: str, size:
     save(inspector.room("clusters"), out, f"clusters-{run}")
     inspector.context.close()
     lead = Visitor(browser, server, LEAD, size)
-    for room in ("adjudicate", "agreement", "export", "lead"):
+    for room in ("adjudicate", "agreement", "model", "export", "lead"):
         page = lead.room(room)
+        if room == "model":
+            expect(page.locator("[aria-label^=Live]")).to_contain_text("up to date", timeout=60_000)
         if room == "export":
             without_this_machine(page, catalog, run)
         save(page, out, f"{room}-{run}")
