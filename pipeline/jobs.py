@@ -181,7 +181,9 @@ class Jobs:
         with tables.reading(self.engine) as connection:
             frame = pd.DataFrame(connection.execute(query).mappings().all(), columns=tables.jobs.c.keys())
         frame["parameters"] = [json.loads(text) for text in frame["parameters"]]
-        frame["result"] = [json.loads(text) if text else None for text in frame["result"]]
+        # where some jobs have a result, pandas has NaN for the others
+        found = [json.loads(text) if isinstance(text, str) and text else None for text in frame["result"]]
+        frame["result"] = pd.Series(found, dtype=object)
         return frame.drop(columns="heartbeat")
 
 

@@ -114,6 +114,16 @@ def test_the_table_lists_the_newest_first(store):
     assert frame.result.tolist() == [None, None]
 
 
+def test_the_table_lists_jobs_with_a_result_and_without(store):
+    done = store.ask_job("retrain", {"policy": "any"})
+    store.claim_job("worker")
+    store.finish_job(done, {"changed": 3})
+    waiting = store.ask_job("retrain")
+    found = store.jobs().set_index("job_id").result
+    assert found[done] == {"changed": 3}
+    assert found[waiting] is None
+
+
 def test_a_job_that_is_none_is_an_error(store):
     with pytest.raises(LabelError, match="no job 7"):
         store.job(7)

@@ -56,10 +56,14 @@ def contents(folder: Path) -> dict[str, object]:
     found = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
+        if path.suffix == ".lock":
+            continue
         if path.is_dir() or path.name in OF_THE_STORE:
             found[name] = None
         elif path.name in ("stage.json", "run.json"):
             found[name] = {key: value for key, value in json.loads(path.read_text()).items() if key not in TIMES}
+            for move in found[name].get("moves", []):
+                move.pop("utc")
         else:
             found[name] = path.read_bytes()
     for name in OF_THE_STORE:
