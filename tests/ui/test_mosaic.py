@@ -431,6 +431,7 @@ def test_picked_thumbnails_become_the_selection(open_page):
     page = open_page("amy", f"/?q={EXPNUM}")
     page.locator("#thumbs-panel select").select_option("expnum")
     thumb = "#thumbs-panel .thumb[data-place='{}']"
+    expect(page.locator(thumb.format(0))).to_contain_text("S29")  # CCD 1: the new order is there
     page.locator(thumb.format(1)).click()
     page.locator(thumb.format(4)).click(modifiers=["Shift"])
     expect(page.locator("#thumbs-panel .thumb.picked")).to_have_count(4)
