@@ -134,6 +134,7 @@ def adjudicate(page, said):
     assert undecided_expnums(said) <= waiting
     decided = {}
     while len(decided) < len(waiting):
+        page.wait_for_function("() => window.__adjudicate.shown()")
         expnum = page.evaluate("() => window.__adjudicate.shown()")
         page.locator("#adjudicate [data-part=votes]:not(.stale)").get_by_text("amy", exact=True).wait_for()
         decided[expnum] = "bad" if expnum % 2 else "good"
