@@ -58,7 +58,6 @@ def served(run: Path, folder: Path, vote: bool):
         if vote:
             store.cast_many(made_up_votes(catalog))
             decide_some(store, catalog)
-            retrain(catalog, store, by=LEAD)
     port = free_port()
     server = Served(f"http://localhost:{port}", copy, port, None, folder / f"{copy.name}.log", ())
     try:
@@ -155,8 +154,8 @@ class Visitor:
         return page
 
 
-def of_run(browser, server: Served, catalog: Catalog, out: Path, run: str, size: dict) -> None:
-    """Every room of one run: an inspector's, then the lead's."""
+def rooms_of_inspector(browser, server: Served, catalog: Catalog, out: Path, run: str, size: dict) -> None:
+    """Explore, Review and Clusters of one run."""
     inspector = Visitor(browser, server, INSPECTORS[0], size)
     ghost = ghosts_first(catalog)
     page = inspector.go("/")  # opens on the candidates
@@ -172,6 +171,10 @@ def of_run(browser, server: Served, catalog: Catalog, out: Path, run: str, size:
     save(page, out, f"review-rules-{run}")
     save(inspector.room("clusters"), out, f"clusters-{run}")
     inspector.context.close()
+
+
+def rooms_of_lead(browser, server: Served, catalog: Catalog, out: Path, run: str, size: dict) -> None:
+    """The rooms in which a lead sees more than others."""
     lead = Visitor(browser, server, LEAD, size)
     for room in ("adjudicate", "agreement", "model", "export", "lead"):
         page = lead.room(room)
@@ -228,7 +231,12 @@ def main() -> None:
         for run, name, vote in ((given.run_demo, "demo", True), (given.run_ghosts, "ghosts", False)):
             with served(run.resolve(), Path(folder), vote) as (server, catalog):
                 for size in SIZES:
-                    of_run(browser, server, catalog, given.out, name, size)
+                    rooms_of_inspector(browser, server, catalog, given.out, name, size)
+                if vote:  # after the inspector's pictures: what others' votes have taught he may not know yet
+                    with closing(LabelStore(catalog.labels_url())) as store:
+                        retrain(catalog, store, by=LEAD)
+                for size in SIZES:
+                    rooms_of_lead(browser, server, catalog, given.out, name, size)
         browser.close()
 
 
