@@ -101,7 +101,15 @@ def exposures(expnums, rng):
 def ccd_rows(keys, ccdnum, previews):
     ny, nx = previews or (64, 32)
     return pd.DataFrame({**keys, "ccdnum": ccdnum, "image_hdu": ccdnum, "sampled": ccdnum % 3 == 0}).assign(
-        naxis1=nx, naxis2=ny, bin=1, preview_ny=ny, preview_nx=nx, sky_median_adu=1000.0, sky_sigma_adu=10.0
+        naxis1=nx,
+        naxis2=ny,
+        bin=1,
+        preview_ny=ny,
+        preview_nx=nx,
+        sky_median_adu=1000.0,
+        sky_sigma_adu=10.0,
+        preview_sky_adu=1000.0,
+        preview_sigma_adu=10.0,
     )
 
 

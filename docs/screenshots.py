@@ -184,13 +184,14 @@ def rooms_of_lead(browser, server: Served, catalog: Catalog, out: Path, run: str
             without_this_machine(page, catalog, run)
         save(page, out, f"{room}-{run}")
     if run == "demo":
-        save(where_it_comes_from(lead), out, f"explain-{run}")
+        save(where_it_comes_from(lead, catalog, run), out, f"explain-{run}")
     lead.context.close()
 
 
-def where_it_comes_from(lead: Visitor) -> Page:
+def where_it_comes_from(lead: Visitor, catalog: Catalog, run: str) -> Page:
     """The way from the file to the line of the list, of the first line."""
     page = lead.room("export")
+    without_this_machine(page, catalog, run)
     page.locator("pre [data-expnum]").first.click()
     page.locator("dialog.explain[data-shown]").wait_for()
     source = page.locator("dialog.explain .path")
