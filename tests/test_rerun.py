@@ -133,7 +133,7 @@ def own(undisturbed, tmp_path) -> Path:
     [
         ("model", ["train", "RUN", "--search", "--search-candidates", "3", "--seed", "3"]),
         ("prediction", ["retrain", "RUN"]),
-        ("evaluation", ["evaluate", "RUN", "--seed", "3"]),
+        ("evaluation", ["evaluate", "RUN", "--classifier", "knn", "--seed", "3"]),
     ],
 )
 def test_a_verb_killed_while_it_writes(own, kind, words):
