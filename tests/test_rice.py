@@ -190,15 +190,18 @@ def test_damaged_tiles_give_what_the_libraries_give_or_nothing(tmp_path):
     assert 5 < n_refused < 55
 
 
-@pytest.mark.parametrize("code", range(27, 32))
+@pytest.mark.parametrize("code", range(27, 31))
 def test_a_block_code_that_rice_does_not_have_is_left_to_the_libraries(tmp_path, code):
     # cfitsio shifts its 32-bit buffer past its end there and reports nothing: its pixels cannot be had another way
-    path = written(tmp_path / "a.fits.fz", night_sky(), dither_seed=1)
+    pixels = np.random.default_rng(2).integers(-(2**31), 2**31 - 1, (8, 32), dtype=np.int32)  # a raw block in each row
+    path = written(tmp_path / "a.fits.fz", pixels, qlevel=0, qmethod=None)
+    assert np.array_equal(rice.window(path, 1), pixels.astype(np.float32))
     damaged, start = bytearray(path.read_bytes()), tiles.tile_tables(path)[1].heap
     damaged[start + 4] = (
         code << 3 | damaged[start + 4] & 7
     )  # after the first pixel come the five bits of the first block
     path.write_bytes(damaged)
+    assert read_by_the_library(path) is not None
     assert rice.window(path, 1) is None
 
 
