@@ -1,5 +1,7 @@
 """The Adjudicate room: what the votes do not decide. For leads; all it shows comes from app.adjudicate_routes."""
 
+import param
+
 from app.room_view import RoomView
 
 
@@ -7,3 +9,7 @@ class AdjudicateView(RoomView):
     """Queue, votes side by side, mosaic and the decision."""
 
     _module = "adjudicate.js"
+
+    focus = param.Integer(default=None, allow_None=True, doc="expnum of the exposure that is looked at.")
+
+    FOLLOWED = (*RoomView.FOLLOWED, "focus")

@@ -103,13 +103,15 @@ def model_opinion(survey, expnum):
     rows = survey.prediction.loc[images]
     sampled = survey.ccds.loc[images, "sampled"].to_numpy(bool)
     ccds = {
-        str(row.ccdname): {
-            "p_bad": round(1.0 - float(row.p_good), 4),
-            "reason": str(row.reason),
+        str(ccdname): {
+            "p_bad": round(1.0 - float(p_good), 4),
+            "reason": str(reason),
             "bad_reason": bad_reason,
             "sampled": bool(in_sample),
         }
-        for row, bad_reason, in_sample in zip(rows.itertuples(), bad_reasons(rows), sampled, strict=True)
+        for ccdname, p_good, reason, bad_reason, in_sample in zip(
+            rows["ccdname"], rows["p_good"], rows["reason"], bad_reasons(rows), sampled, strict=True
+        )
     }
     opinion = {"stage": survey.prediction_id, "ccds": ccds, "n_sampled": int(sampled.sum())}
     opinion["is_candidate"] = bool(expnum in survey.candidates.index)

@@ -18,13 +18,12 @@ class RoomView(EsModule):
     user = param.String()
     role = param.String()
     room = param.String(doc="Room that is open; keys are heard in this one only.")
-    focus = param.Integer(default=None, allow_None=True, doc="expnum of the exposure that is looked at.")
     assisted = param.Boolean(default=True, doc="Model's opinion shown before the vote.")
     revision = param.Integer(doc="Grows with every vote.")
     survey_version = param.String(doc="Changes when new predictions were accepted.")
     picture_version = param.String(doc="Changes when the pixels do; part of every picture's address.")
 
-    FOLLOWED = ("room", "focus", "assisted", "revision")
+    FOLLOWED = ("room", "assisted", "revision")
 
     def __init__(self, session, **params):
         self.session = session

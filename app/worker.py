@@ -27,6 +27,8 @@ POLITENESS = 10  # a retraining may take longer; votes may not
 log = logging.getLogger("triptych.worker")
 
 IDLE_SECONDS = 1.0
+REST = 3.0  # times what following the votes took: three inspectors who vote all the time must not wait for it
+LONGEST_REST_SECONDS = 5.0
 HEARTBEAT_SECONDS = 5.0
 
 
@@ -106,7 +108,7 @@ def work(run, labels, *, once=False):
     retrain_killed.clear_if_idle(catalog)
     worker = f"{socket.gethostname()}:{os.getpid()}"
     live = LiveWork(catalog, store)
-    done = 0
+    done, rested = 0, 0.0
     while True:
         job = store.claim_job(worker, run=str(catalog.path))
         if job is not None:
@@ -115,8 +117,13 @@ def work(run, labels, *, once=False):
         elif once:
             store.close()
             return done
-        elif not live.look():
-            time.sleep(IDLE_SECONDS)
+        else:
+            start = time.monotonic()
+            if start >= rested and live.look():
+                end = time.monotonic()
+                rested = end + min(LONGEST_REST_SECONDS, REST * (end - start))
+            else:
+                time.sleep(IDLE_SECONDS)
 
 
 class WorkerProcess:

@@ -1,7 +1,7 @@
 // Why an exposure is in the queue, as plain HTML beside it. Text only from the server, escaped; pictures by address.
 
 import { drivers, planeSvg } from './focal_plane.js';
-import { pictureHtml } from './no_pictures.js';
+import { hasPictures, pictureHtml } from './no_pictures.js';
 
 export const escapeText = text => String(text ?? '').replace(/[&<>"']/g, c => `&#${c.charCodeAt(0)};`);
 const SHOWN = 6;
@@ -75,6 +75,12 @@ function ruleHtml({ rule, asks, n_bad: nBad, n_counted: nCounted }) {
   if (!asks) return `<p>${name}</p>`;
   if (asks.whole) return `<p>${name} asks for over ${asks.above.toFixed(2)}</p>`;
   return `<p>${name} asks for ${asks.needed} of ${nCounted} CCDs above ${asks.above.toFixed(2)}; <b>${nBad}</b> are</p>`;
+}
+
+// Addresses of the pictures that the evidence shows, to be loaded before it is.
+export function evidencePictures(answer, { stretch, version }) {
+  const shown = (answer.neighbours ?? []).slice(0, SHOWN).filter(({ expnum }) => hasPictures(expnum));
+  return shown.map(({ image_id }) => thumbnail(image_id, stretch, version));
 }
 
 function neighboursHtml(answer, dot, label, stretch, version) {

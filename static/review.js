@@ -4,7 +4,7 @@
 // the outbox carries it to the store and the header says when it is on disk.
 
 import { openContactSheet } from './contact_sheet.js';
-import { evidenceHtml } from './evidence.js';
+import { evidenceHtml, evidencePictures } from './evidence.js';
 import { openExplain } from './explain.js';
 import { slotsOf } from './focal_plane.js';
 import { nextInTime, runOf, showLater, stripHtml } from './in_time.js';
@@ -18,6 +18,7 @@ import { offerTour } from './tour.js';
 
 const AHEAD = 4;
 const AHEAD_AFTER = 250;   // ms
+const PICTURES_KEPT = 60;
 const LOOKED_SECONDS = 0.3;
 
 export function mount(box, model) {
@@ -36,6 +37,7 @@ class Review extends ReviewVoting {
     this.votes = [];
     this.skipped = new Set();
     this.answers = new Map();
+    this.pictures = new Map();  // address -> Image, loaded ahead
     this.expnum = null;
     this.choosing = false;
     this.reasons = new Set();
@@ -153,7 +155,20 @@ class Review extends ReviewVoting {
     this.later = null;
     const waiting = this.queue.filter(other => other !== this.expnum && !this.skipped.has(other)).slice(0, AHEAD);
     this.mosaic.prefetch(waiting);
-    waiting.slice(0, 2).forEach(other => this.answer(other));
+    waiting.slice(0, 2).forEach(other => this.evidenceAhead(other));
+  }
+
+  // With its pictures: asked for when the exposure is opened, they would take every connection before the vote.
+  async evidenceAhead(expnum) {
+    const answer = await this.answer(expnum);
+    if (!answer) return this.forget(expnum);
+    for (const address of evidencePictures(answer, { stretch: this.stretch, version: this.model.picture_version })) {
+      const picture = this.pictures.get(address) ?? new Image();
+      this.pictures.delete(address);
+      this.pictures.set(address, picture);
+      if (!picture.src) Object.assign(picture, { fetchPriority: 'low', src: address });
+    }
+    for (const old of [...this.pictures.keys()].slice(0, -PICTURES_KEPT)) this.pictures.delete(old);
   }
 
   finish() {
@@ -271,7 +286,6 @@ class Review extends ReviewVoting {
   painted() {
     this.since = performance.now();
     clearTimeout(this.looking);
-    clearTimeout(this.later);
     this.looking = setTimeout(() => { this.noteLook(); this.drawStrip(); }, 1000 * LOOKED_SECONDS);
   }
 
