@@ -7,11 +7,13 @@ so that a browser may keep every file for ever and still never mix two versions.
 """
 
 import hashlib
+import threading
 from functools import lru_cache
 from pathlib import Path
 
 import panel as pn
 import param
+from cachetools import TTLCache, cached
 
 STATIC = Path(__file__).resolve().parent.parent / "static"
 
@@ -28,8 +30,12 @@ export function render({ model, el }) {
 """
 
 
+@cached(TTLCache(1, ttl=1.0), lock=threading.Lock())
 def assets_version():
-    """Hash of everything under static/, as 12 hexadecimal digits; new as soon as a file changes."""
+    """Hash of everything under static/, as 12 hexadecimal digits; new within a second after a file changes.
+
+    A page with an empty cache asks for it a hundred times.
+    """
     stats = tuple(
         (path.relative_to(STATIC).as_posix(), path.stat().st_mtime_ns, path.stat().st_size)
         for path in sorted(STATIC.rglob("*"))

@@ -151,6 +151,13 @@ class Placeholder(EsModule):
     text = param.String()
 
 
+class Page(pn.Template):
+    """Panel asks a template for its text at each panel that is added: described in full that is a tenth of a page."""
+
+    def __repr__(self):
+        return f"Page({', '.join(self._render_items)})"
+
+
 def build_page(app, user, arguments=None, runner=None):
     """The page of one user as a Panel template.
 
@@ -160,7 +167,7 @@ def build_page(app, user, arguments=None, runner=None):
     session = Session(app, user, **({"runner": runner} if runner else {}), assisted=not app.blind)
     session.poll(app.pulse())
     open_address(session, arguments or {})
-    template = pn.Template((PAGES / "page.html").read_text())
+    template = Page((PAGES / "page.html").read_text())
     for place, (module, name) in VIEWS.items():
         if place not in LEAD_ROOMS or user.role == "lead":
             template.add_panel(place, make_view(module, name, session))

@@ -44,6 +44,7 @@ class MosaicPanel {
     const { model, mosaic } = this;
     const apply = {
       expnum: () => this.show(),
+      room: () => { if (this.mosaic.expnum !== (model.expnum ?? null)) this.show(); },
       focus_ccd: () => mosaic.setFocus(model.focus_ccd),
       stretch: () => { if (model.stretch !== mosaic.options.stretch) mosaic.setStretch(model.stretch); },
       overlay: () => this.overlay(),
@@ -61,9 +62,11 @@ class MosaicPanel {
     this.mosaic.setOverlay(Object.keys(overlay).length ? overlay : null);
   }
 
+  // In another room nobody sees it: what is looked at there has the connection and the graphics card for itself.
   async show() {
-    const { expnum } = this.model;
+    const { expnum, room } = this.model;
     this.drawHead();
+    if (room !== 'explore') return;
     this.looking.exposure(expnum ?? null);
     await this.mosaic.show(expnum ?? null);
     if (this.wanted && this.wanted.expnum === expnum) this.mosaic.openCcd(this.wanted.name);

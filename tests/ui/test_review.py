@@ -80,6 +80,52 @@ def test_several_reasons_and_a_note(room, server):
     assert last.comment == "two of g and b"
 
 
+@pytest.fixture
+def asked(open_page):
+    """(page in Review, addresses that it has asked for so far), opened by the tab."""
+    page, addresses = open_page("amy", "/"), []
+    page.on("request", lambda request: addresses.append(request.url.removeprefix(page.url.split("/?")[0])))
+    page.get_by_role("tab", name="Review").click()
+    wait_for_exposure(page)
+    return page, addresses
+
+
+def settle(page, addresses):
+    """Wait until the page asks for nothing more."""
+    n = -1
+    while n != len(addresses):
+        n = len(addresses)
+        page.wait_for_timeout(1500)
+
+
+def test_what_comes_next_is_fetched_before_the_key(asked):
+    page, addresses = asked
+    for _ in range(3):
+        settle(page, addresses)
+        first, *after = page.evaluate("() => window.__review.queue()")
+        for expnum in [first, *after[:3]]:
+            assert any(f"/picture/mosaic/{expnum}.bin" in address for address in addresses), expnum
+        page.keyboard.press("g")
+        wait_for_exposure(page, first)
+        wait_saved(page)
+    for _ in range(3):
+        page.keyboard.press("z")
+        wait_saved(page)
+
+
+def test_nothing_is_asked_for_between_a_key_and_its_vote(asked):
+    page, addresses = asked
+    settle(page, addresses)
+    assert any("/picture/thumb/" in address for address in addresses), "the evidence has pictures"
+    first, n = shown(page), len(addresses)
+    page.keyboard.press("g")
+    wait_for_exposure(page, first)
+    wait_saved(page)
+    assert "/api/vote" in addresses[n], addresses[n:]
+    page.keyboard.press("z")
+    wait_saved(page)
+
+
 def test_skip_is_not_a_vote(room, server):
     first, before = shown(room), len(votes_of(server, "amy"))
     room.keyboard.press("ArrowRight")
