@@ -22,7 +22,7 @@ from pipeline.catalog import Catalog
 from pipeline.errors import Cancelled, TriptychError
 from pipeline.labels import LabelStore
 
-POLITENESS = 10  # a retraining may take longer; votes may not
+POLITENESS = 19  # the most: a retraining may take longer; votes may not
 
 log = logging.getLogger("triptych.worker")
 

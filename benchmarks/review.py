@@ -2,13 +2,14 @@
 
     python -m benchmarks.review RUN [--votes 40] [--pace 2.0]
 
-RUN is copied, its candidates are forgotten so that every exposure waits in every queue, and the copy is served by one
+RUN is copied, all its exposures are made candidates so that each waits in every queue, and the copy is served by one
 process with one worker. Three inspectors log in, in three windows of one headless browser (WebGL in software), and
-vote `good` at a random pace of `--pace` seconds on average: first `--votes` each with nothing else going on, then as
-many while a lead's retraining runs, asked for again as soon as one ends. Each waits for his vote to be stored and for
-the next exposure before the next key, as people do.
+vote at a random pace of `--pace` seconds on average: `bad` with a reason where an imported label says so, else `good`;
+first `--votes` each with nothing else going on, then as many while a lead's retraining runs, asked for again as soon
+as one ends. Each waits for his vote to be stored and for the next exposure before the next key, as people do.
 
-Painted: from the key's own time stamp to the first frame after the one in which the mosaic has drawn another exposure.
+Painted: from the time stamp of the key that ends a vote to the first frame after the one in which the mosaic has drawn
+another exposure.
 Stored: from the same key to the server's answer, which comes when the vote is on disk. Rooms: from the request of the
 page to the first frame with the room's components standing, with an empty browser cache and then again, and from a
 tab's click to the same; all by the page's own clock.
@@ -35,6 +36,7 @@ LEAD = "lee"
 PASSWORD = "benchmark"
 SIZE = {"width": 1440, "height": 900}
 AT_REST = 2.0  # seconds
+REASON = 0.4  # seconds from `bad` to its reason
 SHOWN = "() => window.__review?.shown()"
 WATCH = """
 window.__measured = { painted: [], stored: [] };
@@ -47,7 +49,7 @@ const inside = (root, found = []) => {
 };
 let keyed = 0;
 window.addEventListener('keydown', event => {
-  if (event.key !== 'g' || !window.__review?.shown()) return;
+  if (!['g', '1'].includes(event.key) || !window.__review?.shown()) return;
   const mosaic = inside(document.querySelector('#review')).find(node => node.offsetParent);
   const before = mosaic.dataset.expnum;
   keyed = event.timeStamp;
@@ -86,12 +88,11 @@ window.__clicked = name => new Promise(found => {
 
 
 def copy_of(run: Path, folder: Path) -> Catalog:
-    """The run without candidates and earlier votes, with accounts of its own."""
-    shutil.copytree(
-        run, folder, ignore=shutil.ignore_patterns("candidates", "labels.db*", "exposures", ".session-secret")
-    )
+    """The run with every exposure a candidate and without earlier votes, with accounts of its own."""
+    shutil.copytree(run, folder, ignore=shutil.ignore_patterns("labels.db*", "exposures", ".session-secret"))
     catalog = Catalog.open(folder)
-    catalog.set_info(current={kind: at for kind, at in catalog.info["current"].items() if kind != "candidates"})
+    stage = catalog.stage("candidates")
+    stage.table("exposures_scored").to_parquet(stage.path / "table.parquet")
     with LabelStore(Catalog.open(run).labels_url()) as old, LabelStore(catalog.labels_url()) as store:
         labels = old.labels()
         for (source, kind), rows in labels.groupby(["source", "kind"]):
@@ -117,12 +118,17 @@ async def log_in(browser, url: str, name: str, path: str):
     return page
 
 
-async def inspect(page, votes: int, pace: float, draw: random.Random) -> dict:
-    """Vote `good` so many times; milliseconds, one per vote."""
+async def inspect(page, votes: int, pace: float, draw: random.Random, bad: set[int]) -> dict:
+    """Vote so many times, with the first reason for the exposures in `bad`; milliseconds, one per vote."""
     await page.evaluate("() => { window.__measured.painted = []; window.__measured.stored = []; }")
     for number in range(1, votes + 1):
         await asyncio.sleep(pace * draw.uniform(0.5, 1.5))
-        await page.keyboard.press("g")
+        if await page.evaluate(SHOWN) in bad:
+            await page.keyboard.press("b")
+            await asyncio.sleep(REASON)
+            await page.keyboard.press("1")
+        else:
+            await page.keyboard.press("g")
         done = "n => window.__measured.painted.length >= n && window.__measured.stored.length >= n"
         await page.wait_for_function(done, arg=number, timeout=60_000)
     return await page.evaluate("() => window.__measured")
@@ -136,7 +142,10 @@ async def keep_retraining(store: LabelStore, run: str, over: asyncio.Event) -> t
         while not over.is_set() and store.job(number).state in ("waiting", "running"):
             looks.append(store.job(number).state == "running")
             await asyncio.sleep(0.25)
-        done += store.job(number).state == "done"
+        job = store.job(number)
+        if job.state == "failed":
+            raise RuntimeError(f"the retraining failed: {job.error}")
+        done += job.state == "done"
     return done, float(np.mean(looks))
 
 
@@ -189,13 +198,15 @@ async def measure(served: Served, catalog: Catalog, votes: int, pace: float, rou
         draws = [random.Random(name) for name in INSPECTORS]
         medians = {}
         store = LabelStore(catalog.labels_url())
+        labels = store.labels()
+        bad = set(labels.loc[labels["reason"] != "good", "expnum"].astype(int))
         for title, busy in (("quiet", False), ("while it retrains", True)):
             over = asyncio.Event()
             training = asyncio.create_task(keep_retraining(store, str(catalog.path), over)) if busy else None
             if busy:
                 await asyncio.sleep(3)
             found = await asyncio.gather(
-                *(inspect(*one) for one in zip(pages, [votes] * 3, [pace] * 3, draws, strict=True))
+                *(inspect(page, votes, pace, draw, bad) for page, draw in zip(pages, draws, strict=True))
             )
             over.set()
             done, share = await training if training else (0, 0.0)
