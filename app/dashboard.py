@@ -289,6 +289,12 @@ def page_runner(document):
     return runner
 
 
+def looked_at(document):
+    """Whether a browser is connected to a page; one that was closed is kept for a while, and follows nothing."""
+    session = document.session_context.session
+    return session is not None and session.connection_count > 0
+
+
 def serve_page(app):
     """Build the page of the request that is being answered. Called by the server, once per tab."""
     document = pn.state.curdoc
@@ -301,6 +307,8 @@ def serve_page(app):
     document.config.update(reconnect_session=True, notifications=None, notify_connection_status=False)
 
     async def poll():
+        if not looked_at(document):
+            return
         session.poll(await asyncio.to_thread(app.pulse))
 
     pn.state.add_periodic_callback(poll, period=POLL_MILLISECONDS)

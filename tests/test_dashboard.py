@@ -9,7 +9,7 @@ import time
 import pytest
 from tornado.ioloop import IOLoop
 
-from app import server
+from app import dashboard, server
 from app.component import assets_base
 from app.dashboard import VIEWS, Placeholder, build_page, job_to_show
 from app.session import Session
@@ -72,9 +72,12 @@ def test_a_job_that_ended_before_the_page_was_opened_is_shown(app):
     assert shell.job["text"] == "nonsense failed: no such job"
 
 
-def test_a_closed_page_leaves_no_session_behind(app, monkeypatch):
-    monkeypatch.setattr(server, "UNUSED_SESSION_SECONDS", 0.5)
+def test_a_closed_page_leaves_no_session_behind_and_follows_nothing(app, monkeypatch):
+    monkeypatch.setattr(server, "UNUSED_SESSION_SECONDS", 1.5)
     monkeypatch.setattr(server, "UNUSED_CHECK_SECONDS", 0.2)
+    monkeypatch.setattr(dashboard, "POLL_MILLISECONDS", 100)
+    read, pulse = [], app.pulse
+    monkeypatch.setattr(app, "pulse", lambda: read.append(1) or pulse())
     port, started, before = free_port(), threading.Event(), alive()
     loops = []
 
@@ -100,6 +103,7 @@ def test_a_closed_page_leaves_no_session_behind(app, monkeypatch):
     thread.join(10)
     assert alive() <= before
     assert not app._pages
+    assert len(read) == 3, "once as each page was built"
 
 
 def alive():
