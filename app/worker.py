@@ -30,6 +30,7 @@ IDLE_SECONDS = 1.0
 REST = 3.0  # times what following the votes took: three inspectors who vote all the time must not wait for it
 LONGEST_REST_SECONDS = 5.0
 HEARTBEAT_SECONDS = 5.0
+TELL_SECONDS = 0.5  # between two lines of progress: each takes the store's one pen from the votes
 
 
 def retrain(catalog, store, parameters, report):
@@ -50,6 +51,7 @@ class Report:
     def __init__(self, store, job_id, worker, asked_by=""):
         self.store, self.job_id, self.worker, self.asked_by = store, job_id, worker, asked_by
         self.done, self.text = 0.0, ""
+        self._told = -TELL_SECONDS
         self._stopped = threading.Event()
         self._ended = threading.Event()
         self._beat = threading.Thread(target=self._keep_beating, daemon=True)
@@ -57,8 +59,11 @@ class Report:
 
     def progress(self, done, total, text=""):
         """Called by the work: done of total, and what it is at."""
-        self.done, self.text = done / max(total, 1), text or self.text
-        self._tell()
+        step = text or self.text
+        new, self.done, self.text = step != self.text, done / max(total, 1), step
+        if new or time.monotonic() - self._told >= TELL_SECONDS:
+            self._told = time.monotonic()
+            self._tell()
 
     def cancelled(self):
         """Whether somebody asked for the job to stop."""

@@ -87,7 +87,7 @@ function neighboursHtml(answer, dot, label, stretch, version) {
   if (!answer.neighbours?.length) return '';
   const figures = answer.neighbours.slice(0, SHOWN).map(({ image_id, expnum, ccdname, reason, distance, of_ccdname: ofCcd }) => {
     const name = `${expnum}-${ccdname}`;
-    return `<figure>${pictureHtml(expnum, thumbnail(image_id, stretch, version), `alt="${escapeText(name)}, labelled ${label(reason)}"`)}<b>${Number(distance).toFixed(2)}</b>
+    return `<figure>${pictureHtml(expnum, thumbnail(image_id, stretch, version), `alt="${escapeText(name)}, labelled ${label(reason)}"`, 'sync')}<b>${Number(distance).toFixed(2)}</b>
     <figcaption title="${escapeText(name)}, labelled ${label(reason)}: distance ${Number(distance).toFixed(2)} to ${escapeText(ofCcd)}">${dot(reason)}${label(reason)}</figcaption></figure>`;
   });
   const of = [...new Set(answer.neighbours.slice(0, SHOWN).map(neighbour => neighbour.of_ccdname))].join(', ');

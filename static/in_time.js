@@ -29,15 +29,19 @@ export function stripHtml(context, { shown, looks, colours, stretch, version, or
 }
 
 function tileHtml(expnum, address) {
-  if (!hasPictures(expnum) || asked.has(address)) return pictureHtml(expnum, address, 'alt=""');
-  return `<img data-later="${address}" alt="" decoding="async">`;
+  if (!hasPictures(expnum) || asked.has(address)) return pictureHtml(expnum, address, 'alt=""', 'sync');
+  return `<img data-later="${address}" alt="" decoding="sync">`;
 }
 
-// Ask for the pictures of a strip that was just drawn, after a while.
+// Ask for the pictures of a strip that was just drawn, after a while, and show them together: each alone would have
+// the whole page put together anew.
 export function showLater(strip) {
   clearTimeout(timer);
-  timer = setTimeout(() => {
-    for (const img of strip.querySelectorAll('img[data-later]')) {
+  timer = setTimeout(async () => {
+    const later = [...strip.querySelectorAll('img[data-later]')];
+    const pictures = later.map(img => Object.assign(new Image(), { src: img.dataset.later }));
+    await Promise.allSettled(pictures.map(picture => picture.decode()));
+    for (const img of later) {
       asked.add(img.dataset.later);
       img.src = img.dataset.later;
       img.removeAttribute('data-later');

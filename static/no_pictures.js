@@ -18,8 +18,9 @@ export const hasPictures = expnum => listed.has(Number(expnum)) === only;
 
 export function onPictures(heard, signal) { window.addEventListener(CHANGED, heard, { signal }); }
 
-// An <img> as HTML, or what stands in its place.
-export const pictureHtml = (expnum, address, more = '') =>
-  (hasPictures(expnum) ? `<img src="${address}" ${more} decoding="async">` : '<span class="no-picture" role="img" aria-label="no picture" title="No picture in this run">–</span>');
+// An <img> as HTML, or what stands in its place. decoding: 'sync' for the few that were loaded ahead, so that they are
+// painted with what surrounds them.
+export const pictureHtml = (expnum, address, more = '', decoding = 'async') =>
+  (hasPictures(expnum) ? `<img src="${address}" ${more} decoding="${decoding}">` : '<span class="no-picture" role="img" aria-label="no picture" title="No picture in this run">–</span>');
 
 setPictures(document.body.dataset.pictures ?? '');
