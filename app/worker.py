@@ -30,7 +30,7 @@ IDLE_SECONDS = 1.0
 REST = 3.0  # times what following the votes took: three inspectors who vote all the time must not wait for it
 LONGEST_REST_SECONDS = 5.0
 HEARTBEAT_SECONDS = 5.0
-TELL_SECONDS = 0.5  # between two lines of progress: each takes the store's one pen from the votes
+TELL_SECONDS = 0.5  # between two lines of progress: each is a write that votes wait for
 
 
 def retrain(catalog, store, parameters, report):
@@ -59,9 +59,9 @@ class Report:
 
     def progress(self, done, total, text=""):
         """Called by the work: done of total, and what it is at."""
-        step = text or self.text
-        new, self.done, self.text = step != self.text, done / max(total, 1), step
-        if new or time.monotonic() - self._told >= TELL_SECONDS:
+        another_step = text not in ("", self.text)
+        self.done, self.text = done / max(total, 1), text or self.text
+        if another_step or time.monotonic() - self._told >= TELL_SECONDS:
             self._told = time.monotonic()
             self._tell()
 
@@ -113,8 +113,9 @@ def work(run, labels, *, once=False):
     retrain_killed.clear_if_idle(catalog)
     worker = f"{socket.gethostname()}:{os.getpid()}"
     live = LiveWork(catalog, store)
-    done, rested = 0, 0.0
+    done, rests_until = 0, 0.0
     while True:
+        start = time.monotonic()
         job = store.claim_job(worker, run=str(catalog.path))
         if job is not None:
             run_job(catalog, store, job, worker)
@@ -122,13 +123,11 @@ def work(run, labels, *, once=False):
         elif once:
             store.close()
             return done
+        elif start < rests_until or not live.look():
+            time.sleep(IDLE_SECONDS)
         else:
-            start = time.monotonic()
-            if start >= rested and live.look():
-                end = time.monotonic()
-                rested = end + min(LONGEST_REST_SECONDS, REST * (end - start))
-            else:
-                time.sleep(IDLE_SECONDS)
+            end = time.monotonic()
+            rests_until = end + min(LONGEST_REST_SECONDS, REST * (end - start))
 
 
 class WorkerProcess:

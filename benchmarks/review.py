@@ -80,7 +80,6 @@ window.__standing = (name, since) => new Promise(found => {
   };
   look();
 });
-window.__opened = name => window.__standing(name, 0);
 window.__clicked = name => new Promise(found => {
   addEventListener('click', event => found(window.__standing(name, event.timeStamp)), { capture: true, once: true });
 });
@@ -138,11 +137,11 @@ async def keep_retraining(store: LabelStore, run: str, over: asyncio.Event) -> t
     """Ask for one retraining after the other; return how many were finished, and which share of the time one ran."""
     done, looks = 0, []
     while not over.is_set():
-        number = store.ask_job("retrain", {"policy": "majority"}, LEAD, run)
-        while not over.is_set() and store.job(number).state in ("waiting", "running"):
-            looks.append(store.job(number).state == "running")
+        job = store.job(store.ask_job("retrain", {"policy": "majority"}, LEAD, run))
+        while not over.is_set() and job.state in ("waiting", "running"):
+            looks.append(job.state == "running")
             await asyncio.sleep(0.25)
-        job = store.job(number)
+            job = store.job(job.job_id)
         if job.state == "failed":
             raise RuntimeError(f"the retraining failed: {job.error}")
         done += job.state == "done"
@@ -160,10 +159,10 @@ async def open_rooms(browser, url: str) -> dict:
         fresh = await context.new_page()
         await fresh.add_init_script(STANDING)
         await fresh.goto(f"{url}/?room={room}")
-        by_address = await fresh.evaluate("name => window.__opened(name)", room)
+        by_address = await fresh.evaluate("name => window.__standing(name, 0)", room)
         await asyncio.sleep(AT_REST)
         await fresh.reload()
-        again = await fresh.evaluate("name => window.__opened(name)", room)
+        again = await fresh.evaluate("name => window.__standing(name, 0)", room)
         await context.close()
         await asyncio.sleep(AT_REST)
         await page.evaluate("name => { window.__found = window.__clicked(name); }", room)

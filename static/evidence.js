@@ -77,20 +77,23 @@ function ruleHtml({ rule, asks, n_bad: nBad, n_counted: nCounted }) {
   return `<p>${name} asks for ${asks.needed} of ${nCounted} CCDs above ${asks.above.toFixed(2)}; <b>${nBad}</b> are</p>`;
 }
 
+const shownNeighbours = answer => (answer.neighbours ?? []).slice(0, SHOWN);
+
 // Addresses of the pictures that the evidence shows, to be loaded before it is.
 export function evidencePictures(answer, { stretch, version }) {
-  const shown = (answer.neighbours ?? []).slice(0, SHOWN).filter(({ expnum }) => hasPictures(expnum));
+  const shown = shownNeighbours(answer).filter(({ expnum }) => hasPictures(expnum));
   return shown.map(({ image_id }) => thumbnail(image_id, stretch, version));
 }
 
 function neighboursHtml(answer, dot, label, stretch, version) {
-  if (!answer.neighbours?.length) return '';
-  const figures = answer.neighbours.slice(0, SHOWN).map(({ image_id, expnum, ccdname, reason, distance, of_ccdname: ofCcd }) => {
+  const shown = shownNeighbours(answer);
+  if (!shown.length) return '';
+  const figures = shown.map(({ image_id, expnum, ccdname, reason, distance, of_ccdname: ofCcd }) => {
     const name = `${expnum}-${ccdname}`;
     return `<figure>${pictureHtml(expnum, thumbnail(image_id, stretch, version), `alt="${escapeText(name)}, labelled ${label(reason)}"`, 'sync')}<b>${Number(distance).toFixed(2)}</b>
     <figcaption title="${escapeText(name)}, labelled ${label(reason)}: distance ${Number(distance).toFixed(2)} to ${escapeText(ofCcd)}">${dot(reason)}${label(reason)}</figcaption></figure>`;
   });
-  const of = [...new Set(answer.neighbours.slice(0, SHOWN).map(neighbour => neighbour.of_ccdname))].join(', ');
+  const of = [...new Set(shown.map(neighbour => neighbour.of_ccdname))].join(', ');
   const why = answer.model?.learners ? 'They look alike to the model; its probabilities come from all labels, not from these alone.' : '';
   return `<h3>Nearest labelled <span class="of">to ${escapeText(of)}</span></h3>
     <div class="neighbours" title="${why}">${figures.join('')}</div>`;

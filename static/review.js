@@ -18,7 +18,6 @@ import { offerTour } from './tour.js';
 
 const AHEAD = 4;
 const AHEAD_AFTER = 250;   // ms
-const PICTURES_KEPT = 60;
 const LOOKED_SECONDS = 0.3;
 
 export function mount(box, model) {
@@ -37,7 +36,7 @@ class Review extends ReviewVoting {
     this.votes = [];
     this.skipped = new Set();
     this.answers = new Map();
-    this.pictures = new Map();  // address -> Image, loaded ahead
+    this.pictures = [];   // of the evidence that comes next, loaded ahead
     this.expnum = null;
     this.choosing = false;
     this.reasons = new Set();
@@ -155,6 +154,7 @@ class Review extends ReviewVoting {
     this.later = null;
     const waiting = this.queue.filter(other => other !== this.expnum && !this.skipped.has(other)).slice(0, AHEAD);
     this.mosaic.prefetch(waiting);
+    this.pictures = [];
     waiting.slice(0, 2).forEach(other => this.evidenceAhead(other));
   }
 
@@ -162,13 +162,8 @@ class Review extends ReviewVoting {
   async evidenceAhead(expnum) {
     const answer = await this.answer(expnum);
     if (!answer) return this.forget(expnum);
-    for (const address of evidencePictures(answer, { stretch: this.stretch, version: this.model.picture_version })) {
-      const picture = this.pictures.get(address) ?? new Image();
-      this.pictures.delete(address);
-      this.pictures.set(address, picture);
-      if (!picture.src) Object.assign(picture, { fetchPriority: 'low', src: address });
-    }
-    for (const old of [...this.pictures.keys()].slice(0, -PICTURES_KEPT)) this.pictures.delete(old);
+    const addresses = evidencePictures(answer, { stretch: this.stretch, version: this.model.picture_version });
+    this.pictures.push(...addresses.map(src => Object.assign(new Image(), { fetchPriority: 'low', src })));
   }
 
   finish() {
