@@ -17,6 +17,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -182,6 +183,19 @@ def open_page(browser, request, serve_run):
         context.close()
     for _context, guard in contexts:
         guard.check()
+
+
+@contextmanager
+def no_answer(page, address):
+    """While it lasts, requests of a page to an address (a glob pattern) fail as if the server were away.
+
+    The route stays in place afterwards and lets everything through: taking it away while a request is on its way
+    makes Playwright handle that request twice.
+    """
+    away = [address]
+    page.route(address, lambda route: route.abort() if away else route.fallback())
+    yield
+    away.clear()
 
 
 def log_in(page, user, password=survey.PASSWORD):

@@ -6,7 +6,7 @@ from playwright.sync_api import expect
 from pipeline.catalog import Catalog
 from pipeline.labels import Vote, open_store
 from tests import survey
-from tests.ui.conftest import Served, free_port
+from tests.ui.conftest import Served, free_port, no_answer
 
 ROOM = "/?room=agreement"
 
@@ -82,10 +82,9 @@ def test_before_any_votes_the_room_says_what_is_needed(open_page):
 def test_without_an_answer_the_room_says_so_and_can_ask_again(open_page):
     page = open_page("lea", "/?room=export")
     page.expected_problems += ["ERR_FAILED", "ERR_INTERNET_DISCONNECTED"]
-    page.route("**/agreement/report*", lambda route: route.abort())
-    page.keyboard.press("Shift+G")
-    expect(page.get_by_text("The figures could not be had.")).to_be_visible()
-    page.unroute("**/agreement/report*")
+    with no_answer(page, "**/agreement/report*"):
+        page.keyboard.press("Shift+G")
+        expect(page.get_by_text("The figures could not be had.")).to_be_visible()
     page.get_by_role("button", name="Try again").click()
     expect(page.locator(".agreement")).to_contain_text("Agreement needs 20 exposures or more")
 

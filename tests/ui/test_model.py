@@ -6,7 +6,7 @@ from playwright.sync_api import expect
 from pipeline import retrain
 from pipeline.labels import Vote, open_store
 from tests import survey
-from tests.ui.conftest import Served, free_port
+from tests.ui.conftest import Served, free_port, no_answer
 from tests.ui.test_accessibility import violations
 
 ROOM = "/?room=model"
@@ -95,11 +95,10 @@ def test_the_list_is_walked_by_keys_and_shown_on_the_map(open_page, model_server
 def test_without_a_connection_it_says_so_and_comes_back(open_page, model_server):
     page = open_page("lea", "/?room=export", server=model_server)
     page.expected_problems += ["/model/", "ERR_FAILED", "net::"]
-    page.context.route("**/model/**", lambda route: route.abort())
-    page.keyboard.press("Shift+M")
-    expect(page.get_by_text("The models could not be read.")).to_be_visible()
-    expect(page.get_by_text("no connection to the server")).to_be_visible()
-    page.context.unroute("**/model/**")
+    with no_answer(page, "**/model/**"):
+        page.keyboard.press("Shift+M")
+        expect(page.get_by_text("The models could not be read.")).to_be_visible()
+        expect(page.get_by_text("no connection to the server")).to_be_visible()
     page.get_by_role("button", name="Try again").click()
     expect(page.get_by_role("region", name="Every model")).to_contain_text("knn-002")
 

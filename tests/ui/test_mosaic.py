@@ -13,6 +13,7 @@ from app import packets
 from pipeline.camera import DECAM
 from pipeline.catalog import Catalog
 from pipeline.labels import LabelStore
+from tests.ui.conftest import no_answer
 
 EXPNUM = 900001
 BACKGROUND = 10
@@ -332,11 +333,10 @@ def test_a_server_that_does_not_answer_is_asked_again(open_page):
     page = open_page("amy", f"/?focus={EXPNUM}")
     page.expected_problems += ["ERR_FAILED", "Failed to load"]
     mosaic_of(page)
-    page.context.route("**/picture/mosaic/900009.bin*", lambda route: route.abort())
-    run(page, "m => { m.show(900009); }")
-    failed = page.locator("#mosaic-panel .mosaic[data-state=failed]")
-    expect(failed).to_contain_text("no connection to the server")
-    page.context.unroute("**/picture/mosaic/900009.bin*")
+    with no_answer(page, "**/picture/mosaic/900009.bin*"):
+        run(page, "m => { m.show(900009); }")
+        failed = page.locator("#mosaic-panel .mosaic[data-state=failed]")
+        expect(failed).to_contain_text("no connection to the server")
     mosaic_of(page, 900009)
 
 
