@@ -1,12 +1,15 @@
 """The worker: jobs from the table, what they report, and that it ends with its server."""
 
+import itertools
 import os
 import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
+import psutil
 import pytest
 
 from app import worker
@@ -127,6 +130,77 @@ def test_the_worker_ends_when_its_server_does(store):
     while is_running(pid) and time.monotonic() < give_up:
         time.sleep(0.1)
     assert not is_running(pid)
+
+
+class Clock:
+    """Stands for the time module: sleeping takes no time, and `end` is when the test has seen enough."""
+
+    def __init__(self, end):
+        self.now, self.end, self.slept = 0.0, end, 0.0
+
+    def monotonic(self):
+        if self.now >= self.end:
+            raise TimeoutError
+        return self.now
+
+    def sleep(self, seconds):
+        self.now += seconds
+        self.slept += seconds
+
+
+@pytest.mark.parametrize(("seconds", "rest"), [(1.0, 3.0), (60.0, 5.0)])
+def test_between_two_looks_at_the_votes_the_worker_rests(store, monkeypatch, seconds, rest):
+    clock = Clock(end=20 * (seconds + rest))
+    looks = []
+
+    def look():
+        looks.append(clock.now)
+        clock.now += seconds
+        return True
+
+    monkeypatch.setattr(worker, "time", clock)
+    monkeypatch.setattr(worker, "LiveWork", lambda *_: SimpleNamespace(look=look))
+    with pytest.raises(TimeoutError):
+        worker.work(store.catalog.path, store.url)
+    gaps = [later - earlier - seconds for earlier, later in itertools.pairwise(looks)]
+    assert len(gaps) >= 10
+    assert all(rest <= gap <= rest + worker.IDLE_SECONDS for gap in gaps)
+
+
+def test_progress_is_told_twice_a_second_and_each_new_step_at_once(monkeypatch):
+    told = []
+    store = SimpleNamespace(update_job=lambda job_id, done, text, name: told.append((clock.now, text)) or True)
+    clock = Clock(end=100)
+    monkeypatch.setattr(worker, "time", clock)
+    report = worker.Report(store, 1, "host:1")
+    for step in range(24):
+        report.progress(step, 24, "fitting" if step < 12 else "predicting")
+        clock.now += 0.125
+    report.end()
+    assert told == [(t, "fitting") for t in (0.0, 0.5, 1.0)] + [(t, "predicting") for t in (1.5, 2.0, 2.5)]
+
+
+@pytest.mark.slow
+def test_the_worker_lets_others_go_first_inside_its_session_and_out_of_it(store):
+    process_of = worker.WorkerProcess(store.catalog.path, store.url)
+    process_of.start()
+    try:
+        process = psutil.Process(process_of.process.pid)
+        wait_until(lambda: process.nice() == worker.POLITENESS)
+        assert os.getsid(process.pid) == process.pid != os.getsid(0)
+        autogroup = Path(f"/proc/{process.pid}/autogroup")
+        if not autogroup.exists():
+            pytest.skip("this system does not share its processors between sessions")
+        wait_until(lambda: autogroup.read_text().split()[-1] == str(worker.POLITENESS))
+    finally:
+        process_of.stop()
+
+
+def wait_until(holds, seconds=60):
+    give_up = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < give_up, "waited in vain"
+        time.sleep(0.05)
 
 
 def is_running(pid):
