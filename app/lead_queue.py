@@ -138,18 +138,18 @@ def from_truth(app, survey):
     """Good where a truth table calls every CCD good; bad where it calls the exposure or half of its CCDs bad."""
     labels = app.store.labels()
     labels = labels[(labels["kind"] == "truth") & (labels["camera"] == app.catalog.camera) & (labels["reason"] != "")]
-    rows = {}
-    for expnum, own in labels.groupby("expnum"):
-        bad = own[own["reason"] != "good"]
-        share = bad.loc[bad["ccdname"] != "", "ccdname"].nunique() / max(
-            own.loc[own["ccdname"] != "", "ccdname"].nunique(), 1
-        )
-        whole = (bad["ccdname"] == "").any()
-        if len(bad) and not whole and share < HALF:
-            continue
-        reasons = tuple(bad["reason"].value_counts().index[:1])
-        rows[int(expnum)] = {"judgement": "bad" if len(bad) else "good", "reasons": reasons}
-    return pd.DataFrame.from_dict(rows, orient="index", columns=["judgement", "reasons"])
+    bad, named = labels[labels["reason"] != "good"], labels[labels["ccdname"] != ""]
+    share = named[named["reason"] != "good"].groupby("expnum")["ccdname"].nunique()
+    share = share / named.groupby("expnum")["ccdname"].nunique()
+    counts = bad.groupby(["expnum", "reason"], sort=False).size().reset_index(name="n")
+    first = counts.sort_values("n", ascending=False, kind="stable").drop_duplicates("expnum").set_index("expnum")
+    expnums = pd.Index(labels["expnum"].unique().astype("int64"))
+    is_bad = expnums.isin(bad["expnum"])
+    whole = expnums.isin(bad.loc[bad["ccdname"] == "", "expnum"])
+    enough = whole | (share.reindex(expnums, fill_value=0.0) >= HALF)
+    reasons = [() if pd.isna(reason) else (reason,) for reason in first["reason"].reindex(expnums)]
+    answers = pd.DataFrame({"judgement": np.where(is_bad, "bad", "good"), "reasons": reasons}, index=expnums)
+    return answers[~is_bad | enough]
 
 
 ANSWERS = {"adjudicated": adjudicated, "truth": from_truth}
