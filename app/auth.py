@@ -15,6 +15,8 @@ from jinja2 import Environment, FileSystemLoader, select_autoescape
 from panel.auth import BasicAuthProvider, _validate_next_url
 from panel.config import config
 
+from app.libraries import addresses
+
 LOGIN_DAYS = 14
 PAGES = Path(__file__).resolve().parent.parent / "static"
 _pages = Environment(loader=FileSystemLoader(PAGES), autoescape=select_autoescape(["html"]))
@@ -63,7 +65,8 @@ class LoginHandler(tornado.web.RequestHandler):
         """Write the form, with what went wrong and the name already typed."""
         next_url = _validate_next_url(self.get_argument("next", "")) or "/"
         self.set_header("Cache-Control", "no-store")
-        self.finish(page("login.html", problem=problem, username=name, next_url=next_url))
+        libraries = addresses(self.application)
+        self.finish(page("login.html", problem=problem, username=name, next_url=next_url, libraries=libraries))
 
     def set_default_headers(self):
         harden(self)

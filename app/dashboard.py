@@ -48,6 +48,16 @@ ROOM_MODULES = {
     "export": ("export.js",),
     "lead": ("lead.js",),
 }
+# what a room asks for first; the browser asks while it still reads the page
+FIRST_ASKED = {
+    "review": ("/api/queue",),
+    "adjudicate": ("/adjudicate/queue",),
+    "agreement": ("/agreement/report?unit=&blanks=0",),
+    "model": ("/model/overview",),
+    "export": ("/export/summary", "/export/difference/majority/any", "/export/preview/bad_expid/majority"),
+    "lead": ("/lead/overview",),
+}
+FIRST_ASKED_BY_OTHERS = FIRST_ASKED | {"export": ("/export/mine/summary",)}  # who are no leads
 # place in page.html -> (module, class) of the view that fills it; each takes the session alone
 VIEWS = {
     "legend": ("app.map_view", "LegendView"),
@@ -177,6 +187,7 @@ def build_page(app, user, arguments=None, runner=None):
         "logo": Markup((PAGES / "logo.svg").read_text()),
         "rooms": [(room, *ROOM_TABS[room]) for room in rooms_of(user)],
         "modules": [*FRAME_MODULES, *ROOM_MODULES[session.room]],
+        "asked": (FIRST_ASKED if user.role == "lead" else FIRST_ASKED_BY_OTHERS).get(session.room, ()),
         "room": session.room,
         "query": session.query,
         "run": run_label(session.survey),

@@ -17,7 +17,7 @@ import tornado.web
 from panel.io.resources import DIST_DIR, JS_VERSION
 from tornado.ioloop import IOLoop, PeriodicCallback
 
-from app import auth, dashboard
+from app import auth, dashboard, libraries
 from app.component import STATIC, assets_version
 from app.context import AppContext
 from app.map_points import map_table
@@ -119,7 +119,7 @@ def make_server(app, *, port=5006, address="localhost", origins=(), behind_proxy
         session_token_expiration=PAGE_LIFE_SECONDS,
         unused_session_lifetime_milliseconds=int(1000 * UNUSED_SESSION_SECONDS),
         check_unused_sessions_milliseconds=int(1000 * UNUSED_CHECK_SECONDS),
-        extra_patterns=route_list(app),
+        extra_patterns=[*route_list(app), *libraries.routes()],
         static_dirs={f"cdn/panel/{JS_VERSION}/dist": str(DIST_DIR)},
         index=str(STATIC / "error.html"),
         compress_response=True,

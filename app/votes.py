@@ -87,12 +87,14 @@ def cast(app, survey, user, expnum, judgement, **more):
 
     CCDs that an earlier judgement of the same exposure ticked and this one does not are taken back.
     """
+    current = app.store.votes(expnum=int(expnum), current=True)
+    more.setdefault("blind", is_blind(app, user, int(expnum), current))
     votes = build_votes(app, survey, user, expnum, judgement, **more)
     again = repeats.answer(app, user, votes)
     if again is not None:
         return again
     ticked = {vote.ccdname for vote in votes}
-    own = own_votes(app, user, int(expnum))
+    own = current[current["inspector"] == user.name]
     own = own[~own["ccdname"].isin(ticked) & (own["via"] != "import") & (own["plver"] == votes[0].plver)]
     return app.store.cast_many(votes, take_back=own["vote_id"].tolist())[0]
 

@@ -10,9 +10,9 @@ as one ends. Each waits for his vote to be stored and for the next exposure befo
 
 Painted: from the time stamp of the key that ends a vote to the first frame after the one in which the mosaic has drawn
 another exposure.
-Stored: from the same key to the server's answer, which comes when the vote is on disk. Rooms: from the request of the
-page to the first frame with the room's components standing, with an empty browser cache and then again, and from a
-tab's click to the same; all by the page's own clock.
+Stored: from the same key to the server's answer, which comes when the vote is on disk. Rooms: to the first frame with
+the room's components standing, from the login form's button after `AT_REST` seconds of typing, from the request of the
+page in a logged-in browser with an empty cache and then again, and from a tab's click; all by the page's own clock.
 """
 
 import argparse
@@ -21,6 +21,7 @@ import random
 import shutil
 import tempfile
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 from playwright.async_api import async_playwright
@@ -37,6 +38,7 @@ PASSWORD = "benchmark"
 SIZE = {"width": 1440, "height": 900}
 AT_REST = 2.0  # seconds
 REASON = 0.4  # seconds from `bad` to its reason
+WAYS = ("from the login form", "by its address", "again", "by its tab")
 SHOWN = "() => window.__review?.shown()"
 WATCH = """
 window.__measured = { painted: [], stored: [] };
@@ -149,12 +151,14 @@ async def keep_retraining(store: LabelStore, run: str, over: asyncio.Event) -> t
 
 
 async def open_rooms(browser, url: str) -> dict:
-    """Milliseconds until each room stands: opened by its address, by it again, and by its tab."""
+    """Milliseconds until each room stands: from the login form, by its address, by it again, and by its tab."""
     found = {}
     page = await log_in(browser, url, LEAD, "/")
     await page.add_script_tag(content=STANDING)
     for room in rooms_of(User(LEAD, "lead")):
         await asyncio.sleep(AT_REST)  # what the room before still loads is not this one's time
+        by_login = await open_by_login(browser, url, room)
+        await asyncio.sleep(AT_REST)
         context = await browser.new_context(viewport=SIZE, storage_state=await page.context.storage_state())
         fresh = await context.new_page()
         await fresh.add_init_script(STANDING)
@@ -167,9 +171,25 @@ async def open_rooms(browser, url: str) -> dict:
         await asyncio.sleep(AT_REST)
         await page.evaluate("name => { window.__found = window.__clicked(name); }", room)
         await page.locator(f"#rooms button[data-room={room}]").click()
-        found[room] = (by_address, again, await page.evaluate("() => window.__found"))
+        found[room] = (by_login, by_address, again, await page.evaluate("() => window.__found"))
     await page.context.close()
     return found
+
+
+async def open_by_login(browser, url: str, room: str) -> float:
+    """Milliseconds from the login form's button to the room, in a browser that was never here before."""
+    context = await browser.new_context(viewport=SIZE)
+    page = await context.new_page()
+    await page.add_init_script(STANDING)
+    await page.goto(f"{url}/login?next={quote(f'/?room={room}')}")
+    await asyncio.sleep(AT_REST)
+    await page.get_by_label("Name").fill(LEAD)
+    await page.get_by_label("Password").fill(PASSWORD)
+    async with page.expect_navigation(wait_until="commit"):
+        await page.get_by_role("button", name="Log in").click()
+    taken = await page.evaluate("name => window.__standing(name, 0)", room)
+    await context.close()
+    return taken
 
 
 def told(name: str, values: list[float]) -> float:
@@ -185,11 +205,15 @@ def told(name: str, values: list[float]) -> float:
 async def measure(served: Served, catalog: Catalog, votes: int, pace: float, rounds: int) -> None:
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(args=BROWSER_FLAGS, executable_path=browser_path())
-        print("rooms, first time in this server and browser, then again:")
+        print("rooms, first time in this server, then again:")
+        opened = []
         for _ in range(rounds):
-            for room, (new, again, by_tab) in (await open_rooms(browser, served.url)).items():
-                times = f"{new:>8.0f} ms by its address{again:>8.0f} ms again{by_tab:>8.0f} ms by its tab"
-                print(f"  {room:<12}{times}", flush=True)
+            for room, times in (await open_rooms(browser, served.url)).items():
+                opened.append(times)
+                each = (f"{ms:>8.0f} ms {way}" for ms, way in zip(times, WAYS, strict=True))
+                print(f"  {room:<12}{''.join(each)}", flush=True)
+        for way, values in zip(WAYS, zip(*opened, strict=True), strict=True):
+            told(way, list(values))
         pages = [await log_in(browser, served.url, name, "/?room=review") for name in INSPECTORS]
         for page in pages:
             await page.wait_for_function(SHOWN)

@@ -100,10 +100,14 @@ export class Outbox {
 
   // ---- in and out
 
+  // The first letter of an empty box leaves within the key's own turn: the lock comes only after the next frame is drawn.
+  // Should another tab send it too, it arrives once all the same.
   add(body, address = this.address) {
+    const first = !this.letters.length && !this.busy;
     this.keep({ key: this.newKey(), address, body });
+    if (first) this.send(() => this.sendNext());
+    else this.send();
     this.tell();
-    this.send();
   }
 
   // Take back a vote that has not been sent; false when it is already on its way or on disk.
@@ -115,12 +119,11 @@ export class Outbox {
     return true;
   }
 
-  async send() {
+  async send(work = () => this.sendInTurn()) {
     if (this.busy || this.closed || !this.letters.length) return;
     clearTimeout(this.timer);
     this.busy = true;
-    if (navigator.locks) await navigator.locks.request(this.prefix, () => this.sendAll());
-    else await this.sendAll();
+    await work();
     this.busy = false;
     this.tell();
     if (this.problem && this.letters.length) {
@@ -129,17 +132,26 @@ export class Outbox {
     } else this.send();
   }
 
+  async sendInTurn() {
+    if (navigator.locks) await navigator.locks.request(this.prefix, () => this.sendAll());
+    else await this.sendAll();
+  }
+
   async sendAll() {
-    for (this.read(); this.letters.length && !this.closed; this.read()) {
-      const letter = this.letters[0];
-      this.onTheWay = letter.key;
-      this.problem = await this.sendOne(letter);
-      this.onTheWay = null;
-      if (this.problem) return;
-      this.pause = FIRST_PAUSE;
-      this.tell();
-    }
+    for (this.read(); this.letters.length && !this.closed; this.read()) if (!await this.sendNext()) return;
     this.problem = '';
+  }
+
+  // Whether the oldest letter has left the box.
+  async sendNext() {
+    const [letter] = this.letters;
+    this.onTheWay = letter.key;
+    this.problem = await this.sendOne(letter);
+    this.onTheWay = null;
+    if (this.problem) return false;
+    this.pause = FIRST_PAUSE;
+    this.tell();
+    return true;
   }
 
   // '' when the letter has left the box, else what stands in the way.

@@ -1,5 +1,6 @@
 """The server's doors, over real HTTP: nobody without a login gets anything, and each gets only what his role allows."""
 
+import gzip
 import http.cookiejar
 import json
 import re
@@ -51,8 +52,9 @@ class Browser:
             answer = self.opener.open(request, timeout=30)
         except urllib.error.HTTPError as error:
             answer = error
+        body = answer.read()
         return SimpleNamespace(
-            status=answer.status, headers=answer.headers, text=answer.read().decode(errors="replace")
+            status=answer.status, headers=answer.headers, body=body, text=body.decode(errors="replace")
         )
 
     def log_in(self, user, password=PASSWORD, **headers):
@@ -133,6 +135,29 @@ def test_login_and_logout_pages_name_no_other_host(door):
         assert page.status == 200
         assert not re.findall(r'(?:src|href)="(?:https?:)?//', page.text)
         assert "http://www.w3.org/2000/svg" in page.text  # the logo is inside
+
+
+def test_the_login_form_fetches_ahead_the_very_scripts_of_the_page_and_nothing_of_ours(door):
+    ahead = re.findall(r'<link rel="prefetch" as="script" href="([^"]*)"', door.ask("/login").text)
+    scripts = [door.ask(address) for address in ahead]
+    assert {answer.status for answer in scripts} == {200}
+    assert all("immutable" in answer.headers["Cache-Control"] for answer in scripts)
+    door.log_in("amy")
+    assert ahead == re.findall(r'<script type="text/javascript" src="([^"]*)"', door.ask("/").text)
+
+
+def test_a_script_is_the_same_compressed_and_not(door):
+    address = next(name for name in re.findall(r'href="(/libs/[^"]*)"', door.ask("/login").text) if "bokeh.min" in name)
+    plain = door.ask(address)
+    packed = door.ask(address, Accept_Encoding="gzip")
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert gzip.decompress(packed.body) == plain.body
+    assert b"Bokeh Contributors" in plain.body[:500]
+
+
+@pytest.mark.parametrize("path", ["/libs/static/js/none.js", "/libs/static/../../../setup.py", "/libs//etc/passwd"])
+def test_only_the_scripts_of_the_page_are_public(door, path):
+    assert door.ask(path).status == 404
 
 
 def test_login_cookie_is_signed_http_only_and_same_site(door):

@@ -53,6 +53,32 @@ def room(open_page):
     return page
 
 
+def test_a_vote_leaves_at_once_though_another_tab_sends_and_those_after_it_keep_their_order(room, server):
+    lock = "triptych-outbox-amy"
+    room.evaluate(
+        "name => { navigator.locks.request(name, () => new Promise(done => { window.__done = done; })); }", lock
+    )
+    room.wait_for_function(
+        "async name => (await navigator.locks.query()).held.some(own => own.name === name)", arg=lock
+    )
+    first = judge(room, "g")
+    wait_for(room, 0)
+    assert votes_of(server, "amy")["expnum"].tolist()[-1] == first
+    answers = []
+    room.route("**/api/vote", lambda route: answers.append(route))
+    later = [judge(room, key) for key in "ug"]
+    wait_for(room, 2)
+    room.keyboard.press("z")  # the second has not left: it is dropped
+    wait_for(room, 1)
+    assert len(answers) == 1
+    answers[0].continue_()
+    wait_for(room, 0)
+    room.evaluate("window.__done()")
+    assert votes_of(server, "amy")["expnum"].tolist()[-2:] == [first, later[0]]
+    assert record_of(server, "amy")["expnum"].value_counts()[[first, later[0]]].tolist() == [1, 1]
+    assert later[1] not in set(record_of(server, "amy")["expnum"])
+
+
 def test_votes_without_a_connection_wait_and_arrive_once(room, server):
     room.expected_problems += OFFLINE
     room.context.set_offline(True)
