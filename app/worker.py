@@ -32,7 +32,7 @@ IDLE_SECONDS = 1.0
 REST = 3.0  # times what following the votes took: three inspectors who vote all the time must not wait for it
 LONGEST_REST_SECONDS = 5.0
 HEARTBEAT_SECONDS = 5.0
-TELL_SECONDS = 0.5  # between two lines of progress: each is a write that votes wait for
+TELL_SECONDS = 2.0  # between two lines of progress: pages look as often, and each is a write that votes wait for
 
 
 def retrain(catalog, store, parameters, report):

@@ -80,8 +80,10 @@ class Jobs:
         """Take the oldest waiting job of `run`, or None. Jobs of workers silent for `silent` seconds count as waiting.
 
         `worker` names the taker, and must differ between workers (host and process number, say): only the worker that
-        holds a job can change it.
+        holds a job can change it. Where there is nothing to take nothing is locked: votes wait for every write.
         """
+        if not self._may_claim(run, silent):
+            return None
         with tables.writing(self.engine) as connection:
             self._free_silent(connection, run, silent)
             waiting = sa.and_(tables.jobs.c.run == run, tables.jobs.c.state == "waiting")
@@ -98,6 +100,14 @@ class Jobs:
             }
             connection.execute(tables.jobs.update().where(tables.jobs.c.job_id == row.job_id).values(values))
         return _job(row, **values)
+
+    def _may_claim(self, run: str, silent: float) -> bool:
+        """Whether a job waits, or its worker has been silent for so long."""
+        t = tables.jobs.c
+        quiet = sa.and_(t.state == "running", t.heartbeat < time.time() - silent)
+        query = sa.select(t.job_id).where(t.run == run, sa.or_(t.state == "waiting", quiet)).limit(1)
+        with tables.reading(self.engine) as connection:
+            return connection.execute(query).first() is not None
 
     def _free_silent(self, connection: sa.Connection, run: str, silent: float) -> None:
         """Put jobs of dead workers back, or end them: cancelled if that was asked, failed if tried too often."""
