@@ -209,6 +209,8 @@ export class AdjudicatePage {
       button.setAttribute('aria-pressed', String(judgement === verb));
       button.disabled = !ready;
     }
+    this.part('bar').querySelector('[data-verb=skip]').disabled = !ready;
+    this.part('bar').querySelector('[data-verb=undo]').disabled = !this.decisions.some(one => one.lead === this.model.user);
     this.part('chips').hidden = step !== 'reasons';
     this.part('phrases').hidden = this.part('wordsline').hidden = step !== 'why';
     this.box.querySelectorAll('[data-reason]').forEach(chip => chip.setAttribute('aria-pressed', String(this.reasons.has(chip.dataset.reason))));

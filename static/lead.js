@@ -116,7 +116,7 @@ class Lead {
     const share = progress.n_exposures ? 100 * progress.n_done / progress.n_exposures : 0;
     node.innerHTML = `<h2>Progress</h2>
       ${progress.n_exposures ? `<p class="total"><b>${count(progress.n_done)}</b> of ${count(progress.n_exposures)} exposures have all the votes they need;
-        <b>${count(progress.n_votes)}</b> votes so far.</p>
+        <b>${count(progress.n_votes)}</b> ${progress.n_votes === 1 ? 'vote' : 'votes'} so far.</p>
       <span class="meter whole"><i style="width:${share}%"></i></span>
       <div class="tabs" role="group" aria-label="Count by">${facets.map(one => `<button type="button" class="chip" data-facet="${one.name}" aria-pressed="${one === facet}">${text(one.label)}</button>`).join('')}</div>
       <div class="scroll" tabindex="0" role="region" aria-label="Progress by ${text(facet.label)}"><table class="plain"><thead><tr><th>${text(facet.label)}</th><th class="wide"></th><th>done</th><th>votes</th></tr></thead><tbody>${rows}</tbody></table></div>`
