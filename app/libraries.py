@@ -25,8 +25,10 @@ def addresses(application):
 
 
 def names(application):
-    """The same as Panel names them: below the server's root, with a version."""
-    return [str(name) for name in bundle_resources([], application.resources()).js_files]
+    """The same as Panel names them: below the server's root, with a version. None where BOKEH_RESOURCES has the page
+    take them from elsewhere."""
+    files = map(str, bundle_resources([], application.resources()).js_files)
+    return [name for name in files if name.startswith(BOKEH)]
 
 
 def file_of(name):
@@ -44,7 +46,7 @@ def compressed(name):
 class LibraryHandler(tornado.web.RequestHandler):
     """One script; 404 for anything that no page names."""
 
-    async def get(self, name):
+    def get(self, name):
         if name not in {known.partition("?")[0] for known in names(self.application)}:
             raise tornado.web.HTTPError(404)
         self.set_header("Content-Type", "text/javascript; charset=utf-8")
