@@ -67,6 +67,7 @@ class AppContext:
     def __post_init__(self):
         self.accounts = Accounts(self.store)
         self._lock = threading.RLock()
+        self._reading = threading.Lock()  # of tables: those who need none that are read now go on meanwhile
         self._surveys: OrderedDict[str, Survey] = OrderedDict()
         self._accepted: dict[str, str] = {}
         self._pages = Counter()
@@ -86,20 +87,38 @@ class AppContext:
     def survey(self, prediction_id=None):
         """The tables under one prediction stage ('' = none); None = the run's current one. Thread-safe.
 
-        The run folder is looked at once a second at most: hundreds of pictures may ask at the same time.
+        The run folder is looked at once a second at most: hundreds of pictures may ask at the same time. While new
+        tables are read, whoever asks for the current ones gets those used last.
         """
         with self._lock:
             fresh = time.monotonic() - self._looked < PULSE_SECONDS
             if not fresh:
                 self._looked = time.monotonic()
                 self._current = Survey.current_prediction(self.catalog)
-            prediction_id = self._current if prediction_id is None else prediction_id
-            survey = self._surveys.get(prediction_id)
-            if survey is None or (not fresh and survey.outdated()):
-                survey = self._surveys[prediction_id] = Survey.read(self.catalog, prediction_id)
-            self._surveys.move_to_end(prediction_id)
-            while len(self._surveys) > SURVEYS_KEPT:
-                self._surveys.popitem(last=False)
+            last = next(reversed(self._surveys.values()), None)
+            wanted = self._current if prediction_id is None else prediction_id
+            survey = self._surveys.get(wanted)
+            if survey is not None:
+                self._surveys.move_to_end(wanted)
+        if survey is None and prediction_id is None and last is not None and self._reading.locked():
+            return last
+        if survey is None or (not fresh and survey.outdated()):
+            return self._read(wanted, survey)
+        return survey
+
+    def _read(self, prediction_id, instead_of):
+        """Read tables that are not in memory, or have changed; once, though several ask."""
+        with self._reading:
+            with self._lock:
+                known = self._surveys.get(prediction_id)
+            if known is not None and known is not instead_of:
+                return known
+            survey = Survey.read(self.catalog, prediction_id)
+            with self._lock:
+                self._surveys[prediction_id] = survey
+                self._surveys.move_to_end(prediction_id)
+                while len(self._surveys) > SURVEYS_KEPT:
+                    self._surveys.popitem(last=False)
             return survey
 
     def survey_for(self, user):
@@ -108,19 +127,22 @@ class AppContext:
         user : pipeline.accounts.User
         """
         with self._lock:
-            return self.survey(self._accepted.get(user.name))
+            accepted = self._accepted.get(user.name)
+        return self.survey(accepted)
 
     def accept(self, user, prediction_id):
         """This user's pages go over to these predictions."""
+        survey = self.survey(prediction_id)
         with self._lock:
             self._accepted[user.name] = prediction_id
-            return self.survey(prediction_id)
+        return survey
 
     def page_opened(self, user):
         """Pin the predictions of a user who opens a page, so that colours do not change under the cursor."""
+        shown = self.survey().prediction_id
         with self._lock:
             self._pages[user.name] += 1
-            self._accepted.setdefault(user.name, self.survey().prediction_id)
+            self._accepted.setdefault(user.name, shown)
 
     def page_closed(self, user):
         """Without an open page a user starts the next one on the current predictions."""
