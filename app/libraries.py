@@ -1,8 +1,8 @@
 """Bokeh's and Panel's scripts, compressed once.
 
 Tornado compresses each of them anew for every browser, piece by piece, in the thread that answers everybody; while
-other threads compute, every piece waits for its turn. They are public files, the same for all:
-no login is asked for, so that the login form can fetch them while somebody types.
+other threads compute, every piece waits for its turn. They are public files, the same for all: no login is asked for,
+so that the login form can fetch them while somebody types.
 """
 
 import gzip
@@ -44,10 +44,18 @@ def compressed(name):
 
 
 class LibraryHandler(tornado.web.RequestHandler):
-    """One script; 404 for anything that no page names."""
+    """One script; 404 for anything that no page names.
+
+    Constructor argument `known` : a set, filled at the first request with the names of one server, without versions.
+    """
+
+    def initialize(self, known):
+        self.known = known
 
     def get(self, name):
-        if name not in {known.partition("?")[0] for known in names(self.application)}:
+        if not self.known:
+            self.known.update(named.partition("?")[0] for named in names(self.application))
+        if name not in self.known:
             raise tornado.web.HTTPError(404)
         self.set_header("Content-Type", "text/javascript; charset=utf-8")
         self.set_header("X-Content-Type-Options", "nosniff")
@@ -61,4 +69,4 @@ class LibraryHandler(tornado.web.RequestHandler):
 
 
 def routes():
-    return [(PREFIX + "(.+)", LibraryHandler)]
+    return [(PREFIX + "(.+)", LibraryHandler, {"known": set()})]

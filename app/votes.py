@@ -23,12 +23,13 @@ LARGEST_BATCH = 2000
 SHORTEST_LOOK = 0.3  # seconds
 
 
-def build_votes(app, survey, user, expnum, judgement, **more):
+def build_votes(app, survey, user, expnum, judgement, *, blind, **more):
     """The Vote rows of one judgement: the exposure, and one row per CCD ticked as the bad one.
 
     survey : app.survey.Survey; the pipeline version comes from its exposures table
     user : pipeline.accounts.User
-    more : reasons, comment, screen (dict, what was on screen), ccdnames, client_vote_id, via, blind
+    blind : as `is_blind` says
+    more : reasons, comment, screen (dict, what was on screen), ccdnames, client_vote_id, via
     """
     expnum = int(expnum)
     may_vote(user)
@@ -48,7 +49,7 @@ def build_votes(app, survey, user, expnum, judgement, **more):
         "judgement": judgement,
         "reasons": reasons,
         "via": more.get("via") or "single",
-        "blind": more["blind"] if "blind" in more else is_blind(app, user, expnum),
+        "blind": blind,
         "screen": {"stage": survey.prediction_id, **(more.get("screen") or {}), "ccds_ticked": list(ccdnames)},
     }
     comment = str(more.get("comment") or "")[:LONGEST_COMMENT]
@@ -70,13 +71,12 @@ def may_vote(user):
         raise LabelError(f"{user.name} is a {user.role} and cannot vote; a lead can change the role")
 
 
-def is_blind(app, user, expnum, votes=None):
+def is_blind(app, user, expnum, votes):
     """Whether this user's next judgement is made without knowing the others' on this exposure.
 
     It is not where others have voted and their votes were shown to this user (they are after a vote of one's own), or
-    may have been: a lead can look at everybody's. votes : current votes on it, where they were read already
+    may have been: a lead can look at everybody's. votes : current votes on it
     """
-    votes = app.store.votes(expnum=expnum, current=True) if votes is None else votes
     if (votes["inspector"] == user.name).all():
         return True
     return user.role == "inspector" and user.name not in set(votes["inspector"]) and not app.has_seen(user, expnum)
@@ -88,8 +88,8 @@ def cast(app, survey, user, expnum, judgement, **more):
     CCDs that an earlier judgement of the same exposure ticked and this one does not are taken back.
     """
     current = app.store.votes(expnum=int(expnum), current=True)
-    more.setdefault("blind", is_blind(app, user, int(expnum), current))
-    votes = build_votes(app, survey, user, expnum, judgement, **more)
+    blind = is_blind(app, user, int(expnum), current)
+    votes = build_votes(app, survey, user, expnum, judgement, blind=blind, **more)
     again = repeats.answer(app, user, votes)
     if again is not None:
         return again

@@ -86,8 +86,7 @@ class Jobs:
             return None
         with tables.writing(self.engine) as connection:
             self._free_silent(connection, run, silent)
-            waiting = sa.and_(tables.jobs.c.run == run, tables.jobs.c.state == "waiting")
-            row = connection.execute(sa.select(tables.jobs).where(waiting).order_by(tables.jobs.c.job_id)).first()
+            row = connection.execute(sa.select(tables.jobs).where(_waits(run)).order_by(tables.jobs.c.job_id)).first()
             if row is None:
                 return None
             values = {
@@ -103,17 +102,13 @@ class Jobs:
 
     def _may_claim(self, run: str, silent: float) -> bool:
         """Whether a job waits, or its worker has been silent for so long."""
-        t = tables.jobs.c
-        quiet = sa.and_(t.state == "running", t.heartbeat < time.time() - silent)
-        query = sa.select(t.job_id).where(t.run == run, sa.or_(t.state == "waiting", quiet)).limit(1)
+        query = sa.select(tables.jobs.c.job_id).where(sa.or_(_waits(run), _is_silent(run, silent))).limit(1)
         with tables.reading(self.engine) as connection:
             return connection.execute(query).first() is not None
 
     def _free_silent(self, connection: sa.Connection, run: str, silent: float) -> None:
         """Put jobs of dead workers back, or end them: cancelled if that was asked, failed if tried too often."""
-        running = sa.and_(tables.jobs.c.run == run, tables.jobs.c.state == "running")
-        quiet = tables.jobs.c.heartbeat < time.time() - silent
-        for row in connection.execute(sa.select(tables.jobs).where(running, quiet)).all():
+        for row in connection.execute(sa.select(tables.jobs).where(_is_silent(run, silent))).all():
             if row.cancel_asked:
                 values = {"state": "cancelled", "finished_utc": tables.now_utc()}
             elif row.attempts >= MAX_ATTEMPTS:
@@ -195,6 +190,17 @@ class Jobs:
         found = [json.loads(text) if isinstance(text, str) and text else None for text in frame["result"]]
         frame["result"] = pd.Series(found, dtype=object)
         return frame.drop(columns="heartbeat")
+
+
+def _waits(run: str) -> sa.ColumnElement[bool]:
+    """Jobs of a run that wait for a worker."""
+    return sa.and_(tables.jobs.c.run == run, tables.jobs.c.state == "waiting")
+
+
+def _is_silent(run: str, silent: float) -> sa.ColumnElement[bool]:
+    """Running jobs of a run whose worker was not heard of for `silent` seconds."""
+    quiet = tables.jobs.c.heartbeat < time.time() - silent
+    return sa.and_(tables.jobs.c.run == run, tables.jobs.c.state == "running", quiet)
 
 
 def _job(row: sa.Row, **changes) -> Job:
