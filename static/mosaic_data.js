@@ -64,6 +64,7 @@ export class Pictures {
     this.nearby = new Map();
     this.wanted = [];
     this.busy = false;
+    this.working = null;
     this.onload = null;
   }
 
@@ -142,10 +143,14 @@ export class Pictures {
     return this.nearby.get(expnum);
   }
 
-  // One at a time, in order, so that what is being looked at never waits for them.
-  async prefetch(expnums) {
+  // One at a time, in order, so that what is being looked at never waits for them. Resolves when nothing is wanted any more.
+  prefetch(expnums) {
     this.wanted = [...expnums].slice(0, KEPT - 2);
-    if (this.busy) return;
+    if (!this.busy) this.working = this.loadWanted();
+    return this.working;
+  }
+
+  async loadWanted() {
     this.busy = true;
     while (this.wanted.length) {
       const expnum = this.wanted.shift();

@@ -96,14 +96,16 @@ def test_a_prefetched_exposure_is_there_in_the_next_frame(open_page):
     result = run(
         page,
         """async m => {
-            await m.prefetch([900002, 900003]);
-            const asked = performance.getEntriesByType('resource').length;
-            const painted = m.show(900002), atOnce = m.root.dataset.expnum;
+            const asked = () => performance.getEntriesByType('resource').filter(one => one.name.includes('/mosaic/')).length;
+            // the thumbnails of the page have wishes of their own, which may replace this one
+            while (![900002, 900003].every(expnum => m.pictures.peek(expnum))) await m.prefetch([900002, 900003]);
+            const before = asked();
+            const painted = m.show(900002), { expnum, state } = m.root.dataset;
             await painted;
-            return { atOnce, asked: performance.getEntriesByType('resource').length - asked };
+            return { expnum, state, asked: asked() - before };
         }""",
     )
-    assert result == {"atOnce": "900002", "asked": 0}
+    assert result == {"expnum": "900002", "state": "shown", "asked": 0}
 
 
 def test_an_exposure_that_is_not_there_is_never_shown_as_another(open_page):
