@@ -96,7 +96,8 @@ def test_a_prefetched_exposure_is_there_in_the_next_frame(open_page):
     result = run(
         page,
         """async m => {
-            const asked = () => performance.getEntriesByType('resource').filter(one => one.name.includes('/mosaic/')).length;
+            const ofMosaics = one => one.name.includes('/mosaic/');
+            const asked = () => performance.getEntriesByType('resource').filter(ofMosaics).length;
             // the thumbnails of the page have wishes of their own, which may replace this one
             while (![900002, 900003].every(expnum => m.pictures.peek(expnum))) await m.prefetch([900002, 900003]);
             const before = asked();
