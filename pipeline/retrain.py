@@ -57,7 +57,7 @@ class RetrainReport:
         stages = ", ".join(f"{kind}/{stage.stage_id}" for kind, stage in self.after.items())
         taught = f"{self.training['images']} images of {self.training['exposures']} exposures"
         return (
-            f"{stages}: taught by {taught}; {counts['entered']} exposures entered the candidates, "
+            f"{stages}: taught by {taught}; exposures: {counts['entered']} entered the candidates, "
             f"{counts['left']} left, {counts['reasons']} changed reasons, {counts['ccds']} only on some CCDs"
         )
 
@@ -194,7 +194,7 @@ def _say_changes(say: Callable[[str], None], changes: Diff) -> None:
     labels, counts = changes.label_counts(), changes.counts()
     told = ", ".join(f"{labels[what]['images']} {what}" for what in labels)
     say(f"labels of images since the last model: {told}")
-    say(f"{counts['changed']} exposures changed: {counts['entered']} entered the candidates, {counts['left']} left")
+    say(f"exposures changed: {counts['changed']}; {counts['entered']} entered the candidates, {counts['left']} left")
 
 
 def _current(catalog: Catalog, kind: str) -> Stage | None:

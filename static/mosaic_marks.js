@@ -82,7 +82,7 @@ function ccdMarks(context, place, ccd, { missing, overlay, names, ticked, ratio,
   const words = [];
   if (names || mark) words.push(ccd.ccdname);
   if (mark) words.push(mark.label || (mark.value === undefined || mark.value === null ? '' : Number(mark.value).toFixed(2)));
-  if (words.length) text(context, place[0], place[1], words.filter(Boolean), { colour: mark?.colour || '#d0d7de', ratio, room: place[2] });
+  if (words.length) text(context, place[0], place[1], words.filter(Boolean), { colour: '#e6edf3', ratio, room: place[2] });
   if (ticked.has(ccd.ccdname)) tick(context, place, accent, ratio);
 }
 

@@ -1,5 +1,8 @@
 """The Model room in a real browser: a retraining from the page, what it changed, and back, each page in its time."""
 
+import shutil
+from pathlib import Path
+
 import pytest
 from playwright.sync_api import expect
 
@@ -27,7 +30,13 @@ def voted(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def model_server(voted, tmp_path_factory):
+def nobody_works(voted, tmp_path_factory):
+    """The same run for a server without a worker: the worker of `model_server` would take its jobs."""
+    return Path(shutil.copytree(voted, tmp_path_factory.mktemp("alone") / "run"))
+
+
+@pytest.fixture(scope="module")
+def model_server(voted, nobody_works, tmp_path_factory):
     port, log = free_port(), tmp_path_factory.mktemp("log") / "log.txt"
     served = Served(f"http://localhost:{port}", voted, port, None, log)
     yield served.start()
@@ -110,8 +119,8 @@ def test_a_run_that_was_never_retrained_says_what_a_retraining_does(open_page, s
 
 
 @pytest.mark.slow
-def test_a_waiting_retraining_is_cancelled_and_nothing_in_the_room_is_hard_to_use(open_page, serve_run, voted):
-    lea = open_page("lea", ROOM, server=serve_run(voted, "--no-worker"))
+def test_a_waiting_retraining_is_cancelled_and_nothing_in_the_room_is_hard_to_use(open_page, serve_run, nobody_works):
+    lea = open_page("lea", ROOM, server=serve_run(nobody_works, "--no-worker"))
     room = lea.locator(".model")
     room.get_by_role("button", name="Retrain from the votes").click()
     expect(room.locator(".work")).to_contain_text("waiting for the worker")
