@@ -359,11 +359,11 @@ class Thumbs {
     const options = [...sorts].map(name => `<option value="${name}" ${name === by ? 'selected' : ''}>${SORT_NAMES[name] ?? name}</option>`).join('');
     const rest = total > this.shown && this.shown ? `, first ${this.shown.toLocaleString('en-US')} shown` : '';
     this.head.innerHTML = `<span class="how"><strong>${total.toLocaleString('en-US')}</strong> <span class="words"></span></span>
-      <label>by <select aria-label="sorted by">${options}</select></label>
+      <label><span class="wide">by </span><select aria-label="sorted by" title="sorted by">${options}</select></label>
       ${picked ? `<button class="quiet push" data-verb="keep" title="Select only the picked ones"><strong>${picked}</strong> picked: keep</button>` : ''}
       ${this.judgeButton(picked)}
       <button class="quiet" data-verb="similar" title="Images that look like ${picked ? 'the picked ones' : 'the focused one'}">similar</button>
-      <button class="quiet" data-verb="clear" title="Select nothing">clear</button>`;
+      <button class="quiet" data-verb="clear" aria-label="select nothing" title="Select nothing">×</button>`;
     this.head.querySelector('.words').textContent = `${how || 'selected'}${rest}`;
     this.head.querySelector('.how').title = `${total.toLocaleString('en-US')} images ${how}${rest}`;
   }
