@@ -4,6 +4,7 @@
 // the decision has left the browser; the outbox carries it, and the header says when it is on disk.
 
 import { AdjudicatePage } from './adjudicate_page.js';
+import { askFor } from './answers.js';
 import { LIKELY_BAD } from './evidence.js';
 import { openExplain } from './explain.js';
 import { slotsOf } from './focal_plane.js';
@@ -74,7 +75,7 @@ class Adjudicate extends AdjudicatePage {
   // ---- the queue
 
   async load() {
-    const response = await this.get('/adjudicate/queue');
+    const response = await askFor('/adjudicate/queue');
     if (!response) return this.items ? undefined : this.failed();
     const first = this.items === null;
     Object.assign(this, { panel: response.panel, states: response.states, phrases: response.phrases, colours: response.colours, vocabulary: response.reasons });
@@ -158,7 +159,7 @@ class Adjudicate extends AdjudicatePage {
   // ---- the votes on one exposure
 
   answer(expnum) {
-    if (!this.answers.has(expnum)) this.answers.set(expnum, this.get(`/adjudicate/exposure/${expnum}`));
+    if (!this.answers.has(expnum)) this.answers.set(expnum, askFor(`/adjudicate/exposure/${expnum}`));
     return this.answers.get(expnum);
   }
 
@@ -299,7 +300,7 @@ class Adjudicate extends AdjudicatePage {
   async retract(decision) {
     if (!this.outbox.remove(decision.client_vote_id)) {
       const number = decision.adjudication_id;
-      const answer = number && await this.post('/adjudicate/retract', { adjudication_id: number });
+      const answer = number && await askFor('/adjudicate/retract', { adjudication_id: number });
       if (!answer) return this.say('Not taken back: no answer from the server. Try again.');
     }
     this.decisions = this.decisions.filter(made => made !== decision);
@@ -331,20 +332,6 @@ class Adjudicate extends AdjudicatePage {
   }
 
   say(text) { this.model.send_msg({ say: text }); }
-
-  async get(url) {
-    try {
-      const response = await fetch(url);
-      return response.ok ? await response.json() : null;
-    } catch { return null; }
-  }
-
-  async post(url, body) {
-    try {
-      const response = await fetch(url, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) });
-      return response.ok ? await response.json() : null;
-    } catch { return null; }
-  }
 
   close() {
     this.stopKeys();

@@ -4,25 +4,18 @@
 // open, a few seconds apart, and what is on screen stays until the new figures are there.
 
 import { categoriesHtml, emptyHtml, groupsHtml, listHtml, pairsHtml, peopleHtml, reasonsHtml, scopeLine, SHOWN, topHtml, unlikeHtml } from './agreement_page.js';
+import { read } from './answers.js';
 import { listen } from './keys.js';
+import { withSheet } from './sheet.js';
 
 const FIGURES = [['alpha', 'alpha', '1'], ['ac1', 'AC1', '2'], ['dice', 'Dice on bad', '3']];
 const BETWEEN_MS = 5000;
 
 export async function mount(box, model) {
-  await style(box);
+  await withSheet(box, './agreement.css');
   const room = new Agreement(box, model);
   await room.load();
   return () => room.close();
-}
-
-function style(box) {
-  const link = document.createElement('link');
-  link.rel = 'stylesheet';
-  link.href = new URL('./agreement.css', import.meta.url);
-  const loaded = new Promise(resolve => { link.onload = link.onerror = resolve; });
-  box.before(link);
-  return loaded;
 }
 
 class Agreement {
@@ -77,7 +70,7 @@ class Agreement {
     try {
       const response = await fetch(asked, { headers: { Accept: 'application/json' } });
       if (!response.ok) throw new Error((await response.text()).replace(/^\d+ /, '').trim() || `the server answered ${response.status}`);
-      report = await response.json();
+      report = await read(response);
     } catch (error) {
       if (asked === this.asked) this.failed(error instanceof TypeError ? 'no connection' : error.message);
       return;

@@ -2,6 +2,7 @@
 // order of the queue that asks for what teaches most.
 
 import { count, some, text } from './model_marks.js';
+import { Section } from './model_section.js';
 
 const WIDE = 460, HIGH = 210, LEFT = 40, BOTTOM = 44, TOP = 10, RIGHT = 12;
 const FEW = 2;                 // points before which a curve says nothing
@@ -12,45 +13,15 @@ export async function section(box, model, tools) {
   return () => asking.close();
 }
 
-class Asking {
+class Asking extends Section {
   constructor(box, model, tools) {
-    Object.assign(this, { box, model, tools, found: null, turn: 0, stale: false, closed: false });
+    super(box, model, tools, { parts: { state: 'ask-state', body: 'ask-body' }, follows: ['survey_version', 'new_prediction'], unread: 'The models could not be read' });
     box.setAttribute('aria-label', 'What to ask next');
     box.innerHTML = `<style>${STYLE}</style><div class="line"><h2>What to ask next</h2><span data-part="ask-state" role="status" class="muted"></span></div>
       <div data-part="ask-body"><p class="muted rows-none">Reading what the models were measured at…</p></div>`;
-    this.stops = ['survey_version', 'new_prediction'].map(name => model.on(name, () => this.changed()));
-    this.stops.push(model.on('room', () => { if (this.stale && this.visible()) this.load(); }));
-    box.addEventListener('click', event => this.click(event));
   }
 
-  close() { this.closed = true; this.stops.forEach(stop => stop?.()); }
-
-  visible() { return this.model.room === 'model'; }
-
-  part(name) { return this.box.querySelector(`[data-part="${name}"]`); }
-
-  changed() {
-    if (this.closed) return;
-    if (this.visible()) this.load();
-    else this.stale = true;
-  }
-
-  async load() {
-    this.stale = false;
-    const turn = ++this.turn;
-    try {
-      const found = await this.tools.ask('/model/asking');
-      if (turn !== this.turn || this.closed) return;
-      this.found = found;
-      this.part('ask-state').textContent = '';
-      this.fill();
-    } catch (error) {
-      if (turn !== this.turn || this.closed) return;
-      this.stale = true;
-      if (this.found) this.part('ask-state').textContent = `not up to date: ${error.message}`;
-      else this.part('ask-body').innerHTML = `<p class="problem">The models could not be read: ${text(error.message)}.</p><button data-act="again">Try again</button>`;
-    }
-  }
+  load() { return this.read('/model/asking'); }
 
   fill() {
     const held = this.box.getRootNode().activeElement;

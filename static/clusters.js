@@ -2,6 +2,7 @@
 //
 // The list is small numbers, asked for once; pictures come when they scroll into view. One cluster is open at the right.
 
+import { askFor } from './answers.js';
 import { ClustersPage } from './clusters_page.js';
 import { openContactSheet } from './contact_sheet.js';
 import { listen } from './keys.js';
@@ -63,7 +64,7 @@ class Clusters extends ClustersPage {
 
   async load() {
     this.stale = false;
-    const answer = await this.get(`/clusters/list?${this.knows}`);
+    const answer = await askFor(`/clusters/list?${this.knows}`);
     await this.ready;
     if (!answer) return this.answer ? undefined : this.drawFailed();
     this.answer = answer;
@@ -116,7 +117,7 @@ class Clusters extends ClustersPage {
     this.drawHead();
     if (!keep) { this.exposures = []; this.drawGrid('loading'); }
     const count = keep ? Math.max(PAGE, this.exposures.length) : PAGE;
-    const answer = await this.get(`/clusters/one/${row.cluster}?start=0&count=${count}&${this.knows}`);
+    const answer = await askFor(`/clusters/one/${row.cluster}?start=0&count=${count}&${this.knows}`);
     if (this.open !== row) return;
     if (!answer) return this.drawGrid('failed');
     this.exposures = answer.exposures;
@@ -128,7 +129,7 @@ class Clusters extends ClustersPage {
     if (this.asking || this.exposures.length >= this.total) return;
     this.asking = true;
     const row = this.open;
-    const answer = await this.get(`/clusters/one/${row.cluster}?start=${this.exposures.length}&count=${PAGE}&${this.knows}`);
+    const answer = await askFor(`/clusters/one/${row.cluster}?start=${this.exposures.length}&count=${PAGE}&${this.knows}`);
     this.asking = false;
     if (!answer || this.open !== row) return;
     this.addToGrid(answer.exposures);
@@ -141,7 +142,7 @@ class Clusters extends ClustersPage {
   async judge() {
     const row = this.open;
     if (!row || row.cluster < 0 || !this.answer.can_vote) return;
-    const answer = await this.get(`/clusters/one/${row.cluster}?unjudged=1&count=${MOST_AT_ONCE}&${this.knows}`);
+    const answer = await askFor(`/clusters/one/${row.cluster}?unjudged=1&count=${MOST_AT_ONCE}&${this.knows}`);
     if (!answer) return this.say('The exposures of the cluster did not arrive. Try again.');
     if (!answer.exposures.length) return this.say('You have judged every exposure of this cluster.');
     const part = answer.exposures.length < answer.total ? `the first ${answer.exposures.length} of ${answer.total}` : `${answer.total}`;
@@ -182,13 +183,6 @@ class Clusters extends ClustersPage {
   }
 
   say(text) { this.model.send_msg({ say: text }); }
-
-  async get(path) {
-    try {
-      const response = await fetch(path, { headers: { Accept: 'application/json' } });
-      return response.ok ? await response.json() : null;
-    } catch { return null; }
-  }
 
   close() {
     this.stopKeys();

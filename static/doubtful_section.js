@@ -2,6 +2,7 @@
 // it; a click opens the exposure in Review, where an answer corrects the training set.
 
 import { count, some, text, words } from './model_marks.js';
+import { Section } from './model_section.js';
 
 const PAGE = 60;
 
@@ -11,57 +12,31 @@ export async function section(box, model, tools) {
   return () => doubts.close();
 }
 
-class Doubts {
+class Doubts extends Section {
   constructor(box, model, tools) {
-    Object.assign(this, { box, model, tools, found: null, rows: [], why: '', answered: false, turn: 0, stale: false, closed: false });
+    super(box, model, tools, { parts: { state: 'doubt-state', body: 'doubt-body' }, follows: ['revision', 'survey_version', 'assisted'], unread: 'The labels could not be compared' });
+    Object.assign(this, { rows: [], why: '', answered: false });
     box.setAttribute('aria-label', 'Doubtful labels');
     box.innerHTML = `<style>${STYLE}</style><div class="line"><h2>Labels that are likely wrong</h2><span data-part="doubt-state" role="status" class="muted"></span><span class="grow"></span>
       <button data-act="queue" hidden title="Take these exposures as your own queue">Take as my queue</button><button data-act="map" disabled>Show on the map</button></div>
       <div class="line tabs" role="group" aria-label="Which doubts"></div><div data-part="doubt-body"><p class="muted rows-none">Comparing the labels…</p></div>`;
-    this.stops = ['revision', 'survey_version', 'assisted'].map(name => model.on(name, () => this.changed()));
-    this.stops.push(model.on('room', () => { if (this.stale && this.visible()) this.load(); }));
-    box.addEventListener('click', event => this.click(event));
-  }
-
-  close() { this.closed = true; this.stops.forEach(stop => stop?.()); }
-
-  visible() { return this.model.room === 'model'; }
-
-  part(name) { return this.box.querySelector(`[data-part="${name}"]`); }
-
-  changed() {
-    if (this.closed) return;
-    if (this.visible()) this.load({ count: Math.max(PAGE, this.rows.length) });
-    else this.stale = true;
   }
 
   address(start, number) {
     return `/model/doubtful?${new URLSearchParams({ why: this.why, answered: this.answered ? 1 : 0, start, count: number, assisted: this.model.assisted ? 1 : 0 })}`;
   }
 
-  async load({ start = 0, count: number = PAGE } = {}) {
-    this.stale = false;
-    const turn = ++this.turn;
-    try {
-      const found = await this.tools.ask(this.address(start, number));
-      if (turn !== this.turn || this.closed) return;
-      this.found = found;
-      this.rows = start ? [...this.rows, ...found.rows] : found.rows;
-      this.fill();
-    } catch (error) {
-      if (turn !== this.turn || this.closed) return;
-      this.stale = true;
-      if (this.found) this.part('doubt-state').textContent = `not up to date: ${error.message}`;
-      else this.part('doubt-body').innerHTML = `<p class="problem">The labels could not be compared: ${text(error.message)}.</p><button data-act="again">Try again</button>`;
-    }
+  load({ start = 0, count: number = PAGE } = {}) {
+    return this.read(this.address(start, number), ({ rows }) => { this.rows = start ? [...this.rows, ...rows] : rows; });
   }
+
+  reload() { return this.load({ count: Math.max(PAGE, this.rows.length) }); }
 
   fill() {
     const { found } = this;
     const held = this.box.getRootNode().activeElement;
     const focused = this.box.contains(held) ? held.dataset : {};
     const top = this.box.querySelector('.doubts')?.scrollTop ?? 0;
-    this.part('doubt-state').textContent = '';
     this.box.querySelector('[data-act=map]').disabled = this.answered || !this.rows.some(row => row.image_id !== null);
     this.box.querySelector('[data-act=queue]').hidden = !found.can_queue || !this.queueable();
     this.box.querySelector('.tabs').innerHTML = this.tabsHtml();

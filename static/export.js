@@ -1,26 +1,19 @@
 // The Export room: how many exposures each policy lists and on what they rest, what differs between two policies, the list
 // itself, and the file with the command line that makes the same bytes.
 
+import { read } from './answers.js';
 import { ExportPage } from './export_page.js';
 import { mountOwn } from './export_own.js';
 import { openExplain } from './explain.js';
 import { listen } from './keys.js';
+import { withSheet } from './sheet.js';
 
 export async function mount(box, model) {
-  await style(box);
+  await withSheet(box, './export.css');
   if (model.role !== 'lead') return mountOwn(box, model);
   const room = new Export(box, model);
   await room.load();
   return () => room.stopKeys();
-}
-
-function style(box) {
-  const link = document.createElement('link');
-  link.rel = 'stylesheet';
-  link.href = new URL('./export.css', import.meta.url);
-  const loaded = new Promise(resolve => { link.onload = link.onerror = resolve; });
-  box.before(link);
-  return loaded;
 }
 
 class Export extends ExportPage {
@@ -51,7 +44,7 @@ class Export extends ExportPage {
   async get(path) {
     const response = await fetch(path, { headers: { Accept: 'application/json' } });
     if (!response.ok) throw new Error((await response.text()).trim() || `the server answered ${response.status}`);
-    return response.json();
+    return read(response);
   }
 
   async load() {

@@ -1,25 +1,18 @@
 // The Lead room: accounts and how far each inspector is, everybody's queue and what its rules save, known answers, jobs.
 
+import { read } from './answers.js';
 import { escapeText as text } from './evidence.js';
 import { Accounts } from './lead_accounts.js';
 import { QueueRules } from './lead_queue.js';
+import { withSheet } from './sheet.js';
 
 const AGAIN_MS = 5000;
 
 export async function mount(box, model) {
-  await style(box);
+  await withSheet(box, './lead.css');
   const room = new Lead(box, model);
   await room.load();
   return () => room.close();
-}
-
-function style(box) {
-  const link = document.createElement('link');
-  link.rel = 'stylesheet';
-  link.href = new URL('./lead.css', import.meta.url);
-  const loaded = new Promise(resolve => { link.onload = link.onerror = resolve; });
-  box.before(link);
-  return loaded;
 }
 
 class Lead {
@@ -50,7 +43,7 @@ class Lead {
     try {
       const response = await fetch('/lead/overview');
       if (!response.ok) throw new Error((await response.text()).trim() || `the server answered ${response.status}`);
-      this.found = await response.json();
+      this.found = await read(response);
       this.stale = false;
       this.draw();
     } catch (error) {

@@ -1,25 +1,18 @@
 // The Model room: which model is in use and what taught it, what the last retraining changed and why, what it gained, and
 // every earlier model to go back to. Leads act for everybody; each page goes over to another model when its user says so.
 
+import { read } from './answers.js';
 import { listen } from './keys.js';
 import { changesHtml, currentHtml, emptyHtml, failedHtml, figuresHtml, LISTS, logHtml, mineHtml, modelsHtml, taughtHtml, workHtml } from './model_page.js';
+import { withSheet } from './sheet.js';
 
 const OPEN = ['waiting', 'running'];
 
 export async function mount(box, model) {
-  await style(box);
+  await withSheet(box, './model.css');
   const room = new ModelRoom(box, model);
   await room.load();
   return () => room.close();
-}
-
-function style(box) {
-  const link = document.createElement('link');
-  link.rel = 'stylesheet';
-  link.href = new URL('./model.css', import.meta.url);
-  const loaded = new Promise(resolve => { link.onload = link.onerror = resolve; });
-  box.before(link);
-  return loaded;
 }
 
 // What a route says, or an error with one line that says what to do.
@@ -30,7 +23,7 @@ async function ask(url, body) {
     response = await fetch(url, { ...options, headers: { Accept: 'application/json', 'Content-Type': 'application/json' } });
   } catch { throw new Error(`no connection to the server${body === undefined ? '' : '; nothing was changed'}`); }
   if (!response.ok) throw new Error((await response.text()).replace(/^\d+ /, '').trim() || `the server answered ${response.status}`);
-  return response.json();
+  return read(response);
 }
 
 class ModelRoom {

@@ -1,6 +1,7 @@
 // The queue of the Review room: which order, which packet; it keeps the order fresh while votes go on, and tells the server
 // what is on screen, so that others get something else first.
 
+import { askFor, read } from './answers.js';
 import { escapeText } from './evidence.js';
 import { listen } from './keys.js';
 
@@ -55,7 +56,7 @@ class QueueBar {
   }
 
   async load() {
-    const found = await this.room.get('/api/queue/choices');
+    const found = await askFor('/api/queue/choices');
     if (!found) return;
     this.choices = found;
     this.show();
@@ -131,7 +132,7 @@ class QueueBar {
     try {
       const response = await fetch('/api/queue/choices', { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(values) });
       problem = response.ok ? '' : (await response.text()).replace(/^\d+ /, '').trim();
-      if (response.ok) this.choices = await response.json();
+      if (response.ok) this.choices = await read(response);
     } catch { /* said below */ }
     if (problem) {
       const line = this.dialog?.querySelector('.problem');
@@ -159,7 +160,7 @@ class QueueBar {
   async renew() {
     const { room } = this;
     const before = room.votes[0];
-    const found = await room.get('/api/queue/order');
+    const found = await askFor('/api/queue/order');
     if (!found || before !== room.votes[0] || room.outbox.waiting.length) return;
     this.given = 0;
     const waiting = new Set(found.order);
@@ -185,7 +186,7 @@ class QueueBar {
     this.timer = setTimeout(() => {
       if (expnum === null && !this.told) return;
       this.told = expnum;
-      this.room.post('/api/queue/look', { expnum });
+      askFor('/api/queue/look', { expnum });
     }, 400);
   }
 

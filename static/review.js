@@ -3,6 +3,7 @@
 // The queue comes once, the next exposures are loaded ahead, and the picture changes before the vote has left the browser:
 // the outbox carries it to the store and the header says when it is on disk.
 
+import { askFor } from './answers.js';
 import { openContactSheet } from './contact_sheet.js';
 import { evidenceHtml, evidencePictures } from './evidence.js';
 import { openExplain } from './explain.js';
@@ -82,7 +83,7 @@ class Review extends ReviewVoting {
   // ---- the queue
 
   async load() {
-    const response = await this.get('/api/queue');
+    const response = await askFor('/api/queue');
     if (!response) return;
     this.canVote = response.can_vote;
     this.total = response.total;
@@ -184,7 +185,7 @@ class Review extends ReviewVoting {
 
   answer(expnum) {
     const key = `${expnum}/${this.assisted ? 1 : 0}`;
-    if (!this.answers.has(key)) this.answers.set(key, this.get(`/api/exposure/${expnum}?assisted=${this.assisted ? 1 : 0}`));
+    if (!this.answers.has(key)) this.answers.set(key, askFor(`/api/exposure/${expnum}?assisted=${this.assisted ? 1 : 0}`));
     return this.answers.get(key);
   }
 
@@ -346,20 +347,6 @@ class Review extends ReviewVoting {
   }
 
   say(text) { this.model.send_msg({ say: text }); }
-
-  async get(url) {
-    try {
-      const response = await fetch(url);
-      return response.ok ? await response.json() : null;
-    } catch { return null; }
-  }
-
-  async post(url, body) {
-    try {
-      const response = await fetch(url, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) });
-      return response.ok ? await response.json() : null;
-    } catch { return null; }
-  }
 
   close() {
     this.bar.close();

@@ -51,6 +51,18 @@ def test_what_the_lists_say_and_what_differs(open_page, voted):
     expect(page.locator("[data-part=command]")).to_contain_text("--format csv --policy any --reason PSF")
 
 
+def test_a_click_counts_though_new_figures_come_before_the_button_is_let_go(open_page, voted):
+    page = open_page("lea", "/?room=export")
+    expect(page.locator("pre")).to_contain_text("# reasons: all")
+    page.locator("[data-reason=PSF]").hover()
+    page.mouse.down()
+    with page.expect_response("**/export/summary?*"):
+        page.locator("[data-old]").evaluate("box => box.click()")
+    page.wait_for_timeout(100)
+    page.mouse.up()
+    expect(page.locator("pre")).to_contain_text("# reasons: PSF")
+
+
 def test_a_difference_leads_to_the_exposure(open_page, voted):
     page = open_page("lea", "/?room=export")
     page.locator(".difference [data-expnum='900007']").click()
