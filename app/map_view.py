@@ -87,6 +87,7 @@ class MapView(ColouredView):
     dims = param.Integer(default=2)
     focus = param.Integer(default=-1, doc="expnum of the focused exposure; -1 = none.")
     focus_ccd = param.Integer(default=0, doc="ccdnum of the focused CCD; 0 = none.")
+    heard = param.Integer(default=0, doc="Number of the browser's last step that the focus here already knows of.")
     thumb = param.String(doc="Address of an image's thumbnail, with {image_id}.")
     fallback_only = param.Boolean(default=False, doc="Let the server draw, as in a browser without WebGL2.")
 
@@ -164,7 +165,12 @@ class MapView(ColouredView):
         """From the browser: `hello` when it has drawn the points, `focus` on one, `select` when the user chose some.
 
         select : text (a step of app.regions), gesture, focus, and indices of the points where they are few
+        step : number of a message that has a focus; said in `heard` once that is known
         """
+        self._take(message)
+        self.heard = int(message.get("step", self.heard))
+
+    def _take(self, message):
         table = self._table
         if message.get("type") == "hello":
             self._send_selection(always=True)

@@ -31,6 +31,7 @@ class PointMap {
   constructor(el, model) {
     this.model = model;
     this.el = el;
+    this.led = model.heard;   // steps of the focus that were told to the server
     this.page = pageOf(model.page_key);
     this.camera = new Camera();
     this.tool = 'pan';
@@ -68,7 +69,7 @@ class PointMap {
     model.on('colour_by', () => page.show(model.colour_by));
     model.on('isolate', () => { if (String(model.isolate) !== String(page.isolated)) page.isolate([...model.isolate]); });
     model.on('dims', () => this.setDims(model.dims));
-    model.on(['focus', 'focus_ccd'], () => this.ringFocus());
+    model.on(['focus', 'focus_ccd', 'heard'], () => this.ringFocus());
     model.on('msg:custom', message => this.hear(plain(message.data ?? message)));
     page.setUrls(plain(model.colour_urls));
     page.show(model.colour_by);
@@ -338,8 +339,9 @@ class PointMap {
   commit(chosen, how, gesture, text, focus = -1) {
     this.dimming = true;
     this.choice.apply(chosen, how);
-    this.model.send_msg(this.choice.message(gesture, focus, text));
-    if (focus >= 0) this.choice.ringImage(focus);
+    const message = this.choice.message(gesture, focus, text);
+    if (focus >= 0) this.lead(focus, message);
+    else this.model.send_msg(message);
     this.showChoice();
   }
 
@@ -394,16 +396,23 @@ class PointMap {
     const { order } = this.walking;
     this.walking.at = (this.walking.at + step + order.length + (this.walking.at < 0 && step < 0 ? 1 : 0)) % order.length;
     const i = order[this.walking.at];
-    choice.ringImage(i);
-    this.model.send_msg({ type: 'focus', index: i });
+    this.lead(i, { type: 'focus', index: i });
     const place = new Float32Array(3);
     set.project(this.camera, i, i + 1, place);
     this.card.show(set, i, place[0], place[1], this.knownColours());
     this.request();
   }
 
+  // Rings at once what came into focus here.
+  lead(i, message) {
+    this.choice.ringImage(i);
+    this.led += 1;
+    this.model.send_msg({ ...message, step: this.led });
+  }
+
+  // What the server says is in focus, unless it has not yet heard of the last step taken here.
   ringFocus() {
-    if (!this.set?.expnum) return;
+    if (!this.set?.expnum || this.model.heard < this.led) return;
     this.choice.ringExposure(this.model.focus, this.model.focus_ccd);
     this.request();
   }
