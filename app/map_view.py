@@ -167,8 +167,10 @@ class MapView(ColouredView):
         select : text (a step of app.regions), gesture, focus, and indices of the points where they are few
         step : number of a message that has a focus; said in `heard` once that is known
         """
-        self._take(message)
-        self.heard = int(message.get("step", self.heard))
+        try:
+            self._take(message)
+        finally:
+            self.heard = int(message.get("step", self.heard))
 
     def _take(self, message):
         table = self._table

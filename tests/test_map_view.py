@@ -62,6 +62,24 @@ def test_a_click_also_focuses_the_image(view, session):
     assert view.focus_ccd == image_id % 100
 
 
+def test_a_step_is_heard_when_its_focus_is_known_and_also_when_it_fails(view, session, monkeypatch):
+    (i,) = indices_of(session, [int(session.survey.images_of(900002)[5])])
+    focus_when_heard = []
+    view.param.watch(lambda event: focus_when_heard.append(view.focus), "heard")
+    view._handle_msg({"type": "focus", "index": int(i), "step": 1})
+    view._handle_msg({"type": "hello"})
+    assert view.heard == 1
+    assert focus_when_heard == [900002]
+
+    def fails(*focus):
+        raise RuntimeError("a fault of the server")
+
+    monkeypatch.setattr(session, "focus_on", fails)
+    with pytest.raises(RuntimeError):
+        view._handle_msg({"type": "focus", "index": 0, "step": 2})
+    assert view.heard == 2, "else this map would follow no other view any more"
+
+
 def test_another_views_selection_goes_to_the_browser_once(view, session):
     session.select(session.survey.images_of(900005), "elsewhere")
     session.select(session.survey.images_of(900005)[::-1], "the same in another order")

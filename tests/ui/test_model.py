@@ -31,7 +31,7 @@ def voted(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def nobody_works(voted, tmp_path_factory):
-    """The same run for a server without a worker: the worker of `model_server` would take its jobs."""
+    """The same run for a server without a worker, copied before that of `model_server` could take its jobs."""
     return Path(shutil.copytree(voted, tmp_path_factory.mktemp("alone") / "run"))
 
 
