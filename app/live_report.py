@@ -8,7 +8,7 @@ import numpy as np
 
 from app import palette
 from app.model_report import SHOWN, known_to, row_of
-from pipeline.live_changes import written
+from pipeline.live_written import written
 from pipeline.reasons import GOOD
 
 MOST_SELECTED = 20_000

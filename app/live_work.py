@@ -36,7 +36,7 @@ class LiveWork:
         return int(self.store.revision()), current.get("prediction"), current.get("embedding"), tables
 
     def _follow(self):
-        from pipeline import live_changes
+        from pipeline import live_changes, live_written
         from pipeline.live_tables import LabelledRows
 
         self._labelled = self._labelled or LabelledRows(self.catalog)
@@ -46,7 +46,7 @@ class LiveWork:
         except Cancelled:
             raise
         except TriptychError as error:
-            live_changes.failed(self.catalog, self.store, error)
+            live_written.failed(self.catalog, self.store, error)
 
     def _no_job_waits(self):
         """Making the state anew takes minutes at survey size; a job that was asked for goes first."""

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, ImageColor
-from scipy.ndimage import grey_dilation
 
 from app.map_points import HALF_RANGE, NOWHERE
 
@@ -95,6 +94,8 @@ def cover(picture, entry, pixels, disc, opacity):
     shown = place[(codes >= entry["first"]) & (codes <= entry["last"])]
     if not len(shown):
         return
+    from scipy.ndimage import grey_dilation  # slow to import, and few browsers ask
+
     points = np.zeros(height * width, np.float32)
     points[shown] = 1
     ink = grey_dilation(points.reshape(height, width), structure=disc - 1, mode="constant")

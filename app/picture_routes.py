@@ -123,7 +123,9 @@ class PictureShelf:
         exposure, camera, row = self._ccd(image_id)
         if not row["source"].iloc[0]:
             raise BadInput("the run does not say which file this CCD came from; ingest the exposure again")
-        pixels = images.full_ccd(self.app.catalog, image_id, ccds=row)
+        from pipeline.full_resolution import full_ccd  # FITS readers are slow to import
+
+        pixels = full_ccd(self.app.catalog, image_id, ccds=row)
         return packets.compressed(packets.ccd_packet(pixels, row.iloc[0], exposure, camera))
 
 

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 
 from app.palette import MASK_COLOURS
-from pipeline.fits_files import PixelReader, Unusable
 
 SHARE_BITS = 6
 FIRST_WITH_CODES = (3, 5)
@@ -106,6 +105,8 @@ def read(rows, plver):
 
 
 def _opened(source, open_files):
+    from pipeline.fits_files import PixelReader, Unusable  # slow to import
+
     try:
         return open_files.enter_context(PixelReader(source)) if Path(source).exists() else None
     except (Unusable, OSError):
@@ -113,6 +114,8 @@ def _opened(source, open_files):
 
 
 def _classes(reader, row, plver):
+    from pipeline.fits_files import Unusable
+
     try:
         values = np.asarray(reader.read(int(row["mask_hdu"]))) if reader else None
     except (Unusable, OSError, IndexError):

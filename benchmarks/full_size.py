@@ -21,12 +21,13 @@ SEED, SEED_OF_OTHERS = 3, 5
 GIB = 2**30
 IN_FULL = """
 import sys
-from pipeline import images
+from pipeline import full_resolution
 from pipeline.catalog import Catalog
 catalog = Catalog.open(sys.argv[1])
 ccds = catalog.ccds()
 for image_id in ccds.image_id[ccds.naxis2 > 4000]:
-    assert images.full_ccd(catalog, image_id, ccds).shape == images.full_mask(catalog, image_id, ccds).shape
+    pixels, mask = (read(catalog, image_id, ccds) for read in (full_resolution.full_ccd, full_resolution.full_mask))
+    assert pixels.shape == mask.shape
 """
 
 

@@ -3,6 +3,7 @@
 import re
 import time
 from dataclasses import dataclass
+from functools import cache
 
 import sqlalchemy as sa
 from argon2 import PasswordHasher
@@ -18,7 +19,6 @@ LOCK_LIMIT_SECONDS = 3600.0
 MIN_PASSWORD = 8
 
 _hasher = PasswordHasher()
-_NO_ONE = _hasher.hash("no account has this password")
 _NAME = re.compile(r"[^\W_][\w.@+-]{0,63}")
 
 
@@ -64,8 +64,8 @@ class Accounts:
         Every try counts as a failure until the password has proved right, so that tries made at the same time cannot
         slip past the limit. A name without an account costs the same time as one with it.
         """
-        row = self._count_try(name)
-        right = _verify(row.password_hash if row else _NO_ONE, password)
+        row, of_nobody = self._count_try(name), _hash_of_nobody()
+        right = _verify(row.password_hash if row else of_nobody, password)
         if row is None or not right:
             return None
         values = {"failures": 0, "locked_until": 0.0, "last_login_utc": tables.now_utc()}
@@ -141,6 +141,12 @@ def _hash(password: str) -> str:
     if len(password) < MIN_PASSWORD:
         raise BadInput(f"a password needs at least {MIN_PASSWORD} characters")
     return _hasher.hash(password)
+
+
+@cache
+def _hash_of_nobody() -> str:
+    """What a password is compared with where there is no account; made at the first try, as it takes a while."""
+    return _hasher.hash("no account has this password")
 
 
 def _verify(password_hash: str, password: str) -> bool:

@@ -17,7 +17,6 @@ from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
-from scipy.spatial import cKDTree
 
 DIVIDED_CCDS = 5  # of an exposure whose neighbours' votes count
 CHOSEN_APART = 400  # exposures that are chosen one by one; who judges more than that asks for a new order first
@@ -88,6 +87,8 @@ def chosen_apart(
     places = places / max(float(np.sqrt(places.var(axis=0).sum())), 1e-12)
     reach = np.full(len(gain), np.inf)
     if asked.any():
+        from scipy.spatial import cKDTree  # slow to import, and every server would wait for it
+
         reach = cKDTree(places[asked]).query(places)[0] ** 2
     left, found, of_group = ~asked, [], np.zeros(int(group.max(initial=-1)) + 2)
     np.add.at(of_group, group[asked], 1)

@@ -1,4 +1,4 @@
-"""Pixels: reading one CCD, binning, sky statistics, stretches, and the mosaic of a whole exposure.
+"""Pixels as arrays: binning, sky statistics, stretches, and the mosaic of a whole exposure.
 
 Array orientation is that of the FITS array (axis 0 = y); the sky is shown North up, East left by `display`. All values
 are float32 ADU, or grey levels for focal-plane pictures, NaN where nothing was recorded.
@@ -6,45 +6,15 @@ are float32 ADU, or grey levels for focal-plane pictures, NaN where nothing was 
 
 import math
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
-from pipeline import pictures, tiles
-from pipeline.camera import DECAM, Camera, camera
-from pipeline.catalog import Catalog
-from pipeline.errors import BadInput, choose
-from pipeline.fits_files import ImageHdu, PixelReader, Unusable, as_float, blank_value, scan
-from pipeline.headers import camera_of_file, ccd_of, expnum_of, facts_of
+from pipeline.camera import DECAM, Camera
 
 PREVIEW_SIDE = 256
 STATISTICS_PIXELS = 65_536
 # half the range shown by the `sky` stretch, ADU per 100 s
 SKY_RANGES = {"u": 5.0, "g": 5.0, "r": 7.0, "i": 10.0, "z": 30.0, "Y": 30.0}
-
-
-def read_header_facts(path: str | Path, default: Camera = DECAM) -> dict:
-    """Facts of the exposure in a FITS file: expnum, camera, filter, band, mjd_obs, night, exptime, ra, dec, ..."""
-    primary, images = scan(path)
-    headers = [primary, *(image.header for image in images[:1])]
-    found = camera_of_file(headers, default)
-    return {"expnum": expnum_of(headers, found), **facts_of(headers, found)}
-
-
-def read_ccd(source: str | Path, hdu: int | str) -> np.ndarray:
-    """Full-resolution pixels (ny, nx) float32 of one image of a FITS file, by HDU index or by EXTNAME."""
-    if isinstance(hdu, str):
-        named = {image.name.upper(): image.hdu for image in scan(source)[1]}
-        hdu = named[choose(hdu.upper(), named, f"image in {Path(source).name}")]
-    with PixelReader(source) as reader:
-        return as_float(reader.read(hdu), blank_value(reader.header(hdu)))
-
-
-def read_mask(source: str | Path, hdu: int) -> np.ndarray:
-    """Data-quality mask (ny, nx) bool: True where the pixel is bad, as the mask plane says (any bit set)."""
-    with PixelReader(source) as reader:
-        return reader.read(hdu) != 0
 
 
 def block_mean(pixels: np.ndarray, bin: int) -> np.ndarray:
@@ -198,67 +168,3 @@ def _own_part(pixels: np.ndarray) -> np.ndarray:
     last_column = int(np.flatnonzero(recorded.any(axis=0))[-1]) + 1
     padded = last_row < 0.6 * pixels.shape[0] and last_column < 0.6 * pixels.shape[1]
     return pixels[:last_row, :last_column] if padded else pixels
-
-
-# ---- full resolution, from the files
-
-
-def full_ccd(catalog: Catalog, image_id: int, ccds: pd.DataFrame | None = None) -> np.ndarray:
-    """Full-resolution pixels (ny, nx) float32 of one CCD image of a run, from the file it was ingested from.
-
-    `ccds` saves reading the table again. BadInput if the file has gone or no longer holds that CCD.
-    """
-    row = _ccd_row(catalog, image_id, ccds)
-    source = Path(row.source)
-    if not source.exists():
-        raise BadInput(f"{source} has gone; bring it back, or ingest the exposure from where it is now")
-    found = camera(row.camera if hasattr(row, "camera") and row.camera else catalog.camera)
-    try:
-        if pictures.is_picture_name(source):
-            tiles = pictures.read_tiles(pictures.tiles_path(source), found)
-            return pictures.cut_tiles(pictures.read_grey(source), tiles, found)[int(row.ccdnum)]
-        with PixelReader(source) as reader:
-            header = reader.header(int(row.image_hdu))
-            pixels = _fast(source, int(row.image_hdu), blank := blank_value(header))
-            if pixels is None:
-                pixels = as_float(reader.read(int(row.image_hdu)), blank)
-    except (Unusable, KeyError) as error:
-        raise BadInput(f"{source} can no longer be read ({error}); ingest it again") from None
-    if pixels.shape != (row.naxis2, row.naxis1) or not _is_ccd(header, int(row.image_hdu), found, row.ccdname):
-        raise BadInput(f"{source} has changed and HDU {row.image_hdu} is not {row.ccdname}; ingest it again")
-    return pixels
-
-
-def _fast(source: Path, hdu: int, blank: float | None) -> np.ndarray | None:
-    """Pixels from the compiled decoder, where it is there already and knows the file; else None."""
-    if not tiles.is_compiled() or (table := tiles.tile_tables(source).get(hdu)) is None or not table.fits(blank):
-        return None
-    from pipeline import rice
-
-    return rice.window(source, hdu, table=table)
-
-
-def _is_ccd(header, hdu: int, camera: Camera, ccdname: str) -> bool:
-    try:
-        ccd = ccd_of(ImageHdu(hdu, header, (), ""), camera)
-    except Unusable:
-        return True  # the header itself names no CCD: it was known from the primary one
-    return ccd is not None and ccd.name == ccdname
-
-
-def full_mask(catalog: Catalog, image_id: int, ccds: pd.DataFrame | None = None) -> np.ndarray | None:
-    """Data-quality mask (ny, nx) bool of one CCD image, True where bad; None where there is no mask."""
-    row = _ccd_row(catalog, image_id, ccds)
-    if not row.mask_source or not Path(row.mask_source).exists():
-        return None
-    return read_mask(row.mask_source, int(row.mask_hdu))
-
-
-def _ccd_row(catalog: Catalog, image_id: int, ccds: pd.DataFrame | None):
-    table = catalog.ccds() if ccds is None else ccds
-    rows = table[table.image_id == int(image_id)]
-    if rows.empty:
-        raise BadInput(
-            f"{catalog.name} has no CCD image {image_id}; `triptych status {catalog.path}` lists what it has"
-        )
-    return next(rows.itertuples(index=False))

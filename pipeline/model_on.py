@@ -2,9 +2,7 @@
 
 from collections.abc import Callable
 
-from pipeline import classify
 from pipeline.catalog import Catalog, Stage
-from pipeline.prediction_table import prediction_blocks, write_blocks
 
 
 def predict(catalog: Catalog, vectors: Stage, model: Stage, *, progress: Callable | None = None) -> Stage:
@@ -18,6 +16,9 @@ def predict(catalog: Catalog, vectors: Stage, model: Stage, *, progress: Callabl
             if catalog.info["current"].get("prediction") != stage.stage_id:
                 catalog.make_current(stage)
             return stage
+    from pipeline import classify  # learners are slow to import, and most who ask about models never predict
+    from pipeline.prediction_table import prediction_blocks, write_blocks
+
     taught, keys = classify.read_model(model), vectors.table("keys")
     blocks = prediction_blocks(
         classify.answers_of(taught, len(keys)),

@@ -25,7 +25,7 @@ from pipeline.backbones import BACKBONES
 from pipeline.camera import CAMERAS
 from pipeline.catalog import Catalog
 from pipeline.errors import BadInput, CatalogError
-from pipeline.images import full_ccd
+from pipeline.full_resolution import full_ccd
 from pipeline.parallel import cores
 
 AT_ONCE = 2  # units that share a device, so that it need not wait while one is copied to it

@@ -235,13 +235,14 @@ def of_files(folder, files):
 @pytest.mark.slow
 def test_several_devices_and_readers_ahead_make_the_same_vectors(tmp_path, files, tiny_model, monkeypatch):
     """One device and one image after the other, as published; two devices that take turns; and with batches."""
-    from pipeline import dinov2, images
+    from pipeline import dinov2
+    from pipeline.full_resolution import full_ccd
 
     monkeypatch.setattr(dinov2, "SIZE", (56, 28))
     catalog = of_files(tmp_path / "run", files)
     loaded = backbones.open_backbone(str(tiny_model))[1]
     keys = catalog.ccds().loc[lambda ccds: ccds.sampled].image_id
-    plain = np.concatenate([loaded.vectors([images.full_ccd(catalog, i)]) for i in keys])
+    plain = np.concatenate([loaded.vectors([full_ccd(catalog, i)]) for i in keys])
     one = embedding.embed(catalog, backbone=str(tiny_model), device="cpu", only_sampled=True)
     two_of = of_files(tmp_path / "two", files)
     two = embedding.embed(two_of, backbone=str(tiny_model), device="cpu,cpu", only_sampled=True, workers=3)

@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 import pytest
 
-from pipeline import images
+from pipeline import full_resolution, images
 from pipeline.camera import BOK, DECAM, MOSAIC3
 from pipeline.errors import UnknownName
 from pipeline.images import STRETCHES, block_mean, display, mosaic, preview_bin, sky
@@ -118,17 +118,17 @@ def test_mosaic_is_in_order_from_east_to_west():
 
 def test_read_ccd_by_name_and_number(tmp_path):
     path = make.exposure(tmp_path / "a.fits", packed=True)
-    assert np.array_equal(images.read_ccd(path, "ccd3"), images.read_ccd(path, 3))
-    assert images.read_ccd(path, "CCD3").dtype == np.float32
+    assert np.array_equal(full_resolution.read_ccd(path, "ccd3"), full_resolution.read_ccd(path, 3))
+    assert full_resolution.read_ccd(path, "CCD3").dtype == np.float32
     with pytest.raises(UnknownName, match="CCD1, CCD2, CCD3, CCD4"):
-        images.read_ccd(path, "CCD5")
+        full_resolution.read_ccd(path, "CCD5")
 
 
 def test_blank_values_of_integer_images_are_nan(tmp_path):
     data = np.arange(400, dtype=np.int16).reshape(20, 20)
     data[3] = -32768
     path = make.write(tmp_path / "a.fits", make.primary(), make.image("CCD1", data, BLANK=-32768))
-    pixels = images.read_ccd(path, "CCD1")
+    pixels = full_resolution.read_ccd(path, "CCD1")
     assert np.isnan(pixels[3]).all()
     assert np.isfinite(pixels).sum() == 380
 
@@ -139,11 +139,11 @@ def test_unsigned_and_masked_float_images_when_compressed(tmp_path):
     flux[5:9] = np.nan
     parts = [make.image("CCD1", raw, packed=True), make.image("CCD2", flux, packed=True)]
     path = make.write(tmp_path / "a.fits", make.primary(), *parts)
-    assert np.array_equal(images.read_ccd(path, "CCD1"), raw.astype(np.float32))
-    assert np.array_equal(np.isnan(images.read_ccd(path, "CCD2")), np.isnan(flux))
+    assert np.array_equal(full_resolution.read_ccd(path, "CCD1"), raw.astype(np.float32))
+    assert np.array_equal(np.isnan(full_resolution.read_ccd(path, "CCD2")), np.isnan(flux))
 
 
 def test_header_facts(tmp_path):
-    facts = images.read_header_facts(make.exposure(tmp_path / "a.fits"))
+    facts = full_resolution.read_header_facts(make.exposure(tmp_path / "a.fits"))
     assert (facts["expnum"], facts["camera"], facts["band"], facts["object"]) == (101, "mosaic3", "z", "MzLS_1_z")
     assert facts["dec"] == pytest.approx(35.108)

@@ -20,7 +20,7 @@ from PIL import Image
 from pipeline import ingest as ingest_module
 from pipeline.catalog import Catalog
 from pipeline.errors import BadInput, CatalogError
-from pipeline.images import full_ccd, full_mask
+from pipeline.full_resolution import full_ccd, full_mask
 from pipeline.ingest import ingest
 from pipeline.sources import PROBLEMS
 from tests import fits_makers as make

@@ -17,8 +17,9 @@ from pipeline import classify, live_cache, live_changes
 from pipeline.catalog import Catalog
 from pipeline.classifier import predict_images
 from pipeline.labels import Vote, open_store
-from pipeline.live_changes import follow, written
+from pipeline.live_changes import follow
 from pipeline.live_tables import LabelledRows
+from pipeline.live_written import written
 from pipeline.training import read_training_set
 from tests import vectors
 from tests.killing import PATIENCE_SECONDS, command, kill

@@ -8,7 +8,8 @@ from astropy.io import fits
 from PIL import Image
 
 from pipeline.catalog import Catalog
-from pipeline.images import display, full_ccd, full_mask
+from pipeline.full_resolution import full_ccd, full_mask
+from pipeline.images import display
 from pipeline.ingest import ingest
 
 

@@ -12,7 +12,7 @@ from pipeline import rice, tiles
 from pipeline.catalog import Catalog
 from pipeline.exposure_pixels import measure, measure_tiles
 from pipeline.fits_files import PixelReader, as_float, blank_value, read_pixels, scan
-from pipeline.images import full_ccd
+from pipeline.full_resolution import full_ccd
 from pipeline.ingest import ingest
 from pipeline.simulate import simulate
 from tests import fits_makers as make

@@ -4,10 +4,13 @@ import gzip
 import http.cookiejar
 import json
 import re
+import subprocess
+import sys
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -17,6 +20,8 @@ from app.server import make_app, route_list
 from pipeline.labels import Vote
 from tests.survey import PASSWORD
 from tests.ui.conftest import Served, free_port
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -256,3 +261,12 @@ def test_an_account_that_is_switched_off_is_out_within_half_a_minute(served, doo
     app.store.close()
     time.sleep(USER_CACHE_SECONDS + 1)
     assert door.ask("/assets/theme.css").status == 403
+
+
+def test_a_server_starts_without_what_only_some_pages_and_jobs_need():
+    code = (
+        "import importlib, sys; from app import server; list(map(importlib.import_module, server.ROUTE_MODULES)); "
+        "print(sorted({'astropy', 'hdbscan', 'numba', 'scipy', 'sklearn', 'torch'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stdout + done.stderr

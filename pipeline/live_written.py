@@ -1,0 +1,94 @@
+"""What the votes since the last fit change, as it is written in the run: quick to read, with nothing computed."""
+
+import json
+import time
+from dataclasses import dataclass
+
+import pandas as pd
+
+from pipeline.catalog import Catalog, write_aside, write_json
+from pipeline.errors import TriptychError
+
+COLUMNS = {
+    "expnum": "int64",
+    "n_ccds": "int64",
+    "n_bad_before": "int64",
+    "n_bad_after": "int64",
+    "reason_before": "object",
+    "reason_after": "object",
+    "bad_probability_before": "float64",
+    "bad_probability_after": "float64",
+    "causes": "object",
+    "image_ids": "object",
+}
+KEPT = 3
+LABEL_COLUMNS = (
+    "image_id",
+    "expnum",
+    "ccdname",
+    "what",
+    "reasons_before",
+    "reasons_after",
+    "basis",
+    "provenance",
+)
+
+
+@dataclass(frozen=True)
+class LiveChanges:
+    """What changed since the last fit.
+
+    table : COLUMNS, one row per exposure of which a CCD's answer by its neighbours changed, those that moved most
+    first. n_ccds : how many of its CCDs. n_bad : how many of all its CCDs are called bad. reason : what most of those
+    are called, "good" where there are none. bad_probability : mean over its CCDs of the share of neighbours that do not
+    call it good. causes : image_ids of the labels that are new, gone or others among the neighbours of its changed
+    CCDs; of labels that only count more or less where there is no other cause. image_ids : of its changed CCDs.
+    labels : LABEL_COLUMNS, one row per cause; what is new, gone or changed (in what it says or counts); reasons
+    separated by commas.
+    info : revision of the store, model, prediction, learners (whether the model has any), neighbours, seconds, made
+    (the state had to be made anew), images, exposures (that changed), added, removed, relabelled, reweighted (training
+    images against those of the model), error.
+    """
+
+    table: pd.DataFrame
+    labels: pd.DataFrame
+    info: dict
+
+
+def failed(catalog: Catalog, store, error: TriptychError) -> None:
+    """Write down why what the votes change cannot be told; what was known before stays in the table."""
+    catalog.live_folder.mkdir(exist_ok=True)
+    known = written(catalog)
+    before = known.info if known else {}
+    info = {**before, "revision": int(store.revision()), "error": str(error)}
+    write_json(catalog.live_folder / "changes.json", info)
+
+
+def written(catalog: Catalog) -> LiveChanges | None:
+    """What was written down last; None where nothing was or it cannot be read."""
+    try:
+        info = json.loads((catalog.live_folder / "changes.json").read_text())
+        if not info.get("table"):
+            return LiveChanges(no_changes(), pd.DataFrame(columns=list(LABEL_COLUMNS)), info)
+        paths = [catalog.live_folder / f"{name}-{info['table']}.parquet" for name in ("changes", "labels")]
+        return LiveChanges(*(pd.read_parquet(path) for path in paths), info)
+    except (OSError, ValueError):
+        return None
+
+
+def write(catalog: Catalog, found: LiveChanges) -> None:
+    """Write the tables under a name of their own, then the file that names them: a reader has all of one time."""
+    folder = catalog.live_folder
+    found.info["table"] = f"{found.info['revision']}-{time.time_ns()}"
+    for name, table in (("changes", found.table), ("labels", found.labels)):
+        path = folder / f"{name}-{found.info['table']}.parquet"
+        write_aside(path, lambda aside, own=table: own.to_parquet(aside, index=False))
+    write_json(folder / "changes.json", found.info)
+    for name in ("changes", "labels"):
+        older = sorted(folder.glob(f"{name}-*.parquet"), key=lambda one: one.stat().st_mtime_ns)
+        for one in older[:-KEPT]:  # somebody may have read an older name just now
+            one.unlink(missing_ok=True)
+
+
+def no_changes() -> pd.DataFrame:
+    return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in COLUMNS.items()})
