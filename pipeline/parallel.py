@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, as_completed, wait
 from itertools import islice
 
+import joblib
 from joblib.externals.loky import ProcessPoolExecutor
 from joblib.externals.loky.process_executor import BrokenProcessPool
 
@@ -19,8 +20,8 @@ class WorkerLost(TriptychError):
 
 
 def cores() -> int:
-    """Number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Number of cores that this process may use: a container's share counts, and so does LOKY_MAX_CPU_COUNT."""
+    return joblib.cpu_count()
 
 
 def processes_for(n_tasks: int, workers: int | None = None) -> int:

@@ -1,11 +1,51 @@
-"""Fixtures that every test module may use."""
+"""Fixtures that every test module may use, and in what order and company tests run."""
 
 import os
 from pathlib import Path
 
+# Several test processes share the machine: each computes in one thread and one process unless a test asks for more.
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LOKY_MAX_CPU_COUNT"):
+    os.environ.setdefault(name, "1")
+
 import pytest
 
-from tests import survey
+from tests import passwords, survey, templates
+
+# Files whose tests take longest start first, so that no process works on one of them while the others are done.
+LONGEST_FIRST = ()
+
+
+def pytest_addoption(parser):
+    parser.addoption("--second-try", action="store_true", help="Give a browser test that failed one more try.")
+
+
+def pytest_configure(config):
+    passwords.make_cheap()
+    if not hasattr(config, "workerinput"):
+        templates.begin()
+
+
+def pytest_unconfigure(config):
+    if not hasattr(config, "workerinput"):
+        templates.end()
+
+
+def pytest_collection_modifyitems(items):
+    """Tests of one file run in one process, as they share its fixtures, unless they name a group of their own."""
+    places = {name: place for place, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Each test that needed its second try is a fault to be found: say which."""
+    again = sorted({report.nodeid for report in terminalreporter.stats.get("rerun", [])})
+    if again:
+        terminalreporter.section("needed a second try: find out why", red=True)
+        for nodeid in again:
+            terminalreporter.line(nodeid)
 
 
 @pytest.fixture(scope="session")

@@ -1,21 +1,20 @@
 """Start a command as a person would, and kill it with no warning while it writes something."""
 
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 
+from tests import warm
+
 PATIENCE_SECONDS = 300.0
 
 
-def command(*words, **options) -> subprocess.Popen:
+def command(*words, **options) -> warm.Program:
     """`triptych WORDS...` in a process of its own."""
-    line = [sys.executable, "-m", "app.cli", *map(str, words)]
-    root = Path(__file__).parents[1]
-    return subprocess.Popen(line, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)
+    return warm.start("app.cli", *words, **options)
 
 
 def finish(*words) -> str:
@@ -26,7 +25,7 @@ def finish(*words) -> str:
     return said
 
 
-def kill(process: subprocess.Popen, when: Callable[[], bool]) -> list[psutil.Process]:
+def kill(process: subprocess.Popen | warm.Program, when: Callable[[], bool]) -> list[psutil.Process]:
     """Kill the process with SIGKILL as soon as `when` is true, which must come before it ends; its own processes."""
     until = time.monotonic() + PATIENCE_SECONDS
     while not when():

@@ -8,6 +8,7 @@ tests of their own.
 """
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ import pandas as pd
 from pipeline import candidates, classify
 from pipeline.catalog import Catalog
 from pipeline.labels import LabelStore, Vote
+from tests import templates
 
 DEAD = 61
 USERS = {"amy": "inspector", "ben": "inspector", "cai": "inspector", "lea": "lead", "vic": "viewer"}
@@ -33,7 +35,16 @@ def decam_ccds() -> pd.DataFrame:
 
 
 def make(folder: Path, *, exposures: int = 40, seed: int = 0) -> Catalog:
-    """Write a whole run to `folder`: tables, previews, all stages, accounts and one imported label per old exposure."""
+    """A whole run in `folder`: tables, previews, all stages, accounts and one imported label per old exposure.
+
+    It is written once for all tests that ask for the same, and copied.
+    """
+    templates.copy(f"survey-{exposures}-{seed}", partial(write, exposures=exposures, seed=seed), folder)
+    return Catalog.open(folder)
+
+
+def write(folder: Path, *, exposures: int, seed: int) -> Catalog:
+    """The same, written anew."""
     rng = np.random.default_rng(seed)
     catalog = Catalog.create(folder, camera="decam")
     ccds = decam_ccds()
@@ -167,5 +178,5 @@ def teach_by_votes(catalog, expnum: int) -> None:
 
 
 if __name__ == "__main__":
-    make(Path(sys.argv[1]), exposures=int(sys.argv[2]) if len(sys.argv) > 2 else 40)
+    write(Path(sys.argv[1]), exposures=int(sys.argv[2]) if len(sys.argv) > 2 else 40, seed=0)
     print(f"wrote {sys.argv[1]}; users {', '.join(USERS)}; password {PASSWORD}")

@@ -12,13 +12,6 @@ from pipeline.errors import BadInput, UnknownName
 pytest_plugins = ["tests.postgres"]
 
 
-@pytest.fixture(autouse=True)
-def cheap_hash(monkeypatch):
-    """The same algorithm with its smallest costs, as these tests hash a lot."""
-    hasher = accounts.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-    monkeypatch.setattr(accounts, "_hasher", hasher)
-
-
 def test_the_right_password_lets_in_and_a_wrong_one_does_not(store):
     assert store.add_user("amy", "correct horse", "inspector") == accounts.User("amy", "inspector", True)
     assert store.check_password("amy", "correct horse") == accounts.User("amy", "inspector", True)

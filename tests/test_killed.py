@@ -3,8 +3,6 @@
 import json
 import shutil
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
 import urllib.error
@@ -17,14 +15,13 @@ from app import worker
 from pipeline import candidates, classify
 from pipeline.catalog import STAGE_COMMANDS, Catalog, _digest
 from pipeline.labels import LabelStore, Vote, open_store
-from tests import survey, vectors
+from tests import survey, vectors, warm
 from tests.killing import kill
 from tests.test_server import Browser
 from tests.ui.conftest import Served, free_port
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parents[1]
 KINDS = ("model", "prediction", "candidates", "retraining")
 
 
@@ -56,10 +53,9 @@ def asked(folder: Path) -> tuple[Catalog, LabelStore, int]:
     return catalog, store, store.ask_job("retrain", {"policy": "majority"}, "lea", str(catalog.path))
 
 
-def start_worker(catalog: Catalog, store: LabelStore) -> subprocess.Popen:
+def start_worker(catalog: Catalog, store: LabelStore) -> warm.Program:
     """The worker as the server starts it."""
-    line = [sys.executable, "-m", "app.worker", str(catalog.path), "--labels", store.url]
-    return subprocess.Popen(line, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    return warm.start("app.worker", catalog.path, "--labels", store.url, stdin=True)
 
 
 def stages(catalog: Catalog) -> dict[str, str]:

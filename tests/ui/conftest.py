@@ -9,11 +9,8 @@ it on any console error, page error, answer >= 400 or request to another host. A
 """
 
 import os
-import re
 import shutil
 import socket
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -23,11 +20,14 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
+from tornado.web import create_signed_value
 
-from tests import survey
+from app.server import secret_of
+from pipeline.catalog import Catalog
+from tests import survey, warm
 
-ROOT = Path(__file__).parents[2]
 BROWSER_FLAGS = [
+    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE localhost",
     "--no-sandbox",
     "--disable-quic",
     "--no-first-run",
@@ -52,7 +52,8 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if Path(__file__).parent in Path(item.fspath).parents:
             item.add_marker(pytest.mark.ui)
-            item.add_marker(pytest.mark.flaky(reruns=1))  # a loaded machine may miss a gesture once
+            if item.config.getoption("--second-try"):
+                item.add_marker(pytest.mark.flaky(reruns=1))
 
 
 @dataclass
@@ -62,7 +63,7 @@ class Served:
     url: str
     run: Path
     port: int
-    process: subprocess.Popen
+    process: warm.Program
     log: Path
     options: tuple = ()
 
@@ -72,9 +73,7 @@ class Served:
 
     def start(self):
         """Start (again) on the same port and run, and wait until it answers."""
-        command = [sys.executable, "-m", "app.server", str(self.run), "--port", str(self.port), *self.options]
-        with open(self.log, "a") as log:
-            self.process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
+        self.process = warm.start("app.server", self.run, "--port", self.port, *self.options, log=self.log)
         give_up = time.monotonic() + SERVER_START_SECONDS
         while time.monotonic() < give_up:
             try:
@@ -83,14 +82,22 @@ class Served:
             except (urllib.error.URLError, OSError):
                 if self.process.poll() is not None:
                     break
-                time.sleep(0.1)
+                time.sleep(0.05)
         raise RuntimeError(f"the server did not start:\n{self.log.read_text()}")
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("localhost", 0))
-        return probe.getsockname()[1]
+    """A port on which nothing listens, the same one again once its server has ended: browsers keep what they loaded."""
+    first = 20_000 + 10 * (os.getpid() % 1000)
+    for port in range(first, first + 1000):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("localhost", port))
+                return port
+            except OSError:
+                continue
+    raise RuntimeError(f"no free port from {first} on")
 
 
 @pytest.fixture
@@ -132,18 +139,22 @@ class Guard:
 
     def __init__(self, context, url):
         self.url, self.problems, self.expected = url, [], []
-        context.route(re.compile(".*"), self._only_this_server)
-        context.on("console", self._console)
-        context.on("weberror", lambda error: self.problems.append(f"page error: {error.error}"))
-        context.on("response", self._response)
+        self._listeners = {
+            "request": self._request,
+            "console": self._console,
+            "weberror": self._page_error,
+            "response": self._response,
+        }
+        self.context = context
+        for name, listener in self._listeners.items():
+            context.on(name, listener)
 
-    def _only_this_server(self, route):
-        address = route.request.url
-        if address.startswith((self.url, "data:", "blob:")):
-            route.continue_()
-        else:
-            self.problems.append(f"request to another host: {address}")
-            route.abort()
+    def _request(self, request):
+        if not request.url.startswith((self.url, "data:", "blob:")):
+            self.problems.append(f"request to another host: {request.url}")
+
+    def _page_error(self, error):
+        self.problems.append(f"page error: {error.error}")
 
     def _console(self, message):
         if message.type == "error":
@@ -153,36 +164,87 @@ class Guard:
         if response.status >= 400:
             self.problems.append(f"{response.status} {response.url}")
 
+    def leave(self):
+        for name, listener in self._listeners.items():
+            self.context.remove_listener(name, listener)
+
     def check(self):
         wrong = [text for text in self.problems if not any(part in text for part in self.expected)]
         assert not wrong, "\n".join(wrong)
 
 
+class Contexts:
+    """Browser contexts that are used again: what a server says may be kept is kept, and nothing else.
+
+    A page whose scripts are in the cache opens in half the time.
+    """
+
+    def __init__(self, browser):
+        self._browser = browser
+        self._idle = []
+
+    def take(self):
+        return self._idle.pop() if self._idle else self._browser.new_context(viewport={"width": 1440, "height": 900})
+
+    def give_back(self, context, url):
+        """Close its pages, and forget what a browser remembers of a site apart from its cache."""
+        context.set_offline(False)
+        context.unroute_all()
+        page = context.new_page()
+        page.context.new_cdp_session(page).send(
+            "Storage.clearDataForOrigin", {"origin": url, "storageTypes": "cookies,local_storage,indexeddb"}
+        )
+        for page in context.pages:
+            page.close()
+        context.clear_cookies()
+        self._idle.append(context)
+
+
+@pytest.fixture(scope="session")
+def contexts(browser):
+    return Contexts(browser)
+
+
 @pytest.fixture
-def open_page(browser, request, serve_run):
+def open_page(contexts, request, serve_run):
     """open_page(user, path="/", server=None, size=(1440, 900)) -> a logged-in, ready, guarded page.
 
+    With a `password` the login form is filled in; without, the cookie that it gives is there already.
     It rests on serve_run so that pages close before their server does.
     """
-    contexts = []
+    guards = []
 
-    def open_one(user, path="/", server=None, size=(1440, 900), password=survey.PASSWORD):
+    def open_one(user, path="/", server=None, size=(1440, 900), password=None):
         server = server or request.getfixturevalue("server")
-        context = browser.new_context(viewport={"width": size[0], "height": size[1]})
+        context = contexts.take()
         guard = Guard(context, server.url)
-        contexts.append((context, guard))
+        guards.append(guard)
         page = context.new_page()
+        page.set_viewport_size({"width": size[0], "height": size[1]})
         page.expected_problems = guard.expected
+        if password is None:
+            context.add_cookies([login_cookie(server, user)])
         page.goto(server.url + path)
-        log_in(page, user, password)
+        if password is not None:
+            log_in(page, user, password)
         wait_ready(page)
         return page
 
     yield open_one
-    for context, _guard in contexts:
-        context.close()
-    for _context, guard in contexts:
+    for guard in guards:
+        for page in guard.context.pages:
+            page.close()
+    for guard in guards:
+        guard.leave()
+        contexts.give_back(guard.context, guard.url)
+    for guard in guards:
         guard.check()
+
+
+def login_cookie(server, user):
+    """The cookie that the login form gives."""
+    value = create_signed_value(secret_of(Catalog.open(server.run)), "user", user).decode()
+    return {"name": "user", "value": value, "url": server.url, "httpOnly": True, "sameSite": "Strict"}
 
 
 @contextmanager

@@ -345,7 +345,7 @@ def test_a_lost_graphics_context_comes_back(open_map):
 
 def test_without_webgl_the_server_draws_and_the_lasso_still_works(open_page):
     page = open_page("amy")
-    page.context.add_init_script(
+    page.add_init_script(
         """const get = HTMLCanvasElement.prototype.getContext;
         HTMLCanvasElement.prototype.getContext = function (kind, ...more) {
           return kind === 'webgl2' ? null : get.call(this, kind, ...more); };"""
@@ -367,7 +367,7 @@ def test_without_webgl_the_server_draws_and_the_lasso_still_works(open_page):
 
 def test_a_map_that_does_not_arrive_says_so_and_can_be_asked_for_again(open_page):
     page = open_page("amy")
-    page.context.add_init_script(
+    page.add_init_script(
         """const get = window.fetch;
         window.fetch = (url, ...more) => sessionStorage.busy && String(url).includes('places-2')
           ? Promise.resolve(new Response('busy', { status: 503 })) : get(url, ...more);"""

@@ -1,0 +1,118 @@
+"""Programs of ours in processes forked from a warm parent, which has imported everything once for all of them.
+
+    process = start("app.worker", run, stdin=True)      # as `python -m app.worker RUN` would
+    process.kill(); process.wait()
+
+The parent is Python's own fork server: it runs nothing but imports, so that a fork of it is as good as a new process.
+Importing server and worker anew costs seconds of processor time each, and the tests start some two hundred.
+"""
+
+import atexit
+import importlib
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+WARM = [
+    "app.server",
+    "app.worker",
+    "app.cli",
+    "tests.warm_imports",
+]
+_forks = multiprocessing.get_context("forkserver")
+_forks.set_forkserver_preload(WARM)
+
+
+class Program:
+    """A process of ours, as `subprocess.Popen` shows one: what it says is text in `stdout`, errors among it."""
+
+    def __init__(self, process, stdout, stdin):
+        self._process, self.stdout, self.stdin = process, stdout, stdin
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        return self._process.exitcode
+
+    def poll(self) -> int | None:
+        return self._process.exitcode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Its exit code, negative where a signal ended it; subprocess.TimeoutExpired after `timeout` seconds."""
+        self._process.join(timeout)
+        if self._process.exitcode is None:
+            raise subprocess.TimeoutExpired(self._process.name, timeout)
+        return self._process.exitcode
+
+    def communicate(self, timeout: float | None = None) -> tuple[str, None]:
+        """What it still says until it ends."""
+        said = self.stdout.read()
+        self.wait(timeout)
+        self.stdout.close()
+        return said, None
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+
+def start(module: str, *words, log: Path | None = None, stdin: bool = False, session: bool = False) -> Program:
+    """Start `python -m MODULE WORDS...` in the folder of the project.
+
+    log : file that what it says is added to, instead of `stdout`; stdin : it reads a pipe that is held open here
+    session : in a session of its own
+    """
+    ours, theirs, reader, said = None, None, None, None
+    if stdin:
+        theirs, ours = multiprocessing.Pipe(duplex=False)
+    if log is None:
+        reader, said = multiprocessing.Pipe(duplex=False)
+    arguments = (module, [str(word) for word in words], dict(os.environ), theirs, said, log, session)
+    process = _forks.Process(target=_run, args=arguments, name=f"{module} {' '.join(map(str, words))}")
+    process.start()
+    for end in (theirs, said):
+        if end is not None:
+            end.close()
+    stdout = None if reader is None else os.fdopen(os.dup(reader.fileno()), "r", errors="replace")
+    if reader is not None:
+        reader.close()
+    return Program(process, stdout, ours)
+
+
+def _run(module, words, environment, stdin, said, log, session) -> None:
+    """In the fork: its own streams, folder and environment, then the module's `main`."""
+    if session:
+        os.setsid()
+    os.chdir(ROOT)
+    os.environ.clear()
+    os.environ.update(environment)
+    if stdin is not None:
+        os.dup2(stdin.fileno(), 0)
+        sys.stdin = open(0, closefd=False)
+    target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND) if log else said.fileno()
+    os.dup2(target, 1)
+    os.dup2(target, 2)
+    sys.stdout = open(1, "w", buffering=1, closefd=False)
+    sys.stderr = open(2, "w", buffering=1, closefd=False)
+    for end in (stdin, said):
+        if end is not None:
+            end.close()
+    sys.argv = [module, *words]
+    try:
+        importlib.import_module(module).main()
+    finally:
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
