@@ -1,5 +1,6 @@
 """The verb that takes a night's exposures in as they arrive."""
 
+import os
 import signal
 import time
 from contextlib import nullcontext
@@ -23,7 +24,8 @@ class Stop:
     def ask(self, number, _frame) -> None:
         self.asked = True
         self.give_back()
-        say("stopping after this step; once more stops at once")
+        # past Python's streams: the signal may have come while one of them was written to, and they do not bear that
+        os.write(2, b"stopping after this step; once more stops at once\n")
 
     def give_back(self) -> None:
         for number, handler in self.before.items():

@@ -3,13 +3,9 @@
 import os
 from pathlib import Path
 
-# Several test processes share the machine: each computes in one thread and one process unless a test asks for more.
-for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LOKY_MAX_CPU_COUNT"):
-    os.environ.setdefault(name, "1")
-
 import pytest
 
-from tests import passwords, survey, templates
+from tests import one_core, passwords, survey, templates  # noqa: F401  (one_core first)
 
 # Files whose tests take longest start first, so that no process works on one of them while the others are done.
 LONGEST_FIRST = ()

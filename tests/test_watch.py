@@ -1,13 +1,16 @@
 """The loop on a clock: what arrives is taken in; stopped, killed or hindered anywhere, it comes to the same run."""
 
+import io
 import resource
 import shutil
 import signal
+import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from app import verbs_watch
 from pipeline import classify, outlived
 from pipeline.arrivals import Arrivals
 from pipeline.catalog import Catalog
@@ -379,6 +382,32 @@ def test_it_ends_when_asked_to_with_a_line_that_says_what_is_done(run, night, nu
     assert "4 exposures in, 0 to quarantine, 2 candidates entered" in said
     assert "stopping after this step" in said
     assert "1 pass done, 4 exposures in; the same command goes on from here" in said
+
+
+def test_being_asked_to_end_while_a_line_is_written_loses_nothing(monkeypatch, capfd):
+    class Interrupted(io.RawIOBase):
+        written = b""
+
+        def writable(self):
+            return True
+
+        def write(self, piece):
+            if not stop.asked:
+                signal.raise_signal(signal.SIGTERM)
+            self.written += bytes(piece)
+            return len(piece)
+
+    raw = Interrupted()
+    monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(io.BufferedWriter(raw)))
+    stop = verbs_watch.Stop()
+    try:
+        verbs_watch.say("4 exposures in")
+        sys.stderr.flush()
+    finally:
+        stop.give_back()
+    assert raw.written == b"4 exposures in\n"
+    assert stop()
+    assert "stopping after this step" in capfd.readouterr().err
 
 
 @pytest.mark.slow

@@ -101,12 +101,12 @@ def _run(module, words, environment, stdin, said, log, session) -> None:
     os.environ.update(environment)
     if stdin is not None:
         os.dup2(stdin.fileno(), 0)
-        sys.stdin = open(0, closefd=False)
+        sys.stdin = open(0, closefd=False)  # noqa: SIM115
     target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND) if log else said.fileno()
     os.dup2(target, 1)
     os.dup2(target, 2)
-    sys.stdout = open(1, "w", buffering=1, closefd=False)
-    sys.stderr = open(2, "w", buffering=1, closefd=False)
+    sys.stdout = open(1, "w", buffering=1, closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115
     for end in (stdin, said):
         if end is not None:
             end.close()
