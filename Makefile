@@ -7,13 +7,19 @@ BIN := .venv/bin
 RUN ?= runs/demo
 PORT ?= 5006
 
-.PHONY: demo test install install-test browser lint clean
+PROCESSES ?= 2
+
+.PHONY: demo test test-quick install install-test browser lint clean
 
 demo: install
 	$(BIN)/triptych demo $(RUN) --port $(PORT)
 
 test: install-test browser
-	$(BIN)/python -m pytest $(PYTEST)
+	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup --durations=20 $(PYTEST)
+
+# Without a browser, and without what takes long.
+test-quick: install-test
+	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup -m "not ui and not slow" $(PYTEST)
 
 lint: install-test
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
