@@ -6,12 +6,12 @@ import pytest
 
 from benchmarks import loop
 from benchmarks.annotators import marks
-from pipeline import embedding, examples, export, ingest, simulate
+from pipeline import embedding, examples, export, ingest
 from pipeline.catalog import Catalog
 from pipeline.labels import LabelStore, Vote, open_store
 from pipeline.reasons import GOOD
 from pipeline.retrain import retrain
-from tests import vectors
+from tests import skies, vectors
 
 
 def bad_by_majority(votes: pd.DataFrame) -> set[int]:
@@ -67,21 +67,13 @@ def test_three_rounds_of_votes_on_drawn_vectors(tmp_path):
         assert retrain(catalog, store).after["prediction"].info["rows"] == len(truth)
 
 
-@pytest.fixture(scope="module")
-def sky(tmp_path_factory):
-    """A simulated survey, ingested and embedded, and its truth; read it, do not write to it."""
-    folder = tmp_path_factory.mktemp("loop")
-    truth = simulate.simulate(folder / "sky", exposures=72, seed=9003, binning=16)
-    catalog = Catalog.create(folder / "run")
-    ingest.ingest(catalog, [folder / "sky"])
-    embedding.embed(catalog.refresh())
-    return folder / "run", truth
-
-
 @pytest.mark.slow
-def test_three_rounds_of_votes_on_a_simulated_survey(sky, tmp_path):
-    folder, truth = sky
-    catalog, plan = loop.without_labels(folder, tmp_path / "run"), loop.plan_of(truth, start=6, step=12, seed=0)
+def test_three_rounds_of_votes_on_a_simulated_survey(tmp_path):
+    truth = skies.truth(skies.sky(*skies.THIRTY))
+    catalog, plan = (
+        loop.without_labels(skies.embedded(*skies.THIRTY), tmp_path / "run"),
+        loop.plan_of(truth, start=5, step=6),
+    )
     with open_store(catalog) as store:
         loop.begin(catalog, store, truth, plan, teacher=False)  # who simulates the survey would know it already
         rounds = loop.simulated_loop(catalog, store, truth, plan)
