@@ -11,7 +11,7 @@ from pipeline.catalog import Catalog
 from tests import templates
 
 BINNING = 16
-EIGHT = (8, 5)  # exposures and seed
+EIGHT = (8, 1)  # exposures and seed
 THIRTY = (30, 9003)  # each reason once, some twice
 
 
