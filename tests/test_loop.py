@@ -95,7 +95,7 @@ def test_three_rounds_of_eight_annotators_on_real_ghosts(real_data, tmp_path):
     catalog = loop.without_labels(run, tmp_path / "run")
     catalog.set_info(panel=bad.shape[1])
     with open_store(catalog) as store:
-        rounds = loop.ghost_loop(catalog, store, bad, held, order)
+        rounds = loop.ghost_loop(catalog, store, bad, held, order, teacher=False)
         print([loop.number(one.f1) for one in rounds])
         assert rounds[-1].gain["low"] > 0
         assert [one.judged for one in rounds] == [2, 8, 14, 20]

@@ -121,7 +121,7 @@ def own(undisturbed, tmp_path) -> Path:
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
-        ("model", ["train", "RUN", "--seed", "3"]),
+        ("model", ["train", "RUN", "--no-simulated", "--seed", "3"]),
         ("model", ["train", "RUN", "--search", "--search-candidates", "3", "--seed", "3"]),
         ("prediction", ["retrain", "RUN"]),
         ("evaluation", ["evaluate", "RUN", "--classifier", "knn", "--seed", "3"]),
