@@ -12,7 +12,7 @@ from tests import templates
 
 BINNING = 16
 EIGHT = (8, 1)  # exposures and seed
-THIRTY = (30, 9003)  # each reason once, some twice
+FORTY = (40, 9003)  # every kind twice
 
 
 def sky(exposures: int, seed: int) -> Path:

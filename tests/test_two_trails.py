@@ -33,9 +33,9 @@ def test_trails_are_thin_and_of_the_width_of_the_stars():
 
 
 def test_two_trails_are_no_candidate_and_a_ghost_is(tmp_path):
-    """A survey of thirty exposures and the simulated teacher are enough to know."""
-    catalog = loop.without_labels(skies.embedded(*skies.THIRTY), tmp_path / "survey")
-    truth = skies.truth(skies.sky(*skies.THIRTY))
+    """A survey of forty exposures and the simulated teacher are enough to know."""
+    catalog = loop.without_labels(skies.embedded(*skies.FORTY), tmp_path / "survey")
+    truth = skies.truth(skies.sky(*skies.FORTY))
     with open_store(catalog) as store:
         store.import_labels(truth.assign(camera="decam", raw=truth.reason), source="truth.csv", kind="truth")
     drawn = {"seed": 400_000, "binning": skies.BINNING, "kinds": ("two_trails", "ghost")}
