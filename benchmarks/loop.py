@@ -192,7 +192,7 @@ def majority(bad: pd.DataFrame) -> pd.Series:
 
 
 def ghost_loop(
-    catalog: Catalog, store: LabelStore, bad: pd.DataFrame, held, order, *, rounds: int = ROUNDS
+    catalog: Catalog, store: LabelStore, bad: pd.DataFrame, held, order, *, rounds: int = ROUNDS, teacher: bool = True
 ) -> list[Round]:
     """Votes on the exposures of `order`, some at the start and some in each round; `held` get none."""
     cast = 0
@@ -204,7 +204,7 @@ def ghost_loop(
         cast += len(votes)
 
     vote(order[:GHOST_START])
-    classify.train(catalog, store)
+    classify.train(catalog, store, recipe=Recipe(simulated=teacher))
     classify.predict(catalog.refresh())
     candidates.find(catalog.refresh())
     found, first = [], catalog.stage("prediction").table()

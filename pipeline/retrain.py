@@ -16,6 +16,7 @@ import pandas as pd
 from pipeline import candidates, classify, measuring, models, retrain_killed, unfinished
 from pipeline.catalog import Catalog, Stage
 from pipeline.errors import BadInput, Cancelled
+from pipeline.recipe import Recipe
 from pipeline.retrain_log import RetrainLog
 from pipeline.retraining import CHANGES, KINDS, Diff, changed_ccds, compare, diff
 from pipeline.training import read_training_set
@@ -181,7 +182,7 @@ def _retrain(catalog, store, steps, say, *, policy, classifier, rule, seed, by) 
         "policy": policy,
         "rule": rule,
     }
-    parameters = {"policy": policy, "store_revision": revision}
+    parameters = {"policy": policy, "store_revision": revision, **Recipe(simulated=simulated).parameters()}
     written = _write(catalog, embedding, model, table, scored, changes, report, rule, parameters, steps, by)
     steps.done()
     after = {kind: written[kind] for kind in KINDS}

@@ -16,6 +16,7 @@ from pipeline.export import export
 from pipeline.ingest import ingest
 from pipeline.labels import LabelStore
 from tests import fits_makers as make
+from tests import skies
 from tests.test_reprocessed import come_back, other_pixels
 
 BAD = (103, 105, 107)
@@ -153,9 +154,7 @@ def test_a_decision_on_the_old_version_settles_nothing_once_the_exposure_moved(a
 
 @pytest.mark.slow
 def test_the_whole_way_on_a_simulated_survey(tmp_path):
-    from pipeline.simulate import simulate
-
-    truth = simulate(tmp_path / "files", exposures=10, seed=3, binning=16, workers=1)
+    truth = skies.copied(*skies.EIGHT, tmp_path / "files")
     catalog = Catalog.create(tmp_path / "run")
     ingest(catalog, tmp_path / "files", workers=1)
     embed(catalog, workers=1)

@@ -46,7 +46,8 @@ def test_a_published_training_set_with_its_test_share(run):
 
 
 def test_evaluate_shows_cuts_and_leak_and_writes_json(run, tmp_path):
-    result = type_in("evaluate", run, "--leak", "--cut", 0.5, "--cut", 0.8, "--json", tmp_path / "figures.json")
+    words = ["--classifier", "knn", "--leak", "--cut", 0.5, "--cut", 0.8]
+    result = type_in("evaluate", run, *words, "--json", tmp_path / "figures.json")
     assert "above 0.8" in result.stdout
     assert "The leak" in result.stdout
     figures = json.loads((tmp_path / "figures.json").read_text())

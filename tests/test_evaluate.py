@@ -132,7 +132,7 @@ def test_learners_are_evaluated_in_folds_as_neighbours_are(tmp_path, classifier)
 
 def test_held_out_predictions_do_not_hear_what_is_held_out(tmp_path):
     """Other labels on the exposures of one fold change nothing of what is said about them."""
-    catalog, truth = vectors.make(tmp_path / "run", exposures=12, dim=10)
+    catalog, truth = vectors.make(tmp_path / "run", exposures=10, dim=10)
     stage = catalog.stage("embedding")
     told = []
     for turned in (False, True):
@@ -140,7 +140,7 @@ def test_held_out_predictions_do_not_hear_what_is_held_out(tmp_path):
             own = truth.assign(reason=np.where(turned & (truth.expnum == 3), "Noise", truth.reason))
             vectors.teach(store, own)
             training = read_training_set(catalog, store)
-        groups, _ = evaluate.held_out(stage.array(), stage.table("keys"), training, classifier="linear", folds=12)
+        groups, _ = evaluate.held_out(stage.array(), stage.table("keys"), training, classifier="linear", folds=10)
         told.append(groups[groups.expnum == 3].drop(columns=["p_Noise"], errors="ignore").reset_index(drop=True))
     pd.testing.assert_frame_equal(*told)
 

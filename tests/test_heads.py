@@ -205,9 +205,12 @@ def test_a_teacher_brings_reasons_that_the_survey_has_not_seen():
     )
 
 
-def test_the_same_seed_is_the_same_head():
+@pytest.mark.parametrize("taught", [False, True])
+def test_the_same_seed_is_the_same_head(taught):
     x, table, _ = overlapping(30, seed=0)
-    one, again, other = (as_arrays(fit_head(x, table, kind="mixed", seed=seed)) for seed in (1, 1, 2))
+    shown, truth, _ = overlapping(60, seed=9)
+    teacher = Teacher(shown, truth.reasons, "digest", "decam", "") if taught else None
+    one, again, other = (as_arrays(fit_head(x, table, kind="mixed", teacher=teacher, seed=seed)) for seed in (1, 1, 2))
     assert one[1] == again[1]
     assert all(values.tobytes() == again[0][name].tobytes() for name, values in one[0].items())
     assert one[1] != other[1]

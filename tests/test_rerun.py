@@ -8,19 +8,19 @@ import pytest
 
 from pipeline.catalog import STAGE_COMMANDS, Catalog
 from pipeline.labels import LabelStore, Vote, open_store
-from pipeline.simulate import simulate
+from tests import skies
 from tests.killing import alive, appears, command, finish, kill
 
 pytestmark = pytest.mark.slow
 
-EXPOSURES = 16
+EXPOSURES = skies.EIGHT[0]
 # Of when and how long, not of what.
 TIMES = {"created", "seconds"}
 OF_THE_STORE = ("labels.db", "labels.db-wal", "labels.db-shm")
 # what shows that a step is at work, and how many there are by then
 MOMENTS = {
     "labels.db": 1,
-    "previews/*/*.npz": 5,
+    "previews/*/*.npz": 3,
     "embedding/.work-*/*.npy": 3,
     "model/*/*": 1,
     "prediction/*/*": 1,
@@ -29,25 +29,20 @@ MOMENTS = {
     "map2d/*/*": 1,
     "map3d/*/*": 1,
 }
+WITH_HELPERS = "embedding/.work-*/*.npy"  # the step that starts processes of its own for so few exposures
+
+
+def everything(folder: Path) -> list[str]:
+    """All steps. Each time it is called it trains anew, so neighbours learn here; learners have a test of their own."""
+    sky = skies.sky(*skies.EIGHT)
+    return ["run", str(folder), str(sky), "--label", str(sky / "truth.csv"), "--seed", "3", "--classifier", "knn"]
 
 
 @pytest.fixture(scope="module")
-def sky(tmp_path_factory) -> Path:
-    """A small simulated survey."""
-    folder = tmp_path_factory.mktemp("rerun") / "sky"
-    simulate(folder, exposures=EXPOSURES, seed=5, binning=16)
-    return folder
-
-
-def everything(folder: Path, sky: Path) -> list[str]:
-    return ["run", str(folder), str(sky), "--label", str(sky / "truth.csv"), "--seed", "3"]
-
-
-@pytest.fixture(scope="module")
-def undisturbed(sky) -> Path:
+def undisturbed(tmp_path_factory) -> Path:
     """The run that nobody stopped; read it, do not write to it."""
-    folder = sky.parent / "undisturbed"
-    finish(*everything(folder, sky))
+    folder = tmp_path_factory.mktemp("rerun") / "undisturbed"
+    finish(*everything(folder))
     return folder
 
 
@@ -87,26 +82,21 @@ def assert_same(folder: Path, other: Path) -> None:
     assert catalog.ccds().image_id.is_unique
 
 
-def test_twice_with_one_seed(sky, undisturbed):
-    folder = sky.parent / "twice"
-    finish(*everything(folder, sky))
-    assert len(Catalog.open(folder).ccds()) == 61 * EXPOSURES
-    assert_same(folder, undisturbed)
-
-
-def test_again_in_the_same_folder_adds_nothing(sky, undisturbed):
-    folder = sky.parent / "again"
+def test_again_in_the_same_folder_adds_nothing(undisturbed, tmp_path):
+    folder = tmp_path / "again"
     shutil.copytree(undisturbed, folder)
-    finish(*everything(folder, sky))
+    finish(*everything(folder))
     assert_same(folder, undisturbed)
 
 
-def test_killed_in_every_step_one_after_the_other(sky, undisturbed):
-    folder = sky.parent / "killed"
-    helpers = []
+def test_killed_in_every_step_one_after_the_other(undisturbed, tmp_path, monkeypatch):
+    """What is left is the run that one process made from the beginning to the end."""
+    folder, helpers = tmp_path / "killed", []
     for pattern, times in MOMENTS.items():
-        helpers += kill(command(*everything(folder, sky)), appears(folder, pattern, times))
-    finish(*everything(folder, sky))
+        monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "2" if pattern == WITH_HELPERS else "1")
+        helpers += kill(command(*everything(folder)), appears(folder, pattern, times))
+        assert times == 1 or len(list(folder.glob(pattern))) < EXPOSURES, "it was killed in the middle"
+    finish(*everything(folder))
     assert_same(folder, undisturbed)
     assert helpers
     assert alive(helpers) == []
@@ -131,6 +121,7 @@ def own(undisturbed, tmp_path) -> Path:
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
+        ("model", ["train", "RUN", "--no-simulated", "--seed", "3"]),
         ("model", ["train", "RUN", "--search", "--search-candidates", "3", "--seed", "3"]),
         ("prediction", ["retrain", "RUN"]),
         ("evaluation", ["evaluate", "RUN", "--classifier", "knn", "--seed", "3"]),
@@ -157,6 +148,7 @@ def test_a_verb_killed_while_it_computes_changes_nothing(own, words):
 
 def test_there_is_something_to_compare(undisturbed):
     catalog = Catalog.open(undisturbed)
+    assert len(catalog.ccds()) == 61 * EXPOSURES
     for kind in ("embedding", "prediction", "cluster", "map2d", "map3d"):
         assert catalog.stage(kind).info["rows"] == 61 * EXPOSURES
     assert len(catalog.stage("candidates").table("exposures_scored")) == EXPOSURES

@@ -7,6 +7,7 @@ import pytest
 from pipeline import candidates, classify, retrain
 from pipeline.errors import Cancelled
 from pipeline.labels import Vote, open_store
+from pipeline.recipe import Recipe
 from tests import vectors
 
 KINDS = ("model", "prediction", "candidates")
@@ -116,6 +117,15 @@ def test_the_classifier_in_use_is_kept(run, classifier):
     model = classify.read_model(report.after["model"])
     assert (model.head is not None) == (classifier != "knn")
     assert len(model.head.steps if model.head else ()) == {"knn": 0, "mixed": 1, "two_step": 2}[classifier]
+
+
+def test_that_no_simulation_teaches_is_kept_however_often(run):
+    catalog, store, _ = run
+    classify.train(catalog, store, classifier="knn", recipe=Recipe(simulated=False))
+    for _ in range(2):
+        assert retrain.retrain(catalog, store).after["model"].parameters["simulated"] is False
+    classify.train(catalog, store, classifier="knn")
+    assert "simulated" not in retrain.retrain(catalog, store).after["model"].parameters
 
 
 def test_a_classifier_that_is_named_replaces_the_one_in_use(run):

@@ -2,11 +2,13 @@
 
 import pytest
 
-from benchmarks import two_trails
+from benchmarks import loop, two_trails
 from pipeline import candidates
 from pipeline.camera import camera
 from pipeline.exposure import Exposure
+from pipeline.labels import open_store
 from pipeline.survey_plan import single
+from tests import skies
 
 DECAM = camera("decam")
 pytestmark = pytest.mark.slow
@@ -31,9 +33,13 @@ def test_trails_are_thin_and_of_the_width_of_the_stars():
 
 
 def test_two_trails_are_no_candidate_and_a_ghost_is(tmp_path):
-    """A survey of thirty exposures and the simulated teacher are enough to know."""
-    catalog = two_trails.taught_run(tmp_path / "survey", 30, 7001)
-    kinds = two_trails.observed(tmp_path / "asked", 4, seed=400_000, kinds=("two_trails", "ghost"))
+    """A survey of forty exposures and the simulated teacher are enough to know."""
+    catalog = loop.without_labels(skies.embedded(*skies.FORTY), tmp_path / "survey")
+    truth = skies.truth(skies.sky(*skies.FORTY))
+    with open_store(catalog) as store:
+        store.import_labels(truth.assign(camera="decam", raw=truth.reason), source="truth.csv", kind="truth")
+    drawn = {"seed": 400_000, "binning": skies.BINNING, "kinds": ("two_trails", "ghost")}
+    kinds = two_trails.observed(tmp_path / "asked", 4, **drawn)
     other = two_trails.embedded_run(tmp_path / "asked" / "run", tmp_path / "asked" / "files")
     prediction = two_trails.asked(catalog, other, "mixed")
     found = two_trails.line(two_trails.figures(prediction, kinds, candidates.sampled_images(other)))

@@ -12,16 +12,18 @@ from tests.ui.conftest import Served, free_port
 from tests.ui.test_map import Map
 from tests.ui.test_review import wait_for_exposure, wait_saved
 
-EXPOSURES = 64
+EXPOSURES = 14  # of the demonstration seed, few, with a ghost among the unlabelled ones
 INSPECTORS = [name for name, role in demo.ACCOUNTS.items() if role == "inspector"]
 LEAD = next(name for name, role in demo.ACCOUNTS.items() if role == "lead")
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    """The demonstration, as `make demo` makes it."""
+    """The demonstration, as `make demo` makes it but for fewer and coarser exposures."""
     folder = tmp_path_factory.mktemp("demo")
-    demo.prepare(folder / "run", exposures=EXPOSURES, bar=lambda title: nullcontext(lambda *_: None))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(demo, "BINNING", 16)
+        demo.prepare(folder / "run", exposures=EXPOSURES, bar=lambda title: nullcontext(lambda *_: None))
     port = free_port()
     served = Served(f"http://localhost:{port}", folder / "run", port, None, folder / "log.txt")
     yield served.start()

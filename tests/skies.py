@@ -1,0 +1,43 @@
+"""Small simulated surveys that tests share: drawn once in a test run, and embedded once; a copy costs milliseconds."""
+
+import shutil
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+
+from pipeline import embedding, ingest, simulate
+from pipeline.catalog import Catalog
+from tests import templates
+
+BINNING = 16
+EIGHT = (8, 1)  # exposures and seed
+FORTY = (40, 9003)  # every kind twice
+
+
+def sky(exposures: int, seed: int) -> Path:
+    """Folder of a simulated survey's files and truth; read it, do not write to it."""
+    draw = partial(simulate.simulate, exposures=exposures, seed=seed, binning=BINNING, workers=1)
+    return templates.made(f"sky-{exposures}-{seed}", draw)
+
+
+def copied(exposures: int, seed: int, folder: Path) -> pd.DataFrame:
+    """The same in a folder that may be written to; returns the truth."""
+    shutil.copytree(sky(exposures, seed), folder)
+    return truth(folder)
+
+
+def truth(folder: Path) -> pd.DataFrame:
+    """What is true of a simulated survey: expnum, ccdname, reason."""
+    return pd.read_csv(folder / "truth.csv")
+
+
+def embedded(exposures: int, seed: int) -> Path:
+    """A run of the survey, ingested and embedded, without labels; read it, do not write to it."""
+
+    def make(folder: Path) -> None:
+        catalog = Catalog.create(folder)
+        ingest.ingest(catalog, [sky(exposures, seed)], workers=1)
+        embedding.embed(catalog.refresh(), workers=1)
+
+    return templates.made(f"embedded-{exposures}-{seed}", make)
