@@ -14,7 +14,9 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from multiprocessing import forkserver
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import dask
@@ -93,6 +95,11 @@ def start(module: str, *words, log: Path | None = None, stdin: bool = False, ses
     if reader is not None:
         reader.close()
     return Program(process, stdout, ours)
+
+
+def process(function: Callable, *arguments) -> BaseProcess:
+    """A process that is to call the function, not yet started. Arguments are pickled."""
+    return _forks.Process(target=function, args=arguments)
 
 
 def dask_workers() -> dask.config.set:
