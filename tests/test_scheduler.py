@@ -115,6 +115,12 @@ def die_on_three(number: int) -> int:
     return number * number
 
 
+def die_soon_on_three(number: int) -> int:
+    if number == 3:
+        time.sleep(0.5)  # until the next task waits behind it
+    return die_on_three(number)
+
+
 def refuse(number: int) -> int:
     raise BadInput(f"{number} is refused")
 
@@ -123,6 +129,15 @@ def refuse(number: int) -> int:
 def test_a_task_that_kills_every_worker_is_given_up_and_the_others_are_done(cluster):
     with scheduler.connect(cluster.scheduler_address) as connected:
         results = dict(connected.unordered(lambda n: (die_on_three, n), range(6), lambda n: None))
+    assert isinstance(results.pop(3), WorkerLost)
+    assert results == {n: n * n for n in range(6) if n != 3}
+
+
+def test_a_task_that_waited_on_a_dying_worker_is_not_given_up_with_the_one_that_killed_it():
+    with warm.dask_workers(), scheduler._embedded(1) as made:
+        made.scheduler.allowed_failures = 0  # one death is enough for Dask to give up all that the worker had
+        with scheduler.connect(made.scheduler_address) as connected:
+            results = dict(connected.unordered(lambda n: (die_soon_on_three, n), range(6), lambda n: None))
     assert isinstance(results.pop(3), WorkerLost)
     assert results == {n: n * n for n in range(6) if n != 3}
 
