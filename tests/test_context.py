@@ -104,3 +104,16 @@ def test_the_tables_used_last_stay(app, tables):
     assert tables.reads == ["a", "b", "c", "d"]
     app.survey("b")
     assert tables.reads == ["a", "b", "c", "d", "b"]
+
+
+def test_an_account_that_is_switched_off_is_out_within_half_a_minute(monkeypatch):
+    now, dan = [1000.0], SimpleNamespace(name="dan", active=True)
+    monkeypatch.setattr(context, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    accounts = context.Accounts(SimpleNamespace(users=lambda: [dan, SimpleNamespace(name="amy", active=True)]))
+    assert accounts.user("dan") is dan
+    dan.active = False
+    now[0] += 29
+    assert accounts.user("dan") is dan  # what this test is about: it is not read at every request
+    now[0] += 1.001
+    assert accounts.user("dan") is None
+    assert accounts.user("amy").active

@@ -3,8 +3,7 @@
 import gzip
 import os
 import shutil
-import subprocess
-import sys
+import signal
 import tempfile
 import time
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ from pipeline.full_resolution import full_ccd, full_mask
 from pipeline.ingest import ingest
 from pipeline.sources import PROBLEMS
 from tests import fits_makers as make
+from tests import warm
 
 
 @pytest.fixture
@@ -269,20 +269,27 @@ def test_order_workers_and_calls_make_no_difference(tmp_path, files):
             assert np.array_equal(one.preview(expnum)[1], other.preview(expnum)[1], equal_nan=True)
 
 
+def ingest_and_die(run, files):
+    """In a process of its own: every exposure is saved at once, and the fourth kills it."""
+
+    def die(done, total, text):
+        if text == "exposure 104":
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    ingest_module.SAVE_EVERY_SECONDS = 0
+    ingest(Catalog.open(run), files, workers=1, progress=die)
+
+
 def test_killed_in_the_middle_and_run_again(tmp_path, files):
     for number in range(101, 107):
         make.exposure(files / f"{number}.fits", number)
     whole = Catalog.create(tmp_path / "whole")
     ingest(whole, files)
     killed = Catalog.create(tmp_path / "killed")
-    script = (
-        "import os\nfrom pipeline import ingest\nfrom pipeline.catalog import Catalog\n"
-        "ingest.SAVE_EVERY_SECONDS = 0\n"
-        f"die = lambda done, total, text: text == 'exposure 104' and os.kill(os.getpid(), 9)\n"
-        f"ingest.ingest(Catalog.open({str(killed.path)!r}), {str(files)!r}, workers=1, progress=die)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parents[1], check=False)
-    assert done.returncode == -9
+    process = warm.process(ingest_and_die, killed.path, files)
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
     report = ingest(killed, files)
     assert (report.n_new, report.n_skipped) == (3, 3)
     for a, b in zip(tables_of(whole), tables_of(killed), strict=True):

@@ -1,10 +1,5 @@
 """The label store on SQLite and PostgreSQL: one current vote, nothing lost, nothing changed, nothing twice."""
 
-import multiprocessing
-import os
-import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 
@@ -15,6 +10,7 @@ import sqlalchemy as sa
 from pipeline import tables
 from pipeline.errors import LabelError, UnknownName
 from pipeline.labels import LABEL_COLUMNS, VOTE_COLUMNS, LabelStore, Vote
+from tests import warm
 
 pytest_plugins = ["tests.postgres"]
 
@@ -243,8 +239,7 @@ def cast_some(url: str, inspector: str, first: int, number: int) -> None:
 @pytest.mark.slow
 def test_votes_of_many_processes_at_once_are_all_kept(store_url):
     number, crowd = 40, ["amy", "ben", "cai", "amy"]  # amy votes in two tabs at once
-    context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=cast_some, args=(store_url, name, 1, number)) for name in crowd]
+    processes = [warm.process(cast_some, store_url, name, 1, number) for name in crowd]
     for process in processes:
         process.start()
     for process in processes:
@@ -259,23 +254,13 @@ def test_votes_of_many_processes_at_once_are_all_kept(store_url):
         assert store.revision() == len(record)
 
 
-FOREVER = """
-import sys
-from pipeline.labels import LabelStore, Vote
-store = LabelStore(sys.argv[1])
-for number in range(1_000_000):
-    vote = store.cast(Vote(expnum=number % 50, inspector="amy", judgement="bad"))
-    print(vote.vote_id, flush=True)
-"""
-
-
 @pytest.mark.slow
 def test_a_killed_writer_loses_no_acknowledged_vote(store_url):
     acknowledged = 0
     for _ in range(3):
-        process = subprocess.Popen([sys.executable, "-c", FOREVER, store_url], stdout=subprocess.PIPE, text=True)
+        process = warm.start("tests.casting", store_url)
         seen = [process.stdout.readline() for _ in range(100)]
-        os.kill(process.pid, signal.SIGKILL)
+        process.kill()
         seen += process.stdout.readlines()
         process.wait()
         acknowledged = max([acknowledged, *(int(line) for line in seen if line.endswith("\n"))])

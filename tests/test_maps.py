@@ -79,14 +79,14 @@ def test_gradients_by_name():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("dims", [2, 3])
-def test_more_than_ten_thousand_points(dims):
+@pytest.mark.parametrize(("dims", "exaggerated", "iterations"), [(2, 100, 50), (3, 25, 10)])
+def test_more_than_ten_thousand_points(dims, exaggerated, iterations):
     """Above this number openTSNE would pick a gradient that does not exist in three dimensions."""
     rng = np.random.default_rng(0)
     kinds = rng.integers(0, 5, 10_500)
     drawn = rng.normal(0, 6, (5, 8))[kinds] + rng.normal(size=(10_500, 8))
     drawn = drawn[:, np.argsort(-drawn.var(axis=0))]
-    places = maps.tsne(drawn, dims=dims, iterations=50, exaggerated=100, jobs=1)
+    places = maps.tsne(drawn, dims=dims, iterations=iterations, exaggerated=exaggerated, jobs=1)
     assert np.isfinite(places).all()
     middles = np.stack([places[kinds == kind].mean(axis=0) for kind in range(5)])
     nearest = np.linalg.norm(places[:, None] - middles, axis=2).argmin(axis=1)

@@ -4,11 +4,8 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -18,7 +15,7 @@ from pipeline import candidates, classify, models, retrain, retrain_killed, retr
 from pipeline.catalog import Catalog
 from pipeline.errors import CatalogError, UnknownName
 from pipeline.labels import LabelStore, open_store
-from tests import vectors
+from tests import vectors, warm
 from tests.test_retrain import KINDS, ghosts, vote_ghosts
 
 
@@ -196,9 +193,10 @@ def test_killed_anywhere_the_run_is_as_it_was_and_the_next_one_clears_up(run, pe
     with open_store(run) as store:
         store.import_labels(one_more_label(run), source="more.csv", kind="truth")
     was, stages = current(run), everything(run)
-    script = f"from tests.test_models import die_at; die_at({str(run.path)!r}, {percent})"
-    root = Path(__file__).parents[1]
-    assert subprocess.run([sys.executable, "-c", script], cwd=root, check=False).returncode == -signal.SIGKILL
+    process = warm.process(die_at, run.path, percent)
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
     assert current(run) == was
     for kind in KINDS:
         for stage in run.stages(kind):

@@ -1,6 +1,7 @@
 """Probes of an embedding: what they read, from whom, and how the labels they need are counted."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -17,10 +18,10 @@ from pipeline.probe_targets import of_labels, read_target
 from tests import vectors
 
 
-@pytest.fixture
-def run(tmp_path):
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
     """24 exposures of six CCDs, their labels, and numbers that the vectors hold or do not hold."""
-    catalog, truth = vectors.make(tmp_path / "run", spread=0.5)
+    catalog, truth = vectors.make(tmp_path_factory.mktemp("probes") / "run", spread=0.5)
     stage = catalog.stage("embedding")
     seen = np.array(stage.array())
     rng = np.random.default_rng(5)
@@ -38,6 +39,15 @@ def run(tmp_path):
     catalog.write_tables(exposures=exposures, ccds=ccds)
     with open_store(catalog) as store:
         vectors.teach(store, truth)
+    return catalog.path, truth
+
+
+@pytest.fixture
+def run(made, tmp_path):
+    """The test's own copy of it, its label store and the truth."""
+    folder, truth = made
+    catalog = Catalog.open(shutil.copytree(folder, tmp_path / "run"))
+    with open_store(catalog) as store:
         yield catalog, store, truth
 
 
@@ -227,7 +237,8 @@ def test_attention_finds_the_token_that_tells():
     assert looked[np.arange(len(where)), where].mean() > 2 / tokens.shape[1]
 
 
-def test_what_the_mask_leaves_out_is_not_looked_at():
+def test_what_the_mask_leaves_out_is_not_looked_at(monkeypatch):
+    monkeypatch.setattr(attentive, "EPOCHS", 30)
     tokens, targets, _ = needles()
     mask = np.ones(tokens.shape[:2], bool)
     mask[:, -2:] = False
@@ -296,7 +307,8 @@ def test_an_exposure_is_bad_when_two_of_its_ccds_are(run):
 
 
 @pytest.mark.parametrize(("kind", "target"), [("linear", "reasons"), ("attentive", "sky"), ("linear", "bad")])
-def test_a_stage_holds_predictions_figures_plots_and_the_probe(run, kind, target):
+def test_a_stage_holds_predictions_figures_plots_and_the_probe(run, kind, target, monkeypatch):
+    monkeypatch.setattr(attentive, "EPOCHS", 30)  # how well it answers is not asked here
     catalog, store, _ = run
     found = probes.probe(catalog, store, target=target, kind=kind, folds=2)
     again = probes.probe(catalog, store, target=target, kind=kind, folds=2)

@@ -3,15 +3,13 @@
 import hashlib
 import json
 import shlex
-import subprocess
-import sys
 import uuid
-from pathlib import Path
 
 import pytest
 
 from app.server import make_app
 from pipeline.labels import Vote
+from tests.killing import finish
 from tests.test_server import Browser
 from tests.ui.conftest import Served, free_port
 
@@ -152,6 +150,5 @@ def test_the_command_that_is_shown_writes_the_same_bytes(served, store, tmp_path
         shown = json.loads(lead.ask(f"/export/preview/{path}").text)
         words = shlex.split(shown["command"])
         assert words[0] == "triptych"
-        command = [str(Path(sys.executable).with_name("triptych")), *words[1:]]
-        subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+        finish(*words[1:-1], tmp_path / words[-1])
         assert hashlib.sha256((tmp_path / words[-1]).read_bytes()).hexdigest() == shown["sha256"]

@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import dask
 import numpy as np
 import pytest
 
@@ -17,7 +18,8 @@ from pipeline import embedding, scheduler
 from pipeline.catalog import Catalog
 from pipeline.errors import BadInput
 from pipeline.parallel import WorkerLost
-from tests import survey
+from tests import survey, warm
+from tests.killing import command
 
 ROOT = Path(__file__).parents[1]
 
@@ -37,7 +39,7 @@ def run(tmp_path):
 @pytest.fixture(scope="module")
 def cluster():
     """Two worker processes of one thread each; a killed one is started again."""
-    with scheduler._embedded(2) as made:
+    with warm.dask_workers(), scheduler._embedded(2) as made:
         yield made
 
 
@@ -90,8 +92,7 @@ def test_a_worker_killed_in_the_middle_costs_only_its_share(run, whole, cluster)
 def test_a_client_that_dies_leaves_its_finished_units_to_the_next(run, whole, cluster):
     """Killed in the middle with SIGKILL; the same command again computes only what was not finished."""
     shards = Shards(run)
-    command = [sys.executable, "-m", "app.cli", "embed", str(run.path), "--scheduler", cluster.scheduler_address]
-    client = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
+    client = command("embed", run.path, "--scheduler", cluster.scheduler_address)
     try:
         while shards.look() < 2 and client.poll() is None:
             time.sleep(0.01)
@@ -114,6 +115,12 @@ def die_on_three(number: int) -> int:
     return number * number
 
 
+def die_soon_on_three(number: int) -> int:
+    if number == 3:
+        time.sleep(0.5)  # until the next task waits behind it
+    return die_on_three(number)
+
+
 def refuse(number: int) -> int:
     raise BadInput(f"{number} is refused")
 
@@ -122,6 +129,15 @@ def refuse(number: int) -> int:
 def test_a_task_that_kills_every_worker_is_given_up_and_the_others_are_done(cluster):
     with scheduler.connect(cluster.scheduler_address) as connected:
         results = dict(connected.unordered(lambda n: (die_on_three, n), range(6), lambda n: None))
+    assert isinstance(results.pop(3), WorkerLost)
+    assert results == {n: n * n for n in range(6) if n != 3}
+
+
+def test_a_task_that_waited_on_a_dying_worker_is_not_given_up_with_the_one_that_killed_it():
+    with warm.dask_workers(), scheduler._embedded(1) as made:
+        made.scheduler.allowed_failures = 0  # one death is enough for Dask to give up all that the worker had
+        with scheduler.connect(made.scheduler_address) as connected:
+            results = dict(connected.unordered(lambda n: (die_soon_on_three, n), range(6), lambda n: None))
     assert isinstance(results.pop(3), WorkerLost)
     assert results == {n: n * n for n in range(6) if n != 3}
 
@@ -180,8 +196,8 @@ def test_an_address_that_says_nothing_lists_what_can_be_given(tmp_path):
 def empty_scheduler(tmp_path):
     """A scheduler process without a worker, and its file."""
     path = tmp_path / "scheduler.json"
-    command = ["distributed.cli.dask_scheduler", "--scheduler-file", str(path), "--port", "0", "--no-dashboard"]
-    process = subprocess.Popen([sys.executable, "-m", *command, "--host", "127.0.0.1"], stderr=subprocess.DEVNULL)
+    options = ("--scheduler-file", path, "--port", "0", "--no-dashboard", "--host", "127.0.0.1")
+    process = warm.start("distributed.cli.dask_scheduler", *options, log=tmp_path / "scheduler.log")
     try:
         while not path.exists() and process.poll() is None:
             time.sleep(0.05)
@@ -191,9 +207,9 @@ def empty_scheduler(tmp_path):
         process.wait()
 
 
-def start_worker(path: Path) -> subprocess.Popen:
-    command = ["distributed.cli.dask_worker", "--scheduler-file", str(path), "--nthreads", "1", "--no-dashboard"]
-    return subprocess.Popen([sys.executable, "-m", *command], cwd=ROOT, stderr=subprocess.DEVNULL)
+def start_worker(path: Path) -> warm.Program:
+    options = ("--scheduler-file", path, "--nthreads", "1", "--no-dashboard", "--no-nanny")
+    return warm.start("distributed.cli.dask_worker", *options, log=path.with_name("worker.log"))
 
 
 @pytest.mark.slow
@@ -245,7 +261,9 @@ def test_a_scheduler_that_dies_ends_the_work_with_what_to_do(run, whole, empty_s
 
 @pytest.mark.slow
 def test_the_cluster_of_one_s_own_ends_with_the_work(run, whole):
-    stage = embedding.embed(Catalog.open(run.path), scheduler="local", workers=2)
+    """With workers that are new interpreters, as everybody's are."""
+    with dask.config.set({"distributed.worker.multiprocessing-method": "spawn"}):
+        stage = embedding.embed(Catalog.open(run.path), scheduler="local", workers=2)
     assert np.array_equal(stage.array(), whole.array())
 
 

@@ -2,61 +2,53 @@
 
 import os
 import signal
-import subprocess
-import sys
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from pipeline import catalog as catalog_module
 from pipeline.catalog import Catalog
+from tests import warm
 
-# Begins what it is told, says so, and waits; or kills itself in the middle.
-WRITER = """
-import os, signal, sys
-import numpy as np, pandas as pd
-from pipeline import catalog
-from pipeline.catalog import Catalog
 
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
-run, moment = sys.argv[1:]
-if moment == "creating the run":
-    catalog.os.replace = die
-    Catalog.create(run)
-held = Catalog.open(run)
-if moment == "a table":
-    catalog.os.replace = die
-    held.write_tables(exposures=pd.DataFrame({"expnum": [1, 2]}))
-if moment == "a preview":
-    catalog.os.replace = die
-    held.write_preview(12, [1], np.zeros((1, 4, 2)))
-if moment == "the pointer":
-    catalog.os.replace = die
-    held.set_info(panel=5)
-with held.new_stage("embedding", "tiny") as writer:
-    writer.write_array(np.ones((3, 2), np.float32))
-    if moment == "a stage":
-        die()
-    if moment == "another stage":
-        print("writing", flush=True)
-        sys.stdin.readline()
-    if moment == "pointing at a stage":
-        held.set_info = lambda **_: die()
-"""
 
-
-def start(run: Path, moment: str) -> subprocess.Popen:
-    root = Path(__file__).parents[1]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    return subprocess.Popen([sys.executable, "-c", WRITER, str(run), moment], cwd=root, **pipes)
+def begin(run: Path, moment: str, pipe: Connection | None = None) -> None:
+    """In a process of its own: begin what it is told, say so, and wait; or kill itself in the middle."""
+    if moment == "creating the run":
+        catalog_module.os.replace = die
+        Catalog.create(run)
+    held = Catalog.open(run)
+    if moment in ("a table", "a preview", "the pointer"):
+        catalog_module.os.replace = die
+    if moment == "a table":
+        held.write_tables(exposures=pd.DataFrame({"expnum": [1, 2]}))
+    if moment == "a preview":
+        held.write_preview(12, [1], np.zeros((1, 4, 2)))
+    if moment == "the pointer":
+        held.set_info(panel=5)
+    with held.new_stage("embedding", "tiny") as writer:
+        writer.write_array(np.ones((3, 2), np.float32))
+        if moment == "a stage":
+            die()
+        if moment == "another stage":
+            pipe.send("writing")
+            pipe.recv()
+        if moment == "pointing at a stage":
+            held.set_info = lambda **_: die()
 
 
 def killed(run: Path, moment: str) -> None:
-    process = start(run, moment)
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL
+    process = warm.process(begin, run, moment)
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
 
 
 def write(catalog: Catalog, value: float = 1.0):
@@ -87,11 +79,14 @@ def test_the_next_stage_clears_what_a_killed_one_left(catalog, moment):
 
 
 def test_what_another_process_is_writing_is_left_alone(catalog):
-    other = start(catalog.path, "another stage")
-    assert other.stdout.readline() == "writing\n"
+    here, there = Pipe()
+    other = warm.process(begin, catalog.path, "another stage", there)
+    other.start()
+    assert here.recv() == "writing"
     write(catalog, value=2.0)
-    other.communicate("go on\n")
-    assert other.returncode == 0
+    here.send("go on")
+    other.join()
+    assert other.exitcode == 0
     assert [stage.array()[0, 0] for stage in catalog.stages("embedding")] == [2.0, 1.0]
     assert not [name for name in left(catalog.path / "embedding") if name.startswith(".")]
 

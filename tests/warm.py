@@ -14,7 +14,12 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
+from multiprocessing import forkserver
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+
+import dask
 
 ROOT = Path(__file__).parents[1]
 WARM = [
@@ -90,6 +95,17 @@ def start(module: str, *words, log: Path | None = None, stdin: bool = False, ses
     if reader is not None:
         reader.close()
     return Program(process, stdout, ours)
+
+
+def process(function: Callable, *arguments) -> BaseProcess:
+    """A process that is to call the function, not yet started. Arguments are pickled."""
+    return _forks.Process(target=function, args=arguments)
+
+
+def dask_workers() -> dask.config.set:
+    """Within it, Dask clusters that start here fork their workers from the warm parent, too."""
+    forkserver.ensure_running()  # Dask tells one that does not run yet to import other things
+    return dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"})
 
 
 def _run(module, words, environment, stdin, said, log, session) -> None:

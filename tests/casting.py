@@ -1,0 +1,12 @@
+"""A program that casts one vote after the other until it is killed, and says the number of each that is stored."""
+
+import sys
+
+from pipeline.labels import LabelStore, Vote
+
+
+def main() -> None:
+    store = LabelStore(sys.argv[1])
+    for number in range(1_000_000):
+        vote = store.cast(Vote(expnum=number % 50, inspector="amy", judgement="bad"))
+        print(vote.vote_id, flush=True)
