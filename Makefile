@@ -16,7 +16,7 @@ test: install-test browser
 	$(BIN)/python -m pytest $(PYTEST)
 
 lint: install-test
-	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/pyright --pythonpath $(BIN)/python
 
 install: .venv/installed
 install-test: .venv/installed-test
