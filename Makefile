@@ -22,7 +22,7 @@ test-quick: install-test
 	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup -m "not ui and not slow" $(PYTEST)
 
 lint: install-test
-	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/pyright --pythonpath $(BIN)/python
 
 install: .venv/installed
 install-test: .venv/installed-test

@@ -5,9 +5,10 @@ For leads only. What was shown here was seen: a vote that the same account casts
 
 from app import palette
 from app.api import ApiHandler, facts_of
-from app.evidence import labelled_neighbours, model_opinion, plain
+from app.evidence import labelled_neighbours, model_opinion
 from pipeline import consensus
 from pipeline.errors import BadInput, LabelError, choose
+from pipeline.explain import plain
 from pipeline.export import by_version
 from pipeline.reasons import REASONS
 from pipeline.undecided import STATES, WAITING, undecided

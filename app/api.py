@@ -12,8 +12,8 @@ import tornado.web
 from app import came_back, evidence, palette, queue, repeats, votes
 from app.auth import PrivateHandler
 from app.contact_sheet import vocabulary
-from app.evidence import plain
 from pipeline.errors import LabelError, TriptychError
+from pipeline.explain import plain
 
 VOTES_SHOWN = 200
 FACTS = ("band", "exptime", "airmass", "object", "plver", "n_ccds")
@@ -144,7 +144,8 @@ class VoteHandler(ApiHandler):
             raise LabelError("a vote needs an expnum and a judgement") from None
         wanted = ("reasons", "comment", "ccdnames", "client_vote_id", "screen")
         more = {name: values[name] for name in wanted if values.get(name)}
-        screen = more.get("screen") if isinstance(more.get("screen"), dict) else {}
+        screen = more.get("screen")
+        screen = screen if isinstance(screen, dict) else {}
         more["screen"] = {**screen, "queue": queue.place_of(self.app, self.user, expnum)}
         vote = votes.cast(self.app, survey, self.user, expnum, judgement, **more)
         return {"vote_id": repeats.receipt(vote.client_vote_id), "expnum": expnum}

@@ -16,6 +16,7 @@ from panel.auth import BasicAuthProvider, _validate_next_url
 from panel.config import config
 
 from app.libraries import addresses
+from pipeline.accounts import User
 
 LOGIN_DAYS = 14
 PAGES = Path(__file__).resolve().parent.parent / "static"
@@ -35,7 +36,7 @@ class LoginHandler(tornado.web.RequestHandler):
 
     @property
     def app(self):
-        return self.application.auth_provider.app
+        return provider_of(self).app
 
     def get(self):
         self.show("")
@@ -120,6 +121,11 @@ class StoreAuth(BasicAuthProvider):
         return LogoutHandler
 
 
+def provider_of(handler) -> StoreAuth:
+    """Panel hangs it on the application that a request came to."""
+    return handler.application.auth_provider
+
+
 class PrivateHandler(tornado.web.RequestHandler):
     """Base of every route of ours: only for a logged-in, active user, who is in `self.user`.
 
@@ -131,19 +137,20 @@ class PrivateHandler(tornado.web.RequestHandler):
     """
 
     roles: tuple[str, ...] = ()
+    user: User
 
     def initialize(self, app):
         self.app = app
-        self.user = None
 
     def get_current_user(self):
-        return self.application.auth_provider.user_name(self)
+        return provider_of(self).user_name(self)
 
     def prepare(self):
         name = self.current_user
-        self.user = self.app.accounts.user(name) if name else None
-        if self.user is None:
+        user = self.app.accounts.user(name) if name else None
+        if user is None:
             raise tornado.web.HTTPError(403, "log in first")
+        self.user = user
         if self.roles and self.user.role not in self.roles:
             raise tornado.web.HTTPError(403, f"only for {' or '.join(self.roles)}")
         if self.request.method not in ("GET", "HEAD") and not same_origin(self.request):
@@ -191,5 +198,6 @@ def write_error_page(handler, status_code, **kwargs):
 
 def configure(cookie_secret):
     """Panel reads the login cookie with the same secret and for as long as we do."""
-    config.cookie_secret = cookie_secret
-    config.oauth_expiry = LOGIN_DAYS
+    # Panel takes these words though it declares them as properties that are only read.
+    config.cookie_secret = cookie_secret  # pyright: ignore[reportAttributeAccessIssue]
+    config.oauth_expiry = LOGIN_DAYS  # pyright: ignore[reportAttributeAccessIssue]

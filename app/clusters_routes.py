@@ -9,10 +9,10 @@ from app import palette
 from app.api import ApiHandler
 from app.clusters_table import cluster_list, groups_of
 from app.contact_sheet import IMAGES_EACH, facts_line, own_judgements, vocabulary
-from app.evidence import plain
 from app.sight import Sight
 from app.votes import VOTERS
 from pipeline.errors import BadInput
+from pipeline.explain import plain
 
 PAGE = 60
 MOST_AT_ONCE = 600  # exposures of one contact sheet

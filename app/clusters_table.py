@@ -56,7 +56,7 @@ class Groups:
         begins = np.flatnonzero(np.diff(pair, prepend=-1))
         membership = survey.cluster["membership"].to_numpy(float)[order]
         on_map = survey.map2d[["x", "y"]].reindex(ids).to_numpy(float)
-        images = np.diff([*begins, len(ids)])
+        images = np.diff(begins, append=len(ids))
         starts = np.append(first, len(ids))
         return cls(ids, membership, labels, starts, on_map, number[begins], ids[begins] // 100, images)
 

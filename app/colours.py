@@ -16,9 +16,12 @@ from app import palette
 from app.colour_codes import WAITS, Colours, Entry, quiet, ramp
 from app.colours_survey import by_band, by_cluster, by_night
 from app.colours_votes import by_contradiction, by_disagreement, by_pending, by_verdict
+from app.context import AppContext
 from app.image_set import ImageSet
 from app.known_answers import readable_labels, secret_answers
 from app.sight import Sight
+from app.survey import Survey
+from pipeline.accounts import User
 from pipeline.errors import choose
 from pipeline.reasons import GOOD, REASONS
 
@@ -32,9 +35,9 @@ WAITS_CODE = len(REASON_CODES) + 1
 class Scene:
     """What a colouring works on."""
 
-    app: object
-    survey: object
-    user: object
+    app: AppContext
+    survey: Survey
+    user: User
     sight: Sight
     images: ImageSet
     assisted: bool

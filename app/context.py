@@ -7,6 +7,8 @@ from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
 
 from app.survey import Survey
+from pipeline.catalog import Catalog
+from pipeline.labels import LabelStore
 
 SURVEYS_KEPT = 3  # tables of the current predictions, and of those that open pages still use
 PULSE_SECONDS = 1.0
@@ -50,15 +52,15 @@ class Accounts:
 class AppContext:
     """One per process, made by the server and given to every route, session and view.
 
-    catalog : pipeline.catalog.Catalog, read only here
-    store : pipeline.labels.LabelStore, the only thing that pages change
+    catalog : read only here
+    store : the only thing that pages change
     secret : signs cookies and sessions; kept beside the run so that logins outlive a restart
     blind : the model's opinion on an exposure is sent to nobody before the own vote
     boot_id : differs after every start of the server
     """
 
-    catalog: object
-    store: object
+    catalog: Catalog
+    store: LabelStore
     secret: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
     secure_cookies: bool = False
     blind: bool = False

@@ -309,6 +309,7 @@ def looked_at(document):
 def serve_page(app):
     """Build the page of the request that is being answered. Called by the server, once per tab."""
     document = pn.state.curdoc
+    assert document is not None  # the server calls this for a document
     user = app.accounts.user(pn.state.user)
     arguments = {name: values[-1].decode() for name, values in pn.state.session_args.items()}
     app.page_opened(user)
@@ -322,5 +323,6 @@ def serve_page(app):
             return
         session.poll(await asyncio.to_thread(app.pulse))
 
-    pn.state.add_periodic_callback(poll, period=POLL_MILLISECONDS)
+    # Panel awaits what an async function returns, though it declares functions that return nothing.
+    pn.state.add_periodic_callback(poll, period=POLL_MILLISECONDS)  # pyright: ignore[reportArgumentType]
     return template

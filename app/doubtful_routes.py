@@ -5,9 +5,9 @@ import numpy as np
 from app import palette
 from app.api import ApiHandler, facts_of_all
 from app.doubts import known_to
-from app.evidence import plain
 from pipeline.doubtful import WHYS, summary
 from pipeline.errors import choose
+from pipeline.explain import plain
 
 PAGE = 60
 MOST_AT_ONCE = 600

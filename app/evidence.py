@@ -6,7 +6,6 @@ that this user has not judged.
 """
 
 import numpy as np
-import pandas as pd
 
 from app import repeats
 from app.in_time import around, with_own
@@ -14,6 +13,7 @@ from app.known_answers import secret_answers
 from app.votes import own_votes
 from pipeline.candidates import RULES
 from pipeline.consensus import verdicts
+from pipeline.explain import plain
 from pipeline.reasons import REASONS
 
 SUSPICIOUS_CCDS = 3  # whose neighbours are shown
@@ -227,16 +227,3 @@ def others_opinion(app, survey, user, expnum):
         ],
         "verdict": plain(verdict.iloc[0].to_dict()) if len(verdict) else None,
     }
-
-
-def plain(values):
-    """Numbers, texts, lists and None only, so that the answer can be sent as JSON; NaN becomes None."""
-    if isinstance(values, dict):
-        return {str(key): plain(value) for key, value in values.items()}
-    if isinstance(values, (list, tuple, np.ndarray)):
-        return [plain(value) for value in values]
-    if isinstance(values, np.generic):
-        return plain(values.item())
-    if values is None or (isinstance(values, float) and np.isnan(values)) or values is pd.NaT:
-        return None
-    return values

@@ -18,11 +18,11 @@ from cachetools import LRUCache, cached
 
 from app import palette, repeats
 from app.auth import PrivateHandler
-from app.evidence import plain
 from app.votes import JUDGEMENTS, own_votes
 from pipeline import export
 from pipeline.consensus import POLICIES, VERDICTS
 from pipeline.errors import TriptychError, choose
+from pipeline.explain import plain
 from pipeline.reasons import REASONS
 
 PREVIEW_LINES = 400
@@ -103,7 +103,7 @@ def difference(app, one: str, other: str, choice: Choice) -> dict:
     tables = tables_of(app)
     bad = {name: choice.bad(tables[name]) for name in (one, other)}
     keys = {name: set(zip(rows["camera"], rows["expnum"], strict=True)) for name, rows in bad.items()}
-    found = {"one": one, "other": other}
+    found: dict = {"one": one, "other": other}
     for place, name, against in (("only_one", one, other), ("only_other", other, one)):
         verdict = tables[against].set_index(["camera", "expnum"])["verdict"].to_dict()
         rows = [row for row in bad[name].to_dict("records") if (row["camera"], row["expnum"]) not in keys[against]]

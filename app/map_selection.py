@@ -11,7 +11,7 @@ from app.map_colours import colour_bytes, opened
 from app.map_points import map_table
 
 KEPT_BYTES = 64_000_000
-_kept = LRUCache(KEPT_BYTES, getsizeof=lambda one: len(one[1]))
+_kept: LRUCache[str, tuple] = LRUCache(KEPT_BYTES, getsizeof=lambda one: len(one[1]))
 _lock = threading.Lock()
 
 

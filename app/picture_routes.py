@@ -50,7 +50,7 @@ class PictureShelf:
 
     def __init__(self, app):
         self.app = app
-        planes = LRUCache(PLANE_BYTES, getsizeof=lambda plane: plane.nbytes)
+        planes: LRUCache[tuple, Plane] = LRUCache(PLANE_BYTES, getsizeof=lambda plane: plane.nbytes)
         made = LRUCache(PICTURE_BYTES, getsizeof=len)
         self._plane = cached(planes, condition=threading.Condition())(self._read_plane)
         self._picture = cached(made, condition=threading.Condition())(lambda make, *key: make(*key))
@@ -80,7 +80,8 @@ class PictureShelf:
         return self.plane(expnum)
 
     def _read_plane(self, expnum, _stamp):
-        return Plane.of(*self.app.catalog.preview(expnum), *self._about(expnum))
+        ccdnums, pixels = self.app.catalog.preview(expnum)
+        return Plane.of(ccdnums, pixels, *self._about(expnum))
 
     def _about(self, expnum):
         """Rows of the CCDs by number, row of the exposure, camera."""

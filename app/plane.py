@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import pandas as pd
 
 from pipeline import images
+from pipeline.camera import Camera
 from pipeline.levels import common_level, levels
 
 BLOCK_PIXELS = 120
@@ -27,8 +29,8 @@ class Plane:
     """One exposure ready for drawing.
 
     ccdnums : (n_ccd,). pixels : (n_ccd, ny, nx) float32, array orientation, NaN = nothing recorded.
-    skies, sigmas : (n_ccd,); sky, sigma : of the exposure. ccds : DataFrame indexed by ccdnum.
-    exposure : row of exposures.parquet. camera : pipeline.camera.Camera.
+    skies, sigmas : (n_ccd,); sky, sigma : of the exposure. ccds : indexed by ccdnum.
+    exposure : row of exposures.parquet.
     """
 
     ccdnums: np.ndarray
@@ -37,9 +39,9 @@ class Plane:
     sigmas: np.ndarray
     sky: float
     sigma: float
-    ccds: object
-    exposure: object
-    camera: object
+    ccds: pd.DataFrame
+    exposure: pd.Series
+    camera: Camera
 
     @classmethod
     def of(cls, ccdnums, pixels, ccds, exposure, camera):
@@ -60,9 +62,10 @@ class Plane:
         noted = noted_levels(ccds, ccdnums)
         if noted is None or ccdnum not in ccdnums:
             return None
-        level, own = common_level(*noted), ccdnums == ccdnum
+        skies, sigmas = noted
+        level, own = common_level(skies, sigmas), ccdnums == ccdnum
         pixels = without_zeros(read()[None], *level)
-        return cls(ccdnums[own], pixels, *(values[own] for values in noted), *level, ccds, exposure, camera)
+        return cls(ccdnums[own], pixels, skies[own], sigmas[own], *level, ccds, exposure, camera)
 
     @property
     def nbytes(self):

@@ -89,7 +89,8 @@ def order_of(survey, order, seed, division=None):
     """
     if order == "split":
         table = table_of(survey)
-        return ordered(table.assign(division=division.reindex(table.index).fillna(0.0)), order, seed)
+        divided = pd.Series(dtype=float) if division is None else division
+        return ordered(table.assign(division=divided.reindex(table.index).fillna(0.0)), order, seed)
     return keep(survey, (order, seed), lambda: ordered(likeness_table(survey, order), order, seed))
 
 

@@ -46,9 +46,9 @@ class Step:
     op: str
     dims: int
     k: int = 0
-    outline: np.ndarray = None
-    rotation: np.ndarray = None
-    image_ids: np.ndarray = None
+    outline: np.ndarray | None = None
+    rotation: np.ndarray | None = None
+    image_ids: np.ndarray | None = None
     colour_by: str = ""
     labels: tuple = ()
 

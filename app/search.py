@@ -50,7 +50,7 @@ def known_images(survey, image_ids):
     return ids[known[places] == ids] if len(known) else no_images()
 
 
-def column_at(frame, name, image_ids, missing=np.nan):
+def column_at(frame, name, image_ids, missing: float | str = np.nan):
     """(n,) values of a column of one of a survey's tables for some images; `missing` where it has no row.
 
     frame : indexed by image_id in rising order. A look-up by halving: no index is built for a table of millions.

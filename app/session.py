@@ -13,7 +13,7 @@ from app.colours import COLOURINGS
 from app.evidence import evidence_of
 from app.known_answers import readable_labels
 from app.queue import queue_of
-from pipeline.errors import LabelError, TriptychError, choose
+from pipeline.errors import BadInput, LabelError, TriptychError, choose
 
 ROOMS = ("explore", "review", "clusters", "adjudicate", "agreement", "model", "export", "lead")
 LEAD_ROOMS = ("adjudicate", "lead")  # whose routes and pages only a lead may ask for
@@ -251,9 +251,11 @@ class Session(param.Parameterized):
 
     def show(self, **values):
         """Set parameters from an address or a browser's message; unknown values are refused with the known ones."""
-        for name, known in (("room", ROOMS), ("colour_by", COLOURINGS), ("stretch", STRETCHES), ("dims", (2, 3))):
+        for name, known in (("room", ROOMS), ("colour_by", COLOURINGS), ("stretch", STRETCHES)):
             if name in values:
                 choose(values[name], known, name.replace("_", " "))
+        if values.get("dims", 2) not in (2, 3):
+            raise BadInput(f"a map has 2 or 3 dimensions, not {values['dims']!r}")
         if values.get("assisted") and self.app.blind:
             values["assisted"] = False
             self.say("This run is judged blind: the model's opinion comes after your vote.")

@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from pipeline.catalog import Catalog
 from pipeline.errors import StageMissing, StageStale
 
 EMPTY = {
@@ -32,7 +33,7 @@ class Survey:
     version : changes whenever any of this does; used in addresses that may be cached for ever
     """
 
-    catalog: object
+    catalog: Catalog
     exposures: pd.DataFrame
     ccds: pd.DataFrame
     prediction: pd.DataFrame
@@ -174,7 +175,9 @@ class Survey:
 def run_signature(catalog):
     """What tells two states of a run apart, without reading a table; the prediction is left out on purpose."""
     current = catalog.refresh().info["current"]
-    parts = [tuple(sorted((path.name, path.stat().st_mtime_ns) for path in catalog.path.glob("*.parquet")))]
+    parts: list[tuple] = [
+        tuple(sorted((path.name, path.stat().st_mtime_ns) for path in catalog.path.glob("*.parquet")))
+    ]
     for kind in ("embedding", "map2d", "map3d", "cluster"):
         parts.append((kind, current.get(kind, "")))
     return tuple(parts)

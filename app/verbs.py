@@ -85,7 +85,8 @@ def takes_training_options(verb: Callable) -> Callable:
         training = TrainingOptions(**{option.name: words.pop(option.name, option.default) for option in options})
         return verb(training=training, **words)
 
-    with_options.__signature__ = given.replace(parameters=[*shown[:place], *options, *shown[place + 1 :]])
+    signature = given.replace(parameters=[*shown[:place], *options, *shown[place + 1 :]])
+    with_options.__signature__ = signature  # pyright: ignore[reportAttributeAccessIssue]  # where typer looks
     return with_options
 
 

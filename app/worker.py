@@ -137,19 +137,22 @@ class WorkerProcess:
 
     def __init__(self, run, labels):
         self.command = [sys.executable, "-m", "app.worker", str(run), "--labels", labels]
-        self.process = None
+        self.process: subprocess.Popen | None = None
 
     def start(self):
         self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, start_new_session=True)
 
     def keep_alive(self):
         """Start it again if it died."""
-        if self.process.poll() is not None:
+        if self.process is not None and self.process.poll() is not None:
             log.warning("the worker ended with %s and is started again", self.process.returncode)
             self.start()
 
     def stop(self):
-        self.process.stdin.close()
+        if self.process is None:
+            return
+        if self.process.stdin is not None:
+            self.process.stdin.close()
         try:
             self.process.wait(timeout=5)
         except subprocess.TimeoutExpired:

@@ -11,6 +11,7 @@ colon, as in `dinov2-sky:FOLDER`, `dinov2-paper:owner/name` or `preview-vit:FOLD
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -84,7 +85,7 @@ class Backbone:
     """One entry of the registry. open(model, device) loads it; takes_model: a folder or hub name may follow a colon."""
 
     reads: str
-    open: Callable[[str, str], object]
+    open: Callable[[str, str], Any]
     title: str
     takes_model: bool = False
 
@@ -124,7 +125,7 @@ def parse(backbone: str) -> tuple[str, str]:
     return choose(name, BACKBONES, "backbone"), model
 
 
-def open_backbone(backbone: str, device: str = "cpu") -> tuple[str, object]:
+def open_backbone(backbone: str, device: str = "cpu") -> tuple[str, Any]:
     """Load a backbone: (its name in BACKBONES, the loaded backbone)."""
     name, model = parse(backbone)
     return name, BACKBONES[name].open(model, device)

@@ -183,15 +183,14 @@ def _blanks(files: pd.DataFrame, inspected, imports) -> tuple[pd.DataFrame | Non
 
 
 def _matrix(unit: str, chosen: pd.DataFrame, assumed: pd.DataFrame | None) -> Ballots:
-    if assumed is None:
-        assumed = pd.DataFrame({name: [] for name in (*_UNIT, "inspector")})
-    if "copy" not in assumed:
-        assumed = assumed.assign(copy=0)
-    assumed = assumed.assign(copy=assumed["copy"].fillna(0).astype("int64"))
+    blanks = pd.DataFrame({name: [] for name in (*_UNIT, "inspector")}) if assumed is None else assumed
+    if "copy" not in blanks:
+        blanks = blanks.assign(copy=0)
+    blanks = blanks.assign(copy=blanks["copy"].fillna(0).astype("int64"))
     columns = [*_UNIT, "inspector", "copy"]
     answers = pd.concat(
         [
-            assumed[columns].assign(code=GOOD),
+            blanks[columns].assign(code=GOOD),
             chosen.assign(copy=0, code=chosen["judgement"].map(CODES).astype("int64"))[[*columns, "code"]],
         ]
     ).astype({"expnum": "int64", "code": "int64"})
@@ -202,7 +201,7 @@ def _matrix(unit: str, chosen: pd.DataFrame, assumed: pd.DataFrame | None) -> Ba
     matrix[numbers, places] = answers["code"].to_numpy(np.int8)  # votes on record come last and win
     first = np.unique(numbers, return_index=True)[1]
     units = answers[_UNIT].iloc[first].reset_index(drop=True)
-    own = len(assumed)
+    own = len(blanks)
     bad = chosen["judgement"].to_numpy() == "bad"
     reasons = pd.DataFrame(
         {"unit": numbers[own:][bad], "inspector": places[own:][bad], "reason": chosen["reasons"].to_numpy()[bad]}

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -197,9 +198,10 @@ class Stage:
 class StageWriter:
     """Collects one stage in a folder aside; `Catalog.new_stage` moves it into place when all is written."""
 
+    stage: Stage  # there once the `with` of `Catalog.new_stage` has ended
+
     def __init__(self, folder: Path):
         self.folder = folder
-        self.stage: Stage | None = None
         self._rows: dict[str, int] = {}
 
     @property
@@ -231,7 +233,7 @@ class Catalog:
         self.info = info
 
     @classmethod
-    def create(cls, path: str | Path, camera: str = "decam", panel: int | None = None) -> "Catalog":
+    def create(cls, path: str | Path, camera: str = "decam", panel: int | None = None) -> Self:
         """Open the run at `path`, making it first where there is none. `panel` is the number of inspectors."""
         path = Path(path).resolve()
         if (path / "run.json").exists():
@@ -246,7 +248,7 @@ class Catalog:
         return cls(path, info)
 
     @classmethod
-    def open(cls, path: str | Path) -> "Catalog":
+    def open(cls, path: str | Path) -> Self:
         path = Path(path).resolve()
         if not (path / "run.json").exists():
             raise CatalogError(f"{path} is not a run folder; make one with `triptych ingest {path} SOURCE`")
@@ -360,12 +362,12 @@ class Catalog:
         nothing was recorded, and beyond a CCD's own part where CCDs differ in size.
         """
         order = np.argsort(ccdnums, kind="stable")
-        ccdnums = np.asarray(ccdnums, dtype=np.int16)[order]
+        numbers = np.asarray(ccdnums, dtype=np.int16)[order]
         pixels = np.ascontiguousarray(np.asarray(pixels, dtype=np.float32)[order])
 
         def write(aside: Path) -> None:
             with open(aside, "wb") as handle:
-                np.savez(handle, ccdnums=ccdnums, pixels=pixels)
+                np.savez(handle, ccdnums=numbers, pixels=pixels)
 
         write_aside(self.preview_path(expnum), write)
 
@@ -444,7 +446,12 @@ class Catalog:
 
     @contextlib.contextmanager
     def new_stage(
-        self, kind: str, name: str, parents: Sequence[Stage] = (), parameters: Mapping = (), make_current: bool = True
+        self,
+        kind: str,
+        name: str,
+        parents: Sequence[Stage] = (),
+        parameters: Mapping | None = None,
+        make_current: bool = True,
     ) -> Iterator[StageWriter]:
         """Write a new stage inside a `with`: whole when the block ends, nothing when it fails.
 
@@ -464,7 +471,7 @@ class Catalog:
                 "kind": kind,
                 "name": name,
                 "parents": [{"kind": p.kind, "stage_id": p.stage_id, "digest": p.digest} for p in parents],
-                "parameters": dict(parameters),
+                "parameters": dict(parameters or {}),
                 "versions": installed_versions(),
                 "rows": writer.rows,
                 "seconds": round(time.monotonic() - started, 3),

@@ -129,9 +129,10 @@ def fit(
     `surrounded` gives for those rows, for a classifier with a head; without it the rows are each other's surroundings.
     teacher : what a linear learner may listen to besides.
     """
-    name, settings = "searched", classifier
     if isinstance(classifier, str):
         name, settings = classifier, CLASSIFIERS[choose(classifier, CLASSIFIERS, "classifier")]
+    else:
+        name, settings = "searched", classifier
     training = training.reset_index(drop=True)
     head = None
     if settings.learner:

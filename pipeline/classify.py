@@ -236,7 +236,7 @@ def read_model(stage: Stage) -> Model:
     classifier = Classifier(**{name: settings[name] for name in Classifier.__dataclass_fields__ if name in settings})
     step = SCALERS[choose(classifier.scaler, SCALERS, "scaler")].step
     exponents = stage.array("exponents", mmap=False) if step == "yeo_johnson" else NOTHING
-    view = stage.json("view") if (stage.path / "view.json").exists() else {"camera": "decam"}
+    view: dict = stage.json("view") if (stage.path / "view.json").exists() else {"camera": "decam"}
     heads = {
         name: from_arrays(load_file(stage.path / f"{name}.safetensors"), stage.json(name))
         for name in ("head", "whole")

@@ -12,6 +12,7 @@ A lead's decision on an exposure stands above its votes, as long as it is of the
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -161,7 +162,7 @@ def _ticks(votes: pd.DataFrame) -> tuple[set, dict]:
     return tickers, ticks
 
 
-def decisions_on(votes: pd.DataFrame, decisions: pd.DataFrame | None) -> dict[tuple[str, int], object]:
+def decisions_on(votes: pd.DataFrame, decisions: pd.DataFrame | None) -> dict[tuple[str, int], Any]:
     """{(camera, expnum): decision} of the decisions that hold, the newest where there are several.
 
     One of another pipeline version than the votes on its exposure does not; a version that is not known ('') is any.
@@ -205,7 +206,7 @@ def opinions(votes: pd.DataFrame) -> pd.DataFrame:
     whole, single = _sorted_out(votes)
     found = {}
     for thing, own in single.items():
-        gravest = max((judgement for judgement, _ in own.values()), key=_GRAVITY.get)
+        gravest = max((judgement for judgement, _ in own.values()), key=_GRAVITY.__getitem__)
         reasons = [r for judgement, names in own.values() if judgement == gravest for r in names]
         found[thing] = (gravest, tuple(dict.fromkeys(reasons)))
     found.update(whole)

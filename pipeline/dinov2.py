@@ -85,7 +85,7 @@ def find_model(model: str) -> Path:
         return folder
     if model and (model.startswith((".", "/", "~")) or model.count("/") != 1):
         raise BadInput(f"{model} is neither a folder nor a hub name (owner/name); give a folder with a model")
-    from transformers.utils import cached_file
+    from transformers.utils.hub import cached_file
 
     wanted, offline = model or PAPER_MODEL, not model
     try:
@@ -99,7 +99,7 @@ def find_model(model: str) -> Path:
             f"the weights of {PAPER_MODEL} are not on this machine; give a folder that has them, `--backbone "
             f"dinov2-paper:FOLDER`, or let them be fetched, `--backbone dinov2-paper:{PAPER_MODEL}`"
         ) from None
-    return Path(config).parent
+    return Path(config).parent  # pyright: ignore[reportArgumentType]  # None is for those who ask for no exception
 
 
 def model_digest(folder: Path) -> str:

@@ -4,6 +4,7 @@ votes, what each inspector saw, the model that showed it, the labels that taught
 
 import os
 from collections.abc import Callable
+from typing import Any, overload
 
 import numpy as np
 import pandas as pd
@@ -90,8 +91,20 @@ def nothing_known(catalog: Catalog, expnum: int) -> str:
     return f"nothing is known of exposure {expnum}: it is not in {catalog.name} and has no vote or label"
 
 
+@overload
+def plain(values: dict) -> dict: ...
+
+
+@overload
+def plain(values: list | tuple | np.ndarray) -> list: ...
+
+
+@overload
+def plain(values: Any) -> Any: ...
+
+
 def plain(values):
-    """Numbers, texts, lists and None only; NaN, NA and NaT are None."""
+    """Numbers, texts, lists and None only, as JSON can hold them; NaN, NA and NaT are None."""
     if isinstance(values, dict):
         return {str(key): plain(value) for key, value in values.items()}
     if isinstance(values, (list, tuple, np.ndarray)):
@@ -208,19 +221,17 @@ def policies_on(catalog: Catalog, store, camera: str, expnum: int, tables=None) 
     """
     votes, decisions = store.votes(expnum=expnum), store.adjudications()
     decisions = decisions[decisions["expnum"] == expnum]
-    if tables is None:
-        everybody = {"posterior": store.votes()}  # how far one vote is believed follows from all the others
-
-        def tables():
-            return {
-                name: export.verdict_table(catalog, everybody.get(name, votes), name, decisions) for name in policies
-            }
-
     policies = list(consensus.POLICIES)
-    tables = tables() if len(votes) or len(decisions) else {}
+
+    def own_tables():
+        everybody = {"posterior": store.votes()}  # how far one vote is believed follows from all the others
+        return {name: export.verdict_table(catalog, everybody.get(name, votes), name, decisions) for name in policies}
+
+    judged = len(votes) or len(decisions)
+    verdict_tables = (own_tables if tables is None else tables)() if judged else {}
     found = {}
     for name in policies:
-        table = tables.get(name)
+        table = verdict_tables.get(name)
         row = None if table is None else table[(table["camera"] == camera) & (table["expnum"] == expnum)]
         verdict = None if row is None or row.empty else row.iloc[0][list(VERDICT)].to_dict()
         lines = lines_of(catalog, row, votes, decisions, name) if verdict else []

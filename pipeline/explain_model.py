@@ -24,11 +24,11 @@ def stages_of(catalog: Catalog, prediction: str | None = None) -> dict[str, Stag
     if stage is None:
         own = _open(catalog, "embedding", catalog.info["current"].get("embedding"))
         return {"embedding": own} if own else {}
-    found = {"prediction": stage}
+    found: dict[str, Stage | None] = {"prediction": stage}
     for parent in stage.parents:
         found[parent["kind"]] = _open(catalog, parent["kind"], parent["stage_id"])
     found["candidates"] = candidates_of(catalog, stage.stage_id)
-    return {kind: found[kind] for kind in CHAIN if found.get(kind) is not None}
+    return {kind: own for kind in CHAIN if (own := found.get(kind)) is not None}
 
 
 def candidates_of(catalog: Catalog, prediction: str) -> Stage | None:
@@ -56,7 +56,7 @@ def opinion_then(catalog: Catalog, prediction: str, expnum: int) -> dict | None:
     """What a prediction stage says of an exposure in short (see `scores_of`), None where it is gone or silent."""
     stage = _open(catalog, "prediction", prediction)
     rows = _rows(stage, expnum, ["p_good", "exposure_probability"])
-    if rows.empty:
+    if stage is None or rows.empty:
         return None
     model = next((parent["stage_id"] for parent in stage.parents if parent["kind"] == "model"), "")
     return {"stage": prediction, "model": model} | scores_of(candidates_of(catalog, prediction), rows, expnum)
@@ -73,7 +73,7 @@ def opinion_of(catalog: Catalog, stages: dict[str, Stage], expnum: int) -> dict 
     wanted = ["image_id", "ccdname", "reason", "p_good", "exposure_probability"]
     wanted += ["neighbour_ids", "neighbour_distances", *(f"p_{name}" for name in REASONS)]
     rows = _rows(stage, expnum, wanted)
-    if rows.empty:
+    if stage is None or rows.empty:
         return None
     rows = rows.sort_values(["p_good", "image_id"], kind="stable")
     names = [name for name in REASONS if f"p_{name}" in rows]
@@ -100,7 +100,7 @@ def scores_of(candidates: Stage | None, rows: pd.DataFrame, expnum: int) -> dict
     """
     chance = float(rows["exposure_probability"].iloc[0]) if "exposure_probability" in rows else None
     scored = _rows(candidates, expnum, None, "exposures_scored")
-    if scored.empty:
+    if candidates is None or scored.empty:
         return {"exposure_probability": chance, "rule": ""}
     own = scored.iloc[0]
     rule = RULES.get(own["rule"])

@@ -113,14 +113,14 @@ def export(
     form = FORMATS[choose(format, FORMATS, "format")]
     contents = gather(catalog, store, policy, format=format, include_old=include_old, reasons=reasons)
     content = form.render(contents)
-    if hasattr(out, "write"):
-        out.write(content)
-    elif out is not None:
-        path = Path(out)
+    named = ""
+    if isinstance(out, (str, os.PathLike)):
+        path, named = Path(out), os.fspath(out)
         if path.is_dir() or not path.parent.is_dir():
             raise BadInput(f"{path} cannot be written; name a file in a folder that exists")
         write_aside(path, lambda aside: aside.write_bytes(content))
-    named = os.fspath(out) if isinstance(out, (str, os.PathLike)) else ""
+    elif out is not None:
+        out.write(content)
     return ExportReport(format, policy, len(contents.bad), len(contents.table), content, contents.old, named)
 
 
@@ -170,13 +170,12 @@ def by_version(catalog: Catalog, votes: pd.DataFrame, decisions: pd.DataFrame | 
     Fresh are those on the run's pipeline version (or none known); old, of exposures that have neither such votes nor
     such a decision, those on another.
     """
-    if decisions is None:
-        decisions = pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in ADJUDICATION_COLUMNS.items()})
+    none = pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in ADJUDICATION_COLUMNS.items()})
     exposures = catalog.exposures()[["camera", "expnum", "plver"]].rename(columns={"plver": "plver_now"})
     cameras = {catalog.camera, *exposures.camera}
     parts, judged = [], set()
-    for rows in (votes, decisions):
-        rows = rows[rows.camera.isin(cameras)].merge(exposures, on=["camera", "expnum"], how="left")
+    for given in (votes, none if decisions is None else decisions):
+        rows = given[given.camera.isin(cameras)].merge(exposures, on=["camera", "expnum"], how="left")
         rows["in_run"] = rows.plver_now.notna()
         stale = rows.in_run & (rows.plver != "") & (rows.plver_now != "") & (rows.plver != rows.plver_now)
         parts.append((rows[~stale], rows[stale]))

@@ -88,7 +88,7 @@ class Exposure:
     def _reasons(self, extra: dict[str, tuple[np.ndarray, Grid]]) -> tuple[str, ...]:
         """What affects the CCD to which `_extra_light` belongs."""
         effects = self.effects
-        wanted = [name for name in self.observation.reasons if _is_affected(effects[name], *reversed(extra[name]))]
+        wanted = [name for name in self.observation.reasons if _is_affected(effects[name], *extra[name])]
         return tuple(wanted) or (GOOD,)
 
     def _add_sources(self, pixels: np.ndarray, grid: Grid) -> None:
@@ -156,7 +156,7 @@ class Stars:
     blurred: bool
 
 
-def _is_affected(effects: Effects, grid: Grid, light: np.ndarray) -> bool:
+def _is_affected(effects: Effects, light: np.ndarray, grid: Grid) -> bool:
     if effects.affected is None:
         return True
     return effects.affected(grid, light) if callable(effects.affected) else grid.ccd.name in effects.affected

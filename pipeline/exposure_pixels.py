@@ -45,7 +45,7 @@ def measure(pixels: np.ndarray) -> Measured:
     """Preview and statistics of one CCD from all its pixels: (ny, nx) float32."""
     recorded = np.isfinite(pixels)
     bin, step = preview_bin(pixels.shape), thinning(pixels.shape)
-    counts = np.count_nonzero(recorded), np.count_nonzero(recorded & (pixels != 0))
+    counts = int(np.count_nonzero(recorded)), int(np.count_nonzero(recorded & (pixels != 0)))
     return Measured(pixels.shape, bin, block_mean(pixels, bin), *sky_of(pixels[::step, ::step]), *counts)
 
 

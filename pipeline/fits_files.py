@@ -10,8 +10,8 @@ import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import BufferedIOBase
 from pathlib import Path
-from typing import BinaryIO
 
 import fitsio
 import numpy as np
@@ -107,7 +107,7 @@ def scan(path: str | Path) -> tuple[fits.Header, list[ImageHdu]]:
     return headers[0], images
 
 
-def _headers(handle: BinaryIO, size: int | None) -> Iterator[fits.Header]:
+def _headers(handle: BufferedIOBase, size: int | None) -> Iterator[fits.Header]:
     """Headers one after the other; checks that the bytes of every HDU are there."""
     index, end = 0, 0
     while block := handle.read(80):
@@ -129,7 +129,7 @@ def _headers(handle: BinaryIO, size: int | None) -> Iterator[fits.Header]:
         index += 1
 
 
-def _header(handle: BinaryIO, index: int) -> fits.Header:
+def _header(handle: BufferedIOBase, index: int) -> fits.Header:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", AstropyWarning)

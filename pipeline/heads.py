@@ -49,7 +49,7 @@ class Step:
         """(n, dim) -> (n, n_labels) of one fold's learners."""
         linear = self.linear[fold].probabilities(x) if self.share < 1 else 0.0
         forest = self.forest[fold].probabilities(x) if self.share > 0 else 0.0
-        return sharpened((1 - self.share) * linear + self.share * forest, self.sharpness)
+        return sharpened(np.asarray((1 - self.share) * linear + self.share * forest), self.sharpness)
 
 
 @dataclass(frozen=True)
@@ -203,10 +203,10 @@ def _fit_step(own: Lesson, besides: Lesson | None, held, expnums, labels, kind: 
     unseen = {"linear": np.zeros(own.carried.shape), "forest": np.zeros(own.carried.shape)}
     if kind != "forest":
         answers = []
-        for listens in (False, True) if besides else (False,):
+        for more in (None, besides) if besides else (None,):
             parts = []
             for lesson in lessons:
-                parts.append(fit_linear(*vars(lesson.and_(besides) if listens else lesson).values()))
+                parts.append(fit_linear(*vars(lesson.and_(more) if more else lesson).values()))
                 tell()
             answers.append((parts, _unseen(parts, own, held)))
         simulated = bool(besides) and _clearly_better(answers[1][1], answers[0][1], own.carried, expnums)

@@ -168,7 +168,7 @@ def _expnum(cell: str) -> int | None:
     return int(match[1]) if (match := re.fullmatch(r"\s*(\d+)(\.0*)?\s*", cell)) else None
 
 
-def _sheets(path: Path) -> Iterator[tuple[str, Iterator[tuple[str, ...]]]]:
+def _sheets(path: Path) -> Iterator[tuple[str, Iterator[list[str]]]]:
     """(name, rows of cell texts) of each sheet; a CSV file is one sheet."""
     if path.suffix.lower() == ".csv":
         with open(path, encoding="utf-8-sig", errors="replace", newline="") as handle:

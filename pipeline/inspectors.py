@@ -137,14 +137,15 @@ def _answers_of(found: Ballots, column: int) -> pd.Series:
 def _truth(frame: pd.DataFrame | None) -> pd.Series:
     if frame is None or not len(frame):
         return pd.Series([], index=pd.MultiIndex.from_arrays([[], []], names=_THING), dtype=object)
-    frame = frame[frame["judgement"].isin(["good", "bad"])].drop_duplicates(_THING, keep="last")
-    return pd.Series(frame["judgement"].to_numpy(object), pd.MultiIndex.from_frame(frame[_THING]))
+    known = frame[frame["judgement"].isin(["good", "bad"])].drop_duplicates(_THING, keep="last")
+    return pd.Series(known["judgement"].to_numpy(object), pd.MultiIndex.from_frame(known[_THING]))
 
 
 def _seconds(screen) -> float:
     value = screen.get("seconds") if isinstance(screen, dict) else None
-    usable = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value <= LONGEST_SECONDS
-    return float(value) if usable else np.nan
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value <= LONGEST_SECONDS:
+        return float(value)
+    return np.nan
 
 
 def _median(seconds: pd.Series) -> float | None:

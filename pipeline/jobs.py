@@ -45,11 +45,11 @@ class Jobs:
 
     def ask_job(self, kind: str, parameters: dict | None = None, by: str = "", run: str = "") -> int:
         """Ask for a job and return its number; the same job asked for while one is open is that one."""
-        parameters = json.dumps(parameters or {}, sort_keys=True)
+        wanted = json.dumps(parameters or {}, sort_keys=True)
         same = sa.and_(
             tables.jobs.c.run == run,
             tables.jobs.c.kind == kind,
-            tables.jobs.c.parameters == parameters,
+            tables.jobs.c.parameters == wanted,
             tables.jobs.c.state.in_(["waiting", "running"]),
             tables.jobs.c.cancel_asked.is_(False),
         )
@@ -61,7 +61,7 @@ class Jobs:
                 "job_id": tables.next_number(connection, tables.jobs.c.job_id),
                 "run": run,
                 "kind": kind,
-                "parameters": parameters,
+                "parameters": wanted,
                 "state": "waiting",
                 "progress": 0.0,
                 "text": "",

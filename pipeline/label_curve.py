@@ -5,7 +5,7 @@ are part of the larger ones. Every method learns from the same sets and is asked
 ever teaches.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -37,8 +37,8 @@ def label_curve(
     keys: pd.DataFrame,
     target: Target,
     *,
-    methods: tuple[str, ...] = METHODS,
-    sizes: tuple[int, ...] = SIZES,
+    methods: Sequence[str] = METHODS,
+    sizes: Sequence[int] = SIZES,
     draws: int = DRAWS,
     held=None,
     camera: str = "decam",

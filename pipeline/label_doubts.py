@@ -7,7 +7,7 @@ Artificial Intelligence Research 70): the cut for each label is the mean probabi
 it. A label of a whole exposure is doubted by its CCDs together, as a defect need not cross all of them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -186,7 +186,7 @@ def reasons_of(reasons: Iterable[str]) -> str:
     return ", ".join(name for name in REASONS if name in said)
 
 
-def few(names: list[str], most: int = 4) -> str:
+def few(names: Sequence[str], most: int = 4) -> str:
     """CCDs as words: S1, S2, and 3 more."""
     left = len(names) - most
     return ", ".join(names[:most]) + (f" and {left} more" if left > 0 else "")

@@ -248,8 +248,9 @@ def import_file(
     if found.columns:
         rows = [{"camera": options.camera, "expnum": key, "columns": own} for key, own in found.columns.items()]
         store.import_columns(pd.DataFrame(rows), source=path.name)
-    panel = found.panel if catalog is not None and found.panel and not catalog.refresh().info.get("panel") else None
-    if panel:
+    panel = None
+    if catalog is not None and found.panel and not catalog.refresh().info.get("panel"):
+        panel = found.panel
         catalog.set_info(panel=panel)
     return ImportReport(path, kind, found, counts.added, counts.known, counts.kept, added, panel)
 

@@ -232,9 +232,8 @@ class LabelStore(Accounts, Jobs, Settings, Adjudications, QueueStore):
             query = query.where(tables.is_current)
         with tables.reading(self.engine) as connection:
             rows = connection.execute(query).all()
-        values = (
-            dict(zip(VOTE_COLUMNS, zip(*rows, strict=True), strict=True)) if rows else dict.fromkeys(VOTE_COLUMNS, ())
-        )
+        columns = zip(*rows, strict=True) if rows else [()] * len(VOTE_COLUMNS)
+        values: dict[str, Sequence] = dict(zip(VOTE_COLUMNS, columns, strict=True))
         values["reasons"] = [_reasons(text) for text in values["reasons"]]
         values["screen"] = json.loads(f"[{','.join(values['screen'])}]")
         return pd.DataFrame({name: pd.Series(values[name], dtype=kind) for name, kind in VOTE_COLUMNS.items()})

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -185,7 +186,7 @@ def _gone_on_failure(folder: Path) -> Iterator[None]:
         raise
 
 
-def _mapped(folder: Path, name: str, mode: str) -> np.ndarray:
+def _mapped(folder: Path, name: str, mode: Literal["c", "r+"]) -> np.ndarray:
     return np.asarray(np.load(folder / f"{name}.npy", mmap_mode=mode, allow_pickle=False))
 
 

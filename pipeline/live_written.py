@@ -70,8 +70,8 @@ def written(catalog: Catalog) -> LiveChanges | None:
         info = json.loads((catalog.live_folder / "changes.json").read_text())
         if not info.get("table"):
             return LiveChanges(no_changes(), pd.DataFrame(columns=list(LABEL_COLUMNS)), info)
-        paths = [catalog.live_folder / f"{name}-{info['table']}.parquet" for name in ("changes", "labels")]
-        return LiveChanges(*(pd.read_parquet(path) for path in paths), info)
+        changes, labels = (catalog.live_folder / f"{name}-{info['table']}.parquet" for name in ("changes", "labels"))
+        return LiveChanges(pd.read_parquet(changes), pd.read_parquet(labels), info)
     except (OSError, ValueError):
         return None
 

@@ -150,9 +150,9 @@ class Trainer:
             total = total + painting * painting_loss(painted, images, masked, self.settings.patch)
         if recognising:
             half = draw_masks(len(rows), n_patches, (0.5, 0.5), rng)
-            views = [self.view(pixels, seen, rng) for seen in (half, ~half)]
+            one, other = (self.view(pixels, seen, rng) for seen in (half, ~half))
             exposure = torch.from_numpy(self.images.exposure[rows]).to(self.device)
-            total = total + recognising * contrastive_loss(*views, exposure)
+            total = total + recognising * contrastive_loss(one, other, exposure)
         return total
 
     def view(self, pixels: np.ndarray, seen: np.ndarray, rng: np.random.Generator) -> torch.Tensor:
@@ -162,8 +162,8 @@ class Trainer:
         pixels, seen = flip(pixels, rng, turns), flip(seen.reshape(n, rows, columns), rng, turns).reshape(n, -1)
         noise = rng.standard_normal(pixels.shape, np.float32) * rng.uniform(0, 0.2, (n, 1, 1)).astype(np.float32)
         pixels = pixels * rng.uniform(0.9, 1.1, (n, 1, 1)).astype(np.float32) + noise
-        images, seen = torch.from_numpy(pixels).to(self.device), torch.from_numpy(seen).to(self.device)
-        return self.parts["head"](preview_vit.pool(preview_vit.encode_seen(self.model, images, seen)))
+        images, shown = torch.from_numpy(pixels).to(self.device), torch.from_numpy(seen).to(self.device)
+        return self.parts["head"](preview_vit.pool(preview_vit.encode_seen(self.model, images, shown)))
 
     @torch.no_grad()
     def measure(self) -> None:

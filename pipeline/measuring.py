@@ -130,7 +130,7 @@ def _sent(prediction: pd.DataFrame | None, expnums: pd.Series, rule: str, sample
 def _compared(true: np.ndarray, said: dict[str, np.ndarray | None], weights: np.ndarray) -> dict:
     """Figures of one label. true : (n,) bool. said : before and after -> (n,) bool. weights : (1 + resamples, n)."""
     values = {name: None if own is None else _rates(true, own, weights) for name, own in said.items()}
-    found = {"n": int(true.sum())}
+    found: dict = {"n": int(true.sum())}
     for place, figure in enumerate(FIGURES):
         both = {name: None if own is None else own[place] for name, own in values.items()}
         gained = None if both["before"] is None else both["after"] - both["before"]

@@ -186,7 +186,8 @@ def search(cells: Cells, queries: np.ndarray, query_exposures: np.ndarray, k: in
 def brute_force(rows: Rows, queries: np.ndarray, query_exposures: np.ndarray, k: int, power: int) -> tuple:
     """The same answer for any queries, by measuring every row; a row whose distance is not finite is none."""
     found, distances = np.full((len(queries), k), -1), np.full((len(queries), k), np.inf)
-    _brute_force(tuple(rows), _filled(queries), query_exposures, power, *np.empty((3, LANES)), found, distances)
+    sums, terms, squares = np.empty((3, LANES))
+    _brute_force(tuple(rows), _filled(queries), query_exposures, power, sums, terms, squares, found, distances)
     return found, distances
 
 

@@ -38,16 +38,15 @@ class Neighbourhood:
         if usual.all():
             return cells.search(self.laid_out, queries, query_exposures, k, power)
         rows, distances = np.empty((len(queries), k), np.int64), np.empty((len(queries), k))
-        for some, way, laid_out in (
-            (usual, cells.search, self.laid_out),
-            (~usual, cells.brute_force, cells.Rows(*self.laid_out[:3])),
-        ):
-            rows[some], distances[some] = way(laid_out, queries[some], query_exposures[some], k, power)
+        own = queries[usual], query_exposures[usual], k, power
+        rows[usual], distances[usual] = cells.search(self.laid_out, *own)
+        own = queries[~usual], query_exposures[~usual], k, power
+        rows[~usual], distances[~usual] = cells.brute_force(cells.Rows(*self.laid_out[:3]), *own)
         return rows, distances
 
 
 def _within(vectors: np.ndarray) -> np.ndarray:
-    return (np.abs(vectors) <= cells.LARGEST).all(axis=1)
+    return np.all(np.abs(vectors) <= cells.LARGEST, axis=1)
 
 
 def neighbourhood(training: np.ndarray, training_exposures: np.ndarray, n_queries: int) -> Neighbourhood:

@@ -1,6 +1,7 @@
 """Figures of an evaluation, as PNG files."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -45,7 +46,7 @@ def confusion(
     axes.set_ylabel("true", color=TEXT)
     for row, column in np.argwhere(values):
         colour = "black" if shares[row, column] > 0.6 else "white"
-        axes.text(column, row, values[row, column], ha="center", va="center", fontsize=8, color=colour)
+        axes.text(column, row, str(values[row, column]), ha="center", va="center", fontsize=8, color=colour)
     _save(figure, path)
 
 
@@ -106,7 +107,7 @@ def leak(splits: dict, path: Path) -> None:
     _save(figure, path)
 
 
-def _rule_lines(rules) -> dict[str, dict[str, str]]:
+def _rule_lines(rules) -> dict[str, dict[str, Any]]:
     """Colour and dashes of each rule; where lines coincide, dashes show both."""
     return {
         name: {"color": SERIES[place % len(SERIES)], "linestyle": DASHES[place % len(DASHES)]}

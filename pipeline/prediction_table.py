@@ -158,7 +158,8 @@ def prediction_blocks(
 def _let_go(vectors: np.ndarray) -> None:
     """Give the pages of a memory-mapped file back that were read; they would count as this process's memory."""
     if isinstance(vectors, np.memmap) and vectors.mode == "r" and hasattr(mmap, "MADV_DONTNEED"):
-        vectors._mmap.madvise(mmap.MADV_DONTNEED)
+        mapped = vectors._mmap  # pyright: ignore[reportAttributeAccessIssue]  # not in numpy's stubs
+        mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def write_blocks(path: str | Path, tables: Iterable[pa.Table]) -> int:

@@ -192,7 +192,8 @@ def painting_error(model, pixels: np.ndarray, settings: Settings) -> tuple[float
     shown = np.ma.masked_invalid(np.where(hidden, np.nan, pixels)).reshape(len(pixels), -1)
     median = np.ma.median(shown, axis=1).filled(0)[:, None, None]
     asked = hidden & np.isfinite(pixels)
-    return tuple(float(np.abs(made - pixels)[asked].mean()) for made in (median, painted))
+    by_median, by_model = (float(np.abs(made - pixels)[asked].mean()) for made in (median, painted))
+    return by_median, by_model
 
 
 def _draw(model, images: Images, folder: Path, settings: Settings) -> None:

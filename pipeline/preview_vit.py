@@ -7,7 +7,9 @@ by transformers; `triptych.json` beside the weights says how it came about.
 
 import contextlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -117,7 +119,8 @@ class PreviewTransformer:
             )
         self.folder = dinov2.find_model(str(Path(folder).expanduser().resolve()))
         self.model, self.story = open_model(self.folder)
-        self.shape = tuple(self.model.config.image_size)
+        ny, nx = cast(Sequence[int], self.model.config.image_size)
+        self.shape = (ny, nx)
         self.width = self.model.config.hidden_size
         self.dim = 2 * self.width
         self.digest = f"preview-vit-{self.story['preparation']}-{dinov2.model_digest(self.folder)}"

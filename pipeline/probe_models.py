@@ -12,6 +12,7 @@ sees the mean, standard deviation, lowest and highest of each number over its CC
 
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -127,7 +128,8 @@ def fit_probe(
     vectors, keys = vectors[own], keys[own].reset_index(drop=True)
     per_ccd = level == "ccd"
     values = target.table if per_ccd else target.exposures()
-    outputs, number = target.outputs(values.value), {}
+    outputs = target.outputs(values.value)
+    number: dict[str, Any] = {}
     if target.goal == "number":
         centre, scale, beyond = float(outputs.mean()), float(outputs.std()) or 1.0, 0.1 * float(np.ptp(outputs))
         number = {"lowest": float(outputs.min()) - beyond, "highest": float(outputs.max()) + beyond}
@@ -208,7 +210,7 @@ def _fit_labels(seen, outputs, groups, strength, seed) -> tuple[dict[str, np.nda
                 # Choosing needs no more than single precision, which is several times faster.
                 weights = _logistic(seen[teach].astype(np.float32), outputs[teach], c, tolerance=1e-3)
                 found[c] += _log_chance(weights, seen[ask], outputs[ask])
-        strength = max(found, key=found.get) if folds else REFERENCE_STRENGTH
+        strength = max(found, key=found.__getitem__) if folds else REFERENCE_STRENGTH
     return _logistic(seen, outputs, strength), strength
 
 

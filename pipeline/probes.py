@@ -130,7 +130,8 @@ def probe(
         writer.write_json(metrics, "metrics")
         writer.write_table(table)
         writer.write_json(fitted.settings(), "probe")
-        np.savez(writer.folder / "weights.npz", **fitted.weights)
+        # no array is named like numpy's own parameter, allow_pickle
+        np.savez(writer.folder / "weights.npz", **fitted.weights)  # pyright: ignore[reportArgumentType]
         if rows is not None:
             writer.write_table(rows, "curve")
         _draw(metrics, asked, table, level, writer.folder)

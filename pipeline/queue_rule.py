@@ -92,7 +92,7 @@ def first_votes(panel: int) -> int:
 
 
 def standing(
-    expnums: Sequence[int],
+    expnums: Sequence[int] | np.ndarray,
     ballots: pd.DataFrame,
     probability: pd.Series,
     control: Iterable[int],
@@ -104,21 +104,21 @@ def standing(
     ballots : blind single votes as `counted` gives them, in the order they were cast. probability : of being bad,
     by expnum, NaN or missing where the model says nothing. needed : how many votes it gets in all as things stand
     """
-    expnums = pd.Index(np.asarray(expnums, dtype=np.int64))
-    here = ballots[ballots["expnum"].isin(expnums)]
+    index = pd.Index(np.asarray(expnums, dtype=np.int64))
+    here = ballots[ballots["expnum"].isin(index)]
     judged = here.groupby("expnum")["judgement"]
-    n_votes = judged.size().reindex(expnums, fill_value=0).astype(int)
-    frame = pd.DataFrame({"n_votes": n_votes, "needed": int(panel)}, index=expnums)
+    n_votes = judged.size().reindex(index, fill_value=0).astype(int)
+    frame = pd.DataFrame({"n_votes": n_votes, "needed": int(panel)}, index=index)
     first = first_votes(panel)
     frame["first_in"] = frame["n_votes"] >= first
     if settings.rule == "all" or first >= panel:
         frame["settled"] = frame["n_votes"] >= panel
         return frame
-    same = (judged.nunique() == 1).reindex(expnums, fill_value=False)
-    said = judged.first().reindex(expnums)
-    model = probability.reindex(expnums).to_numpy(float)
+    same = (judged.nunique() == 1).reindex(index, fill_value=False)
+    said = judged.first().reindex(index)
+    model = probability.reindex(index).to_numpy(float)
     against = ((said == "good") & (model >= settings.strong)) | ((said == "bad") & (model <= 1 - settings.strong))
-    kept = expnums.isin(list(control))
+    kept = index.isin(list(control))
     agreed = (frame["first_in"] & same & (said != "unsure") & ~against & ~kept).to_numpy(bool)
     frame["needed"] = np.where(agreed | ~frame["first_in"], np.where(agreed, frame["n_votes"], first), panel)
     frame["settled"] = agreed | (frame["n_votes"] >= panel).to_numpy(bool)
@@ -142,14 +142,14 @@ def asked_of(
     return np.where(table["settled"], SETTLED, np.where(asked, ASKED, LATER))
 
 
-def drawn_for_control(expnums: Sequence[int], settings: QueueSettings) -> np.ndarray:
+def drawn_for_control(expnums: Sequence[int] | np.ndarray, settings: QueueSettings) -> np.ndarray:
     """The exposures, of these, that the control takes: the same ones for the same seed, whatever else is there."""
-    expnums = np.asarray(expnums, dtype=np.int64)
-    return expnums[draws_of(expnums, seed_of(settings.seed, "control")) < settings.control]
+    numbers = np.asarray(expnums, dtype=np.int64)
+    return numbers[draws_of(numbers, seed_of(settings.seed, "control")) < settings.control]
 
 
 def saving(
-    expnums: Sequence[int],
+    expnums: Sequence[int] | np.ndarray,
     ballots: pd.DataFrame,
     probability: pd.Series,
     control: Iterable[int],

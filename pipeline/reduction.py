@@ -42,7 +42,7 @@ _known_exponents: dict[bytes, np.ndarray] = {}
 
 
 def _fitted_exponents(vectors: np.ndarray) -> np.ndarray:
-    digest = hashlib.blake2b(np.ascontiguousarray(vectors), digest_size=16).digest()
+    digest = hashlib.blake2b(np.ascontiguousarray(vectors).data, digest_size=16).digest()
     if digest not in _known_exponents:
         while len(_known_exponents) >= EXPONENTS_KEPT:
             _known_exponents.pop(next(iter(_known_exponents)))

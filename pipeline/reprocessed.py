@@ -54,8 +54,8 @@ def changes(catalog: Catalog, exposures: pd.DataFrame | None = None) -> dict[int
     table = read(catalog)
     if table.empty:
         return {}
-    exposures = catalog.exposures() if exposures is None else exposures
-    now = dict(zip(exposures["expnum"], exposures["plver"], strict=True))
+    there = catalog.exposures() if exposures is None else exposures
+    now = dict(zip(there["expnum"], there["plver"], strict=True))
     found: dict[int, list[dict]] = {}
     for row in table.to_dict("records"):
         found.setdefault(int(row["expnum"]), []).append(row)

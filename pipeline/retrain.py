@@ -6,6 +6,7 @@ once become one: the second waits for the first and takes its result, unless the
 """
 
 import contextlib
+import functools
 import shutil
 import time
 from collections.abc import Callable
@@ -111,11 +112,14 @@ def _just_done(catalog: Catalog, store, asked: dict, there: list[str]) -> Retrai
 def report_of(stage: Stage) -> RetrainReport:
     """What a retraining did, read back from its stage. CatalogError where one of its stages is gone."""
     report = stage.json("report")
-    opened = {
-        when: {kind: stage.catalog.stage(kind, own, fresh=False) if own else None for kind, own in report[when].items()}
-        for when in ("before", "after")
-    }
-    return RetrainReport(**opened, training=report["training"]["after"], changed=stage.table(), stage=stage)
+    opened = functools.partial(stage.catalog.stage, fresh=False)
+    return RetrainReport(
+        before={kind: opened(kind, own) if own else None for kind, own in report["before"].items()},
+        after={kind: opened(kind, own) for kind, own in report["after"].items()},
+        training=report["training"]["after"],
+        changed=stage.table(),
+        stage=stage,
+    )
 
 
 def _logged(catalog, store, asked, steps, *, by: str, job: int) -> RetrainReport:

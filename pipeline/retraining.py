@@ -77,13 +77,13 @@ def compare(old: pd.DataFrame | None, new: pd.DataFrame, n_changed_ccds: pd.Seri
     moved by MOVED or more.
     """
     first = old is None
-    old = new.iloc[:0] if first else old
+    before = new.iloc[:0] if old is None else old
     columns = ["reasons", "bad_probability", "rank"]
     both = new.set_index("expnum")[columns].join(
-        old.set_index("expnum")[columns], lsuffix="_after", rsuffix="_before", how="left"
+        before.set_index("expnum")[columns], lsuffix="_after", rsuffix="_before", how="left"
     )
     both["is_candidate"] = both.index.isin(candidates.chosen(new).expnum)
-    both["was_candidate"] = both.index.isin(candidates.chosen(old).expnum)
+    both["was_candidate"] = both.index.isin(candidates.chosen(before).expnum)
     both["n_changed_ccds"] = n_changed_ccds.reindex(both.index).fillna(0).astype("int64")
     both["reasons_before"] = both.reasons_before.astype(object).fillna("")
     both["rank_before"] = both.rank_before.astype("Int64")

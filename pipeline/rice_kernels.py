@@ -54,7 +54,8 @@ def decode_tile(data, start, length, values, n):
     if length < 4:
         return False
     end = 8 * (start + length)  # in bits
-    last = np.int32(np.uint32(_eight_bytes(data, start) >> np.uint64(32)))
+    first = _eight_bytes(data, start)  # pyright: ignore[reportCallIssue]  # numba gives the context
+    last = np.int32(np.uint32(first >> np.uint64(32)))
     at = start + 4
     bits = np.uint64(0)
     left = np.int64(0)

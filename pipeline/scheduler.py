@@ -14,6 +14,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
+from typing import Any, cast
 
 import distributed
 from distributed.client import FutureCancelledError
@@ -54,7 +55,7 @@ class Cluster:
         return result
 
     def unordered(
-        self, order: Callable[[object], tuple], tasks: Iterable, key: Callable[[object], Hashable]
+        self, order: Callable[[Any], tuple], tasks: Iterable, key: Callable[[Any], Hashable]
     ) -> Iterator[tuple]:
         """Yield (task, result) as they finish; (task, WorkerLost) where a task kills every worker that tries it.
 
@@ -114,7 +115,7 @@ class Cluster:
         wrong = [(future, self._explained(future.exception())) for future, status in states if status == "error"]
         ready = [future for future, status in states if status == "finished"]
         try:
-            return wrong + list(zip(ready, self.client.gather(ready), strict=True))
+            return wrong + list(zip(ready, cast(list, self.client.gather(ready)), strict=True))
         except KilledWorker:  # a result was lost, and computing it again killed more workers: its status says so next
             return wrong
         except (FutureCancelledError, CommClosedError, OSError):
@@ -154,14 +155,15 @@ class Cluster:
         if self.client.status != "running":
             return False
         try:
-            self._threads = sum(self.client.nthreads().values())
+            self._threads = sum(cast(dict, self.client.nthreads()).values())
         except (CommClosedError, OSError, TimeoutError):
             return False
         return True
 
     def _no_workers(self) -> str:
         waited = f"the cluster at {self.address} has no worker for {NOTICE_SECONDS:.0f} s; waiting"
-        return f"{waited}. Start some with `dask worker {self.client.scheduler.address} --nthreads 1`, or press Ctrl-C"
+        address = self.client.scheduler.address if self.client.scheduler else self.address
+        return f"{waited}. Start some with `dask worker {address} --nthreads 1`, or press Ctrl-C"
 
     def _lost(self) -> SchedulerLost:
         return SchedulerLost(

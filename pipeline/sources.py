@@ -195,14 +195,14 @@ def _read_images(record: FileRecord, found: Camera, primary, images: list[ImageH
             if record.images and tuple(record.images[-1]["shape"]) == image.shape:
                 record.images[-1]["mask_hdu"] = image.hdu
             continue
+        ccd = None
         try:
             ccd = headers.ccd_of(image, found, primary if len(images) == 1 or image.plane else None)
             if ccd is None:
                 continue
             _check_shape(image, found)
         except Unusable as error:
-            known = error.problem == "wrong_shape"
-            record.problems.append([ccd.name if known else "", error.problem, error.detail])
+            record.problems.append([ccd.name if ccd else "", error.problem, error.detail])
             continue
         if ccd.name in seen:
             detail = f"HDU {image.hdu}; HDU {seen[ccd.name]} of the same file is taken"
@@ -219,7 +219,7 @@ def _ccd(
     hdu_name: str,
     ccdname: str,
     ccdnum: int,
-    shape: tuple[int, int],
+    shape: tuple[int, ...],
     blank: float | None,
     fwhm: float | None = None,
 ) -> dict:

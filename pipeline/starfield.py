@@ -125,9 +125,10 @@ def _spikes(half: int, scale: float) -> np.ndarray:
     y, x = np.mgrid[-half : half + 1, -half : half + 1].astype(np.float32) * scale
     along, across = (x + y) / np.sqrt(2), (x - y) / np.sqrt(2)
     width = np.float32(max(0.7, 0.6 * scale))
-    light = sum(
+    one, other = (
         np.exp(-0.5 * (b / width) ** 2) * np.exp(-np.abs(a) / 28.0) for a, b in ((along, across), (across, along))
     )
+    light = one + other
     return (0.006 * light / light.sum()).astype(np.float32)
 
 

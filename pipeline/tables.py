@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
+from sqlalchemy import event
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from pipeline.errors import LabelError
@@ -268,8 +269,8 @@ def open_engine(url: str) -> sa.Engine:
     backend = address.get_backend_name()
     if backend == "sqlite":
         engine = sa.create_engine(address, connect_args={"timeout": BUSY_SECONDS})
-        sa.event.listen(engine, "connect", _prepare_sqlite)
-        sa.event.listen(engine, "begin", _begin_sqlite)
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
     elif backend == "postgresql":
         engine = sa.create_engine(address.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
     else:

@@ -51,13 +51,19 @@ def _stored() -> Teacher | None:
     if not FILE.exists():
         return None
     with np.load(FILE, allow_pickle=False) as held:
-        labels = {
-            name: pd.Series([tuple(own.split("|")) for own in held[name]], dtype=object)
+        reasons, plane_reasons = (
+            pd.Series([tuple(own.split("|")) for own in held[name]], dtype=object)
             for name in ("reasons", "plane_reasons")
-        }
-        arrays = {name: held[name].astype(np.float32) for name in ("images", "planes")}
-        words = {name: str(held[name]) for name in ("digest", "camera", "note")}
-        return Teacher(**arrays, **labels, **words)
+        )
+        return Teacher(
+            images=held["images"].astype(np.float32),
+            reasons=reasons,
+            digest=str(held["digest"]),
+            camera=str(held["camera"]),
+            note=str(held["note"]),
+            planes=held["planes"].astype(np.float32),
+            plane_reasons=plane_reasons,
+        )
 
 
 def teacher_for(digest: str, camera: str) -> Teacher | None:
@@ -95,4 +101,5 @@ def gather(
 def write(found: list[dict[str, np.ndarray]], *, digest: str, camera: str, note: str, path: Path = FILE) -> None:
     """Write the file that `teacher_for` reads from what `gather` found in some runs."""
     joined = {name: np.concatenate([own[name] for own in found]) for name in found[0]}
-    np.savez_compressed(path, **joined, digest=digest, camera=camera, note=note)
+    # no array is named like numpy's own parameter, allow_pickle
+    np.savez_compressed(path, **joined, digest=digest, camera=camera, note=note)  # pyright: ignore[reportArgumentType]

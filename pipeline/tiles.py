@@ -100,7 +100,7 @@ class TileTable:
             data = np.zeros(finish - begin + PADDING, np.uint8)
             if lossless is None or handle.seek(self.heap + begin) < 0:
                 return None
-            if handle.readinto(memoryview(data)[: finish - begin]) < finish - begin:
+            if handle.readinto(data.data[: finish - begin]) < finish - begin:
                 return None
         scales = self._scaling(rows, "ZSCALE", 1.0)
         zeros = self._scaling(rows, "ZZERO", 0.0)

@@ -283,7 +283,9 @@ def _flagged(prediction) -> np.ndarray:
 
 def _model_reasons(prediction) -> dict[int, tuple[str, ...]]:
     """image_id -> the likeliest reason according to the model, for a bad verdict that names none."""
-    names = [] if prediction is None else [name for name in REASONS if f"p_{name}" in prediction]
+    if prediction is None:
+        return {}
+    names = [name for name in REASONS if f"p_{name}" in prediction]
     if not names:
         return {}
     chances = prediction[[f"p_{name}" for name in names]].to_numpy()
@@ -315,7 +317,7 @@ def _gathered(long: pd.DataFrame, places: pd.DataFrame) -> pd.DataFrame:
     groups = surest_first.groupby("image_id", sort=True)
     table = pd.DataFrame(
         {
-            "reasons": groups.reason.agg(lambda own: tuple(sorted(set(own), key=ORDER.get))),
+            "reasons": groups.reason.agg(lambda own: tuple(sorted(set(own), key=ORDER.__getitem__))),
             "source": groups.source.agg(lambda own: "; ".join(sorted(set(own)))),
             "provenance": groups.provenance.agg(lambda own: min(own, key=PROVENANCES.index)),
             "basis": groups.basis.first(),

@@ -6,12 +6,16 @@ nothing is approximated, in three dimensions as in two.
 
 import importlib.util
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numba import njit
 from openTSNE import _tsne
 
 from pipeline.errors import BadInput
+
+if TYPE_CHECKING:
+    import torch
 
 # Pairs of one tile: in torch's memory, unless its kernel is fused; rows of a tile on a processor.
 PAIRS = {"cpu": 1 << 14, "cuda": 1 << 28}
@@ -28,8 +32,8 @@ def has_gpu() -> bool:
     return torch.cuda.is_available()
 
 
-def repulsion(rows, columns):
-    """Return what pushes each row away from all columns, and the sum of its similarities; torch tensors.
+def repulsion(rows: "torch.Tensor", columns: "torch.Tensor") -> "tuple[torch.Tensor, torch.Tensor]":
+    """Return what pushes each row away from all columns, and the sum of its similarities.
 
     rows : (r, dims), columns : (c, dims) float, places on the map. Returns forces (r, dims) = sum of q^2 (row - column)
     and sums (r,) of q = 1 / (1 + distance^2), in which a column at the row's own place counts as 1.
@@ -37,7 +41,7 @@ def repulsion(rows, columns):
     import torch
 
     apart = [rows[:, axis, None] - columns[None, :, axis] for axis in range(rows.shape[1])]
-    q = 1 / (1 + sum(one * one for one in apart))
+    q = 1 / (1 + sum((one * one for one in apart[1:]), apart[0] * apart[0]))
     squared = q * q
     return torch.stack([(squared * one).sum(dim=1) for one in apart], dim=1), q.sum(dim=1)
 

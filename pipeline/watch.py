@@ -150,10 +150,10 @@ class _Watch:
             self.unsure = True
             event = Event("trouble", _in_words(error, self.catalog.path))
         fresh = [note for note in notes if note not in self.said]
-        told = event is None or (event.kind == "trouble" and event.text in self.said)
+        told = event is not None and event.kind == "trouble" and event.text in self.said
         self.said = (*notes, event.text if event and event.kind == "trouble" else "")
         yield from (Event("note", note) for note in fresh)
-        if not told:
+        if event is not None and not told:
             yield event
 
     def _pass(self, notes: list[str]) -> Event | None:
@@ -171,7 +171,7 @@ class _Watch:
             notes.append(f"{n} still changing; read when nothing has changed for {self.settings.quiet:g} s")
         if not paths:
             notes.append(f"{', '.join(map(str, self.folders))} holds no exposure yet; waiting")
-        counts = {"exposures": 0, "quarantined": 0, "entered": 0, "left": 0, "stages": 0}
+        counts: dict[str, float] = {"exposures": 0, "quarantined": 0, "entered": 0, "left": 0, "stages": 0}
         if news or self._to_be_tried_again():
             counts |= self._read()
             self.check("after ingest")

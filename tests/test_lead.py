@@ -7,10 +7,10 @@ import pytest
 
 from app import lead_accounts, lead_progress, lead_queue, queue
 from app.context import AppContext
-from app.evidence import plain
 from app.lead_routes import in_words, jobs, overview
 from pipeline.catalog import Catalog
 from pipeline.errors import TriptychError
+from pipeline.explain import plain
 from pipeline.labels import LabelStore, Vote
 
 

@@ -12,6 +12,7 @@ from app.queue_table import facets_of, galactic_latitude
 from app.sight import Sight
 from pipeline.catalog import Catalog
 from pipeline.errors import TriptychError
+from pipeline.explain import plain
 from pipeline.labels import LabelStore, Vote
 from pipeline.queue_order import ORDERS
 from tests import survey
@@ -54,7 +55,7 @@ def keep(app, **values):
 
 
 def text(value):
-    return json.dumps(evidence.plain(value), sort_keys=True)
+    return json.dumps(plain(value), sort_keys=True)
 
 
 def test_everybody_gets_every_candidate_in_an_order_of_his_own(app):

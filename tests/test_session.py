@@ -13,7 +13,7 @@ from app.evidence import asks_of, bad_reasons, evidence_of
 from app.session import Session
 from pipeline import candidates
 from pipeline.catalog import Catalog
-from pipeline.errors import LabelError, UnknownName
+from pipeline.errors import BadInput, LabelError, UnknownName
 from pipeline.labels import LabelStore, Vote
 from pipeline.queue_order import BAND_WIDTH
 from tests import survey
@@ -315,6 +315,8 @@ def test_sessions_share_tables_and_nothing_else(app):
 def test_show_refuses_unknown_values_with_the_known_ones(app):
     with pytest.raises(UnknownName, match="Did you mean 'cluster'"):
         session_of(app, "amy").show(colour_by="clusters")
+    with pytest.raises(BadInput, match="2 or 3 dimensions, not 7"):
+        session_of(app, "amy").show(dims=7)
 
 
 def test_a_run_without_any_stage_opens(tmp_path):
