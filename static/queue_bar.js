@@ -4,6 +4,7 @@
 import { askFor, read } from './answers.js';
 import { escapeText } from './evidence.js';
 import { listen } from './keys.js';
+import { packetOf, packetText } from './packet.js';
 
 const SOON = 4;   // exposures that were fetched ahead keep their place
 const RENEW_AFTER = 15;        // votes
@@ -124,7 +125,7 @@ class QueueBar {
   pick(facet, value) {
     const packet = packetOf(this.choices.packet);
     if (value) packet[facet] = value; else delete packet[facet];
-    this.choose({ packet: Object.entries(packet).map(pair => pair.join('=')).join(';') });
+    this.choose({ packet: packetText(packet) });
   }
 
   async choose(values) {
@@ -199,11 +200,6 @@ class QueueBar {
     this.dialog?.remove();
     this.node.remove();
   }
-}
-
-// 'band=g;month=2013-10' -> { band: 'g', month: '2013-10' }
-function packetOf(text) {
-  return Object.fromEntries((text || '').split(';').filter(Boolean).map(part => { const at = part.indexOf('='); return [part.slice(0, at), part.slice(at + 1)]; }));
 }
 
 function plainName(value) { return value.replaceAll('_', ' '); }
