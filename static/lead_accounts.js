@@ -1,3 +1,4 @@
+// @ts-check
 // Accounts of the Lead room: who may do what, how far each inspector is, which packet he has.
 
 import { escapeText as text } from './evidence.js';
@@ -8,8 +9,11 @@ const ROLE_RULES = { inspector: 'votes', lead: 'sees all votes, decides, exports
 
 export class Accounts {
   // tools : ask(url, values), again(): read all numbers again
-  constructor(node, model, tools) {
-    Object.assign(this, { node, model }, tools);
+  constructor(node, model, { ask, again }) {
+    this.node = node;
+    this.model = model;
+    this.ask = ask;
+    this.again = again;
   }
 
   show(found) {
@@ -66,6 +70,7 @@ export class Accounts {
 
   open(title, body) {
     this.dialog?.remove();
+    /** @type {any} */
     const dialog = this.dialog = document.createElement('dialog');
     dialog.className = 'lead-dialog';
     dialog.innerHTML = `<link rel="stylesheet" href="${new URL('./lead.css', import.meta.url)}"><form method="dialog"><h1>${text(title)}</h1>${body}

@@ -1,3 +1,4 @@
+// @ts-check
 // Everybody's queue in the Lead room: its settings with their effect before they are kept, what the rule of votes saves,
 // known answers and control.
 
@@ -11,8 +12,11 @@ const many = (n, word) => `${count(n)} ${word}${n === 1 ? '' : 's'}`;
 
 export class QueueRules {
   // parts : the sections settings, saving, known    tools : ask(url, values), again(): read all numbers again
-  constructor(parts, model, tools) {
-    Object.assign(this, { parts, model }, tools);
+  constructor(parts, model, { ask, again }) {
+    this.parts = parts;
+    this.model = model;
+    this.ask = ask;
+    this.again = again;
     this.changed = {};
   }
 
@@ -147,6 +151,7 @@ export class QueueRules {
   }
 
   async draw(form) {
+    /** @type {any} */
     const values = { kind: form.dataset.kind, ...Object.fromEntries(new FormData(form)) };
     const { answer, problem } = await this.ask('/lead/draw', { ...values, n: Number(values.n), seed: Number(values.seed) });
     if (problem) return complain(this.parts.known, problem);

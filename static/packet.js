@@ -1,3 +1,4 @@
+// @ts-check
 // A packet of the queue as text, and its parts: 'band=g;month=2013-10' <-> { band: 'g', month: '2013-10' }.
 
 export function packetOf(text) {

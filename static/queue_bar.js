@@ -1,3 +1,4 @@
+// @ts-check
 // The queue of the Review room: which order, which packet; it keeps the order fresh while votes go on, and tells the server
 // what is on screen, so that others get something else first.
 
@@ -104,7 +105,7 @@ class QueueBar {
   }
 
   facet({ name, label, values }, packet) {
-    const text = ({ value, n, left }) => `${left.toLocaleString('en')} of ${n.toLocaleString('en')}`;
+    const text = ({ n, left }) => `${left.toLocaleString('en')} of ${n.toLocaleString('en')}`;
     if (values.length > LONG) {
       const options = values.map(one => `<option value="${escapeText(one.value)}" ${packet[name] === one.value ? 'selected' : ''}>${escapeText(plainName(one.value))} (${text(one)} left)</option>`);
       return `<h3 id="queue-${name}">${escapeText(label)}</h3><select data-at="facet-${name}" data-facet="${name}" aria-labelledby="queue-${name}"><option value="">any</option>${options.join('')}</select>`;
@@ -136,6 +137,7 @@ class QueueBar {
       if (response.ok) this.choices = await read(response);
     } catch { /* said below */ }
     if (problem) {
+      /** @type {HTMLElement} */
       const line = this.dialog?.querySelector('.problem');
       if (line) { line.hidden = false; line.textContent = problem; }
       return;
