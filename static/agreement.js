@@ -1,3 +1,4 @@
+// @ts-check
 // The Agreement room: how well the inspectors agree, on what it stands, and which exposures are behind it.
 //
 // One request brings all figures; the server keeps them until a vote comes in. New votes are counted while the room is
@@ -44,6 +45,7 @@ class Agreement {
 
   visible() { return this.model.room === 'agreement'; }
 
+  /** @returns {Part} */
   part(name) { return this.box.querySelector(`[data-part=${name}]`); }
 
   draw() {

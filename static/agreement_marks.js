@@ -1,3 +1,4 @@
+// @ts-check
 // Small marks of the Agreement room: a figure as a dot on its interval, a figure in words, months as a row of dots.
 
 import { escapeText } from './evidence.js';

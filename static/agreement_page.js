@@ -1,3 +1,4 @@
+// @ts-check
 // The pieces of the Agreement room as markup; static/agreement.js fills them with a report and acts on what is pressed.
 
 import { axisFrom, count, interval, inWords, months, range, spark, text, value, words } from './agreement_marks.js';
@@ -102,7 +103,7 @@ function given(report, figure) {
   return rows.some(row => row.figures[figure].why.startsWith('not given')) ? 'dice' : figure;
 }
 
-function groupTable(report, title, rows, figure, most = 8) {
+function groupTable(title, rows, figure, most = 8) {
   if (!rows.length) return '';
   const from = axisFrom(rows.map(row => row.figures[figure]));
   const shown = rows.length > most ? [...rows].sort((a, b) => b.n - a.n).slice(0, most) : rows;
@@ -113,7 +114,7 @@ function groupTable(report, title, rows, figure, most = 8) {
 }
 
 export function categoriesHtml(report, figure) {
-  return groupTable(report, 'By the model’s category', report.groups.category || [], given(report, figure), 7);
+  return groupTable('By the model’s category', report.groups.category || [], given(report, figure), 7);
 }
 
 export function groupsHtml(report, figure) {
@@ -123,7 +124,7 @@ export function groupsHtml(report, figure) {
   const plot = drawn ? months(month, one, axisFrom(month.map(row => row.figures[one])))
     : `<p class="muted">${month.length ? `None of the ${month.length} months has ${report.fewest.exposures} exposures with two answers${one === 'dice' ? ` and ${report.fewest.bad} that somebody calls bad` : ''}.` : 'The exposures name no night.'}</p>`;
   const note = one === figure ? '' : `<p class="muted">No ${TITLES[figure]} by group: band and month of the exposures on which all agree are not known. Dice needs only the others.</p>`;
-  return `${groupTable(report, 'By band', band, one)}<h2>By month <span class="of">${TITLES[one]}</span></h2>${plot}${note}`;
+  return `${groupTable('By band', band, one)}<h2>By month <span class="of">${TITLES[one]}</span></h2>${plot}${note}`;
 }
 
 export function peopleHtml(report) {

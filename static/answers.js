@@ -1,3 +1,4 @@
+// @ts-check
 // Answers of the server that a room draws.
 //
 // A room that is drawn anew between press and release of a button swallows the click, as the button pressed is gone. So an

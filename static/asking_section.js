@@ -1,3 +1,4 @@
+// @ts-check
 // What to ask next: a section of the Model room. How well each model of this run did with the labels that it had, and the
 // order of the queue that asks for what teaches most.
 

@@ -1,3 +1,4 @@
+// @ts-check
 // The Clusters room: every group of images that look alike, what it is made of, and what is to be done about it.
 //
 // The list is small numbers, asked for once; pictures come when they scroll into view. One cluster is open at the right.
@@ -43,7 +44,7 @@ class Clusters extends ClustersPage {
     this.ccds = false;             // pictures of the cluster's own CCDs instead of whole exposures
     this.stretch = 'faint';
     this.ready = this.draw();
-    this.stopKeys = listen((key, event) => this.key(key, event));
+    this.stopKeys = listen(key => this.key(key));
     this.follow();
     this.load();
   }

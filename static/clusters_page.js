@@ -1,3 +1,4 @@
+// @ts-check
 // What the Clusters room looks like: rows with pictures and stacked bars at the left, the open cluster at the right.
 
 import { SORTS } from './clusters.js';
@@ -14,6 +15,7 @@ const many = (count, word) => `${number(count)} ${word}${count === 1 ? '' : 's'}
 const date = night => `${String(night).slice(0, 4)}-${String(night).slice(4, 6)}-${String(night).slice(6)}`;
 
 export class ClustersPage {
+  /** @returns {Part} */
   part(name) { return this.box.querySelector(`[data-part=${name}]`); }
 
   draw() {

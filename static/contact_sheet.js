@@ -1,3 +1,4 @@
+// @ts-check
 // A contact sheet: every exposure of a selection as one picture, some left out, one judgement for the rest, confirmed with
 // its count. It is stored as one bulk vote and undone as one step.
 //
@@ -38,8 +39,18 @@ export async function postJson(path, body) {
 }
 
 class ContactSheet {
+  /** @param {any} given */
   constructor({ exposures, title, how, words = '', stretch = 'faint', version = '', reasons = [], post = postJson, screen = {}, onDone = () => {} }) {
-    Object.assign(this, { exposures, title, how, words, stretch, version, reasons, post, screen, onDone });
+    this.exposures = exposures;
+    this.title = title;
+    this.how = how;
+    this.words = words;
+    this.stretch = stretch;
+    this.version = version;
+    this.reasons = reasons;
+    this.post = post;
+    this.screen = screen;
+    this.onDone = onDone;
     this.out = new Set(exposures.filter(one => one.mine).map(one => one.expnum));
     this.seen = new Set();
     this.judgement = '';
@@ -381,6 +392,7 @@ const stays = one => Boolean(one.mine?.via && one.mine.via !== 'bulk');
 function many(n) { return n === 1 ? '1 exposure' : `${n.toLocaleString('en')} exposures`; }
 
 function newTile(onLoad) {
+  /** @type {any} */
   const node = document.createElement('div');
   node.className = 'tile';
   node.setAttribute('role', 'option');

@@ -1,3 +1,4 @@
+// @ts-check
 // Labels that are likely wrong: a section of the Model room. Each row says which label, from where, and what speaks against
 // it; a click opens the exposure in Review, where an answer corrects the training set.
 
@@ -15,7 +16,9 @@ export async function section(box, model, tools) {
 class Doubts extends Section {
   constructor(box, model, tools) {
     super(box, model, tools, { parts: { state: 'doubt-state', body: 'doubt-body' }, follows: ['revision', 'survey_version', 'assisted'], unread: 'The labels could not be compared' });
-    Object.assign(this, { rows: [], why: '', answered: false });
+    this.rows = [];
+    this.why = '';
+    this.answered = false;
     box.setAttribute('aria-label', 'Doubtful labels');
     box.innerHTML = `<style>${STYLE}</style><div class="line"><h2>Labels that are likely wrong</h2><span data-part="doubt-state" role="status" class="muted"></span><span class="grow"></span>
       <button data-act="queue" hidden title="Take these exposures as your own queue">Take as my queue</button><button data-act="map" disabled>Show on the map</button></div>
@@ -23,7 +26,7 @@ class Doubts extends Section {
   }
 
   address(start, number) {
-    return `/model/doubtful?${new URLSearchParams({ why: this.why, answered: this.answered ? 1 : 0, start, count: number, assisted: this.model.assisted ? 1 : 0 })}`;
+    return `/model/doubtful?${new URLSearchParams({ why: this.why, answered: this.answered ? '1' : '0', start, count: number, assisted: this.model.assisted ? '1' : '0' })}`;
   }
 
   load({ start = 0, count: number = PAGE } = {}) {
@@ -108,7 +111,7 @@ class Doubts extends Section {
   async take(act) {
     try {
       if (act === 'map') {
-        const query = new URLSearchParams({ why: this.why, assisted: this.model.assisted ? 1 : 0 });
+        const query = new URLSearchParams({ why: this.why, assisted: this.model.assisted ? '1' : '0' });
         const { image_ids: ids } = await this.tools.ask(`/model/doubtful/images?${query}`);
         this.tools.select(ids, 'labels that are likely wrong');
       } else {

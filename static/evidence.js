@@ -1,3 +1,4 @@
+// @ts-check
 // Why an exposure is in the queue, as plain HTML beside it. Text only from the server, escaped; pictures by address.
 
 import { drivers, planeSvg } from './focal_plane.js';

@@ -1,3 +1,4 @@
+// @ts-check
 // Where a verdict comes from: one panel over the page, from the file down to the line of the list and what it taught.
 //
 //   openExplain({ expnum, assisted, policy, stretch, version })
@@ -27,11 +28,15 @@ export function openExplain(given) {
 
 class Explanation {
   constructor({ expnum, assisted = false, policy = 'majority', stretch = 'faint', version = '' }) {
-    Object.assign(this, { expnum: Number(expnum), assisted, policy, stretch, version });
+    this.expnum = Number(expnum);
+    this.assisted = assisted;
+    this.policy = policy;
+    this.stretch = stretch;
+    this.version = version;
     const dialog = this.dialog = document.createElement('dialog');
     dialog.className = 'explain';
     dialog.dataset.ownKeys = '';
-    dialog.dataset.expnum = this.expnum;
+    dialog.dataset.expnum = `${this.expnum}`;
     dialog.setAttribute('aria-label', `Where the verdict on ${this.expnum} comes from`);
     dialog.innerHTML = `<link rel="stylesheet" href="${new URL('./explain.css', import.meta.url)}">
       <header><h1>Where this comes from</h1><span class="id">${this.expnum}</span><span data-part="verdict"></span><span class="push"></span>
@@ -43,6 +48,7 @@ class Explanation {
     this.part('policy').onchange = event => { this.policy = event.target.value; this.draw(); };
   }
 
+  /** @returns {Part} */
   part(name) { return this.dialog.querySelector(`[data-part=${name}]`); }
 
   open() {
@@ -89,7 +95,7 @@ class Explanation {
     this.part('way').innerHTML = `<ol>${[
       this.fileHtml(), this.labelsHtml(), this.modelHtml(), this.votesHtml(), this.decisionsHtml(), this.verdictHtml(), this.taughtHtml(),
     ].filter(Boolean).join('')}</ol>`;
-    this.dialog.dataset.shown = this.expnum;
+    this.dialog.dataset.shown = `${this.expnum}`;
   }
 
   dot(name) { return `<i class="dot" style="background:${this.found.colours[name] || '#5b6470'}"></i>`; }

@@ -1,3 +1,4 @@
+// @ts-check
 // The Export room: how many exposures each policy lists and on what they rest, what differs between two policies, the list
 // itself, and the file with the command line that makes the same bytes.
 

@@ -1,3 +1,4 @@
+// @ts-check
 // The Export room for those who do not lead: one's own votes. The lists hold everybody's, which a voter must not know.
 
 const text = value => String(value ?? '').replace(/[&<>"']/g, c => `&#${c.charCodeAt(0)};`);

@@ -1,3 +1,4 @@
+// @ts-check
 // What the Export room looks like: policies, differences, formats and the paper, drawn from the state that export.js keeps.
 
 const FORMAT_NAMES = { exclude: 'exclude list', vi: 'inspection table', csv: 'CSV', ecsv: 'ECSV', fits: 'FITS table', parquet: 'Parquet' };

@@ -1,3 +1,4 @@
+// @ts-check
 // A small map of the focal plane: what the model makes of each CCD. Hue and letter say the likeliest reason, strength how
 // likely the CCD is bad. A click enlarges the CCD; the caption says what is under the cursor.
 

@@ -1,3 +1,4 @@
+// @ts-check
 // Exposures taken around this one, as a strip in order of time: own votes on them, which were looked at, how far away.
 
 import { escapeText } from './evidence.js';

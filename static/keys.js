@@ -1,3 +1,4 @@
+// @ts-check
 // Single-key shortcuts: heard everywhere on the page except while somebody types, and never together with Ctrl, Alt or Meta.
 //
 // Every person may give an action another key, or none. Rooms know only the keys of the program: a changed key is turned
@@ -100,7 +101,7 @@ function watch(root) {
   if (!Object.values(changed).some(own => Object.keys(own).length)) return;
   const observer = new MutationObserver(records => {
     for (const { target, addedNodes } of records) {
-      if (target.classList?.contains('key')) draw(target);
+      if (target instanceof Element && target.classList.contains('key')) draw(target);
       for (const node of addedNodes) if (node.nodeType === 1) capsIn(node).forEach(draw);
     }
   });

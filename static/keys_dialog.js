@@ -1,3 +1,4 @@
+// @ts-check
 // The `?` page: every key, and how to change one, turn it off, or have the first ones back.
 
 import { capOf, changedKeys, changeKeys, EVERYWHERE, FIXED, keyOf, ownKey, rest } from './keys.js';
@@ -6,6 +7,7 @@ import { KEYS } from './shortcuts.js';
 
 const REASONS_ROW = /^reasons/;
 
+/** @type {(dialog: any, more?: { tour?: () => void }) => void} */
 export function showKeys(dialog, { tour } = {}) {
   if (!dialog.open) dialog.showModal();
   new KeysDialog(dialog, tour).draw();

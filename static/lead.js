@@ -1,3 +1,4 @@
+// @ts-check
 // The Lead room: accounts and how far each inspector is, everybody's queue and what its rules save, known answers, jobs.
 
 import { read } from './answers.js';
@@ -180,7 +181,7 @@ export function plainName(value) { return String(value).replaceAll('_', ' '); }
 export function when(utc) {
   if (!utc) return 'never';
   const then = new Date(utc);
-  const minutes = (Date.now() - then) / 60_000;
+  const minutes = (Date.now() - then.getTime()) / 60_000;
   if (minutes < 1) return 'just now';
   if (minutes < 60) return `${Math.round(minutes)} min ago`;
   if (minutes < 60 * 20) return `${Math.round(minutes / 60)} h ago`;
@@ -189,7 +190,7 @@ export function when(utc) {
 
 function took({ asked_utc: asked, finished_utc: finished }) {
   if (!finished) return '';
-  const seconds = (new Date(finished) - new Date(asked)) / 1000;
+  const seconds = (Date.parse(finished) - Date.parse(asked)) / 1000;
   return ` · ${seconds < 90 ? `${Math.round(seconds)} s` : `${Math.round(seconds / 60)} min`}`;
 }
 

@@ -1,14 +1,19 @@
+// @ts-check
 // Accounts of the Lead room: who may do what, how far each inspector is, which packet he has.
 
 import { escapeText as text } from './evidence.js';
 import { complain, count, focused, plainName, when } from './lead.js';
+import { packetOf, packetText } from './packet.js';
 
 const ROLE_RULES = { inspector: 'votes', lead: 'sees all votes, decides, exports', viewer: 'looks' };
 
 export class Accounts {
   // tools : ask(url, values), again(): read all numbers again
-  constructor(node, model, tools) {
-    Object.assign(this, { node, model }, tools);
+  constructor(node, model, { ask, again }) {
+    this.node = node;
+    this.model = model;
+    this.ask = ask;
+    this.again = again;
   }
 
   show(found) {
@@ -65,6 +70,7 @@ export class Accounts {
 
   open(title, body) {
     this.dialog?.remove();
+    /** @type {any} */
     const dialog = this.dialog = document.createElement('dialog');
     dialog.className = 'lead-dialog';
     dialog.innerHTML = `<link rel="stylesheet" href="${new URL('./lead.css', import.meta.url)}"><form method="dialog"><h1>${text(title)}</h1>${body}
@@ -116,7 +122,7 @@ export class Accounts {
 
   packet(name) {
     const progress = this.found.progress.inspectors.find(one => one.name === name);
-    const packet = Object.fromEntries((progress.assigned ?? '').split(';').filter(Boolean).map(part => part.split('=')));
+    const packet = packetOf(progress.assigned);
     const lists = this.found.progress.packets.filter(({ values }) => values.length).map(({ name: facet, label, values }) => `<label>${text(label)}
       <select name="${facet}"><option value="">any</option>${values.filter(one => one.value).map(({ value, n, n_done: done }) => `<option value="${text(value)}" ${packet[facet] === value ? 'selected' : ''}>${text(plainName(value))} (${count(n - done)} of ${count(n)} open)</option>`).join('')}</select></label>`).join('');
     const dialog = this.open(`Packet of ${name}`, `<p>${text(name)} can choose another at any time; a new packet from you takes the place of that choice.</p>${lists}
@@ -130,7 +136,7 @@ export class Accounts {
     dialog.querySelector('[data-none]').onclick = () => send(null);
     dialog.querySelector('form').onsubmit = event => {
       event.preventDefault();
-      send([...new FormData(event.target)].filter(([, value]) => value).map(pair => pair.join('=')).join(';'));
+      send(packetText(Object.fromEntries([...new FormData(event.target)].filter(([, value]) => value))));
     };
   }
 
@@ -138,7 +144,7 @@ export class Accounts {
 }
 
 function packetName(packet) {
-  return packet ? packet.split(';').map(part => plainName(part.slice(part.indexOf('=') + 1))).join(' · ') : 'everything';
+  return packet ? Object.values(packetOf(packet)).map(plainName).join(' · ') : 'everything';
 }
 
 function hours(value) {

@@ -1,8 +1,10 @@
+// @ts-check
 // Everybody's queue in the Lead room: its settings with their effect before they are kept, what the rule of votes saves,
 // known answers and control.
 
 import { escapeText as text } from './evidence.js';
 import { complain, count, focused, plainName } from './lead.js';
+import { packetOf, packetText } from './packet.js';
 
 const ORDER_NAMES = { score: 'most suspicious first', uncertainty: 'least certain first', gain: 'most to learn first', similar: 'similar in a row', night: 'night by night', random: 'at random' };
 const WAIT_MS = 250;
@@ -10,8 +12,11 @@ const many = (n, word) => `${count(n)} ${word}${n === 1 ? '' : 's'}`;
 
 export class QueueRules {
   // parts : the sections settings, saving, known    tools : ask(url, values), again(): read all numbers again
-  constructor(parts, model, tools) {
-    Object.assign(this, { parts, model }, tools);
+  constructor(parts, model, { ask, again }) {
+    this.parts = parts;
+    this.model = model;
+    this.ask = ask;
+    this.again = again;
     this.changed = {};
   }
 
@@ -29,7 +34,7 @@ export class QueueRules {
     const { settings, orders, rules, blind } = this.found.queue;
     const usual = blind ? 'random' : 'score';
     const options = orders.map(({ name, hidden }) => `<option value="${name}" ${(settings.order || usual) === name ? 'selected' : ''} ${hidden ? 'disabled' : ''}>${ORDER_NAMES[name] || name}${hidden ? ' (tells the model\'s opinion)' : ''}</option>`).join('');
-    const packet = Object.fromEntries(settings.packet.split(';').filter(Boolean).map(part => part.split('=')));
+    const packet = packetOf(settings.packet);
     const facets = this.found.progress.packets.filter(({ values }) => values.length).map(({ name, label, values }) => `<label class="short">${text(label)}
       <select data-facet="${name}"><option value="">any</option>${values.filter(one => one.value).map(({ value, n }) => `<option value="${text(value)}" ${packet[name] === value ? 'selected' : ''}>${text(plainName(value))} (${count(n)})</option>`).join('')}</select></label>`).join('');
     const percent = (name, label, hint, most) => `<label class="number">${label}<span><input type="number" name="${name}" data-percent value="${round(100 * settings[name])}" min="0" max="${most}" step="1"> %</span><small>${hint}</small></label>`;
@@ -62,7 +67,7 @@ export class QueueRules {
       if (field.value === '') continue;
       values[field.name] = field.dataset.percent !== undefined ? Number(field.value) / 100 : field.type === 'number' ? Number(field.value) : field.value;
     }
-    values.packet = [...form.querySelectorAll('[data-facet]')].filter(list => list.value).map(list => `${list.dataset.facet}=${list.value}`).join(';');
+    values.packet = packetText(Object.fromEntries([...form.querySelectorAll('[data-facet]')].filter(list => list.value).map(list => [list.dataset.facet, list.value])));
     if (!settings.order && values.order === (blind ? 'random' : 'score')) values.order = '';
     this.changed = Object.fromEntries(Object.entries(values).filter(([name, value]) => value !== settings[name]));
     form.querySelector('.adaptive').hidden = values.rule === 'all';
@@ -146,6 +151,7 @@ export class QueueRules {
   }
 
   async draw(form) {
+    /** @type {any} */
     const values = { kind: form.dataset.kind, ...Object.fromEntries(new FormData(form)) };
     const { answer, problem } = await this.ask('/lead/draw', { ...values, n: Number(values.n), seed: Number(values.seed) });
     if (problem) return complain(this.parts.known, problem);

@@ -1,3 +1,4 @@
+// @ts-check
 // The bar across the Explore room: what colours mean, how many images have each, and how many of those are selected. A
 // click shows one class alone, with Shift several. What does not fit into the line is in the list behind "more" (or `o`).
 

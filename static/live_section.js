@@ -1,3 +1,4 @@
+// @ts-check
 // What the votes since the last fit change: a section of the Model room. The worker follows the votes; after each one this
 // asks until it has, so that the list is there seconds later without anybody's doing.
 
@@ -16,7 +17,14 @@ export async function section(box, model, tools) {
 
 class Live {
   constructor(box, model, tools) {
-    Object.assign(this, { box, model, tools, found: null, drawn: '', tries: 0, turn: 0, closed: false });
+    this.box = box;
+    this.model = model;
+    this.tools = tools;
+    this.found = null;
+    this.drawn = '';
+    this.tries = 0;
+    this.turn = 0;
+    this.closed = false;
     box.setAttribute('aria-label', 'Live changes');
     box.innerHTML = `<div class="line"><h2>Live: what the votes change</h2><span data-part="live-state" role="status" class="muted"></span><span class="grow"></span><button data-act="live-map" disabled>Show on the map</button></div><div data-part="live-body"><p class="muted rows-none">Reading what the votes change…</p></div>`;
     for (const name of ['revision', 'survey_version', 'assisted']) model.on(name, () => this.changed());
@@ -28,6 +36,7 @@ class Live {
 
   visible() { return this.model.room === 'model'; }
 
+  /** @returns {Part} */
   part(name) { return this.box.querySelector(`[data-part="${name}"]`); }
 
   // Whether the worker has not yet followed the votes that this page knows of.

@@ -1,3 +1,4 @@
+// @ts-check
 // Mounts a component's module when its box first becomes visible, with the common style sheet inside its shadow root.
 
 import { relabel } from './keys.js';
@@ -21,12 +22,13 @@ export async function load(box, model, base, path, name) {
 }
 
 // The page's own sheet does not reach into a shadow root; the browser parses the shared file once.
+/** @returns {Promise<void>} */
 function styled(box, href) {
   return new Promise(resolve => {
     const link = document.createElement('link');
     link.rel = 'stylesheet';
     link.href = href;
-    link.onload = link.onerror = resolve;
+    link.onload = link.onerror = () => resolve();
     const root = box.getRootNode();
     if (root instanceof ShadowRoot) root.prepend(link);
     else if (box.isConnected) resolve();
@@ -34,6 +36,7 @@ function styled(box, href) {
   });
 }
 
+/** @returns {Promise<void>} */
 function visible(box) {
   return new Promise(resolve => {
     const watch = new IntersectionObserver(entries => {

@@ -1,3 +1,4 @@
+// @ts-check
 // The map of all CCD images: one point each, in 2-D or 3-D, drawn by the browser. Pan, zoom, turn, recolour, isolate and
 // select ask the server for nothing; what is selected or focused is told to it, and comes back from it when another view chose.
 

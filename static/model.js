@@ -1,3 +1,4 @@
+// @ts-check
 // The Model room: which model is in use and what taught it, what the last retraining changed and why, what it gained, and
 // every earlier model to go back to. Leads act for everybody; each page goes over to another model when its user says so.
 
@@ -52,6 +53,7 @@ class ModelRoom {
 
   get lead() { return this.overview?.role === 'lead'; }
 
+  /** @returns {Part} */
   part(name) { return this.box.querySelector(`[data-part="${name}"]`); }
 
   draw() {
@@ -105,7 +107,7 @@ class ModelRoom {
   chosen({ retrainings, retraining }) { return retrainings.some(({ id }) => id === this.which) ? this.which : retraining; }
 
   address(name, id = this.found.id) {
-    return `/model/${name}?${new URLSearchParams({ id, list: this.list, assisted: this.model.assisted ? 1 : 0 })}`;
+    return `/model/${name}?${new URLSearchParams({ id, list: this.list, assisted: this.model.assisted ? '1' : '0' })}`;
   }
 
   failed(why) {

@@ -1,3 +1,4 @@
+// @ts-check
 // Small marks of the Model room: a probability before and after, a figure before and after on one axis, counts as bars.
 
 import { escapeText } from './evidence.js';

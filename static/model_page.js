@@ -1,3 +1,4 @@
+// @ts-check
 // The pieces of the Model room as markup; static/model.js fills them with what the server says and acts on what is pressed.
 
 import { bar, between, count, day, differenceText, figureText, pair, reasonsHtml, shift, some, text, words } from './model_marks.js';
@@ -127,6 +128,7 @@ export function figuresHtml(report) {
   const note = metrics.kinds.labelled ? ' Nothing was drawn to measure with, so labelled exposures measure, each answered without its own labels.' : '';
   const rows = FIGURES.map(([name, title]) => [title, '', metrics.exposure[name], metrics.exposure.n]);
   const reasons = Object.entries(metrics.reasons).sort((a, b) => b[1].n - a[1].n).map(([name, own]) => [words(name), name, own.f1, own.n]);
+  /** @type {(row: any[], of?: boolean) => string} */
   const line = ([title, , figure, n], of) => `<tr><th scope="row">${title}</th>${of ? `<td>${count(n)}</td>` : ''}<td class="wide">${pair(figure, title)}</td><td>${figureText(figure.before)}</td><td>${figureText(figure.after)}</td><td title="${figure.difference ? `95 % interval ${between(figure.difference)}` : ''}">${differenceText(figure.difference)}</td></tr>`;
   return `${head}<p>On the same ${some(metrics.n, 'exposure')} (${kinds}), ${count(metrics.n_bad)} bad, rule ${text(metrics.rule)}.${note}</p>
     <table class="figures"><thead><tr><th scope="col">exposures</th><th scope="col" class="wide"><span class="point before"></span>before <span class="point after"></span>now</th><th scope="col">before</th><th scope="col">now</th><th scope="col">gain</th></tr></thead><tbody>${rows.map(row => line(row)).join('')}</tbody></table>

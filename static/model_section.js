@@ -1,3 +1,4 @@
+// @ts-check
 // What sections of the Model room share: they are read while the room is seen, again when what they rest on has changed,
 // and keep what is on screen when that fails.
 
@@ -6,7 +7,15 @@ import { text } from './model_marks.js';
 export class Section {
   // parts: names of the elements for one line on the state and for the rest. follows: names on the page's model.
   constructor(box, model, tools, { parts, follows, unread }) {
-    Object.assign(this, { box, model, tools, parts, unread, found: null, turn: 0, stale: false, closed: false });
+    this.box = box;
+    this.model = model;
+    this.tools = tools;
+    this.parts = parts;
+    this.unread = unread;
+    this.found = null;
+    this.turn = 0;
+    this.stale = false;
+    this.closed = false;
     this.stops = follows.map(name => model.on(name, () => this.changed()));
     this.stops.push(model.on('room', () => { if (this.stale && this.visible()) this.reload(); }));
     box.addEventListener('click', event => this.click(event));
@@ -16,6 +25,7 @@ export class Section {
 
   visible() { return this.model.room === 'model'; }
 
+  /** @returns {Part} */
   part(name) { return this.box.querySelector(`[data-part="${name}"]`); }
 
   changed() {

@@ -1,3 +1,4 @@
+// @ts-check
 // Whole-exposure mosaic: every CCD of the focal plane in its place on the sky, north up, east left.
 //
 //   import { mountMosaic } from './mosaic.js';

@@ -1,3 +1,4 @@
+// @ts-check
 // Frames drawn before they are asked for, so that the next exposure, or the one to blink with, is one copy away.
 //
 // A whole mosaic takes a graphics card a millisecond and a processor without one a quarter of a second. Frames are drawn

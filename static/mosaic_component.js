@@ -1,3 +1,4 @@
+// @ts-check
 // The mosaic in Explore: bound to the Panel component MosaicView (app/image_view.py), with a line of facts and a bar of keys.
 
 import { listen } from './keys.js';
@@ -33,7 +34,7 @@ class MosaicPanel {
     this.follow();
     this.mosaic.onPick(pick => this.picked(pick));
     this.head.addEventListener('click', event => { if (event.target.closest('button')) this.model.send_msg({ kind: 'review' }); });
-    this.stopKeys = listen((key, event) => this.key(key, event));
+    this.stopKeys = listen(key => this.key(key));
     this.heard = new AbortController();
     window.addEventListener('triptych-ahead', event => this.mosaic.prefetch(event.detail), { signal: this.heard.signal });
     window.addEventListener('triptych-enlarge', event => this.enlarge(event.detail), { signal: this.heard.signal });
@@ -77,7 +78,7 @@ class MosaicPanel {
   picked({ expnum, ccdname }) {
     const { mosaic } = this;
     if (expnum === null || mosaic.opened) return;
-    if (ccdname && ccdname === mosaic.focus) return mosaic.openCcd(ccdname);
+    if (ccdname && ccdname === mosaic.focus) { mosaic.openCcd(ccdname); return; }
     mosaic.setFocus(ccdname);
     this.model.send_msg({ kind: 'pick', expnum, ccdname });
   }

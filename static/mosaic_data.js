@@ -1,3 +1,4 @@
+// @ts-check
 // Fetches pictures of exposures and CCDs, keeps the last few, and loads the next ones ahead of time.
 //
 // Packet (app/packets.py): 'TPIX', header length as uint32, header as JSON padded to 8 bytes, then uint16 sections.
@@ -8,6 +9,7 @@ import { NO_PICTURES, hasPictures } from './no_pictures.js';
 const MAGIC = 0x58495054; // 'TPIX', little-endian
 const KEPT = 10;
 
+/** @returns {any} */
 export function parsePacket(buffer) {
   const view = new DataView(buffer);
   if (buffer.byteLength < 8 || view.getUint32(0, true) !== MAGIC) throw new Error('this is not a picture packet');

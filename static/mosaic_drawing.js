@@ -1,3 +1,4 @@
+// @ts-check
 // Drawing of the mosaic: pixels with WebGL2 (or ready-made pictures without), marks over them on a second canvas.
 //
 // Marks are redrawn alone where no pixel changes: on a processor without a graphics card the pixels take far longer.
@@ -219,6 +220,7 @@ export class MosaicDrawing {
 
   zoomBy(factor, px = this.width / 2, py = this.height / 2) {
     const least = this.fitted().scale;
+    /** @type {[number, number]} */
     const range = [least, Math.max(least, this.opened ? 24 * this.ratio : 2 * this.ratio)];
     this.view = place.zoomed(this.view, factor, px, py, this.width, this.height, range);
     this.fits = this.view.scale <= least * 1.0001;

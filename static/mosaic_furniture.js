@@ -1,3 +1,4 @@
+// @ts-check
 // The mosaic's elements around the pixels: tag at the cursor, compass, colour scale, bar over an enlarged CCD or a blinked
 // exposure, legend of the masks, messages.
 

@@ -1,3 +1,4 @@
+// @ts-check
 // Draws CCD images with WebGL2: one unsigned 16-bit texture layer per CCD, averaged and stretched in the shader.
 //
 // A screen pixel is the mean of exactly the recorded texels under it (never a sample of one of them), so that faint,

@@ -1,3 +1,4 @@
+// @ts-check
 // Free limits of the stretch: two handles over a small histogram, or typed numbers, in sky sigmas and in the picture's unit.
 
 import { STRETCHES } from './mosaic_stretch.js';
@@ -30,9 +31,14 @@ const STYLE = `
 `;
 
 export class LimitsPanel {
+  /**
+   * @param {any} mosaic
+   * @param {{ onClose?: (on: boolean) => void }} [more]
+   */
   constructor(mosaic, { onClose = () => {} } = {}) {
     this.mosaic = mosaic;
     this.onClose = onClose;
+    /** @type {any} */
     this.box = document.createElement('div');
     this.box.className = 'limits';
     this.box.hidden = true;

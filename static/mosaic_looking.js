@@ -1,3 +1,4 @@
+// @ts-check
 // Ways of looking, the same in every room with a mosaic: a bar of keys, what they do, and whom to blink with.
 //
 //   const looking = new Looking(mosaic, bar, { stretch, onStretch, extra, candidates, onChange });
@@ -20,7 +21,14 @@ const TITLES = {
 
 export class Looking {
   constructor(mosaic, bar, options = {}) {
-    Object.assign(this, { mosaic, bar, options, names: false, buttons: new Map(), found: [], expnum: null, used: false });
+    this.mosaic = mosaic;
+    this.bar = bar;
+    this.options = options;
+    this.names = false;
+    this.buttons = new Map();
+    this.found = [];
+    this.expnum = null;
+    this.used = false;
     this.limits = new LimitsPanel(mosaic, { onClose: () => this.draw() });
     this.stop = new AbortController();
     const { signal } = this.stop;

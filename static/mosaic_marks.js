@@ -1,3 +1,4 @@
+// @ts-check
 // What is drawn over the pixels: empty slots, names, probabilities, ticks, and the frames of focus and cursor.
 
 import { toScreen } from './mosaic_view.js';
@@ -11,6 +12,7 @@ export function drawMarks(context, scene) {
   const { width, height } = context.canvas;
   context.clearRect(0, 0, width, height);
   if (!scene.geometry) return;
+  /** @type {(rect: any[]) => Rect} */
   const box = rect => {
     const [x, y] = toScreen(scene.view, rect[0], rect[1], width, height);
     return [x, y, rect[2] * scene.view.scale, rect[3] * scene.view.scale];

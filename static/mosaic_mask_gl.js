@@ -1,3 +1,4 @@
+// @ts-check
 // Draws masks over the pixels with WebGL2: data-quality classes in their colours, and pixels that recorded nothing hatched.
 //
 // Mask texel (app/quality.py): bits 0 to 9 the classes that occur, bits 10 to 15 the flagged share of its detector pixels.

@@ -1,3 +1,4 @@
+// @ts-check
 // The mask overlay: what the survey's data-quality mask says of the pixels, and where nothing was recorded at all.
 //
 // The mask is fetched when it is first wanted. Its header brings the classes with their colours; those that do not occur

@@ -1,3 +1,4 @@
+// @ts-check
 // What lies under the pointer or the keyboard cursor, and ticks: by click, by Shift and drag, by row, all or none.
 
 import { MosaicDrawing } from './mosaic_drawing.js';

@@ -1,3 +1,4 @@
+// @ts-check
 // Mouse, pen and keyboard on the mosaic: drag pans, the wheel zooms at the cursor, a click picks, Shift and drag ticks.
 
 const STILL = 4;    // CSS pixels that a click may wander

@@ -1,3 +1,4 @@
+// @ts-check
 // Where things are: slots and CCDs on the canvas, the part of it that the panel shows, and which CCD lies under a point.
 //
 // The canvas is the camera's focal plane on the sky (north up, east left) in full-resolution pixels.

@@ -1,3 +1,4 @@
+// @ts-check
 // Which exposures of the run have pictures, so that nobody asks for one that is not there. The server says it with the
 // page (data-pictures of the body, see app/dashboard.py) and again when the run changes (shell.js).
 //

@@ -1,3 +1,4 @@
+// @ts-check
 // Votes on their way to the store. A vote waits here, and in the browser's storage, until the server says that it is on
 // disk: a cut connection, a closed lid or a restarted server loses nothing, and each vote arrives once.
 //
@@ -20,6 +21,10 @@ export class Outbox {
   // onState({waiting, problem}) after every change; onSaved(vote, answer) once per vote that is on disk;
   // onRefused(vote, text) when the server will never take it. address : where it goes; of : what is sent, so that votes and
   // decisions wait in boxes of their own.
+  /**
+   * @param {string} user
+   * @param {OutboxHooks & { address?: string, of?: string }} [more]
+   */
   constructor(user, { onState, onSaved, onRefused, address = '/api/vote', of = '' } = {}) {
     this.user = user;
     this.prefix = `triptych-outbox-${of}${user}`;
@@ -119,6 +124,7 @@ export class Outbox {
     return true;
   }
 
+  /** @param {() => Promise<any>} [work] */
   async send(work = () => this.sendInTurn()) {
     if (this.busy || this.closed || !this.letters.length) return;
     clearTimeout(this.timer);

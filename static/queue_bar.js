@@ -1,9 +1,11 @@
+// @ts-check
 // The queue of the Review room: which order, which packet; it keeps the order fresh while votes go on, and tells the server
 // what is on screen, so that others get something else first.
 
 import { askFor, read } from './answers.js';
 import { escapeText } from './evidence.js';
 import { listen } from './keys.js';
+import { packetOf, packetText } from './packet.js';
 
 const SOON = 4;   // exposures that were fetched ahead keep their place
 const RENEW_AFTER = 15;        // votes
@@ -103,7 +105,7 @@ class QueueBar {
   }
 
   facet({ name, label, values }, packet) {
-    const text = ({ value, n, left }) => `${left.toLocaleString('en')} of ${n.toLocaleString('en')}`;
+    const text = ({ n, left }) => `${left.toLocaleString('en')} of ${n.toLocaleString('en')}`;
     if (values.length > LONG) {
       const options = values.map(one => `<option value="${escapeText(one.value)}" ${packet[name] === one.value ? 'selected' : ''}>${escapeText(plainName(one.value))} (${text(one)} left)</option>`);
       return `<h3 id="queue-${name}">${escapeText(label)}</h3><select data-at="facet-${name}" data-facet="${name}" aria-labelledby="queue-${name}"><option value="">any</option>${options.join('')}</select>`;
@@ -124,7 +126,7 @@ class QueueBar {
   pick(facet, value) {
     const packet = packetOf(this.choices.packet);
     if (value) packet[facet] = value; else delete packet[facet];
-    this.choose({ packet: Object.entries(packet).map(pair => pair.join('=')).join(';') });
+    this.choose({ packet: packetText(packet) });
   }
 
   async choose(values) {
@@ -135,6 +137,7 @@ class QueueBar {
       if (response.ok) this.choices = await read(response);
     } catch { /* said below */ }
     if (problem) {
+      /** @type {HTMLElement} */
       const line = this.dialog?.querySelector('.problem');
       if (line) { line.hidden = false; line.textContent = problem; }
       return;
@@ -199,11 +202,6 @@ class QueueBar {
     this.dialog?.remove();
     this.node.remove();
   }
-}
-
-// 'band=g;month=2013-10' -> { band: 'g', month: '2013-10' }
-function packetOf(text) {
-  return Object.fromEntries((text || '').split(';').filter(Boolean).map(part => { const at = part.indexOf('='); return [part.slice(0, at), part.slice(at + 1)]; }));
 }
 
 function plainName(value) { return value.replaceAll('_', ' '); }

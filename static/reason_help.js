@@ -1,3 +1,4 @@
+// @ts-check
 // The written rule of a reason with exposures that show it, beside the form: the same words for every inspector.
 
 import { escapeText } from './evidence.js';

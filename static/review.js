@@ -1,3 +1,4 @@
+// @ts-check
 // The Review room. One key says good, bad or unsure, saves and goes on; bad asks for one key more, the reason.
 //
 // The queue comes once, the next exposures are loaded ahead, and the picture changes before the vote has left the browser:

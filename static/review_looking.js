@@ -1,3 +1,4 @@
+// @ts-check
 // Looking in Review: stretches and masks on the common bar, ticks of CCDs, and what they say of the exposure.
 
 import { LIKELY_BAD } from './evidence.js';

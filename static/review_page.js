@@ -1,3 +1,4 @@
+// @ts-check
 // What the Review room looks like: its parts, drawn from the room's state, which review.js keeps.
 
 import { escapeText } from './evidence.js';
@@ -5,6 +6,7 @@ import { escapeText } from './evidence.js';
 const RECENT = 20;
 
 export class ReviewPage {
+  /** @returns {Part} */
   part(name) { return this.box.querySelector(`[data-part=${name}]`); }
 
   draw() {
@@ -118,7 +120,7 @@ export class ReviewPage {
 
   refresh() {
     this.part('review').classList.toggle('choosing', this.choosing);
-    this.part('bad').setAttribute('aria-pressed', this.choosing);
+    this.part('bad').setAttribute('aria-pressed', String(this.choosing));
     this.box.querySelectorAll('[data-reason]').forEach(chip => chip.setAttribute('aria-pressed', this.reasons.has(chip.dataset.reason)));
     const hint = this.part('hint');
     hint.hidden = !this.choosing;

@@ -1,3 +1,4 @@
+// @ts-check
 // Voting in Review: a judgement and its reasons, what is counted of them, the way back, and the note.
 //
 // The picture changes before the vote has left the browser; the outbox carries it to the store.
@@ -56,7 +57,7 @@ export class ReviewVoting extends ReviewLooking {
 
   count(vote, before, sign = 1) {
     this.said.n += sign * ((vote ? 1 : 0) - (before ? 1 : 0));
-    this.said.unsure += sign * ((vote?.judgement === 'unsure') - (before?.judgement === 'unsure'));
+    this.said.unsure += sign * (Number(vote?.judgement === 'unsure') - Number(before?.judgement === 'unsure'));
   }
 
   saved(vote, answer) {

@@ -1,3 +1,4 @@
+// @ts-check
 // What the server keeps of this account beside votes: changed keys, and whether the tour was seen. Asked once a page.
 
 let asked = null;

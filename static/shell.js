@@ -1,3 +1,4 @@
+// @ts-check
 // The frame: rooms, search, dividers, address, messages, keys. Its markup is page.html; its state is the session's.
 
 import { listen, startKeys } from './keys.js';
@@ -11,7 +12,7 @@ const TOAST_SECONDS = 5;
 const $ = selector => document.querySelector(selector);
 const $$ = selector => [...document.querySelectorAll(selector)];
 
-export function mount(box, model) {
+export function mount(_box, model) {
   const shell = new Shell(model);
   return () => shell.close();
 }

@@ -1,3 +1,4 @@
+// @ts-check
 // Every key of the program, by room, for the `?` page: [key caps, what it does]. The rooms' own files act on them.
 
 export const KEYS = {

@@ -1,3 +1,4 @@
+// @ts-check
 // The selected images as a grid that only holds what is near the window: any number scrolls, nothing is fetched twice.
 // Click = focus, Shift-click = pick up to there, Ctrl-click = pick one more, arrows (or j and k anywhere) move the focus.
 
@@ -105,7 +106,10 @@ class Thumbs {
 
   take(start, { ids = [], names = [], codes = [], values = [], palette, letters, titles }) {
     ids.forEach((id, i) => this.rows.set(start + i, { id, name: names[i], code: codes[i], value: values[i], expnum: Math.floor(id / 100) }));
-    if (palette) Object.assign(this, { palette, letters, titles });
+    if (!palette) return;
+    this.palette = palette;
+    this.letters = letters;
+    this.titles = titles;
   }
 
   hear(message) {
@@ -384,6 +388,7 @@ class Thumbs {
 }
 
 function newThumb() {
+  /** @type {any} */
   const node = document.createElement('div');
   node.className = 'thumb';
   node.setAttribute('role', 'option');

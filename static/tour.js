@@ -1,3 +1,4 @@
+// @ts-check
 // First use: four steps beside what they explain, once for each person. The room goes on working under it: a key that votes
 // votes. Enter on its button goes on, Escape ends it; it can be asked for again from the `?` page.
 
@@ -50,9 +51,9 @@ class Tour {
     this.ring.className = 'tour-ring';
     this.sheet = document.createElement('link');
     this.sheet.rel = 'stylesheet';
-    this.sheet.href = new URL('./tour.css', import.meta.url);
+    this.sheet.href = new URL('./tour.css', import.meta.url).href;
     this.sheet.onload = () => this.place();
-    this.card.addEventListener('click', event => this.clicked(event.target.closest('button')?.dataset.verb));
+    this.card.addEventListener('click', event => this.clicked(/** @type {Element} */ (event.target).closest('button')?.dataset.verb));
     this.again = () => this.place();
     window.addEventListener('resize', this.again);
     this.watch = setInterval(this.again, 500);   // what it explains may move while things load

@@ -1,3 +1,4 @@
+// @ts-check
 // What was just done, with a button that takes it back; `z` does the same while it is shown, in the room where it was done.
 
 import { listen } from './keys.js';
@@ -14,7 +15,9 @@ export function offerUndo({ text, undo, onDone = () => {} }) {
 
 class Offer {
   constructor(text, undo, onDone) {
-    Object.assign(this, { undo, onDone, room: document.body.dataset.room });
+    this.undo = undo;
+    this.onDone = onDone;
+    this.room = document.body.dataset.room;
     this.node = document.createElement('div');
     this.node.className = 'undo-offer';
     this.node.setAttribute('role', 'status');

@@ -1,3 +1,4 @@
+// @ts-check
 // Where the map is seen from. Pan and zoom move the projected picture, so they feel the same in 2-D and in 3-D.
 // Screen place = centre + offset + scale * q (y upwards), q = (x, y) in 2-D, the perspective view of the rotated cloud in 3-D.
 

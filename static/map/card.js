@@ -1,3 +1,4 @@
+// @ts-check
 // The little card beside the cursor: picture, name, and what the colours say about the image.
 
 import { entryOf } from './shared.js';
@@ -20,7 +21,7 @@ export class Card {
   }
 
   show(set, i, x, y, known) {
-    const box = this.node.parentNode.getBoundingClientRect();
+    const box = this.node.parentElement.getBoundingClientRect();
     if (i !== this.shown) {
       this.shown = i;
       this.node.querySelector('.name').textContent = set.name(i);
@@ -30,7 +31,7 @@ export class Card {
       const here = id >= 0 && this.ready.get(this.address(id));
       if (here?.complete && here.naturalWidth) this.put(here);
       else {
-        this.picture.style.opacity = 0;
+        this.picture.style.opacity = '0';
         this.timer = setTimeout(() => { if (id >= 0) this.fetch(id).decode().then(() => { if (this.shown === i) this.put(this.ready.get(this.address(id))); }, () => {}); }, WAIT_MS);
       }
     }
@@ -45,7 +46,7 @@ export class Card {
   put(image) {
     if (!image) return;
     if (this.picture.getAttribute('src') !== image.getAttribute('src')) this.picture.src = image.getAttribute('src');
-    this.picture.style.opacity = 1;
+    this.picture.style.opacity = '1';
   }
 
   fetch(id) {

@@ -1,3 +1,4 @@
+// @ts-check
 // What is selected, ringed and pointed at on the map, and how it is told to the server.
 
 import { applySelection, selectedIndices } from './select.js';

@@ -1,3 +1,4 @@
+// @ts-check
 // The map's toolbar, messages and outlines: elements only, no data.
 
 const BUTTONS = [

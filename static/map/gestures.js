@@ -1,3 +1,4 @@
+// @ts-check
 // Pointer, wheel and keys on the map's surface -> what they mean. Knows nothing of points or of the server.
 
 import { listen as listenToKeys } from '../keys.js';
@@ -134,6 +135,7 @@ function addVertex(points, [x, y]) {
   if (Math.hypot(x - lastX, y - lastY) >= 2) points.push([x, y]);
 }
 
+/** @returns {[number, number]} */
 function placeOf(surface, event) {
   const frame = surface.getBoundingClientRect();
   return [event.clientX - frame.left, event.clientY - frame.top];

@@ -1,3 +1,4 @@
+// @ts-check
 // Draws the points with plain WebGL2. Colour is a byte into a palette texture, selection a bit, isolation the palette's
 // alpha: recolouring, isolating and selecting never touch the positions.
 

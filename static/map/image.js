@@ -1,3 +1,4 @@
+// @ts-check
 // Without WebGL2 the server draws the points (one picture for each view); selecting works as ever, on the same positions.
 
 const WAIT_MS = 140;
@@ -16,7 +17,11 @@ export class ImagePainter {
     this.asked = this.drawn = null;
   }
 
+  get refines() { return false; }
   begin(set) { this.set = set; }
+  beginRefining() {}
+  refine() { return true; }
+  showRefined() {}
   writePlaces() {}
   writeCodes() {}
   writeState() {}

@@ -1,3 +1,4 @@
+// @ts-check
 // Names of the classes on the map itself, each where its points lie thickest, so that colour is not the only channel.
 
 const MOST = 14;
@@ -39,7 +40,7 @@ export class Labels {
     const enough = Math.min(this.set.n, SAMPLE);
     if (this.set.arrived[camera.dims] < enough || this.set.coloured < enough) return;
     const anchors = this.anchors[camera.dims] ||= findAnchors(this.set, this.labels, camera.dims);
-    this.box.style.opacity = hasSelection ? 0.45 : 1;
+    this.box.style.opacity = hasSelection ? '0.45' : '1';
     const taken = [];
     this.labels.forEach(({ entry, node, width }, k) => {
       const wanted = anchors[k] >= 0 && (!isolated.length || isolated.includes(entry.label));

@@ -1,3 +1,4 @@
+// @ts-check
 // The points of one survey: positions as they came over the wire, ids, colour codes and states, all by one index.
 
 export const UNIT = 32500;        // uint16 0..65000 <-> -1..1

@@ -1,3 +1,4 @@
+// @ts-check
 // Which points lie under the cursor, and the selection bits. Long searches are generators that stop after each block of
 // points, so that the page goes on drawing meanwhile; see `inSlices`.
 
@@ -51,6 +52,7 @@ export function* nearest(set, camera, x, y, radius, shown = ALL) {
   return found.best;
 }
 
+/** @returns {any} */
 function reachOf(camera, x, y, radius) {
   const cx = camera.width / 2 + camera.offset[0], cy = camera.height / 2 + camera.offset[1];
   const range = (low, high) => [Math.floor((low + 1) * UNIT) - 1, Math.ceil((high + 1) * UNIT) + 1];

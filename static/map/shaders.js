@@ -1,3 +1,4 @@
+// @ts-check
 // The shaders of the map: points as round, softened discs with a glyph when large, rings, and the frame round the 3-D cloud.
 
 export const FLAT = 0, SOLID = 1, CODE = 2, STATE = 3;              // places of the attributes

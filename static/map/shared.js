@@ -1,3 +1,4 @@
+// @ts-check
 // What the map and the legend of one page know together: the colour-by, its codes, and the classes that are isolated.
 // Both import this module, so a click on a chip recolours the map at once; the server is told afterwards.
 
@@ -90,6 +91,7 @@ export class Page extends EventTarget {
 // Header: {colour_by, kind, palette: ['#rrggbb' by code], entries: [{label, name, letter, colour, first, last, count, quiet}]}
 // Answers when the header is here: {...header, codes, arrived, whole}; `codes` fills while it comes, `piece(colours)` is
 // called after every part, and `whole` is a promise of all of it.
+/** @param {(colours: any) => void} [piece] */
 export async function fetchColours(url, piece = () => {}) {
   const answer = await fetch(url, { credentials: 'same-origin' });
   if (!answer.ok) throw new Error(answer.status === 403 ? 'not yours to see' : `HTTP ${answer.status}`);
