@@ -183,8 +183,11 @@ class Contexts:
         self._browser = browser
         self._idle = []
 
+    def new(self):
+        return self._browser.new_context(viewport={"width": 1440, "height": 900})
+
     def take(self):
-        return self._idle.pop() if self._idle else self._browser.new_context(viewport={"width": 1440, "height": 900})
+        return self._idle.pop() if self._idle else self.new()
 
     def give_back(self, context, url):
         """Close its pages, and forget what a browser remembers of a site apart from its cache."""
@@ -210,15 +213,18 @@ def open_page(contexts, request, serve_run):
     """open_page(user, path="/", server=None, size=(1440, 900)) -> a logged-in, ready, guarded page.
 
     With a `password` the login form is filled in; without, the cookie that it gives is there already.
+    A `fresh` browser has kept nothing of any server before, and is not used again.
     It rests on serve_run so that pages close before their server does.
     """
-    guards = []
+    guards, own = [], []
 
-    def open_one(user, path="/", server=None, size=(1440, 900), password=None):
+    def open_one(user, path="/", server=None, size=(1440, 900), password=None, fresh=False):
         server = server or request.getfixturevalue("server")
-        context = contexts.take()
+        context = contexts.new() if fresh else contexts.take()
         guard = Guard(context, server.url)
         guards.append(guard)
+        if fresh:
+            own.append(context)
         page = context.new_page()
         page.set_viewport_size({"width": size[0], "height": size[1]})
         page.expected_problems = guard.expected
@@ -236,7 +242,10 @@ def open_page(contexts, request, serve_run):
             page.close()
     for guard in guards:
         guard.leave()
-        contexts.give_back(guard.context, guard.url)
+        if guard.context in own:
+            guard.context.close()
+        else:
+            contexts.give_back(guard.context, guard.url)
     for guard in guards:
         guard.check()
 

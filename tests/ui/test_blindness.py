@@ -59,14 +59,20 @@ def walk(page):
 
 def read_everything(open_page, server):
     """(address -> body, websocket frames) of the whole walk."""
-    page = open_page("amy", server=server)
+    page = open_page("amy", server=server, fresh=True)  # what the other world's server said must not be in its cache
     answers, frames = {}, []
     page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: frames.append(text_of(frame))))
-    page.on("response", lambda answer: answers.setdefault(path_of(answer.url, server.url), answer))
+    page.on("response", lambda answer: keep(answers, answer, server.url))
     walk(page)
     received = {path: body_of(answer) for path, answer in answers.items()}
-    page.context.close()
+    page.close()
     return received, frames
+
+
+def keep(answers, answer, base):
+    """Note an answer of the server; a blob is made in the browser, of answers that are noted already."""
+    if answer.url.startswith(base):
+        answers.setdefault(path_of(answer.url, base), answer)
 
 
 def path_of(url, base):

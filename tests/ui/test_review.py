@@ -83,7 +83,7 @@ def test_several_reasons_and_a_note(room, server):
 @pytest.fixture
 def asked(open_page):
     """(page in Review, addresses that it has asked for so far), opened by the tab."""
-    page, addresses = open_page("amy", "/"), []
+    page, addresses = open_page("amy", "/", fresh=True), []
     page.on("request", lambda request: addresses.append(request.url.removeprefix(page.url.split("/?")[0])))
     page.get_by_role("tab", name="Review").click()
     wait_for_exposure(page)
