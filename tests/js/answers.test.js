@@ -31,6 +31,7 @@ test('a press that goes astray ends with the next move of the free pointer', asy
   window.dispatchEvent(Object.assign(new Event('pointermove'), { buttons: 1 }));
   assert.equal(await isDone(answer), false);
   window.dispatchEvent(Object.assign(new Event('pointermove'), { buttons: 0 }));
+  assert.equal(await isDone(answer), true);
   assert.deepEqual(await answer, [3]);
 });
 

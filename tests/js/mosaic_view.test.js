@@ -102,6 +102,12 @@ test('arrows go to the nearest CCD that lies more that way than beside it', () =
   assert.equal(place.neighbour(ccds, 'B', 'ArrowRight'), 'B');
 });
 
+test('an arrow does not go to a CCD that lies mostly beside it', () => {
+  const ccds = [['A', 0, 0], ['E', 200, 200]].map(([ccdname, x, y]) => ({ ccdname, rect: [x, y, 200, 100] }));
+  assert.equal(place.neighbour(ccds, 'A', 'ArrowRight'), 'A');
+  assert.equal(place.neighbour(ccds, 'A', 'ArrowDown'), 'E');
+});
+
 test('the first arrow finds the most central CCD', () => {
   const ccds = ['A', 'M', 'B'].map((ccdname, k) => ({ ccdname, rect: [200 * k, 0, 200, 100] }));
   assert.equal(place.neighbour(ccds, '', 'ArrowRight'), 'M');

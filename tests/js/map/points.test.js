@@ -48,6 +48,8 @@ test('a solid place nearer to the eye is farther from the middle', () => {
 test('on the way from flat to solid it is in between', () => {
   const set = setOf([0, 32500], [65000, 32500, 32500]);
   assert.deepEqual(projected(set, camera(0.25), 0), [105 - 20, 40, 0]);
+  set.solid[2] = 65000;
+  assert.equal(projected(set, camera(0.25), 0)[2], 0.25);
 });
 
 test('what is nowhere or not here yet has no place', () => {
