@@ -8,7 +8,23 @@ import pytest
 from tests import one_core, passwords, survey, templates  # noqa: F401  (one_core first)
 
 # Files whose tests take longest start first, so that no process works on one of them while the others are done.
-LONGEST_FIRST = ()
+LONGEST_FIRST = (
+    "test_map",
+    "test_loop",
+    "test_blindness",
+    "test_mosaic",
+    "test_whole_way",
+    "test_model",
+    "test_review",
+    "test_rerun",
+    "test_three_inspectors",
+    "test_sessions",
+    "test_accessibility",
+    "test_two_trails",
+    "test_notebooks",
+    "test_lost_votes",
+    "test_scheduler",
+)
 
 
 def pytest_addoption(parser):
@@ -26,6 +42,7 @@ def pytest_unconfigure(config):
         templates.end()
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items):
     """Tests of one file run in one process, as they share its fixtures, unless they name a group of their own."""
     places = {name: place for place, name in enumerate(LONGEST_FIRST)}

@@ -194,7 +194,7 @@ class Contexts:
         context.set_offline(False)
         context.unroute_all()
         page = context.new_page()
-        page.context.new_cdp_session(page).send(
+        context.new_cdp_session(page).send(
             "Storage.clearDataForOrigin", {"origin": url, "storageTypes": "cookies,local_storage,indexeddb"}
         )
         for page in context.pages:
