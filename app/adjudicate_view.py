@@ -13,3 +13,11 @@ class AdjudicateView(RoomView):
     focus = param.Integer(default=None, allow_None=True, doc="expnum of the exposure that is looked at.")
 
     FOLLOWED = (*RoomView.FOLLOWED, "focus")
+
+    def __init__(self, session, **params):
+        super().__init__(session, **params)
+        self.param.watch(self._tell_session, ["focus"])
+
+    def _tell_session(self, event):
+        if event.new != self.session.focus:
+            self.session.focus_on(event.new)

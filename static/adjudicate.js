@@ -144,7 +144,8 @@ class Adjudicate extends AdjudicatePage {
     const ahead = list.slice(list.indexOf(expnum) + 1).slice(0, AHEAD);
     this.mosaic.prefetch(ahead);
     ahead.slice(0, 2).forEach(other => this.answer(other));
-    if (this.visible() && this.model.focus !== expnum && (!item || item.in_run)) this.model.send_msg({ focus: expnum });
+    // Set here, so that the server's answer to an earlier step does not come back as a new one.
+    if (this.visible() && this.model.focus !== expnum && (!item || item.in_run)) this.model.focus = expnum;
   }
 
   item(expnum) { return this.items?.find(item => item.expnum === expnum) ?? this.decisions.find(made => made.expnum === expnum); }

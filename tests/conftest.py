@@ -8,22 +8,23 @@ import pytest
 from tests import one_core, passwords, survey, templates  # noqa: F401  (one_core first)
 
 # Files whose tests take longest start first, so that no process works on one of them while the others are done.
+BROWSER_TESTS = Path(__file__).parent / "ui"
 LONGEST_FIRST = (
-    "test_map",
     "test_loop",
+    "test_rerun",
+    "test_notebooks",
+    "test_scheduler",
+    "test_two_trails",
+    "test_map",
     "test_blindness",
     "test_mosaic",
     "test_whole_way",
     "test_model",
     "test_review",
-    "test_rerun",
     "test_three_inspectors",
     "test_sessions",
     "test_accessibility",
-    "test_two_trails",
-    "test_notebooks",
     "test_lost_votes",
-    "test_scheduler",
 )
 
 
@@ -44,9 +45,13 @@ def pytest_unconfigure(config):
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items):
-    """Tests of one file run in one process, as they share its fixtures, unless they name a group of their own."""
+    """Tests of one file run in one process, as they share its fixtures, unless they name a group of their own.
+
+    Those with a browser come last: from the first page on, Playwright's event loop runs in the process, and tests that
+    run one of their own cannot.
+    """
     places = {name: place for place, name in enumerate(LONGEST_FIRST)}
-    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
+    items.sort(key=lambda item: (BROWSER_TESTS in item.path.parents, places.get(item.path.stem, len(places))))
     for item in items:
         if item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(item.path.stem))

@@ -47,6 +47,25 @@ def wait_for(page, what, **more):
     page.wait_for_function(f"() => window.__adjudicate && window.__adjudicate.{what}", **more)
 
 
+def test_an_earlier_step_does_not_come_back(room):
+    """There and back before the server has heard of the first step: its answer must not lead there again."""
+    seen = room.evaluate(
+        """async () => {
+            for (const key of ['ArrowRight', 'ArrowLeft'])
+                document.body.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true }));
+            const seen = new Set();
+            const until = performance.now() + 2000;
+            while (performance.now() < until) {
+                seen.add(window.__adjudicate.shown());
+                await new Promise(requestAnimationFrame);
+            }
+            return [...seen];
+        }"""
+    )
+    assert seen == [SPLIT]
+    room.wait_for_function(f"location.search.includes('focus={SPLIT}')")
+
+
 def test_from_the_votes_to_a_decision_and_back(room, voted):
     assert set(room.evaluate("() => window.__adjudicate.queue()")) == {SPLIT, UNSURE}
     assert room.evaluate("() => window.__adjudicate.shown()") == SPLIT
