@@ -48,13 +48,11 @@ def walk(page):
         for colour in COLOURINGS:
             page.get_by_label("colour by").select_option(colour)
             page.wait_for_load_state("networkidle")
-            page.wait_for_timeout(300)
         for room in rooms_of(User("amy", "inspector")):
             page.goto(f"{start}?room={room}&focus={expnum}")
             wait_ready(page)
             page.locator(f"#{room} .fill[data-ready]").first.wait_for()
             page.wait_for_load_state("networkidle")
-            page.wait_for_timeout(500)
 
 
 def read_everything(open_page, server):
