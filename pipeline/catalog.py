@@ -403,10 +403,11 @@ class Catalog:
         return bool(self.info["current"].get(kind))
 
     def stages(self, kind: str) -> list[Stage]:
-        """All stages of a kind, oldest first."""
+        """All stages of a kind, oldest first; not those that are still being written aside."""
         choose(kind, STAGE_COMMANDS, "kind of stage")
         folder = self.path / kind
-        found = [path for path in folder.glob("*-[0-9]*") if (path / "stage.json").exists()] if folder.is_dir() else []
+        # "[!.]", as pathlib's "*" takes names with a leading dot, too
+        found = [path for path in folder.glob("[!.]*-[0-9]*") if (path / "stage.json").exists()]
         stages = [Stage(self, kind, path.name, json.loads((path / "stage.json").read_text())) for path in found]
         return sorted(stages, key=lambda stage: stage.info["number"])
 

@@ -82,6 +82,16 @@ def test_a_failed_stage_leaves_nothing(catalog):
         catalog.stage("embedding")
 
 
+def test_a_stage_whose_writer_was_killed_before_its_last_step_is_none(catalog):
+    """It has every file and the same contents as the one to be written, and still no name of its own."""
+    ready = write(catalog)
+    ready.path.rename(ready.path.with_name(".aside-tiny-4711-123456789"))
+    assert catalog.stages("embedding") == []
+    again = write(catalog)
+    assert again.path == catalog.path / "embedding" / "tiny-001"
+    assert again.path.is_dir()
+
+
 def test_same_contents_same_digest(catalog):
     assert write(catalog).digest == write(catalog).digest
     assert write(catalog).digest != write(catalog, value=3.0).digest
