@@ -35,11 +35,11 @@ install-test: .venv/installed-test
 	$(BIN)/python -m pip install --quiet --upgrade pip
 
 .venv/installed: pyproject.toml | .venv/bin/python
-	$(BIN)/python -m pip install --quiet --editable .
+	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --editable .
 	@touch $@
 
 .venv/installed-test: pyproject.toml | .venv/bin/python
-	$(BIN)/python -m pip install --quiet --editable ".[test]"
+	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --editable ".[test]"
 	@touch $@ .venv/installed
 
 # TypeScript checks the types of static/; it changes nothing and is not served.

@@ -3,15 +3,15 @@
 For leads only. What was shown here was seen: a vote that the same account casts on the exposure later is not blind.
 """
 
-from app import palette
-from app.api import ApiHandler, facts_of
-from app.evidence import labelled_neighbours, model_opinion
-from pipeline import consensus
-from pipeline.errors import BadInput, LabelError, choose
-from pipeline.explain import plain
-from pipeline.export import by_version
-from pipeline.reasons import REASONS
-from pipeline.undecided import STATES, WAITING, undecided
+from triptych.app import palette
+from triptych.app.api import ApiHandler, facts_of
+from triptych.app.evidence import labelled_neighbours, model_opinion
+from triptych.pipeline import consensus
+from triptych.pipeline.errors import BadInput, LabelError, choose
+from triptych.pipeline.explain import plain
+from triptych.pipeline.export import by_version
+from triptych.pipeline.reasons import REASONS
+from triptych.pipeline.undecided import STATES, WAITING, undecided
 
 LONGEST_WHY = 2000
 ON_SCREEN = ("seconds", "model_shown", "score", "stretch", "scale_mode", "invert", "zoom", "ccds_opened", "answer")

@@ -2,7 +2,7 @@
 
 import param
 
-from app.room_view import RoomView
+from triptych.app.room_view import RoomView
 
 
 class AdjudicateView(RoomView):

@@ -7,12 +7,12 @@ panel has judged, and no name.
 
 from functools import lru_cache
 
-from app import palette, repeats
-from app.api import ApiHandler
-from app.sight import Sight
-from pipeline.agreement_report import EVERYBODY, NOBODYS, of_run
-from pipeline.ballots import UNITS
-from pipeline.errors import choose
+from triptych.app import palette, repeats
+from triptych.app.api import ApiHandler
+from triptych.app.sight import Sight
+from triptych.pipeline.agreement_report import EVERYBODY, NOBODYS, of_run
+from triptych.pipeline.ballots import UNITS
+from triptych.pipeline.errors import choose
 
 LISTED = {"lead": 5000, "inspector": 200, "viewer": 5000}  # rows of the longest list that is sent
 REPORTS_KEPT = 24

@@ -1,6 +1,6 @@
 """The Agreement room: how well the inspectors agree, and what rests on one vote. Numbers: app.agreement_routes."""
 
-from app.room_view import RoomView
+from triptych.app.room_view import RoomView
 
 
 class AgreementView(RoomView):

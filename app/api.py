@@ -9,11 +9,11 @@ import json
 
 import tornado.web
 
-from app import came_back, evidence, palette, queue, repeats, votes
-from app.auth import PrivateHandler
-from app.contact_sheet import vocabulary
-from pipeline.errors import LabelError, TriptychError
-from pipeline.explain import plain
+from triptych.app import came_back, evidence, palette, queue, repeats, votes
+from triptych.app.auth import PrivateHandler
+from triptych.app.contact_sheet import vocabulary
+from triptych.pipeline.errors import LabelError, TriptychError
+from triptych.pipeline.explain import plain
 
 VOTES_SHOWN = 200
 FACTS = ("band", "exptime", "airmass", "object", "plver", "n_ccds")

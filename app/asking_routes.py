@@ -1,10 +1,10 @@
 """What the Model room asks over HTTP about what to ask next: how each model of the run did with the labels it had."""
 
-from app import queue
-from app.api import ApiHandler
-from pipeline import models
-from pipeline.catalog import Catalog
-from pipeline.queue_order import ORDERS
+from triptych.app import queue
+from triptych.app.api import ApiHandler
+from triptych.pipeline import models
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.queue_order import ORDERS
 
 FIGURES = ("f1", "precision", "recall")
 

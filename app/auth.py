@@ -15,8 +15,8 @@ from jinja2 import Environment, FileSystemLoader, select_autoescape
 from panel.auth import BasicAuthProvider, _validate_next_url
 from panel.config import config
 
-from app.libraries import addresses
-from pipeline.accounts import User
+from triptych.app.libraries import addresses
+from triptych.pipeline.accounts import User
 
 LOGIN_DAYS = 14
 PAGES = Path(__file__).resolve().parent.parent / "static"

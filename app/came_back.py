@@ -8,9 +8,9 @@ who have judged it before, and nothing of what was said.
 
 import numpy as np
 
-from app.queue_table import facets_of, keep
-from pipeline import reprocessed
-from pipeline.queue_order import in_packet
+from triptych.app.queue_table import facets_of, keep
+from triptych.pipeline import reprocessed
+from triptych.pipeline.queue_order import in_packet
 
 
 def changes_of(survey):

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from app import (
+from triptych.app import (
     verbs_agreement,
     verbs_data,
     verbs_examples,
@@ -20,7 +20,7 @@ from app import (
     verbs_run,
     verbs_watch,
 )
-from pipeline.errors import TriptychError
+from triptych.pipeline.errors import TriptychError
 
 # name -> function, in the order that --help shows
 VERBS = {

@@ -5,14 +5,14 @@ What a user may know of votes and of the model's opinion is decided in app.clust
 
 import numpy as np
 
-from app import palette
-from app.api import ApiHandler
-from app.clusters_table import cluster_list, groups_of
-from app.contact_sheet import IMAGES_EACH, facts_line, own_judgements, vocabulary
-from app.sight import Sight
-from app.votes import VOTERS
-from pipeline.errors import BadInput
-from pipeline.explain import plain
+from triptych.app import palette
+from triptych.app.api import ApiHandler
+from triptych.app.clusters_table import cluster_list, groups_of
+from triptych.app.contact_sheet import IMAGES_EACH, facts_line, own_judgements, vocabulary
+from triptych.app.sight import Sight
+from triptych.app.votes import VOTERS
+from triptych.pipeline.errors import BadInput
+from triptych.pipeline.explain import plain
 
 PAGE = 60
 MOST_AT_ONCE = 600  # exposures of one contact sheet

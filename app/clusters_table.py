@@ -15,10 +15,10 @@ import numpy as np
 import pandas as pd
 from cachetools import LRUCache, cached
 
-from app import palette, repeats
-from app.colours import REASON_CODES, Scene, by_prediction, by_reason
-from app.image_set import ImageSet
-from app.sight import Sight
+from triptych.app import palette, repeats
+from triptych.app.colours import REASON_CODES, Scene, by_prediction, by_reason
+from triptych.app.image_set import ImageSet
+from triptych.app.sight import Sight
 
 NOISE = -1
 PICTURES = 6  # that stand for a cluster

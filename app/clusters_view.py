@@ -2,8 +2,8 @@
 
 import param
 
-from app.clusters_table import groups_of
-from app.room_view import RoomView
+from triptych.app.clusters_table import groups_of
+from triptych.app.room_view import RoomView
 
 
 class ClustersView(RoomView):

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from app import palette
+from triptych.app import palette
 
 WAITS = "after your vote"
 

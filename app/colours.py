@@ -12,18 +12,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app import palette
-from app.colour_codes import WAITS, Colours, Entry, quiet, ramp
-from app.colours_survey import by_band, by_cluster, by_night
-from app.colours_votes import by_contradiction, by_disagreement, by_pending, by_verdict
-from app.context import AppContext
-from app.image_set import ImageSet
-from app.known_answers import readable_labels, secret_answers
-from app.sight import Sight
-from app.survey import Survey
-from pipeline.accounts import User
-from pipeline.errors import choose
-from pipeline.reasons import GOOD, REASONS
+from triptych.app import palette
+from triptych.app.colour_codes import WAITS, Colours, Entry, quiet, ramp
+from triptych.app.colours_survey import by_band, by_cluster, by_night
+from triptych.app.colours_votes import by_contradiction, by_disagreement, by_pending, by_verdict
+from triptych.app.context import AppContext
+from triptych.app.image_set import ImageSet
+from triptych.app.known_answers import readable_labels, secret_answers
+from triptych.app.sight import Sight
+from triptych.app.survey import Survey
+from triptych.pipeline.accounts import User
+from triptych.pipeline.errors import choose
+from triptych.pipeline.reasons import GOOD, REASONS
 
 FROM_VOTES = ("ticked", "candidate_ccds", "whole_exposure", "annotation")  # provenances that tell votes
 LEVELS = (("below 0.5", 0.0), ("0.5 to 0.9", 0.5), ("0.9 and above", 0.9))

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from app import palette
-from app.colour_codes import Colours, Entry, classes, quiet, ramp
+from triptych.app import palette
+from triptych.app.colour_codes import Colours, Entry, classes, quiet, ramp
 
 MOST_CLUSTERS = 252
 MOST_NIGHTS = 24  # beyond that a class is a month, and beyond as many months a year

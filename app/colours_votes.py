@@ -7,8 +7,8 @@ there is nothing to hide.
 import numpy as np
 import pandas as pd
 
-from app import palette
-from app.colour_codes import classes
+from triptych.app import palette
+from triptych.app.colour_codes import classes
 
 
 def by_exposure(scene, codes):

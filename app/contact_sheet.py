@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from app import palette
-from app.evidence import in_this_version
-from app.votes import LARGEST_BATCH, VOTERS, own_votes
-from pipeline.errors import BadInput, LabelError
-from pipeline.reasons import REASONS
+from triptych.app import palette
+from triptych.app.evidence import in_this_version
+from triptych.app.votes import LARGEST_BATCH, VOTERS, own_votes
+from triptych.pipeline.errors import BadInput, LabelError
+from triptych.pipeline.reasons import REASONS
 
 MOST_EXPOSURES = LARGEST_BATCH
 IMAGES_EACH = 3  # CCDs of the selection that stand for an exposure

@@ -6,9 +6,9 @@ import time
 from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
 
-from app.survey import Survey
-from pipeline.catalog import Catalog
-from pipeline.labels import LabelStore
+from triptych.app.survey import Survey
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.labels import LabelStore
 
 SURVEYS_KEPT = 3  # tables of the current predictions, and of those that open pages still use
 PULSE_SECONDS = 1.0

@@ -16,10 +16,10 @@ import panel as pn
 import param
 from markupsafe import Markup
 
-from app.auth import PAGES
-from app.component import EsModule, assets_base
-from app.session import COLOURINGS, LEAD_ROOMS, ROOMS, STRETCHES, Session
-from pipeline.errors import TriptychError
+from triptych.app.auth import PAGES
+from triptych.app.component import EsModule, assets_base
+from triptych.app.session import COLOURINGS, LEAD_ROOMS, ROOMS, STRETCHES, Session
+from triptych.pipeline.errors import TriptychError
 
 log = logging.getLogger("triptych")
 
@@ -60,17 +60,17 @@ FIRST_ASKED = {
 FIRST_ASKED_BY_OTHERS = FIRST_ASKED | {"export": ("/export/mine/summary",)}  # who are no leads
 # place in page.html -> (module, class) of the view that fills it; each takes the session alone
 VIEWS = {
-    "legend": ("app.map_view", "LegendView"),
-    "map": ("app.map_view", "MapView"),
-    "thumbs": ("app.image_view", "ThumbsView"),
-    "mosaic": ("app.image_view", "MosaicView"),
-    "review": ("app.vote_view", "ReviewView"),
-    "clusters": ("app.clusters_view", "ClustersView"),
-    "adjudicate": ("app.adjudicate_view", "AdjudicateView"),
-    "agreement": ("app.agreement_view", "AgreementView"),
-    "model": ("app.model_view", "ModelView"),
-    "export": ("app.export_view", "ExportView"),
-    "lead": ("app.lead_view", "LeadView"),
+    "legend": ("triptych.app.map_view", "LegendView"),
+    "map": ("triptych.app.map_view", "MapView"),
+    "thumbs": ("triptych.app.image_view", "ThumbsView"),
+    "mosaic": ("triptych.app.image_view", "MosaicView"),
+    "review": ("triptych.app.vote_view", "ReviewView"),
+    "clusters": ("triptych.app.clusters_view", "ClustersView"),
+    "adjudicate": ("triptych.app.adjudicate_view", "AdjudicateView"),
+    "agreement": ("triptych.app.agreement_view", "AgreementView"),
+    "model": ("triptych.app.model_view", "ModelView"),
+    "export": ("triptych.app.export_view", "ExportView"),
+    "lead": ("triptych.app.lead_view", "LeadView"),
 }
 
 

@@ -3,9 +3,9 @@
 import csv
 from pathlib import Path
 
-from pipeline import label_lists, run, simulate
-from pipeline.catalog import Catalog
-from pipeline.labels import LabelStore
+from triptych.pipeline import label_lists, run, simulate
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.labels import LabelStore
 
 # Accounts of the demonstration, which is served on localhost only.
 PASSWORD = "triptych"

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from app import palette
-from app.api import ApiHandler, facts_of_all
-from app.doubts import known_to
-from pipeline.doubtful import WHYS, summary
-from pipeline.errors import choose
-from pipeline.explain import plain
+from triptych.app import palette
+from triptych.app.api import ApiHandler, facts_of_all
+from triptych.app.doubts import known_to
+from triptych.pipeline.doubtful import WHYS, summary
+from triptych.pipeline.errors import choose
+from triptych.pipeline.explain import plain
 
 PAGE = 60
 MOST_AT_ONCE = 600

@@ -6,10 +6,10 @@ import weakref
 import numpy as np
 import pandas as pd
 
-from app.known_answers import known_answers, secret_answers
-from app.sight import Sight
-from pipeline.doubtful import doubtful_labels, without_votes
-from pipeline.errors import StageStale
+from triptych.app.known_answers import known_answers, secret_answers
+from triptych.app.sight import Sight
+from triptych.pipeline.doubtful import doubtful_labels, without_votes
+from triptych.pipeline.errors import StageStale
 
 _lock = threading.RLock()
 _kept = weakref.WeakKeyDictionary()  # store -> {what: (key, value)}

@@ -12,13 +12,13 @@ from bokeh.util.paths import bokehjs_path
 from holoviews import render
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
-from app import evaluation_charts as charts
-from app import palette
-from pipeline.candidates import RULES
-from pipeline.catalog import Stage
-from pipeline.errors import BadInput
-from pipeline.evaluation_text import CALIBRATED, compared_rows
-from pipeline.reasons import GOOD, REASONS
+from triptych.app import evaluation_charts as charts
+from triptych.app import palette
+from triptych.pipeline.candidates import RULES
+from triptych.pipeline.catalog import Stage
+from triptych.pipeline.errors import BadInput
+from triptych.pipeline.evaluation_text import CALIBRATED, compared_rows
+from triptych.pipeline.reasons import GOOD, REASONS
 
 PAGES = Path(__file__).parents[1] / "static"
 NAME = "evaluation.html"

@@ -7,14 +7,14 @@ that this user has not judged.
 
 import numpy as np
 
-from app import repeats
-from app.in_time import around, with_own
-from app.known_answers import secret_answers
-from app.votes import own_votes
-from pipeline.candidates import RULES
-from pipeline.consensus import verdicts
-from pipeline.explain import plain
-from pipeline.reasons import REASONS
+from triptych.app import repeats
+from triptych.app.in_time import around, with_own
+from triptych.app.known_answers import secret_answers
+from triptych.app.votes import own_votes
+from triptych.pipeline.candidates import RULES
+from triptych.pipeline.consensus import verdicts
+from triptych.pipeline.explain import plain
+from triptych.pipeline.reasons import REASONS
 
 SUSPICIOUS_CCDS = 3  # whose neighbours are shown
 LIKELY_GOOD = 0.5

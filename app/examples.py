@@ -7,15 +7,15 @@ before he has judged it, and last those that still wait for his vote.
 
 import numpy as np
 
-from app.evidence import hidden_labels
-from app.in_time import middle_image
-from app.known_answers import readable_labels
-from app.palette import REASON_COLOURS
-from app.queue import unjudged
-from app.sight import Sight
-from pipeline.errors import choose
-from pipeline.explain import plain
-from pipeline.reasons import REASONS
+from triptych.app.evidence import hidden_labels
+from triptych.app.in_time import middle_image
+from triptych.app.known_answers import readable_labels
+from triptych.app.palette import REASON_COLOURS
+from triptych.app.queue import unjudged
+from triptych.app.sight import Sight
+from triptych.pipeline.errors import choose
+from triptych.pipeline.explain import plain
+from triptych.pipeline.reasons import REASONS
 
 MOST = 6
 

@@ -4,16 +4,16 @@ What `pipeline.explain` finds, less what this user may not know: a lead sees eve
 votes, verdicts, decisions and what was taught once he has voted, as beside the exposure; a viewer nothing of votes.
 """
 
-from app import palette, repeats
-from app.api import ApiHandler
-from app.evidence import FROM_VOTES, hidden_labels, in_this_version
-from app.export_routes import tables_of
-from app.known_answers import secret_answers
-from app.votes import own_votes
-from pipeline.consensus import POLICIES
-from pipeline.errors import BadInput
-from pipeline.explain import explain, nothing_known
-from pipeline.explain_text import BASES, PROVENANCES, why_nothing
+from triptych.app import palette, repeats
+from triptych.app.api import ApiHandler
+from triptych.app.evidence import FROM_VOTES, hidden_labels, in_this_version
+from triptych.app.export_routes import tables_of
+from triptych.app.known_answers import secret_answers
+from triptych.app.votes import own_votes
+from triptych.pipeline.consensus import POLICIES
+from triptych.pipeline.errors import BadInput
+from triptych.pipeline.explain import explain, nothing_known
+from triptych.pipeline.explain_text import BASES, PROVENANCES, why_nothing
 
 OF_OTHERS = (
     "inspector",

@@ -16,14 +16,14 @@ from dataclasses import dataclass
 import pandas as pd
 from cachetools import LRUCache, cached
 
-from app import palette, repeats
-from app.auth import PrivateHandler
-from app.votes import JUDGEMENTS, own_votes
-from pipeline import export
-from pipeline.consensus import POLICIES, VERDICTS
-from pipeline.errors import TriptychError, choose
-from pipeline.explain import plain
-from pipeline.reasons import REASONS
+from triptych.app import palette, repeats
+from triptych.app.auth import PrivateHandler
+from triptych.app.votes import JUDGEMENTS, own_votes
+from triptych.pipeline import export
+from triptych.pipeline.consensus import POLICIES, VERDICTS
+from triptych.pipeline.errors import TriptychError, choose
+from triptych.pipeline.explain import plain
+from triptych.pipeline.reasons import REASONS
 
 PREVIEW_LINES = 400
 MOST_NAMED = 300  # exposures of a difference that are sent one by one

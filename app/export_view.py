@@ -1,6 +1,6 @@
 """The Export room. All of its numbers come from app.export_routes, so the browser asks only when the room is open."""
 
-from app.room_view import RoomView
+from triptych.app.room_view import RoomView
 
 
 class ExportView(RoomView):

@@ -5,11 +5,11 @@ GET  /api/settings       {user, keys, tour, reasons}
 POST /api/settings       {keys} or {tour}: kept for this account
 """
 
-from app import examples
-from app.api import ApiHandler
-from app.palette import REASON_COLOURS
-from pipeline.errors import BadInput
-from pipeline.reasons import REASONS
+from triptych.app import examples
+from triptych.app.api import ApiHandler
+from triptych.app.palette import REASON_COLOURS
+from triptych.pipeline.errors import BadInput
+from triptych.pipeline.reasons import REASONS
 
 LONGEST_KEY = 12
 MOST_KEYS = 200

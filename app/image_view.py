@@ -3,14 +3,14 @@
 import numpy as np
 import param
 
-from app import search
-from app.colours import COLOURINGS, paint
-from app.component import EsModule
-from app.contact_sheet import sheet_of
-from app.picture_routes import picture_version
-from app.votes import VOTERS
-from pipeline import camera as cameras
-from pipeline.errors import TriptychError, choose
+from triptych.app import search
+from triptych.app.colours import COLOURINGS, paint
+from triptych.app.component import EsModule
+from triptych.app.contact_sheet import sheet_of
+from triptych.app.picture_routes import picture_version
+from triptych.app.votes import VOTERS
+from triptych.pipeline import camera as cameras
+from triptych.pipeline.errors import TriptychError, choose
 
 PAGE = 300  # thumbnails whose names and colours are sent at a time
 MOST_THUMBS = 60_000

@@ -5,7 +5,7 @@ Only header facts and the user's own votes are told: nothing of others' votes, n
 
 import numpy as np
 
-from pipeline import camera as cameras
+from triptych.pipeline import camera as cameras
 
 MOST = 10
 SAME_FIELD_DEGREES = 0.5  # between pointings; half the radius of DECam's field

@@ -2,8 +2,8 @@
 
 import secrets
 
-from pipeline.accounts import ROLES
-from pipeline.errors import BadInput, choose
+from triptych.pipeline.accounts import ROLES
+from triptych.pipeline.errors import BadInput, choose
 
 LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # none that is taken for another
 GROUPS, GROUP_LENGTH = 4, 4

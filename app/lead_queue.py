@@ -3,11 +3,19 @@
 import numpy as np
 import pandas as pd
 
-from app import queue
-from app.queue_table import table_of
-from pipeline.errors import BadInput, choose
-from pipeline.queue_order import ORDERS, draws_of, parse_packet, seed_of
-from pipeline.queue_rule import RULES, counted, drawn_for_control, first_votes, saving, settings_of, standing
+from triptych.app import queue
+from triptych.app.queue_table import table_of
+from triptych.pipeline.errors import BadInput, choose
+from triptych.pipeline.queue_order import ORDERS, draws_of, parse_packet, seed_of
+from triptych.pipeline.queue_rule import (
+    RULES,
+    counted,
+    drawn_for_control,
+    first_votes,
+    saving,
+    settings_of,
+    standing,
+)
 
 ENOUGH = 20  # exposures with their first votes, before their share of disagreement is believed
 HALF = 0.5  # share of an exposure's CCDs that a list calls bad, from which the exposure counts as bad

@@ -1,9 +1,9 @@
 """What the Lead room asks over HTTP, and what it changes. For leads alone."""
 
-from app import lead_accounts, lead_progress, lead_queue, queue
-from app.api import ApiHandler
-from pipeline.accounts import ROLES
-from pipeline.errors import BadInput, choose
+from triptych.app import lead_accounts, lead_progress, lead_queue, queue
+from triptych.app.api import ApiHandler
+from triptych.pipeline.accounts import ROLES
+from triptych.pipeline.errors import BadInput, choose
 
 JOBS_SHOWN = 12
 LOG_LETTERS = 2000

@@ -6,10 +6,10 @@ how many exposures changed that a user may not see, leads alone are told.
 
 import numpy as np
 
-from app import palette
-from app.model_report import SHOWN, known_to, row_of
-from pipeline.live_written import written
-from pipeline.reasons import GOOD
+from triptych.app import palette
+from triptych.app.model_report import SHOWN, known_to, row_of
+from triptych.pipeline.live_written import written
+from triptych.pipeline.reasons import GOOD
 
 MOST_SELECTED = 20_000
 FOR_ALL = ("revision", "model", "prediction", "learners", "neighbours", "seconds", "made")

@@ -2,7 +2,7 @@
 
 import logging
 
-from pipeline.errors import Cancelled, TriptychError
+from triptych.pipeline.errors import Cancelled, TriptychError
 
 log = logging.getLogger("triptych.worker")
 
@@ -36,8 +36,8 @@ class LiveWork:
         return int(self.store.revision()), current.get("prediction"), current.get("embedding"), tables
 
     def _follow(self):
-        from pipeline import live_changes, live_written
-        from pipeline.live_tables import LabelledRows
+        from triptych.pipeline import live_changes, live_written
+        from triptych.pipeline.live_tables import LabelledRows
 
         self._labelled = self._labelled or LabelledRows(self.catalog)
         self._labelled.follow(self.store)

@@ -6,8 +6,8 @@ import threading
 import numpy as np
 from cachetools import LRUCache
 
-from app.colours import paint
-from app.map_points import map_table
+from triptych.app.colours import paint
+from triptych.app.map_points import map_table
 
 KEPT_BYTES = 128_000_000  # colour codes of all users together
 _kept = LRUCache(KEPT_BYTES, getsizeof=len)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageColor
 
-from app.map_points import HALF_RANGE, NOWHERE
+from triptych.app.map_points import HALF_RANGE, NOWHERE
 
 LARGEST = 4096  # pixels along a side
 EYE = 3.6  # distance of the eye, as in static/map/camera.js

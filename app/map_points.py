@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from cachetools import LRUCache, cached
 
-from app.image_set import ImageSet
+from triptych.app.image_set import ImageSet
 
 FOLDER = ".map"
 LONG = 200_000  # points from which on the encoded arrays are kept as files

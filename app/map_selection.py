@@ -6,9 +6,9 @@ import threading
 import numpy as np
 from cachetools import LRUCache
 
-from app import regions
-from app.map_colours import colour_bytes, opened
-from app.map_points import map_table
+from triptych.app import regions
+from triptych.app.map_colours import colour_bytes, opened
+from triptych.app.map_points import map_table
 
 KEPT_BYTES = 64_000_000
 _kept: LRUCache[str, tuple] = LRUCache(KEPT_BYTES, getsizeof=lambda one: len(one[1]))

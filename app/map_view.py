@@ -7,15 +7,15 @@ browser shows, and only a selection that differs from it is sent, so nothing goe
 import numpy as np
 import param
 
-from app.colours import COLOURINGS
-from app.component import EsModule
-from app.map_points import map_table
-from app.map_routes import colour_urls, points_of
-from app.map_selection import keep_bits
-from app.picture_routes import picture_version
-from app.regions import joined
-from app.session import OPENING
-from pipeline.errors import TriptychError
+from triptych.app.colours import COLOURINGS
+from triptych.app.component import EsModule
+from triptych.app.map_points import map_table
+from triptych.app.map_routes import colour_urls, points_of
+from triptych.app.map_selection import keep_bits
+from triptych.app.picture_routes import picture_version
+from triptych.app.regions import joined
+from triptych.app.session import OPENING
+from triptych.pipeline.errors import TriptychError
 
 HOW = {"lasso": "in a lasso", "box": "in a box", "click": "clicked on the map", "clear": ""}
 MOST_SENT = 4000  # points that are told one by one; longer selections go as an address

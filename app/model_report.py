@@ -9,14 +9,14 @@ from functools import lru_cache
 
 import numpy as np
 
-from app import palette, repeats
-from app.component import STATIC
-from app.known_answers import secret_answers
-from app.lead_routes import jobs
-from app.sight import Sight
-from pipeline import models, retrain_log
-from pipeline.catalog import Catalog
-from pipeline.errors import choose
+from triptych.app import palette, repeats
+from triptych.app.component import STATIC
+from triptych.app.known_answers import secret_answers
+from triptych.app.lead_routes import jobs
+from triptych.app.sight import Sight
+from triptych.pipeline import models, retrain_log
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.errors import choose
 
 FROM_VOTES = ("ticked", "candidate_ccds", "whole_exposure", "annotation", "")  # provenances that tell votes, or may
 VOTED = ("decision", "votes", "single_vote", "bulk_votes")  # bases that do

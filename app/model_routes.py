@@ -1,10 +1,10 @@
 """What the Model room asks over HTTP: the models and retrainings, and for leads what starts, stops and goes back."""
 
-from app import model_report
-from app.api import ApiHandler
-from pipeline import models
-from pipeline.catalog import Catalog
-from pipeline.errors import BadInput
+from triptych.app import model_report
+from triptych.app.api import ApiHandler
+from triptych.pipeline import models
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.errors import BadInput
 
 POLICY = "majority"
 

@@ -4,7 +4,7 @@ The twelve hues are optimised for a near-black page in OKLab under normal, prota
 reason also has a letter (its key in Review), so that colour is never the only channel.
 """
 
-from pipeline.reasons import GOOD, REASONS
+from triptych.pipeline.reasons import GOOD, REASONS
 
 GOOD_COLOUR = "#8fcfaf"
 UNLABELLED = "#5b6470"

@@ -22,13 +22,13 @@ from concurrent.futures import ThreadPoolExecutor
 import tornado.web
 from cachetools import LRUCache, cached
 
-from app import packets, quality, thumbnails
-from app.auth import PrivateHandler
-from app.near import nearby
-from app.plane import Plane
-from pipeline import camera as cameras
-from pipeline import images
-from pipeline.errors import BadInput, CatalogError, TriptychError, choose
+from triptych.app import packets, quality, thumbnails
+from triptych.app.auth import PrivateHandler
+from triptych.app.near import nearby
+from triptych.app.plane import Plane
+from triptych.pipeline import camera as cameras
+from triptych.pipeline import images
+from triptych.pipeline.errors import BadInput, CatalogError, TriptychError, choose
 
 FORMAT = "2"  # to be raised when the same pixels give other bytes
 PICTURE_BYTES = 192 * 2**20
@@ -124,7 +124,7 @@ class PictureShelf:
         exposure, camera, row = self._ccd(image_id)
         if not row["source"].iloc[0]:
             raise BadInput("the run does not say which file this CCD came from; ingest the exposure again")
-        from pipeline.full_resolution import full_ccd  # FITS readers are slow to import
+        from triptych.pipeline.full_resolution import full_ccd  # FITS readers are slow to import
 
         pixels = full_ccd(self.app.catalog, image_id, ccds=row)
         return packets.compressed(packets.ccd_packet(pixels, row.iloc[0], exposure, camera))

@@ -9,9 +9,9 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from pipeline import images
-from pipeline.camera import Camera
-from pipeline.levels import common_level, levels
+from triptych.pipeline import images
+from triptych.pipeline.camera import Camera
+from triptych.pipeline.levels import common_level, levels
 
 BLOCK_PIXELS = 120
 STAMP_PIXELS = 8000  # of each CCD, at least, from which the sky of its sky view is measured

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from app.palette import MASK_COLOURS
+from triptych.app.palette import MASK_COLOURS
 
 SHARE_BITS = 6
 FIRST_WITH_CODES = (3, 5)
@@ -105,7 +105,7 @@ def read(rows, plver):
 
 
 def _opened(source, open_files):
-    from pipeline.fits_files import PixelReader, Unusable  # slow to import
+    from triptych.pipeline.fits_files import PixelReader, Unusable  # slow to import
 
     try:
         return open_files.enter_context(PixelReader(source)) if Path(source).exists() else None
@@ -114,7 +114,7 @@ def _opened(source, open_files):
 
 
 def _classes(reader, row, plver):
-    from pipeline.fits_files import Unusable
+    from triptych.pipeline.fits_files import Unusable
 
     try:
         values = np.asarray(reader.read(int(row["mask_hdu"]))) if reader else None

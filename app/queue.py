@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from app import repeats
-from app.came_back import overtaken, with_what_came_back
-from app.queue_table import candidates_first, facets_of, keep, order_of, table_of
-from pipeline.errors import BadInput, choose
-from pipeline.queue_order import (
+from triptych.app import repeats
+from triptych.app.came_back import overtaken, with_what_came_back
+from triptych.app.queue_table import candidates_first, facets_of, keep, order_of, table_of
+from triptych.pipeline.errors import BadInput, choose
+from triptych.pipeline.queue_order import (
     FACETS,
     ORDERS,
     has_value,
@@ -27,7 +27,7 @@ from pipeline.queue_order import (
     slots,
     values_in,
 )
-from pipeline.queue_rule import (
+from triptych.pipeline.queue_rule import (
     ASKED,
     LATER,
     SETTLED,

@@ -1,8 +1,8 @@
 """What the Review room asks about its queue over HTTP: order, choices, what is on screen."""
 
-from app import queue
-from app.api import ApiHandler
-from pipeline.errors import BadInput
+from triptych.app import queue
+from triptych.app.api import ApiHandler
+from triptych.pipeline.errors import BadInput
 
 
 class OrderHandler(ApiHandler):

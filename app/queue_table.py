@@ -6,12 +6,12 @@ import weakref
 import numpy as np
 import pandas as pd
 
-from app.doubts import doubtful_facet
-from app.evidence import FROM_VOTES
-from app.search import worst_images
-from app.survey import open_stage
-from pipeline.expected_gain import disagreement
-from pipeline.queue_order import latitude_names, ordered, places_of
+from triptych.app.doubts import doubtful_facet
+from triptych.app.evidence import FROM_VOTES
+from triptych.app.search import worst_images
+from triptych.app.survey import open_stage
+from triptych.pipeline.expected_gain import disagreement
+from triptych.pipeline.queue_order import latitude_names, ordered, places_of
 
 _lock = threading.RLock()
 _kept = weakref.WeakKeyDictionary()  # survey -> {what: value}

@@ -21,8 +21,8 @@ from urllib.parse import quote, unquote
 
 import numpy as np
 
-from app.map_points import HALF_RANGE, NOWHERE
-from pipeline.errors import BadInput
+from triptych.app.map_points import HALF_RANGE, NOWHERE
+from triptych.pipeline.errors import BadInput
 
 OPERATIONS = {"r": "replace", "a": "add", "s": "subtract"}
 LONGEST = 4000  # characters of a whole selection

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from pipeline.reasons import GOOD, REASONS, canonical
+from triptych.pipeline.reasons import GOOD, REASONS, canonical
 
 NIGHT = re.compile(r"(\d{4})-?(\d{2})-?(\d{2})")
 ONE_CCD = re.compile(r"(\d+)[-_]([NSns]?\w+)")
@@ -156,7 +156,7 @@ def beginning_with(word):
 
 def similar_images(catalog, image_ids, k=36):
     """(k,) int64: the images nearest to the given ones, one per exposure, nearest first."""
-    from pipeline.similar import similar
+    from triptych.pipeline.similar import similar
 
     return similar(catalog, as_ids(image_ids), k=k)["image_id"].to_numpy(np.int64)
 

@@ -1,6 +1,6 @@
 """The server: one run, one label store, one process for pages and pictures, one worker process for long work.
 
-triptych serve RUN          python -m app.server RUN --port 5006
+triptych serve RUN          python -m triptych.app.server RUN --port 5006
 """
 
 import argparse
@@ -17,23 +17,35 @@ import tornado.web
 from panel.io.resources import DIST_DIR, JS_VERSION
 from tornado.ioloop import IOLoop, PeriodicCallback
 
-from app import auth, dashboard, libraries
-from app.component import STATIC, assets_version
-from app.context import AppContext
-from app.map_points import map_table
-from app.worker import WorkerProcess
-from pipeline.catalog import Catalog
-from pipeline.errors import TriptychError
-from pipeline.labels import LabelStore
+from triptych.app import auth, dashboard, libraries
+from triptych.app.component import STATIC, assets_version
+from triptych.app.context import AppContext
+from triptych.app.map_points import map_table
+from triptych.app.worker import WorkerProcess
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.errors import TriptychError
+from triptych.pipeline.labels import LabelStore
 
 log = logging.getLogger("triptych")
 
 # modules with `routes(app) -> [(regex, handler, kwargs)]`; each handler is a PrivateHandler
-ROUTE_MODULES = ("app.map_routes", "app.picture_routes", "app.api", "app.help_routes", "app.export_routes")
-ROUTE_MODULES += ("app.adjudicate_routes", "app.clusters_routes", "app.queue_routes", "app.lead_routes")
-ROUTE_MODULES += ("app.agreement_routes", "app.model_routes")
-ROUTE_MODULES += ("app.doubtful_routes", "app.asking_routes")
-ROUTE_MODULES += ("app.live_routes", "app.explain_routes")
+ROUTE_MODULES = (
+    "triptych.app.map_routes",
+    "triptych.app.picture_routes",
+    "triptych.app.api",
+    "triptych.app.help_routes",
+    "triptych.app.export_routes",
+    "triptych.app.adjudicate_routes",
+    "triptych.app.clusters_routes",
+    "triptych.app.queue_routes",
+    "triptych.app.lead_routes",
+    "triptych.app.agreement_routes",
+    "triptych.app.model_routes",
+    "triptych.app.doubtful_routes",
+    "triptych.app.asking_routes",
+    "triptych.app.live_routes",
+    "triptych.app.explain_routes",
+)
 PAGE_LIFE_SECONDS = 12 * 3600  # a page may reconnect for as long
 UNUSED_SESSION_SECONDS = 10 * 60  # a closed lid may come back as late
 UNUSED_CHECK_SECONDS = 15

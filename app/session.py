@@ -8,12 +8,12 @@ from functools import partial
 
 import param
 
-from app import map_selection, regions, search, votes
-from app.colours import COLOURINGS
-from app.evidence import evidence_of
-from app.known_answers import readable_labels
-from app.queue import queue_of
-from pipeline.errors import BadInput, LabelError, TriptychError, choose
+from triptych.app import map_selection, regions, search, votes
+from triptych.app.colours import COLOURINGS
+from triptych.app.evidence import evidence_of
+from triptych.app.known_answers import readable_labels
+from triptych.app.queue import queue_of
+from triptych.pipeline.errors import BadInput, LabelError, TriptychError, choose
 
 ROOMS = ("explore", "review", "clusters", "adjudicate", "agreement", "model", "export", "lead")
 LEAD_ROOMS = ("adjudicate", "lead")  # whose routes and pages only a lead may ask for
@@ -34,7 +34,9 @@ class Session(param.Parameterized):
     runner : callable (work, done); work() may take long and touches no parameter, done(result) sets parameters
     """
 
-    survey = param.Parameter(doc="app.survey.Survey that this tab shows; replaced when new predictions are accepted.")
+    survey = param.Parameter(
+        doc="triptych.app.survey.Survey that this tab shows; replaced when new predictions are accepted."
+    )
     room = param.Selector(default="explore", objects=list(ROOMS))
     selection = param.Parameter(doc="(n,) int64 image_ids, in the order to show them.")
     selection_how = param.String(default="", doc="How the selection came about, in words for its heading.")

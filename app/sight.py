@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from app import repeats
-from app.evidence import in_this_version
-from pipeline.consensus import verdicts
+from triptych.app import repeats
+from triptych.app.evidence import in_this_version
+from triptych.pipeline.consensus import verdicts
 
 
 @dataclass(frozen=True, eq=False)

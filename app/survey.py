@@ -7,8 +7,8 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from pipeline.catalog import Catalog
-from pipeline.errors import StageMissing, StageStale
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.errors import StageMissing, StageStale
 
 EMPTY = {
     "prediction": ["image_id", "expnum", "ccdname", "reason", "probability", "p_good"],

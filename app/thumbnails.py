@@ -8,9 +8,9 @@ import io
 import numpy as np
 from PIL import Image
 
-from app.plane import STRETCH_LIMITS
-from pipeline import images
-from pipeline.errors import choose
+from triptych.app.plane import STRETCH_LIMITS
+from triptych.pipeline import images
+from triptych.pipeline.errors import choose
 
 QUALITY = 85
 BACKGROUND = 10  # grey of the panel around the CCDs

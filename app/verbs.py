@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from app.progress import console
+from triptych.app.progress import console
 
 Run = Annotated[Path, typer.Argument(help="The run folder.", metavar="RUN")]
 Sources = Annotated[
@@ -61,8 +61,8 @@ class TrainingOptions:
 
     def chosen(self) -> dict:
         """The keyword arguments `recipe` and `survey` of the functions that train."""
-        from pipeline.recipe import Recipe
-        from pipeline.survey_ccds import read
+        from triptych.pipeline.recipe import Recipe
+        from triptych.pipeline.survey_ccds import read
 
         recipe = Recipe(
             self.good_pool, self.balance, self.upweight, self.good_exposures, self.good_ccds, self.simulated
@@ -91,13 +91,13 @@ def takes_training_options(verb: Callable) -> Callable:
 
 
 def open_run(folder: Path):
-    from pipeline.catalog import Catalog
+    from triptych.pipeline.catalog import Catalog
 
     return Catalog.open(folder)
 
 
 def open_store(catalog, labels: str = ""):
-    from pipeline.labels import LabelStore
+    from triptych.pipeline.labels import LabelStore
 
     return LabelStore(labels or catalog.labels_url())
 

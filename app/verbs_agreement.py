@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from app.verbs import Labels, Run, Seed, open_run, open_store, say
+from triptych.app.verbs import Labels, Run, Seed, open_run, open_store, say
 
 
 def agreement(
@@ -36,8 +36,8 @@ def agreement(
     """
     import json as json_format
 
-    from pipeline.agreement_report import of_run
-    from pipeline.agreement_text import as_text
+    from triptych.pipeline.agreement_report import of_run
+    from triptych.pipeline.agreement_text import as_text
 
     catalog = open_run(run)
     options = {"unit": unit, "blanks_are_good": blanks_are_good, "resamples": resamples, "seed": seed}

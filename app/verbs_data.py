@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from app.progress import bar
-from app.verbs import Labels, Policy, Run, Seed, Sources, open_run, open_store, print_frame, say
+from triptych.app.progress import bar
+from triptych.app.verbs import Labels, Policy, Run, Seed, Sources, open_run, open_store, print_frame, say
 
 DOUBTS_SHOWN = 40
 # Why vectors that were computed elsewhere were left out, in the words of the stage's parameters.
@@ -21,7 +21,7 @@ def simulate(
     masks: Annotated[bool, typer.Option("--masks", help="Also write the data-quality masks (ood files).")] = False,
 ) -> None:
     """Make simulated exposures with planted defects. In the Community Pipeline's format, with their truth table."""
-    from pipeline.simulate import simulate as make
+    from triptych.pipeline.simulate import simulate as make
 
     with bar("simulate") as progress:
         truth = make(out, exposures=exposures, seed=seed, binning=binning, masks=masks, progress=progress)
@@ -42,10 +42,10 @@ def ingest(
 
     Tables, previews, quarantine. The same command again reads only what is new or changed.
     """
-    from pipeline.camera import CAMERAS
-    from pipeline.catalog import Catalog
-    from pipeline.errors import choose
-    from pipeline.ingest import ingest as read
+    from triptych.pipeline.camera import CAMERAS
+    from triptych.pipeline.catalog import Catalog
+    from triptych.pipeline.errors import choose
+    from triptych.pipeline.ingest import ingest as read
 
     choose(camera, CAMERAS, "camera")
     catalog = Catalog.create(run, camera=camera)
@@ -86,7 +86,7 @@ def embed(
     """Turn every CCD image into a vector. Can be stopped and started again at any time."""
     if source:
         return _embed_from(run, source)
-    from pipeline.embedding import embed as make
+    from triptych.pipeline.embedding import embed as make
 
     with bar("embed") as progress:
         stage = make(
@@ -103,8 +103,8 @@ def embed(
 
 
 def _embed_from(run: Path, source: Path) -> None:
-    from pipeline.catalog import Catalog
-    from pipeline.external import bring_in
+    from triptych.pipeline.catalog import Catalog
+    from triptych.pipeline.external import bring_in
 
     with bar("embed") as progress:
         stage = bring_in(Catalog.create(run), source, progress=progress)
@@ -136,8 +136,8 @@ def labels_import(
     labels: Labels = "",
 ) -> None:
     """Read label lists and earlier inspections. Each label and vote keeps its source."""
-    from pipeline.catalog import Catalog
-    from pipeline.label_lists import import_file
+    from triptych.pipeline.catalog import Catalog
+    from triptych.pipeline.label_lists import import_file
 
     catalog = Catalog.create(run, camera=camera or "decam")
     store = open_store(catalog, labels)
@@ -156,7 +156,7 @@ def labels_import(
 
 def labels_show(run: Run, labels: Labels = "") -> None:
     """Count what the label store holds. Labels by source and reason, votes by inspector, verdicts by policy."""
-    from pipeline import consensus
+    from triptych.pipeline import consensus
 
     catalog = open_run(run)
     store = open_store(catalog, labels)
@@ -190,7 +190,7 @@ def labels_doubtful(
     """List labels that are likely wrong. By other lists, by votes, by neighbours that are labelled otherwise."""
     import json
 
-    from pipeline import doubtful
+    from triptych.pipeline import doubtful
 
     catalog = open_run(run)
     found = doubtful.doubtful_labels(catalog, open_store(catalog, labels), policy=policy, answered=True)

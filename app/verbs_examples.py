@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from app.progress import bar
-from app.verbs import say
+from triptych.app.progress import bar
+from triptych.app.verbs import say
 
 
 def example(
@@ -21,7 +21,7 @@ def example(
     ] = False,
 ) -> None:
     """Make a ready run of real answers. dr11: three inspectors of 939 exposures; ghosts: eight annotators of 30."""
-    from pipeline import examples
+    from triptych.pipeline import examples
 
     folder = data or Path(os.environ.get("TRIPTYCH_REAL_DATA", "../shared/data"))
     catalog = examples.make(name, out, folder, whole=whole, bar=bar)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from app.verbs import Labels, Run, open_run, open_store
+from triptych.app.verbs import Labels, Run, open_run, open_store
 
 
 def explain(
@@ -21,8 +21,8 @@ def explain(
     The line of the list, every vote and what was on screen, decisions, imported labels, the model and why, what it
     taught, the stages and the file.
     """
-    from pipeline.explain import explain as find
-    from pipeline.explain_text import as_text
+    from triptych.pipeline.explain import explain as find
+    from triptych.pipeline.explain_text import as_text
 
     catalog = open_run(run)
     found = find(catalog, open_store(catalog, labels), expnum, policy)

@@ -5,8 +5,18 @@ from typing import Annotated
 
 import typer
 
-from app.progress import bar
-from app.verbs import Labels, Policy, Run, Seed, TrainingOptions, open_run, open_store, say, takes_training_options
+from triptych.app.progress import bar
+from triptych.app.verbs import (
+    Labels,
+    Policy,
+    Run,
+    Seed,
+    TrainingOptions,
+    open_run,
+    open_store,
+    say,
+    takes_training_options,
+)
 
 
 @takes_training_options
@@ -41,7 +51,7 @@ def train(
     labels: Labels = "",
 ) -> None:
     """Fit a classifier on all labels and votes."""
-    from pipeline import classify
+    from triptych.pipeline import classify
 
     catalog = open_run(run)
     with bar("train") as progress:
@@ -79,7 +89,7 @@ def predict(run: Run) -> None:
 
     Also how probable it is that the whole exposure is bad, and the nearest labelled images.
     """
-    from pipeline import classify
+    from triptych.pipeline import classify
 
     with bar("predict") as progress:
         stage = classify.predict(open_run(run), progress=progress)
@@ -97,7 +107,7 @@ def candidates(
     ] = "exposure",
 ) -> None:
     """Pick the exposures that go to inspection, by a rule."""
-    from pipeline import candidates as rules
+    from triptych.pipeline import candidates as rules
 
     stage = rules.find(open_run(run), rule=rule)
     scored = stage.table("exposures_scored")
@@ -139,7 +149,7 @@ def evaluate(
     """
     import json as json_format
 
-    from pipeline import evaluate as evaluation
+    from triptych.pipeline import evaluate as evaluation
 
     catalog = open_run(run)
     with bar("evaluate") as progress:
@@ -158,7 +168,7 @@ def evaluate(
         )
     print(evaluation.as_text(metrics))
     if pages:
-        from app.evaluation_page import write_pages
+        from triptych.app.evaluation_page import write_pages
 
         say(f"page in {write_pages(catalog.refresh().stage('evaluation', metrics['stage']), pages)}")
     if json:
@@ -171,7 +181,7 @@ def similar(
     k: Annotated[int, typer.Option("-k", "--k", help="How many to list.")] = 36,
 ) -> None:
     """List the images most like the picked ones. One per exposure."""
-    from pipeline import similar as search
+    from triptych.pipeline import similar as search
 
     catalog = open_run(run)
     table = search.similar(catalog, search.image_ids(catalog, images), k=k)
@@ -187,7 +197,7 @@ def retrain(
 
     New model, predictions and candidates, with the classifier and rule of the current ones.
     """
-    from pipeline.retrain import retrain as again
+    from triptych.pipeline.retrain import retrain as again
 
     catalog = open_run(run)
     with bar("retrain") as progress:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from app.verbs import Labels, Run, open_run, open_store, say
+from triptych.app.verbs import Labels, Run, open_run, open_store, say
 
 
 def live(
@@ -16,7 +16,7 @@ def live(
 
     By the nearest labelled images of each image, with the reduction of the last fit, as a full prediction would say it.
     """
-    from pipeline.live_changes import follow
+    from triptych.pipeline.live_changes import follow
 
     catalog = open_run(run)
     with open_store(catalog, labels) as store:

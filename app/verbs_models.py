@@ -4,13 +4,13 @@ from typing import Annotated
 
 import typer
 
-from app.progress import bar
-from app.verbs import Run, open_run, say
+from triptych.app.progress import bar
+from triptych.app.verbs import Run, open_run, say
 
 
 def show(run: Run) -> None:
     """List every model; a star marks the one in use."""
-    from pipeline import models
+    from triptych.pipeline import models
 
     catalog = open_run(run)
     for row in models.models(catalog):
@@ -36,7 +36,7 @@ def use(
     by: Annotated[str, typer.Option(help="Who does it, for the log.")] = "",
 ) -> None:
     """Go over to an earlier or later model, or back."""
-    from pipeline import models
+    from triptych.pipeline import models
 
     with bar("predict") as progress:
         row = models.use(open_run(run), model, by=by, why="chosen on the command line", progress=progress)

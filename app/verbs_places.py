@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from app.progress import bar
-from app.verbs import Run, Seed, open_run, say
+from triptych.app.progress import bar
+from triptych.app.verbs import Run, Seed, open_run, say
 
 
 def cluster(
@@ -26,7 +26,7 @@ def cluster(
     seed: Seed = 0,
 ) -> None:
     """Group similar images with HDBSCAN. Says how good and how stable the groups are."""
-    from pipeline import clusters
+    from triptych.pipeline import clusters
 
     with bar("cluster") as progress:
         if place:
@@ -81,7 +81,7 @@ def make_map(
     """Lay the images out with t-SNE. In two or three dimensions; or add new images to the map there is."""
     if place:
         return _place_on_map(run, dims, how)
-    from pipeline import maps
+    from triptych.pipeline import maps
 
     with bar(f"map {dims}-D") as progress:
         stage = maps.make_map(open_run(run), dims=dims, preset=preset, gradient=gradient, seed=seed, progress=progress)
@@ -89,7 +89,7 @@ def make_map(
 
 
 def _place_on_map(run: Path, dims: int, how: str) -> None:
-    from pipeline import placing
+    from triptych.pipeline import placing
 
     with bar(f"place {dims}-D") as progress:
         stage = placing.place(open_run(run), dims=dims, how=how, progress=progress)

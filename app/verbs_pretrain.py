@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from app.progress import bar
-from app.verbs import Seed, open_run, say
+from triptych.app.progress import bar
+from triptych.app.verbs import Seed, open_run, say
 
 
 def pretrain(
@@ -31,7 +31,7 @@ def pretrain(
     pictures: Annotated[bool, typer.Option("--pictures", help="Only draw a finished model's pictures anew.")] = False,
 ) -> None:
     """Train a backbone on the runs' own images. A small vision transformer; can be stopped and started again."""
-    from pipeline import pretrain as training
+    from triptych.pipeline import pretrain as training
 
     catalogs = [open_run(run) for run in runs]
     if pictures:

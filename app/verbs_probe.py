@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from app.progress import bar
-from app.verbs import Labels, Policy, Run, Seed, open_run, open_store
+from triptych.app.progress import bar
+from triptych.app.verbs import Labels, Policy, Run, Seed, open_run, open_store
 
 
 def probe(
@@ -50,7 +50,7 @@ def probe(
     """
     import json as json_format
 
-    from pipeline import label_curve, probes
+    from triptych.pipeline import label_curve, probes
 
     catalog = open_run(run)
     with bar("probe") as progress, open_store(catalog, labels) as store:

@@ -4,12 +4,12 @@ from typing import Annotated
 
 import typer
 
-from app.verbs import Labels, Run, Seed, open_run, open_store, say
+from triptych.app.verbs import Labels, Run, Seed, open_run, open_store, say
 
 
 def open_app(run, labels: str):
     """What the dashboard shares, without a dashboard."""
-    from app.context import AppContext
+    from triptych.app.context import AppContext
 
     catalog = open_run(run)
     return AppContext(catalog, open_store(catalog, labels))
@@ -17,7 +17,7 @@ def open_app(run, labels: str):
 
 def show(run: Run, labels: Labels = "") -> None:
     """Show the settings of everybody's queue and what they ask for."""
-    from app import lead_queue
+    from triptych.app import lead_queue
 
     app = open_app(run, labels)
     survey = app.survey()
@@ -65,8 +65,8 @@ def change(
     labels: Labels = "",
 ) -> None:
     """Change the settings of everybody's queue; those that are not named stay."""
-    from app import lead_queue
-    from pipeline.errors import BadInput
+    from triptych.app import lead_queue
+    from triptych.pipeline.errors import BadInput
 
     given = {
         "order": order,
@@ -102,8 +102,8 @@ def draw(
     labels: Labels = "",
 ) -> None:
     """Draw known answers to mix in, or more exposures for the control."""
-    from app import lead_queue
-    from pipeline.errors import choose
+    from triptych.app import lead_queue
+    from triptych.pipeline.errors import choose
 
     app = open_app(run, labels)
     if choose(kind, ("known", "control"), "kind of draw") == "known":

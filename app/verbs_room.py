@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from app.verbs import Labels, Run, open_run, open_store, say
+from triptych.app.verbs import Labels, Run, open_run, open_store, say
 
 
 def export(
@@ -29,7 +29,7 @@ def export(
     labels: Labels = "",
 ) -> None:
     """Write the list that other programs read. The same store gives the same bytes."""
-    from pipeline.export import export as write
+    from triptych.pipeline.export import export as write
 
     catalog = open_run(run)
     target = sys.stdout.buffer if out is None or str(out) == "-" else out
@@ -94,7 +94,7 @@ def serve(
     labels: Labels = "",
 ) -> None:
     """Serve the dashboard."""
-    from app import server
+    from triptych.app import server
 
     server.serve(
         run, port=port, address=address, labels=labels or None, blind=blind, origins=origin or (), tls_proxy=tls_proxy

@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from app.progress import bar, console
-from app.verbs import Labels, Run, Seed, Sources, open_run, open_store, say
+from triptych.app.progress import bar, console
+from triptych.app.verbs import Labels, Run, Seed, Sources, open_run, open_store, say
 
 
 def demo(
@@ -20,11 +20,11 @@ def demo(
     serve: Annotated[bool, typer.Option(help="Start the dashboard when all is made.")] = True,
 ) -> None:
     """Simulate a small survey, run everything, serve it."""
-    from app import demo as demonstration
+    from triptych.app import demo as demonstration
 
     demonstration.prepare(run, exposures=exposures, seed=seed, bar=bar)
     if serve:
-        from app import server
+        from triptych.app import server
 
         say(demonstration.welcome(port))
         server.serve(run, port=port)
@@ -48,9 +48,9 @@ def run_all(
     labels: Labels = "",
 ) -> None:
     """Do everything in order. Ingest, labels, embed, train, predict, candidates, cluster, both maps."""
-    from pipeline.catalog import Catalog
-    from pipeline.label_lists import import_file
-    from pipeline.run import run as run_steps
+    from triptych.pipeline.catalog import Catalog
+    from triptych.pipeline.label_lists import import_file
+    from triptych.pipeline.run import run as run_steps
 
     catalog = Catalog.create(run, camera=camera)
     store = open_store(catalog, labels)
@@ -62,7 +62,7 @@ def run_all(
 
 def status(run: Run) -> None:
     """Show what the run folder holds."""
-    from pipeline.catalog import STAGE_COMMANDS
+    from triptych.pipeline.catalog import STAGE_COMMANDS
 
     catalog = open_run(run)
     quarantine = catalog.quarantine()

@@ -9,9 +9,9 @@ from typing import Annotated
 
 import typer
 
-from app.progress import bar, console
-from app.verbs import Labels, Run, open_run, open_store, say
-from pipeline.errors import TriptychError
+from triptych.app.progress import bar, console
+from triptych.app.verbs import Labels, Run, open_run, open_store, say
+from triptych.pipeline.errors import TriptychError
 
 
 class Stop:
@@ -57,8 +57,8 @@ def watch(
     Ingest, embed, place, predict, candidates, with the current model, again and again. Can be stopped (Ctrl-C) and
     started at any time.
     """
-    from pipeline import watch as watching
-    from pipeline.catalog import Catalog
+    from triptych.pipeline import watch as watching
+    from triptych.pipeline.catalog import Catalog
 
     catalog = Catalog.create(run)
     stop = Stop()

@@ -2,8 +2,8 @@
 
 import param
 
-from app.component import EsModule
-from app.picture_routes import picture_version
+from triptych.app.component import EsModule
+from triptych.app.picture_routes import picture_version
 
 
 class ReviewView(EsModule):

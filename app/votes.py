@@ -9,11 +9,11 @@ goes back step by step over everything that is in the store, and a bulk vote is 
 
 import uuid
 
-from app import repeats
-from app.palette import REASON_LETTERS
-from pipeline.errors import BadInput, LabelError, choose
-from pipeline.labels import Vote
-from pipeline.reasons import REASONS
+from triptych.app import repeats
+from triptych.app.palette import REASON_LETTERS
+from triptych.pipeline.errors import BadInput, LabelError, choose
+from triptych.pipeline.labels import Vote
+from triptych.pipeline.reasons import REASONS
 
 JUDGEMENTS = ("good", "bad", "unsure")
 VOTERS = ("inspector", "lead")

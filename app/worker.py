@@ -18,11 +18,11 @@ import time
 import traceback
 from pathlib import Path
 
-from app.live_work import LiveWork
-from pipeline import retrain_killed
-from pipeline.catalog import Catalog
-from pipeline.errors import Cancelled, TriptychError
-from pipeline.labels import LabelStore
+from triptych.app.live_work import LiveWork
+from triptych.pipeline import retrain_killed
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.errors import Cancelled, TriptychError
+from triptych.pipeline.labels import LabelStore
 
 POLITENESS = 19  # the most: a retraining may take longer; votes may not
 
@@ -37,7 +37,7 @@ TELL_SECONDS = 2.0  # between two lines of progress: pages look as often, and ea
 
 def retrain(catalog, store, parameters, report):
     """Votes -> training set -> new predictions; returns what changed, for the page."""
-    from pipeline.retrain import retrain as run
+    from triptych.pipeline.retrain import retrain as run
 
     asked = {"by": report.asked_by, "job": report.job_id}
     return run(catalog, store, progress=report.progress, cancelled=report.cancelled, **asked, **parameters).summary()
@@ -136,7 +136,7 @@ class WorkerProcess:
     """The server's side of it."""
 
     def __init__(self, run, labels):
-        self.command = [sys.executable, "-m", "app.worker", str(run), "--labels", labels]
+        self.command = [sys.executable, "-P", "-m", "triptych.app.worker", str(run), "--labels", labels]
         self.process: subprocess.Popen | None = None
 
     def start(self):

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline.evaluate import rates
-from pipeline.imported import ReadOptions
-from pipeline.inspections import read_annotation
+from triptych.pipeline.evaluate import rates
+from triptych.pipeline.imported import ReadOptions
+from triptych.pipeline.inspections import read_annotation
 
 
 def marks(folder: Path) -> pd.DataFrame:

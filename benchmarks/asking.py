@@ -24,16 +24,16 @@ import pandas as pd
 
 from benchmarks import backbones as samples
 from benchmarks.labels_needed import of_samples
-from pipeline import clusters, plots
-from pipeline.classifier import predict_images
-from pipeline.classify import learn
-from pipeline.evaluate import folds_of
-from pipeline.expected_gain import disagreement
-from pipeline.folds import deal
-from pipeline.metrics import ccd_metrics, rates
-from pipeline.queue_order import ordered, places_of, seed_of
-from pipeline.reasons import GOOD
-from pipeline.surroundings import surrounded
+from triptych.pipeline import clusters, plots
+from triptych.pipeline.classifier import predict_images
+from triptych.pipeline.classify import learn
+from triptych.pipeline.evaluate import folds_of
+from triptych.pipeline.expected_gain import disagreement
+from triptych.pipeline.folds import deal
+from triptych.pipeline.metrics import ccd_metrics, rates
+from triptych.pipeline.queue_order import ordered, places_of, seed_of
+from triptych.pipeline.reasons import GOOD
+from triptych.pipeline.surroundings import surrounded
 
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 ORDERS = ("random", "score", "uncertainty", "gain")

@@ -21,11 +21,11 @@ import pandas as pd
 from sklearn.model_selection import GroupKFold
 
 from benchmarks import fixed_networks, focal_network
-from pipeline import backbones, classify, features, focal_plane, lines, pictures, survey_plan
-from pipeline.camera import DECAM
-from pipeline.defects import DEFECTS
-from pipeline.exposure import Exposure
-from pipeline.reasons import GOOD
+from triptych.pipeline import backbones, classify, features, focal_plane, lines, pictures, survey_plan
+from triptych.pipeline.camera import DECAM
+from triptych.pipeline.defects import DEFECTS
+from triptych.pipeline.exposure import Exposure
+from triptych.pipeline.reasons import GOOD
 
 GHOST = "Ghost_Scatter"
 MARKED = 0.02

@@ -16,8 +16,8 @@ import numpy as np
 import torch
 
 from benchmarks.backbones import Sample, f1, held_out, simulated, spread
-from pipeline import preview_vit
-from pipeline.reasons import GOOD
+from triptych.pipeline import preview_vit
+from triptych.pipeline.reasons import GOOD
 
 BEGIN, END = "<!-- cascade: begin -->", "<!-- cascade: end -->"
 

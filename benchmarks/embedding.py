@@ -22,12 +22,12 @@ from transformers import AutoModel, Dinov2WithRegistersConfig, Dinov2WithRegiste
 from transformers.utils import logging
 
 from benchmarks.ingest import told
-from pipeline import dinov2, parallel
-from pipeline.catalog import Catalog
-from pipeline.embedding import embed
-from pipeline.ingest import ingest
-from pipeline.simulate import simulate
-from pipeline.units import Models
+from triptych.pipeline import dinov2, parallel
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.embedding import embed
+from triptych.pipeline.ingest import ingest
+from triptych.pipeline.simulate import simulate
+from triptych.pipeline.units import Models
 
 PUBLISHED_AN_HOUR = 8647  # images on one A100, as published
 # dense peak as its maker gives it, FLOP/s: part of the device's name -> type of number -> peak

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline import agreement, examples
-from pipeline.agreement_report import of_run
-from pipeline.agreement_text import number
-from pipeline.ballots import BAD, ballots
-from pipeline.coefficients import dice_bad, interval, tally
-from pipeline.labels import open_store
+from triptych.pipeline import agreement, examples
+from triptych.pipeline.agreement_report import of_run
+from triptych.pipeline.agreement_text import number
+from triptych.pipeline.ballots import BAD, ballots
+from triptych.pipeline.coefficients import dice_bad, interval, tally
+from triptych.pipeline.labels import open_store
 
 
 def table(header: list[str], rows: list[list]) -> None:

@@ -19,12 +19,12 @@ import pandas as pd
 
 from benchmarks.backbones import GHOST, real_ghosts
 from benchmarks.simulated_teacher import survey
-from pipeline import backbones, candidates, classify, metrics
-from pipeline.camera import DECAM
-from pipeline.evaluate import held_out
-from pipeline.reasons import GOOD
-from pipeline.teacher import teacher_for
-from pipeline.training import TrainingSet
+from triptych.pipeline import backbones, candidates, classify, metrics
+from triptych.pipeline.camera import DECAM
+from triptych.pipeline.evaluate import held_out
+from triptych.pipeline.reasons import GOOD
+from triptych.pipeline.teacher import teacher_for
+from triptych.pipeline.training import TrainingSet
 
 RESAMPLES = 1_000
 

@@ -4,7 +4,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from pipeline import focal_plane
+from triptych.pipeline import focal_plane
 
 SIZE = (64, 32)
 

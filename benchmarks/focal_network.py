@@ -17,7 +17,7 @@ from torch import nn
 from torch.nn import functional
 
 from benchmarks import sketches
-from pipeline import camera, focal_plane
+from triptych.pipeline import camera, focal_plane
 
 CHANNELS = (16, 32, 48, 64, 96)
 CODE = 48

@@ -14,15 +14,15 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.memory import Peak, peak_of, triptych
-from pipeline.parallel import cores
-from pipeline.simulate import simulate
+from triptych.pipeline.parallel import cores
+from triptych.pipeline.simulate import simulate
 
 SEED, SEED_OF_OTHERS = 3, 5
 GIB = 2**30
 IN_FULL = """
 import sys
-from pipeline import full_resolution
-from pipeline.catalog import Catalog
+from triptych.pipeline import full_resolution
+from triptych.pipeline.catalog import Catalog
 catalog = Catalog.open(sys.argv[1])
 ccds = catalog.ccds()
 for image_id in ccds.image_id[ccds.naxis2 > 4000]:

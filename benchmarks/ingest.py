@@ -20,18 +20,18 @@ from pathlib import Path
 import fitsio
 import numpy as np
 
-from pipeline import rice, tiles
-from pipeline.catalog import Catalog
-from pipeline.fits_files import as_float
-from pipeline.images import block_mean, preview_bin, thinning
-from pipeline.ingest import ingest
-from pipeline.parallel import cores
-from pipeline.simulate import simulate
+from triptych.pipeline import rice, tiles
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.fits_files import as_float
+from triptych.pipeline.images import block_mean, preview_bin, thinning
+from triptych.pipeline.ingest import ingest
+from triptych.pipeline.parallel import cores
+from triptych.pipeline.simulate import simulate
 
 FRESH = """
 import re, sys, time
 start = time.perf_counter()
-from pipeline import rice, tiles
+from triptych.pipeline import rice, tiles
 tables = list(tiles.tile_tables(sys.argv[1]).values())
 loaded = time.perf_counter()
 rice.measure(tables[0], 16, 11)

@@ -19,12 +19,12 @@ import numpy as np
 import pandas as pd
 
 from benchmarks import backbones as samples
-from pipeline import label_curve, plots, probe_targets, probes
-from pipeline.backbones import open_backbone
-from pipeline.camera import DECAM
-from pipeline.catalog import Catalog
-from pipeline.evaluate import folds_of
-from pipeline.labels import open_store
+from triptych.pipeline import label_curve, plots, probe_targets, probes
+from triptych.pipeline.backbones import open_backbone
+from triptych.pipeline.camera import DECAM
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.evaluate import folds_of
+from triptych.pipeline.labels import open_store
 
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 SIZES = (5, 10, 20, 40, 80, 160)

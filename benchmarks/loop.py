@@ -28,13 +28,13 @@ import pandas as pd
 
 from benchmarks.annotators import marks
 from benchmarks.simulated_teacher import survey
-from pipeline import candidates, classify, examples, measuring
-from pipeline.catalog import Catalog, write_json
-from pipeline.labels import LabelStore, Vote
-from pipeline.reasons import GOOD
-from pipeline.recipe import Recipe
-from pipeline.retrain import retrain
-from pipeline.spread import draws
+from triptych.pipeline import candidates, classify, examples, measuring
+from triptych.pipeline.catalog import Catalog, write_json
+from triptych.pipeline.labels import LabelStore, Vote
+from triptych.pipeline.reasons import GOOD
+from triptych.pipeline.recipe import Recipe
+from triptych.pipeline.retrain import retrain
+from triptych.pipeline.spread import draws
 
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 WIDTH = 138

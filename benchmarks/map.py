@@ -75,7 +75,7 @@ class Server:
 
     def __init__(self, run, port):
         self.url = f"http://localhost:{port}"
-        command = [sys.executable, "-m", "app.server", str(run), "--port", str(port), "--no-worker"]
+        command = [sys.executable, "-m", "triptych.app.server", str(run), "--port", str(port), "--no-worker"]
         started = time.perf_counter()
         self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         while True:

@@ -12,10 +12,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.camera import CAMERAS
-from pipeline.catalog import Catalog
-from pipeline.labels import LabelStore
-from pipeline.reasons import REASONS
+from triptych.pipeline.camera import CAMERAS
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.labels import LabelStore
+from triptych.pipeline.reasons import REASONS
 
 BLOCK = 500_000
 GROUPS = 40

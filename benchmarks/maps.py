@@ -22,9 +22,9 @@ from openTSNE.affinity import PerplexityBasedNN
 from openTSNE.tsne import kl_divergence_bh, kl_divergence_fft
 from sklearn.manifold import trustworthiness
 
-from pipeline import maps
-from pipeline.placing import FrozenMap
-from pipeline.tsne_gradient import ExactGradient, has_gpu
+from triptych.pipeline import maps
+from triptych.pipeline.placing import FrozenMap
+from triptych.pipeline.tsne_gradient import ExactGradient, has_gpu
 
 GROUPS = 40
 CHECKED = 5_000

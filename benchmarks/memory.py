@@ -52,7 +52,7 @@ def peak_of(command: Sequence[str]) -> Peak:
 
 def triptych(*words) -> Peak:
     """Peak memory of `triptych WORDS...`; its output must be short."""
-    return peak_of([sys.executable, "-m", "app.cli", *map(str, words)])
+    return peak_of([sys.executable, "-m", "triptych.app.cli", *map(str, words)])
 
 
 def _seen(parent: psutil.Process) -> Iterator[tuple[int, int, int, int]]:

@@ -24,12 +24,18 @@ import pandas as pd
 from sklearn.neighbors import NearestNeighbors
 
 from benchmarks.maps import draw
-from pipeline.catalog import Catalog
-from pipeline.classifier import Model, fit, indicators
-from pipeline.neighbours import nearest, neighbourhood
-from pipeline.parallel import cores
-from pipeline.prediction_table import as_table, asks_neighbours, prediction_blocks, reduced, write_blocks
-from pipeline.reasons import GOOD, REASONS
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.classifier import Model, fit, indicators
+from triptych.pipeline.neighbours import nearest, neighbourhood
+from triptych.pipeline.parallel import cores
+from triptych.pipeline.prediction_table import (
+    as_table,
+    asks_neighbours,
+    prediction_blocks,
+    reduced,
+    write_blocks,
+)
+from triptych.pipeline.reasons import GOOD, REASONS
 
 NEIGHBOURS = 7
 CCDS = 61

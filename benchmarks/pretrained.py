@@ -18,10 +18,10 @@ import numpy as np
 import torch
 
 from benchmarks.backbones import GHOST, Sample, f1, held_out, macro_f1, real_ghosts, simulated, spread
-from pipeline import backbones, classify, preview_vit
-from pipeline.camera import DECAM
-from pipeline.defects import DEFECTS
-from pipeline.reasons import GOOD
+from triptych.pipeline import backbones, classify, preview_vit
+from triptych.pipeline.camera import DECAM
+from triptych.pipeline.defects import DEFECTS
+from triptych.pipeline.reasons import GOOD
 
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 COLUMNS = "| vectors | numbers | real ghosts: precision | recall | F1 | spread "

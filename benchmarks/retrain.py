@@ -23,14 +23,14 @@ from sklearn.neighbors import NearestNeighbors
 
 from benchmarks.maps import draw
 from benchmarks.predict import BLOCK, NEIGHBOURS, a_model, keys_of, memory, moved, nearby, taken_by
-from pipeline.classifier import Classifier
-from pipeline.heads import indicators
-from pipeline.live import LABELS, Live, started
-from pipeline.live_cells import lay_out
-from pipeline.neighbours import in_order, nearest
-from pipeline.parallel import cores
-from pipeline.prediction_table import as_table, asks_neighbours, exposure_blocks
-from pipeline.reasons import GOOD, REASONS
+from triptych.pipeline.classifier import Classifier
+from triptych.pipeline.heads import indicators
+from triptych.pipeline.live import LABELS, Live, started
+from triptych.pipeline.live_cells import lay_out
+from triptych.pipeline.neighbours import in_order, nearest
+from triptych.pipeline.parallel import cores
+from triptych.pipeline.prediction_table import as_table, asks_neighbours, exposure_blocks
+from triptych.pipeline.reasons import GOOD, REASONS
 
 KINDS = (*list(REASONS)[:9], GOOD)
 

@@ -26,11 +26,11 @@ from urllib.parse import quote
 import numpy as np
 from playwright.async_api import async_playwright
 
-from app.dashboard import rooms_of
-from pipeline.accounts import User
-from pipeline.catalog import Catalog
-from pipeline.labels import LabelStore
 from tests.ui.conftest import BROWSER_FLAGS, READY, Served, browser_path, free_port
+from triptych.app.dashboard import rooms_of
+from triptych.pipeline.accounts import User
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.labels import LabelStore
 
 INSPECTORS = ("ana", "bo", "cyd")
 LEAD = "lee"

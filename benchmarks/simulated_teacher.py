@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline import embedding, ingest, simulate, teacher
-from pipeline.catalog import Catalog
+from triptych.pipeline import embedding, ingest, simulate, teacher
+from triptych.pipeline.catalog import Catalog
 
 EXPOSURES, BINNING = 150, 8
 

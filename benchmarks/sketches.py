@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from pipeline.focal_plane import HEIGHT, TILE, WIDTH, Slots
+from triptych.pipeline.focal_plane import HEIGHT, TILE, WIDTH, Slots
 
 MARKS = ("disc", "rays", "streak", "star")
 GHOST_MARKS = (0, 1)

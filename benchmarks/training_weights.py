@@ -20,13 +20,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline import candidates, classify
-from pipeline.catalog import Catalog
-from pipeline.labels import LabelStore, Vote, open_store
-from pipeline.metrics import rates
-from pipeline.reasons import GOOD
-from pipeline.training import TrainingSet, training_set
-from pipeline.training_weights import WEIGHTS
+from triptych.pipeline import candidates, classify
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.labels import LabelStore, Vote, open_store
+from triptych.pipeline.metrics import rates
+from triptych.pipeline.reasons import GOOD
+from triptych.pipeline.training import TrainingSet, training_set
+from triptych.pipeline.training_weights import WEIGHTS
 
 INSPECTORS = ("amy", "ben", "cai")
 SHARES = {"single": 0.50, "bulk": 0.25, "list": 0.20, "decision": 0.05}

@@ -16,17 +16,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline import candidates, classify, embedding, ingest, simulate
-from pipeline.camera import Camera, camera
-from pipeline.catalog import Catalog
-from pipeline.conditions import PIXEL_SCALE, Observation, pixel_grid
-from pipeline.cp_format import write_exposure
-from pipeline.effects import Effects, between
-from pipeline.exposure import Exposure
-from pipeline.labels import open_store
-from pipeline.light_defects import _across, _trails
-from pipeline.reasons import GOOD
-from pipeline.survey_plan import single
+from triptych.pipeline import candidates, classify, embedding, ingest, simulate
+from triptych.pipeline.camera import Camera, camera
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.conditions import PIXEL_SCALE, Observation, pixel_grid
+from triptych.pipeline.cp_format import write_exposure
+from triptych.pipeline.effects import Effects, between
+from triptych.pipeline.exposure import Exposure
+from triptych.pipeline.labels import open_store
+from triptych.pipeline.light_defects import _across, _trails
+from triptych.pipeline.reasons import GOOD
+from triptych.pipeline.survey_plan import single
 
 KINDS = ("plain", "one_trail", "two_trails", "ghost")
 BINNING = 8

@@ -24,12 +24,12 @@ from playwright.sync_api import Page, expect, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from app.demo import ACCOUNTS, PASSWORD
-from pipeline.catalog import Catalog
-from pipeline.labels import LabelStore, Vote
-from pipeline.retrain import retrain
-from pipeline.undecided import undecided
 from tests.ui.conftest import BROWSER_FLAGS, Served, browser_path, free_port, log_in, wait_ready
+from triptych.app.demo import ACCOUNTS, PASSWORD
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.labels import LabelStore, Vote
+from triptych.pipeline.retrain import retrain
+from triptych.pipeline.undecided import undecided
 
 SIZES = ({"width": 1440, "height": 900}, {"width": 1920, "height": 1080})
 QUALITY = 82  # of WebP

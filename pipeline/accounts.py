@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from pipeline import tables
-from pipeline.errors import BadInput, choose
+from triptych.pipeline import tables
+from triptych.pipeline.errors import BadInput, choose
 
 ROLES = ("viewer", "inspector", "lead")
 MAX_FAILURES = 5

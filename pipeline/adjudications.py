@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import pandas as pd
 import sqlalchemy as sa
 
-from pipeline import tables
-from pipeline.errors import LabelError, choose
+from triptych.pipeline import tables
+from triptych.pipeline.errors import LabelError, choose
 
 DECISIONS = ("good", "bad")
 ADJUDICATION_COLUMNS = {

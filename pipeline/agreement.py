@@ -13,10 +13,10 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from pipeline import coefficients
-from pipeline.ballots import BAD, GOOD, NOBODY, UNSURE, Ballots
-from pipeline.coefficients import RESAMPLES, Tally, interval, tally
-from pipeline.reasons import REASONS
+from triptych.pipeline import coefficients
+from triptych.pipeline.ballots import BAD, GOOD, NOBODY, UNSURE, Ballots
+from triptych.pipeline.coefficients import RESAMPLES, Tally, interval, tally
+from triptych.pipeline.reasons import REASONS
 
 FEWEST_EXPOSURES = 20
 FEWEST_BAD = 10

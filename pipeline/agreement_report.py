@@ -3,10 +3,10 @@
 import numpy as np
 import pandas as pd
 
-from pipeline import agreement, inspectors
-from pipeline.ballots import BAD, GOOD, NOBODY, UNSURE, WHY, Ballots, ballots
-from pipeline.coefficients import LEVEL, RESAMPLES
-from pipeline.consensus import opinions
+from triptych.pipeline import agreement, inspectors
+from triptych.pipeline.ballots import BAD, GOOD, NOBODY, UNSURE, WHY, Ballots, ballots
+from triptych.pipeline.coefficients import LEVEL, RESAMPLES
+from triptych.pipeline.consensus import opinions
 
 EVERYBODY, NOBODYS = "*", ""  # whose names a report gives; else one inspector's
 ELSEWHERE = "on exposures that this run does not hold, or holds in another pipeline version"

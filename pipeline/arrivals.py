@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from pipeline import pictures
-from pipeline.fits_files import Unusable
-from pipeline.sources import digest_of
+from triptych.pipeline import pictures
+from triptych.pipeline.fits_files import Unusable
+from triptych.pipeline.sources import digest_of
 
 Stamp = tuple[int, ...]
 

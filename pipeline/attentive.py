@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from pipeline.errors import BadInput, choose
+from triptych.pipeline.errors import BadInput, choose
 
 HEADS = 2
 WIDTH = 64

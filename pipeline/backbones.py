@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import features, focal_plane, lines
-from pipeline.camera import Camera
-from pipeline.errors import BadInput, choose
+from triptych.pipeline import features, focal_plane, lines
+from triptych.pipeline.camera import Camera
+from triptych.pipeline.errors import BadInput, choose
 
 NEAR = 0.5  # CCD widths over which statistics are averaged
 ODD = 0.3  # of a statistic's range, below which a CCD does not stand out
@@ -60,7 +60,7 @@ class TransformerBackbone:
     """A vision transformer of the transformers package, on the full-resolution pixels of one CCD at a time."""
 
     def __init__(self, preparation: str, model: str = "", device: str = "cpu"):
-        from pipeline import dinov2
+        from triptych.pipeline import dinov2
 
         folder = dinov2.find_model(model)
         self.prepare = dinov2.PREPARATIONS[preparation]
@@ -75,7 +75,7 @@ class TransformerBackbone:
 
 
 def _preview_transformer(model: str, device: str):
-    from pipeline.preview_vit import PreviewTransformer
+    from triptych.pipeline.preview_vit import PreviewTransformer
 
     return PreviewTransformer(model)
 

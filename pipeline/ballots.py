@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from pipeline.errors import BadInput, choose
+from triptych.pipeline.errors import BadInput, choose
 
 MISSING, GOOD, UNSURE, BAD = -1, 0, 1, 2
 CODES = {"good": GOOD, "unsure": UNSURE, "bad": BAD}

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from pipeline.errors import choose
+from triptych.pipeline.errors import choose
 
 
 @dataclass(frozen=True)

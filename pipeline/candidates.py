@@ -24,9 +24,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from pipeline.catalog import Catalog, Stage
-from pipeline.errors import BadInput, choose
-from pipeline.reasons import GOOD, REASONS
+from triptych.pipeline.catalog import Catalog, Stage
+from triptych.pipeline.errors import BadInput, choose
+from triptych.pipeline.reasons import GOOD, REASONS
 
 COLUMNS = (
     "expnum",

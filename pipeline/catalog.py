@@ -25,8 +25,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline import unfinished
-from pipeline.errors import CatalogError, StageMissing, StageStale, choose
+from triptych.pipeline import unfinished
+from triptych.pipeline.errors import CatalogError, StageMissing, StageStale, choose
 
 # kind of stage -> the command that makes it
 STAGE_COMMANDS: dict[str, str] = {

@@ -23,14 +23,14 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
-from pipeline.errors import BadInput, choose
-from pipeline.exposure_view import ExposureView, exposure_probability, learn_view
-from pipeline.heads import Head, fit_head, indicators
-from pipeline.neighbours import nearest
-from pipeline.reasons import GOOD, REASONS
-from pipeline.reduction import Reduction, fit_reduction
-from pipeline.surroundings import pooled, surrounded
-from pipeline.teacher import Teacher
+from triptych.pipeline.errors import BadInput, choose
+from triptych.pipeline.exposure_view import ExposureView, exposure_probability, learn_view
+from triptych.pipeline.heads import Head, fit_head, indicators
+from triptych.pipeline.neighbours import nearest
+from triptych.pipeline.reasons import GOOD, REASONS
+from triptych.pipeline.reduction import Reduction, fit_reduction
+from triptych.pipeline.surroundings import pooled, surrounded
+from triptych.pipeline.teacher import Teacher
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from safetensors.numpy import load_file, save_file
 
-from pipeline.catalog import Catalog, Stage
-from pipeline.classifier import (
+from triptych.pipeline.catalog import Catalog, Stage
+from triptych.pipeline.classifier import (
     CLASSIFIERS,
     DEFAULT,
     Classifier,
@@ -22,18 +22,18 @@ from pipeline.classifier import (
     whole_bad,
     with_view,
 )
-from pipeline.errors import BadInput, LabelError, choose
-from pipeline.exposure_view import ExposureView, exposure_probability
-from pipeline.heads import as_arrays, from_arrays
-from pipeline.metrics import ccd_metrics
-from pipeline.prediction_table import Answer, asks_neighbours, prediction_blocks, write_blocks
-from pipeline.reasons import GOOD
-from pipeline.recipe import Recipe, balanced, with_good_pool
-from pipeline.reduction import NOTHING, SCALERS, Reduction
-from pipeline.search import SearchResult, search
-from pipeline.surroundings import surrounded
-from pipeline.teacher import Teacher, teacher_for
-from pipeline.training import TrainingSet, read_training_set, training_set
+from triptych.pipeline.errors import BadInput, LabelError, choose
+from triptych.pipeline.exposure_view import ExposureView, exposure_probability
+from triptych.pipeline.heads import as_arrays, from_arrays
+from triptych.pipeline.metrics import ccd_metrics
+from triptych.pipeline.prediction_table import Answer, asks_neighbours, prediction_blocks, write_blocks
+from triptych.pipeline.reasons import GOOD
+from triptych.pipeline.recipe import Recipe, balanced, with_good_pool
+from triptych.pipeline.reduction import NOTHING, SCALERS, Reduction
+from triptych.pipeline.search import SearchResult, search
+from triptych.pipeline.surroundings import surrounded
+from triptych.pipeline.teacher import Teacher, teacher_for
+from triptych.pipeline.training import TrainingSet, read_training_set, training_set
 
 __all__ = [
     "CLASSIFIERS",

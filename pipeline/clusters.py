@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 from sklearn.cluster import HDBSCAN
 
-from pipeline import frozen
-from pipeline.catalog import Catalog, Stage
-from pipeline.cluster_quality import quality
-from pipeline.errors import CatalogError, choose
-from pipeline.reduction import Reduction, fit_reduction
+from triptych.pipeline import frozen
+from triptych.pipeline.catalog import Catalog, Stage
+from triptych.pipeline.cluster_quality import quality
+from triptych.pipeline.errors import CatalogError, choose
+from triptych.pipeline.reduction import Reduction, fit_reduction
 
 BLOCK = 10_000
 SIZES = ("min_cluster_size", "min_samples", "max_cluster_size", "library")

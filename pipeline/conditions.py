@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from pipeline.camera import Camera, Ccd
+from triptych.pipeline.camera import Camera, Ccd
 
 PIXEL_SCALE = 0.262  # arcsec per detector pixel
 GAIN = 3.95  # electrons per ADU

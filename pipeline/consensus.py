@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline.errors import choose
-from pipeline.reasons import REASONS
+from triptych.pipeline.errors import choose
+from triptych.pipeline.reasons import REASONS
 
 VERDICTS = ("bad", "good", "split", "open")
 VERDICT_COLUMNS = ["camera", "expnum", "verdict", "n_bad", "n_good", "n_unsure", "p_bad", "inspectors", "reasons"]
@@ -297,8 +297,8 @@ def posterior_bad(frame: pd.DataFrame, keys: list[str], things: list[tuple]) -> 
 
 def _dawid_skene(answers: pd.DataFrame) -> pd.Series:
     """Probability of bad by task. answers : task, worker, label (True = bad), one row per task and worker."""
-    from pipeline.ballots import BAD, GOOD, MISSING
-    from pipeline.coefficients import dawid_skene
+    from triptych.pipeline.ballots import BAD, GOOD, MISSING
+    from triptych.pipeline.coefficients import dawid_skene
 
     (tasks, task), (workers, worker) = (np.unique(answers[name], return_inverse=True) for name in ("task", "worker"))
     said = np.full((len(tasks), len(workers)), MISSING, np.int8)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from pipeline.errors import BadInput
+from triptych.pipeline.errors import BadInput
 
 SIZE = (2352, 1176)
 PAPER_MODEL = "facebook/dinov2-with-registers-base"

@@ -5,8 +5,8 @@ Nobody else sees a run in between; stopped or killed before `publish`, the work 
 and the stages that it has written are found again by the next one.
 """
 
-from pipeline import unfinished
-from pipeline.catalog import Catalog, write_json
+from triptych.pipeline import unfinished
+from triptych.pipeline.catalog import Catalog, write_json
 
 # What a result may stand on; if one of these was moved by somebody else meanwhile, the result is not published.
 WATCHED = ("embedding", "model", "prediction", "candidates", "cluster", "map2d", "map3d")

@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline import backbones, parallel, reprocessed, units
-from pipeline.backbones import BACKBONES
-from pipeline.catalog import Catalog, Stage
-from pipeline.errors import BadInput, CatalogError
-from pipeline.units import Models, Order, Task, Unit
+from triptych.pipeline import backbones, parallel, reprocessed, units
+from triptych.pipeline.backbones import BACKBONES
+from triptych.pipeline.catalog import Catalog, Stage
+from triptych.pipeline.errors import BadInput, CatalogError
+from triptych.pipeline.units import Models, Order, Task, Unit
 
 __all__ = ["BACKBONES", "embed"]
 
@@ -189,7 +189,7 @@ def _crew(order: Order, scheduler: str | None, workers: int | None) -> "Iterator
     if not scheduler:
         yield Here(order, workers)
         return
-    from pipeline.scheduler import connect
+    from triptych.pipeline.scheduler import connect
 
     with connect(scheduler, workers) as cluster:
         yield There(order, cluster)

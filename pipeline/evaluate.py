@@ -23,20 +23,20 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from pipeline import candidates, classify, plots, survey_ccds
-from pipeline.catalog import Catalog
-from pipeline.classifier import CLASSIFIERS, Classifier
-from pipeline.errors import BadInput, LabelError, choose
-from pipeline.evaluation_text import as_text
-from pipeline.exposure_metrics import exposure_metrics, judged, scored_exposures
-from pipeline.false_alarms import SuspiciousList, false_alarms, suspicious
-from pipeline.folds import deal
-from pipeline.metrics import ccd_metrics, cut_metrics, rates, reliability
-from pipeline.recipe import Recipe, balanced
-from pipeline.spread import interval, resampled, spread
-from pipeline.surroundings import surrounded
-from pipeline.teacher import Teacher
-from pipeline.training import TrainingSet
+from triptych.pipeline import candidates, classify, plots, survey_ccds
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.classifier import CLASSIFIERS, Classifier
+from triptych.pipeline.errors import BadInput, LabelError, choose
+from triptych.pipeline.evaluation_text import as_text
+from triptych.pipeline.exposure_metrics import exposure_metrics, judged, scored_exposures
+from triptych.pipeline.false_alarms import SuspiciousList, false_alarms, suspicious
+from triptych.pipeline.folds import deal
+from triptych.pipeline.metrics import ccd_metrics, cut_metrics, rates, reliability
+from triptych.pipeline.recipe import Recipe, balanced
+from triptych.pipeline.spread import interval, resampled, spread
+from triptych.pipeline.surroundings import surrounded
+from triptych.pipeline.teacher import Teacher
+from triptych.pipeline.training import TrainingSet
 
 __all__ = ["as_text", "ccd_metrics", "evaluate", "held_out", "rates"]
 

@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline import label_lists
-from pipeline import run as steps
-from pipeline.camera import camera as camera_named
-from pipeline.catalog import Catalog
-from pipeline.errors import BadInput, choose
-from pipeline.ingest import ingest
-from pipeline.labels import open_store
+from triptych.pipeline import label_lists
+from triptych.pipeline import run as steps
+from triptych.pipeline.camera import camera as camera_named
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.errors import BadInput, choose
+from triptych.pipeline.ingest import ingest
+from triptych.pipeline.labels import open_store
 
 DR11_TABLE = "labels/dr11_final_selected_bad_exposures.csv"
 DR11_METADATA = "metadata/exposures_meta.csv.gz"

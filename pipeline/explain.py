@@ -9,10 +9,10 @@ from typing import Any, overload
 import numpy as np
 import pandas as pd
 
-from pipeline import consensus, export, export_formats, reprocessed
-from pipeline.catalog import Catalog
-from pipeline.errors import BadInput, choose
-from pipeline.explain_model import chain_of, opinion_of, opinion_then, stages_of, taught_by
+from triptych.pipeline import consensus, export, export_formats, reprocessed
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.errors import BadInput, choose
+from triptych.pipeline.explain_model import chain_of, opinion_of, opinion_then, stages_of, taught_by
 
 EXPOSURE = ("filter", "band", "night", "mjd_obs", "exptime", "ra", "dec", "airmass", "object", "propid", "plver")
 EXPOSURE += ("plprocid", "n_ccds")

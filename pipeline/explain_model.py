@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from pipeline.candidates import RULES
-from pipeline.catalog import Catalog, Stage
-from pipeline.errors import CatalogError
-from pipeline.reasons import REASONS
+from triptych.pipeline.candidates import RULES
+from triptych.pipeline.catalog import Catalog, Stage
+from triptych.pipeline.errors import CatalogError
+from triptych.pipeline.reasons import REASONS
 
 DRIVERS = 6  # CCDs that are named
 ASKED = 3  # of these the nearest labelled images

@@ -14,12 +14,12 @@ from typing import BinaryIO
 import numpy as np
 import pandas as pd
 
-from pipeline import consensus, export_formats
-from pipeline.adjudications import ADJUDICATION_COLUMNS
-from pipeline.catalog import Catalog, write_aside
-from pipeline.errors import BadInput, choose
-from pipeline.labels import LabelStore
-from pipeline.reasons import REASONS
+from triptych.pipeline import consensus, export_formats
+from triptych.pipeline.adjudications import ADJUDICATION_COLUMNS
+from triptych.pipeline.catalog import Catalog, write_aside
+from triptych.pipeline.errors import BadInput, choose
+from triptych.pipeline.labels import LabelStore
+from triptych.pipeline.reasons import REASONS
 
 OLD_NAMED = 20  # exposures of another pipeline version that a header names one by one
 

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pandas as pd
 
-from pipeline.camera import camera as camera_named
+from triptych.pipeline.camera import camera as camera_named
 
 NO_REASON = "unspecified"
 TABLE_COLUMNS = [
@@ -119,7 +119,7 @@ def vi(contents) -> bytes:
 
 def _answers(votes: pd.DataFrame) -> dict[tuple[str, int], dict[str, tuple[str, str]]]:
     """{(camera, expnum): {inspector: (judgement, reason as text)}}."""
-    from pipeline.consensus import opinions
+    from triptych.pipeline.consensus import opinions
 
     found = {}
     for camera, expnum, inspector, judgement, reasons in opinions(votes).itertuples(index=False, name=None):

@@ -6,13 +6,22 @@ from functools import cached_property
 
 import numpy as np
 
-from pipeline import reflections, starfield
-from pipeline.camera import Camera, Ccd
-from pipeline.conditions import GAIN, READ_NOISE, SATURATION, Grid, Observation, coarse_grid, pixel_grid, refine
-from pipeline.defects import DEFECTS, SUSPICIOUS
-from pipeline.effects import Effects
-from pipeline.errors import choose
-from pipeline.reasons import GOOD
+from triptych.pipeline import reflections, starfield
+from triptych.pipeline.camera import Camera, Ccd
+from triptych.pipeline.conditions import (
+    GAIN,
+    READ_NOISE,
+    SATURATION,
+    Grid,
+    Observation,
+    coarse_grid,
+    pixel_grid,
+    refine,
+)
+from triptych.pipeline.defects import DEFECTS, SUSPICIOUS
+from triptych.pipeline.effects import Effects
+from triptych.pipeline.errors import choose
+from triptych.pipeline.reasons import GOOD
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from pipeline import pictures
-from pipeline.camera import camera
-from pipeline.catalog import Catalog
-from pipeline.exposure_files import ExposurePlan
-from pipeline.fits_files import PixelReader, Unusable, as_float
-from pipeline.images import block_mean, preview_bin, sky_of, thinning
-from pipeline.levels import levels
-from pipeline.tiles import TileTable, tile_tables
+from triptych.pipeline import pictures
+from triptych.pipeline.camera import camera
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.exposure_files import ExposurePlan
+from triptych.pipeline.fits_files import PixelReader, Unusable, as_float
+from triptych.pipeline.images import block_mean, preview_bin, sky_of, thinning
+from triptych.pipeline.levels import levels
+from triptych.pipeline.tiles import TileTable, tile_tables
 
 
 @dataclass
@@ -51,7 +51,7 @@ def measure(pixels: np.ndarray) -> Measured:
 
 def measure_tiles(table: TileTable) -> Measured | None:
     """The same from the compressed tiles, by the compiled decoder; None if they must be read otherwise."""
-    from pipeline import rice  # costs half a second, which reading a few small files does not
+    from triptych.pipeline import rice  # costs half a second, which reading a few small files does not
 
     bin = preview_bin(table.shape)
     try:

@@ -25,9 +25,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
 
-from pipeline.camera import CAMERAS
-from pipeline.catalog import Catalog, Stage
-from pipeline.errors import BadInput, UnknownName
+from triptych.pipeline.camera import CAMERAS
+from triptych.pipeline.catalog import Catalog, Stage
+from triptych.pipeline.errors import BadInput, UnknownName
 
 KEYS = ("image_id", "expnum", "ccdname", "ccdnum")
 # Columns of a sample table that are numbers but no features.

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from pipeline.reasons import GOOD
+from triptych.pipeline.reasons import GOOD
 
 # The kind under which the label store keeps them.
 SUSPICIOUS = "suspicious"

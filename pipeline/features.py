@@ -7,7 +7,7 @@ exposure's other CCDs. Plain numpy and scipy; nothing is trained.
 import numpy as np
 from scipy import ndimage
 
-from pipeline.focal_plane import sky
+from triptych.pipeline.focal_plane import sky
 
 STAR = 4  # half width in pixels of the cut-outs that star shapes are measured on
 MOST_STARS = 60

@@ -18,7 +18,7 @@ import numpy as np
 from astropy.io import fits
 from astropy.utils.exceptions import AstropyWarning
 
-from pipeline.errors import BadInput
+from triptych.pipeline.errors import BadInput
 
 SUFFIXES = (".fits", ".fit", ".fts", ".fits.fz", ".fits.gz", ".fit.gz", ".fz")
 # third letter of the archive's names (c4d_131122_030338_ooi_z_ls9.fits.fz) and the header word for the same

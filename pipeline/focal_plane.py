@@ -10,7 +10,7 @@ from functools import lru_cache
 import numpy as np
 from scipy import ndimage
 
-from pipeline.camera import Camera
+from triptych.pipeline.camera import Camera
 
 HEIGHT, WIDTH = 384, 448
 FIELD = (419.3, 379.6)  # the canvas of a camera fills this much of the picture, x and y; makes DECam's CCDs TILE

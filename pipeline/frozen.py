@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from pipeline.catalog import Catalog, Stage
-from pipeline.errors import BadInput, StageStale
+from triptych.pipeline.catalog import Catalog, Stage
+from triptych.pipeline.errors import BadInput, StageStale
 
 BLOCK = 65_536
 

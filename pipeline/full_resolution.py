@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline import pictures, tiles
-from pipeline.camera import DECAM, Camera, camera
-from pipeline.catalog import Catalog
-from pipeline.errors import BadInput, choose
-from pipeline.fits_files import ImageHdu, PixelReader, Unusable, as_float, blank_value, scan
-from pipeline.headers import camera_of_file, ccd_of, expnum_of, facts_of
+from triptych.pipeline import pictures, tiles
+from triptych.pipeline.camera import DECAM, Camera, camera
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.errors import BadInput, choose
+from triptych.pipeline.fits_files import ImageHdu, PixelReader, Unusable, as_float, blank_value, scan
+from triptych.pipeline.headers import camera_of_file, ccd_of, expnum_of, facts_of
 
 
 def read_header_facts(path: str | Path, default: Camera = DECAM) -> dict:
@@ -70,7 +70,7 @@ def _fast(source: Path, hdu: int, blank: float | None) -> np.ndarray | None:
     """Pixels from the compiled decoder, where it is there already and knows the file; else None."""
     if not tiles.is_compiled() or (table := tiles.tile_tables(source).get(hdu)) is None or not table.fits(blank):
         return None
-    from pipeline import rice
+    from triptych.pipeline import rice
 
     return rice.window(source, hdu, table=table)
 

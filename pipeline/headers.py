@@ -11,8 +11,8 @@ from astropy.coordinates import Angle
 from astropy.io.fits import Header
 from astropy.time import Time
 
-from pipeline.camera import Camera, Ccd, camera_of
-from pipeline.fits_files import ImageHdu, Unusable, text
+from triptych.pipeline.camera import Camera, Ccd, camera_of
+from triptych.pipeline.fits_files import ImageHdu, Unusable, text
 
 # headers that carry the name a file had at acquisition, and the exposure number in such names
 NAME_KEYS = ("FILENAME", "ORIGFILE", "DTACQNAM", "DTNSANAM", "DTINSTRU", "RAWFILE")

@@ -19,11 +19,11 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import minimize_scalar
 
-from pipeline import learners
-from pipeline.folds import deal
-from pipeline.learners import Forest, Linear, fit_forest, fit_linear, sharpened, surprise, surprises
-from pipeline.reasons import GOOD, REASONS
-from pipeline.teacher import WEIGHT, Teacher
+from triptych.pipeline import learners
+from triptych.pipeline.folds import deal
+from triptych.pipeline.learners import Forest, Linear, fit_forest, fit_linear, sharpened, surprise, surprises
+from triptych.pipeline.reasons import GOOD, REASONS
+from triptych.pipeline.teacher import WEIGHT, Teacher
 
 FOLDS = 5
 # Of an exposure whose images all have the same labels this many teach; sixty near copies teach no more than that.

@@ -7,10 +7,10 @@ the upper end of what happens at a telescope: they are to be seen in a preview o
 import galsim
 import numpy as np
 
-from pipeline.camera import Camera
-from pipeline.conditions import Grid, Observation
-from pipeline.effects import Effects, between
-from pipeline.starfield import Blur
+from triptych.pipeline.camera import Camera
+from triptych.pipeline.conditions import Grid, Observation
+from triptych.pipeline.effects import Effects, between
+from triptych.pipeline.starfield import Blur
 
 
 def telescope_moving(observation: Observation, camera: Camera, rng) -> Effects:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from pipeline.camera import DECAM, Camera
+from triptych.pipeline.camera import DECAM, Camera
 
 PREVIEW_SIDE = 256
 STATISTICS_PIXELS = 65_536

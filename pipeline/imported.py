@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline.errors import BadInput
-from pipeline.labels import Vote
-from pipeline.reasons import canonical
+from triptych.pipeline.errors import BadInput
+from triptych.pipeline.labels import Vote
+from triptych.pipeline.reasons import canonical
 
 LABEL_NAMES = ["expnum", "ccdname", "reason", "raw"]
 

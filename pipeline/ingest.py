@@ -19,15 +19,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline import reprocessed, tiles
-from pipeline.camera import camera
-from pipeline.catalog import Catalog
-from pipeline.errors import CatalogError
-from pipeline.exposure_files import ExposurePlan, plan_exposure
-from pipeline.exposure_pixels import ExposureRead, read_exposure
-from pipeline.manifest import Manifest
-from pipeline.parallel import WorkerLost, cores, processes_for, unordered
-from pipeline.sources import PROBLEMS, FileRecord, digest_of, find_files, read_record
+from triptych.pipeline import reprocessed, tiles
+from triptych.pipeline.camera import camera
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.errors import CatalogError
+from triptych.pipeline.exposure_files import ExposurePlan, plan_exposure
+from triptych.pipeline.exposure_pixels import ExposureRead, read_exposure
+from triptych.pipeline.manifest import Manifest
+from triptych.pipeline.parallel import WorkerLost, cores, processes_for, unordered
+from triptych.pipeline.sources import PROBLEMS, FileRecord, digest_of, find_files, read_record
 
 SAVE_EVERY_SECONDS = 60.0
 ALONE_BYTES = 100_000_000  # less than this in all, or ALONE_FILES headers, is read sooner than processes are started

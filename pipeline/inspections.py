@@ -5,11 +5,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.camera import camera as camera_named
-from pipeline.errors import BadInput, TriptychError
-from pipeline.imported import Imported, ReadOptions, csv_rows, imported_vote
-from pipeline.labels import JUDGEMENTS, Vote
-from pipeline.reasons import canonical, fold
+from triptych.pipeline.camera import camera as camera_named
+from triptych.pipeline.errors import BadInput, TriptychError
+from triptych.pipeline.imported import Imported, ReadOptions, csv_rows, imported_vote
+from triptych.pipeline.labels import JUDGEMENTS, Vote
+from triptych.pipeline.reasons import canonical, fold
 
 # Answers as inspectors typed them, lower-cased and stripped.
 BAD_ANSWERS = ("y", "yes", "1", "true", "bad", "x")

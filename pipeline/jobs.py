@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 import pandas as pd
 import sqlalchemy as sa
 
-from pipeline import tables
-from pipeline.errors import LabelError
+from triptych.pipeline import tables
+from triptych.pipeline.errors import LabelError
 
 SILENT_SECONDS = 60.0
 MAX_ATTEMPTS = 2

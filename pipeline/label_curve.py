@@ -10,12 +10,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
-from pipeline import classify, probe_models
-from pipeline.errors import BadInput, LabelError, choose
-from pipeline.evaluate import folds_of
-from pipeline.probe_figures import figures
-from pipeline.probe_targets import REASONS_TARGET, Target
-from pipeline.reasons import GOOD
+from triptych.pipeline import classify, probe_models
+from triptych.pipeline.errors import BadInput, LabelError, choose
+from triptych.pipeline.evaluate import folds_of
+from triptych.pipeline.probe_figures import figures
+from triptych.pipeline.probe_targets import REASONS_TARGET, Target
+from triptych.pipeline.reasons import GOOD
 
 SIZES = (5, 10, 20, 40, 80, 160, 320, 640)
 DRAWS = 3

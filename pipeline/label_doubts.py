@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from pipeline.catalog import Catalog
-from pipeline.reasons import GOOD, REASONS
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.reasons import GOOD, REASONS
 
 KEY = ["camera", "expnum"]
 AGREEING = 1 / 7  # of a CCD's neighbours, at most, where nearly all say otherwise

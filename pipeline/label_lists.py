@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline.camera import camera as camera_named
-from pipeline.errors import BadInput, TriptychError, choose
-from pipeline.false_alarms import SUSPICIOUS
-from pipeline.imported import LABEL_NAMES, Imported, ReadOptions, csv_rows, lines
-from pipeline.inspections import read_annotation, read_inspection, read_spreadsheet
-from pipeline.labels import LabelStore
-from pipeline.reasons import FLAGS, GOOD, canonical, fold
+from triptych.pipeline.camera import camera as camera_named
+from triptych.pipeline.errors import BadInput, TriptychError, choose
+from triptych.pipeline.false_alarms import SUSPICIOUS
+from triptych.pipeline.imported import LABEL_NAMES, Imported, ReadOptions, csv_rows, lines
+from triptych.pipeline.inspections import read_annotation, read_inspection, read_spreadsheet
+from triptych.pipeline.labels import LabelStore
+from triptych.pipeline.reasons import FLAGS, GOOD, canonical, fold
 
 # The exclusion lists give one reason per file, in its name.
 EXCLUDE_FILES: dict[str, str] = {

@@ -14,13 +14,13 @@ import numpy as np
 import pandas as pd
 import sqlalchemy as sa
 
-from pipeline import tables
-from pipeline.accounts import Accounts, User
-from pipeline.adjudications import Adjudications
-from pipeline.errors import LabelError, choose
-from pipeline.jobs import Job, Jobs
-from pipeline.queue_store import QueueStore
-from pipeline.settings import Settings
+from triptych.pipeline import tables
+from triptych.pipeline.accounts import Accounts, User
+from triptych.pipeline.adjudications import Adjudications
+from triptych.pipeline.errors import LabelError, choose
+from triptych.pipeline.jobs import Job, Jobs
+from triptych.pipeline.queue_store import QueueStore
+from triptych.pipeline.settings import Settings
 
 __all__ = ["JUDGEMENTS", "VIAS", "ImportCounts", "Job", "LabelStore", "User", "Vote", "open_store"]
 

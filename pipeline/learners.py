@@ -17,7 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import ExtraTreeRegressor
 from threadpoolctl import threadpool_limits
 
-from pipeline.parallel import cores
+from triptych.pipeline.parallel import cores
 
 COMPONENTS = 100
 STRENGTH = 0.03  # inverse regularisation of the logistic regression

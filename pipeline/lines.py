@@ -10,8 +10,8 @@ from functools import lru_cache
 import numpy as np
 from scipy import fft
 
-from pipeline import focal_plane
-from pipeline.camera import Camera
+from triptych.pipeline import focal_plane
+from triptych.pipeline.camera import Camera
 
 ANGLES = 12
 LENGTH, WIDTH = 8.0, 1.0  # standard deviations along and across a line, pixels of the focal-plane picture

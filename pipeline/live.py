@@ -14,16 +14,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from pipeline.classifier import Classifier, Model, classes_of
-from pipeline.heads import indicators
-from pipeline.live_cells import in_memory, vectors_at
-from pipeline.live_kernels import RELABELLED, REMOVED, Added, Lists, add, drop, room
-from pipeline.neighbour_cells import LANES
-from pipeline.neighbours import in_order, neighbourhood
-from pipeline.parallel import cores
-from pipeline.prediction_table import Answer, shares_of
-from pipeline.reasons import GOOD, REASONS
-from pipeline.reduction import Reduction
+from triptych.pipeline.classifier import Classifier, Model, classes_of
+from triptych.pipeline.heads import indicators
+from triptych.pipeline.live_cells import in_memory, vectors_at
+from triptych.pipeline.live_kernels import RELABELLED, REMOVED, Added, Lists, add, drop, room
+from triptych.pipeline.neighbour_cells import LANES
+from triptych.pipeline.neighbours import in_order, neighbourhood
+from triptych.pipeline.parallel import cores
+from triptych.pipeline.prediction_table import Answer, shares_of
+from triptych.pipeline.reasons import GOOD, REASONS
+from triptych.pipeline.reduction import Reduction
 
 SPARE = 3
 BLOCK = 65_536

@@ -22,15 +22,15 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from pipeline import unfinished
-from pipeline.catalog import Catalog, Stage, write_json
-from pipeline.classifier import Classifier, Model
-from pipeline.errors import BadInput
-from pipeline.heads import indicators
-from pipeline.live import Live, Update, started
-from pipeline.live_cells import lay_out
-from pipeline.neighbours import in_order
-from pipeline.prediction_table import asks_neighbours, exposure_blocks, reduced
+from triptych.pipeline import unfinished
+from triptych.pipeline.catalog import Catalog, Stage, write_json
+from triptych.pipeline.classifier import Classifier, Model
+from triptych.pipeline.errors import BadInput
+from triptych.pipeline.heads import indicators
+from triptych.pipeline.live import Live, Update, started
+from triptych.pipeline.live_cells import lay_out
+from triptych.pipeline.neighbours import in_order
+from triptych.pipeline.prediction_table import asks_neighbours, exposure_blocks, reduced
 
 FORMAT = 1
 CHECKED = 24  # images whose answers are compared with a full search after every update

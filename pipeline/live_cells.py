@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from pipeline.errors import BadInput
-from pipeline.neighbour_cells import LANES, LARGEST, STRIDE
+from triptych.pipeline.errors import BadInput
+from triptych.pipeline.neighbour_cells import LANES, LARGEST, STRIDE
 
 SAMPLE = 2048
 CELLS_AT_ONCE = 1024

@@ -11,16 +11,16 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from pipeline import live_cache
-from pipeline.catalog import Catalog
-from pipeline.classifier import has_head
-from pipeline.classify import read_model
-from pipeline.errors import StageMissing, StageStale
-from pipeline.live import LABELS, Live
-from pipeline.live_cache import DamagedState, Kept
-from pipeline.live_written import COLUMNS, LABEL_COLUMNS, LiveChanges, no_changes, write
-from pipeline.reasons import GOOD, REASONS
-from pipeline.training import read_training_set
+from triptych.pipeline import live_cache
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.classifier import has_head
+from triptych.pipeline.classify import read_model
+from triptych.pipeline.errors import StageMissing, StageStale
+from triptych.pipeline.live import LABELS, Live
+from triptych.pipeline.live_cache import DamagedState, Kept
+from triptych.pipeline.live_written import COLUMNS, LABEL_COLUMNS, LiveChanges, no_changes, write
+from triptych.pipeline.reasons import GOOD, REASONS
+from triptych.pipeline.training import read_training_set
 
 NAMES = np.array([*LABELS, ""], dtype=object)  # the last for images that nothing answers
 

@@ -6,7 +6,7 @@ and of a newly labelled exposure alone they are read.
 
 import pandas as pd
 
-from pipeline.catalog import Catalog, Stage
+from triptych.pipeline.catalog import Catalog, Stage
 
 
 class LabelledRows:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from pipeline.catalog import Catalog, write_aside, write_json
-from pipeline.errors import TriptychError
+from triptych.pipeline.catalog import Catalog, write_aside, write_json
+from triptych.pipeline.errors import TriptychError
 
 COLUMNS = {
     "expnum": "int64",

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline.catalog import write_aside
-from pipeline.sources import FileRecord
+from triptych.pipeline.catalog import write_aside
+from triptych.pipeline.sources import FileRecord
 
 COLUMNS = ("kind", "key", "digest", "record")
 

@@ -9,10 +9,10 @@ import openTSNE
 import pandas as pd
 from sklearn.manifold import TSNE
 
-from pipeline.catalog import Catalog, Stage
-from pipeline.errors import BadInput, choose
-from pipeline.reduction import Reduction, fit_reduction
-from pipeline.tsne_gradient import ExactGradient, has_gpu
+from triptych.pipeline.catalog import Catalog, Stage
+from triptych.pipeline.errors import BadInput, choose
+from triptych.pipeline.reduction import Reduction, fit_reduction
+from triptych.pipeline.tsne_gradient import ExactGradient, has_gpu
 
 AXES = ("x", "y", "z")
 # Barnes-Hut accuracy: 0.8 is 2.4 times faster than 0.5 in three dimensions at equal trustworthiness.

@@ -18,9 +18,9 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from pipeline import preview_vit
-from pipeline.catalog import write_aside
-from pipeline.errors import BadInput, choose
+from triptych.pipeline import preview_vit
+from triptych.pipeline.catalog import write_aside
+from triptych.pipeline.errors import BadInput, choose
 
 # objective -> weight of painting, weight of recognising
 OBJECTIVES: dict[str, tuple[float, float]] = {

@@ -13,10 +13,10 @@ The intervals are of the percentiles of a bootstrap over exposures (Efron 1979),
 import numpy as np
 import pandas as pd
 
-from pipeline import candidates
-from pipeline.reasons import GOOD, REASONS
-from pipeline.spread import INTERVAL, RESAMPLES, draws
-from pipeline.training import TrainingSet, read_labels
+from triptych.pipeline import candidates
+from triptych.pipeline.reasons import GOOD, REASONS
+from triptych.pipeline.spread import INTERVAL, RESAMPLES, draws
+from triptych.pipeline.training import TrainingSet, read_labels
 
 KINDS = ("known", "control", "labelled")
 COLUMNS = ("expnum", "kind", "bad", "reasons", "source")

@@ -10,8 +10,8 @@ where that is one of its true ones, else its first true one.
 import numpy as np
 import pandas as pd
 
-from pipeline.classifier import indicators
-from pipeline.reasons import GOOD, REASONS
+from triptych.pipeline.classifier import indicators
+from triptych.pipeline.reasons import GOOD, REASONS
 
 BINS = 10
 

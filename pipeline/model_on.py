@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from pipeline.catalog import Catalog, Stage
+from triptych.pipeline.catalog import Catalog, Stage
 
 
 def predict(catalog: Catalog, vectors: Stage, model: Stage, *, progress: Callable | None = None) -> Stage:
@@ -16,8 +16,8 @@ def predict(catalog: Catalog, vectors: Stage, model: Stage, *, progress: Callabl
             if catalog.info["current"].get("prediction") != stage.stage_id:
                 catalog.make_current(stage)
             return stage
-    from pipeline import classify  # learners are slow to import, and most who ask about models never predict
-    from pipeline.prediction_table import prediction_blocks, write_blocks
+    from triptych.pipeline import classify  # learners are slow to import, and most who ask about models never predict
+    from triptych.pipeline.prediction_table import prediction_blocks, write_blocks
 
     taught, keys = classify.read_model(model), vectors.table("keys")
     blocks = prediction_blocks(

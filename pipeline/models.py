@@ -7,12 +7,12 @@ the other; it only ever grows.
 import time
 from collections.abc import Callable, Mapping
 
-from pipeline import candidates, unfinished
-from pipeline.catalog import Catalog, Stage
-from pipeline.draft import Draft
-from pipeline.errors import CatalogError, StageMissing, choose
-from pipeline.model_on import comparable, predict
-from pipeline.retraining import KINDS
+from triptych.pipeline import candidates, unfinished
+from triptych.pipeline.catalog import Catalog, Stage
+from triptych.pipeline.draft import Draft
+from triptych.pipeline.errors import CatalogError, StageMissing, choose
+from triptych.pipeline.model_on import comparable, predict
+from triptych.pipeline.retraining import KINDS
 
 MOVES_LOCK = ".moves.lock"
 FIGURES = ("precision", "recall", "f1")

@@ -22,8 +22,8 @@ import shutil
 import time
 from itertools import pairwise
 
-from pipeline.catalog import STAGE_COMMANDS, Catalog, Stage
-from pipeline.unfinished import LOCK
+from triptych.pipeline.catalog import STAGE_COMMANDS, Catalog, Stage
+from triptych.pipeline.unfinished import LOCK
 
 PAGE_SECONDS = 24 * 3600.0
 KINDS = ("candidates", "prediction", "map3d", "map2d", "cluster", "embedding")

@@ -12,7 +12,7 @@ import joblib
 from joblib.externals.loky import ProcessPoolExecutor
 from joblib.externals.loky.process_executor import BrokenProcessPool
 
-from pipeline.errors import TriptychError
+from triptych.pipeline.errors import TriptychError
 
 
 class WorkerLost(TriptychError):

@@ -14,8 +14,8 @@ import pandas as pd
 from PIL import Image
 from scipy import ndimage
 
-from pipeline.camera import Camera
-from pipeline.fits_files import Unusable
+from triptych.pipeline.camera import Camera
+from triptych.pipeline.fits_files import Unusable
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 COLUMNS = ("ccdnum", "x0", "y0", "x1", "y1")

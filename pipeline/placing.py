@@ -18,10 +18,10 @@ from openTSNE import PartialTSNEEmbedding, TSNEEmbedding
 from openTSNE.affinity import joint_probabilities_nn
 from scipy.spatial import cKDTree
 
-from pipeline import frozen, maps
-from pipeline.catalog import Catalog, Stage
-from pipeline.errors import BadInput, choose
-from pipeline.tsne_gradient import ExactGradient
+from triptych.pipeline import frozen, maps
+from triptych.pipeline.catalog import Catalog, Stage
+from triptych.pipeline.errors import BadInput, choose
+from triptych.pipeline.tsne_gradient import ExactGradient
 
 NEIGHBOURS = 15
 PERPLEXITY = 5.0

@@ -15,9 +15,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.errors import BadInput
-from pipeline.neighbours import in_order, neighbourhood
-from pipeline.reasons import GOOD
+from triptych.pipeline.errors import BadInput
+from triptych.pipeline.neighbours import in_order, neighbourhood
+from triptych.pipeline.reasons import GOOD
 
 # Images of a block, at least, if there are so many; and of a piece of it whose vectors are float64 at one time.
 BLOCK = 65_536

@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from pipeline import masked_pictures, preview_vit
-from pipeline.catalog import Catalog, write_aside, write_json
-from pipeline.dinov2 import pick_device
-from pipeline.errors import BadInput
-from pipeline.masked_training import (
+from triptych.pipeline import masked_pictures, preview_vit
+from triptych.pipeline.catalog import Catalog, write_aside, write_json
+from triptych.pipeline.dinov2 import pick_device
+from triptych.pipeline.errors import BadInput
+from triptych.pipeline.masked_training import (
     OBJECTIVES,
     Images,
     Settings,
@@ -27,7 +27,7 @@ from pipeline.masked_training import (
     parse_mask,
     refuse_others,
 )
-from pipeline.units import content_of
+from triptych.pipeline.units import content_of
 
 __all__ = ["OBJECTIVES", "Settings", "parse_mask", "pictures", "pretrain"]
 

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from pipeline import dinov2, focal_plane
-from pipeline.camera import Camera
-from pipeline.errors import BadInput
+from triptych.pipeline import dinov2, focal_plane
+from triptych.pipeline.camera import Camera
+from triptych.pipeline.errors import BadInput
 
 PREPARATION = "preview-1"  # raise it when `prepare` changes: vectors made before are then another backbone's
 FAINTEST, BRIGHTEST = -30.0, 1000.0  # sky noises, beyond which pixels are cut

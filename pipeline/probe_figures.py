@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import average_precision_score
 
-from pipeline.metrics import ccd_metrics, rates, reliability
-from pipeline.probe_targets import BAD, Target
-from pipeline.reasons import GOOD
+from triptych.pipeline.metrics import ccd_metrics, rates, reliability
+from triptych.pipeline.probe_targets import BAD, Target
+from triptych.pipeline.reasons import GOOD
 
 BAD_CCDS = 2
 

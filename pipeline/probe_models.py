@@ -20,12 +20,12 @@ from scipy.special import softmax
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import ElasticNetCV, LogisticRegression
 
-from pipeline import attentive, focal_plane
-from pipeline.camera import camera as camera_named
-from pipeline.classifier import rows_of
-from pipeline.errors import BadInput, choose
-from pipeline.probe_targets import Target
-from pipeline.reasons import GOOD
+from triptych.pipeline import attentive, focal_plane
+from triptych.pipeline.camera import camera as camera_named
+from triptych.pipeline.classifier import rows_of
+from triptych.pipeline.errors import BadInput, choose
+from triptych.pipeline.probe_targets import Target
+from triptych.pipeline.reasons import GOOD
 
 KINDS = ("linear", "attentive")
 LEVELS = ("ccd", "exposure")

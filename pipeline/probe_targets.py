@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from pipeline import classify
-from pipeline.camera import camera
-from pipeline.catalog import Catalog
-from pipeline.errors import BadInput, LabelError, choose
-from pipeline.reasons import GOOD, REASONS
+from triptych.pipeline import classify
+from triptych.pipeline.camera import camera
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.errors import BadInput, LabelError, choose
+from triptych.pipeline.reasons import GOOD, REASONS
 
 REASONS_TARGET, BAD = "reasons", "bad"
 SKEWED = 1.0  # positive numbers of a higher skewness are probed as logarithms

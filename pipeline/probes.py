@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline import label_curve, plots
-from pipeline.catalog import Catalog, Stage
-from pipeline.errors import choose
-from pipeline.evaluate import folds_of
-from pipeline.probe_figures import figures, truth_of
-from pipeline.probe_models import KINDS, LEVELS, Probe, ask_probe, fit_probe
-from pipeline.probe_targets import Target, read_target
+from triptych.pipeline import label_curve, plots
+from triptych.pipeline.catalog import Catalog, Stage
+from triptych.pipeline.errors import choose
+from triptych.pipeline.evaluate import folds_of
+from triptych.pipeline.probe_figures import figures, truth_of
+from triptych.pipeline.probe_models import KINDS, LEVELS, Probe, ask_probe, fit_probe
+from triptych.pipeline.probe_targets import Target, read_target
 
 FOLDS = 5
 # kind -> level, where none is asked for

@@ -16,8 +16,8 @@ from dataclasses import asdict, dataclass, fields, replace
 import numpy as np
 import pandas as pd
 
-from pipeline.errors import BadInput, choose
-from pipeline.queue_order import ORDERS, draws_of, packet_text, parse_packet, seed_of
+from triptych.pipeline.errors import BadInput, choose
+from triptych.pipeline.queue_order import ORDERS, draws_of, packet_text, parse_packet, seed_of
 
 RULES = {
     "all": "everybody votes on everything",

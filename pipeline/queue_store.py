@@ -12,8 +12,8 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 import sqlalchemy as sa
 
-from pipeline import tables
-from pipeline.errors import LabelError, choose
+from triptych.pipeline import tables
+from triptych.pipeline.errors import LabelError, choose
 
 DRAW_KINDS = ("known", "control")
 REPEAT_COLUMNS = ["repeat_id", "vote_id", "inspector", "judgement", "reasons", "screen", "created_utc"]

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from pipeline.errors import BadInput, choose
-from pipeline.reasons import GOOD
-from pipeline.survey_ccds import UNKNOWN
-from pipeline.training import TrainingSet
-from pipeline.training_weights import WEIGHTS
+from triptych.pipeline.errors import BadInput, choose
+from triptych.pipeline.reasons import GOOD
+from triptych.pipeline.survey_ccds import UNKNOWN
+from triptych.pipeline.training import TrainingSet
+from triptych.pipeline.training_weights import WEIGHTS
 
 # Where the extinction is not known, an exposure this far from the Galactic plane stands in for little of it.
 MOST_EXTINCTION_MAG = 0.04

@@ -14,7 +14,7 @@ from scipy.special import boxcox1p
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, PowerTransformer, RobustScaler, StandardScaler
 
-from pipeline.errors import BadInput, choose
+from triptych.pipeline.errors import BadInput, choose
 
 BLOCK = 65_536
 NOTHING = np.empty(0)

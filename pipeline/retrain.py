@@ -14,13 +14,13 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from pipeline import candidates, classify, measuring, models, retrain_killed, unfinished
-from pipeline.catalog import Catalog, Stage
-from pipeline.errors import BadInput, Cancelled
-from pipeline.recipe import Recipe
-from pipeline.retrain_log import RetrainLog
-from pipeline.retraining import CHANGES, KINDS, Diff, changed_ccds, compare, diff
-from pipeline.training import read_training_set
+from triptych.pipeline import candidates, classify, measuring, models, retrain_killed, unfinished
+from triptych.pipeline.catalog import Catalog, Stage
+from triptych.pipeline.errors import BadInput, Cancelled
+from triptych.pipeline.recipe import Recipe
+from triptych.pipeline.retrain_log import RetrainLog
+from triptych.pipeline.retraining import CHANGES, KINDS, Diff, changed_ccds, compare, diff
+from triptych.pipeline.training import read_training_set
 
 __all__ = ["CHANGES", "RetrainReport", "changed_ccds", "compare", "retrain"]
 

@@ -8,9 +8,9 @@ import json
 import shutil
 from collections.abc import Mapping
 
-from pipeline import unfinished
-from pipeline.catalog import Catalog, Stage, write_json
-from pipeline.retraining import KINDS
+from triptych.pipeline import unfinished
+from triptych.pipeline.catalog import Catalog, Stage, write_json
+from triptych.pipeline.retraining import KINDS
 
 NOTE = ".retrain.json"
 LOCK = ".retrain.lock"

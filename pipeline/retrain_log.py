@@ -3,7 +3,7 @@
 The store and not the run folder, because a retraining that is stopped leaves nothing behind there.
 """
 
-from pipeline import tables
+from triptych.pipeline import tables
 
 MOST_LINES = 300
 

@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from pipeline import candidates, classify, clusters, embedding, ingest, maps
-from pipeline.catalog import Catalog
-from pipeline.errors import StageMissing, StageStale
+from triptych.pipeline import candidates, classify, clusters, embedding, ingest, maps
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.errors import StageMissing, StageStale
 
 Bar = Callable[[str], AbstractContextManager]
 

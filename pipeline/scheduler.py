@@ -21,8 +21,8 @@ from distributed.client import FutureCancelledError
 from distributed.comm.core import CommClosedError
 from distributed.scheduler import KilledWorker
 
-from pipeline.errors import BadInput, TriptychError
-from pipeline.parallel import WorkerLost, cores
+from triptych.pipeline.errors import BadInput, TriptychError
+from triptych.pipeline.parallel import WorkerLost, cores
 
 log = logging.getLogger("triptych.scheduler")
 

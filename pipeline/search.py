@@ -22,10 +22,10 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.model_selection import GroupKFold, HalvingRandomSearchCV, cross_val_score
 
-from pipeline.classifier import Classifier, chances, fit, probabilities
-from pipeline.errors import LabelError, choose
-from pipeline.metrics import ccd_metrics
-from pipeline.reduction import SCALERS
+from triptych.pipeline.classifier import Classifier, chances, fit, probabilities
+from triptych.pipeline.errors import LabelError, choose
+from triptych.pipeline.metrics import ccd_metrics
+from triptych.pipeline.reduction import SCALERS
 
 FOLDS = 3
 GIVEN = Classifier()

@@ -4,7 +4,7 @@ import json
 
 import sqlalchemy as sa
 
-from pipeline import tables
+from triptych.pipeline import tables
 
 EVERYBODY = ""
 

@@ -14,9 +14,9 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 
-from pipeline.catalog import Catalog, Stage
-from pipeline.classify import rows_of
-from pipeline.errors import BadInput, choose
+from triptych.pipeline.catalog import Catalog, Stage
+from triptych.pipeline.classify import rows_of
+from triptych.pipeline.errors import BadInput, choose
 
 BLOCK = 65_536
 PRIOR = 4.0

@@ -9,17 +9,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline.camera import camera as camera_named
-from pipeline.catalog import write_json
-from pipeline.conditions import Observation
-from pipeline.cp_format import clear_unfinished, is_written, write_exposure
-from pipeline.defects import DEFECTS, SUSPICIOUS
-from pipeline.errors import BadInput, choose
-from pipeline.exposure import Exposure
-from pipeline.parallel import unordered
-from pipeline.reasons import GOOD
-from pipeline.survey_plan import plan, single
-from pipeline.truth_lists import write_lists
+from triptych.pipeline.camera import camera as camera_named
+from triptych.pipeline.catalog import write_json
+from triptych.pipeline.conditions import Observation
+from triptych.pipeline.cp_format import clear_unfinished, is_written, write_exposure
+from triptych.pipeline.defects import DEFECTS, SUSPICIOUS
+from triptych.pipeline.errors import BadInput, choose
+from triptych.pipeline.exposure import Exposure
+from triptych.pipeline.parallel import unordered
+from triptych.pipeline.reasons import GOOD
+from triptych.pipeline.survey_plan import plan, single
+from triptych.pipeline.truth_lists import write_lists
 
 RECIPE = 1  # goes up when the same request would give other pixels
 BINNINGS = (1, 2, 4, 8, 16)

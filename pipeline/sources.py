@@ -12,10 +12,10 @@ from pathlib import Path
 
 from astropy.io.fits import VerifyError
 
-from pipeline import fits_files, headers, pictures
-from pipeline.camera import Camera, camera
-from pipeline.errors import BadInput
-from pipeline.fits_files import ImageHdu, Unusable
+from triptych.pipeline import fits_files, headers, pictures
+from triptych.pipeline.camera import Camera, camera
+from triptych.pipeline.errors import BadInput
+from triptych.pipeline.fits_files import ImageHdu, Unusable
 
 SMALLEST_SIDE = 8  # pixels; less is no image
 LARGEST_SIDE = 1.25  # of the camera's CCD: raw frames have overscan

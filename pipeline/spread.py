@@ -8,9 +8,9 @@ What it leaves out: the classifier is not fitted again, so the luck of the train
 import numpy as np
 import pandas as pd
 
-from pipeline.classifier import indicators
-from pipeline.metrics import predicted_sets
-from pipeline.reasons import GOOD, REASONS
+from triptych.pipeline.classifier import indicators
+from triptych.pipeline.metrics import predicted_sets
+from triptych.pipeline.reasons import GOOD, REASONS
 
 RESAMPLES = 1000
 INTERVAL = 0.95

@@ -8,8 +8,8 @@ vectors around it, the median of its exposure, and where on the focal plane it l
 import numpy as np
 import pandas as pd
 
-from pipeline import focal_plane
-from pipeline.camera import camera as camera_named
+from triptych.pipeline import focal_plane
+from triptych.pipeline.camera import camera as camera_named
 
 REACH = 0.9  # standard deviation, in CCD widths, of the Gaussian that weights neighbours
 

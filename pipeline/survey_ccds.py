@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from astropy.io import fits
 
-from pipeline.camera import camera
-from pipeline.errors import BadInput, UnknownName
+from triptych.pipeline.camera import camera
+from triptych.pipeline.errors import BadInput, UnknownName
 
 COLUMNS = ("camera", "expnum", "ccdname", "image_id", "ccd_cuts", "ebv", "plver", "image_filename")
 UNKNOWN = -1

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-from pipeline.errors import LabelError
+from triptych.pipeline.errors import LabelError
 
 SCHEMA_VERSION = 2
 OLDER_SCHEMAS = (1,)  # to which only tables were added: they are made when such a store is opened

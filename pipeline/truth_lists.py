@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline.camera import Camera
-from pipeline.catalog import write_aside
-from pipeline.conditions import Observation
-from pipeline.reasons import GOOD
+from triptych.pipeline.camera import Camera
+from triptych.pipeline.catalog import write_aside
+from triptych.pipeline.conditions import Observation
+from triptych.pipeline.reasons import GOOD
 
 # Names of the exclusion lists, and the spelling that they use for whole exposures
 LIST_NAMES = {"Ghost_Scatter": "ghost-scatter", "Streak": "streak", "Noise": "noise", "Bad_CCD": "ccd"}

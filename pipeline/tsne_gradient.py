@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 from openTSNE import _tsne
 
-from pipeline.errors import BadInput
+from triptych.pipeline.errors import BadInput
 
 if TYPE_CHECKING:
     import torch

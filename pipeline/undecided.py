@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from pipeline import consensus
+from triptych.pipeline import consensus
 
 # state -> when an exposure is in it; the first four are what waits for a lead, the others are looked at on request
 STATES = {

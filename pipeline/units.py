@@ -20,13 +20,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline import backbones
-from pipeline.backbones import BACKBONES
-from pipeline.camera import CAMERAS
-from pipeline.catalog import Catalog
-from pipeline.errors import BadInput, CatalogError
-from pipeline.full_resolution import full_ccd
-from pipeline.parallel import cores
+from triptych.pipeline import backbones
+from triptych.pipeline.backbones import BACKBONES
+from triptych.pipeline.camera import CAMERAS
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.errors import BadInput, CatalogError
+from triptych.pipeline.full_resolution import full_ccd
+from triptych.pipeline.parallel import cores
 
 AT_ONCE = 2  # units that share a device, so that it need not wait while one is copied to it
 
@@ -105,7 +105,7 @@ class Models:
         self.reads = BACKBONES[self.name].reads
         self.devices = ["cpu"]
         if self.reads == "full":
-            from pipeline.dinov2 import pick_devices
+            from triptych.pipeline.dinov2 import pick_devices
 
             self.devices = pick_devices(device)
         elif compiled:

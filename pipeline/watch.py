@@ -18,17 +18,17 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline import candidates, clusters, embedding, outlived, placing
-from pipeline.arrivals import Arrivals
-from pipeline.backbones import BACKBONES
-from pipeline.catalog import Catalog, Stage
-from pipeline.draft import Draft
-from pipeline.errors import BadInput, CatalogError, TriptychError, choose
-from pipeline.ingest import ingest
-from pipeline.manifest import Manifest
-from pipeline.model_on import comparable, predict
-from pipeline.sources import find_files
-from pipeline.units import Models
+from triptych.pipeline import candidates, clusters, embedding, outlived, placing
+from triptych.pipeline.arrivals import Arrivals
+from triptych.pipeline.backbones import BACKBONES
+from triptych.pipeline.catalog import Catalog, Stage
+from triptych.pipeline.draft import Draft
+from triptych.pipeline.errors import BadInput, CatalogError, TriptychError, choose
+from triptych.pipeline.ingest import ingest
+from triptych.pipeline.manifest import Manifest
+from triptych.pipeline.model_on import comparable, predict
+from triptych.pipeline.sources import find_files
+from triptych.pipeline.units import Models
 
 EVERY_SECONDS = 60.0
 QUIET_SECONDS = 10.0

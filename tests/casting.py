@@ -2,7 +2,7 @@
 
 import sys
 
-from pipeline.labels import LabelStore, Vote
+from triptych.pipeline.labels import LabelStore, Vote
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ PATIENCE_SECONDS = 300.0
 
 def command(*words, **options) -> warm.Program:
     """`triptych WORDS...` in a process of its own."""
-    return warm.start("app.cli", *words, **options)
+    return warm.start("triptych.app.cli", *words, **options)
 
 
 def finish(*words) -> str:

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline import run
-from pipeline.catalog import Catalog
-from pipeline.labels import open_store
 from tests import fits_makers as make
+from triptych.pipeline import run
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.labels import open_store
 
 FIRST = range(101, 113)
 BAD = 3  # every so many exposures a bright bar crosses all CCDs

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline import embedding, ingest, simulate
-from pipeline.catalog import Catalog
 from tests import templates
+from triptych.pipeline import embedding, ingest, simulate
+from triptych.pipeline.catalog import Catalog
 
 BINNING = 16
 EIGHT = (8, 1)  # exposures and seed

@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline import candidates, classify
-from pipeline.catalog import Catalog
-from pipeline.labels import LabelStore, Vote
 from tests import templates
+from triptych.pipeline import candidates, classify
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.labels import LabelStore, Vote
 
 DEAD = 61
 USERS = {"amy": "inspector", "ben": "inspector", "cai": "inspector", "lea": "lead", "vic": "viewer"}
@@ -28,7 +28,7 @@ NY, NX = 64, 32
 
 def decam_ccds() -> pd.DataFrame:
     """The 61 living DECam CCDs: ccdnum and ccdname (S1 to S31 are 25..1 in rows, N1 to N31 are 32..62)."""
-    from pipeline.camera import CAMERAS
+    from triptych.pipeline.camera import CAMERAS
 
     ccds = [(ccd.number, ccd.name) for ccd in CAMERAS["decam"].ccds if ccd.number != DEAD]
     return pd.DataFrame(sorted(ccds), columns=["ccdnum", "ccdname"])

@@ -6,8 +6,8 @@ import time
 import pytest
 import sqlalchemy as sa
 
-from pipeline import accounts, tables
-from pipeline.errors import BadInput, UnknownName
+from triptych.pipeline import accounts, tables
+from triptych.pipeline.errors import BadInput, UnknownName
 
 pytest_plugins = ["tests.postgres"]
 

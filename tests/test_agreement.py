@@ -9,13 +9,13 @@ import pandas as pd
 import pytest
 from statsmodels.stats import inter_rater
 
-from pipeline import agreement, inspectors
-from pipeline.agreement_report import NOBODYS, report
-from pipeline.ballots import BAD, GOOD, MISSING, ballots
-from pipeline.coefficients import dice_bad, tally
-from pipeline.consensus import opinions
-from pipeline.label_lists import import_file
-from pipeline.labels import LabelStore, Vote
+from triptych.pipeline import agreement, inspectors
+from triptych.pipeline.agreement_report import NOBODYS, report
+from triptych.pipeline.ballots import BAD, GOOD, MISSING, ballots
+from triptych.pipeline.coefficients import dice_bad, tally
+from triptych.pipeline.consensus import opinions
+from triptych.pipeline.label_lists import import_file
+from triptych.pipeline.labels import LabelStore, Vote
 
 WORDS = {"b": "bad", "g": "good", "u": "unsure"}
 

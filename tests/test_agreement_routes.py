@@ -10,12 +10,12 @@ import tornado.httpserver
 import tornado.testing
 import tornado.web
 
-from app.agreement_routes import routes
-from app.auth import StoreAuth
-from app.context import AppContext
-from pipeline.catalog import Catalog
-from pipeline.labels import LabelStore, Vote
 from tests import survey
+from triptych.app.agreement_routes import routes
+from triptych.app.auth import StoreAuth
+from triptych.app.context import AppContext
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.labels import LabelStore, Vote
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +129,7 @@ def test_a_viewer_sees_what_the_whole_panel_has_judged_and_no_name(ask, judged):
 
 
 def test_figures_are_kept_until_a_vote_comes_in(app, ask, judged, monkeypatch):
-    from app import agreement_routes
+    from triptych.app import agreement_routes
 
     made = []
     report = agreement_routes.of_run

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from benchmarks import asking
-from pipeline.camera import DECAM
+from triptych.pipeline.camera import DECAM
 
 
 def loops(**figures):

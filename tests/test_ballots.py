@@ -3,10 +3,10 @@
 import pandas as pd
 import pytest
 
-from pipeline.agreement import FEW, FLAGGED, headline
-from pipeline.ballots import BAD, GOOD, MISSING, NOBODY, UNSURE, ballots
-from pipeline.errors import BadInput, UnknownName
-from pipeline.labels import Vote
+from triptych.pipeline.agreement import FEW, FLAGGED, headline
+from triptych.pipeline.ballots import BAD, GOOD, MISSING, NOBODY, UNSURE, ballots
+from triptych.pipeline.errors import BadInput, UnknownName
+from triptych.pipeline.labels import Vote
 
 pytest_plugins = ["tests.postgres"]
 

@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from app import api, evidence, lead_queue, queue, votes
-from app.context import AppContext
-from pipeline import candidates, classify
-from pipeline.catalog import Catalog
-from pipeline.embedding import embed
-from pipeline.export import export
-from pipeline.ingest import ingest
-from pipeline.labels import LabelStore
 from tests import fits_makers as make
 from tests import skies
 from tests.test_reprocessed import come_back, other_pixels
+from triptych.app import api, evidence, lead_queue, queue, votes
+from triptych.app.context import AppContext
+from triptych.pipeline import candidates, classify
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.embedding import embed
+from triptych.pipeline.export import export
+from triptych.pipeline.ingest import ingest
+from triptych.pipeline.labels import LabelStore
 
 BAD = (103, 105, 107)
 INSPECTORS = ("amy", "ben", "cai")

@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from pipeline import camera
-from pipeline.camera import BOK, CAMERAS, DECAM, MOSAIC3
-from pipeline.errors import UnknownName
+from triptych.pipeline import camera
+from triptych.pipeline.camera import BOK, CAMERAS, DECAM, MOSAIC3
+from triptych.pipeline.errors import UnknownName
 
 
 def test_decam_names_and_numbers():

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline import candidates, classify
-from pipeline.errors import BadInput, UnknownName
-from pipeline.labels import open_store
 from tests import vectors
+from triptych.pipeline import candidates, classify
+from triptych.pipeline.errors import BadInput, UnknownName
+from triptych.pipeline.labels import open_store
 
 
 def prediction(rows) -> pd.DataFrame:

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.catalog import CCD_COLUMNS, EXPOSURE_COLUMNS, Catalog
-from pipeline.errors import CatalogError, StageMissing, StageStale, UnknownName
+from triptych.pipeline.catalog import CCD_COLUMNS, EXPOSURE_COLUMNS, Catalog
+from triptych.pipeline.errors import CatalogError, StageMissing, StageStale, UnknownName
 
 
 @pytest.fixture

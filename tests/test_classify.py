@@ -11,13 +11,13 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 
-from pipeline import classify
-from pipeline.camera import camera
-from pipeline.errors import BadInput, LabelError, StageMissing, StageStale, UnknownName
-from pipeline.labels import LabelStore, open_store
-from pipeline.neighbours import nearest
-from pipeline.reasons import GOOD
 from tests import vectors
+from triptych.pipeline import classify
+from triptych.pipeline.camera import camera
+from triptych.pipeline.errors import BadInput, LabelError, StageMissing, StageStale, UnknownName
+from triptych.pipeline.labels import LabelStore, open_store
+from triptych.pipeline.neighbours import nearest
+from triptych.pipeline.reasons import GOOD
 
 DECAM = camera("decam")
 
@@ -90,7 +90,7 @@ def test_neighbours_do_not_depend_on_the_number_of_blocks(monkeypatch):
     training, queries = rng.integers(0, 3, (50, 2)).astype(float), rng.integers(0, 3, (301, 2)).astype(float)
     own = np.full(301, -1)
     whole = nearest(queries, own, training, np.arange(50), 7)
-    monkeypatch.setattr("pipeline.neighbours.BLOCK", 13)
+    monkeypatch.setattr("triptych.pipeline.neighbours.BLOCK", 13)
     parts = nearest(queries, own, training, np.arange(50), 7)
     np.testing.assert_array_equal(whole[0], parts[0])
     np.testing.assert_array_equal(whole[1], parts[1])
@@ -199,7 +199,7 @@ def test_what_is_missing_is_said(run, tmp_path):
 def test_predicting_block_by_block_is_predicting_in_one_frame(run, monkeypatch, classifier):
     """One half of the exposures has taught nothing, so all learners answer for it."""
     catalog, _, truth = run
-    monkeypatch.setattr("pipeline.prediction_table.BLOCK", 20)
+    monkeypatch.setattr("triptych.pipeline.prediction_table.BLOCK", 20)
     with LabelStore("sqlite://") as store:
         vectors.teach(store, truth[truth.expnum <= 12])
         model = classify.read_model(classify.train(catalog, store, classifier=classifier))

@@ -6,7 +6,7 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from app.cli import app, main
+from triptych.app.cli import app, main
 
 
 def type_in(*words):

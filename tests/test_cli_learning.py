@@ -7,12 +7,12 @@ import pytest
 import typer.main
 from typer.testing import CliRunner
 
-from app.cli import app
-from app.verbs import TrainingOptions
-from pipeline.catalog import Catalog
-from pipeline.errors import UnknownName
-from pipeline.labels import open_store
 from tests import vectors
+from triptych.app.cli import app
+from triptych.app.verbs import TrainingOptions
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.errors import UnknownName
+from triptych.pipeline.labels import open_store
 
 
 @pytest.fixture

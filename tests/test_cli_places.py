@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from app.cli import app
 from tests import vectors
+from triptych.app.cli import app
 
 
 def type_in(*words):

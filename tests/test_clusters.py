@@ -9,9 +9,9 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import adjusted_rand_score
 from sklearn.preprocessing import StandardScaler
 
-from pipeline import cluster_quality, clusters
-from pipeline.errors import UnknownName
 from tests import vectors
+from triptych.pipeline import cluster_quality, clusters
+from triptych.pipeline.errors import UnknownName
 
 
 def test_clusters_follow_what_the_images_show(tmp_path):

@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from app.clusters_routes import list_answer, one_answer
-from app.clusters_table import NOISE, PICTURES, groups_of
-from app.server import make_app
-from pipeline.errors import BadInput
-from pipeline.labels import Vote
+from triptych.app.clusters_routes import list_answer, one_answer
+from triptych.app.clusters_table import NOISE, PICTURES, groups_of
+from triptych.app.server import make_app
+from triptych.pipeline.errors import BadInput
+from triptych.pipeline.labels import Vote
 
 
 @pytest.fixture

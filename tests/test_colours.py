@@ -7,12 +7,12 @@ import struct
 import numpy as np
 import pytest
 
-from app.colours import COLOURINGS, WAITS, paint
-from app.context import AppContext
-from app.map_points import map_table
-from pipeline.catalog import Catalog
-from pipeline.labels import LabelStore, Vote
 from tests import survey
+from triptych.app.colours import COLOURINGS, WAITS, paint
+from triptych.app.context import AppContext
+from triptych.app.map_points import map_table
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.labels import LabelStore, Vote
 
 FIRST = 900001  # of eight exposures; odd ones are bad; the last but one has a vote by ben
 
@@ -185,7 +185,7 @@ def test_probability_codes_are_one_minus_p_good(app):
 
 
 def test_unknown_colouring_names_the_known_ones(app):
-    from pipeline.errors import UnknownName
+    from triptych.pipeline.errors import UnknownName
 
     with pytest.raises(UnknownName, match="probability"):
         paint(app, app.survey(), app.accounts.user("amy"), "probabilty", np.empty(0, np.int64), assisted=True)
@@ -245,9 +245,9 @@ def test_bands_and_nights_are_those_of_the_exposures(app):
 
 
 def test_many_nights_become_months_and_many_months_years(app, monkeypatch):
-    monkeypatch.setattr("app.colours_survey.MOST_NIGHTS", 0)
+    monkeypatch.setattr("triptych.app.colours_survey.MOST_NIGHTS", 0)
     assert set(painted(app, "amy", "night")) == {"2017-09", "no date"}
-    monkeypatch.setattr("app.colours_survey.MOST_TIMES", 0)
+    monkeypatch.setattr("triptych.app.colours_survey.MOST_TIMES", 0)
     assert set(painted(app, "amy", "night")) == {"2017", "no date"}
 
 

@@ -5,8 +5,16 @@ import itertools
 import pandas as pd
 import pytest
 
-from pipeline.consensus import POLICIES, VERDICT_COLUMNS, VERDICTS, bad_ccds, ccd_verdicts, opinions, verdicts
-from pipeline.errors import UnknownName
+from triptych.pipeline.consensus import (
+    POLICIES,
+    VERDICT_COLUMNS,
+    VERDICTS,
+    bad_ccds,
+    ccd_verdicts,
+    opinions,
+    verdicts,
+)
+from triptych.pipeline.errors import UnknownName
 
 WORDS = {"b": "bad", "g": "good", "u": "unsure"}
 

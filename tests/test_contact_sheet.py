@@ -6,12 +6,12 @@ import shutil
 import numpy as np
 import pytest
 
-from app import contact_sheet, search
-from app.context import AppContext
-from app.image_view import n_exposures
-from pipeline.catalog import Catalog
-from pipeline.errors import BadInput, LabelError
-from pipeline.labels import LabelStore, Vote
+from triptych.app import contact_sheet, search
+from triptych.app.context import AppContext
+from triptych.app.image_view import n_exposures
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.errors import BadInput, LabelError
+from triptych.pipeline.labels import LabelStore, Vote
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from app import context
+from triptych.app import context
 
 USER = SimpleNamespace(name="amy")
 

@@ -9,12 +9,12 @@ import time
 import pytest
 from tornado.ioloop import IOLoop
 
-from app import dashboard, server
-from app.component import assets_base
-from app.dashboard import VIEWS, Placeholder, build_page, job_to_show
-from app.session import Session
 from tests.test_server import Browser
 from tests.ui.conftest import free_port
+from triptych.app import dashboard, server
+from triptych.app.component import assets_base
+from triptych.app.dashboard import VIEWS, Placeholder, build_page, job_to_show
+from triptych.app.session import Session
 
 
 @pytest.fixture

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from pipeline.camera import DECAM
-from pipeline.conditions import coarse_grid, pixel_grid, refine
-from pipeline.defects import DEFECTS, SUSPICIOUS
-from pipeline.exposure import Exposure
-from pipeline.reasons import REASONS
-from pipeline.simulate import simulate_exposure
-from pipeline.survey_plan import shortened, single
+from triptych.pipeline.camera import DECAM
+from triptych.pipeline.conditions import coarse_grid, pixel_grid, refine
+from triptych.pipeline.defects import DEFECTS, SUSPICIOUS
+from triptych.pipeline.exposure import Exposure
+from triptych.pipeline.reasons import REASONS
+from triptych.pipeline.simulate import simulate_exposure
+from triptych.pipeline.survey_plan import shortened, single
 
 SOME = ("N4", "N15", "S29", "S7", "S17", "N26")
 WHOLE = ("Saturated", "PSF", "Nonoptimal_exp", "NObjects", "Telescope_Moving", "Out_of_focus", "Fringing")

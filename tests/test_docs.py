@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import (
+from tests import vectors
+from triptych.pipeline import (
     candidates,
     catalog,
     classify,
@@ -19,9 +20,8 @@ from pipeline import (
     tables,
     training,
 )
-from pipeline.catalog import Catalog
-from pipeline.labels import open_store
-from tests import vectors
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.labels import open_store
 
 DOCS = Path(__file__).parents[1] / "docs"
 # part of a run -> the heading of its section, and its tables

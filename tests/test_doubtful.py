@@ -7,13 +7,13 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from pipeline.catalog import Catalog
-from pipeline.classify import predict, train
-from pipeline.doubtful import WHYS, doubtful_labels, listed_both, summary
-from pipeline.imported import LABEL_NAMES, ReadOptions
-from pipeline.label_lists import READERS, guess_kind
-from pipeline.labels import LabelStore, Vote
-from pipeline.training import read_training_set
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.classify import predict, train
+from triptych.pipeline.doubtful import WHYS, doubtful_labels, listed_both, summary
+from triptych.pipeline.imported import LABEL_NAMES, ReadOptions
+from triptych.pipeline.label_lists import READERS, guess_kind
+from triptych.pipeline.labels import LabelStore, Vote
+from triptych.pipeline.training import read_training_set
 
 FIRST = 900001  # of tests.survey: every second exposure is good, those between are bad
 
@@ -162,7 +162,7 @@ def test_a_label_that_rests_on_one_vote_is_compared_with_its_neighbours_too(tmp_
 
 
 def test_the_command_lists_them_and_prints_json(relabelled):
-    from app.cli import app
+    from triptych.app.cli import app
 
     catalog, _, wrong_good, wrong_bad = relabelled
     shown = CliRunner().invoke(app, ["labels", "doubtful", str(catalog.path)])

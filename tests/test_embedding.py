@@ -7,11 +7,11 @@ import sys
 import numpy as np
 import pytest
 
-from pipeline import backbones, embedding, lines
-from pipeline.camera import CAMERAS
-from pipeline.catalog import Catalog
-from pipeline.errors import BadInput, CatalogError, UnknownName
 from tests import survey
+from triptych.pipeline import backbones, embedding, lines
+from triptych.pipeline.camera import CAMERAS
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.errors import BadInput, CatalogError, UnknownName
 
 DECAM = CAMERAS["decam"]
 
@@ -146,7 +146,7 @@ def test_gain_does_not_change_the_lines_that_are_seen():
 
 def test_a_ghost_across_ccds_moves_its_ccds_away_from_the_others():
     """A ring over the field, drawn on every CCD it crosses, separates CCDs by what is on them."""
-    from pipeline import focal_plane
+    from triptych.pipeline import focal_plane
 
     rng = np.random.default_rng(4)
     ccdnums = np.array([ccd.number for ccd in DECAM.ccds if ccd.name != "N30"])
@@ -217,7 +217,7 @@ def test_the_published_preparation_equals_a_direct_call(tiny_model):
 @pytest.fixture(scope="session")
 def files(tmp_path_factory):
     """Two small simulated exposures as files, of which three CCDs each are embedded."""
-    from pipeline.simulate import simulate
+    from triptych.pipeline.simulate import simulate
 
     folder = tmp_path_factory.mktemp("files")
     simulate(folder, exposures=2, seed=1, binning=16)
@@ -225,7 +225,7 @@ def files(tmp_path_factory):
 
 
 def of_files(folder, files):
-    from pipeline.ingest import ingest
+    from triptych.pipeline.ingest import ingest
 
     catalog = Catalog.create(folder)
     ingest(catalog, files, sample=3, workers=1)
@@ -235,8 +235,8 @@ def of_files(folder, files):
 @pytest.mark.slow
 def test_several_devices_and_readers_ahead_make_the_same_vectors(tmp_path, files, tiny_model, monkeypatch):
     """One device and one image after the other, as published; two devices that take turns; and with batches."""
-    from pipeline import dinov2
-    from pipeline.full_resolution import full_ccd
+    from triptych.pipeline import dinov2
+    from triptych.pipeline.full_resolution import full_ccd
 
     monkeypatch.setattr(dinov2, "SIZE", (56, 28))
     catalog = of_files(tmp_path / "run", files)
@@ -256,7 +256,7 @@ def test_several_devices_and_readers_ahead_make_the_same_vectors(tmp_path, files
 
 @pytest.mark.slow
 def test_an_interrupted_run_on_two_devices_goes_on(tmp_path, files, tiny_model, monkeypatch):
-    from pipeline import dinov2
+    from triptych.pipeline import dinov2
 
     class Stopped(Exception):
         pass
@@ -286,8 +286,8 @@ def test_an_interrupted_run_on_two_devices_goes_on(tmp_path, files, tiny_model, 
 @pytest.mark.slow
 @pytest.mark.skipif(not (shutil.which("g++") or shutil.which("clang++")), reason="torch compiles with a C++ compiler")
 def test_a_compiled_model_is_another_one_with_nearly_the_same_vectors(tmp_path, files, tiny_model, monkeypatch):
-    from pipeline import dinov2
-    from pipeline.units import Models
+    from triptych.pipeline import dinov2
+    from triptych.pipeline.units import Models
 
     monkeypatch.setattr(dinov2, "SIZE", (56, 28))
     pixels = [np.random.default_rng(seed).normal(3000, 20, (300, 150)).astype(np.float32) for seed in range(2)]
@@ -302,7 +302,7 @@ def test_a_model_without_fused_attention_is_refused(tmp_path, tiny_model, monkey
     """Plain attention would need 9.6 GB for one image of the published size."""
     from transformers import Dinov2WithRegistersModel
 
-    from pipeline.dinov2 import VisionTransformer
+    from triptych.pipeline.dinov2 import VisionTransformer
 
     given = Dinov2WithRegistersModel.from_pretrained
     monkeypatch.setattr(
@@ -314,7 +314,7 @@ def test_a_model_without_fused_attention_is_refused(tmp_path, tiny_model, monkey
 
 
 def test_sky_normalisation_forgets_gain_and_level_and_survives_blank_pixels():
-    from pipeline.dinov2 import sky_pixels
+    from triptych.pipeline.dinov2 import sky_pixels
 
     rng = np.random.default_rng(6)
     pixels = rng.normal(0, 1, (40, 20)).astype(np.float32)
@@ -343,7 +343,7 @@ def test_a_device_that_is_not_there_says_so(tiny_model, run):
 def test_raw_pixels_are_never_rounded_to_bfloat16():
     import torch
 
-    from pipeline.dinov2 import pick_precision
+    from triptych.pipeline.dinov2 import pick_precision
 
     assert pick_precision("cuda", "dinov2-paper") is torch.float32
     assert pick_precision("cuda", "dinov2-sky") is torch.bfloat16

@@ -6,12 +6,12 @@ import pytest
 from PIL import Image
 from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
 
-from pipeline import evaluate
-from pipeline.errors import LabelError, UnknownName
-from pipeline.labels import LabelStore, open_store
-from pipeline.recipe import Recipe
-from pipeline.training import read_training_set
 from tests import vectors
+from triptych.pipeline import evaluate
+from triptych.pipeline.errors import LabelError, UnknownName
+from triptych.pipeline.labels import LabelStore, open_store
+from triptych.pipeline.recipe import Recipe
+from triptych.pipeline.training import read_training_set
 
 
 def test_single_labels_give_the_ordinary_metrics():

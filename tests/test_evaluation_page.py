@@ -4,11 +4,11 @@ import re
 
 import pytest
 
-from app.evaluation_page import write_pages
-from pipeline import evaluate
-from pipeline.errors import BadInput
-from pipeline.labels import open_store
 from tests import vectors
+from triptych.app.evaluation_page import write_pages
+from triptych.pipeline import evaluate
+from triptych.pipeline.errors import BadInput
+from triptych.pipeline.labels import open_store
 
 
 @pytest.fixture(scope="module")

@@ -5,12 +5,12 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from app.cli import app
-from pipeline.agreement import FLAGGED
-from pipeline.agreement_report import EVERYBODY, of_run
-from pipeline.catalog import Catalog
-from pipeline.errors import BadInput
-from pipeline.labels import LabelStore, Vote, open_store
+from triptych.app.cli import app
+from triptych.pipeline.agreement import FLAGGED
+from triptych.pipeline.agreement_report import EVERYBODY, of_run
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.errors import BadInput
+from triptych.pipeline.labels import LabelStore, Vote, open_store
 
 
 def triptych(*words):

@@ -6,15 +6,15 @@ from dataclasses import replace
 import pytest
 from typer.testing import CliRunner
 
-from app.cli import app as command_line
-from pipeline.catalog import Catalog
-from pipeline.errors import BadInput
-from pipeline.explain import explain
-from pipeline.explain_text import as_text
-from pipeline.export import export
-from pipeline.labels import LabelStore, Vote, open_store
-from pipeline.retrain import retrain
 from tests import survey
+from triptych.app.cli import app as command_line
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.errors import BadInput
+from triptych.pipeline.explain import explain
+from triptych.pipeline.explain_text import as_text
+from triptych.pipeline.export import export
+from triptych.pipeline.labels import LabelStore, Vote, open_store
+from triptych.pipeline.retrain import retrain
 
 JUDGED = 900005
 

@@ -5,13 +5,13 @@ import shutil
 
 import pytest
 
-from app import lead_queue, repeats, votes
-from app.context import AppContext
-from app.explain_routes import explanation
-from pipeline.catalog import Catalog
-from pipeline.errors import BadInput
-from pipeline.labels import LabelStore, Vote
 from tests import survey
+from triptych.app import lead_queue, repeats, votes
+from triptych.app.context import AppContext
+from triptych.app.explain_routes import explanation
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.errors import BadInput
+from triptych.pipeline.labels import LabelStore, Vote
 
 BEN = {"plver": "V5.5LS", "comment": "zebra", "judgement": "bad", "reasons": ("Telescope_Moving",), "inspector": "ben"}
 

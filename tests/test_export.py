@@ -11,11 +11,11 @@ import pytest
 from astropy.io import fits
 from astropy.table import Table
 
-from pipeline.catalog import Catalog
-from pipeline.errors import BadInput, UnknownName
-from pipeline.export import FORMATS, export, preview_counts, verdict_table
-from pipeline.label_lists import import_file
-from pipeline.labels import LabelStore, Vote
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.errors import BadInput, UnknownName
+from triptych.pipeline.export import FORMATS, export, preview_counts, verdict_table
+from triptych.pipeline.label_lists import import_file
+from triptych.pipeline.labels import LabelStore, Vote
 
 
 def read_like_legacypipe(text: str) -> dict[tuple[int, str | None], str]:

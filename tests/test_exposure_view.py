@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.camera import camera
-from pipeline.exposure_view import FEWEST, ExposureView, describe, exposure_probability, learn_view
-from pipeline.focal_plane import centres
-from pipeline.metrics import calibration
+from triptych.pipeline.camera import camera
+from triptych.pipeline.exposure_view import FEWEST, ExposureView, describe, exposure_probability, learn_view
+from triptych.pipeline.focal_plane import centres
+from triptych.pipeline.metrics import calibration
 
 CCDNUMS = np.array([number for number in range(1, 63) if number != 61])
 

@@ -5,10 +5,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline import clusters, external, maps, placing, similar
-from pipeline.catalog import Catalog
-from pipeline.errors import BadInput, UnknownName
 from tests import vectors
+from triptych.pipeline import clusters, external, maps, placing, similar
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.errors import BadInput, UnknownName
 
 
 @pytest.fixture

@@ -8,13 +8,13 @@ import pytest
 from astropy.io import fits
 
 from benchmarks.memory import triptych
-from pipeline.camera import DECAM
-from pipeline.catalog import Catalog
-from pipeline.conditions import SATURATION
-from pipeline.cp_format import write_exposure
-from pipeline.cp_headers import ccd_cards
-from pipeline.exposure import CcdFrame, Exposure
-from pipeline.survey_plan import single
+from triptych.pipeline.camera import DECAM
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.conditions import SATURATION
+from triptych.pipeline.cp_format import write_exposure
+from triptych.pipeline.cp_headers import ccd_cards
+from triptych.pipeline.exposure import CcdFrame, Exposure
+from triptych.pipeline.survey_plan import single
 
 pytestmark = pytest.mark.slow
 

@@ -5,9 +5,9 @@ import math
 import pytest
 from astropy.io.fits import Header
 
-from pipeline import headers
-from pipeline.camera import BOK, DECAM, MOSAIC3
-from pipeline.fits_files import ImageHdu, Unusable, product_of
+from triptych.pipeline import headers
+from triptych.pipeline.camera import BOK, DECAM, MOSAIC3
+from triptych.pipeline.fits_files import ImageHdu, Unusable, product_of
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline import classify
-from pipeline.heads import ALIKE, FOLDS, KINDS, Head, alike, as_arrays, fit_head, from_arrays
-from pipeline.metrics import calibration
-from pipeline.reasons import GOOD
-from pipeline.teacher import Teacher
+from triptych.pipeline import classify
+from triptych.pipeline.heads import ALIKE, FOLDS, KINDS, Head, alike, as_arrays, fit_head, from_arrays
+from triptych.pipeline.metrics import calibration
+from triptych.pipeline.reasons import GOOD
+from triptych.pipeline.teacher import Teacher
 
 CCDS = 6
 DIM = 10

@@ -2,14 +2,14 @@
 
 import pytest
 
-from app import votes
-from app.context import AppContext
-from app.examples import help_on
-from app.help_routes import keep, settings_of
-from pipeline.accounts import User
-from pipeline.catalog import Catalog
-from pipeline.errors import BadInput, TriptychError
-from pipeline.labels import LabelStore
+from triptych.app import votes
+from triptych.app.context import AppContext
+from triptych.app.examples import help_on
+from triptych.app.help_routes import keep, settings_of
+from triptych.pipeline.accounts import User
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.errors import BadInput, TriptychError
+from triptych.pipeline.labels import LabelStore
 
 AMY, BEN, CAI = (User(name=name, role="inspector") for name in ("amy", "ben", "cai"))
 LEA = User(name="lea", role="lead")

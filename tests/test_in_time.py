@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from app.context import AppContext
-from app.in_time import around, in_same_field, middle_image, with_own
-from pipeline.catalog import Catalog
-from pipeline.labels import LabelStore
+from triptych.app.context import AppContext
+from triptych.app.in_time import around, in_same_field, middle_image, with_own
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.labels import LabelStore
 
 FIRST = 900001
 

@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
-from pipeline import jobs
-from pipeline.errors import LabelError
+from triptych.pipeline import jobs
+from triptych.pipeline.errors import LabelError
 
 pytest_plugins = ["tests.postgres"]
 

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from app import worker
-from pipeline import candidates, classify
-from pipeline.catalog import STAGE_COMMANDS, Catalog, _digest
-from pipeline.labels import LabelStore, Vote, open_store
 from tests import survey, vectors, warm
 from tests.killing import kill
 from tests.test_server import Browser
 from tests.ui.conftest import Served, free_port
+from triptych.app import worker
+from triptych.pipeline import candidates, classify
+from triptych.pipeline.catalog import STAGE_COMMANDS, Catalog, _digest
+from triptych.pipeline.labels import LabelStore, Vote, open_store
 
 pytestmark = pytest.mark.slow
 
@@ -55,7 +55,7 @@ def asked(folder: Path) -> tuple[Catalog, LabelStore, int]:
 
 def start_worker(catalog: Catalog, store: LabelStore) -> warm.Program:
     """The worker as the server starts it."""
-    return warm.start("app.worker", catalog.path, "--labels", store.url, stdin=True)
+    return warm.start("triptych.app.worker", catalog.path, "--labels", store.url, stdin=True)
 
 
 def stages(catalog: Catalog) -> dict[str, str]:

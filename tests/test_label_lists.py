@@ -6,10 +6,10 @@ from collections import Counter
 import openpyxl
 import pytest
 
-from pipeline.catalog import Catalog
-from pipeline.errors import BadInput, UnknownName
-from pipeline.label_lists import READERS, guess_kind, import_file
-from pipeline.labels import LabelStore, Vote
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.errors import BadInput, UnknownName
+from triptych.pipeline.label_lists import READERS, guess_kind, import_file
+from triptych.pipeline.labels import LabelStore, Vote
 
 
 @pytest.fixture

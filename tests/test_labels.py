@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 
-from pipeline import tables
-from pipeline.errors import LabelError, UnknownName
-from pipeline.labels import LABEL_COLUMNS, VOTE_COLUMNS, LabelStore, Vote
 from tests import warm
+from triptych.pipeline import tables
+from triptych.pipeline.errors import LabelError, UnknownName
+from triptych.pipeline.labels import LABEL_COLUMNS, VOTE_COLUMNS, LabelStore, Vote
 
 pytest_plugins = ["tests.postgres"]
 

@@ -64,7 +64,7 @@ def imports(path: Path, *, top_level_only: bool = False) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             found.add(node.module)
             found.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return found
+    return {name.removeprefix("triptych.") for name in found}
 
 
 def reaches(names: set[str], package: str) -> bool:
@@ -114,7 +114,7 @@ def test_modules_used_are_declared_dependencies():
     for path in PIPELINE + APP:
         for name in imports(path):
             module = name.split(".")[0]
-            if module in sys.stdlib_module_names or module in ("app", "pipeline", "__future__"):
+            if module in sys.stdlib_module_names or module in ("app", "pipeline", "triptych", "__future__"):
                 continue
             packages = {p.lower() for p in by_module.get(module, [module])} | {brought.get(module, "")}
             assert packages & {n.lower() for n in names}, f"{path.name} imports {module}, which pyproject does not name"

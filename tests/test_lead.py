@@ -5,13 +5,13 @@ import shutil
 
 import pytest
 
-from app import lead_accounts, lead_progress, lead_queue, queue
-from app.context import AppContext
-from app.lead_routes import in_words, jobs, overview
-from pipeline.catalog import Catalog
-from pipeline.errors import TriptychError
-from pipeline.explain import plain
-from pipeline.labels import LabelStore, Vote
+from triptych.app import lead_accounts, lead_progress, lead_queue, queue
+from triptych.app.context import AppContext
+from triptych.app.lead_routes import in_words, jobs, overview
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.errors import TriptychError
+from triptych.pipeline.explain import plain
+from triptych.pipeline.labels import LabelStore, Vote
 
 
 @pytest.fixture

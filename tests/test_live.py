@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import live, neighbours
-from pipeline.classifier import Classifier
-from pipeline.heads import indicators
-from pipeline.live import LABELS, started
-from pipeline.live_cells import lay_out
-from pipeline.prediction_table import as_table, asks_neighbours
-from pipeline.reasons import GOOD
+from triptych.pipeline import live, neighbours
+from triptych.pipeline.classifier import Classifier
+from triptych.pipeline.heads import indicators
+from triptych.pipeline.live import LABELS, started
+from triptych.pipeline.live_cells import lay_out
+from triptych.pipeline.prediction_table import as_table, asks_neighbours
+from triptych.pipeline.reasons import GOOD
 
 CCDS = 4
 SAID = [("good",), ("PSF",), ("Ghost_Scatter",), ("PSF", "Ghost_Scatter"), ("Clouds_transparency",)]

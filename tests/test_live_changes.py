@@ -10,19 +10,19 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from app.cli import app as command_line
-from app.live_work import LiveWork
-from app.worker import WorkerProcess
-from pipeline import classify, live_cache, live_changes
-from pipeline.catalog import Catalog
-from pipeline.classifier import predict_images
-from pipeline.labels import Vote, open_store
-from pipeline.live_changes import follow
-from pipeline.live_tables import LabelledRows
-from pipeline.live_written import written
-from pipeline.training import read_training_set
 from tests import vectors
 from tests.killing import PATIENCE_SECONDS, command, kill
+from triptych.app.cli import app as command_line
+from triptych.app.live_work import LiveWork
+from triptych.app.worker import WorkerProcess
+from triptych.pipeline import classify, live_cache, live_changes
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.classifier import predict_images
+from triptych.pipeline.labels import Vote, open_store
+from triptych.pipeline.live_changes import follow
+from triptych.pipeline.live_tables import LabelledRows
+from triptych.pipeline.live_written import written
+from triptych.pipeline.training import read_training_set
 
 GHOSTS = "Ghost_Scatter"
 

@@ -10,13 +10,13 @@ import tornado.httpserver
 import tornado.testing
 import tornado.web
 
-from app.auth import StoreAuth
-from app.context import AppContext
-from app.live_routes import routes
-from pipeline import candidates, classify, live_changes
-from pipeline.catalog import Catalog
-from pipeline.labels import LabelStore, Vote
 from tests import vectors
+from triptych.app.auth import StoreAuth
+from triptych.app.context import AppContext
+from triptych.app.live_routes import routes
+from triptych.pipeline import candidates, classify, live_changes
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.labels import LabelStore, Vote
 
 USERS = {"amy": "inspector", "ben": "inspector", "lea": "lead", "vic": "viewer"}
 
@@ -109,7 +109,7 @@ def test_from_waiting_to_behind_to_current(ask, app, ghosts):
 def test_a_failure_is_told_to_leads_in_words(ask, app):
     live_changes.follow(app.catalog, app.store)
     app.catalog.set_info(current={"embedding": "drawn-007"})
-    from app.live_work import LiveWork
+    from triptych.app.live_work import LiveWork
 
     assert LiveWork(app.catalog, app.store).look()
     assert "triptych retrain" in ask("lea")[1]["error"]

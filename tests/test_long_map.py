@@ -5,12 +5,12 @@ import shutil
 import numpy as np
 import pytest
 
-from app import map_points
-from app.context import AppContext
-from app.map_selection import images_of_region, keep_bits, kept_bits
-from app.session import Session
-from pipeline.catalog import Catalog
-from pipeline.labels import LabelStore
+from triptych.app import map_points
+from triptych.app.context import AppContext
+from triptych.app.map_selection import images_of_region, keep_bits, kept_bits
+from triptych.app.session import Session
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.labels import LabelStore
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_a_run_that_may_only_be_read_is_drawn_all_the_same(app, monkeypatch):
 def test_a_box_on_the_map_as_text_selects_the_same_for_everybody(app):
     survey = app.survey()
     table = map_points.map_table(survey)
-    from app.regions import packed
+    from triptych.app.regions import packed
 
     whole = f"r.2.0.{packed([-2, -2, 4, 0, 0, 4, -4, 0])}"
     for name in ("amy", "lea"):
@@ -88,7 +88,7 @@ def test_a_search_and_what_was_added_to_it_are_both_in_the_address(app):
     session = Session(app, app.accounts.user("amy"))
     session.search("900003")
     one = int(session.survey.images_of(900001)[0])
-    from app.regions import text_of_images
+    from triptych.app.regions import text_of_images
 
     session.select_region("a" + text_of_images([one])[1:], "clicked on the map")
     assert session.query == "900003"

@@ -6,12 +6,12 @@ import pytest
 
 from benchmarks import loop
 from benchmarks.annotators import marks
-from pipeline import embedding, examples, export, ingest
-from pipeline.catalog import Catalog
-from pipeline.labels import LabelStore, Vote, open_store
-from pipeline.reasons import GOOD
-from pipeline.retrain import retrain
 from tests import skies, vectors
+from triptych.pipeline import embedding, examples, export, ingest
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.labels import LabelStore, Vote, open_store
+from triptych.pipeline.reasons import GOOD
+from triptych.pipeline.retrain import retrain
 
 
 def bad_by_majority(votes: pd.DataFrame) -> set[int]:

@@ -12,16 +12,16 @@ import tornado.testing
 import tornado.web
 from PIL import Image, ImageColor
 
-from app.auth import StoreAuth
-from app.colours import COLOURINGS, WAITS
-from app.context import AppContext
-from app.map_points import HALF_RANGE, NOWHERE, MapTable, drawing_order, map_table, scaled
-from app.map_routes import colour_urls, opinion_key, points_of, routes
-from app.map_selection import keep_bits
-from app.map_view import chosen_points
-from app.palette import REASON_COLOURS
-from pipeline.catalog import Catalog
-from pipeline.labels import LabelStore
+from triptych.app.auth import StoreAuth
+from triptych.app.colours import COLOURINGS, WAITS
+from triptych.app.context import AppContext
+from triptych.app.map_points import HALF_RANGE, NOWHERE, MapTable, drawing_order, map_table, scaled
+from triptych.app.map_routes import colour_urls, opinion_key, points_of, routes
+from triptych.app.map_selection import keep_bits
+from triptych.app.map_view import chosen_points
+from triptych.app.palette import REASON_COLOURS
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.labels import LabelStore
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from sklearn.feature_selection import VarianceThreshold
 from sklearn.manifold import trustworthiness
 from sklearn.preprocessing import MinMaxScaler
 
-from pipeline import maps
-from pipeline.errors import BadInput, UnknownName
 from tests import vectors
+from triptych.pipeline import maps
+from triptych.pipeline.errors import BadInput, UnknownName
 
 
 @pytest.mark.parametrize("dims", [2, 3])

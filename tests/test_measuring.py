@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline import measuring
-from pipeline.labels import LabelStore, Vote, open_store
 from tests import vectors
+from triptych.pipeline import measuring
+from triptych.pipeline.labels import LabelStore, Vote, open_store
 
 
 @pytest.fixture

@@ -10,13 +10,13 @@ import tornado.httpserver
 import tornado.testing
 import tornado.web
 
-from app.auth import StoreAuth
-from app.context import AppContext
-from app.model_routes import routes
-from pipeline import retrain
-from pipeline.catalog import Catalog
-from pipeline.labels import LabelStore, Vote, open_store
 from tests import survey
+from triptych.app.auth import StoreAuth
+from triptych.app.context import AppContext
+from triptych.app.model_routes import routes
+from triptych.pipeline import retrain
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.labels import LabelStore, Vote, open_store
 
 
 @pytest.fixture(scope="module")

@@ -10,13 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from typer.testing import CliRunner
 
-from app.cli import app as triptych
-from pipeline import candidates, classify, models, retrain, retrain_killed, retrain_log
-from pipeline.catalog import Catalog
-from pipeline.errors import CatalogError, UnknownName
-from pipeline.labels import LabelStore, open_store
 from tests import vectors, warm
 from tests.test_retrain import KINDS, ghosts, vote_ghosts
+from triptych.app.cli import app as triptych
+from triptych.pipeline import candidates, classify, models, retrain, retrain_killed, retrain_log
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.errors import CatalogError, UnknownName
+from triptych.pipeline.labels import LabelStore, open_store
 
 
 @pytest.fixture(scope="module")

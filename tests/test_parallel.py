@@ -6,8 +6,8 @@ import sys
 import time
 from pathlib import Path
 
-from pipeline.parallel import WorkerLost, unordered
 from tests.killing import alive, appears, kill
+from triptych.pipeline.parallel import WorkerLost, unordered
 
 
 def square(number: int) -> int:
@@ -35,7 +35,7 @@ def note_and_wait(folder: str) -> None:
 
 def test_processes_end_when_the_one_that_started_them_is_killed(tmp_path):
     code = (
-        "from tests.test_parallel import note_and_wait; from pipeline.parallel import unordered; "
+        "from tests.test_parallel import note_and_wait; from triptych.pipeline.parallel import unordered; "
         f"list(unordered(note_and_wait, [{str(tmp_path)!r}] * 4, workers=2))"
     )
     process = subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[1], stdout=subprocess.PIPE)

@@ -14,14 +14,14 @@ import tornado.web
 from astropy.io import fits
 from PIL import Image
 
-from app import thumbnails
-from app.auth import StoreAuth
-from app.context import AppContext
-from app.packets import read_packet
-from app.picture_routes import PictureShelf, picture_version, routes
-from pipeline.catalog import Catalog
-from pipeline.labels import LabelStore
-from pipeline.levels import levels
+from triptych.app import thumbnails
+from triptych.app.auth import StoreAuth
+from triptych.app.context import AppContext
+from triptych.app.packets import read_packet
+from triptych.app.picture_routes import PictureShelf, picture_version, routes
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.labels import LabelStore
+from triptych.pipeline.levels import levels
 
 EXPNUM, S31, S7, N30 = 900001, 90000103, 90000131, 90000161
 
@@ -226,8 +226,8 @@ def test_exposures_to_compare_with_tell_nothing_of_votes(app):
 
 
 def test_a_thumbnail_from_its_ccd_alone_is_the_one_from_the_whole_exposure(tmp_path):
-    from pipeline.ingest import ingest
-    from pipeline.simulate import simulate
+    from triptych.pipeline.ingest import ingest
+    from triptych.pipeline.simulate import simulate
 
     simulate(tmp_path / "fits", exposures=1, seed=3, binning=16)
     catalog = Catalog.create(tmp_path / "run")

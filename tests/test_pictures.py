@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from pipeline import pictures
-from pipeline.camera import DECAM
-from pipeline.fits_files import Unusable
+from triptych.pipeline import pictures
+from triptych.pipeline.camera import DECAM
+from triptych.pipeline.fits_files import Unusable
 
 
 def problem_of(function, *arguments) -> str:

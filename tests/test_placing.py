@@ -7,10 +7,10 @@ import openTSNE
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
-from pipeline import clusters, maps, placing
-from pipeline.catalog import Catalog
-from pipeline.errors import BadInput, StageStale, UnknownName
 from tests import vectors
+from triptych.pipeline import clusters, maps, placing
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.errors import BadInput, StageStale, UnknownName
 
 FIRST = 24
 

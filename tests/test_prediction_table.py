@@ -5,17 +5,17 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline import classify, neighbours, prediction_table
-from pipeline.errors import BadInput
-from pipeline.labels import open_store
-from pipeline.prediction_table import (
+from tests import vectors
+from triptych.pipeline import classify, neighbours, prediction_table
+from triptych.pipeline.errors import BadInput
+from triptych.pipeline.labels import open_store
+from triptych.pipeline.prediction_table import (
     as_table,
     asks_neighbours,
     exposure_blocks,
     prediction_blocks,
     write_blocks,
 )
-from tests import vectors
 
 
 @pytest.fixture

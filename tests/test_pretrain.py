@@ -8,13 +8,13 @@ import torch
 import typer
 from typer.testing import CliRunner
 
-from app import verbs_pretrain
-from pipeline import backbones, embedding, masked_training, pretrain, preview_vit
-from pipeline.camera import CAMERAS
-from pipeline.catalog import Catalog
-from pipeline.errors import BadInput, UnknownName
-from pipeline.pretrain import Settings
 from tests import survey
+from triptych.app import verbs_pretrain
+from triptych.pipeline import backbones, embedding, masked_training, pretrain, preview_vit
+from triptych.pipeline.camera import CAMERAS
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.errors import BadInput, UnknownName
+from triptych.pipeline.pretrain import Settings
 
 DECAM = CAMERAS["decam"]
 SMALL = Settings(steps=4, size=32, patch=4, width=32, depth=1, batch=8, every=2, most_images=200)

@@ -9,13 +9,13 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from app import verbs_probe
-from pipeline import attentive, label_curve, probe_figures, probe_models, probes
-from pipeline.catalog import Catalog
-from pipeline.errors import BadInput, LabelError, UnknownName
-from pipeline.labels import open_store
-from pipeline.probe_targets import of_labels, read_target
 from tests import vectors
+from triptych.app import verbs_probe
+from triptych.pipeline import attentive, label_curve, probe_figures, probe_models, probes
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.errors import BadInput, LabelError, UnknownName
+from triptych.pipeline.labels import open_store
+from triptych.pipeline.probe_targets import of_labels, read_target
 
 
 @pytest.fixture(scope="module")

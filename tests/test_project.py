@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 import typer.main
 from typer.testing import CliRunner
 
-from pipeline import teacher
+from triptych.pipeline import teacher
 
 ROOT = Path(__file__).parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -47,8 +48,14 @@ def test_every_dependency_is_explained():
         assert f"| `{name}`" in readme, f"README does not say what {name} is for"
 
 
+def test_the_package_is_a_command():
+    done = subprocess.run([sys.executable, "-m", "triptych", "status", "nowhere"], capture_output=True, text=True)
+    assert done.stderr.startswith("triptych: ")
+    assert "is not a run folder" in done.stderr
+
+
 def commands():
-    from app.cli import app
+    from triptych.app.cli import app
 
     found = {}
 
@@ -87,7 +94,7 @@ def test_every_command_that_takes_a_label_store_is_in_the_guide():
 
 @pytest.mark.parametrize("group", [[], ["labels"], ["user"]])
 def test_what_a_command_does_fits_on_its_line_of_the_list(group):
-    from app.cli import app
+    from triptych.app.cli import app
 
     shown = CliRunner().invoke(app, [*group, "--help"]).output.split("Commands:")[1]
     assert not [line for line in shown.splitlines() if line.endswith("...")]

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 from astropy.io import fits
 
-from app import quality
-from app.palette import MASK_COLOURS
-from app.plane import Plane
-from pipeline.camera import DECAM
+from triptych.app import quality
+from triptych.app.palette import MASK_COLOURS
+from triptych.app.plane import Plane
+from triptych.pipeline.camera import DECAM
 
 NAMES = [one.name for one in quality.CLASSES]
 

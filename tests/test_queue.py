@@ -6,16 +6,16 @@ import shutil
 import numpy as np
 import pytest
 
-from app import api, evidence, export_routes, lead_queue, queue, repeats, votes
-from app.context import AppContext
-from app.queue_table import facets_of, galactic_latitude
-from app.sight import Sight
-from pipeline.catalog import Catalog
-from pipeline.errors import TriptychError
-from pipeline.explain import plain
-from pipeline.labels import LabelStore, Vote
-from pipeline.queue_order import ORDERS
 from tests import survey
+from triptych.app import api, evidence, export_routes, lead_queue, queue, repeats, votes
+from triptych.app.context import AppContext
+from triptych.app.queue_table import facets_of, galactic_latitude
+from triptych.app.sight import Sight
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.errors import TriptychError
+from triptych.pipeline.explain import plain
+from triptych.pipeline.labels import LabelStore, Vote
+from triptych.pipeline.queue_order import ORDERS
 
 AGE = 40
 

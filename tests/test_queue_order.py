@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.errors import TriptychError
-from pipeline.queue_order import (
+from triptych.pipeline.errors import TriptychError
+from triptych.pipeline.queue_order import (
     BAND_WIDTH,
     ORDERS,
     draws_of,

@@ -2,8 +2,8 @@
 
 import pytest
 
-from pipeline.errors import LabelError, TriptychError
-from pipeline.labels import Vote
+from triptych.pipeline.errors import LabelError, TriptychError
+from triptych.pipeline.labels import Vote
 
 pytest_plugins = ["tests.postgres"]
 

@@ -7,10 +7,10 @@ import pytest
 from astropy.io import fits
 from PIL import Image
 
-from pipeline.catalog import Catalog
-from pipeline.full_resolution import full_ccd, full_mask
-from pipeline.images import display
-from pipeline.ingest import ingest
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.full_resolution import full_ccd, full_mask
+from triptych.pipeline.images import display
+from triptych.pipeline.ingest import ingest
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from pipeline.reasons import ALIASES, FLAGS, KEYWORDS, REASONS, canonical
+from triptych.pipeline.reasons import ALIASES, FLAGS, KEYWORDS, REASONS, canonical
 
 
 @pytest.mark.parametrize("name", REASONS)

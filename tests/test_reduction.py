@@ -15,9 +15,9 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
-from pipeline.errors import UnknownName
-from pipeline.neighbours import nearest
-from pipeline.reduction import SCALERS, fit_reduction
+from triptych.pipeline.errors import UnknownName
+from triptych.pipeline.neighbours import nearest
+from triptych.pipeline.reduction import SCALERS, fit_reduction
 
 THEIRS = {
     "minmax": MinMaxScaler,

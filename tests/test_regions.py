@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from app import regions
-from app.map_points import HALF_RANGE, NOWHERE, MapTable
-from pipeline.errors import BadInput
+from triptych.app import regions
+from triptych.app.map_points import HALF_RANGE, NOWHERE, MapTable
+from triptych.pipeline.errors import BadInput
 
 UNIT = 2**10
 

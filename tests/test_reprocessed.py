@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline import reprocessed
-from pipeline.catalog import Catalog
-from pipeline.embedding import embed
-from pipeline.ingest import ingest
 from tests import fits_makers as make
+from triptych.pipeline import reprocessed
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.embedding import embed
+from triptych.pipeline.ingest import ingest
 
 EXPOSURES = range(101, 109)
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.catalog import STAGE_COMMANDS, Catalog
-from pipeline.labels import LabelStore, Vote, open_store
 from tests import skies
 from tests.killing import alive, appears, command, finish, kill
+from triptych.pipeline.catalog import STAGE_COMMANDS, Catalog
+from triptych.pipeline.labels import LabelStore, Vote, open_store
 
 pytestmark = pytest.mark.slow
 

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline import candidates, classify, retrain
-from pipeline.errors import Cancelled
-from pipeline.labels import Vote, open_store
-from pipeline.recipe import Recipe
 from tests import vectors
+from triptych.pipeline import candidates, classify, retrain
+from triptych.pipeline.errors import Cancelled
+from triptych.pipeline.labels import Vote, open_store
+from triptych.pipeline.recipe import Recipe
 
 KINDS = ("model", "prediction", "candidates")
 

@@ -3,10 +3,10 @@
 import pandas as pd
 import pytest
 
-from pipeline import candidates, classify, retrain, retraining
-from pipeline.labels import open_store
 from tests import vectors
 from tests.test_retrain import ghosts, vote_ghosts
+from triptych.pipeline import candidates, classify, retrain, retraining
+from triptych.pipeline.labels import open_store
 
 
 @pytest.fixture(scope="module")

@@ -8,14 +8,14 @@ import pandas as pd
 import pytest
 from astropy.io import fits
 
-from pipeline import rice, tiles
-from pipeline.catalog import Catalog
-from pipeline.exposure_pixels import measure, measure_tiles
-from pipeline.fits_files import PixelReader, as_float, blank_value, read_pixels, scan
-from pipeline.full_resolution import full_ccd
-from pipeline.ingest import ingest
-from pipeline.simulate import simulate
 from tests import fits_makers as make
+from triptych.pipeline import rice, tiles
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.exposure_pixels import measure, measure_tiles
+from triptych.pipeline.fits_files import PixelReader, as_float, blank_value, read_pixels, scan
+from triptych.pipeline.full_resolution import full_ccd
+from triptych.pipeline.ingest import ingest
+from triptych.pipeline.simulate import simulate
 
 SHAPE = (93, 421)
 

@@ -14,12 +14,12 @@ import dask
 import numpy as np
 import pytest
 
-from pipeline import embedding, scheduler
-from pipeline.catalog import Catalog
-from pipeline.errors import BadInput
-from pipeline.parallel import WorkerLost
 from tests import survey, warm
 from tests.killing import command
+from triptych.pipeline import embedding, scheduler
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.errors import BadInput
+from triptych.pipeline.parallel import WorkerLost
 
 ROOT = Path(__file__).parents[1]
 
@@ -163,7 +163,7 @@ def test_no_more_tasks_are_given_away_than_a_few_per_thread(cluster):
 
 
 def test_a_worker_that_does_not_see_the_run_says_so(run, cluster, tmp_path):
-    from pipeline import units
+    from triptych.pipeline import units
 
     order = units.Order(str(run.path), "triptych", "cpu", work=str(tmp_path / "elsewhere"))
     unit = units.Unit(900001, (90000101,), "0", "decam")

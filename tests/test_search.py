@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline import classify, evaluate
-from pipeline.errors import BadInput, LabelError, UnknownName
-from pipeline.labels import open_store
-from pipeline.search import FOLDS, SPACE, schedule, search
 from tests import vectors
+from triptych.pipeline import classify, evaluate
+from triptych.pipeline.errors import BadInput, LabelError, UnknownName
+from triptych.pipeline.labels import open_store
+from triptych.pipeline.search import FOLDS, SPACE, schedule, search
 
 
 @pytest.fixture

@@ -15,11 +15,11 @@ from types import SimpleNamespace
 import pytest
 from tornado.web import create_signed_value
 
-from app.server import make_app, route_list, secret_of
-from pipeline.catalog import Catalog
-from pipeline.labels import Vote
 from tests.survey import PASSWORD
 from tests.ui.conftest import Served, free_port
+from triptych.app.server import make_app, route_list, secret_of
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.labels import Vote
 
 ROOT = Path(__file__).parents[1]
 
@@ -212,7 +212,7 @@ def test_the_page_carries_ones_own_name_and_nobodys_vote(served, door):
 
 
 def test_versioned_assets_are_kept_for_ever_and_others_are_asked_for_again(door):
-    from app.component import assets_base
+    from triptych.app.component import assets_base
 
     door.log_in("amy")
     assert "immutable" in door.ask(f"{assets_base()}/shell.js").headers["Cache-Control"]
@@ -266,7 +266,8 @@ def test_an_account_that_is_switched_off_is_out_at_the_next_reading_of_the_accou
 
 def test_a_server_starts_without_what_only_some_pages_and_jobs_need():
     code = (
-        "import importlib, sys; from app import server; list(map(importlib.import_module, server.ROUTE_MODULES)); "
+        "import importlib, sys; from triptych.app import server; "
+        "list(map(importlib.import_module, server.ROUTE_MODULES)); "
         "print(sorted({'astropy', 'hdbscan', 'numba', 'scipy', 'sklearn', 'torch'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)

@@ -8,15 +8,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from app.context import AppContext
-from app.evidence import asks_of, bad_reasons, evidence_of
-from app.session import Session
-from pipeline import candidates
-from pipeline.catalog import Catalog
-from pipeline.errors import BadInput, LabelError, UnknownName
-from pipeline.labels import LabelStore, Vote
-from pipeline.queue_order import BAND_WIDTH
 from tests import survey
+from triptych.app.context import AppContext
+from triptych.app.evidence import asks_of, bad_reasons, evidence_of
+from triptych.app.session import Session
+from triptych.pipeline import candidates
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.errors import BadInput, LabelError, UnknownName
+from triptych.pipeline.labels import LabelStore, Vote
+from triptych.pipeline.queue_order import BAND_WIDTH
 
 
 @pytest.fixture
@@ -37,7 +37,8 @@ def cast(app, inspector, expnum, judgement, **more):
 
 
 def test_session_needs_no_panel_and_no_torch():
-    code = "import app.session, sys; print([m for m in ('panel', 'bokeh', 'torch', 'tornado') if m in sys.modules])"
+    code = "import sys, triptych.app.session; "
+    code += "print([m for m in ('panel', 'bokeh', 'torch', 'tornado') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
 
 

@@ -9,16 +9,16 @@ import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
 
-from pipeline import starfield
-from pipeline.camera import DECAM
-from pipeline.conditions import pixel_grid
-from pipeline.cp_headers import pointing, sky_position
-from pipeline.defects import DEFECTS, SUSPICIOUS
-from pipeline.errors import BadInput, UnknownName
-from pipeline.exposure import Exposure
-from pipeline.reasons import canonical
-from pipeline.simulate import simulate, simulate_exposure
-from pipeline.survey_plan import plan, shares, single
+from triptych.pipeline import starfield
+from triptych.pipeline.camera import DECAM
+from triptych.pipeline.conditions import pixel_grid
+from triptych.pipeline.cp_headers import pointing, sky_position
+from triptych.pipeline.defects import DEFECTS, SUSPICIOUS
+from triptych.pipeline.errors import BadInput, UnknownName
+from triptych.pipeline.exposure import Exposure
+from triptych.pipeline.reasons import canonical
+from triptych.pipeline.simulate import simulate, simulate_exposure
+from triptych.pipeline.survey_plan import plan, shares, single
 
 PRIMARY_KEYS = (
     *("EXPNUM", "FILTER", "BAND", "MJD-OBS", "DATE-OBS", "EXPTIME", "OBJECT", "PROPID", "OBSTYPE", "PROCTYPE"),

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.metrics import ccd_metrics
-from pipeline.spread import RESAMPLES, draws, interval, resampled, spread
+from triptych.pipeline.metrics import ccd_metrics
+from triptych.pipeline.spread import RESAMPLES, draws, interval, resampled, spread
 
 CCDS = 10
 

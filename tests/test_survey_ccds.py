@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 from astropy.table import Table
 
-from pipeline import survey_ccds
-from pipeline.errors import BadInput
-from pipeline.survey_ccds import BITS
+from triptych.pipeline import survey_ccds
+from triptych.pipeline.errors import BadInput
+from triptych.pipeline.survey_ccds import BITS
 
 
 def write(path, rows, columns=("camera", "expnum", "ccdname", "ccd_cuts", "plver", "ebv")):

@@ -4,17 +4,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline import classify, teacher
-from pipeline.labels import open_store
-from pipeline.reasons import GOOD, REASONS
-from pipeline.recipe import Recipe
-from pipeline.surroundings import surrounded
 from tests import vectors
+from triptych.pipeline import classify, teacher
+from triptych.pipeline.labels import open_store
+from triptych.pipeline.reasons import GOOD, REASONS
+from triptych.pipeline.recipe import Recipe
+from triptych.pipeline.surroundings import surrounded
 
 
 def keys_and_truth(exposures: int = 6, ccds: int = 40):
     """Exposure 1 is bad throughout, 2 on half of its CCDs, the others are good, 6 being a suspicious one."""
-    from pipeline.camera import camera
+    from triptych.pipeline.camera import camera
 
     pairs = [(expnum, ccdnum) for expnum in range(1, exposures + 1) for ccdnum in range(1, ccds + 1)]
     keys = pd.DataFrame(

@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
-from pipeline.labels import LabelStore, Vote
-from pipeline.training import training_set
+from triptych.pipeline.labels import LabelStore, Vote
+from triptych.pipeline.training import training_set
 
 NAMES = ["N1", "N2", "S1", "S2"]
 

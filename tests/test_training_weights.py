@@ -8,13 +8,13 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from pipeline import classify, measuring, training_weights
-from pipeline.labels import LabelStore, Vote, open_store
-from pipeline.recipe import Recipe
-from pipeline.training import read_labels, read_training_set, training_set
-from pipeline.training_weights import BASES, WEIGHTS
 from tests import vectors
 from tests.test_training import label, panel_votes, tables
+from triptych.pipeline import classify, measuring, training_weights
+from triptych.pipeline.labels import LabelStore, Vote, open_store
+from triptych.pipeline.recipe import Recipe
+from triptych.pipeline.training import read_labels, read_training_set, training_set
+from triptych.pipeline.training_weights import BASES, WEIGHTS
 
 INSPECTORS = ("amy", "ben", "cai")
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate)  # making an example smaller takes minutes here

@@ -6,9 +6,9 @@ from openTSNE.affinity import PerplexityBasedNN
 from openTSNE.tsne import kl_divergence_bh
 from sklearn.manifold import trustworthiness
 
-from pipeline import maps
-from pipeline.errors import BadInput
-from pipeline.tsne_gradient import ExactGradient
+from triptych.pipeline import maps
+from triptych.pipeline.errors import BadInput
+from triptych.pipeline.tsne_gradient import ExactGradient
 
 
 def drawn(n, dims, seed=0):

@@ -3,12 +3,12 @@
 import pytest
 
 from benchmarks import loop, two_trails
-from pipeline import candidates
-from pipeline.camera import camera
-from pipeline.exposure import Exposure
-from pipeline.labels import open_store
-from pipeline.survey_plan import single
 from tests import skies
+from triptych.pipeline import candidates
+from triptych.pipeline.camera import camera
+from triptych.pipeline.exposure import Exposure
+from triptych.pipeline.labels import open_store
+from triptych.pipeline.survey_plan import single
 
 DECAM = camera("decam")
 pytestmark = pytest.mark.slow

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline import catalog as catalog_module
-from pipeline.catalog import Catalog
 from tests import warm
+from triptych.pipeline import catalog as catalog_module
+from triptych.pipeline.catalog import Catalog
 
 
 def die(*_):

@@ -2,11 +2,11 @@
 
 import pytest
 
-from app import votes
-from app.context import AppContext
-from pipeline.accounts import User
-from pipeline.errors import LabelError
-from pipeline.labels import LabelStore
+from triptych.app import votes
+from triptych.app.context import AppContext
+from triptych.pipeline.accounts import User
+from triptych.pipeline.errors import LabelError
+from triptych.pipeline.labels import LabelStore
 
 AMY = User(name="amy", role="inspector")
 BEN = User(name="ben", role="inspector")
@@ -15,7 +15,7 @@ FIRST = 900001
 
 @pytest.fixture
 def app(fresh_survey):
-    from pipeline.catalog import Catalog
+    from triptych.pipeline.catalog import Catalog
 
     catalog = Catalog.open(fresh_survey)
     with LabelStore(catalog.labels_url()) as store:

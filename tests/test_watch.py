@@ -10,16 +10,16 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from app import verbs_watch
-from pipeline import classify, outlived
-from pipeline.arrivals import Arrivals
-from pipeline.catalog import Catalog
-from pipeline.errors import CatalogError, UnknownName
-from pipeline.labels import Vote, open_store
-from pipeline.watch import Settings, watch
 from tests import nights
 from tests.killing import appears, command, finish, kill
 from tests.test_rerun import assert_same
+from triptych.app import verbs_watch
+from triptych.pipeline import classify, outlived
+from triptych.pipeline.arrivals import Arrivals
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.errors import CatalogError, UnknownName
+from triptych.pipeline.labels import Vote, open_store
+from triptych.pipeline.watch import Settings, watch
 
 NEW = (113, 114, 115, 117)  # 114 and 117 are bad
 
@@ -123,8 +123,8 @@ def test_the_rule_is_the_runs_own_unless_named(run, night):
 
 
 def test_votes_stay_and_who_judged_is_not_asked_again(run, night):
-    from app.context import AppContext
-    from app.queue import queue_for
+    from triptych.app.context import AppContext
+    from triptych.app.queue import queue_for
 
     with open_store(run) as store:
         store.add_user("amy", "password of hers", "inspector")
@@ -234,7 +234,7 @@ def test_without_a_model_and_maps_exposures_are_embedded_only(tmp_path, night):
 
 
 def test_a_model_of_another_backbone_predicts_nothing(run, night):
-    from pipeline import embedding
+    from triptych.pipeline import embedding
 
     embedding.embed(run, backbone="statistics")
     arrive(night)

@@ -12,10 +12,10 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from app import worker
-from pipeline.catalog import Catalog
-from pipeline.errors import BadInput, Cancelled
-from pipeline.labels import LabelStore
+from triptych.app import worker
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.errors import BadInput, Cancelled
+from triptych.pipeline.labels import LabelStore
 
 
 @pytest.fixture
@@ -115,10 +115,20 @@ def test_a_retraining_tells_how_far_it_is_while_it_fits(survey_folder, tmp_path)
     assert catalog.refresh().stage("prediction").table().exposure_probability.between(0, 1).all()
 
 
+def test_the_worker_runs_no_code_of_the_folder_that_the_server_was_started_in(tmp_path):
+    for name in ("triptych", "app", "logging"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise SystemExit('code of the current folder')")
+    command = [*worker.WorkerProcess("run", "labels").command, "--help"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.stderr == ""
+    assert "Run the jobs that the dashboard asks for." in done.stdout
+
+
 @pytest.mark.slow
 def test_the_worker_ends_when_its_server_does(store):
     server = (
-        "import sys, time; from app.worker import WorkerProcess; "
+        "import sys, time; from triptych.app.worker import WorkerProcess; "
         f"p = WorkerProcess({str(store.catalog.path)!r}, {store.url!r}); p.start(); "
         "print(p.process.pid, flush=True); time.sleep(3); import os; os._exit(1)"
     )

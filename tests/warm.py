@@ -1,6 +1,6 @@
 """Programs of ours in processes forked from a warm parent, which has imported everything once for all of them.
 
-    process = start("app.worker", run, stdin=True)      # as `python -m app.worker RUN` would
+    process = start("triptych.app.worker", run, stdin=True)      # as `python -m triptych.app.worker RUN` would
     process.kill(); process.wait()
 
 The parent is Python's own fork server: it runs nothing but imports, so that a fork of it is as good as a new process.
@@ -23,9 +23,9 @@ import dask
 
 ROOT = Path(__file__).parents[1]
 WARM = [
-    "app.server",
-    "app.worker",
-    "app.cli",
+    "triptych.app.server",
+    "triptych.app.worker",
+    "triptych.app.cli",
     "tests.warm_imports",
 ]
 _forks = multiprocessing.get_context("forkserver")

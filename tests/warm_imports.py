@@ -3,8 +3,8 @@
 import importlib
 import pkgutil
 
-import pipeline
 from tests import passwords
+from triptych import pipeline
 
 # These import torch, which takes seconds and half a gigabyte; the commands that need it are tested in the test itself.
 WITH_TORCH = {"attentive", "dinov2", "label_curve", "masked_training", "masked_pictures", "preview_vit", "pretrain"}
@@ -20,7 +20,7 @@ LIBRARIES = (
 
 for module in pkgutil.iter_modules(pipeline.__path__):
     if module.name not in WITH_TORCH:
-        importlib.import_module(f"pipeline.{module.name}")
+        importlib.import_module(f"triptych.pipeline.{module.name}")
 for name in LIBRARIES:
     importlib.import_module(name)
 passwords.make_cheap()

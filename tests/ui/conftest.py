@@ -22,9 +22,9 @@ import pytest
 from playwright.sync_api import expect
 from tornado.web import create_signed_value
 
-from app.server import secret_of
-from pipeline.catalog import Catalog
 from tests import survey, warm
+from triptych.app.server import secret_of
+from triptych.pipeline.catalog import Catalog
 
 BROWSER_FLAGS = [
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE localhost",
@@ -73,7 +73,7 @@ class Served:
 
     def start(self):
         """Start (again) on the same port and run, and wait until it answers."""
-        self.process = warm.start("app.server", self.run, "--port", self.port, *self.options, log=self.log)
+        self.process = warm.start("triptych.app.server", self.run, "--port", self.port, *self.options, log=self.log)
         give_up = time.monotonic() + SERVER_START_SECONDS
         while time.monotonic() < give_up:
             try:

@@ -3,9 +3,9 @@
 import pytest
 from playwright.sync_api import expect
 
-from pipeline.catalog import Catalog
-from pipeline.labels import LabelStore, Vote
 from tests.ui.conftest import no_answer
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.labels import LabelStore, Vote
 
 SPLIT, UNSURE, AGREED = 900003, 900005, 900007
 

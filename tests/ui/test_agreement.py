@@ -3,10 +3,10 @@
 import pytest
 from playwright.sync_api import expect
 
-from pipeline.catalog import Catalog
-from pipeline.labels import Vote, open_store
 from tests import survey
 from tests.ui.conftest import Served, free_port, no_answer
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.labels import Vote, open_store
 
 ROOM = "/?room=agreement"
 

@@ -9,13 +9,13 @@ import shutil
 
 import pytest
 
-from app.colours import COLOURINGS
-from app.dashboard import rooms_of
-from pipeline.accounts import User
-from pipeline.catalog import Catalog
-from pipeline.labels import LabelStore, Vote
 from tests import survey
 from tests.ui.conftest import wait_ready
+from triptych.app.colours import COLOURINGS
+from triptych.app.dashboard import rooms_of
+from triptych.pipeline.accounts import User
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.labels import LabelStore, Vote
 
 OTHER = "zephyrine"
 SECRET = "zebra crossing"

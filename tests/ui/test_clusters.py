@@ -2,8 +2,8 @@
 
 from playwright.sync_api import expect
 
-from pipeline.catalog import Catalog
-from pipeline.labels import LabelStore
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.labels import LabelStore
 
 
 def open_room(open_page, user="amy", address="/?room=clusters"):

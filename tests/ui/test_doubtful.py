@@ -5,11 +5,11 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from pipeline.catalog import Catalog
-from pipeline.label_lists import import_file
-from pipeline.labels import open_store
 from tests import survey
 from tests.ui.conftest import Served, free_port
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.label_lists import import_file
+from triptych.pipeline.labels import open_store
 
 ROOM = "/?room=model"
 DOUBTED = 900001  # bad by the run's truth table

@@ -1,10 +1,10 @@
 """The page of an evaluation in a real browser, opened from the disk."""
 
-from app.evaluation_page import write_pages
-from pipeline import evaluate
-from pipeline.labels import open_store
 from tests import vectors
 from tests.ui.conftest import Guard
+from triptych.app.evaluation_page import write_pages
+from triptych.pipeline import evaluate
+from triptych.pipeline.labels import open_store
 
 DRAWN = "() => window.Bokeh && Bokeh.documents.length > 0 && Bokeh.documents.every(d => d.is_idle)"
 

@@ -3,8 +3,8 @@
 import pytest
 from playwright.sync_api import expect
 
-from pipeline.catalog import Catalog
-from pipeline.labels import LabelStore
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.labels import LabelStore
 
 NEIGHBOUR = "button[data-look-at]:not(.origin):not([aria-current=true])"
 

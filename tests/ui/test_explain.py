@@ -5,9 +5,9 @@ import json
 import pytest
 from playwright.sync_api import expect
 
-from pipeline import reprocessed
-from pipeline.catalog import Catalog
-from pipeline.labels import LabelStore, Vote
+from triptych.pipeline import reprocessed
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.labels import LabelStore, Vote
 
 NOW = "V5.5LS"
 

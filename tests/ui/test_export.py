@@ -6,8 +6,8 @@ import json
 import pytest
 from playwright.sync_api import expect
 
-from pipeline.catalog import Catalog
-from pipeline.labels import LabelStore, Vote
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.labels import LabelStore, Vote
 
 
 @pytest.fixture(scope="module")

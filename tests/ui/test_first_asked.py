@@ -2,8 +2,8 @@
 
 import pytest
 
-from app.dashboard import FIRST_ASKED, FIRST_ASKED_BY_OTHERS
 from tests.ui.conftest import wait_ready
+from triptych.app.dashboard import FIRST_ASKED, FIRST_ASKED_BY_OTHERS
 
 STANDS = """name => { const stands = root => [...root.querySelectorAll('*')].some(
     node => node.matches('.fill[data-ready]') || (node.shadowRoot && stands(node.shadowRoot)));

@@ -5,9 +5,9 @@ import uuid
 import pytest
 from playwright.sync_api import expect
 
-from pipeline.catalog import Catalog
-from pipeline.labels import LabelStore
 from tests.ui.conftest import log_in
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.labels import LabelStore
 
 
 @pytest.fixture

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from pipeline import retrain
-from pipeline.labels import Vote, open_store
 from tests import survey
 from tests.ui.conftest import Served, free_port, no_answer
 from tests.ui.test_accessibility import violations
+from triptych.pipeline import retrain
+from triptych.pipeline.labels import Vote, open_store
 
 ROOM = "/?room=model"
 

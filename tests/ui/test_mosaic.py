@@ -9,11 +9,11 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from app import packets
-from pipeline.camera import DECAM
-from pipeline.catalog import Catalog
-from pipeline.labels import LabelStore
 from tests.ui.conftest import no_answer
+from triptych.app import packets
+from triptych.pipeline.camera import DECAM
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.labels import LabelStore
 
 EXPNUM = 900001
 BACKGROUND = 10

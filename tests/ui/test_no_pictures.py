@@ -5,11 +5,11 @@ import contextlib
 import pytest
 from playwright.sync_api import expect
 
-from pipeline import examples
-from pipeline.catalog import Catalog
-from pipeline.labels import Vote, open_store
 from tests import survey
 from tests.ui.conftest import READY
+from triptych.pipeline import examples
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.labels import Vote, open_store
 
 GONE = 900003
 SAYS = "No pictures of this exposure in this run"

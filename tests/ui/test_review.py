@@ -5,8 +5,8 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from pipeline.catalog import Catalog
-from pipeline.labels import LabelStore
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.labels import LabelStore
 
 
 @pytest.fixture

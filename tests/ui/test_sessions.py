@@ -4,10 +4,10 @@ import re
 
 from playwright.sync_api import expect
 
-from pipeline.catalog import Catalog
-from pipeline.labels import LabelStore, Vote
 from tests import survey
 from tests.ui.conftest import wait_ready
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.labels import LabelStore, Vote
 
 TRAINING_MILLISECONDS = 120_000
 

@@ -7,10 +7,10 @@ import krippendorff
 import numpy as np
 import pytest
 
-from pipeline.catalog import Catalog
-from pipeline.labels import LabelStore
 from tests import survey
 from tests.ui.test_review import shown, wait_for_exposure, wait_saved
+from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.labels import LabelStore
 
 INSPECTORS = ("amy", "ben", "cai")
 EXPOSURES = 60
