@@ -3,7 +3,7 @@
 from triptych.app import queue
 from triptych.app.api import ApiHandler
 from triptych.pipeline import models
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.queue_order import ORDERS
 
 FIGURES = ("f1", "precision", "recall")

@@ -7,7 +7,7 @@ from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
 
 from triptych.app.survey import Survey
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.labels import LabelStore
 
 SURVEYS_KEPT = 3  # tables of the current predictions, and of those that open pages still use

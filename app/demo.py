@@ -4,7 +4,7 @@ import csv
 from pathlib import Path
 
 from triptych.pipeline import label_lists, run, simulate
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.labels import LabelStore
 
 # Accounts of the demonstration, which is served on localhost only.

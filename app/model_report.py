@@ -15,7 +15,7 @@ from triptych.app.known_answers import secret_answers
 from triptych.app.lead_routes import jobs
 from triptych.app.sight import Sight
 from triptych.pipeline import models, retrain_log
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import choose
 
 FROM_VOTES = ("ticked", "candidate_ccds", "whole_exposure", "annotation", "")  # provenances that tell votes, or may

@@ -3,7 +3,7 @@
 from triptych.app import model_report
 from triptych.app.api import ApiHandler
 from triptych.pipeline import models
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput
 
 POLICY = "majority"

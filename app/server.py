@@ -22,7 +22,7 @@ from triptych.app.component import STATIC, assets_version
 from triptych.app.context import AppContext
 from triptych.app.map_points import map_table
 from triptych.app.worker import WorkerProcess
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import TriptychError
 from triptych.pipeline.labels import LabelStore
 

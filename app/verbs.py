@@ -91,7 +91,7 @@ def takes_training_options(verb: Callable) -> Callable:
 
 
 def open_run(folder: Path):
-    from triptych.pipeline.catalog import Catalog
+    from triptych.pipeline.catalog.catalog import Catalog
 
     return Catalog.open(folder)
 

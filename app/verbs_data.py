@@ -43,7 +43,7 @@ def ingest(
     Tables, previews, quarantine. The same command again reads only what is new or changed.
     """
     from triptych.pipeline.camera import CAMERAS
-    from triptych.pipeline.catalog import Catalog
+    from triptych.pipeline.catalog.catalog import Catalog
     from triptych.pipeline.errors import choose
     from triptych.pipeline.ingest import ingest as read
 
@@ -103,7 +103,7 @@ def embed(
 
 
 def _embed_from(run: Path, source: Path) -> None:
-    from triptych.pipeline.catalog import Catalog
+    from triptych.pipeline.catalog.catalog import Catalog
     from triptych.pipeline.external import bring_in
 
     with bar("embed") as progress:
@@ -136,7 +136,7 @@ def labels_import(
     labels: Labels = "",
 ) -> None:
     """Read label lists and earlier inspections. Each label and vote keeps its source."""
-    from triptych.pipeline.catalog import Catalog
+    from triptych.pipeline.catalog.catalog import Catalog
     from triptych.pipeline.label_lists import import_file
 
     catalog = Catalog.create(run, camera=camera or "decam")

@@ -48,7 +48,7 @@ def run_all(
     labels: Labels = "",
 ) -> None:
     """Do everything in order. Ingest, labels, embed, train, predict, candidates, cluster, both maps."""
-    from triptych.pipeline.catalog import Catalog
+    from triptych.pipeline.catalog.catalog import Catalog
     from triptych.pipeline.label_lists import import_file
     from triptych.pipeline.run import run as run_steps
 
@@ -62,7 +62,7 @@ def run_all(
 
 def status(run: Run) -> None:
     """Show what the run folder holds."""
-    from triptych.pipeline.catalog import STAGE_COMMANDS
+    from triptych.pipeline.catalog.catalog import STAGE_COMMANDS
 
     catalog = open_run(run)
     quarantine = catalog.quarantine()

@@ -58,7 +58,7 @@ def watch(
     started at any time.
     """
     from triptych.pipeline import watch as watching
-    from triptych.pipeline.catalog import Catalog
+    from triptych.pipeline.catalog.catalog import Catalog
 
     catalog = Catalog.create(run)
     stop = Stop()

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from triptych.app.live_work import LiveWork
 from triptych.pipeline import retrain_killed
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import Cancelled, TriptychError
 from triptych.pipeline.labels import LabelStore
 

@@ -23,7 +23,7 @@ from transformers.utils import logging
 
 from benchmarks.ingest import told
 from triptych.pipeline import dinov2, parallel
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.embedding import embed
 from triptych.pipeline.ingest import ingest
 from triptych.pipeline.simulate import simulate

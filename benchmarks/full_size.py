@@ -22,7 +22,7 @@ GIB = 2**30
 IN_FULL = """
 import sys
 from triptych.pipeline import full_resolution
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 catalog = Catalog.open(sys.argv[1])
 ccds = catalog.ccds()
 for image_id in ccds.image_id[ccds.naxis2 > 4000]:

@@ -21,7 +21,7 @@ import fitsio
 import numpy as np
 
 from triptych.pipeline import rice, tiles
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.fits_files import as_float
 from triptych.pipeline.images import block_mean, preview_bin, thinning
 from triptych.pipeline.ingest import ingest

@@ -22,7 +22,7 @@ from benchmarks import backbones as samples
 from triptych.pipeline import label_curve, plots, probe_targets, probes
 from triptych.pipeline.backbones import open_backbone
 from triptych.pipeline.camera import DECAM
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.evaluate import folds_of
 from triptych.pipeline.labels import open_store
 

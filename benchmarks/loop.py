@@ -29,7 +29,8 @@ import pandas as pd
 from benchmarks.annotators import marks
 from benchmarks.simulated_teacher import survey
 from triptych.pipeline import candidates, classify, examples, measuring
-from triptych.pipeline.catalog import Catalog, write_json
+from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.catalog.files import write_json
 from triptych.pipeline.labels import LabelStore, Vote
 from triptych.pipeline.reasons import GOOD
 from triptych.pipeline.recipe import Recipe

@@ -24,7 +24,7 @@ import pandas as pd
 from sklearn.neighbors import NearestNeighbors
 
 from benchmarks.maps import draw
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.classifier import Model, fit, indicators
 from triptych.pipeline.neighbours import nearest, neighbourhood
 from triptych.pipeline.parallel import cores

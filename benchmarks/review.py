@@ -29,7 +29,7 @@ from playwright.async_api import async_playwright
 from tests.ui.conftest import BROWSER_FLAGS, READY, Served, browser_path, free_port
 from triptych.app.dashboard import rooms_of
 from triptych.pipeline.accounts import User
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.labels import LabelStore
 
 INSPECTORS = ("ana", "bo", "cyd")

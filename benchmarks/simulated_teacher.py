@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from triptych.pipeline import embedding, ingest, simulate, teacher
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 
 EXPOSURES, BINNING = 150, 8
 

@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from triptych.pipeline import candidates, classify
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.labels import LabelStore, Vote, open_store
 from triptych.pipeline.metrics import rates
 from triptych.pipeline.reasons import GOOD

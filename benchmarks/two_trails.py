@@ -18,7 +18,7 @@ import pandas as pd
 
 from triptych.pipeline import candidates, classify, embedding, ingest, simulate
 from triptych.pipeline.camera import Camera, camera
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.conditions import PIXEL_SCALE, Observation, pixel_grid
 from triptych.pipeline.cp_format import write_exposure
 from triptych.pipeline.effects import Effects, between

@@ -24,7 +24,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from triptych.pipeline.catalog import Catalog, Stage
+from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.catalog.stage import Stage
 from triptych.pipeline.errors import BadInput, choose
 from triptych.pipeline.reasons import GOOD, REASONS
 

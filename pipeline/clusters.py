@@ -13,7 +13,8 @@ import pandas as pd
 from sklearn.cluster import HDBSCAN
 
 from triptych.pipeline import frozen
-from triptych.pipeline.catalog import Catalog, Stage
+from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.catalog.stage import Stage
 from triptych.pipeline.cluster_quality import quality
 from triptych.pipeline.errors import CatalogError, choose
 from triptych.pipeline.reduction import Reduction, fit_reduction

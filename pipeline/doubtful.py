@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from triptych.pipeline import consensus
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.export import by_version
 from triptych.pipeline.false_alarms import SUSPICIOUS
 from triptych.pipeline.label_doubts import KEY, against_neighbours, few, reasons_of, rows_of

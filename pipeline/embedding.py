@@ -18,7 +18,9 @@ import pandas as pd
 
 from triptych.pipeline import backbones, parallel, reprocessed, units
 from triptych.pipeline.backbones import BACKBONES
-from triptych.pipeline.catalog import Catalog, Stage
+from triptych.pipeline.catalog import previews
+from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.catalog.stage import Stage
 from triptych.pipeline.errors import BadInput, CatalogError
 from triptych.pipeline.units import Models, Order, Task, Unit
 
@@ -101,7 +103,7 @@ def _inputs(catalog: Catalog, images: pd.DataFrame) -> pd.DataFrame:
     """What the vectors depend on, one row per exposure: expnum, n_images, content, camera."""
     inputs = images.groupby("expnum", sort=True).size().reset_index(name="n_images")
     cameras = catalog.exposures().set_index("expnum").camera
-    inputs["content"] = [units.content_of(catalog, expnum) for expnum in inputs.expnum]
+    inputs["content"] = [previews.content_of(catalog, expnum) for expnum in inputs.expnum]
     inputs["camera"] = [cameras.get(expnum) or catalog.camera for expnum in inputs.expnum]
     return inputs
 

@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 
 from triptych.pipeline import candidates, classify, plots, survey_ccds
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.classifier import CLASSIFIERS, Classifier
 from triptych.pipeline.errors import BadInput, LabelError, choose
 from triptych.pipeline.evaluation_text import as_text

@@ -14,7 +14,7 @@ import pandas as pd
 from triptych.pipeline import label_lists
 from triptych.pipeline import run as steps
 from triptych.pipeline.camera import camera as camera_named
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput, choose
 from triptych.pipeline.ingest import ingest
 from triptych.pipeline.labels import open_store

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from triptych.pipeline import consensus, export, export_formats, reprocessed
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput, choose
 from triptych.pipeline.explain_model import chain_of, opinion_of, opinion_then, stages_of, taught_by
 

@@ -16,7 +16,8 @@ import pandas as pd
 
 from triptych.pipeline import consensus, export_formats
 from triptych.pipeline.adjudications import ADJUDICATION_COLUMNS
-from triptych.pipeline.catalog import Catalog, write_aside
+from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.catalog.files import write_aside
 from triptych.pipeline.errors import BadInput, choose
 from triptych.pipeline.labels import LabelStore
 from triptych.pipeline.reasons import REASONS

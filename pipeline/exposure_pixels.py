@@ -9,7 +9,7 @@ import numpy as np
 
 from triptych.pipeline import pictures
 from triptych.pipeline.camera import camera
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.exposure_files import ExposurePlan
 from triptych.pipeline.fits_files import PixelReader, Unusable, as_float
 from triptych.pipeline.images import block_mean, preview_bin, sky_of, thinning

@@ -26,7 +26,8 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from triptych.pipeline.camera import CAMERAS
-from triptych.pipeline.catalog import Catalog, Stage
+from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.catalog.stage import Stage
 from triptych.pipeline.errors import BadInput, UnknownName
 
 KEYS = ("image_id", "expnum", "ccdname", "ccdnum")

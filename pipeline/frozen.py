@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from triptych.pipeline.catalog import Catalog, Stage
+from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.catalog.stage import Stage
 from triptych.pipeline.errors import BadInput, StageStale
 
 BLOCK = 65_536

@@ -11,7 +11,7 @@ import pandas as pd
 
 from triptych.pipeline import pictures, tiles
 from triptych.pipeline.camera import DECAM, Camera, camera
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput, choose
 from triptych.pipeline.fits_files import ImageHdu, PixelReader, Unusable, as_float, blank_value, scan
 from triptych.pipeline.headers import camera_of_file, ccd_of, expnum_of, facts_of

@@ -21,7 +21,7 @@ import pandas as pd
 
 from triptych.pipeline import reprocessed, tiles
 from triptych.pipeline.camera import camera
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import CatalogError
 from triptych.pipeline.exposure_files import ExposurePlan, plan_exposure
 from triptych.pipeline.exposure_pixels import ExposureRead, read_exposure

@@ -22,8 +22,10 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from triptych.pipeline import unfinished
-from triptych.pipeline.catalog import Catalog, Stage, write_json
+from triptych.pipeline.catalog import locks
+from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.catalog.files import write_json
+from triptych.pipeline.catalog.stage import Stage, gone_on_failure
 from triptych.pipeline.classifier import Classifier, Model
 from triptych.pipeline.errors import BadInput
 from triptych.pipeline.heads import indicators
@@ -73,7 +75,7 @@ class DamagedState(Exception):
 def alone_with(catalog: Catalog) -> Iterator[None]:
     """Wait until no other process is at the state of this run."""
     catalog.live_folder.mkdir(exist_ok=True)
-    with unfinished.alone(catalog.live_folder / "one.lock"):
+    with locks.alone(catalog.live_folder / "one.lock"):
         yield
 
 
@@ -141,9 +143,9 @@ def _made(folder: Path, wanted: dict, embedding: Stage, model: Model, threads, g
     keys, vectors = embedding.table("keys"), embedding.array()
     if not len(keys):
         raise BadInput("there is no image to follow; ingest and embed some exposures first")
-    unfinished.clear(folder.parent)
+    locks.clear(folder.parent)
     aside = folder.parent / f".aside-{os.getpid()}-{time.monotonic_ns()}"
-    with unfinished.held(aside), _gone_on_failure(aside):
+    with locks.held(aside), gone_on_failure(aside):
 
         def make(name: str, shape: tuple, kind) -> np.ndarray:
             return np.asarray(np.lib.format.open_memmap(aside / f"{name}.npy", "w+", kind, shape))
@@ -175,15 +177,6 @@ def _made(folder: Path, wanted: dict, embedding: Stage, model: Model, threads, g
         shutil.rmtree(folder, ignore_errors=True)
         os.rename(aside, folder)
     return Kept(live, before, live.training, folder, made=True)
-
-
-@contextlib.contextmanager
-def _gone_on_failure(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
 
 
 def _mapped(folder: Path, name: str, mode: Literal["c", "r+"]) -> np.ndarray:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from triptych.pipeline import live_cache
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.classifier import has_head
 from triptych.pipeline.classify import read_model
 from triptych.pipeline.errors import StageMissing, StageStale

@@ -6,7 +6,8 @@ and of a newly labelled exposure alone they are read.
 
 import pandas as pd
 
-from triptych.pipeline.catalog import Catalog, Stage
+from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.catalog.stage import Stage
 
 
 class LabelledRows:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from triptych.pipeline.catalog import Catalog, write_aside, write_json
+from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.catalog.files import write_aside, write_json
 from triptych.pipeline.errors import TriptychError
 
 COLUMNS = {

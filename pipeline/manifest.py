@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from triptych.pipeline.catalog import write_aside
+from triptych.pipeline.catalog.files import write_aside
 from triptych.pipeline.sources import FileRecord
 
 COLUMNS = ("kind", "key", "digest", "record")

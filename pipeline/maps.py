@@ -9,7 +9,8 @@ import openTSNE
 import pandas as pd
 from sklearn.manifold import TSNE
 
-from triptych.pipeline.catalog import Catalog, Stage
+from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.catalog.stage import Stage
 from triptych.pipeline.errors import BadInput, choose
 from triptych.pipeline.reduction import Reduction, fit_reduction
 from triptych.pipeline.tsne_gradient import ExactGradient, has_gpu

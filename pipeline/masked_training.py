@@ -19,7 +19,7 @@ import torch
 from torch.nn import functional
 
 from triptych.pipeline import preview_vit
-from triptych.pipeline.catalog import write_aside
+from triptych.pipeline.catalog.files import write_aside
 from triptych.pipeline.errors import BadInput, choose
 
 # objective -> weight of painting, weight of recognising

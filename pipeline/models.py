@@ -7,9 +7,11 @@ the other; it only ever grows.
 import time
 from collections.abc import Callable, Mapping
 
-from triptych.pipeline import candidates, unfinished
-from triptych.pipeline.catalog import Catalog, Stage
-from triptych.pipeline.draft import Draft
+from triptych.pipeline import candidates
+from triptych.pipeline.catalog import locks
+from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.catalog.stage import Stage
+from triptych.pipeline.catalog.transaction import Draft
 from triptych.pipeline.errors import CatalogError, StageMissing, choose
 from triptych.pipeline.model_on import comparable, predict
 from triptych.pipeline.retraining import KINDS
@@ -24,7 +26,7 @@ def point(catalog: Catalog, stages: Mapping[str, Stage | str], *, by: str = "", 
     stages : kind -> Stage or stage id, '' for none.
     """
     ids = {kind: stage.stage_id if isinstance(stage, Stage) else str(stage) for kind, stage in stages.items()}
-    with unfinished.turn(catalog.path / MOVES_LOCK):
+    with locks.turn(catalog.path / MOVES_LOCK):
         catalog.refresh()
         was = {kind: catalog.info["current"].get(kind, "") for kind in ids}
         utc = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

@@ -19,7 +19,8 @@ from openTSNE.affinity import joint_probabilities_nn
 from scipy.spatial import cKDTree
 
 from triptych.pipeline import frozen, maps
-from triptych.pipeline.catalog import Catalog, Stage
+from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.catalog.stage import Stage
 from triptych.pipeline.errors import BadInput, choose
 from triptych.pipeline.tsne_gradient import ExactGradient
 

@@ -14,7 +14,9 @@ import numpy as np
 import torch
 
 from triptych.pipeline import masked_pictures, preview_vit
-from triptych.pipeline.catalog import Catalog, write_aside, write_json
+from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.catalog.files import write_aside, write_json
+from triptych.pipeline.catalog.previews import content_of
 from triptych.pipeline.dinov2 import pick_device
 from triptych.pipeline.errors import BadInput
 from triptych.pipeline.masked_training import (
@@ -27,7 +29,6 @@ from triptych.pipeline.masked_training import (
     parse_mask,
     refuse_others,
 )
-from triptych.pipeline.units import content_of
 
 __all__ = ["OBJECTIVES", "Settings", "parse_mask", "pictures", "pretrain"]
 

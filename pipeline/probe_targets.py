@@ -12,7 +12,7 @@ import pandas as pd
 
 from triptych.pipeline import classify
 from triptych.pipeline.camera import camera
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput, LabelError, choose
 from triptych.pipeline.reasons import GOOD, REASONS
 

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from triptych.pipeline import label_curve, plots
-from triptych.pipeline.catalog import Catalog, Stage
+from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.catalog.stage import Stage
 from triptych.pipeline.errors import choose
 from triptych.pipeline.evaluate import folds_of
 from triptych.pipeline.probe_figures import figures, truth_of

@@ -15,7 +15,9 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from triptych.pipeline.catalog import Catalog, Stage, write_aside
+from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.catalog.files import write_aside
+from triptych.pipeline.catalog.stage import Stage
 
 FILE = "reprocessed.parquet"
 COLUMNS = {
@@ -114,8 +116,8 @@ def note(catalog: Catalog, exposures: pd.DataFrame, coming: Iterable[tuple[int, 
 
 
 def _content(catalog: Catalog, expnum: int) -> str:
+    from triptych.pipeline.catalog.previews import content_of
     from triptych.pipeline.errors import CatalogError
-    from triptych.pipeline.units import content_of
 
     try:
         return content_of(catalog, expnum)

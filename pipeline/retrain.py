@@ -14,8 +14,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from triptych.pipeline import candidates, classify, measuring, models, retrain_killed, unfinished
-from triptych.pipeline.catalog import Catalog, Stage
+from triptych.pipeline import candidates, classify, measuring, models, retrain_killed
+from triptych.pipeline.catalog import locks
+from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.catalog.stage import Stage
 from triptych.pipeline.errors import BadInput, Cancelled
 from triptych.pipeline.recipe import Recipe
 from triptych.pipeline.retrain_log import RetrainLog
@@ -88,7 +90,7 @@ def retrain(
     there = [stage.stage_id for stage in catalog.stages("retraining")]
     waited = False
     while True:
-        with unfinished.sole(catalog.path / retrain_killed.LOCK) as alone:
+        with locks.sole(catalog.path / retrain_killed.LOCK) as alone:
             if alone:
                 done = _just_done(catalog, store, asked, there) if waited else None
                 return done or _logged(catalog, store, asked, steps, by=by, job=job)

@@ -8,8 +8,10 @@ import json
 import shutil
 from collections.abc import Mapping
 
-from triptych.pipeline import unfinished
-from triptych.pipeline.catalog import Catalog, Stage, write_json
+from triptych.pipeline.catalog import locks
+from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.catalog.files import write_json
+from triptych.pipeline.catalog.stage import Stage
 from triptych.pipeline.retraining import KINDS
 
 NOTE = ".retrain.json"
@@ -49,7 +51,7 @@ def clear(catalog: Catalog) -> list[str]:
             model = model or models.get(_parent(stage, "prediction"), "")
             if model in ours and stage.stage_id not in told["there"][kind] and (kind, stage.stage_id) not in used:
                 left.append(stage)
-        unfinished.clear(catalog.path / kind)
+        locks.clear(catalog.path / kind)
     for stage in left:
         shutil.rmtree(stage.path, ignore_errors=True)
     forget(catalog)
@@ -58,7 +60,7 @@ def clear(catalog: Catalog) -> list[str]:
 
 def clear_if_idle(catalog: Catalog) -> list[str]:
     """The same, unless a retraining runs now."""
-    with unfinished.sole(catalog.path / LOCK) as alone:
+    with locks.sole(catalog.path / LOCK) as alone:
         return clear(catalog) if alone else []
 
 

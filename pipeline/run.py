@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from triptych.pipeline import candidates, classify, clusters, embedding, ingest, maps
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import StageMissing, StageStale
 
 Bar = Callable[[str], AbstractContextManager]

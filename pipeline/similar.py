@@ -14,7 +14,8 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 
-from triptych.pipeline.catalog import Catalog, Stage
+from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.catalog.stage import Stage
 from triptych.pipeline.classify import rows_of
 from triptych.pipeline.errors import BadInput, choose
 

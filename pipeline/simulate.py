@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from triptych.pipeline.camera import camera as camera_named
-from triptych.pipeline.catalog import write_json
+from triptych.pipeline.catalog.files import write_json
 from triptych.pipeline.conditions import Observation
 from triptych.pipeline.cp_format import clear_unfinished, is_written, write_exposure
 from triptych.pipeline.defects import DEFECTS, SUSPICIOUS

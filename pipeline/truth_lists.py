@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from triptych.pipeline.camera import Camera
-from triptych.pipeline.catalog import write_aside
+from triptych.pipeline.catalog.files import write_aside
 from triptych.pipeline.conditions import Observation
 from triptych.pipeline.reasons import GOOD
 

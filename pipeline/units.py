@@ -13,7 +13,6 @@ import queue
 import secrets
 import socket
 import threading
-import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -23,7 +22,7 @@ import pandas as pd
 from triptych.pipeline import backbones
 from triptych.pipeline.backbones import BACKBONES
 from triptych.pipeline.camera import CAMERAS
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput, CatalogError
 from triptych.pipeline.full_resolution import full_ccd
 from triptych.pipeline.parallel import cores
@@ -69,17 +68,6 @@ class Order:
 def digest_of(value) -> str:
     """Sixteen hexadecimal digits of whatever JSON can write."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def content_of(catalog: Catalog, expnum: int) -> str:
-    """Digest of an exposure's stored preview, from the checksums in its archive's directory: nothing is decoded."""
-    path = catalog.preview_path(expnum)
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = [(member.filename, member.CRC, member.file_size) for member in archive.infolist()]
-    except (OSError, zipfile.BadZipFile):
-        raise CatalogError(f"the preview of exposure {expnum} cannot be read; run `triptych ingest` again") from None
-    return hashlib.sha256(repr(sorted(members)).encode()).hexdigest()[:16]
 
 
 def plan(images: pd.DataFrame, inputs: pd.DataFrame, size: int | None) -> list[Unit]:

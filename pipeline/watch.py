@@ -18,11 +18,13 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from triptych.pipeline import candidates, clusters, embedding, outlived, placing
+from triptych.pipeline import candidates, clusters, embedding, placing
 from triptych.pipeline.arrivals import Arrivals
 from triptych.pipeline.backbones import BACKBONES
-from triptych.pipeline.catalog import Catalog, Stage
-from triptych.pipeline.draft import Draft
+from triptych.pipeline.catalog import retention
+from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.catalog.stage import Stage
+from triptych.pipeline.catalog.transaction import Draft
 from triptych.pipeline.errors import BadInput, CatalogError, TriptychError, choose
 from triptych.pipeline.ingest import ingest
 from triptych.pipeline.manifest import Manifest
@@ -297,7 +299,7 @@ class _Watch:
         """Let old stages go; the pass is done, whatever becomes of that."""
         if self.settings.keep:
             try:
-                outlived.remove(self.catalog.refresh(), self.store, keep=self.settings.keep)
+                retention.remove(self.catalog.refresh(), self.store, keep=self.settings.keep)
             except (TriptychError, OSError) as error:
                 notes.append(f"old stages stay: {_in_words(error, self.catalog.path)}")
 

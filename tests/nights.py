@@ -7,7 +7,7 @@ import pandas as pd
 
 from tests import fits_makers as make
 from triptych.pipeline import run
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.labels import open_store
 
 FIRST = range(101, 113)

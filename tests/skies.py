@@ -8,7 +8,7 @@ import pandas as pd
 
 from tests import templates
 from triptych.pipeline import embedding, ingest, simulate
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 
 BINNING = 16
 EIGHT = (8, 1)  # exposures and seed

@@ -16,7 +16,7 @@ import pandas as pd
 
 from tests import templates
 from triptych.pipeline import candidates, classify
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.labels import LabelStore, Vote
 
 DEAD = 61

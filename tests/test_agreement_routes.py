@@ -14,7 +14,7 @@ from tests import survey
 from triptych.app.agreement_routes import routes
 from triptych.app.auth import StoreAuth
 from triptych.app.context import AppContext
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.labels import LabelStore, Vote
 
 

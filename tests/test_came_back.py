@@ -13,7 +13,7 @@ from tests.test_reprocessed import come_back, other_pixels
 from triptych.app import api, evidence, lead_queue, queue, votes
 from triptych.app.context import AppContext
 from triptych.pipeline import candidates, classify
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.embedding import embed
 from triptych.pipeline.export import export
 from triptych.pipeline.ingest import ingest

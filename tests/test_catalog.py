@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from triptych.pipeline.catalog import CCD_COLUMNS, EXPOSURE_COLUMNS, Catalog
+from triptych.pipeline.catalog.catalog import CCD_COLUMNS, EXPOSURE_COLUMNS, Catalog
 from triptych.pipeline.errors import CatalogError, StageMissing, StageStale, UnknownName
 
 

@@ -11,7 +11,7 @@ from tests import survey
 from triptych.app.colours import COLOURINGS, WAITS, paint
 from triptych.app.context import AppContext
 from triptych.app.map_points import map_table
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.labels import LabelStore, Vote
 
 FIRST = 900001  # of eight exposures; odd ones are bad; the last but one has a vote by ben

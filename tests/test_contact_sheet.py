@@ -9,7 +9,7 @@ import pytest
 from triptych.app import contact_sheet, search
 from triptych.app.context import AppContext
 from triptych.app.image_view import n_exposures
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput, LabelError
 from triptych.pipeline.labels import LabelStore, Vote
 

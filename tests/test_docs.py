@@ -8,7 +8,6 @@ import pytest
 from tests import vectors
 from triptych.pipeline import (
     candidates,
-    catalog,
     classify,
     consensus,
     defects,
@@ -20,7 +19,8 @@ from triptych.pipeline import (
     tables,
     training,
 )
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog import catalog
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.labels import open_store
 
 DOCS = Path(__file__).parents[1] / "docs"

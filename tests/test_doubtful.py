@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.classify import predict, train
 from triptych.pipeline.doubtful import WHYS, doubtful_labels, listed_both, summary
 from triptych.pipeline.imported import LABEL_NAMES, ReadOptions

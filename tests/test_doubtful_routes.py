@@ -11,7 +11,7 @@ from triptych.app.asking_routes import asking_answer
 from triptych.app.context import AppContext
 from triptych.app.doubtful_routes import doubtful_answer, images_answer
 from triptych.app.doubts import doubtful_facet
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import TriptychError
 from triptych.pipeline.labels import LabelStore, Vote
 

@@ -10,7 +10,7 @@ import pytest
 from tests import survey
 from triptych.pipeline import backbones, embedding, lines
 from triptych.pipeline.camera import CAMERAS
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput, CatalogError, UnknownName
 
 DECAM = CAMERAS["decam"]

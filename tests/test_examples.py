@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from triptych.app.cli import app
 from triptych.pipeline.agreement import FLAGGED
 from triptych.pipeline.agreement_report import EVERYBODY, of_run
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput
 from triptych.pipeline.labels import LabelStore, Vote, open_store
 

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from tests import survey
 from triptych.app.cli import app as command_line
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput
 from triptych.pipeline.explain import explain
 from triptych.pipeline.explain_text import as_text

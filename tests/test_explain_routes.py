@@ -9,7 +9,7 @@ from tests import survey
 from triptych.app import lead_queue, repeats, votes
 from triptych.app.context import AppContext
 from triptych.app.explain_routes import explanation
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput
 from triptych.pipeline.labels import LabelStore, Vote
 

@@ -11,7 +11,7 @@ import pytest
 from astropy.io import fits
 from astropy.table import Table
 
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput, UnknownName
 from triptych.pipeline.export import FORMATS, export, preview_counts, verdict_table
 from triptych.pipeline.label_lists import import_file

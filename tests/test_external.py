@@ -7,7 +7,7 @@ import pytest
 
 from tests import vectors
 from triptych.pipeline import clusters, external, maps, placing, similar
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput, UnknownName
 
 

@@ -9,7 +9,7 @@ from astropy.io import fits
 
 from benchmarks.memory import triptych
 from triptych.pipeline.camera import DECAM
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.conditions import SATURATION
 from triptych.pipeline.cp_format import write_exposure
 from triptych.pipeline.cp_headers import ccd_cards

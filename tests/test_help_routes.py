@@ -7,7 +7,7 @@ from triptych.app.context import AppContext
 from triptych.app.examples import help_on
 from triptych.app.help_routes import keep, settings_of
 from triptych.pipeline.accounts import User
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput, TriptychError
 from triptych.pipeline.labels import LabelStore
 

@@ -19,7 +19,7 @@ from PIL import Image
 from tests import fits_makers as make
 from tests import warm
 from triptych.pipeline import ingest as ingest_module
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput, CatalogError
 from triptych.pipeline.full_resolution import full_ccd, full_mask
 from triptych.pipeline.ingest import ingest

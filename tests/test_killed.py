@@ -17,7 +17,8 @@ from tests.test_server import Browser
 from tests.ui.conftest import Served, free_port
 from triptych.app import worker
 from triptych.pipeline import candidates, classify
-from triptych.pipeline.catalog import STAGE_COMMANDS, Catalog, _digest
+from triptych.pipeline.catalog.catalog import STAGE_COMMANDS, Catalog
+from triptych.pipeline.catalog.stage import digest_of_folder
 from triptych.pipeline.labels import LabelStore, Vote, open_store
 
 pytestmark = pytest.mark.slow
@@ -76,7 +77,7 @@ def assert_whole(catalog: Catalog, store: LabelStore) -> None:
             aside = stage.path.with_name(f"{stage.path.name}.stage.json")
             own.rename(aside)  # the digest is of what else is in the folder
             try:
-                assert _digest(stage.path) == stage.digest, f"{kind}/{stage.stage_id} is not as it was written"
+                assert digest_of_folder(stage.path) == stage.digest, f"{kind}/{stage.stage_id} is not as it was written"
             finally:
                 aside.rename(own)
     assert sqlite3.connect(store.engine.url.database).execute("PRAGMA integrity_check").fetchall() == [("ok",)]

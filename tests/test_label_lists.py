@@ -6,7 +6,7 @@ from collections import Counter
 import openpyxl
 import pytest
 
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput, UnknownName
 from triptych.pipeline.label_lists import READERS, guess_kind, import_file
 from triptych.pipeline.labels import LabelStore, Vote

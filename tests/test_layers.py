@@ -44,10 +44,10 @@ ONLY_IN = {
 KNOWS_NOTHING_OF = {
     "pipeline/errors.py": {"pipeline"},
     "pipeline/reasons.py": {"pipeline"},
-    "pipeline/consensus.py": {"pipeline.catalog", "pipeline.labels", "pipeline.ingest"},
-    "pipeline/labels.py": {"pipeline.catalog", "pipeline.ingest", "pipeline.classify"},
+    "pipeline/consensus.py": {"pipeline.catalog.catalog", "pipeline.labels", "pipeline.ingest"},
+    "pipeline/labels.py": {"pipeline.catalog.catalog", "pipeline.ingest", "pipeline.classify"},
     "pipeline/images.py": {"pipeline.ingest", "pipeline.embedding", "pipeline.labels"},
-    "pipeline/catalog.py": {"pipeline.images", "pipeline.ingest", "pipeline.labels", "pipeline.classify"},
+    "pipeline/catalog/catalog.py": {"pipeline.images", "pipeline.ingest", "pipeline.labels", "pipeline.classify"},
     "app/session.py": {"panel", "holoviews", "bokeh", "app.dashboard", "app.server", "app.map_view", "app.image_view"},
     **{name: {"panel", "holoviews", "bokeh"} for name in COMMAND_LINE},
 }

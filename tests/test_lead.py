@@ -8,7 +8,7 @@ import pytest
 from triptych.app import lead_accounts, lead_progress, lead_queue, queue
 from triptych.app.context import AppContext
 from triptych.app.lead_routes import in_words, jobs, overview
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import TriptychError
 from triptych.pipeline.explain import plain
 from triptych.pipeline.labels import LabelStore, Vote

@@ -16,7 +16,7 @@ from triptych.app.cli import app as command_line
 from triptych.app.live_work import LiveWork
 from triptych.app.worker import WorkerProcess
 from triptych.pipeline import classify, live_cache, live_changes
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.classifier import predict_images
 from triptych.pipeline.labels import Vote, open_store
 from triptych.pipeline.live_changes import follow

@@ -8,7 +8,7 @@ from benchmarks import loop
 from benchmarks.annotators import marks
 from tests import skies, vectors
 from triptych.pipeline import embedding, examples, export, ingest
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.labels import LabelStore, Vote, open_store
 from triptych.pipeline.reasons import GOOD
 from triptych.pipeline.retrain import retrain

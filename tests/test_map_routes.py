@@ -20,7 +20,7 @@ from triptych.app.map_routes import colour_urls, opinion_key, points_of, routes
 from triptych.app.map_selection import keep_bits
 from triptych.app.map_view import chosen_points
 from triptych.app.palette import REASON_COLOURS
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.labels import LabelStore
 
 

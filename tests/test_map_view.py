@@ -9,7 +9,7 @@ from triptych.app.map_selection import kept_bits
 from triptych.app.map_view import LegendView, MapView
 from triptych.app.regions import packed
 from triptych.app.session import Session
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.labels import LabelStore
 
 

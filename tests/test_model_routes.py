@@ -15,7 +15,7 @@ from triptych.app.auth import StoreAuth
 from triptych.app.context import AppContext
 from triptych.app.model_routes import routes
 from triptych.pipeline import retrain
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.labels import LabelStore, Vote, open_store
 
 

@@ -14,7 +14,7 @@ from tests import vectors, warm
 from tests.test_retrain import KINDS, ghosts, vote_ghosts
 from triptych.app.cli import app as triptych
 from triptych.pipeline import candidates, classify, models, retrain, retrain_killed, retrain_log
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import CatalogError, UnknownName
 from triptych.pipeline.labels import LabelStore, open_store
 

@@ -19,7 +19,7 @@ from triptych.app.auth import StoreAuth
 from triptych.app.context import AppContext
 from triptych.app.packets import read_packet
 from triptych.app.picture_routes import PictureShelf, picture_version, routes
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.labels import LabelStore
 from triptych.pipeline.levels import levels
 

@@ -9,7 +9,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from tests import vectors
 from triptych.pipeline import clusters, maps, placing
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput, StageStale, UnknownName
 
 FIRST = 24

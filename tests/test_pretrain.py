@@ -12,7 +12,7 @@ from tests import survey
 from triptych.app import verbs_pretrain
 from triptych.pipeline import backbones, embedding, masked_training, pretrain, preview_vit
 from triptych.pipeline.camera import CAMERAS
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput, UnknownName
 from triptych.pipeline.pretrain import Settings
 

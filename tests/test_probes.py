@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from tests import vectors
 from triptych.app import verbs_probe
 from triptych.pipeline import attentive, label_curve, probe_figures, probe_models, probes
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput, LabelError, UnknownName
 from triptych.pipeline.labels import open_store
 from triptych.pipeline.probe_targets import of_labels, read_target

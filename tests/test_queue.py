@@ -11,7 +11,7 @@ from triptych.app import api, evidence, export_routes, lead_queue, queue, repeat
 from triptych.app.context import AppContext
 from triptych.app.queue_table import facets_of, galactic_latitude
 from triptych.app.sight import Sight
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import TriptychError
 from triptych.pipeline.explain import plain
 from triptych.pipeline.labels import LabelStore, Vote

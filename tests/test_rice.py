@@ -10,7 +10,7 @@ from astropy.io import fits
 
 from tests import fits_makers as make
 from triptych.pipeline import rice, tiles
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.exposure_pixels import measure, measure_tiles
 from triptych.pipeline.fits_files import PixelReader, as_float, blank_value, read_pixels, scan
 from triptych.pipeline.full_resolution import full_ccd

@@ -17,7 +17,7 @@ import pytest
 from tests import survey, warm
 from tests.killing import command
 from triptych.pipeline import embedding, scheduler
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput
 from triptych.pipeline.parallel import WorkerLost
 

@@ -13,7 +13,7 @@ from triptych.app.context import AppContext
 from triptych.app.evidence import asks_of, bad_reasons, evidence_of
 from triptych.app.session import Session
 from triptych.pipeline import candidates
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput, LabelError, UnknownName
 from triptych.pipeline.labels import LabelStore, Vote
 from triptych.pipeline.queue_order import BAND_WIDTH

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from tests import warm
-from triptych.pipeline import catalog as catalog_module
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog import catalog as catalog_module
+from triptych.pipeline.catalog.catalog import Catalog
 
 
 def die(*_):

@@ -15,7 +15,7 @@ FIRST = 900001
 
 @pytest.fixture
 def app(fresh_survey):
-    from triptych.pipeline.catalog import Catalog
+    from triptych.pipeline.catalog.catalog import Catalog
 
     catalog = Catalog.open(fresh_survey)
     with LabelStore(catalog.labels_url()) as store:

@@ -14,9 +14,10 @@ from tests import nights
 from tests.killing import appears, command, finish, kill
 from tests.test_rerun import assert_same
 from triptych.app import verbs_watch
-from triptych.pipeline import classify, outlived
+from triptych.pipeline import classify
 from triptych.pipeline.arrivals import Arrivals
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog import retention
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import CatalogError, UnknownName
 from triptych.pipeline.labels import Vote, open_store
 from triptych.pipeline.watch import Settings, watch
@@ -430,17 +431,17 @@ def passes(run: Catalog, night: Path) -> None:
 
 def test_old_stages_stay_unless_asked(run, night):
     passes(run, night)
-    assert [len(run.stages(kind)) for kind in outlived.KINDS] == [5] * 6
+    assert [len(run.stages(kind)) for kind in retention.KINDS] == [5] * 6
 
 
 def test_with_keep_what_a_later_stage_holds_too_goes(run, night):
     passes(run, night)
     with open_store(run) as store:
-        assert outlived.remove(run, store, keep=2) == []  # replaced just now: an open page may show them
-        gone = outlived.remove(run, store, keep=2, page_seconds=-60)
+        assert retention.remove(run, store, keep=2) == []  # replaced just now: an open page may show them
+        gone = retention.remove(run, store, keep=2, page_seconds=-60)
         assert len(gone) == 6 * 3 - 4  # the maps and clusters that were computed stay, with their embedding
-        assert outlived.remove(run, store, keep=2, page_seconds=-60) == []
-    for kind in outlived.KINDS:
+        assert retention.remove(run, store, keep=2, page_seconds=-60) == []
+    for kind in retention.KINDS:
         assert run.stage(kind)
         assert len(run.stages(kind)) in (2, 3)
     assert [run.stages("map2d")[0].stage_id, run.stages("embedding")[0].stage_id] == ["tsne-001", "triptych-001"]
@@ -458,7 +459,7 @@ def test_what_a_vote_or_a_retraining_names_stays_with_all_it_rests_on(run, night
         job = store.ask_job("retrain", {})
         store.claim_job()
         store.finish_job(job, {"before": {"prediction": before.stage_id}})
-        outlived.remove(run, store, keep=1, page_seconds=-60)
+        retention.remove(run, store, keep=1, page_seconds=-60)
     left = [stage.stage_id for stage in run.stages("prediction")]
     assert left == [before.stage_id, seen.stage_id, run.info["current"]["prediction"]]
     assert seen.parent("embedding").array().shape[0] == seen.info["rows"]

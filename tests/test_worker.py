@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from triptych.app import worker
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput, Cancelled
 from triptych.pipeline.labels import LabelStore
 

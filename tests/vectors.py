@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 
 NAMES = ("N1", "N2", "N3", "N4", "S1", "S2")
 KINDS = ("good", "PSF", "good", "Ghost_Scatter", "good", "Clouds_transparency")

@@ -24,7 +24,7 @@ from tornado.web import create_signed_value
 
 from tests import survey, warm
 from triptych.app.server import secret_of
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 
 BROWSER_FLAGS = [
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE localhost",

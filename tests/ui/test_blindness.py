@@ -14,7 +14,7 @@ from tests.ui.conftest import wait_ready
 from triptych.app.colours import COLOURINGS
 from triptych.app.dashboard import rooms_of
 from triptych.pipeline.accounts import User
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.labels import LabelStore, Vote
 
 OTHER = "zephyrine"

@@ -2,7 +2,7 @@
 
 from playwright.sync_api import expect
 
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.labels import LabelStore
 
 

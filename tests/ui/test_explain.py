@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from triptych.pipeline import reprocessed
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.labels import LabelStore, Vote
 
 NOW = "V5.5LS"

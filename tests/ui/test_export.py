@@ -6,7 +6,7 @@ import json
 import pytest
 from playwright.sync_api import expect
 
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.labels import LabelStore, Vote
 
 

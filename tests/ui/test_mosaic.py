@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 from tests.ui.conftest import no_answer
 from triptych.app import packets
 from triptych.pipeline.camera import DECAM
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.labels import LabelStore
 
 EXPNUM = 900001

@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 from tests import survey
 from tests.ui.conftest import READY
 from triptych.pipeline import examples
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.labels import Vote, open_store
 
 GONE = 900003

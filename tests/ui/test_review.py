@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.labels import LabelStore
 
 

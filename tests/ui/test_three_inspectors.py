@@ -9,7 +9,7 @@ import pytest
 
 from tests import survey
 from tests.ui.test_review import shown, wait_for_exposure, wait_saved
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.labels import LabelStore
 
 INSPECTORS = ("amy", "ben", "cai")

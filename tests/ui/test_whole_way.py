@@ -10,7 +10,7 @@ from tests.ui.conftest import Served, free_port
 from tests.ui.test_map import Map
 from tests.ui.test_review import wait_for_exposure, wait_saved
 from triptych.app import demo
-from triptych.pipeline.catalog import Catalog
+from triptych.pipeline.catalog.catalog import Catalog
 
 EXPOSURES = 14  # of the demonstration seed, few, with a ghost among the unlabelled ones
 INSPECTORS = [name for name, role in demo.ACCOUNTS.items() if role == "inspector"]

@@ -5,8 +5,9 @@ Nobody else sees a run in between; stopped or killed before `publish`, the work 
 and the stages that it has written are found again by the next one.
 """
 
-from triptych.pipeline import unfinished
-from triptych.pipeline.catalog import Catalog, write_json
+from triptych.pipeline.catalog import locks
+from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.catalog.files import write_json
 
 # What a result may stand on; if one of these was moved by somebody else meanwhile, the result is not published.
 WATCHED = ("embedding", "model", "prediction", "candidates", "cluster", "map2d", "map3d")
@@ -38,7 +39,7 @@ class Draft(Catalog):
 
     def publish(self) -> bool:
         """Move the run's pointers together; False, and nothing is moved, if somebody else moved one since the start."""
-        with unfinished.alone(self.path / ".run.lock"):
+        with locks.alone(self.path / ".run.lock"):
             info = Catalog.open(self.path).info
             if any(info["current"].get(kind) != stage_id for kind, stage_id in self.started.items()):
                 return False

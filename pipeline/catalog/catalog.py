@@ -5,7 +5,6 @@ and renamed, so that each table and each stage exists whole or not at all.
 """
 
 import contextlib
-import hashlib
 import io
 import json
 import os
@@ -14,18 +13,23 @@ import struct
 import time
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from triptych.pipeline import unfinished
+from triptych.pipeline.catalog import locks
+from triptych.pipeline.catalog.files import write_aside, write_json
+from triptych.pipeline.catalog.stage import (
+    Stage,
+    StageWriter,
+    digest_of_folder,
+    gone_on_failure,
+    identity,
+    installed_versions,
+    rows_of,
+)
 from triptych.pipeline.errors import CatalogError, StageMissing, StageStale, choose
 
 # kind of stage -> the command that makes it
@@ -92,34 +96,10 @@ QUARANTINE_COLUMNS: dict[str, str] = {
     "detail": "str",
 }
 TABLES = {"exposures": EXPOSURE_COLUMNS, "ccds": CCD_COLUMNS, "quarantine": QUARANTINE_COLUMNS}
-# what makes two stages of a kind the same result
-IDENTITY = ("name", "parents", "parameters", "versions", "rows", "digest")
-VERSIONED = ("triptych", "numpy", "scikit-learn", "torch", "openTSNE", "hdbscan", "astropy")
-
-
-def write_aside(path: Path, write) -> None:
-    """Call `write(temporary_path)`, then move the result to `path` in one step; a crash leaves the old file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.aside")
-    try:
-        write(aside)
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
-
-
-def write_json(path: Path, value) -> None:
-    """Write `value` as readable JSON in one step."""
-    write_aside(path, lambda aside: aside.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n"))
 
 
 def _write_table(path: Path, frame: pd.DataFrame) -> None:
     write_aside(path, lambda aside: frame.to_parquet(aside, index=False))
-
-
-def _rows_of(path: Path, expnums, columns: list[str] | None = None) -> pd.DataFrame:
-    wanted = pc.field("expnum").isin(pa.array(np.asarray(expnums, np.int64)))
-    return pq.read_table(path, columns=columns, filters=wanted).to_pandas()
 
 
 def _conform(frame: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
@@ -130,99 +110,6 @@ def _conform(frame: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
             frame[name] = {"str": "", "float64": np.nan, "int64": -1, "bool": False}[kind]
         frame[name] = frame[name].fillna("").astype(str) if kind == "str" else frame[name].astype(kind)
     return frame[[*columns, *(name for name in frame if name not in columns)]].reset_index(drop=True)
-
-
-def installed_versions() -> dict[str, str]:
-    """Versions of the packages that decide results."""
-    found = {}
-    for package in VERSIONED:
-        with contextlib.suppress(PackageNotFoundError):
-            found[package] = version(package)
-    return found
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One immutable result of one step: a folder with `stage.json`, tables and arrays."""
-
-    catalog: "Catalog"
-    kind: str
-    stage_id: str
-    info: dict
-    opened: float = field(default_factory=time.monotonic, compare=False, repr=False)
-
-    @property
-    def path(self) -> Path:
-        return self.catalog.path / self.kind / self.stage_id
-
-    @property
-    def name(self) -> str:
-        return self.info["name"]
-
-    @property
-    def parents(self) -> list[dict]:
-        return self.info["parents"]
-
-    @property
-    def parameters(self) -> dict:
-        return self.info["parameters"]
-
-    @property
-    def digest(self) -> str:
-        return self.info["digest"]
-
-    def parent(self, kind: str) -> "Stage":
-        """The parent of that kind, as it was when this stage was made."""
-        for parent in self.parents:
-            if parent["kind"] == kind:
-                return self.catalog.stage(kind, parent["stage_id"], fresh=False)
-        raise CatalogError(f"{self.kind}/{self.stage_id} has no {kind} among its parents")
-
-    def table(self, name: str = "table") -> pd.DataFrame:
-        return pd.read_parquet(self.path / f"{name}.parquet")
-
-    def rows_of(self, expnums, columns: Sequence[str], name: str = "table") -> pd.DataFrame:
-        """Some columns of the rows of some exposures, without reading the others."""
-        return _rows_of(self.path / f"{name}.parquet", expnums, list(columns))
-
-    def columns(self, name: str = "table") -> list[str]:
-        return pq.read_schema(self.path / f"{name}.parquet").names
-
-    def array(self, name: str = "vectors", mmap: bool = True) -> np.ndarray:
-        return np.load(self.path / f"{name}.npy", mmap_mode="r" if mmap else None, allow_pickle=False)
-
-    def json(self, name: str):
-        return json.loads((self.path / f"{name}.json").read_text())
-
-
-class StageWriter:
-    """Collects one stage in a folder aside; `Catalog.new_stage` moves it into place when all is written."""
-
-    stage: Stage  # there once the `with` of `Catalog.new_stage` has ended
-
-    def __init__(self, folder: Path):
-        self.folder = folder
-        self._rows: dict[str, int] = {}
-
-    @property
-    def rows(self) -> int:
-        """Rows of the main table, else of the largest table or array."""
-        return self._rows.get("table", max(self._rows.values(), default=0))
-
-    def write_table(self, frame: pd.DataFrame, name: str = "table") -> None:
-        frame.reset_index(drop=True).to_parquet(self.folder / f"{name}.parquet", index=False)
-        self._rows[name] = len(frame)
-
-    def write_array(self, values: np.ndarray, name: str = "vectors") -> None:
-        np.save(self.folder / f"{name}.npy", values, allow_pickle=False)
-        self._rows[name] = len(values)
-
-    def note_rows(self, rows: int, name: str = "table") -> None:
-        """Say how many rows a table has that was written into `folder` by other means."""
-        self._rows[name] = rows
-
-    def write_json(self, value, name: str) -> None:
-        write_json(self.folder / f"{name}.json", value)
 
 
 class Catalog:
@@ -277,7 +164,7 @@ class Catalog:
 
     def set_info(self, **values) -> None:
         """Change keys of `run.json` in one step, whoever else is changing others; pointers in `current` are added."""
-        with unfinished.alone(self.path / ".run.lock"):
+        with locks.alone(self.path / ".run.lock"):
             for left in self.path.glob(".run.json.*.aside"):
                 left.unlink(missing_ok=True)
             self.refresh()
@@ -318,7 +205,7 @@ class Catalog:
     def ccds_of(self, expnums) -> pd.DataFrame:
         """The rows of `ccds` of some exposures, without reading the others."""
         path = self.path / "ccds.parquet"
-        return _conform(_rows_of(path, expnums), CCD_COLUMNS) if path.exists() else self.ccds()
+        return _conform(rows_of(path, expnums), CCD_COLUMNS) if path.exists() else self.ccds()
 
     def quarantine(self) -> pd.DataFrame:
         """One row per file or CCD that could not be used, with the reason."""
@@ -463,10 +350,10 @@ class Catalog:
         started = min([time.monotonic(), *(parent.opened for parent in parents)])
         folder = self.path / kind
         folder.mkdir(exist_ok=True)
-        unfinished.clear(folder)
+        locks.clear(folder)
         aside = folder / f".aside-{name}-{os.getpid()}-{time.monotonic_ns()}"
         writer = StageWriter(aside)
-        with unfinished.held(aside), _gone_on_failure(aside):
+        with locks.held(aside), gone_on_failure(aside):
             yield writer
             info = {
                 "kind": kind,
@@ -477,7 +364,7 @@ class Catalog:
                 "rows": writer.rows,
                 "seconds": round(time.monotonic() - started, 3),
                 "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-                "digest": _digest(aside),
+                "digest": digest_of_folder(aside),
             }
             writer.stage = self._place(aside, kind, name, info)
         if make_current:
@@ -488,7 +375,7 @@ class Catalog:
         while True:
             stages = self.stages(kind)
             for stage in stages:
-                if _identity(stage.info) == _identity(info):
+                if identity(stage.info) == identity(info):
                     shutil.rmtree(aside)
                     return stage
             info["number"] = max([stage.info["number"] for stage in stages], default=0) + 1
@@ -499,26 +386,3 @@ class Catalog:
                 return Stage(self, kind, stage_id, info)
             if not aside.exists() or not (self.path / kind / stage_id).exists():
                 raise CatalogError(f"cannot write {self.path / kind / stage_id}; is the disk full or read-only?")
-
-
-@contextlib.contextmanager
-def _gone_on_failure(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-
-
-def _identity(info: Mapping) -> str:
-    return json.dumps([info.get(name) for name in IDENTITY], sort_keys=True)
-
-
-def _digest(folder: Path) -> str:
-    """SHA-256 over the names and bytes of a stage's files."""
-    total = hashlib.sha256()
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        total.update(path.relative_to(folder).as_posix().encode())
-        with open(path, "rb") as handle:
-            total.update(hashlib.file_digest(handle, "sha256").digest())
-    return total.hexdigest()[:16]

@@ -22,8 +22,9 @@ import shutil
 import time
 from itertools import pairwise
 
-from triptych.pipeline.catalog import STAGE_COMMANDS, Catalog, Stage
-from triptych.pipeline.unfinished import LOCK
+from triptych.pipeline.catalog.catalog import STAGE_COMMANDS, Catalog
+from triptych.pipeline.catalog.locks import LOCK
+from triptych.pipeline.catalog.stage import Stage
 
 PAGE_SECONDS = 24 * 3600.0
 KINDS = ("candidates", "prediction", "map3d", "map2d", "cluster", "embedding")

@@ -1,0 +1,150 @@
+"""One stage of a run: its folder, what it was made from, and the writer that makes it whole or not at all."""
+
+import contextlib
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from triptych.pipeline.catalog.files import write_json
+from triptych.pipeline.errors import CatalogError
+
+if TYPE_CHECKING:
+    from triptych.pipeline.catalog.catalog import Catalog
+
+# what makes two stages of a kind the same result
+IDENTITY = ("name", "parents", "parameters", "versions", "rows", "digest")
+
+VERSIONED = ("triptych", "numpy", "scikit-learn", "torch", "openTSNE", "hdbscan", "astropy")
+
+
+def rows_of(path: Path, expnums, columns: list[str] | None = None) -> pd.DataFrame:
+    wanted = pc.field("expnum").isin(pa.array(np.asarray(expnums, np.int64)))
+    return pq.read_table(path, columns=columns, filters=wanted).to_pandas()
+
+
+def installed_versions() -> dict[str, str]:
+    """Versions of the packages that decide results."""
+    found = {}
+    for package in VERSIONED:
+        with contextlib.suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One immutable result of one step: a folder with `stage.json`, tables and arrays."""
+
+    catalog: "Catalog"
+    kind: str
+    stage_id: str
+    info: dict
+    opened: float = field(default_factory=time.monotonic, compare=False, repr=False)
+
+    @property
+    def path(self) -> Path:
+        return self.catalog.path / self.kind / self.stage_id
+
+    @property
+    def name(self) -> str:
+        return self.info["name"]
+
+    @property
+    def parents(self) -> list[dict]:
+        return self.info["parents"]
+
+    @property
+    def parameters(self) -> dict:
+        return self.info["parameters"]
+
+    @property
+    def digest(self) -> str:
+        return self.info["digest"]
+
+    def parent(self, kind: str) -> "Stage":
+        """The parent of that kind, as it was when this stage was made."""
+        for parent in self.parents:
+            if parent["kind"] == kind:
+                return self.catalog.stage(kind, parent["stage_id"], fresh=False)
+        raise CatalogError(f"{self.kind}/{self.stage_id} has no {kind} among its parents")
+
+    def table(self, name: str = "table") -> pd.DataFrame:
+        return pd.read_parquet(self.path / f"{name}.parquet")
+
+    def rows_of(self, expnums, columns: Sequence[str], name: str = "table") -> pd.DataFrame:
+        """Some columns of the rows of some exposures, without reading the others."""
+        return rows_of(self.path / f"{name}.parquet", expnums, list(columns))
+
+    def columns(self, name: str = "table") -> list[str]:
+        return pq.read_schema(self.path / f"{name}.parquet").names
+
+    def array(self, name: str = "vectors", mmap: bool = True) -> np.ndarray:
+        return np.load(self.path / f"{name}.npy", mmap_mode="r" if mmap else None, allow_pickle=False)
+
+    def json(self, name: str):
+        return json.loads((self.path / f"{name}.json").read_text())
+
+
+class StageWriter:
+    """Collects one stage in a folder aside; `Catalog.new_stage` moves it into place when all is written."""
+
+    stage: Stage  # there once the `with` of `Catalog.new_stage` has ended
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self._rows: dict[str, int] = {}
+
+    @property
+    def rows(self) -> int:
+        """Rows of the main table, else of the largest table or array."""
+        return self._rows.get("table", max(self._rows.values(), default=0))
+
+    def write_table(self, frame: pd.DataFrame, name: str = "table") -> None:
+        frame.reset_index(drop=True).to_parquet(self.folder / f"{name}.parquet", index=False)
+        self._rows[name] = len(frame)
+
+    def write_array(self, values: np.ndarray, name: str = "vectors") -> None:
+        np.save(self.folder / f"{name}.npy", values, allow_pickle=False)
+        self._rows[name] = len(values)
+
+    def note_rows(self, rows: int, name: str = "table") -> None:
+        """Say how many rows a table has that was written into `folder` by other means."""
+        self._rows[name] = rows
+
+    def write_json(self, value, name: str) -> None:
+        write_json(self.folder / f"{name}.json", value)
+
+
+@contextlib.contextmanager
+def gone_on_failure(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def identity(info: Mapping) -> str:
+    return json.dumps([info.get(name) for name in IDENTITY], sort_keys=True)
+
+
+def digest_of_folder(folder: Path) -> str:
+    """SHA-256 over the names and bytes of a stage's files."""
+    total = hashlib.sha256()
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        total.update(path.relative_to(folder).as_posix().encode())
+        with open(path, "rb") as handle:
+            total.update(hashlib.file_digest(handle, "sha256").digest())
+    return total.hexdigest()[:16]
