@@ -16,7 +16,7 @@ from panel.auth import BasicAuthProvider, _validate_next_url
 from panel.config import config
 
 from triptych.app.libraries import addresses
-from triptych.pipeline.accounts import User
+from triptych.pipeline.store.accounts import User
 
 LOGIN_DAYS = 14
 PAGES = Path(__file__).resolve().parent.parent / "static"

@@ -21,9 +21,9 @@ from triptych.app.image_set import ImageSet
 from triptych.app.known_answers import readable_labels, secret_answers
 from triptych.app.sight import Sight
 from triptych.app.survey import Survey
-from triptych.pipeline.accounts import User
 from triptych.pipeline.errors import choose
 from triptych.pipeline.reasons import GOOD, REASONS
+from triptych.pipeline.store.accounts import User
 
 FROM_VOTES = ("ticked", "candidate_ccds", "whole_exposure", "annotation")  # provenances that tell votes
 LEVELS = (("below 0.5", 0.0), ("0.5 to 0.9", 0.5), ("0.9 and above", 0.9))
@@ -51,7 +51,7 @@ class Scene:
 def paint(app, survey, user, colour_by, image_ids, *, assisted):
     """Colours of these images for one user.
 
-    app : app.context.AppContext    survey : app.survey.Survey    user : pipeline.accounts.User
+    app : app.context.AppContext    survey : app.survey.Survey    user : pipeline.store.accounts.User
     image_ids : (n,) int64, or an ImageSet    assisted : whether the model's opinion is shown before the vote
     """
     colouring = COLOURINGS[choose(colour_by, COLOURINGS, "colouring")]

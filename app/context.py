@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from triptych.app.survey import Survey
 from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.labels import LabelStore
+from triptych.pipeline.store.store import LabelStore
 
 SURVEYS_KEPT = 3  # tables of the current predictions, and of those that open pages still use
 PULSE_SECONDS = 1.0
@@ -35,7 +35,7 @@ class Accounts:
         self._read_time = -USER_CACHE_SECONDS
 
     def user(self, name):
-        """The active pipeline.accounts.User of that name, else None."""
+        """The active pipeline.store.accounts.User of that name, else None."""
         with self._lock:
             if time.monotonic() - self._read_time > USER_CACHE_SECONDS or name not in self._users:
                 self._users = {user.name: user for user in self.store.users() if user.active}
@@ -126,7 +126,7 @@ class AppContext:
     def survey_for(self, user):
         """The tables that this user's pages show: those accepted last, else the current ones.
 
-        user : pipeline.accounts.User
+        user : pipeline.store.accounts.User
         """
         with self._lock:
             accepted = self._accepted.get(user.name)

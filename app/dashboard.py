@@ -171,7 +171,7 @@ class Page(pn.Template):
 def build_page(app, user, arguments=None, runner=None):
     """The page of one user as a Panel template.
 
-    app : app.context.AppContext    user : pipeline.accounts.User
+    app : app.context.AppContext    user : pipeline.store.accounts.User
     arguments : query of the address as name -> text    runner : see app.session.Session
     """
     session = Session(app, user, **({"runner": runner} if runner else {}), assisted=not app.blind)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from triptych.pipeline import label_lists, run, simulate
 from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.labels import LabelStore
+from triptych.pipeline.store.store import LabelStore
 
 # Accounts of the demonstration, which is served on localhost only.
 PASSWORD = "triptych"

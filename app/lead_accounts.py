@@ -2,8 +2,8 @@
 
 import secrets
 
-from triptych.pipeline.accounts import ROLES
 from triptych.pipeline.errors import BadInput, choose
+from triptych.pipeline.store.accounts import ROLES
 
 LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # none that is taken for another
 GROUPS, GROUP_LENGTH = 4, 4

@@ -2,8 +2,8 @@
 
 from triptych.app import lead_accounts, lead_progress, lead_queue, queue
 from triptych.app.api import ApiHandler
-from triptych.pipeline.accounts import ROLES
 from triptych.pipeline.errors import BadInput, choose
+from triptych.pipeline.store.accounts import ROLES
 
 JOBS_SHOWN = 12
 LOG_LETTERS = 2000

@@ -8,7 +8,7 @@ log = logging.getLogger("triptych.worker")
 
 
 class LiveWork:
-    """Follows one run. catalog : pipeline.catalog.catalog.Catalog. store : pipeline.labels.LabelStore."""
+    """Follows one run. catalog : pipeline.catalog.catalog.Catalog. store : pipeline.store.store.LabelStore."""
 
     def __init__(self, catalog, store):
         self.catalog, self.store = catalog, store

@@ -8,7 +8,7 @@ his last word. What waits is kept in the store, so that a restart forgets nothin
 import hashlib
 import uuid
 
-from triptych.pipeline.labels import Vote
+from triptych.pipeline.store.store import Vote
 
 
 def waiting(app, user):

@@ -24,7 +24,7 @@ from triptych.app.map_points import map_table
 from triptych.app.worker import WorkerProcess
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import TriptychError
-from triptych.pipeline.labels import LabelStore
+from triptych.pipeline.store.store import LabelStore
 
 log = logging.getLogger("triptych")
 

@@ -30,7 +30,7 @@ def run_now(work, done):
 class Session(param.Parameterized):
     """One tab of one user.
 
-    app : app.context.AppContext    user : pipeline.accounts.User
+    app : app.context.AppContext    user : pipeline.store.accounts.User
     runner : callable (work, done); work() may take long and touches no parameter, done(result) sets parameters
     """
 

@@ -97,7 +97,7 @@ def open_run(folder: Path):
 
 
 def open_store(catalog, labels: str = ""):
-    from triptych.pipeline.labels import LabelStore
+    from triptych.pipeline.store.store import LabelStore
 
     return LabelStore(labels or catalog.labels_url())
 

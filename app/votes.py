@@ -12,8 +12,8 @@ import uuid
 from triptych.app import repeats
 from triptych.app.palette import REASON_LETTERS
 from triptych.pipeline.errors import BadInput, LabelError, choose
-from triptych.pipeline.labels import Vote
 from triptych.pipeline.reasons import REASONS
+from triptych.pipeline.store.store import Vote
 
 JUDGEMENTS = ("good", "bad", "unsure")
 VOTERS = ("inspector", "lead")
@@ -27,7 +27,7 @@ def build_votes(app, survey, user, expnum, judgement, *, blind, **more):
     """The Vote rows of one judgement: the exposure, and one row per CCD ticked as the bad one.
 
     survey : app.survey.Survey; the pipeline version comes from its exposures table
-    user : pipeline.accounts.User
+    user : pipeline.store.accounts.User
     blind : as `is_blind` says
     more : reasons, comment, screen (dict, what was on screen), ccdnames, client_vote_id, via
     """

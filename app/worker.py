@@ -22,7 +22,7 @@ from triptych.app.live_work import LiveWork
 from triptych.pipeline import retrain_killed
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import Cancelled, TriptychError
-from triptych.pipeline.labels import LabelStore
+from triptych.pipeline.store.store import LabelStore
 
 POLITENESS = 19  # the most: a retraining may take longer; votes may not
 

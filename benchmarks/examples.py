@@ -18,7 +18,7 @@ from triptych.pipeline.agreement_report import of_run
 from triptych.pipeline.agreement_text import number
 from triptych.pipeline.ballots import BAD, ballots
 from triptych.pipeline.coefficients import dice_bad, interval, tally
-from triptych.pipeline.labels import open_store
+from triptych.pipeline.store.store import open_store
 
 
 def table(header: list[str], rows: list[list]) -> None:

@@ -24,7 +24,7 @@ from triptych.pipeline.backbones import open_backbone
 from triptych.pipeline.camera import DECAM
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.evaluate import folds_of
-from triptych.pipeline.labels import open_store
+from triptych.pipeline.store.store import open_store
 
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 SIZES = (5, 10, 20, 40, 80, 160)

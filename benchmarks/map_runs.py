@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 
 from triptych.pipeline.camera import CAMERAS
 from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.labels import LabelStore
 from triptych.pipeline.reasons import REASONS
+from triptych.pipeline.store.store import LabelStore
 
 BLOCK = 500_000
 GROUPS = 40

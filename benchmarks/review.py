@@ -28,9 +28,9 @@ from playwright.async_api import async_playwright
 
 from tests.ui.conftest import BROWSER_FLAGS, READY, Served, browser_path, free_port
 from triptych.app.dashboard import rooms_of
-from triptych.pipeline.accounts import User
 from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.labels import LabelStore
+from triptych.pipeline.store.accounts import User
+from triptych.pipeline.store.store import LabelStore
 
 INSPECTORS = ("ana", "bo", "cyd")
 LEAD = "lee"

@@ -22,9 +22,9 @@ import pandas as pd
 
 from triptych.pipeline import candidates, classify
 from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.labels import LabelStore, Vote, open_store
 from triptych.pipeline.metrics import rates
 from triptych.pipeline.reasons import GOOD
+from triptych.pipeline.store.store import LabelStore, Vote, open_store
 from triptych.pipeline.training import TrainingSet, training_set
 from triptych.pipeline.training_weights import WEIGHTS
 

@@ -23,9 +23,9 @@ from triptych.pipeline.conditions import PIXEL_SCALE, Observation, pixel_grid
 from triptych.pipeline.cp_format import write_exposure
 from triptych.pipeline.effects import Effects, between
 from triptych.pipeline.exposure import Exposure
-from triptych.pipeline.labels import open_store
 from triptych.pipeline.light_defects import _across, _trails
 from triptych.pipeline.reasons import GOOD
+from triptych.pipeline.store.store import open_store
 from triptych.pipeline.survey_plan import single
 
 KINDS = ("plain", "one_trail", "two_trails", "ghost")

@@ -27,8 +27,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.ui.conftest import BROWSER_FLAGS, Served, browser_path, free_port, log_in, wait_ready
 from triptych.app.demo import ACCOUNTS, PASSWORD
 from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.labels import LabelStore, Vote
 from triptych.pipeline.retrain import retrain
+from triptych.pipeline.store.store import LabelStore, Vote
 from triptych.pipeline.undecided import undecided
 
 SIZES = ({"width": 1440, "height": 900}, {"width": 1920, "height": 1080})

@@ -15,12 +15,12 @@ import numpy as np
 import pandas as pd
 
 from triptych.pipeline import consensus, export_formats
-from triptych.pipeline.adjudications import ADJUDICATION_COLUMNS
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.catalog.files import write_aside
 from triptych.pipeline.errors import BadInput, choose
-from triptych.pipeline.labels import LabelStore
 from triptych.pipeline.reasons import REASONS
+from triptych.pipeline.store.decisions import ADJUDICATION_COLUMNS
+from triptych.pipeline.store.store import LabelStore
 
 OLD_NAMED = 20  # exposures of another pipeline version that a header names one by one
 

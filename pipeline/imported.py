@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from triptych.pipeline.errors import BadInput
-from triptych.pipeline.labels import Vote
 from triptych.pipeline.reasons import canonical
+from triptych.pipeline.store.store import Vote
 
 LABEL_NAMES = ["expnum", "ccdname", "reason", "raw"]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from triptych.pipeline.camera import camera as camera_named
 from triptych.pipeline.errors import BadInput, TriptychError
 from triptych.pipeline.imported import Imported, ReadOptions, csv_rows, imported_vote
-from triptych.pipeline.labels import JUDGEMENTS, Vote
 from triptych.pipeline.reasons import canonical, fold
+from triptych.pipeline.store.store import JUDGEMENTS, Vote
 
 # Answers as inspectors typed them, lower-cased and stripped.
 BAD_ANSWERS = ("y", "yes", "1", "true", "bad", "x")

@@ -17,8 +17,8 @@ from triptych.pipeline.errors import BadInput, TriptychError, choose
 from triptych.pipeline.false_alarms import SUSPICIOUS
 from triptych.pipeline.imported import LABEL_NAMES, Imported, ReadOptions, csv_rows, lines
 from triptych.pipeline.inspections import read_annotation, read_inspection, read_spreadsheet
-from triptych.pipeline.labels import LabelStore
 from triptych.pipeline.reasons import FLAGS, GOOD, canonical, fold
+from triptych.pipeline.store.store import LabelStore
 
 # The exclusion lists give one reason per file, in its name.
 EXCLUDE_FILES: dict[str, str] = {

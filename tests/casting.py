@@ -2,7 +2,7 @@
 
 import sys
 
-from triptych.pipeline.labels import LabelStore, Vote
+from triptych.pipeline.store.store import LabelStore, Vote
 
 
 def main() -> None:

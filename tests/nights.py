@@ -8,7 +8,7 @@ import pandas as pd
 from tests import fits_makers as make
 from triptych.pipeline import run
 from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.labels import open_store
+from triptych.pipeline.store.store import open_store
 
 FIRST = range(101, 113)
 BAD = 3  # every so many exposures a bright bar crosses all CCDs

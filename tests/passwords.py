@@ -1,6 +1,6 @@
 """Password hashes with the smallest costs there are: the same algorithm, and no tenth of a second for each login."""
 
-from triptych.pipeline import accounts
+from triptych.pipeline.store import accounts
 
 
 def make_cheap() -> None:

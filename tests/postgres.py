@@ -13,7 +13,7 @@ import uuid
 import pytest
 import sqlalchemy as sa
 
-from triptych.pipeline.labels import LabelStore
+from triptych.pipeline.store.store import LabelStore
 
 
 @pytest.fixture(scope="session")

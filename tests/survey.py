@@ -17,7 +17,7 @@ import pandas as pd
 from tests import templates
 from triptych.pipeline import candidates, classify
 from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.labels import LabelStore, Vote
+from triptych.pipeline.store.store import LabelStore, Vote
 
 DEAD = 61
 USERS = {"amy": "inspector", "ben": "inspector", "cai": "inspector", "lea": "lead", "vic": "viewer"}

@@ -6,8 +6,8 @@ import time
 import pytest
 import sqlalchemy as sa
 
-from triptych.pipeline import accounts, tables
 from triptych.pipeline.errors import BadInput, UnknownName
+from triptych.pipeline.store import accounts, schema
 
 pytest_plugins = ["tests.postgres"]
 
@@ -21,8 +21,8 @@ def test_the_right_password_lets_in_and_a_wrong_one_does_not(store):
 
 def test_only_a_hash_is_stored(store):
     store.add_user("amy", "correct horse")
-    with tables.reading(store.engine) as connection:
-        row = connection.execute(sa.select(tables.users)).one()
+    with schema.reading(store.engine) as connection:
+        row = connection.execute(sa.select(schema.users)).one()
     assert row.password_hash.startswith("$argon2id$")
     assert "correct horse" not in str(tuple(row))
 

@@ -15,7 +15,7 @@ from triptych.pipeline.ballots import BAD, GOOD, MISSING, ballots
 from triptych.pipeline.coefficients import dice_bad, tally
 from triptych.pipeline.consensus import opinions
 from triptych.pipeline.label_lists import import_file
-from triptych.pipeline.labels import LabelStore, Vote
+from triptych.pipeline.store.store import LabelStore, Vote
 
 WORDS = {"b": "bad", "g": "good", "u": "unsure"}
 

@@ -15,7 +15,7 @@ from triptych.app.agreement_routes import routes
 from triptych.app.auth import StoreAuth
 from triptych.app.context import AppContext
 from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.labels import LabelStore, Vote
+from triptych.pipeline.store.store import LabelStore, Vote
 
 
 @pytest.fixture(scope="module")

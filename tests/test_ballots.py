@@ -6,7 +6,7 @@ import pytest
 from triptych.pipeline.agreement import FEW, FLAGGED, headline
 from triptych.pipeline.ballots import BAD, GOOD, MISSING, NOBODY, UNSURE, ballots
 from triptych.pipeline.errors import BadInput, UnknownName
-from triptych.pipeline.labels import Vote
+from triptych.pipeline.store.store import Vote
 
 pytest_plugins = ["tests.postgres"]
 

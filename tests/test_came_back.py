@@ -17,7 +17,7 @@ from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.embedding import embed
 from triptych.pipeline.export import export
 from triptych.pipeline.ingest import ingest
-from triptych.pipeline.labels import LabelStore
+from triptych.pipeline.store.store import LabelStore
 
 BAD = (103, 105, 107)
 INSPECTORS = ("amy", "ben", "cai")

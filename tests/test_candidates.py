@@ -7,7 +7,7 @@ import pytest
 from tests import vectors
 from triptych.pipeline import candidates, classify
 from triptych.pipeline.errors import BadInput, UnknownName
-from triptych.pipeline.labels import open_store
+from triptych.pipeline.store.store import open_store
 
 
 def prediction(rows) -> pd.DataFrame:

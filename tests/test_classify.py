@@ -15,9 +15,9 @@ from tests import vectors
 from triptych.pipeline import classify
 from triptych.pipeline.camera import camera
 from triptych.pipeline.errors import BadInput, LabelError, StageMissing, StageStale, UnknownName
-from triptych.pipeline.labels import LabelStore, open_store
 from triptych.pipeline.neighbours import nearest
 from triptych.pipeline.reasons import GOOD
+from triptych.pipeline.store.store import LabelStore, open_store
 
 DECAM = camera("decam")
 

@@ -12,7 +12,7 @@ from triptych.app.cli import app
 from triptych.app.verbs import TrainingOptions
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import UnknownName
-from triptych.pipeline.labels import open_store
+from triptych.pipeline.store.store import open_store
 
 
 @pytest.fixture

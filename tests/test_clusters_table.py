@@ -9,7 +9,7 @@ from triptych.app.clusters_routes import list_answer, one_answer
 from triptych.app.clusters_table import NOISE, PICTURES, groups_of
 from triptych.app.server import make_app
 from triptych.pipeline.errors import BadInput
-from triptych.pipeline.labels import Vote
+from triptych.pipeline.store.store import Vote
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from triptych.app.colours import COLOURINGS, WAITS, paint
 from triptych.app.context import AppContext
 from triptych.app.map_points import map_table
 from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.labels import LabelStore, Vote
+from triptych.pipeline.store.store import LabelStore, Vote
 
 FIRST = 900001  # of eight exposures; odd ones are bad; the last but one has a vote by ben
 

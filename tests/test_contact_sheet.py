@@ -11,7 +11,7 @@ from triptych.app.context import AppContext
 from triptych.app.image_view import n_exposures
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput, LabelError
-from triptych.pipeline.labels import LabelStore, Vote
+from triptych.pipeline.store.store import LabelStore, Vote
 
 
 @pytest.fixture

@@ -16,12 +16,12 @@ from triptych.pipeline import (
     label_lists,
     reasons,
     sources,
-    tables,
     training,
 )
 from triptych.pipeline.catalog import catalog
 from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.labels import open_store
+from triptych.pipeline.store import schema
+from triptych.pipeline.store.store import open_store
 
 DOCS = Path(__file__).parents[1] / "docs"
 # part of a run -> the heading of its section, and its tables
@@ -96,8 +96,8 @@ def test_every_file_of_a_model_and_column_of_its_predictions_is_named(formats, t
         ("### Quarantine", sources.PROBLEMS),
         ("## What goes in: labels and answers", label_lists.READERS),
         ("**`candidates/*/table.parquet`**", candidates.RULES),
-        ("### The label store", {column.name for column in tables.votes.columns}),
-        ("### The label store", {name for name in tables.metadata.tables if name != "votes"}),
+        ("### The label store", {column.name for column in schema.votes.columns}),
+        ("### The label store", {name for name in schema.metadata.tables if name != "votes"}),
         ("## What a simulated survey holds", reasons.REASONS),
         ("## What a simulated survey holds", defects.SUSPICIOUS),
         ("## What comes out", consensus.POLICIES),

@@ -12,7 +12,7 @@ from triptych.pipeline.classify import predict, train
 from triptych.pipeline.doubtful import WHYS, doubtful_labels, listed_both, summary
 from triptych.pipeline.imported import LABEL_NAMES, ReadOptions
 from triptych.pipeline.label_lists import READERS, guess_kind
-from triptych.pipeline.labels import LabelStore, Vote
+from triptych.pipeline.store.store import LabelStore, Vote
 from triptych.pipeline.training import read_training_set
 
 FIRST = 900001  # of tests.survey: every second exposure is good, those between are bad

@@ -13,7 +13,7 @@ from triptych.app.doubtful_routes import doubtful_answer, images_answer
 from triptych.app.doubts import doubtful_facet
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import TriptychError
-from triptych.pipeline.labels import LabelStore, Vote
+from triptych.pipeline.store.store import LabelStore, Vote
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_f
 from tests import vectors
 from triptych.pipeline import evaluate
 from triptych.pipeline.errors import LabelError, UnknownName
-from triptych.pipeline.labels import LabelStore, open_store
 from triptych.pipeline.recipe import Recipe
+from triptych.pipeline.store.store import LabelStore, open_store
 from triptych.pipeline.training import read_training_set
 
 

@@ -8,7 +8,7 @@ from tests import vectors
 from triptych.app.evaluation_page import write_pages
 from triptych.pipeline import evaluate
 from triptych.pipeline.errors import BadInput
-from triptych.pipeline.labels import open_store
+from triptych.pipeline.store.store import open_store
 
 
 @pytest.fixture(scope="module")

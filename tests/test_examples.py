@@ -10,7 +10,7 @@ from triptych.pipeline.agreement import FLAGGED
 from triptych.pipeline.agreement_report import EVERYBODY, of_run
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput
-from triptych.pipeline.labels import LabelStore, Vote, open_store
+from triptych.pipeline.store.store import LabelStore, Vote, open_store
 
 
 def triptych(*words):

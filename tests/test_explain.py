@@ -13,8 +13,8 @@ from triptych.pipeline.errors import BadInput
 from triptych.pipeline.explain import explain
 from triptych.pipeline.explain_text import as_text
 from triptych.pipeline.export import export
-from triptych.pipeline.labels import LabelStore, Vote, open_store
 from triptych.pipeline.retrain import retrain
+from triptych.pipeline.store.store import LabelStore, Vote, open_store
 
 JUDGED = 900005
 

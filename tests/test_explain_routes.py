@@ -11,7 +11,7 @@ from triptych.app.context import AppContext
 from triptych.app.explain_routes import explanation
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput
-from triptych.pipeline.labels import LabelStore, Vote
+from triptych.pipeline.store.store import LabelStore, Vote
 
 BEN = {"plver": "V5.5LS", "comment": "zebra", "judgement": "bad", "reasons": ("Telescope_Moving",), "inspector": "ben"}
 

@@ -15,7 +15,7 @@ from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput, UnknownName
 from triptych.pipeline.export import FORMATS, export, preview_counts, verdict_table
 from triptych.pipeline.label_lists import import_file
-from triptych.pipeline.labels import LabelStore, Vote
+from triptych.pipeline.store.store import LabelStore, Vote
 
 
 def read_like_legacypipe(text: str) -> dict[tuple[int, str | None], str]:

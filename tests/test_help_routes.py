@@ -6,10 +6,10 @@ from triptych.app import votes
 from triptych.app.context import AppContext
 from triptych.app.examples import help_on
 from triptych.app.help_routes import keep, settings_of
-from triptych.pipeline.accounts import User
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput, TriptychError
-from triptych.pipeline.labels import LabelStore
+from triptych.pipeline.store.accounts import User
+from triptych.pipeline.store.store import LabelStore
 
 AMY, BEN, CAI = (User(name=name, role="inspector") for name in ("amy", "ben", "cai"))
 LEA = User(name="lea", role="lead")

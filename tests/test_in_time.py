@@ -7,7 +7,7 @@ import pytest
 from triptych.app.context import AppContext
 from triptych.app.in_time import around, in_same_field, middle_image, with_own
 from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.labels import LabelStore
+from triptych.pipeline.store.store import LabelStore
 
 FIRST = 900001
 

@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
-from triptych.pipeline import jobs
 from triptych.pipeline.errors import LabelError
+from triptych.pipeline.store import jobs
 
 pytest_plugins = ["tests.postgres"]
 

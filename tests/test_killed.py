@@ -19,7 +19,7 @@ from triptych.app import worker
 from triptych.pipeline import candidates, classify
 from triptych.pipeline.catalog.catalog import STAGE_COMMANDS, Catalog
 from triptych.pipeline.catalog.stage import digest_of_folder
-from triptych.pipeline.labels import LabelStore, Vote, open_store
+from triptych.pipeline.store.store import LabelStore, Vote, open_store
 
 pytestmark = pytest.mark.slow
 

@@ -9,7 +9,7 @@ import pytest
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput, UnknownName
 from triptych.pipeline.label_lists import READERS, guess_kind, import_file
-from triptych.pipeline.labels import LabelStore, Vote
+from triptych.pipeline.store.store import LabelStore, Vote
 
 
 @pytest.fixture

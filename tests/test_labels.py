@@ -8,9 +8,9 @@ import pytest
 import sqlalchemy as sa
 
 from tests import warm
-from triptych.pipeline import tables
 from triptych.pipeline.errors import LabelError, UnknownName
-from triptych.pipeline.labels import LABEL_COLUMNS, VOTE_COLUMNS, LabelStore, Vote
+from triptych.pipeline.store import schema
+from triptych.pipeline.store.store import LABEL_COLUMNS, VOTE_COLUMNS, LabelStore, Vote
 
 pytest_plugins = ["tests.postgres"]
 
@@ -148,17 +148,17 @@ def test_a_vote_outside_the_vocabulary_is_refused_before_it_is_stored():
 
 def test_the_database_itself_refuses_a_second_current_vote(store):
     store.cast(AMY)
-    with tables.reading(store.engine) as connection:
-        row = dict(connection.execute(sa.select(tables.votes)).mappings().one())
+    with schema.reading(store.engine) as connection:
+        row = dict(connection.execute(sa.select(schema.votes)).mappings().one())
     row |= {"vote_id": 99, "client_vote_id": "sneaked in"}
-    with pytest.raises(sa.exc.IntegrityError), tables.writing(store.engine) as connection:
-        connection.execute(tables.votes.insert(), row)
+    with pytest.raises(sa.exc.IntegrityError), schema.writing(store.engine) as connection:
+        connection.execute(schema.votes.insert(), row)
 
 
 @pytest.mark.parametrize("statement", ["DELETE FROM votes", "UPDATE votes SET judgement = 'good'"])
 def test_the_database_itself_refuses_to_rewrite_history(store, statement):
     store.cast(AMY)
-    with pytest.raises(sa.exc.DBAPIError, match="append-only"), tables.writing(store.engine) as connection:
+    with pytest.raises(sa.exc.DBAPIError, match="append-only"), schema.writing(store.engine) as connection:
         connection.execute(sa.text(statement))
     assert list(store.votes().judgement) == ["bad"]
 
@@ -215,8 +215,8 @@ def test_the_address_to_show_is_the_one_given_without_a_password(tmp_path):
 
 
 def test_a_newer_schema_is_refused_with_advice(store_url):
-    with LabelStore(store_url) as store, tables.writing(store.engine) as connection:
-        connection.execute(tables.store_state.update().where(tables.store_state.c.name == "schema").values(value=99))
+    with LabelStore(store_url) as store, schema.writing(store.engine) as connection:
+        connection.execute(schema.store_state.update().where(schema.store_state.c.name == "schema").values(value=99))
     with pytest.raises(LabelError, match="schema 99"):
         LabelStore(store_url)
 

@@ -11,7 +11,7 @@ from triptych.app.lead_routes import in_words, jobs, overview
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import TriptychError
 from triptych.pipeline.explain import plain
-from triptych.pipeline.labels import LabelStore, Vote
+from triptych.pipeline.store.store import LabelStore, Vote
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from triptych.app.context import AppContext
 from triptych.app.live_routes import routes
 from triptych.pipeline import candidates, classify, live_changes
 from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.labels import LabelStore, Vote
+from triptych.pipeline.store.store import LabelStore, Vote
 
 USERS = {"amy": "inspector", "ben": "inspector", "lea": "lead", "vic": "viewer"}
 

@@ -10,7 +10,7 @@ from triptych.app.context import AppContext
 from triptych.app.map_selection import images_of_region, keep_bits, kept_bits
 from triptych.app.session import Session
 from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.labels import LabelStore
+from triptych.pipeline.store.store import LabelStore
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from benchmarks.annotators import marks
 from tests import skies, vectors
 from triptych.pipeline import embedding, examples, export, ingest
 from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.labels import LabelStore, Vote, open_store
 from triptych.pipeline.reasons import GOOD
 from triptych.pipeline.retrain import retrain
+from triptych.pipeline.store.store import LabelStore, Vote, open_store
 
 
 def bad_by_majority(votes: pd.DataFrame) -> set[int]:

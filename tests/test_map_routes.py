@@ -21,7 +21,7 @@ from triptych.app.map_selection import keep_bits
 from triptych.app.map_view import chosen_points
 from triptych.app.palette import REASON_COLOURS
 from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.labels import LabelStore
+from triptych.pipeline.store.store import LabelStore
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from triptych.app.map_view import LegendView, MapView
 from triptych.app.regions import packed
 from triptych.app.session import Session
 from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.labels import LabelStore
+from triptych.pipeline.store.store import LabelStore
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 
 from tests import vectors
 from triptych.pipeline import measuring
-from triptych.pipeline.labels import LabelStore, Vote, open_store
+from triptych.pipeline.store.store import LabelStore, Vote, open_store
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from triptych.app.context import AppContext
 from triptych.app.model_routes import routes
 from triptych.pipeline import retrain
 from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.labels import LabelStore, Vote, open_store
+from triptych.pipeline.store.store import LabelStore, Vote, open_store
 
 
 @pytest.fixture(scope="module")

@@ -13,10 +13,11 @@ from typer.testing import CliRunner
 from tests import vectors, warm
 from tests.test_retrain import KINDS, ghosts, vote_ghosts
 from triptych.app.cli import app as triptych
-from triptych.pipeline import candidates, classify, models, retrain, retrain_killed, retrain_log
+from triptych.pipeline import candidates, classify, models, retrain, retrain_killed
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import CatalogError, UnknownName
-from triptych.pipeline.labels import LabelStore, open_store
+from triptych.pipeline.store import retrain_log
+from triptych.pipeline.store.store import LabelStore, open_store
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,6 @@ import pytest
 from tests import vectors
 from triptych.pipeline import classify, neighbours, prediction_table
 from triptych.pipeline.errors import BadInput
-from triptych.pipeline.labels import open_store
 from triptych.pipeline.prediction_table import (
     as_table,
     asks_neighbours,
@@ -16,6 +15,7 @@ from triptych.pipeline.prediction_table import (
     prediction_blocks,
     write_blocks,
 )
+from triptych.pipeline.store.store import open_store
 
 
 @pytest.fixture

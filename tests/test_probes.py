@@ -14,8 +14,8 @@ from triptych.app import verbs_probe
 from triptych.pipeline import attentive, label_curve, probe_figures, probe_models, probes
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput, LabelError, UnknownName
-from triptych.pipeline.labels import open_store
 from triptych.pipeline.probe_targets import of_labels, read_target
+from triptych.pipeline.store.store import open_store
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import pytest
 
 from triptych.pipeline.errors import LabelError, TriptychError
-from triptych.pipeline.labels import Vote
+from triptych.pipeline.store.store import Vote
 
 pytest_plugins = ["tests.postgres"]
 

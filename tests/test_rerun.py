@@ -9,7 +9,7 @@ import pytest
 from tests import skies
 from tests.killing import alive, appears, command, finish, kill
 from triptych.pipeline.catalog.catalog import STAGE_COMMANDS, Catalog
-from triptych.pipeline.labels import LabelStore, Vote, open_store
+from triptych.pipeline.store.store import LabelStore, Vote, open_store
 
 pytestmark = pytest.mark.slow
 

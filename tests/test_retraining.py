@@ -6,7 +6,7 @@ import pytest
 from tests import vectors
 from tests.test_retrain import ghosts, vote_ghosts
 from triptych.pipeline import candidates, classify, retrain, retraining
-from triptych.pipeline.labels import open_store
+from triptych.pipeline.store.store import open_store
 
 
 @pytest.fixture(scope="module")

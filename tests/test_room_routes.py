@@ -11,7 +11,7 @@ from tests.killing import finish
 from tests.test_server import Browser
 from tests.ui.conftest import Served, free_port
 from triptych.app.server import make_app
-from triptych.pipeline.labels import Vote
+from triptych.pipeline.store.store import Vote
 
 LEADS_ONLY = ("/adjudicate/queue", "/adjudicate/exposure/900003", "/export/difference/any/majority")
 

@@ -10,8 +10,8 @@ import pytest
 from tests import vectors
 from triptych.pipeline import classify, evaluate
 from triptych.pipeline.errors import BadInput, LabelError, UnknownName
-from triptych.pipeline.labels import open_store
 from triptych.pipeline.search import FOLDS, SPACE, schedule, search
+from triptych.pipeline.store.store import open_store
 
 
 @pytest.fixture

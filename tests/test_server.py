@@ -19,7 +19,7 @@ from tests.survey import PASSWORD
 from tests.ui.conftest import Served, free_port
 from triptych.app.server import make_app, route_list, secret_of
 from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.labels import Vote
+from triptych.pipeline.store.store import Vote
 
 ROOT = Path(__file__).parents[1]
 

@@ -5,9 +5,9 @@ import json
 import pytest
 import sqlalchemy as sa
 
-from triptych.pipeline import tables
 from triptych.pipeline.errors import LabelError, TriptychError
-from triptych.pipeline.labels import LabelStore, Vote
+from triptych.pipeline.store import schema as tables
+from triptych.pipeline.store.store import LabelStore, Vote
 
 pytest_plugins = ["tests.postgres"]
 

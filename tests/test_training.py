@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from triptych.pipeline.labels import LabelStore, Vote
+from triptych.pipeline.store.store import LabelStore, Vote
 from triptych.pipeline.training import training_set
 
 NAMES = ["N1", "N2", "S1", "S2"]

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from tests import vectors
 from tests.test_training import label, panel_votes, tables
 from triptych.pipeline import classify, measuring, training_weights
-from triptych.pipeline.labels import LabelStore, Vote, open_store
 from triptych.pipeline.recipe import Recipe
+from triptych.pipeline.store.store import LabelStore, Vote, open_store
 from triptych.pipeline.training import read_labels, read_training_set, training_set
 from triptych.pipeline.training_weights import BASES, WEIGHTS
 

@@ -7,7 +7,7 @@ from tests import skies
 from triptych.pipeline import candidates
 from triptych.pipeline.camera import camera
 from triptych.pipeline.exposure import Exposure
-from triptych.pipeline.labels import open_store
+from triptych.pipeline.store.store import open_store
 from triptych.pipeline.survey_plan import single
 
 DECAM = camera("decam")

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from triptych.pipeline.labels import LabelStore, Vote
+from triptych.pipeline.store.store import LabelStore, Vote
 from triptych.pipeline.undecided import COLUMNS, STATES, WAITING, undecided
 
 WORDS = {"b": "bad", "g": "good", "u": "unsure"}

@@ -4,9 +4,9 @@ import pytest
 
 from triptych.app import votes
 from triptych.app.context import AppContext
-from triptych.pipeline.accounts import User
 from triptych.pipeline.errors import LabelError
-from triptych.pipeline.labels import LabelStore
+from triptych.pipeline.store.accounts import User
+from triptych.pipeline.store.store import LabelStore
 
 AMY = User(name="amy", role="inspector")
 BEN = User(name="ben", role="inspector")

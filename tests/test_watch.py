@@ -19,7 +19,7 @@ from triptych.pipeline.arrivals import Arrivals
 from triptych.pipeline.catalog import retention
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import CatalogError, UnknownName
-from triptych.pipeline.labels import Vote, open_store
+from triptych.pipeline.store.store import Vote, open_store
 from triptych.pipeline.watch import Settings, watch
 
 NEW = (113, 114, 115, 117)  # 114 and 117 are bad

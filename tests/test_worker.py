@@ -15,7 +15,7 @@ import pytest
 from triptych.app import worker
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput, Cancelled
-from triptych.pipeline.labels import LabelStore
+from triptych.pipeline.store.store import LabelStore
 
 
 @pytest.fixture

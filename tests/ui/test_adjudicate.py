@@ -5,7 +5,7 @@ from playwright.sync_api import expect
 
 from tests.ui.conftest import no_answer
 from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.labels import LabelStore, Vote
+from triptych.pipeline.store.store import LabelStore, Vote
 
 SPLIT, UNSURE, AGREED = 900003, 900005, 900007
 

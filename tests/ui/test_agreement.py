@@ -6,7 +6,7 @@ from playwright.sync_api import expect
 from tests import survey
 from tests.ui.conftest import Served, free_port, no_answer
 from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.labels import Vote, open_store
+from triptych.pipeline.store.store import Vote, open_store
 
 ROOM = "/?room=agreement"
 

@@ -13,9 +13,9 @@ from tests import survey
 from tests.ui.conftest import wait_ready
 from triptych.app.colours import COLOURINGS
 from triptych.app.dashboard import rooms_of
-from triptych.pipeline.accounts import User
 from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.labels import LabelStore, Vote
+from triptych.pipeline.store.accounts import User
+from triptych.pipeline.store.store import LabelStore, Vote
 
 OTHER = "zephyrine"
 SECRET = "zebra crossing"

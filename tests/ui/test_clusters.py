@@ -3,7 +3,7 @@
 from playwright.sync_api import expect
 
 from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.labels import LabelStore
+from triptych.pipeline.store.store import LabelStore
 
 
 def open_room(open_page, user="amy", address="/?room=clusters"):

@@ -9,7 +9,7 @@ from tests import survey
 from tests.ui.conftest import Served, free_port
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.label_lists import import_file
-from triptych.pipeline.labels import open_store
+from triptych.pipeline.store.store import open_store
 
 ROOM = "/?room=model"
 DOUBTED = 900001  # bad by the run's truth table

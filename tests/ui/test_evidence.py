@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import expect
 
 from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.labels import LabelStore
+from triptych.pipeline.store.store import LabelStore
 
 NEIGHBOUR = "button[data-look-at]:not(.origin):not([aria-current=true])"
 

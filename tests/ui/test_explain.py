@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from triptych.pipeline import reprocessed
 from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.labels import LabelStore, Vote
+from triptych.pipeline.store.store import LabelStore, Vote
 
 NOW = "V5.5LS"
 

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.labels import LabelStore, Vote
+from triptych.pipeline.store.store import LabelStore, Vote
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from tests.ui.conftest import log_in
 from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.labels import LabelStore
+from triptych.pipeline.store.store import LabelStore
 
 
 @pytest.fixture

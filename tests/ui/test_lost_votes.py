@@ -6,7 +6,7 @@ from playwright.sync_api import expect
 from tests import survey
 from tests.ui.conftest import Served, free_port, log_in, wait_ready
 from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.labels import LabelStore
+from triptych.pipeline.store.store import LabelStore
 
 OFFLINE = ["Failed to fetch", "ERR_INTERNET", "ERR_NETWORK", "ERR_FAILED", "WebSocket", "websocket", "Lost"]
 WAITING = "() => window.__review?.waiting() === {n}"

@@ -457,7 +457,7 @@ def test_keys_walk_through_the_selection(open_map):
 
 def test_a_selection_becomes_one_vote_after_a_contact_sheet_and_is_undone_as_one_step(open_map, server):
     from triptych.pipeline.catalog.catalog import Catalog
-    from triptych.pipeline.labels import LabelStore
+    from triptych.pipeline.store.store import LabelStore
 
     def votes():
         store = LabelStore(Catalog.open(server.run).labels_url())

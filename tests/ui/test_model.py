@@ -10,7 +10,7 @@ from tests import survey
 from tests.ui.conftest import Served, free_port, no_answer
 from tests.ui.test_accessibility import violations
 from triptych.pipeline import retrain
-from triptych.pipeline.labels import Vote, open_store
+from triptych.pipeline.store.store import Vote, open_store
 
 ROOM = "/?room=model"
 

@@ -13,7 +13,7 @@ from tests.ui.conftest import no_answer
 from triptych.app import packets
 from triptych.pipeline.camera import DECAM
 from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.labels import LabelStore
+from triptych.pipeline.store.store import LabelStore
 
 EXPNUM = 900001
 BACKGROUND = 10

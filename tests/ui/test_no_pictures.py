@@ -9,7 +9,7 @@ from tests import survey
 from tests.ui.conftest import READY
 from triptych.pipeline import examples
 from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.labels import Vote, open_store
+from triptych.pipeline.store.store import Vote, open_store
 
 GONE = 900003
 SAYS = "No pictures of this exposure in this run"

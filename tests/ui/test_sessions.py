@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 from tests import survey
 from tests.ui.conftest import wait_ready
 from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.labels import LabelStore, Vote
+from triptych.pipeline.store.store import LabelStore, Vote
 
 TRAINING_MILLISECONDS = 120_000
 

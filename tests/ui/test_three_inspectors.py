@@ -10,7 +10,7 @@ import pytest
 from tests import survey
 from tests.ui.test_review import shown, wait_for_exposure, wait_saved
 from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.labels import LabelStore
+from triptych.pipeline.store.store import LabelStore
 
 INSPECTORS = ("amy", "ben", "cai")
 EXPOSURES = 60

@@ -14,13 +14,13 @@ import numpy as np
 import pandas as pd
 import sqlalchemy as sa
 
-from triptych.pipeline import tables
-from triptych.pipeline.accounts import Accounts, User
-from triptych.pipeline.adjudications import Adjudications
 from triptych.pipeline.errors import LabelError, choose
-from triptych.pipeline.jobs import Job, Jobs
-from triptych.pipeline.queue_store import QueueStore
-from triptych.pipeline.settings import Settings
+from triptych.pipeline.store import schema
+from triptych.pipeline.store.accounts import Accounts, User
+from triptych.pipeline.store.decisions import Adjudications
+from triptych.pipeline.store.jobs import Job, Jobs
+from triptych.pipeline.store.queues import QueueStore
+from triptych.pipeline.store.settings import Settings
 
 __all__ = ["JUDGEMENTS", "VIAS", "ImportCounts", "Job", "LabelStore", "User", "Vote", "open_store"]
 
@@ -103,7 +103,7 @@ class LabelStore(Accounts, Jobs, Settings, Adjudications, QueueStore):
 
     def __init__(self, url: str):
         self.url = url
-        self.engine = tables.open_engine(url)
+        self.engine = schema.open_engine(url)
 
     @property
     def address(self) -> str:
@@ -121,9 +121,9 @@ class LabelStore(Accounts, Jobs, Settings, Adjudications, QueueStore):
 
     def revision(self) -> int:
         """A number that grows whenever votes or labels change; cheap enough to poll."""
-        with tables.reading(self.engine) as connection:
-            row = tables.store_state.c.name == "revision"
-            return connection.execute(sa.select(tables.store_state.c.value).where(row)).scalar_one()
+        with schema.reading(self.engine) as connection:
+            row = schema.store_state.c.name == "revision"
+            return connection.execute(sa.select(schema.store_state.c.value).where(row)).scalar_one()
 
     # ---- votes
 
@@ -152,10 +152,10 @@ class LabelStore(Accounts, Jobs, Settings, Adjudications, QueueStore):
     def _store(self, votes: Sequence[Vote], take_back: Sequence[int] = ()) -> tuple[list[Vote], ImportCounts]:
         votes = [replace(v, client_vote_id=v.client_vote_id or uuid.uuid4().hex) for v in votes]
         stored, new, changed, kept = [], {}, [], 0
-        with tables.writing(self.engine) as connection:
+        with schema.writing(self.engine) as connection:
             known = {vote.client_vote_id: vote for vote in self._by_client_id(connection, votes)}
             current = self._current(connection, {vote.expnum for vote in votes})
-            next_id, now = tables.next_number(connection, tables.votes.c.vote_id), tables.now_utc()
+            next_id, now = schema.next_number(connection, schema.votes.c.vote_id), schema.now_utc()
             for vote in votes:
                 twin = known.get(vote.client_vote_id)
                 if twin is not None:
@@ -184,23 +184,23 @@ class LabelStore(Accounts, Jobs, Settings, Adjudications, QueueStore):
 
     def _write(self, connection: sa.Connection, changed: list[dict], new: dict[int, Vote]) -> None:
         if changed:
-            update = tables.votes.update().where(tables.votes.c.vote_id == sa.bindparam("old"))
+            update = schema.votes.update().where(schema.votes.c.vote_id == sa.bindparam("old"))
             connection.execute(update.values(superseded_by=sa.bindparam("by")), changed)
         if new:
-            connection.execute(tables.votes.insert(), [_row(vote) for vote in new.values()])
-            tables.bump_revision(connection)
+            connection.execute(schema.votes.insert(), [_row(vote) for vote in new.values()])
+            schema.bump_revision(connection)
 
     def _by_client_id(self, connection: sa.Connection, votes: Sequence[Vote]) -> Iterable[Vote]:
-        column = tables.votes.c.client_vote_id
+        column = schema.votes.c.client_vote_id
         for chunk in _chunks(vote.client_vote_id for vote in votes):
-            for row in connection.execute(sa.select(tables.votes).where(column.in_(chunk))):
+            for row in connection.execute(sa.select(schema.votes).where(column.in_(chunk))):
                 yield _vote(row)
 
     def _current(self, connection: sa.Connection, expnums: set[int]) -> dict[tuple, tuple[int, str]]:
         """Current votes on some exposures: thing -> (vote_id, via)."""
-        c = tables.votes.c
+        c = schema.votes.c
         wanted = sa.select(c.camera, c.expnum, c.ccdname, c.plver, c.inspector, c.vote_id, c.via)
-        wanted = wanted.where(tables.is_current)
+        wanted = wanted.where(schema.is_current)
         found = {}
         for chunk in _chunks(sorted(expnums)):
             for *thing, vote_id, via in connection.execute(wanted.where(c.expnum.in_(chunk))):
@@ -209,10 +209,10 @@ class LabelStore(Accounts, Jobs, Settings, Adjudications, QueueStore):
 
     def retract(self, vote_id: int | Sequence[int], inspector: str) -> None:
         """Take one's own current vote back, or several together; they stay on record. Twice is no error."""
-        with tables.writing(self.engine) as connection:
+        with schema.writing(self.engine) as connection:
             changed = [_take_back(connection, one, {inspector}) for one in np.atleast_1d(vote_id)]
             if any(changed):
-                tables.bump_revision(connection)
+                schema.bump_revision(connection)
 
     def votes(
         self, inspector: str | None = None, expnum: int | Sequence[int] | None = None, current: bool = True
@@ -222,15 +222,15 @@ class LabelStore(Accounts, Jobs, Settings, Adjudications, QueueStore):
         expnum : of one exposure, or of several. With `current`, only votes that are neither superseded nor retracted;
         else the whole record.
         """
-        query = sa.select(*(tables.votes.c[name] for name in VOTE_COLUMNS)).order_by(tables.votes.c.vote_id)
+        query = sa.select(*(schema.votes.c[name] for name in VOTE_COLUMNS)).order_by(schema.votes.c.vote_id)
         if inspector is not None:
-            query = query.where(tables.votes.c.inspector == inspector)
+            query = query.where(schema.votes.c.inspector == inspector)
         if expnum is not None:
             expnums = [int(one) for one in np.atleast_1d(expnum)]
-            query = query.where(tables.votes.c.expnum.in_(expnums))
+            query = query.where(schema.votes.c.expnum.in_(expnums))
         if current:
-            query = query.where(tables.is_current)
-        with tables.reading(self.engine) as connection:
+            query = query.where(schema.is_current)
+        with schema.reading(self.engine) as connection:
             rows = connection.execute(query).all()
         columns = zip(*rows, strict=True) if rows else [()] * len(VOTE_COLUMNS)
         values: dict[str, Sequence] = dict(zip(VOTE_COLUMNS, columns, strict=True))
@@ -247,55 +247,55 @@ class LabelStore(Accounts, Jobs, Settings, Adjudications, QueueStore):
         """
         keys = frame[["camera", "expnum", "ccdname", "reason", "raw"]].itertuples(index=False, name=None)
         keys = list(dict.fromkeys((str(c), int(e), str(n), str(r), str(w)) for c, e, n, r, w in keys))
-        t = tables.imported_labels.c
-        with tables.writing(self.engine) as connection:
+        t = schema.imported_labels.c
+        with schema.writing(self.engine) as connection:
             mine = sa.select(t.camera, t.expnum, t.ccdname, t.reason, t.raw).where(t.source == source, t.kind == kind)
             known = {tuple(row) for row in connection.execute(mine)}
-            first, now = tables.next_number(connection, t.label_id), tables.now_utc()
+            first, now = schema.next_number(connection, t.label_id), schema.now_utc()
             names = ["camera", "expnum", "ccdname", "reason", "raw"]
             added = [dict(zip(names, key, strict=True)) for key in keys if key not in known]
             for number, row in enumerate(added, start=first):
                 row.update(label_id=number, source=source, kind=kind, imported_utc=now)
             if added:
-                connection.execute(tables.imported_labels.insert(), added)
-                tables.bump_revision(connection)
+                connection.execute(schema.imported_labels.insert(), added)
+                schema.bump_revision(connection)
         return ImportCounts(added=len(added), known=len(frame) - len(added))
 
     def labels(self) -> pd.DataFrame:
         """Imported labels in the order they were imported: LABEL_COLUMNS."""
-        query = sa.select(*(tables.imported_labels.c[name] for name in LABEL_COLUMNS))
-        with tables.reading(self.engine) as connection:
-            rows = connection.execute(query.order_by(tables.imported_labels.c.label_id)).all()
+        query = sa.select(*(schema.imported_labels.c[name] for name in LABEL_COLUMNS))
+        with schema.reading(self.engine) as connection:
+            rows = connection.execute(query.order_by(schema.imported_labels.c.label_id)).all()
         return pd.DataFrame([tuple(row) for row in rows], columns=LABEL_COLUMNS).astype({"expnum": "int64"})
 
     def n_labels(self) -> int:
         """How many imported labels there are; cheap enough to ask before reading them."""
-        with tables.reading(self.engine) as connection:
-            return connection.execute(sa.select(sa.func.count()).select_from(tables.imported_labels)).scalar_one()
+        with schema.reading(self.engine) as connection:
+            return connection.execute(sa.select(sa.func.count()).select_from(schema.imported_labels)).scalar_one()
 
     def import_columns(self, frame: pd.DataFrame, source: str) -> int:
         """Keep what an inspection table said of each exposure beside the votes: camera, expnum, columns (a dict)."""
-        t = tables.imported_columns.c
-        with tables.writing(self.engine) as connection:
+        t = schema.imported_columns.c
+        with schema.writing(self.engine) as connection:
             mine = sa.select(t.camera, t.expnum).where(t.source == source)
             known = {tuple(row) for row in connection.execute(mine)}
-            first, rows = tables.next_number(connection, t.row_id), []
+            first, rows = schema.next_number(connection, t.row_id), []
             for row in frame.itertuples(index=False):
                 if (row.camera, int(row.expnum)) not in known:
                     known.add((row.camera, int(row.expnum)))
                     key = {"row_id": first + len(rows), "camera": row.camera, "expnum": int(row.expnum)}
                     rows.append({**key, "source": source, "columns": json.dumps(row.columns)})
             if rows:
-                connection.execute(tables.imported_columns.insert(), rows)
-                tables.bump_revision(connection)
+                connection.execute(schema.imported_columns.insert(), rows)
+                schema.bump_revision(connection)
         return len(rows)
 
     def imported_columns(self) -> pd.DataFrame:
         """What inspection tables said of each exposure, in file order: camera, expnum, source, columns (a dict)."""
         names = ["camera", "expnum", "source", "columns"]
-        query = sa.select(*(tables.imported_columns.c[name] for name in names))
-        with tables.reading(self.engine) as connection:
-            rows = connection.execute(query.order_by(tables.imported_columns.c.row_id)).all()
+        query = sa.select(*(schema.imported_columns.c[name] for name in names))
+        with schema.reading(self.engine) as connection:
+            rows = connection.execute(query.order_by(schema.imported_columns.c.row_id)).all()
         frame = pd.DataFrame(rows, columns=names).astype({"expnum": "int64"})
         frame["columns"] = pd.Series([json.loads(text) for text in frame["columns"]], dtype=object)
         return frame
@@ -313,14 +313,14 @@ def _chunks(values: Iterable) -> Iterable[list]:
 
 def _take_back(connection: sa.Connection, vote_id: int, inspectors: set[str]) -> bool:
     """Stamp one current vote of one of `inspectors` as retracted; False if it was already."""
-    here = tables.votes.c.vote_id == int(vote_id)
-    row = connection.execute(sa.select(tables.votes).where(here)).first()
+    here = schema.votes.c.vote_id == int(vote_id)
+    row = connection.execute(sa.select(schema.votes).where(here)).first()
     if row is None or row.inspector not in inspectors:
         raise LabelError(f"{', '.join(sorted(inspectors))} has no vote {vote_id}; only one's own can be retracted")
     if row.retracted_utc is None and row.superseded_by is not None:
         raise LabelError(f"vote {vote_id} was superseded by {row.superseded_by}; retract that one")
-    stamp = tables.votes.update().where(here, tables.votes.c.retracted_utc.is_(None))
-    return connection.execute(stamp.values(retracted_utc=tables.now_utc())).rowcount > 0
+    stamp = schema.votes.update().where(here, schema.votes.c.retracted_utc.is_(None))
+    return connection.execute(stamp.values(retracted_utc=schema.now_utc())).rowcount > 0
 
 
 def _check_twin(vote: Vote, twin: Vote) -> None:

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 import pandas as pd
 import sqlalchemy as sa
 
-from triptych.pipeline import tables
 from triptych.pipeline.errors import LabelError
+from triptych.pipeline.store import schema
 
 SILENT_SECONDS = 60.0
 MAX_ATTEMPTS = 2
@@ -47,18 +47,18 @@ class Jobs:
         """Ask for a job and return its number; the same job asked for while one is open is that one."""
         wanted = json.dumps(parameters or {}, sort_keys=True)
         same = sa.and_(
-            tables.jobs.c.run == run,
-            tables.jobs.c.kind == kind,
-            tables.jobs.c.parameters == wanted,
-            tables.jobs.c.state.in_(["waiting", "running"]),
-            tables.jobs.c.cancel_asked.is_(False),
+            schema.jobs.c.run == run,
+            schema.jobs.c.kind == kind,
+            schema.jobs.c.parameters == wanted,
+            schema.jobs.c.state.in_(["waiting", "running"]),
+            schema.jobs.c.cancel_asked.is_(False),
         )
-        with tables.writing(self.engine) as connection:
-            open_job = connection.execute(sa.select(tables.jobs.c.job_id).where(same)).scalar()
+        with schema.writing(self.engine) as connection:
+            open_job = connection.execute(sa.select(schema.jobs.c.job_id).where(same)).scalar()
             if open_job is not None:
                 return open_job
             row = {
-                "job_id": tables.next_number(connection, tables.jobs.c.job_id),
+                "job_id": schema.next_number(connection, schema.jobs.c.job_id),
                 "run": run,
                 "kind": kind,
                 "parameters": wanted,
@@ -66,14 +66,14 @@ class Jobs:
                 "progress": 0.0,
                 "text": "",
                 "asked_by": by,
-                "asked_utc": tables.now_utc(),
+                "asked_utc": schema.now_utc(),
                 "worker": "",
                 "attempts": 0,
                 "heartbeat": 0.0,
                 "cancel_asked": False,
                 "error": "",
             }
-            connection.execute(tables.jobs.insert(), row)
+            connection.execute(schema.jobs.insert(), row)
         return row["job_id"]
 
     def claim_job(self, worker: str = "worker", run: str = "", silent: float = SILENT_SECONDS) -> Job | None:
@@ -84,9 +84,9 @@ class Jobs:
         """
         if not self._may_claim(run, silent):
             return None
-        with tables.writing(self.engine) as connection:
+        with schema.writing(self.engine) as connection:
             self._free_silent(connection, run, silent)
-            row = connection.execute(sa.select(tables.jobs).where(_waits(run)).order_by(tables.jobs.c.job_id)).first()
+            row = connection.execute(sa.select(schema.jobs).where(_waits(run)).order_by(schema.jobs.c.job_id)).first()
             if row is None:
                 return None
             values = {
@@ -97,44 +97,44 @@ class Jobs:
                 "progress": 0.0,
                 "text": "",
             }
-            connection.execute(tables.jobs.update().where(tables.jobs.c.job_id == row.job_id).values(values))
+            connection.execute(schema.jobs.update().where(schema.jobs.c.job_id == row.job_id).values(values))
         return _job(row, **values)
 
     def _may_claim(self, run: str, silent: float) -> bool:
         """Whether a job waits, or its worker has been silent for so long."""
-        query = sa.select(tables.jobs.c.job_id).where(sa.or_(_waits(run), _is_silent(run, silent))).limit(1)
-        with tables.reading(self.engine) as connection:
+        query = sa.select(schema.jobs.c.job_id).where(sa.or_(_waits(run), _is_silent(run, silent))).limit(1)
+        with schema.reading(self.engine) as connection:
             return connection.execute(query).first() is not None
 
     def _free_silent(self, connection: sa.Connection, run: str, silent: float) -> None:
         """Put jobs of dead workers back, or end them: cancelled if that was asked, failed if tried too often."""
-        for row in connection.execute(sa.select(tables.jobs).where(_is_silent(run, silent))).all():
+        for row in connection.execute(sa.select(schema.jobs).where(_is_silent(run, silent))).all():
             if row.cancel_asked:
-                values = {"state": "cancelled", "finished_utc": tables.now_utc()}
+                values = {"state": "cancelled", "finished_utc": schema.now_utc()}
             elif row.attempts >= MAX_ATTEMPTS:
                 error = f"the worker died {row.attempts} times over this job; see its log, then ask again"
-                values = {"state": "failed", "error": error, "finished_utc": tables.now_utc()}
+                values = {"state": "failed", "error": error, "finished_utc": schema.now_utc()}
             else:
                 values = {"state": "waiting", "worker": ""}
-            connection.execute(tables.jobs.update().where(tables.jobs.c.job_id == row.job_id).values(values))
+            connection.execute(schema.jobs.update().where(schema.jobs.c.job_id == row.job_id).values(values))
 
     def update_job(self, job_id: int, progress: float, text: str = "", worker: str | None = None) -> bool:
         """Report progress (0 to 1) and show that the worker lives; False means stop: cancelled, or taken by another."""
-        with tables.writing(self.engine) as connection:
+        with schema.writing(self.engine) as connection:
             row = self._held(connection, job_id, worker)
             if row is None:
                 return False
             values = {"progress": float(progress), "text": text, "heartbeat": time.time()}
-            connection.execute(tables.jobs.update().where(tables.jobs.c.job_id == job_id).values(values))
+            connection.execute(schema.jobs.update().where(schema.jobs.c.job_id == job_id).values(values))
         return not row.cancel_asked
 
     def beat_job(self, job_id: int, worker: str | None = None) -> bool:
         """Show that the worker lives, where a long step has no progress to report; False means stop."""
-        with tables.writing(self.engine) as connection:
+        with schema.writing(self.engine) as connection:
             row = self._held(connection, job_id, worker)
             if row is not None:
-                here = tables.jobs.c.job_id == job_id
-                connection.execute(tables.jobs.update().where(here).values(heartbeat=time.time()))
+                here = schema.jobs.c.job_id == job_id
+                connection.execute(schema.jobs.update().where(here).values(heartbeat=time.time()))
         return row is not None and not row.cancel_asked
 
     def finish_job(
@@ -147,44 +147,44 @@ class Jobs:
     ) -> bool:
         """End a running job: done with its result, failed with an error, or cancelled; False if it was not held."""
         state = "failed" if error else "cancelled" if cancelled else "done"
-        with tables.writing(self.engine) as connection:
+        with schema.writing(self.engine) as connection:
             if self._held(connection, job_id, worker) is None:
                 return False
-            values = {"state": state, "error": error, "finished_utc": tables.now_utc()}
+            values = {"state": state, "error": error, "finished_utc": schema.now_utc()}
             if state == "done":
                 values |= {"result": json.dumps(result or {}, sort_keys=True), "progress": 1.0}
-            connection.execute(tables.jobs.update().where(tables.jobs.c.job_id == job_id).values(values))
+            connection.execute(schema.jobs.update().where(schema.jobs.c.job_id == job_id).values(values))
         return True
 
     def _held(self, connection: sa.Connection, job_id: int, worker: str | None) -> sa.Row | None:
-        row = connection.execute(sa.select(tables.jobs).where(tables.jobs.c.job_id == job_id)).first()
+        row = connection.execute(sa.select(schema.jobs).where(schema.jobs.c.job_id == job_id)).first()
         if row is None:
             raise LabelError(f"there is no job {job_id}; `jobs()` lists them")
         return row if row.state == "running" and worker in (None, row.worker) else None
 
     def cancel_job(self, job_id: int) -> None:
         """Cancel a waiting job at once, a running one at its next report; a finished one stays as it is."""
-        with tables.writing(self.engine) as connection:
-            jobs = tables.jobs
+        with schema.writing(self.engine) as connection:
+            jobs = schema.jobs
             here = jobs.c.job_id == job_id
-            values = {"state": "cancelled", "cancel_asked": True, "finished_utc": tables.now_utc()}
+            values = {"state": "cancelled", "cancel_asked": True, "finished_utc": schema.now_utc()}
             connection.execute(jobs.update().where(here, jobs.c.state == "waiting").values(values))
             connection.execute(jobs.update().where(here, jobs.c.state == "running").values(cancel_asked=True))
 
     def job(self, job_id: int) -> Job:
-        with tables.reading(self.engine) as connection:
-            row = connection.execute(sa.select(tables.jobs).where(tables.jobs.c.job_id == job_id)).first()
+        with schema.reading(self.engine) as connection:
+            row = connection.execute(sa.select(schema.jobs).where(schema.jobs.c.job_id == job_id)).first()
         if row is None:
             raise LabelError(f"there is no job {job_id}; `jobs()` lists them")
         return _job(row)
 
     def jobs(self, run: str | None = None) -> pd.DataFrame:
         """All jobs, newest first: the fields of `Job`, and asked_utc, finished_utc."""
-        query = sa.select(tables.jobs).order_by(tables.jobs.c.job_id.desc())
+        query = sa.select(schema.jobs).order_by(schema.jobs.c.job_id.desc())
         if run is not None:
-            query = query.where(tables.jobs.c.run == run)
-        with tables.reading(self.engine) as connection:
-            frame = pd.DataFrame(connection.execute(query).mappings().all(), columns=tables.jobs.c.keys())
+            query = query.where(schema.jobs.c.run == run)
+        with schema.reading(self.engine) as connection:
+            frame = pd.DataFrame(connection.execute(query).mappings().all(), columns=schema.jobs.c.keys())
         frame["parameters"] = [json.loads(text) for text in frame["parameters"]]
         # where some jobs have a result, pandas has NaN for the others
         found = [json.loads(text) if isinstance(text, str) and text else None for text in frame["result"]]
@@ -194,13 +194,13 @@ class Jobs:
 
 def _waits(run: str) -> sa.ColumnElement[bool]:
     """Jobs of a run that wait for a worker."""
-    return sa.and_(tables.jobs.c.run == run, tables.jobs.c.state == "waiting")
+    return sa.and_(schema.jobs.c.run == run, schema.jobs.c.state == "waiting")
 
 
 def _is_silent(run: str, silent: float) -> sa.ColumnElement[bool]:
     """Running jobs of a run whose worker was not heard of for `silent` seconds."""
-    quiet = tables.jobs.c.heartbeat < time.time() - silent
-    return sa.and_(tables.jobs.c.run == run, tables.jobs.c.state == "running", quiet)
+    quiet = schema.jobs.c.heartbeat < time.time() - silent
+    return sa.and_(schema.jobs.c.run == run, schema.jobs.c.state == "running", quiet)
 
 
 def _job(row: sa.Row, **changes) -> Job:

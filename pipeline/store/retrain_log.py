@@ -3,7 +3,7 @@
 The store and not the run folder, because a retraining that is stopped leaves nothing behind there.
 """
 
-from triptych.pipeline import tables
+from triptych.pipeline.store import schema
 
 MOST_LINES = 300
 
@@ -24,5 +24,5 @@ class RetrainLog:
         self.store, self.run, self.by, self.job = store, run, by, job
 
     def say(self, text: str) -> None:
-        line = {"utc": tables.now_utc(), "job": self.job, "by": self.by, "text": text}
+        line = {"utc": schema.now_utc(), "job": self.job, "by": self.by, "text": text}
         self.store.keep_setting(_name(self.run), [*lines(self.store, self.run), line][-MOST_LINES:])

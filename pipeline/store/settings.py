@@ -4,7 +4,7 @@ import json
 
 import sqlalchemy as sa
 
-from triptych.pipeline import tables
+from triptych.pipeline.store import schema
 
 EVERYBODY = ""
 
@@ -16,40 +16,40 @@ class Settings:
 
     def setting(self, name: str, default=None, owner: str = EVERYBODY):
         """A setting as the plain value (JSON) that was kept, or `default`. owner : an account, '' = everybody's."""
-        here = (tables.settings.c.owner == owner, tables.settings.c.name == name)
-        with tables.reading(self.engine) as connection:
-            text = connection.execute(sa.select(tables.settings.c.value).where(*here)).scalar()
+        here = (schema.settings.c.owner == owner, schema.settings.c.name == name)
+        with schema.reading(self.engine) as connection:
+            text = connection.execute(sa.select(schema.settings.c.value).where(*here)).scalar()
         return default if text is None else json.loads(text)
 
     def keep_setting(self, name: str, value, owner: str = EVERYBODY) -> None:
         """Keep a plain value (JSON) under a name; it replaces what was there."""
         row = {"owner": owner, "name": name, "value": json.dumps(value, sort_keys=True)}
-        here = (tables.settings.c.owner == owner, tables.settings.c.name == name)
-        with tables.writing(self.engine) as connection:
-            if not connection.execute(tables.settings.update().where(*here).values(value=row["value"])).rowcount:
-                connection.execute(tables.settings.insert(), row)
+        here = (schema.settings.c.owner == owner, schema.settings.c.name == name)
+        with schema.writing(self.engine) as connection:
+            if not connection.execute(schema.settings.update().where(*here).values(value=row["value"])).rowcount:
+                connection.execute(schema.settings.insert(), row)
 
     def note_reveal(self, inspector: str, camera: str, expnum: int) -> None:
         """Others' votes on this exposure were shown to this inspector. Twice is no error."""
-        with tables.writing(self.engine) as connection:
+        with schema.writing(self.engine) as connection:
             if connection.execute(_reveal(inspector, camera, expnum)).first() is None:
                 row = {"inspector": inspector, "camera": camera, "expnum": int(expnum)}
-                connection.execute(tables.reveals.insert(), row | {"revealed_utc": tables.now_utc()})
+                connection.execute(schema.reveals.insert(), row | {"revealed_utc": schema.now_utc()})
 
     def reveals(self, camera: str, expnum: int) -> list[dict]:
         """To whom others' votes on an exposure were ever shown, and when first: [{inspector, revealed_utc}]."""
-        c = tables.reveals.c
+        c = schema.reveals.c
         query = sa.select(c.inspector, c.revealed_utc).where(c.camera == camera, c.expnum == int(expnum))
-        with tables.reading(self.engine) as connection:
+        with schema.reading(self.engine) as connection:
             rows = connection.execute(query.order_by(c.revealed_utc, c.inspector)).all()
         return [{"inspector": row.inspector, "revealed_utc": row.revealed_utc} for row in rows]
 
     def was_revealed(self, inspector: str, camera: str, expnum: int) -> bool:
         """Whether others' votes on this exposure were ever shown to this inspector."""
-        with tables.reading(self.engine) as connection:
+        with schema.reading(self.engine) as connection:
             return connection.execute(_reveal(inspector, camera, expnum)).first() is not None
 
 
 def _reveal(inspector: str, camera: str, expnum: int) -> sa.Select:
-    c = tables.reveals.c
+    c = schema.reveals.c
     return sa.select(c.revealed_utc).where(c.inspector == inspector, c.camera == camera, c.expnum == int(expnum))

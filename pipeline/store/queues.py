@@ -12,8 +12,8 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 import sqlalchemy as sa
 
-from triptych.pipeline import tables
 from triptych.pipeline.errors import LabelError, choose
+from triptych.pipeline.store import schema
 
 DRAW_KINDS = ("known", "control")
 REPEAT_COLUMNS = ["repeat_id", "vote_id", "inspector", "judgement", "reasons", "screen", "created_utc"]
@@ -30,30 +30,30 @@ class QueueStore:
 
     def lease(self, inspector: str, camera: str, expnum: int, seconds: float) -> None:
         """This inspector has this exposure on screen for `seconds` from now; he looks at one exposure at a time."""
-        t, now = tables.leases, time.time()
+        t, now = schema.leases, time.time()
         own = sa.and_(t.c.camera == camera, t.c.inspector == inspector)
         row = {"camera": camera, "expnum": int(expnum), "inspector": inspector, "until": now + float(seconds)}
-        with tables.writing(self.engine) as connection:
+        with schema.writing(self.engine) as connection:
             connection.execute(t.delete().where(sa.or_(own, t.c.until <= now)))
             connection.execute(t.insert(), row)
 
     def leases(self, camera: str | None = None) -> pd.DataFrame:
         """Live leases: camera, expnum, inspector, until (seconds since 1970)."""
-        t = tables.leases
+        t = schema.leases
         query = sa.select(t).where(t.c.until > time.time()).order_by(t.c.camera, t.c.expnum, t.c.inspector)
         if camera is not None:
             query = query.where(t.c.camera == camera)
-        with tables.reading(self.engine) as connection:
+        with schema.reading(self.engine) as connection:
             return pd.DataFrame(connection.execute(query).all(), columns=t.c.keys()).astype({"expnum": "int64"})
 
     def release(self, inspector: str, camera: str, expnum: int | None = None) -> None:
         """This inspector no longer has this exposure (None: any) on screen. Twice is no error."""
-        c = tables.leases.c
+        c = schema.leases.c
         here = [c.inspector == inspector, c.camera == camera]
         if expnum is not None:
             here.append(c.expnum == int(expnum))
-        with tables.writing(self.engine) as connection:
-            connection.execute(tables.leases.delete().where(*here))
+        with schema.writing(self.engine) as connection:
+            connection.execute(schema.leases.delete().where(*here))
 
     # ---- judgements asked for again
 
@@ -71,28 +71,28 @@ class QueueStore:
         The same client_vote_id twice is one repeat. It is no vote: nothing is superseded.
         """
         choose(judgement, ("good", "bad", "unsure"), "judgement")
-        t, client_vote_id = tables.repeats, client_vote_id or uuid.uuid4().hex
-        with tables.writing(self.engine) as connection:
+        t, client_vote_id = schema.repeats, client_vote_id or uuid.uuid4().hex
+        with schema.writing(self.engine) as connection:
             twin = connection.execute(sa.select(t).where(t.c.client_vote_id == client_vote_id)).first()
             if twin is not None:
                 if (twin.vote_id, twin.inspector) != (int(vote_id), inspector):
                     raise LabelError(f"client_vote_id {client_vote_id!r} is taken by another repeat; send a new one")
                 return twin.repeat_id
-            voter = sa.select(tables.votes.c.inspector).where(tables.votes.c.vote_id == int(vote_id))
+            voter = sa.select(schema.votes.c.inspector).where(schema.votes.c.vote_id == int(vote_id))
             if connection.execute(voter).scalar() != inspector:
                 raise LabelError(f"{inspector} has no vote {vote_id}; only one's own can be repeated")
             row = {
-                "repeat_id": tables.next_number(connection, t.c.repeat_id),
+                "repeat_id": schema.next_number(connection, t.c.repeat_id),
                 "client_vote_id": client_vote_id,
                 "vote_id": int(vote_id),
                 "inspector": inspector,
                 "judgement": judgement,
                 "reasons": json.dumps(list(reasons) if judgement != "good" else []),
                 "screen": json.dumps(screen or {}, sort_keys=True),
-                "created_utc": tables.now_utc(),
+                "created_utc": schema.now_utc(),
             }
             connection.execute(t.insert(), row)
-            tables.bump_revision(connection)
+            schema.bump_revision(connection)
         return row["repeat_id"]
 
     def repeats(self, inspector: str | None = None, current: bool = True) -> pd.DataFrame:
@@ -100,11 +100,11 @@ class QueueStore:
 
         With `current`, only the newest one of each vote; else the whole record.
         """
-        t = tables.repeats
+        t = schema.repeats
         query = sa.select(*(t.c[name] for name in REPEAT_COLUMNS)).order_by(t.c.repeat_id)
         if inspector is not None:
             query = query.where(t.c.inspector == inspector)
-        with tables.reading(self.engine) as connection:
+        with schema.reading(self.engine) as connection:
             frame = pd.DataFrame(connection.execute(query).all(), columns=REPEAT_COLUMNS)
         frame["reasons"] = pd.Series([tuple(json.loads(text)) for text in frame["reasons"]], dtype=object)
         frame["screen"] = pd.Series([json.loads(text) for text in frame["screen"]], dtype=object)
@@ -113,13 +113,13 @@ class QueueStore:
 
     def repeated_vote(self, client_vote_id: str) -> int | None:
         """Number of the vote that the repeat of that client_vote_id repeats; None where there is no such repeat."""
-        t = tables.repeats
-        with tables.reading(self.engine) as connection:
+        t = schema.repeats
+        with schema.reading(self.engine) as connection:
             return connection.execute(sa.select(t.c.vote_id).where(t.c.client_vote_id == client_vote_id)).scalar()
 
     def handed_out(self, inspector: str, camera: str) -> dict[int, int]:
         """Repeats that wait in this inspector's queue: expnum -> vote_id."""
-        with tables.reading(self.engine) as connection:
+        with schema.reading(self.engine) as connection:
             return _handed_out(connection, inspector, camera)
 
     def hand_out(self, inspector: str, camera: str, add: dict[int, int], drop: Iterable[int] = ()) -> dict[int, int]:
@@ -127,9 +127,9 @@ class QueueStore:
 
         Returns what waits there now.
         """
-        t, name = tables.settings, _HANDED_OUT + camera
+        t, name = schema.settings, _HANDED_OUT + camera
         here = (t.c.owner == inspector, t.c.name == name)
-        with tables.writing(self.engine) as connection:
+        with schema.writing(self.engine) as connection:
             before = _handed_out(connection, inspector, camera)
             gone = {int(expnum) for expnum in drop}
             after = {expnum: vote_id for expnum, vote_id in (before | add).items() if expnum not in gone}
@@ -141,9 +141,9 @@ class QueueStore:
 
     def revealed(self, inspector: str, camera: str) -> set[int]:
         """expnums on which others' votes were ever shown to this inspector."""
-        c = tables.reveals.c
+        c = schema.reveals.c
         query = sa.select(c.expnum).where(c.inspector == inspector, c.camera == camera)
-        with tables.reading(self.engine) as connection:
+        with schema.reading(self.engine) as connection:
             return set(connection.execute(query).scalars())
 
     # ---- exposures that are mixed in
@@ -154,11 +154,11 @@ class QueueStore:
         rows : dicts with expnum and, of a known answer, judgement and reasons
         """
         choose(kind, DRAW_KINDS, "kind of draw")
-        t, rows = tables.draws, list(rows)
-        with tables.writing(self.engine) as connection:
+        t, rows = schema.draws, list(rows)
+        with schema.writing(self.engine) as connection:
             mine = sa.select(t.c.expnum).where(t.c.camera == camera, t.c.kind == kind)
             known = set(connection.execute(mine).scalars())
-            number, now, new = tables.next_number(connection, t.c.draw_id), tables.now_utc(), {}
+            number, now, new = schema.next_number(connection, t.c.draw_id), schema.now_utc(), {}
             for row in rows:
                 expnum, judgement = int(row["expnum"]), str(row.get("judgement") or "")
                 if kind == "known":
@@ -178,16 +178,16 @@ class QueueStore:
             if new:
                 connection.execute(t.insert(), list(new.values()))
                 if kind == "known":  # what the answer's pages and colours may tell has changed
-                    tables.bump_revision(connection)
+                    schema.bump_revision(connection)
         return len(new)
 
     def draws(self, camera: str | None = None, kind: str | None = None) -> pd.DataFrame:
         """Drawn exposures in the order they were drawn: DRAW_COLUMNS, `reasons` a tuple."""
-        t = tables.draws
+        t = schema.draws
         query = sa.select(*(t.c[name] for name in DRAW_COLUMNS)).order_by(t.c.draw_id)
         for column, value in ((t.c.camera, camera), (t.c.kind, kind)):
             query = query if value is None else query.where(column == value)
-        with tables.reading(self.engine) as connection:
+        with schema.reading(self.engine) as connection:
             frame = pd.DataFrame(connection.execute(query).all(), columns=DRAW_COLUMNS)
         frame["reasons"] = pd.Series([tuple(json.loads(text)) for text in frame["reasons"]], dtype=object)
         return frame.astype({"draw_id": "int64", "expnum": "int64"})
@@ -199,13 +199,13 @@ class QueueStore:
 
         seconds : add a column of that name, the time on the exposure that `screen` has (float, NaN where it has none)
         """
-        t = tables.votes
+        t = schema.votes
         names = BALLOT_COLUMNS if seconds else BALLOT_COLUMNS[:-1]
-        query = sa.select(*(t.c[name] for name in names)).where(tables.is_current)
+        query = sa.select(*(t.c[name] for name in names)).where(schema.is_current)
         query = query.where(t.c.camera == camera, t.c.ccdname == "").order_by(t.c.vote_id)
         if inspector is not None:
             query = query.where(t.c.inspector == inspector)
-        with tables.reading(self.engine) as connection:
+        with schema.reading(self.engine) as connection:
             frame = pd.DataFrame(connection.execute(query).all(), columns=names)
         if seconds:
             found = [json.loads(text).get("seconds") for text in frame.pop("screen")]
@@ -214,22 +214,22 @@ class QueueStore:
 
     def voters(self, expnums: Sequence[int] | None = None) -> pd.DataFrame:
         """Who has a current vote on what: expnum, ccdname, inspector. expnums : of these alone, None = of all."""
-        t = tables.votes
-        query = sa.select(t.c.expnum, t.c.ccdname, t.c.inspector).where(tables.is_current).order_by(t.c.vote_id)
+        t = schema.votes
+        query = sa.select(t.c.expnum, t.c.ccdname, t.c.inspector).where(schema.is_current).order_by(t.c.vote_id)
         if expnums is not None:
             query = query.where(t.c.expnum.in_([int(expnum) for expnum in expnums]))
-        with tables.reading(self.engine) as connection:
+        with schema.reading(self.engine) as connection:
             frame = pd.DataFrame(connection.execute(query).all(), columns=["expnum", "ccdname", "inspector"])
         return frame.astype({"expnum": "int64"})
 
     def answers_given(self, inspector: str) -> int:
         """How many judgements of whole exposures this inspector ever gave, those taken back and repeats included."""
-        votes, repeats = tables.votes.c, tables.repeats.c
+        votes, repeats = schema.votes.c, schema.repeats.c
         cast = sa.select(sa.func.count()).where(
             votes.inspector == inspector, votes.ccdname == "", votes.via == "single"
         )
         again = sa.select(sa.func.count()).where(repeats.inspector == inspector)
-        with tables.reading(self.engine) as connection:
+        with schema.reading(self.engine) as connection:
             return int(connection.execute(cast).scalar_one() + connection.execute(again).scalar_one())
 
 
@@ -237,7 +237,7 @@ _HANDED_OUT = "queue repeats "  # settings of an account: this and the camera
 
 
 def _handed_out(connection: sa.Connection, inspector: str, camera: str) -> dict[int, int]:
-    c = tables.settings.c
+    c = schema.settings.c
     query = sa.select(c.value).where(c.owner == inspector, c.name == _HANDED_OUT + camera)
     text = connection.execute(query).scalar()
     return {int(expnum): int(vote_id) for expnum, vote_id in json.loads(text).items()} if text else {}

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from triptych.pipeline import tables
 from triptych.pipeline.errors import BadInput, choose
+from triptych.pipeline.store import schema
 
 ROLES = ("viewer", "inspector", "lead")
 MAX_FAILURES = 5
@@ -48,14 +48,14 @@ class Accounts:
             "active": True,
             "failures": 0,
             "locked_until": 0.0,
-            "created_utc": tables.now_utc(),
+            "created_utc": schema.now_utc(),
         }
-        with tables.writing(self.engine) as connection:
-            same = sa.func.lower(tables.users.c.name) == name.lower()
-            taken = connection.execute(sa.select(tables.users.c.name).where(same)).scalar()
+        with schema.writing(self.engine) as connection:
+            same = sa.func.lower(schema.users.c.name) == name.lower()
+            taken = connection.execute(sa.select(schema.users.c.name).where(same)).scalar()
             if taken is not None:
                 raise BadInput(f"there is already an account {taken!r}; choose another name or set its password")
-            connection.execute(tables.users.insert(), row)
+            connection.execute(schema.users.insert(), row)
         return User(name, role)
 
     def check_password(self, name: str, password: str) -> User | None:
@@ -68,7 +68,7 @@ class Accounts:
         right = _verify(row.password_hash if row else of_nobody, password)
         if row is None or not right:
             return None
-        values = {"failures": 0, "locked_until": 0.0, "last_login_utc": tables.now_utc()}
+        values = {"failures": 0, "locked_until": 0.0, "last_login_utc": schema.now_utc()}
         if _hasher.check_needs_rehash(row.password_hash):
             values["password_hash"] = _hasher.hash(password)
         self._change_user(name, **values)
@@ -76,9 +76,9 @@ class Accounts:
 
     def _count_try(self, name: str) -> sa.Row | None:
         """Count one try against an account and return it; None where it may not try now."""
-        user = tables.users.c.name == name
-        with tables.writing(self.engine) as connection:
-            row = connection.execute(sa.select(tables.users).where(user)).first()
+        user = schema.users.c.name == name
+        with schema.writing(self.engine) as connection:
+            row = connection.execute(sa.select(schema.users).where(user)).first()
             if row is None or not row.active or row.locked_until > time.time():
                 return None
             failures = row.failures + 1
@@ -86,31 +86,31 @@ class Accounts:
             if failures >= MAX_FAILURES:
                 seconds = min(LOCK_SECONDS * 2 ** (failures - MAX_FAILURES), LOCK_LIMIT_SECONDS)
                 values["locked_until"] = time.time() + seconds
-            connection.execute(tables.users.update().where(user).values(values))
+            connection.execute(schema.users.update().where(user).values(values))
         return row
 
     def locked_seconds(self, name: str) -> float:
         """Seconds until this name may try again; 0 where it may now."""
-        with tables.reading(self.engine) as connection:
-            query = sa.select(tables.users.c.locked_until).where(tables.users.c.name == name)
+        with schema.reading(self.engine) as connection:
+            query = sa.select(schema.users.c.locked_until).where(schema.users.c.name == name)
             return max(0.0, (connection.execute(query).scalar() or 0.0) - time.time())
 
     def user(self, name: str) -> User | None:
         """The account of that name, active or not."""
-        with tables.reading(self.engine) as connection:
-            row = connection.execute(sa.select(tables.users).where(tables.users.c.name == name)).first()
+        with schema.reading(self.engine) as connection:
+            row = connection.execute(sa.select(schema.users).where(schema.users.c.name == name)).first()
         return User(row.name, row.role, row.active) if row else None
 
     def users(self) -> list[User]:
         """All accounts by name."""
-        with tables.reading(self.engine) as connection:
-            rows = connection.execute(sa.select(tables.users).order_by(tables.users.c.name)).all()
+        with schema.reading(self.engine) as connection:
+            rows = connection.execute(sa.select(schema.users).order_by(schema.users.c.name)).all()
         return [User(row.name, row.role, row.active) for row in rows]
 
     def sign_ins(self) -> dict[str, dict]:
         """name -> {last_login_utc: text or None, locked_seconds: until it may try again, 0 = now}, of all accounts."""
-        c = tables.users.c
-        with tables.reading(self.engine) as connection:
+        c = schema.users.c
+        with schema.reading(self.engine) as connection:
             rows = connection.execute(sa.select(c.name, c.last_login_utc, c.locked_until)).all()
         now = time.time()
         return {
@@ -130,10 +130,10 @@ class Accounts:
         self._change_user(name, password_hash=_hash(password), failures=0, locked_until=0.0)
 
     def _change_user(self, name: str, **values) -> None:
-        with tables.writing(self.engine) as connection:
-            changed = connection.execute(tables.users.update().where(tables.users.c.name == name).values(values))
+        with schema.writing(self.engine) as connection:
+            changed = connection.execute(schema.users.update().where(schema.users.c.name == name).values(values))
             if not changed.rowcount:
-                known = connection.execute(sa.select(tables.users.c.name).order_by(tables.users.c.name)).scalars()
+                known = connection.execute(sa.select(schema.users.c.name).order_by(schema.users.c.name)).scalars()
                 choose(name, known, "account")
 
 

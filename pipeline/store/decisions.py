@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import pandas as pd
 import sqlalchemy as sa
 
-from triptych.pipeline import tables
 from triptych.pipeline.errors import LabelError, choose
+from triptych.pipeline.store import schema
 
 DECISIONS = ("good", "bad")
 ADJUDICATION_COLUMNS = {
@@ -51,17 +51,17 @@ class Adjudications:
         votes_seen : numbers of the votes that were decided on. The same client_vote_id twice is one decision.
         """
         choose(judgement, DECISIONS, "decision")
-        t = tables.adjudications
+        t = schema.adjudications
         client_vote_id = client_vote_id or uuid.uuid4().hex
         thing = (t.c.camera == camera, t.c.expnum == int(expnum), t.c.plver == plver)
-        with tables.writing(self.engine) as connection:
+        with schema.writing(self.engine) as connection:
             twin = connection.execute(sa.select(t).where(t.c.client_vote_id == client_vote_id)).first()
             if twin is not None:
                 if (twin.camera, twin.expnum, twin.plver, twin.lead) != (camera, int(expnum), plver, lead):
                     raise LabelError(f"client_vote_id {client_vote_id!r} is taken by another decision; send a new one")
                 return twin.adjudication_id
-            number = tables.next_number(connection, t.c.adjudication_id)
-            connection.execute(t.update().where(*thing, tables.is_decided).values(superseded_by=number))
+            number = schema.next_number(connection, t.c.adjudication_id)
+            connection.execute(t.update().where(*thing, schema.is_decided).values(superseded_by=number))
             row = {
                 "adjudication_id": number,
                 "client_vote_id": client_vote_id,
@@ -73,17 +73,17 @@ class Adjudications:
                 "reasons": json.dumps(list(reasons) if judgement == "bad" else []),
                 "comment": comment,
                 "votes_seen": json.dumps([int(vote_id) for vote_id in votes_seen]),
-                "created_utc": tables.now_utc(),
+                "created_utc": schema.now_utc(),
             }
             connection.execute(t.insert(), row)
-            tables.bump_revision(connection)
+            schema.bump_revision(connection)
         return number
 
     def retract_adjudication(self, adjudication_id: int, lead: str) -> None:
         """Take a current decision back, any lead's; it stays on record. Twice is no error."""
-        t = tables.adjudications
+        t = schema.adjudications
         here = t.c.adjudication_id == int(adjudication_id)
-        with tables.writing(self.engine) as connection:
+        with schema.writing(self.engine) as connection:
             row = connection.execute(sa.select(t).where(here)).first()
             if row is None:
                 raise LabelError(f"there is no decision {adjudication_id}")
@@ -92,16 +92,16 @@ class Adjudications:
                     f"decision {adjudication_id} was superseded by {row.superseded_by}; take that one back"
                 )
             stamp = t.update().where(here, t.c.retracted_utc.is_(None))
-            if connection.execute(stamp.values(retracted_utc=tables.now_utc())).rowcount:
-                tables.bump_revision(connection)
+            if connection.execute(stamp.values(retracted_utc=schema.now_utc())).rowcount:
+                schema.bump_revision(connection)
 
     def adjudications(self, current: bool = True) -> pd.DataFrame:
         """Decisions in the order they were made: ADJUDICATION_COLUMNS; `reasons` a tuple, `votes_seen` a tuple."""
-        t = tables.adjudications
+        t = schema.adjudications
         query = sa.select(*(t.c[name] for name in ADJUDICATION_COLUMNS)).order_by(t.c.adjudication_id)
         if current:
-            query = query.where(tables.is_decided)
-        with tables.reading(self.engine) as connection:
+            query = query.where(schema.is_decided)
+        with schema.reading(self.engine) as connection:
             frame = pd.DataFrame(connection.execute(query).all(), columns=list(ADJUDICATION_COLUMNS))
         for name in ("reasons", "votes_seen"):
             frame[name] = pd.Series([tuple(json.loads(text)) for text in frame[name]], dtype=object)
