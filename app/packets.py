@@ -11,7 +11,7 @@ import zlib
 import numpy as np
 
 from triptych.app.plane import STRETCH_LIMITS, without_zeros
-from triptych.pipeline.levels import common_level, levels
+from triptych.pipeline.pixels.sky_levels import common_level, levels
 
 MAGIC = b"TPIX"
 STEP_SIGMA = 0.04  # one code; its rounding error is 0.012 of the sky noise

@@ -27,8 +27,8 @@ from triptych.app.auth import PrivateHandler
 from triptych.app.near import nearby
 from triptych.app.plane import Plane
 from triptych.pipeline import camera as cameras
-from triptych.pipeline import images
 from triptych.pipeline.errors import BadInput, CatalogError, TriptychError, choose
+from triptych.pipeline.pixels import images
 
 FORMAT = "2"  # to be raised when the same pixels give other bytes
 PICTURE_BYTES = 192 * 2**20
@@ -124,7 +124,7 @@ class PictureShelf:
         exposure, camera, row = self._ccd(image_id)
         if not row["source"].iloc[0]:
             raise BadInput("the run does not say which file this CCD came from; ingest the exposure again")
-        from triptych.pipeline.full_resolution import full_ccd  # FITS readers are slow to import
+        from triptych.pipeline.pixels.full_resolution import full_ccd  # FITS readers are slow to import
 
         pixels = full_ccd(self.app.catalog, image_id, ccds=row)
         return packets.compressed(packets.ccd_packet(pixels, row.iloc[0], exposure, camera))

@@ -1,6 +1,6 @@
 """One exposure measured for drawing: its pixels, the sky of every CCD, and the sky averaged to blocks.
 
-The limits of the stretches are those of pipeline.images.STRETCHES, as the browser needs them: it stretches itself.
+The limits of the stretches are those of pipeline.pixels.images.STRETCHES, as the browser needs them: it stretches itself.
 """
 
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from triptych.pipeline import images
 from triptych.pipeline.camera import Camera
-from triptych.pipeline.levels import common_level, levels
+from triptych.pipeline.pixels import images
+from triptych.pipeline.pixels.sky_levels import common_level, levels
 
 BLOCK_PIXELS = 120
 STAMP_PIXELS = 8000  # of each CCD, at least, from which the sky of its sky view is measured

@@ -105,7 +105,7 @@ def read(rows, plver):
 
 
 def _opened(source, open_files):
-    from triptych.pipeline.fits_files import PixelReader, Unusable  # slow to import
+    from triptych.pipeline.pixels.fits import PixelReader, Unusable  # slow to import
 
     try:
         return open_files.enter_context(PixelReader(source)) if Path(source).exists() else None
@@ -114,7 +114,7 @@ def _opened(source, open_files):
 
 
 def _classes(reader, row, plver):
-    from triptych.pipeline.fits_files import Unusable
+    from triptych.pipeline.pixels.fits import Unusable
 
     try:
         values = np.asarray(reader.read(int(row["mask_hdu"]))) if reader else None

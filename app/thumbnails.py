@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image
 
 from triptych.app.plane import STRETCH_LIMITS
-from triptych.pipeline import images
 from triptych.pipeline.errors import choose
+from triptych.pipeline.pixels import images
 
 QUALITY = 85
 BACKGROUND = 10  # grey of the panel around the CCDs
@@ -66,7 +66,7 @@ def jpeg(rgb):
 def thumbnail(plane, i, stretch):
     """JPEG of one CCD, north up, east left, at the preview's own size.
 
-    i : its place in the plane. stretch : name from pipeline.images.STRETCHES.
+    i : its place in the plane. stretch : name from pipeline.pixels.images.STRETCHES.
     """
     own = plane.own_part(i)
     values = plane.own_blocks(i) if stretch == "sky" else own

@@ -21,10 +21,11 @@ import pandas as pd
 from sklearn.model_selection import GroupKFold
 
 from benchmarks import fixed_networks, focal_network
-from triptych.pipeline import backbones, classify, features, focal_plane, lines, pictures, survey_plan
+from triptych.pipeline import backbones, classify, features, focal_plane, lines, survey_plan
 from triptych.pipeline.camera import DECAM
 from triptych.pipeline.defects import DEFECTS
 from triptych.pipeline.exposure import Exposure
+from triptych.pipeline.pixels import focal_plane_pictures
 from triptych.pipeline.reasons import GOOD
 
 GHOST = "Ghost_Scatter"
@@ -44,21 +45,21 @@ class Sample:
 def real_ghosts(folder: Path) -> tuple[Sample, pd.DataFrame]:
     """The 30 focal planes, and votes (image_id x annotator) of who marked what."""
     ghosts = folder / "focal_planes" / "ghosts"
-    tiles = pictures.read_tiles(ghosts / "ghost_tiles.csv", DECAM)
+    tiles = focal_plane_pictures.read_tiles(ghosts / "ghost_tiles.csv", DECAM)
     marks = pd.read_csv(ghosts / "ghost_annotations.csv")
     marks["image_id"] = 100 * marks.expnum + marks.ccdnum
     marked = marks.assign(bad=marks.marked_fraction > MARKED)
     votes = marked.pivot_table(index="image_id", columns="annotator", values="bad", aggfunc="max").astype(int)
     exposures, rows = [], []
     for path in sorted(ghosts.glob("*.jpg")):
-        images = pictures.cut_tiles(pictures.read_grey(path), tiles, DECAM)
+        images = focal_plane_pictures.cut_tiles(focal_plane_pictures.read_grey(path), tiles, DECAM)
         ccdnums = np.array(sorted(images))
         shape = np.max([image.shape for image in images.values()], axis=0)
         pixels = np.full((len(ccdnums), *shape), np.nan, np.float32)
         for place, number in enumerate(ccdnums):
             pixels[place, : images[number].shape[0], : images[number].shape[1]] = images[number]
         exposures.append((ccdnums, pixels))
-        rows += [(pictures.expnum_of_name(path), number) for number in ccdnums]
+        rows += [(focal_plane_pictures.expnum_of_name(path), number) for number in ccdnums]
     table = pd.DataFrame(rows, columns=["expnum", "ccdnum"])
     table["image_id"] = 100 * table.expnum + table.ccdnum
     votes = votes.loc[table.image_id]

@@ -20,12 +20,12 @@ from pathlib import Path
 import fitsio
 import numpy as np
 
-from triptych.pipeline import rice, tiles
 from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.fits_files import as_float
-from triptych.pipeline.images import block_mean, preview_bin, thinning
 from triptych.pipeline.ingest import ingest
 from triptych.pipeline.parallel import cores
+from triptych.pipeline.pixels import compressed_tiles, rice
+from triptych.pipeline.pixels.fits import as_float
+from triptych.pipeline.pixels.images import block_mean, preview_bin, thinning
 from triptych.pipeline.simulate import simulate
 
 FRESH = """
@@ -67,16 +67,16 @@ def _binned(pixels: np.ndarray) -> np.ndarray:
 def compiled(path: str | Path, threads: int) -> list[np.ndarray]:
     """The same by the compiled decoder."""
     with ThreadPoolExecutor(threads) as pool:
-        return [found[0] for found in pool.map(_previewed, tiles.tile_tables(path).values())]
+        return [found[0] for found in pool.map(_previewed, compressed_tiles.tile_tables(path).values())]
 
 
-def _previewed(table: tiles.TileTable) -> tuple:
+def _previewed(table: compressed_tiles.TileTable) -> tuple:
     return rice.measure(table, preview_bin(table.shape), thinning(table.shape))
 
 
 def ingested(path: Path, price: int) -> float:
     """Seconds of a whole ingest of the file; the compiled decoder is taken where its price is negative."""
-    tiles.WORTH_LOADING = tiles.WORTH_COMPILING = price
+    compressed_tiles.WORTH_LOADING = compressed_tiles.WORTH_COMPILING = price
     with tempfile.TemporaryDirectory() as folder:
         catalog = Catalog.create(Path(folder) / "run")
         start = time.perf_counter()
@@ -112,7 +112,7 @@ def first_use(path: Path, cache: str) -> list[float]:
 
 def windows(path: Path, n: int = 41) -> None:
     """A window of 256 x 256 pixels at random places: fitsio with the file open, the decoder with its table known."""
-    tables = tiles.tile_tables(path)
+    tables = compressed_tiles.tile_tables(path)
     rng = np.random.default_rng(0)
     by_library, by_decoder, by_path = [], [], []
     with fitsio.FITS(str(path)) as handle:
@@ -137,7 +137,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     chosen = parser.parse_args()
     path = (chosen.path or full_size_exposure()).resolve()
-    tables = tiles.tile_tables(path)
+    tables = compressed_tiles.tile_tables(path)
     shapes = sorted({table.shape for table in tables.values()})
     print(f"{path.name}: {len(tables)} CCDs of {shapes}, {path.stat().st_size / 1e6:.0f} MB; {cores()} cores")
     compiled(path, cores())

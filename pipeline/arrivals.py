@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from triptych.pipeline import pictures
-from triptych.pipeline.fits_files import Unusable
+from triptych.pipeline.pixels import focal_plane_pictures
+from triptych.pipeline.pixels.fits import Unusable
 from triptych.pipeline.sources import digest_of
 
 Stamp = tuple[int, ...]
@@ -21,9 +21,9 @@ Stamp = tuple[int, ...]
 def stamp_of(path: str | Path) -> Stamp:
     """Size, and times of the last change of contents and of rights, of a file and of a picture's tiles; () if gone."""
     names = [path]
-    if pictures.is_picture_name(path):
+    if focal_plane_pictures.is_picture_name(path):
         with contextlib.suppress(Unusable):
-            names.append(pictures.tiles_path(path))
+            names.append(focal_plane_pictures.tiles_path(path))
     stamp: Stamp = ()
     for name in names:
         try:

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from triptych.pipeline import pictures
 from triptych.pipeline.camera import camera
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.exposure_files import ExposurePlan
-from triptych.pipeline.fits_files import PixelReader, Unusable, as_float
-from triptych.pipeline.images import block_mean, preview_bin, sky_of, thinning
-from triptych.pipeline.levels import levels
-from triptych.pipeline.tiles import TileTable, tile_tables
+from triptych.pipeline.pixels import focal_plane_pictures
+from triptych.pipeline.pixels.compressed_tiles import TileTable, tile_tables
+from triptych.pipeline.pixels.fits import PixelReader, Unusable, as_float
+from triptych.pipeline.pixels.images import block_mean, preview_bin, sky_of, thinning
+from triptych.pipeline.pixels.sky_levels import levels
 
 
 @dataclass
@@ -51,7 +51,7 @@ def measure(pixels: np.ndarray) -> Measured:
 
 def measure_tiles(table: TileTable) -> Measured | None:
     """The same from the compressed tiles, by the compiled decoder; None if they must be read otherwise."""
-    from triptych.pipeline import rice  # costs half a second, which reading a few small files does not
+    from triptych.pipeline.pixels import rice  # costs half a second, which reading a few small files does not
 
     bin = preview_bin(table.shape)
     try:
@@ -74,7 +74,7 @@ def read_exposure(catalog: Catalog, plan: ExposurePlan, *, fast: bool = False, t
     for source in sorted({ccd["source"] for ccd in plan.ccds}):
         ccds = [ccd for ccd in plan.ccds if ccd["source"] == source]
         try:
-            if pictures.is_picture_name(source):
+            if focal_plane_pictures.is_picture_name(source):
                 found = _of_picture(source, ccds, plan.camera)
             else:
                 found = _of_file(source, ccds, read.problems, threads if fast else 0)
@@ -98,8 +98,8 @@ def read_exposure(catalog: Catalog, plan: ExposurePlan, *, fast: bool = False, t
 def _of_picture(source: str, ccds: list[dict], camera_name: str) -> Iterator[tuple[dict, Measured]]:
     """The CCDs that are shown in one focal-plane picture."""
     found = camera(camera_name)
-    tiles = pictures.read_tiles(pictures.tiles_path(source), found)
-    images = pictures.cut_tiles(pictures.read_grey(source), tiles, found)
+    tiles = focal_plane_pictures.read_tiles(focal_plane_pictures.tiles_path(source), found)
+    images = focal_plane_pictures.cut_tiles(focal_plane_pictures.read_grey(source), tiles, found)
     yield from ((ccd, measure(images[ccd["ccdnum"]])) for ccd in ccds if ccd["ccdnum"] in images)
 
 

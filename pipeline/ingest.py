@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from triptych.pipeline import reprocessed, tiles
+from triptych.pipeline import reprocessed
 from triptych.pipeline.camera import camera
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import CatalogError
@@ -27,6 +27,7 @@ from triptych.pipeline.exposure_files import ExposurePlan, plan_exposure
 from triptych.pipeline.exposure_pixels import ExposureRead, read_exposure
 from triptych.pipeline.manifest import Manifest
 from triptych.pipeline.parallel import WorkerLost, cores, processes_for, unordered
+from triptych.pipeline.pixels import compressed_tiles
 from triptych.pipeline.sources import PROBLEMS, FileRecord, digest_of, find_files, read_record
 
 SAVE_EVERY_SECONDS = 60.0
@@ -172,7 +173,7 @@ def _read_pixels(catalog, tables: "_Tables", plans: list[ExposurePlan], workers,
     size = sum(os.path.getsize(path) for path in {ccd["source"] for plan in plans for ccd in plan.ccds})
     workers = workers or (1 if size < ALONE_BYTES else cores())
     processes = processes_for(len(plans), workers)
-    fast = tiles.pays(sum(math.prod(ccd["shape"]) for plan in plans for ccd in plan.ccds), processes)
+    fast = compressed_tiles.pays(sum(math.prod(ccd["shape"]) for plan in plans for ccd in plan.ccds), processes)
     saved = time.monotonic()
     function = partial(read_exposure, catalog, fast=fast, threads=max(1, workers // processes))
     tasks = unordered(function, plans, workers)

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from astropy.io.fits import VerifyError
 
-from triptych.pipeline import fits_files, headers, pictures
 from triptych.pipeline.camera import Camera, camera
 from triptych.pipeline.errors import BadInput
-from triptych.pipeline.fits_files import ImageHdu, Unusable
+from triptych.pipeline.pixels import fits, focal_plane_pictures, headers
+from triptych.pipeline.pixels.fits import ImageHdu, Unusable
 
 SMALLEST_SIDE = 8  # pixels; less is no image
 LARGEST_SIDE = 1.25  # of the camera's CCD: raw frames have overscan
@@ -95,7 +95,7 @@ def _walk(top: str) -> tuple[set[str], list[tuple[str, str]]]:
         subfolders[:] = [] if real in seen else sorted(name for name in subfolders if not name.startswith("."))
         seen.add(real)
         for name in names:
-            if not name.startswith(".") and (fits_files.is_fits_name(name) or pictures.is_picture_name(name)):
+            if not name.startswith(".") and (fits.is_fits_name(name) or focal_plane_pictures.is_picture_name(name)):
                 found.add(os.path.realpath(os.path.join(folder, name)))
     return found, refused
 
@@ -108,8 +108,8 @@ def digest_of(path: str) -> str:
     """Size and time of last change of a file, and of the tiles file of a picture; '' if it cannot be looked at."""
     try:
         digest = _stamp(path)
-        if pictures.is_picture_name(path):
-            digest += " " + _stamp(pictures.tiles_path(path))
+        if focal_plane_pictures.is_picture_name(path):
+            digest += " " + _stamp(focal_plane_pictures.tiles_path(path))
         return digest
     except Unusable:
         return digest
@@ -126,7 +126,7 @@ def read_record(path: str, default: str) -> FileRecord:
     """The record of one file; what is wrong with it is in its problems. `default` is the run's camera."""
     record = FileRecord(path, digest_of(path))
     try:
-        if pictures.is_picture_name(path):
+        if focal_plane_pictures.is_picture_name(path):
             _read_picture(record, camera(default))
         else:
             _read_fits(record, camera(default))
@@ -146,11 +146,11 @@ def _read_picture(record: FileRecord, found: Camera) -> None:
     record.camera = found.name
     problems = []
     try:
-        record.expnum = pictures.expnum_of_name(record.path)
+        record.expnum = focal_plane_pictures.expnum_of_name(record.path)
     except Unusable as error:
         problems.append(error)
     try:
-        tiles = pictures.read_tiles(pictures.tiles_path(record.path), found)
+        tiles = focal_plane_pictures.read_tiles(focal_plane_pictures.tiles_path(record.path), found)
     except Unusable as error:
         problems.append(error)
     if problems:
@@ -164,9 +164,9 @@ def _read_picture(record: FileRecord, found: Camera) -> None:
 
 
 def _read_fits(record: FileRecord, default: Camera) -> None:
-    primary, images = fits_files.scan(record.path)
+    primary, images = fits.scan(record.path)
     every = [primary, *(image.header for image in images[:1])]
-    product, record.processing = fits_files.product_of(record.path, primary)
+    product, record.processing = fits.product_of(record.path, primary)
     if product in ("weight", "other"):
         record.product = "other"
         return
@@ -209,7 +209,7 @@ def _read_images(record: FileRecord, found: Camera, primary, images: list[ImageH
             record.problems.append([ccd.name, "duplicate_ccd", detail])
             continue
         seen[ccd.name] = image.hdu
-        blank = fits_files.blank_value(image.header)
+        blank = fits.blank_value(image.header)
         fwhm = headers.positive(image.header, "FWHM")
         record.images.append(_ccd(image.hdu, image.name, ccd.name, ccd.number, image.shape, blank, fwhm))
 

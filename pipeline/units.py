@@ -24,8 +24,8 @@ from triptych.pipeline.backbones import BACKBONES
 from triptych.pipeline.camera import CAMERAS
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput, CatalogError
-from triptych.pipeline.full_resolution import full_ccd
 from triptych.pipeline.parallel import cores
+from triptych.pipeline.pixels.full_resolution import full_ccd
 
 AT_ONCE = 2  # units that share a device, so that it need not wait while one is copied to it
 

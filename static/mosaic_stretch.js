@@ -1,5 +1,5 @@
 // @ts-check
-// Named stretches, the same as in pipeline/images.py, and the tables that turn a shade into a colour.
+// Named stretches, the same as in pipeline/pixels/images.py, and the tables that turn a shade into a colour.
 //
 // Limits are in sky sigmas from the sky. The server may state them per exposure (header.stretches); these are the defaults.
 

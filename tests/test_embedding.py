@@ -236,7 +236,7 @@ def of_files(folder, files):
 def test_several_devices_and_readers_ahead_make_the_same_vectors(tmp_path, files, tiny_model, monkeypatch):
     """One device and one image after the other, as published; two devices that take turns; and with batches."""
     from triptych.pipeline import dinov2
-    from triptych.pipeline.full_resolution import full_ccd
+    from triptych.pipeline.pixels.full_resolution import full_ccd
 
     monkeypatch.setattr(dinov2, "SIZE", (56, 28))
     catalog = of_files(tmp_path / "run", files)

@@ -5,9 +5,9 @@ import math
 import pytest
 from astropy.io.fits import Header
 
-from triptych.pipeline import headers
 from triptych.pipeline.camera import BOK, DECAM, MOSAIC3
-from triptych.pipeline.fits_files import ImageHdu, Unusable, product_of
+from triptych.pipeline.pixels import headers
+from triptych.pipeline.pixels.fits import ImageHdu, Unusable, product_of
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from tests import fits_makers as make
-from triptych.pipeline import full_resolution, images
 from triptych.pipeline.camera import BOK, DECAM, MOSAIC3
 from triptych.pipeline.errors import UnknownName
-from triptych.pipeline.images import STRETCHES, block_mean, display, mosaic, preview_bin, sky
+from triptych.pipeline.pixels import full_resolution, images
+from triptych.pipeline.pixels.images import STRETCHES, block_mean, display, mosaic, preview_bin, sky
 
 
 def test_block_mean_of_recorded_pixels():

@@ -21,8 +21,8 @@ from tests import warm
 from triptych.pipeline import ingest as ingest_module
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput, CatalogError
-from triptych.pipeline.full_resolution import full_ccd, full_mask
 from triptych.pipeline.ingest import ingest
+from triptych.pipeline.pixels.full_resolution import full_ccd, full_mask
 from triptych.pipeline.sources import PROBLEMS
 
 
@@ -193,7 +193,7 @@ def test_focal_plane_pictures(run, files):
     assert (exposure.expnum, exposure.n_ccds, exposure.band, exposure.night) == (777, 4, "", -1)
     # shown North up and East left: turned into array orientation, and back
     from triptych.pipeline.camera import MOSAIC3
-    from triptych.pipeline.images import display
+    from triptych.pipeline.pixels.images import display
 
     assert display(full_ccd(run, 77704), MOSAIC3) == pytest.approx(picture[5:35, 10:50].astype(float))
     assert run.ccds().set_index("image_id").blank_fraction[77701] == 1.0

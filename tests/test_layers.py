@@ -46,8 +46,13 @@ KNOWS_NOTHING_OF = {
     "pipeline/reasons.py": {"pipeline"},
     "pipeline/consensus.py": {"pipeline.catalog.catalog", "pipeline.store.store", "pipeline.ingest"},
     "pipeline/store/store.py": {"pipeline.catalog.catalog", "pipeline.ingest", "pipeline.classify"},
-    "pipeline/images.py": {"pipeline.ingest", "pipeline.embedding", "pipeline.store.store"},
-    "pipeline/catalog/catalog.py": {"pipeline.images", "pipeline.ingest", "pipeline.store.store", "pipeline.classify"},
+    "pipeline/pixels/images.py": {"pipeline.ingest", "pipeline.embedding", "pipeline.store.store"},
+    "pipeline/catalog/catalog.py": {
+        "pipeline.pixels.images",
+        "pipeline.ingest",
+        "pipeline.store.store",
+        "pipeline.classify",
+    },
     "app/session.py": {"panel", "holoviews", "bokeh", "app.dashboard", "app.server", "app.map_view", "app.image_view"},
     **{name: {"panel", "holoviews", "bokeh"} for name in COMMAND_LINE},
 }

@@ -11,9 +11,9 @@ from PIL import Image
 
 from triptych.app import packets, thumbnails
 from triptych.app.plane import STRETCH_LIMITS, Plane, block_levels, block_size, half_range, stamp_sky
-from triptych.pipeline import images
 from triptych.pipeline.camera import CAMERAS, DECAM
 from triptych.pipeline.errors import UnknownName
+from triptych.pipeline.pixels import images
 
 STATIC = Path(__file__).parent.parent / "static"
 
@@ -259,7 +259,7 @@ def test_full_resolution_packet():
 
 def test_real_ghost_reaches_across_ccds(real_data, tmp_path):
     """The arc of exposure 243671 goes on from S16 into S15: edges of neighbours agree better than of strangers."""
-    from triptych.pipeline.pictures import cut_tiles, read_grey, read_tiles
+    from triptych.pipeline.pixels.focal_plane_pictures import cut_tiles, read_grey, read_tiles
 
     folder = real_data / "focal_planes" / "ghosts"
     tiles = cut_tiles(

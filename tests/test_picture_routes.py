@@ -20,7 +20,7 @@ from triptych.app.context import AppContext
 from triptych.app.packets import read_packet
 from triptych.app.picture_routes import PictureShelf, picture_version, routes
 from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.levels import levels
+from triptych.pipeline.pixels.sky_levels import levels
 from triptych.pipeline.store.store import LabelStore
 
 EXPNUM, S31, S7, N30 = 900001, 90000103, 90000131, 90000161

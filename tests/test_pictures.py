@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from triptych.pipeline import pictures
 from triptych.pipeline.camera import DECAM
-from triptych.pipeline.fits_files import Unusable
+from triptych.pipeline.pixels import focal_plane_pictures
+from triptych.pipeline.pixels.fits import Unusable
 
 
 def problem_of(function, *arguments) -> str:
@@ -19,22 +19,22 @@ def problem_of(function, *arguments) -> str:
 
 def test_exposure_numbers_in_names():
     for name in ("Ghost_img_D00158660.jpg", "158660.png", "D00158660_20121104.jpeg"):
-        assert pictures.expnum_of_name(name) == 158660
+        assert focal_plane_pictures.expnum_of_name(name) == 158660
     for name in ("decam_trails.jpg", "night_20121104_158660.png", "00000000.png"):
-        assert problem_of(pictures.expnum_of_name, name) == "no_expnum"
+        assert problem_of(focal_plane_pictures.expnum_of_name, name) == "no_expnum"
 
 
 def test_which_tiles_file(tmp_path):
     picture = tmp_path / "ghost_12345.jpg"
-    assert problem_of(pictures.tiles_path, picture) == "no_tiles"
+    assert problem_of(focal_plane_pictures.tiles_path, picture) == "no_tiles"
     (tmp_path / "other_tiles.csv").touch()
-    assert pictures.tiles_path(picture).name == "other_tiles.csv"
+    assert focal_plane_pictures.tiles_path(picture).name == "other_tiles.csv"
     (tmp_path / "more_tiles.csv").touch()
-    assert problem_of(pictures.tiles_path, picture) == "no_tiles"
+    assert problem_of(focal_plane_pictures.tiles_path, picture) == "no_tiles"
     (tmp_path / "Ghost_tiles.csv").touch()
-    assert pictures.tiles_path(picture).name == "Ghost_tiles.csv"
+    assert focal_plane_pictures.tiles_path(picture).name == "Ghost_tiles.csv"
     (tmp_path / "ghost_12345_tiles.csv").touch()
-    assert pictures.tiles_path(picture).name == "ghost_12345_tiles.csv"
+    assert focal_plane_pictures.tiles_path(picture).name == "ghost_12345_tiles.csv"
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_which_tiles_file(tmp_path):
 def test_tiles_that_cannot_be_used(tmp_path, table):
     path = tmp_path / "a_tiles.csv"
     path.write_text(table)
-    assert problem_of(pictures.read_tiles, path, DECAM) == "no_tiles"
+    assert problem_of(focal_plane_pictures.read_tiles, path, DECAM) == "no_tiles"
 
 
 def test_blank_tiles_and_halves():
@@ -61,7 +61,7 @@ def test_blank_tiles_and_halves():
     ).assign(y1=lambda t: t.y0 + 28)
     grey[10:24, 80:138] = rng.normal(60, 15, (14, 58))  # half of S7
     grey[60:88, 80:138] = rng.normal(60, 15, (28, 58))
-    cut = pictures.cut_tiles(grey, tiles, DECAM)
+    cut = focal_plane_pictures.cut_tiles(grey, tiles, DECAM)
     assert sorted(cut) == [1, 2, 31]  # the dead N30 is no CCD; S30 is one, with nothing on it
     assert {number: pixels.shape for number, pixels in cut.items()} == dict.fromkeys(cut, (58, 28))
     assert np.isnan(cut[2]).all()
@@ -69,8 +69,8 @@ def test_blank_tiles_and_halves():
     assert np.isfinite(cut[31][:, :13]).all()  # array x runs southwards: the blank half is at high x
     assert np.isnan(cut[31][:, 15:]).all()
     grey[60:88, 10:68] = rng.normal(60, 15, (28, 58))
-    assert 61 in pictures.cut_tiles(grey, tiles, DECAM)  # not blank, not dead
-    assert problem_of(pictures.cut_tiles, grey[:80], tiles, DECAM) == "wrong_shape"
+    assert 61 in focal_plane_pictures.cut_tiles(grey, tiles, DECAM)  # not blank, not dead
+    assert problem_of(focal_plane_pictures.cut_tiles, grey[:80], tiles, DECAM) == "wrong_shape"
 
 
 def test_pictures_that_cannot_be_read(tmp_path):
@@ -78,6 +78,6 @@ def test_pictures_that_cannot_be_read(tmp_path):
     content = (tmp_path / "a.jpg").read_bytes()
     (tmp_path / "cut.jpg").write_bytes(content[: len(content) // 2])
     (tmp_path / "text.jpg").write_text("no picture")
-    assert pictures.read_grey(tmp_path / "a.jpg").shape == (90, 90)
-    assert problem_of(pictures.read_grey, tmp_path / "cut.jpg") == "truncated"
-    assert problem_of(pictures.read_grey, tmp_path / "text.jpg") == "unreadable"
+    assert focal_plane_pictures.read_grey(tmp_path / "a.jpg").shape == (90, 90)
+    assert problem_of(focal_plane_pictures.read_grey, tmp_path / "cut.jpg") == "truncated"
+    assert problem_of(focal_plane_pictures.read_grey, tmp_path / "text.jpg") == "unreadable"

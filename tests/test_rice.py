@@ -9,12 +9,12 @@ import pytest
 from astropy.io import fits
 
 from tests import fits_makers as make
-from triptych.pipeline import rice, tiles
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.exposure_pixels import measure, measure_tiles
-from triptych.pipeline.fits_files import PixelReader, as_float, blank_value, read_pixels, scan
-from triptych.pipeline.full_resolution import full_ccd
 from triptych.pipeline.ingest import ingest
+from triptych.pipeline.pixels import compressed_tiles, rice
+from triptych.pipeline.pixels.fits import PixelReader, as_float, blank_value, read_pixels, scan
+from triptych.pipeline.pixels.full_resolution import full_ccd
 from triptych.pipeline.simulate import simulate
 
 SHAPE = (93, 421)
@@ -61,7 +61,7 @@ def plain(path: Path, hdu: int = 1) -> np.ndarray:
 def assert_same(path: Path, hdu: int = 1) -> None:
     """The decoder gives the very pixels of the libraries, and from them the same preview and statistics."""
     expected = plain(path, hdu)
-    table = tiles.tile_tables(path)[hdu]
+    table = compressed_tiles.tile_tables(path)[hdu]
     assert np.array_equal(rice.window(path, hdu), expected, equal_nan=True)
     found, wanted = measure_tiles(table), measure(expected)
     assert np.array_equal(found.preview, wanted.preview, equal_nan=True)
@@ -96,7 +96,7 @@ def test_rows_that_were_stored_without_loss(tmp_path):
     pixels[70, 9] = 3e9  # more levels than an integer has
     pixels[70, 11] = np.nan
     path = written(tmp_path / "a.fits.fz", pixels)
-    assert len(tiles.tile_tables(path)[1].fetch().lossless) >= 1
+    assert len(compressed_tiles.tile_tables(path)[1].fetch().lossless) >= 1
     assert_same(path)
 
 
@@ -129,12 +129,12 @@ def test_windows_are_cut_from_their_tiles_alone(tmp_path):
     ]:
         assert np.array_equal(rice.window(path, 1, rows, columns), expected[rows, columns], equal_nan=True)
     whole = path.read_bytes()
-    table = tiles.tile_tables(path)[1]
+    table = compressed_tiles.tile_tables(path)[1]
     last = table.fetch(table.n_tiles - 1)
     path.write_bytes(whole[: table.end - int(last.lengths[0]) - 8])  # the last tile is lost
     assert np.array_equal(rice.window(path, 1, slice(0, 8), table=table), expected[:8], equal_nan=True)
     assert rice.window(path, 1, slice(90, 91), table=table) is None
-    assert tiles.tile_tables(path) == {}
+    assert compressed_tiles.tile_tables(path) == {}
 
 
 UNUSUAL = {
@@ -151,20 +151,20 @@ UNUSUAL = {
 def test_unusual_packing_is_left_to_the_libraries(tmp_path, name):
     path = written(tmp_path / "a.fits.fz", night_sky(), **UNUSUAL[name])
     assert plain(path).shape == SHAPE
-    assert tiles.tile_tables(path) == {}
+    assert compressed_tiles.tile_tables(path) == {}
     assert rice.window(path, 1) is None
 
 
 @pytest.mark.parametrize("dtype", ["u1", "i2", "u2", "u4", "f8"])
 def test_other_types_of_pixels_are_left_to_the_libraries(tmp_path, dtype):
     path = written(tmp_path / "a.fits.fz", np.abs(integers() % 200).astype(dtype))
-    assert tiles.tile_tables(path) == {}
+    assert compressed_tiles.tile_tables(path) == {}
 
 
 def test_what_is_no_fits_file_has_no_tiles(tmp_path):
     (tmp_path / "a.fits.fz").write_bytes(b"SIMPLE  =  perhaps" * 1000)
-    assert tiles.tile_tables(tmp_path / "a.fits.fz") == {}
-    assert tiles.tile_tables(tmp_path / "nowhere.fits.fz") == {}
+    assert compressed_tiles.tile_tables(tmp_path / "a.fits.fz") == {}
+    assert compressed_tiles.tile_tables(tmp_path / "nowhere.fits.fz") == {}
 
 
 def read_by_the_library(path: Path) -> np.ndarray | None:
@@ -177,7 +177,7 @@ def read_by_the_library(path: Path) -> np.ndarray | None:
 
 def test_damaged_tiles_give_what_the_libraries_give_or_nothing(tmp_path):
     path = written(tmp_path / "a.fits.fz", night_sky(), dither_seed=1)
-    table, whole = tiles.tile_tables(path)[1], path.read_bytes()
+    table, whole = compressed_tiles.tile_tables(path)[1], path.read_bytes()
     rng, n_refused = np.random.default_rng(5), 0
     for _ in range(60):
         damaged = bytearray(whole)
@@ -196,7 +196,7 @@ def test_a_block_code_that_rice_does_not_have_is_left_to_the_libraries(tmp_path,
     pixels = np.random.default_rng(2).integers(-(2**31), 2**31 - 1, (8, 32), dtype=np.int32)  # a raw block in each row
     path = written(tmp_path / "a.fits.fz", pixels, qlevel=0, qmethod=None)
     assert np.array_equal(rice.window(path, 1), pixels.astype(np.float32))
-    damaged, start = bytearray(path.read_bytes()), tiles.tile_tables(path)[1].heap
+    damaged, start = bytearray(path.read_bytes()), compressed_tiles.tile_tables(path)[1].heap
     damaged[start + 4] = (
         code << 3 | damaged[start + 4] & 7
     )  # after the first pixel come the five bits of the first block
@@ -212,8 +212,8 @@ def both_ways(folder: Path, sources: Path, monkeypatch, camera: str) -> tuple[Ca
     """The same files ingested by the compiled decoder and by the libraries."""
     runs = []
     for name, price in (("fast", -1), ("plain", 10**12)):
-        monkeypatch.setattr(tiles, "WORTH_LOADING", price)
-        monkeypatch.setattr(tiles, "WORTH_COMPILING", price)
+        monkeypatch.setattr(compressed_tiles, "WORTH_LOADING", price)
+        monkeypatch.setattr(compressed_tiles, "WORTH_COMPILING", price)
         runs.append(Catalog.create(folder / name, camera=camera))
         ingest(runs[-1], sources)
     return tuple(runs)
@@ -231,7 +231,7 @@ def assert_same_run(fast: Catalog, libraries: Catalog) -> None:
 def test_simulated_exposures_give_the_same_run(tmp_path, monkeypatch):
     simulate(tmp_path / "files", exposures=1, seed=4, binning=16)
     path = next((tmp_path / "files").glob("*_ooi_*"))
-    assert len(tiles.tile_tables(path)) == len(scan(path)[1]) > 55
+    assert len(compressed_tiles.tile_tables(path)) == len(scan(path)[1]) > 55
     fast, libraries = both_ways(tmp_path, tmp_path / "files", monkeypatch, "decam")
     assert len(fast.ccds()) > 55
     assert_same_run(fast, libraries)
@@ -242,7 +242,7 @@ def test_files_of_all_kinds_give_the_same_run(tmp_path, monkeypatch):
     make.exposure(files / "plain.fits", 101)
     make.exposure(files / "packed.fits.fz", 102, packed=True)
     damaged = make.exposure(files / "damaged.fits.fz", 103, packed=True)
-    table = tiles.tile_tables(damaged)[2]
+    table = compressed_tiles.tile_tables(damaged)[2]
     content = bytearray(damaged.read_bytes())
     content[table.heap : table.end] = bytes(255 for _ in range(table.end - table.heap))
     damaged.write_bytes(content)
@@ -253,7 +253,7 @@ def test_files_of_all_kinds_give_the_same_run(tmp_path, monkeypatch):
     assert set(fast.quarantine().problem) == {"corrupt_pixels", "all_nan"}
     assert len(fast.ccds()) == 4 + 4 + 3 + 2
     assert_same_run(fast, libraries)
-    assert tiles.is_compiled() or not (Path(tiles.__file__).parent / "__pycache__").is_dir()
+    assert compressed_tiles.is_compiled() or not (Path(compressed_tiles.__file__).parent / "__pycache__").is_dir()
     assert np.array_equal(full_ccd(fast, 10203), read_pixels(files / "packed.fits.fz", 3))
 
 
@@ -263,7 +263,7 @@ def test_files_of_all_kinds_give_the_same_run(tmp_path, monkeypatch):
 def test_every_rice_image_of_the_real_files(real_data):
     n_images = n_lossless = 0
     for path in sorted([*real_data.glob("fits/*.fits*"), *real_data.glob("fits/cp_cutouts/*.fits*")]):
-        for hdu, table in tiles.tile_tables(path).items():
+        for hdu, table in compressed_tiles.tile_tables(path).items():
             assert_same(path, hdu)
             n_images += 1
             n_lossless += len(table.fetch().lossless)

@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from triptych.pipeline import pictures, tiles
 from triptych.pipeline.camera import DECAM, Camera, camera
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput, choose
-from triptych.pipeline.fits_files import ImageHdu, PixelReader, Unusable, as_float, blank_value, scan
-from triptych.pipeline.headers import camera_of_file, ccd_of, expnum_of, facts_of
+from triptych.pipeline.pixels import compressed_tiles as tiles
+from triptych.pipeline.pixels import focal_plane_pictures
+from triptych.pipeline.pixels.fits import ImageHdu, PixelReader, Unusable, as_float, blank_value, scan
+from triptych.pipeline.pixels.headers import camera_of_file, ccd_of, expnum_of, facts_of
 
 
 def read_header_facts(path: str | Path, default: Camera = DECAM) -> dict:
@@ -51,9 +52,9 @@ def full_ccd(catalog: Catalog, image_id: int, ccds: pd.DataFrame | None = None) 
         raise BadInput(f"{source} has gone; bring it back, or ingest the exposure from where it is now")
     found = camera(row.camera if hasattr(row, "camera") and row.camera else catalog.camera)
     try:
-        if pictures.is_picture_name(source):
-            tiles = pictures.read_tiles(pictures.tiles_path(source), found)
-            return pictures.cut_tiles(pictures.read_grey(source), tiles, found)[int(row.ccdnum)]
+        if focal_plane_pictures.is_picture_name(source):
+            tiles = focal_plane_pictures.read_tiles(focal_plane_pictures.tiles_path(source), found)
+            return focal_plane_pictures.cut_tiles(focal_plane_pictures.read_grey(source), tiles, found)[int(row.ccdnum)]
         with PixelReader(source) as reader:
             header = reader.header(int(row.image_hdu))
             pixels = _fast(source, int(row.image_hdu), blank := blank_value(header))
@@ -70,7 +71,7 @@ def _fast(source: Path, hdu: int, blank: float | None) -> np.ndarray | None:
     """Pixels from the compiled decoder, where it is there already and knows the file; else None."""
     if not tiles.is_compiled() or (table := tiles.tile_tables(source).get(hdu)) is None or not table.fits(blank):
         return None
-    from triptych.pipeline import rice
+    from triptych.pipeline.pixels import rice
 
     return rice.window(source, hdu, table=table)
 

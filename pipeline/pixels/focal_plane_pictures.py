@@ -15,7 +15,7 @@ from PIL import Image
 from scipy import ndimage
 
 from triptych.pipeline.camera import Camera
-from triptych.pipeline.fits_files import Unusable
+from triptych.pipeline.pixels.fits import Unusable
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 COLUMNS = ("ccdnum", "x0", "y0", "x1", "y1")

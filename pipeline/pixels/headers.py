@@ -12,7 +12,7 @@ from astropy.io.fits import Header
 from astropy.time import Time
 
 from triptych.pipeline.camera import Camera, Ccd, camera_of
-from triptych.pipeline.fits_files import ImageHdu, Unusable, text
+from triptych.pipeline.pixels.fits import ImageHdu, Unusable, text
 
 # headers that carry the name a file had at acquisition, and the exposure number in such names
 NAME_KEYS = ("FILENAME", "ORIGFILE", "DTACQNAM", "DTNSANAM", "DTINSTRU", "RAWFILE")

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from triptych.pipeline.rice_kernels import N_RANDOM, bin_image, decode_window
-from triptych.pipeline.tiles import Tiles, TileTable, tile_tables
+from triptych.pipeline.pixels.compressed_tiles import Tiles, TileTable, tile_tables
+from triptych.pipeline.pixels.rice_kernels import N_RANDOM, bin_image, decode_window
 
 
 @functools.cache

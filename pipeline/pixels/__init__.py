@@ -1,0 +1,1 @@
+"""FITS files and focal-plane pictures -> pixels: headers, decompression, binning, sky, stretches, masks."""
