@@ -3,8 +3,9 @@
 import csv
 from pathlib import Path
 
-from triptych.pipeline import label_lists, run, simulate
+from triptych.pipeline import label_lists, run
 from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.simulation import simulate
 from triptych.pipeline.store.store import LabelStore
 
 # Accounts of the demonstration, which is served on localhost only.

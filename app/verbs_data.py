@@ -21,7 +21,7 @@ def simulate(
     masks: Annotated[bool, typer.Option("--masks", help="Also write the data-quality masks (ood files).")] = False,
 ) -> None:
     """Make simulated exposures with planted defects. In the Community Pipeline's format, with their truth table."""
-    from triptych.pipeline.simulate import simulate as make
+    from triptych.pipeline.simulation.simulate import simulate as make
 
     with bar("simulate") as progress:
         truth = make(out, exposures=exposures, seed=seed, binning=binning, masks=masks, progress=progress)

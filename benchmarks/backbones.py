@@ -21,12 +21,13 @@ import pandas as pd
 from sklearn.model_selection import GroupKFold
 
 from benchmarks import fixed_networks, focal_network
-from triptych.pipeline import backbones, classify, features, focal_plane, lines, survey_plan
+from triptych.pipeline import backbones, classify, features, focal_plane, lines
 from triptych.pipeline.camera import DECAM
-from triptych.pipeline.defects import DEFECTS
-from triptych.pipeline.exposure import Exposure
 from triptych.pipeline.pixels import focal_plane_pictures
 from triptych.pipeline.reasons import GOOD
+from triptych.pipeline.simulation import survey_plan
+from triptych.pipeline.simulation.defects import DEFECTS
+from triptych.pipeline.simulation.exposure import Exposure
 
 GHOST = "Ghost_Scatter"
 MARKED = 0.02

@@ -26,7 +26,7 @@ from triptych.pipeline import dinov2, parallel
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.embedding import embed
 from triptych.pipeline.ingest import ingest
-from triptych.pipeline.simulate import simulate
+from triptych.pipeline.simulation.simulate import simulate
 from triptych.pipeline.units import Models
 
 PUBLISHED_AN_HOUR = 8647  # images on one A100, as published

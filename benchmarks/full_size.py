@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks.memory import Peak, peak_of, triptych
 from triptych.pipeline.parallel import cores
-from triptych.pipeline.simulate import simulate
+from triptych.pipeline.simulation.simulate import simulate
 
 SEED, SEED_OF_OTHERS = 3, 5
 GIB = 2**30

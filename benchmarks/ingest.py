@@ -26,7 +26,7 @@ from triptych.pipeline.parallel import cores
 from triptych.pipeline.pixels import compressed_tiles, rice
 from triptych.pipeline.pixels.fits import as_float
 from triptych.pipeline.pixels.images import block_mean, preview_bin, thinning
-from triptych.pipeline.simulate import simulate
+from triptych.pipeline.simulation.simulate import simulate
 
 FRESH = """
 import re, sys, time

@@ -20,8 +20,8 @@ import torch
 from benchmarks.backbones import GHOST, Sample, f1, held_out, macro_f1, real_ghosts, simulated, spread
 from triptych.pipeline import backbones, classify, preview_vit
 from triptych.pipeline.camera import DECAM
-from triptych.pipeline.defects import DEFECTS
 from triptych.pipeline.reasons import GOOD
+from triptych.pipeline.simulation.defects import DEFECTS
 
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 COLUMNS = "| vectors | numbers | real ghosts: precision | recall | F1 | spread "

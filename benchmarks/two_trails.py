@@ -16,17 +16,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from triptych.pipeline import candidates, classify, embedding, ingest, simulate
+from triptych.pipeline import candidates, classify, embedding, ingest
 from triptych.pipeline.camera import Camera, camera
 from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.conditions import PIXEL_SCALE, Observation, pixel_grid
-from triptych.pipeline.cp_format import write_exposure
-from triptych.pipeline.effects import Effects, between
-from triptych.pipeline.exposure import Exposure
-from triptych.pipeline.light_defects import _across, _trails
 from triptych.pipeline.reasons import GOOD
+from triptych.pipeline.simulation import simulate
+from triptych.pipeline.simulation.conditions import PIXEL_SCALE, Observation, pixel_grid
+from triptych.pipeline.simulation.cp_files import write_exposure
+from triptych.pipeline.simulation.defect_effect import Effects, between
+from triptych.pipeline.simulation.exposure import Exposure
+from triptych.pipeline.simulation.light_defects import _across, _trails
+from triptych.pipeline.simulation.survey_plan import single
 from triptych.pipeline.store.store import open_store
-from triptych.pipeline.survey_plan import single
 
 KINDS = ("plain", "one_trail", "two_trails", "ghost")
 BINNING = 8

@@ -7,8 +7,9 @@ from pathlib import Path
 import pandas as pd
 
 from tests import templates
-from triptych.pipeline import embedding, ingest, simulate
+from triptych.pipeline import embedding, ingest
 from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.simulation import simulate
 
 BINNING = 16
 EIGHT = (8, 1)  # exposures and seed

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from triptych.pipeline.camera import DECAM
-from triptych.pipeline.conditions import coarse_grid, pixel_grid, refine
-from triptych.pipeline.defects import DEFECTS, SUSPICIOUS
-from triptych.pipeline.exposure import Exposure
 from triptych.pipeline.reasons import REASONS
-from triptych.pipeline.simulate import simulate_exposure
-from triptych.pipeline.survey_plan import shortened, single
+from triptych.pipeline.simulation.conditions import coarse_grid, pixel_grid, refine
+from triptych.pipeline.simulation.defects import DEFECTS, SUSPICIOUS
+from triptych.pipeline.simulation.exposure import Exposure
+from triptych.pipeline.simulation.simulate import simulate_exposure
+from triptych.pipeline.simulation.survey_plan import shortened, single
 
 SOME = ("N4", "N15", "S29", "S7", "S17", "N26")
 WHOLE = ("Saturated", "PSF", "Nonoptimal_exp", "NObjects", "Telescope_Moving", "Out_of_focus", "Fringing")

@@ -10,7 +10,6 @@ from triptych.pipeline import (
     candidates,
     classify,
     consensus,
-    defects,
     export,
     export_formats,
     label_lists,
@@ -20,6 +19,7 @@ from triptych.pipeline import (
 )
 from triptych.pipeline.catalog import catalog
 from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.simulation import defects
 from triptych.pipeline.store import schema
 from triptych.pipeline.store.store import open_store
 

@@ -217,7 +217,7 @@ def test_the_published_preparation_equals_a_direct_call(tiny_model):
 @pytest.fixture(scope="session")
 def files(tmp_path_factory):
     """Two small simulated exposures as files, of which three CCDs each are embedded."""
-    from triptych.pipeline.simulate import simulate
+    from triptych.pipeline.simulation.simulate import simulate
 
     folder = tmp_path_factory.mktemp("files")
     simulate(folder, exposures=2, seed=1, binning=16)

@@ -10,11 +10,11 @@ from astropy.io import fits
 from benchmarks.memory import triptych
 from triptych.pipeline.camera import DECAM
 from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.conditions import SATURATION
-from triptych.pipeline.cp_format import write_exposure
-from triptych.pipeline.cp_headers import ccd_cards
-from triptych.pipeline.exposure import CcdFrame, Exposure
-from triptych.pipeline.survey_plan import single
+from triptych.pipeline.simulation.conditions import SATURATION
+from triptych.pipeline.simulation.cp_files import write_exposure
+from triptych.pipeline.simulation.cp_headers import ccd_cards
+from triptych.pipeline.simulation.exposure import CcdFrame, Exposure
+from triptych.pipeline.simulation.survey_plan import single
 
 pytestmark = pytest.mark.slow
 

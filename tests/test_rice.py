@@ -15,7 +15,7 @@ from triptych.pipeline.ingest import ingest
 from triptych.pipeline.pixels import compressed_tiles, rice
 from triptych.pipeline.pixels.fits import PixelReader, as_float, blank_value, read_pixels, scan
 from triptych.pipeline.pixels.full_resolution import full_ccd
-from triptych.pipeline.simulate import simulate
+from triptych.pipeline.simulation.simulate import simulate
 
 SHAPE = (93, 421)
 

@@ -9,16 +9,16 @@ import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
 
-from triptych.pipeline import starfield
 from triptych.pipeline.camera import DECAM
-from triptych.pipeline.conditions import pixel_grid
-from triptych.pipeline.cp_headers import pointing, sky_position
-from triptych.pipeline.defects import DEFECTS, SUSPICIOUS
 from triptych.pipeline.errors import BadInput, UnknownName
-from triptych.pipeline.exposure import Exposure
 from triptych.pipeline.reasons import canonical
-from triptych.pipeline.simulate import simulate, simulate_exposure
-from triptych.pipeline.survey_plan import plan, shares, single
+from triptych.pipeline.simulation import sources
+from triptych.pipeline.simulation.conditions import pixel_grid
+from triptych.pipeline.simulation.cp_headers import pointing, sky_position
+from triptych.pipeline.simulation.defects import DEFECTS, SUSPICIOUS
+from triptych.pipeline.simulation.exposure import Exposure
+from triptych.pipeline.simulation.simulate import simulate, simulate_exposure
+from triptych.pipeline.simulation.survey_plan import plan, shares, single
 
 PRIMARY_KEYS = (
     *("EXPNUM", "FILTER", "BAND", "MJD-OBS", "DATE-OBS", "EXPTIME", "OBJECT", "PROPID", "OBSTYPE", "PROCTYPE"),
@@ -200,13 +200,13 @@ def test_light_is_conserved_by_binning():
     """The same star gives the same mean level in small and in large pixels, at any place within a pixel."""
     observation = single(3, band="r")
     for binning in (2, 8):
-        stamps = starfield.draw_stamps(observation, binning)
-        sums = stamps[starfield.STAR].sum(axis=(-1, -2))
+        stamps = sources.draw_stamps(observation, binning)
+        sums = stamps[sources.STAR].sum(axis=(-1, -2))
         assert sums.shape == (4, 4)
         np.testing.assert_allclose(sums, 1, atol=0.06)
         pixels = np.zeros((61, 81), np.float32)
-        starfield.add_sources(
-            pixels, np.array([30.3]), np.array([40.8]), np.array([1e4]), np.array([starfield.WIDE_STAR]), stamps
+        sources.add_sources(
+            pixels, np.array([30.3]), np.array([40.8]), np.array([1e4]), np.array([sources.WIDE_STAR]), stamps
         )
         y, x = np.indices(pixels.shape)
         assert pixels.sum() == pytest.approx(1e4, rel=0.06)

@@ -6,9 +6,9 @@ from benchmarks import loop, two_trails
 from tests import skies
 from triptych.pipeline import candidates
 from triptych.pipeline.camera import camera
-from triptych.pipeline.exposure import Exposure
+from triptych.pipeline.simulation.exposure import Exposure
+from triptych.pipeline.simulation.survey_plan import single
 from triptych.pipeline.store.store import open_store
-from triptych.pipeline.survey_plan import single
 
 DECAM = camera("decam")
 pytestmark = pytest.mark.slow

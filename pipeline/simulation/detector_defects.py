@@ -6,10 +6,10 @@ Each function is `(observation, camera, rng) -> Effects` and decides once for th
 
 import numpy as np
 
-from triptych.pipeline import reflections
 from triptych.pipeline.camera import Camera
-from triptych.pipeline.conditions import Grid, Observation, coarse_grid, refine
-from triptych.pipeline.effects import Effects, between
+from triptych.pipeline.simulation import reflections
+from triptych.pipeline.simulation.conditions import Grid, Observation, coarse_grid, refine
+from triptych.pipeline.simulation.defect_effect import Effects, between
 
 # Which CCDs fail, and how often: mostly a few known ones, as at the telescope.
 WEAK_CCDS = ("N15", "N10", "S14", "N9", "S30", "N29", "S22")

@@ -11,15 +11,15 @@ import pandas as pd
 
 from triptych.pipeline.camera import camera as camera_named
 from triptych.pipeline.catalog.files import write_json
-from triptych.pipeline.conditions import Observation
-from triptych.pipeline.cp_format import clear_unfinished, is_written, write_exposure
-from triptych.pipeline.defects import DEFECTS, SUSPICIOUS
 from triptych.pipeline.errors import BadInput, choose
-from triptych.pipeline.exposure import Exposure
 from triptych.pipeline.parallel import unordered
 from triptych.pipeline.reasons import GOOD
-from triptych.pipeline.survey_plan import plan, single
-from triptych.pipeline.truth_lists import write_lists
+from triptych.pipeline.simulation.conditions import Observation
+from triptych.pipeline.simulation.cp_files import clear_unfinished, is_written, write_exposure
+from triptych.pipeline.simulation.defects import DEFECTS, SUSPICIOUS
+from triptych.pipeline.simulation.exposure import Exposure
+from triptych.pipeline.simulation.survey_plan import plan, single
+from triptych.pipeline.simulation.truth_lists import write_lists
 
 RECIPE = 1  # goes up when the same request would give other pixels
 BINNINGS = (1, 2, 4, 8, 16)

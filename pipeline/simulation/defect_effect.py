@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from triptych.pipeline.conditions import Grid, Observation
-from triptych.pipeline.starfield import Blur
+from triptych.pipeline.simulation.conditions import Grid, Observation
+from triptych.pipeline.simulation.sources import Blur
 
 VISIBLE_LIGHT = 0.5  # an affected pixel gets more than this times the noise of one detector pixel
 VISIBLE_SHARE = 0.02  # an affected CCD has at least this share of affected pixels

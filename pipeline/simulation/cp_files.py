@@ -12,9 +12,9 @@ import fitsio
 import numpy as np
 
 from triptych.pipeline.camera import Camera
-from triptych.pipeline.conditions import SATURATION, Observation
-from triptych.pipeline.cp_headers import archive_name, ccd_cards, primary_cards
-from triptych.pipeline.exposure import CcdFrame
+from triptych.pipeline.simulation.conditions import SATURATION, Observation
+from triptych.pipeline.simulation.cp_headers import archive_name, ccd_cards, primary_cards
+from triptych.pipeline.simulation.exposure import CcdFrame
 
 NO_VALUE, SATURATED_PIXEL = 2, 3  # data-quality codes of the Community Pipeline
 QUANTIZATION = 4.0  # levels per noise, as in the archive's files

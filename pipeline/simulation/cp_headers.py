@@ -5,9 +5,9 @@ import hashlib
 import numpy as np
 
 from triptych.pipeline.camera import Camera
-from triptych.pipeline.conditions import BANDS, PIXEL_SCALE, Observation
-from triptych.pipeline.exposure import CcdFrame
-from triptych.pipeline.survey_plan import LATITUDE, LONGITUDE, hour_angle, sidereal_time
+from triptych.pipeline.simulation.conditions import BANDS, PIXEL_SCALE, Observation
+from triptych.pipeline.simulation.exposure import CcdFrame
+from triptych.pipeline.simulation.survey_plan import LATITUDE, LONGITUDE, hour_angle, sidereal_time
 
 PLVER = "V4.8.2"
 PROPOSERS = {"2014B-0404": "Schlegel", "2012B-0001": "Frieman", "2019A-0305": "Drlica-Wagner"}

@@ -11,10 +11,10 @@ from dataclasses import replace
 import numpy as np
 
 from triptych.pipeline.camera import Camera
-from triptych.pipeline.conditions import BANDS, Field, Observation
-from triptych.pipeline.defects import DEFECTS, SUSPICIOUS
 from triptych.pipeline.errors import BadInput
-from triptych.pipeline.image_defects import shortened
+from triptych.pipeline.simulation.conditions import BANDS, Field, Observation
+from triptych.pipeline.simulation.defects import DEFECTS, SUSPICIOUS
+from triptych.pipeline.simulation.image_defects import shortened
 
 BAD_SHARE = 0.45
 SUSPICIOUS_SHARE = 0.13

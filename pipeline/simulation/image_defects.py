@@ -8,9 +8,9 @@ import galsim
 import numpy as np
 
 from triptych.pipeline.camera import Camera
-from triptych.pipeline.conditions import Grid, Observation
-from triptych.pipeline.effects import Effects, between
-from triptych.pipeline.starfield import Blur
+from triptych.pipeline.simulation.conditions import Grid, Observation
+from triptych.pipeline.simulation.defect_effect import Effects, between
+from triptych.pipeline.simulation.sources import Blur
 
 
 def telescope_moving(observation: Observation, camera: Camera, rng) -> Effects:

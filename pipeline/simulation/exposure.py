@@ -6,9 +6,11 @@ from functools import cached_property
 
 import numpy as np
 
-from triptych.pipeline import reflections, starfield
 from triptych.pipeline.camera import Camera, Ccd
-from triptych.pipeline.conditions import (
+from triptych.pipeline.errors import choose
+from triptych.pipeline.reasons import GOOD
+from triptych.pipeline.simulation import reflections, sources
+from triptych.pipeline.simulation.conditions import (
     GAIN,
     READ_NOISE,
     SATURATION,
@@ -18,10 +20,8 @@ from triptych.pipeline.conditions import (
     pixel_grid,
     refine,
 )
-from triptych.pipeline.defects import DEFECTS, SUSPICIOUS
-from triptych.pipeline.effects import Effects
-from triptych.pipeline.errors import choose
-from triptych.pipeline.reasons import GOOD
+from triptych.pipeline.simulation.defect_effect import Effects
+from triptych.pipeline.simulation.defects import DEFECTS, SUSPICIOUS
 
 
 @dataclass(frozen=True)
@@ -111,9 +111,9 @@ class Exposure:
         for index, stamps in enumerate(stars.stamps):
             mine = zone == index
             if mine.any():
-                starfield.add_sources(pixels, y[mine], x[mine], light[mine] / self.binning**2, kind[mine], stamps)
+                sources.add_sources(pixels, y[mine], x[mine], light[mine] / self.binning**2, kind[mine], stamps)
         if not stars.blurred:
-            starfield.add_bleeds(pixels, y, x, light, observation, self.binning)
+            sources.add_bleeds(pixels, y, x, light, observation, self.binning)
 
     def _read_out(self, pixels: np.ndarray, noise: float, grid: Grid, rng) -> np.ndarray:
         """The two amplifiers' small step, the defects of the electronics, and the half of S7 that is not recorded."""
@@ -135,19 +135,19 @@ class Exposure:
     def stars(self) -> "Stars":
         """The sources as this exposure sees them."""
         observation, effects = self.observation, self.effects.values()
-        found = starfield.catalogue(observation.field, self.camera.canvas)
+        found = sources.catalogue(observation.field, self.camera.canvas)
         share = np.prod([effect.sources for effect in effects])
         if share < 1:
             found = found.select(observation.generator(3).random(len(found.r)) < share)
         u, v = found.u + observation.du, found.v + observation.dv
-        light = starfield.counts(observation, found) * self.exposed
+        light = sources.counts(observation, found) * self.exposed
         for effect in effects:
             if effect.dimming:
                 light = light * effect.dimming(u, v)
         blurring = next((effect for effect in effects if effect.blur), None)
         blurs = blurring.blur if blurring else (None,)
         zone = blurring.zone(u, v) if blurring and blurring.zone else np.zeros(len(u), int)
-        stamps = [starfield.draw_stamps(observation, self.binning, blur) for blur in blurs]
+        stamps = [sources.draw_stamps(observation, self.binning, blur) for blur in blurs]
         return Stars(u, v, light, found.kind, zone, stamps, blurring is not None)
 
 

@@ -10,9 +10,9 @@ is masked by every pipeline and costs a few hundred pixels of a CCD, so such an 
 
 from collections.abc import Callable
 
-from triptych.pipeline.detector_defects import bad_ccd, noise, wonky
-from triptych.pipeline.effects import Effects
-from triptych.pipeline.image_defects import (
+from triptych.pipeline.simulation.defect_effect import Effects
+from triptych.pipeline.simulation.detector_defects import bad_ccd, noise, wonky
+from triptych.pipeline.simulation.image_defects import (
     crowded_field,
     n_objects,
     nonoptimal_exposure,
@@ -20,7 +20,7 @@ from triptych.pipeline.image_defects import (
     psf,
     telescope_moving,
 )
-from triptych.pipeline.light_defects import (
+from triptych.pipeline.simulation.light_defects import (
     bright_star,
     clouds,
     fringing,

@@ -6,8 +6,8 @@ import pandas as pd
 
 from triptych.pipeline.camera import Camera
 from triptych.pipeline.catalog.files import write_aside
-from triptych.pipeline.conditions import Observation
 from triptych.pipeline.reasons import GOOD
+from triptych.pipeline.simulation.conditions import Observation
 
 # Names of the exclusion lists, and the spelling that they use for whole exposures
 LIST_NAMES = {"Ghost_Scatter": "ghost-scatter", "Streak": "streak", "Noise": "noise", "Bad_CCD": "ccd"}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import galsim
 import numpy as np
 
-from triptych.pipeline.conditions import BANDS, PIXEL_SCALE, SATURATION, Field, Observation
+from triptych.pipeline.simulation.conditions import BANDS, PIXEL_SCALE, SATURATION, Field, Observation
 
 PHASES = 4  # positions within a pixel along each axis
 FAINTEST = 22.3  # r magnitude

@@ -5,10 +5,10 @@ Each function is `(observation, camera, rng) -> Effects` and decides once for th
 
 import numpy as np
 
-from triptych.pipeline import reflections
 from triptych.pipeline.camera import Camera
-from triptych.pipeline.conditions import PIXEL_SCALE, SATURATION, Grid, Observation
-from triptych.pipeline.effects import CROSSED_SHARE, VISIBLE_DIMMING, Effects, between, lit
+from triptych.pipeline.simulation import reflections
+from triptych.pipeline.simulation.conditions import PIXEL_SCALE, SATURATION, Grid, Observation
+from triptych.pipeline.simulation.defect_effect import CROSSED_SHARE, VISIBLE_DIMMING, Effects, between, lit
 
 
 def saturated(observation: Observation, camera: Camera, rng) -> Effects:
