@@ -156,7 +156,7 @@ def beginning_with(word):
 
 def similar_images(catalog, image_ids, k=36):
     """(k,) int64: the images nearest to the given ones, one per exposure, nearest first."""
-    from triptych.pipeline.similar import similar
+    from triptych.pipeline.vectors.similar import similar
 
     return similar(catalog, as_ids(image_ids), k=k)["image_id"].to_numpy(np.int64)
 

@@ -181,7 +181,7 @@ def similar(
     k: Annotated[int, typer.Option("-k", "--k", help="How many to list.")] = 36,
 ) -> None:
     """List the images most like the picked ones. One per exposure."""
-    from triptych.pipeline import similar as search
+    from triptych.pipeline.vectors import similar as search
 
     catalog = open_run(run)
     table = search.similar(catalog, search.image_ids(catalog, images), k=k)

@@ -26,7 +26,7 @@ def cluster(
     seed: Seed = 0,
 ) -> None:
     """Group similar images with HDBSCAN. Says how good and how stable the groups are."""
-    from triptych.pipeline import clusters
+    from triptych.pipeline.vectors import clusters
 
     with bar("cluster") as progress:
         if place:
@@ -81,15 +81,15 @@ def make_map(
     """Lay the images out with t-SNE. In two or three dimensions; or add new images to the map there is."""
     if place:
         return _place_on_map(run, dims, how)
-    from triptych.pipeline import maps
+    from triptych.pipeline.vectors import tsne
 
     with bar(f"map {dims}-D") as progress:
-        stage = maps.make_map(open_run(run), dims=dims, preset=preset, gradient=gradient, seed=seed, progress=progress)
+        stage = tsne.make_map(open_run(run), dims=dims, preset=preset, gradient=gradient, seed=seed, progress=progress)
     say(f"{stage.kind}/{stage.stage_id}: {stage.info['rows']} images")
 
 
 def _place_on_map(run: Path, dims: int, how: str) -> None:
-    from triptych.pipeline import placing
+    from triptych.pipeline.vectors import placing
 
     with bar(f"place {dims}-D") as progress:
         stage = placing.place(open_run(run), dims=dims, how=how, progress=progress)

@@ -24,7 +24,7 @@ import pandas as pd
 
 from benchmarks import backbones as samples
 from benchmarks.labels_needed import of_samples
-from triptych.pipeline import clusters, plots
+from triptych.pipeline import plots
 from triptych.pipeline.classifier import predict_images
 from triptych.pipeline.classify import learn
 from triptych.pipeline.evaluate import folds_of
@@ -34,6 +34,7 @@ from triptych.pipeline.metrics import ccd_metrics, rates
 from triptych.pipeline.queue_order import ordered, places_of, seed_of
 from triptych.pipeline.reasons import GOOD
 from triptych.pipeline.surroundings import surrounded
+from triptych.pipeline.vectors import clusters
 
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 ORDERS = ("random", "score", "uncertainty", "gain")

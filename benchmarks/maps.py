@@ -22,9 +22,9 @@ from openTSNE.affinity import PerplexityBasedNN
 from openTSNE.tsne import kl_divergence_bh, kl_divergence_fft
 from sklearn.manifold import trustworthiness
 
-from triptych.pipeline import maps
-from triptych.pipeline.placing import FrozenMap
-from triptych.pipeline.tsne_gradient import ExactGradient, has_gpu
+from triptych.pipeline.vectors import tsne
+from triptych.pipeline.vectors.placing import FrozenMap
+from triptych.pipeline.vectors.tsne_gradient import ExactGradient, has_gpu
 
 GROUPS = 40
 CHECKED = 5_000
@@ -79,10 +79,10 @@ def whole_maps(vectors: np.ndarray, dims: int, n_iterations: int, jobs: int) -> 
     def own_half() -> np.ndarray:
         drawer = openTSNE.TSNE(
             n_components=dims,
-            initialization=maps._start(vectors, dims, 0),
+            initialization=tsne._start(vectors, dims, 0),
             negative_gradient_method="bh",
             n_iter=n_iterations,
-            neighbors="exact" if len(vectors) <= maps.EXACT_NEIGHBOURS else "annoy",
+            neighbors="exact" if len(vectors) <= tsne.EXACT_NEIGHBOURS else "annoy",
             n_jobs=jobs,
             random_state=0,
         )
@@ -91,12 +91,12 @@ def whole_maps(vectors: np.ndarray, dims: int, n_iterations: int, jobs: int) -> 
     asked = {"dims": dims, "iterations": n_iterations, "jobs": jobs}
     found = {
         f"{dims}-D map, Barnes-Hut, theta 0.5": timed(own_half),
-        f"{dims}-D map, Barnes-Hut, theta 0.8": timed(lambda: maps.tsne(vectors, **asked, gradient="bh")),
+        f"{dims}-D map, Barnes-Hut, theta 0.8": timed(lambda: tsne.tsne(vectors, **asked, gradient="bh")),
     }
     if has_gpu():
-        found[f"{dims}-D map, exact, cuda"] = timed(lambda: maps.tsne(vectors, **asked, gradient="exact"))
+        found[f"{dims}-D map, exact, cuda"] = timed(lambda: tsne.tsne(vectors, **asked, gradient="exact"))
     if dims == 2:
-        found["2-D map, interpolation"] = timed(lambda: maps.tsne(vectors, **asked, gradient="fft"))
+        found["2-D map, interpolation"] = timed(lambda: tsne.tsne(vectors, **asked, gradient="fft"))
     checked = slice(None, None, -(-len(vectors) // CHECKED))
     for name, (seconds, places) in found.items():
         kept = trustworthiness(vectors[checked], places[checked], n_neighbors=15)
@@ -107,7 +107,7 @@ def whole_maps(vectors: np.ndarray, dims: int, n_iterations: int, jobs: int) -> 
 def large(vectors: np.ndarray, new: np.ndarray, iterations: int, repeat: int, jobs: int) -> None:
     """Print the time of one three-dimensional map, on a GPU where there is one, and of new images on it."""
     clock, processor = time.perf_counter(), time.process_time()
-    places = maps.tsne(vectors, dims=3, iterations=iterations, jobs=jobs)
+    places = tsne.tsne(vectors, dims=3, iterations=iterations, jobs=jobs)
     clock, processor = time.perf_counter() - clock, time.process_time() - processor
     checked = np.random.default_rng(0).permutation(len(vectors))[:CHECKED]
     kept = trustworthiness(vectors[checked], places[checked], n_neighbors=15)

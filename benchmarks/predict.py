@@ -26,7 +26,6 @@ from sklearn.neighbors import NearestNeighbors
 from benchmarks.maps import draw
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.classifier import Model, fit, indicators
-from triptych.pipeline.neighbours import nearest, neighbourhood
 from triptych.pipeline.parallel import cores
 from triptych.pipeline.prediction_table import (
     as_table,
@@ -36,6 +35,7 @@ from triptych.pipeline.prediction_table import (
     write_blocks,
 )
 from triptych.pipeline.reasons import GOOD, REASONS
+from triptych.pipeline.vectors.neighbours import nearest, neighbourhood
 
 NEIGHBOURS = 7
 CCDS = 61

@@ -27,10 +27,10 @@ from triptych.pipeline.classifier import Classifier
 from triptych.pipeline.heads import indicators
 from triptych.pipeline.live import LABELS, Live, started
 from triptych.pipeline.live_cells import lay_out
-from triptych.pipeline.neighbours import in_order, nearest
 from triptych.pipeline.parallel import cores
 from triptych.pipeline.prediction_table import as_table, asks_neighbours, exposure_blocks
 from triptych.pipeline.reasons import GOOD, REASONS
+from triptych.pipeline.vectors.neighbours import in_order, nearest
 
 KINDS = (*list(REASONS)[:9], GOOD)
 

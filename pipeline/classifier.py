@@ -26,11 +26,11 @@ import pandas as pd
 from triptych.pipeline.errors import BadInput, choose
 from triptych.pipeline.exposure_view import ExposureView, exposure_probability, learn_view
 from triptych.pipeline.heads import Head, fit_head, indicators
-from triptych.pipeline.neighbours import nearest
 from triptych.pipeline.reasons import GOOD, REASONS
-from triptych.pipeline.reduction import Reduction, fit_reduction
 from triptych.pipeline.surroundings import pooled, surrounded
 from triptych.pipeline.teacher import Teacher
+from triptych.pipeline.vectors.neighbours import nearest
+from triptych.pipeline.vectors.reduction import Reduction, fit_reduction
 
 
 @dataclass(frozen=True)
@@ -95,16 +95,6 @@ def classes_of(reasons: pd.Series) -> tuple[str, ...]:
     """The labels that occur, in vocabulary order, good last."""
     taught = {reason for own in reasons for reason in own}
     return tuple(name for name in (*REASONS, GOOD) if name in taught)
-
-
-def rows_of(keys: pd.DataFrame, image_ids) -> np.ndarray:
-    """Places of `image_ids` in an embedding's keys (sorted by image_id); -1 where it is not embedded."""
-    known = keys.image_id.to_numpy()
-    wanted = np.asarray(image_ids, dtype=np.int64)
-    places = np.searchsorted(known, wanted)
-    if not len(known):
-        return np.full(len(wanted), -1)
-    return np.where(known[np.minimum(places, len(known) - 1)] == wanted, places, -1)
 
 
 def has_head(classifier: str | Classifier) -> bool:

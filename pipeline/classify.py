@@ -19,7 +19,6 @@ from triptych.pipeline.classifier import (
     indicators,
     predict_images,
     probabilities,
-    rows_of,
     whole_bad,
     with_view,
 )
@@ -30,11 +29,12 @@ from triptych.pipeline.metrics import ccd_metrics
 from triptych.pipeline.prediction_table import Answer, asks_neighbours, prediction_blocks, write_blocks
 from triptych.pipeline.reasons import GOOD
 from triptych.pipeline.recipe import Recipe, balanced, with_good_pool
-from triptych.pipeline.reduction import NOTHING, SCALERS, Reduction
 from triptych.pipeline.search import SearchResult, search
 from triptych.pipeline.surroundings import surrounded
 from triptych.pipeline.teacher import Teacher, teacher_for
 from triptych.pipeline.training import TrainingSet, read_training_set, training_set
+from triptych.pipeline.vectors.reduction import NOTHING, SCALERS, Reduction
+from triptych.pipeline.vectors.rows import rows_of
 
 __all__ = [
     "CLASSIFIERS",

@@ -18,12 +18,12 @@ from triptych.pipeline.classifier import Classifier, Model, classes_of
 from triptych.pipeline.heads import indicators
 from triptych.pipeline.live_cells import in_memory, vectors_at
 from triptych.pipeline.live_kernels import RELABELLED, REMOVED, Added, Lists, add, drop, room
-from triptych.pipeline.neighbour_cells import LANES
-from triptych.pipeline.neighbours import in_order, neighbourhood
 from triptych.pipeline.parallel import cores
 from triptych.pipeline.prediction_table import Answer, shares_of
 from triptych.pipeline.reasons import GOOD, REASONS
-from triptych.pipeline.reduction import Reduction
+from triptych.pipeline.vectors.neighbour_cells import LANES
+from triptych.pipeline.vectors.neighbours import in_order, neighbourhood
+from triptych.pipeline.vectors.reduction import Reduction
 
 SPARE = 3
 BLOCK = 65_536

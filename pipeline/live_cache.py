@@ -31,8 +31,8 @@ from triptych.pipeline.errors import BadInput
 from triptych.pipeline.heads import indicators
 from triptych.pipeline.live import Live, Update, started
 from triptych.pipeline.live_cells import lay_out
-from triptych.pipeline.neighbours import in_order
 from triptych.pipeline.prediction_table import asks_neighbours, exposure_blocks, reduced
+from triptych.pipeline.vectors.neighbours import in_order
 
 FORMAT = 1
 CHECKED = 24  # images whose answers are compared with a full search after every update

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from triptych.pipeline.errors import BadInput
-from triptych.pipeline.neighbour_cells import LANES, LARGEST, STRIDE
+from triptych.pipeline.vectors.neighbour_cells import LANES, LARGEST, STRIDE
 
 SAMPLE = 2048
 CELLS_AT_ONCE = 1024

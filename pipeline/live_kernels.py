@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from triptych.pipeline.neighbour_cells import LANES, _limit, _measure_gaps, measure
+from triptych.pipeline.vectors.neighbour_cells import LANES, _limit, _measure_gaps, measure
 
 REMOVED, RELABELLED = 1, 2
 

@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from triptych.pipeline.errors import BadInput
-from triptych.pipeline.neighbours import in_order, neighbourhood
 from triptych.pipeline.reasons import GOOD
+from triptych.pipeline.vectors.neighbours import in_order, neighbourhood
 
 # Images of a block, at least, if there are so many; and of a piece of it whose vectors are float64 at one time.
 BLOCK = 65_536

@@ -22,10 +22,10 @@ from sklearn.linear_model import ElasticNetCV, LogisticRegression
 
 from triptych.pipeline import attentive, focal_plane
 from triptych.pipeline.camera import camera as camera_named
-from triptych.pipeline.classifier import rows_of
 from triptych.pipeline.errors import BadInput, choose
 from triptych.pipeline.probe_targets import Target
 from triptych.pipeline.reasons import GOOD
+from triptych.pipeline.vectors.rows import rows_of
 
 KINDS = ("linear", "attentive")
 LEVELS = ("ccd", "exposure")

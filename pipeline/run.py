@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from triptych.pipeline import candidates, classify, clusters, embedding, ingest, maps
+from triptych.pipeline import candidates, classify, embedding, ingest
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import StageMissing, StageStale
+from triptych.pipeline.vectors import clusters, tsne
 
 Bar = Callable[[str], AbstractContextManager]
 
@@ -64,4 +65,4 @@ def place(catalog: Catalog, *, seed: int = 0, bar: Bar = lambda title: nullconte
     for dims in (2, 3):
         if not is_fresh(catalog, f"map{dims}d"):
             with bar(f"map {dims}-D") as progress:
-                maps.make_map(catalog.refresh(), dims=dims, seed=seed, progress=progress)
+                tsne.make_map(catalog.refresh(), dims=dims, seed=seed, progress=progress)

@@ -25,7 +25,7 @@ from sklearn.model_selection import GroupKFold, HalvingRandomSearchCV, cross_val
 from triptych.pipeline.classifier import Classifier, chances, fit, probabilities
 from triptych.pipeline.errors import LabelError, choose
 from triptych.pipeline.metrics import ccd_metrics
-from triptych.pipeline.reduction import SCALERS
+from triptych.pipeline.vectors.reduction import SCALERS
 
 FOLDS = 3
 GIVEN = Classifier()

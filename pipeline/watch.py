@@ -18,7 +18,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from triptych.pipeline import candidates, clusters, embedding, placing
+from triptych.pipeline import candidates, embedding
 from triptych.pipeline.arrivals import Arrivals
 from triptych.pipeline.backbones import BACKBONES
 from triptych.pipeline.catalog import retention
@@ -31,6 +31,7 @@ from triptych.pipeline.manifest import Manifest
 from triptych.pipeline.model_on import comparable, predict
 from triptych.pipeline.sources import find_files
 from triptych.pipeline.units import Models
+from triptych.pipeline.vectors import clusters, placing
 
 EVERY_SECONDS = 60.0
 QUIET_SECONDS = 10.0

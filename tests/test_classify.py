@@ -15,9 +15,9 @@ from tests import vectors
 from triptych.pipeline import classify
 from triptych.pipeline.camera import camera
 from triptych.pipeline.errors import BadInput, LabelError, StageMissing, StageStale, UnknownName
-from triptych.pipeline.neighbours import nearest
 from triptych.pipeline.reasons import GOOD
 from triptych.pipeline.store.store import LabelStore, open_store
+from triptych.pipeline.vectors.neighbours import nearest
 
 DECAM = camera("decam")
 
@@ -90,7 +90,7 @@ def test_neighbours_do_not_depend_on_the_number_of_blocks(monkeypatch):
     training, queries = rng.integers(0, 3, (50, 2)).astype(float), rng.integers(0, 3, (301, 2)).astype(float)
     own = np.full(301, -1)
     whole = nearest(queries, own, training, np.arange(50), 7)
-    monkeypatch.setattr("triptych.pipeline.neighbours.BLOCK", 13)
+    monkeypatch.setattr("triptych.pipeline.vectors.neighbours.BLOCK", 13)
     parts = nearest(queries, own, training, np.arange(50), 7)
     np.testing.assert_array_equal(whole[0], parts[0])
     np.testing.assert_array_equal(whole[1], parts[1])

@@ -10,8 +10,8 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.preprocessing import StandardScaler
 
 from tests import vectors
-from triptych.pipeline import cluster_quality, clusters
 from triptych.pipeline.errors import UnknownName
+from triptych.pipeline.vectors import cluster_quality, clusters
 
 
 def test_clusters_follow_what_the_images_show(tmp_path):

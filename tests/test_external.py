@@ -6,9 +6,10 @@ import pandas as pd
 import pytest
 
 from tests import vectors
-from triptych.pipeline import clusters, external, maps, placing, similar
+from triptych.pipeline import external
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput, UnknownName
+from triptych.pipeline.vectors import clusters, placing, similar, tsne
 
 
 @pytest.fixture
@@ -110,7 +111,7 @@ def test_a_run_of_nothing_but_vectors_can_be_mapped_and_searched(run, tmp_path):
     frame = table[["expnum", "ccdnum"]].assign(embedding=list(shuffled))
     frame[table.expnum <= 9].to_parquet(tmp_path / "first.parquet")
     external.bring_in(catalog, tmp_path / "first.parquet")
-    maps.make_map(catalog, iterations=100)
+    tsne.make_map(catalog, iterations=100)
     clusters.cluster(catalog)
     found = similar.similar(catalog, similar.image_ids(catalog, ["3-S29"]), k=4)
     assert len(found) == 4

@@ -18,7 +18,7 @@ ONLY_IN = {
         "pipeline/embedding.py",
         "pipeline/pretrain.py",
         "pipeline/dinov2.py",
-        "pipeline/tsne_gradient.py",
+        "pipeline/vectors/tsne_gradient.py",
         "pipeline/attentive.py",
         "pipeline/preview_vit.py",
         "pipeline/masked_training.py",

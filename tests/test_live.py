@@ -6,13 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from triptych.pipeline import live, neighbours
+from triptych.pipeline import live
 from triptych.pipeline.classifier import Classifier
 from triptych.pipeline.heads import indicators
 from triptych.pipeline.live import LABELS, started
 from triptych.pipeline.live_cells import lay_out
 from triptych.pipeline.prediction_table import as_table, asks_neighbours
 from triptych.pipeline.reasons import GOOD
+from triptych.pipeline.vectors import neighbours
 
 CCDS = 4
 SAID = [("good",), ("PSF",), ("Ghost_Scatter",), ("PSF", "Ghost_Scatter"), ("Clouds_transparency",)]

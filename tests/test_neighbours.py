@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from triptych.pipeline import neighbours
-from triptych.pipeline.neighbours import nearest, nearest_blocks
+from triptych.pipeline.vectors import neighbours
+from triptych.pipeline.vectors.neighbours import nearest, nearest_blocks
 
 rng = np.random.default_rng(5)
 

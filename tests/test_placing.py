@@ -8,9 +8,9 @@ import pytest
 from sklearn.metrics import adjusted_rand_score
 
 from tests import vectors
-from triptych.pipeline import clusters, maps, placing
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput, StageStale, UnknownName
+from triptych.pipeline.vectors import clusters, placing, tsne
 
 FIRST = 24
 
@@ -37,7 +37,7 @@ def run(tmp_path):
 @pytest.mark.parametrize("dims", [2, 3])
 def test_new_images_land_among_their_kind(run, dims, how):
     catalog, truth = run
-    frozen = maps.make_map(catalog, dims=dims, iterations=250)
+    frozen = tsne.make_map(catalog, dims=dims, iterations=250)
     grow(catalog, 36)
     stage = placing.place(catalog, dims=dims, how=how)
     table = stage.table()
@@ -60,7 +60,7 @@ def test_new_images_land_among_their_kind(run, dims, how):
 
 def test_a_second_round_starts_from_the_same_frozen_map(run):
     catalog, _ = run
-    frozen = maps.make_map(catalog, iterations=250)
+    frozen = tsne.make_map(catalog, iterations=250)
     grow(catalog, 30)
     first = placing.place(catalog, how="median").table().set_index("image_id")
     grow(catalog, 36)
@@ -72,7 +72,7 @@ def test_a_second_round_starts_from_the_same_frozen_map(run):
 
 def test_one_and_all_are_placed_alike(run):
     catalog, truth = run
-    landmarks, reduce = placing.open_map(maps.make_map(catalog, iterations=250))
+    landmarks, reduce = placing.open_map(tsne.make_map(catalog, iterations=250))
     grow(catalog, 36)
     new = reduce(catalog.stage("embedding").array()[(truth.expnum > FIRST).to_numpy()])
     for how in placing.PLACINGS:
@@ -87,7 +87,7 @@ def test_transform_is_that_of_open_tsne():
     kinds = rng.integers(0, 4, 450)
     drawn = rng.normal(0, 5, (4, 6))[kinds] + rng.normal(size=(450, 6))
     fitted = openTSNE.TSNE(
-        initialization=maps._start(drawn[:400], 2, 0), neighbors="exact", negative_gradient_method="bh", theta=0.01
+        initialization=tsne._start(drawn[:400], 2, 0), neighbors="exact", negative_gradient_method="bh", theta=0.01
     ).fit(drawn[:400])
     ours, _ = placing.FrozenMap(drawn[:400], np.asarray(fitted)).place(drawn[400:], "transform")
     middle = (np.max(fitted, axis=0) + np.min(fitted, axis=0)) / 2
@@ -98,7 +98,7 @@ def test_transform_is_that_of_open_tsne():
 @pytest.mark.parametrize("dims", [2, 3])
 def test_many_images_take_a_tree_or_a_grid_to_the_same_places(run, dims, monkeypatch):
     catalog, _ = run
-    landmarks, reduce = placing.open_map(maps.make_map(catalog, dims=dims, iterations=250))
+    landmarks, reduce = placing.open_map(tsne.make_map(catalog, dims=dims, iterations=250))
     grow(catalog, 36)
     new = reduce(catalog.stage("embedding").array()[-72:])
     exact, _ = landmarks.place(new, "transform")
@@ -110,7 +110,7 @@ def test_many_images_take_a_tree_or_a_grid_to_the_same_places(run, dims, monkeyp
 
 def test_what_the_map_has_never_seen_is_not_trusted(run):
     catalog, _ = run
-    landmarks, reduce = placing.open_map(maps.make_map(catalog, iterations=250))
+    landmarks, reduce = placing.open_map(tsne.make_map(catalog, iterations=250))
     rng = np.random.default_rng(1)
     known = reduce(catalog.stage("embedding").array()[::7])
     strange = known + rng.normal(0, 40, known.shape)
@@ -121,7 +121,7 @@ def test_what_the_map_has_never_seen_is_not_trusted(run):
 
 def test_a_place_by_neighbours_takes_a_moment(run):
     catalog, _ = run
-    landmarks, reduce = placing.open_map(maps.make_map(catalog, iterations=250))
+    landmarks, reduce = placing.open_map(tsne.make_map(catalog, iterations=250))
     one = reduce(catalog.stage("embedding").array()[:1])
     taken = []
     for _ in range(20):
@@ -133,7 +133,7 @@ def test_a_place_by_neighbours_takes_a_moment(run):
 
 def test_nothing_new_makes_no_stage_and_a_finer_place_does(run):
     catalog, _ = run
-    frozen = maps.make_map(catalog, iterations=250)
+    frozen = tsne.make_map(catalog, iterations=250)
     assert placing.place(catalog).stage_id == frozen.stage_id
     grow(catalog, 30)
     quick = placing.place(catalog, how="median")
@@ -145,7 +145,7 @@ def test_nothing_new_makes_no_stage_and_a_finer_place_does(run):
 
 def test_a_changed_image_is_placed_anew_and_a_lost_one_is_left_out(run):
     catalog, truth = run
-    maps.make_map(catalog, iterations=250)
+    tsne.make_map(catalog, iterations=250)
     embedding = catalog.stage("embedding")
     changed = embedding.array(mmap=False)[1:].copy()
     changed[4] += 0.5
@@ -159,7 +159,7 @@ def test_a_changed_image_is_placed_anew_and_a_lost_one_is_left_out(run):
 
 def test_another_backbone_cannot_be_placed(run):
     catalog, _ = run
-    maps.make_map(catalog, iterations=250)
+    tsne.make_map(catalog, iterations=250)
     clusters.cluster(catalog)
     keys = catalog.stage("embedding").table("keys")
     with catalog.new_stage("embedding", "wider") as writer:

@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests import vectors
-from triptych.pipeline import classify, neighbours, prediction_table
+from triptych.pipeline import classify, prediction_table
 from triptych.pipeline.errors import BadInput
 from triptych.pipeline.prediction_table import (
     as_table,
@@ -16,6 +16,7 @@ from triptych.pipeline.prediction_table import (
     write_blocks,
 )
 from triptych.pipeline.store.store import open_store
+from triptych.pipeline.vectors import neighbours
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from sklearn.preprocessing import (
 )
 
 from triptych.pipeline.errors import UnknownName
-from triptych.pipeline.neighbours import nearest
-from triptych.pipeline.reduction import SCALERS, fit_reduction
+from triptych.pipeline.vectors.neighbours import nearest
+from triptych.pipeline.vectors.reduction import SCALERS, fit_reduction
 
 THEIRS = {
     "minmax": MinMaxScaler,

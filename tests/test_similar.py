@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from tests import vectors
-from triptych.pipeline import similar
 from triptych.pipeline.errors import BadInput, UnknownName
+from triptych.pipeline.vectors import similar
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def test_one_pick_is_the_same_in_both_ways(run):
 
 def test_scale_is_that_of_all_vectors_whatever_the_block(monkeypatch):
     drawn = np.random.default_rng(0).normal(1000, [1, 50, 0], (1000, 3)).astype(np.float32)
-    monkeypatch.setattr("triptych.pipeline.similar.BLOCK", 77)
+    monkeypatch.setattr("triptych.pipeline.vectors.similar.BLOCK", 77)
     mean, deviation = similar.feature_scale(drawn)
     np.testing.assert_allclose(mean, drawn.astype(float).mean(axis=0))
     np.testing.assert_allclose(deviation[:2], drawn[:, :2].astype(float).std(axis=0))

@@ -6,9 +6,9 @@ from openTSNE.affinity import PerplexityBasedNN
 from openTSNE.tsne import kl_divergence_bh
 from sklearn.manifold import trustworthiness
 
-from triptych.pipeline import maps
 from triptych.pipeline.errors import BadInput
-from triptych.pipeline.tsne_gradient import ExactGradient
+from triptych.pipeline.vectors import tsne
+from triptych.pipeline.vectors.tsne_gradient import ExactGradient
 
 
 def drawn(n, dims, seed=0):
@@ -60,6 +60,6 @@ def test_a_map_made_with_it(dims):
     rng = np.random.default_rng(0)
     kinds = rng.integers(0, 4, 300)
     vectors = rng.normal(0, 5, (4, 6))[kinds] + rng.normal(size=(300, 6))
-    exact, near = (maps.tsne(vectors, dims=dims, iterations=150, gradient=name) for name in ("exact", "bh"))
+    exact, near = (tsne.tsne(vectors, dims=dims, iterations=150, gradient=name) for name in ("exact", "bh"))
     assert trustworthiness(vectors, exact) > trustworthiness(vectors, near) - 0.01
     assert trustworthiness(vectors, exact) > 0.9

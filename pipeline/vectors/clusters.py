@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 from sklearn.cluster import HDBSCAN
 
-from triptych.pipeline import frozen
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.catalog.stage import Stage
-from triptych.pipeline.cluster_quality import quality
 from triptych.pipeline.errors import CatalogError, choose
-from triptych.pipeline.reduction import Reduction, fit_reduction
+from triptych.pipeline.vectors import frozen_stages
+from triptych.pipeline.vectors.cluster_quality import quality
+from triptych.pipeline.vectors.reduction import Reduction, fit_reduction
 
 BLOCK = 10_000
 SIZES = ("min_cluster_size", "min_samples", "max_cluster_size", "library")
@@ -181,8 +181,8 @@ def place(catalog: Catalog, *, progress: Callable | None = None) -> Stage:
     embedding, current = catalog.stage("embedding"), catalog.stage("cluster", fresh=False)
     if current.parent("embedding").digest == embedding.digest:
         return current
-    base = frozen.original(catalog, "cluster")
-    known = frozen.known_rows(base, embedding)
+    base = frozen_stages.original(catalog, "cluster")
+    known = frozen_stages.known_rows(base, embedding)
     before, new = base.table(), known < 0
     labels = before.cluster.to_numpy()[np.maximum(known, 0)].copy()
     membership = before.membership.to_numpy()[np.maximum(known, 0)].copy()

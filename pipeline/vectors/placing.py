@@ -18,11 +18,11 @@ from openTSNE import PartialTSNEEmbedding, TSNEEmbedding
 from openTSNE.affinity import joint_probabilities_nn
 from scipy.spatial import cKDTree
 
-from triptych.pipeline import frozen, maps
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.catalog.stage import Stage
 from triptych.pipeline.errors import BadInput, choose
-from triptych.pipeline.tsne_gradient import ExactGradient
+from triptych.pipeline.vectors import frozen_stages, tsne
+from triptych.pipeline.vectors.tsne_gradient import ExactGradient
 
 NEIGHBOURS = 15
 PERPLEXITY = 5.0
@@ -45,7 +45,7 @@ class FrozenMap:
     """
 
     def __init__(self, vectors: np.ndarray, places: np.ndarray, jobs: int | None = None):
-        if len(vectors) < maps.FEWEST:
+        if len(vectors) < tsne.FEWEST:
             raise BadInput(f"the map has {len(vectors)} images only; leave out --place to make a new one")
         self.vectors = np.ascontiguousarray(vectors, dtype=np.float64)
         self.places = np.ascontiguousarray(places, dtype=np.float64)
@@ -115,7 +115,7 @@ def by_transform(landmarks: FrozenMap, distances: np.ndarray, rows: np.ndarray) 
         exaggeration=1.5,
         momentum=0.8,
         max_grad_norm=0.25,
-        theta=maps.THETA,
+        theta=tsne.THETA,
         n_jobs=jobs,
     )
     return np.asarray(placed) + middle
@@ -127,8 +127,8 @@ PLACINGS: dict[str, Callable] = {"transform": by_transform, "median": by_median}
 
 def open_map(stage: Stage, jobs: int | None = None) -> tuple[FrozenMap, Callable]:
     """A map stage that was computed, ready to place on, and its reduction: function(vectors (m, dim)) -> (m, k)."""
-    reduction = maps.reduction_of(stage)
-    places = stage.table()[list(maps.AXES[: stage.parameters["dims"]])].to_numpy()
+    reduction = tsne.reduction_of(stage)
+    places = stage.table()[list(tsne.AXES[: stage.parameters["dims"]])].to_numpy()
     return FrozenMap(reduction.apply(stage.parent("embedding").array()), places, jobs), reduction.apply
 
 
@@ -150,20 +150,20 @@ def place(
         raise BadInput(f"a map has 2 or 3 dimensions, not {dims}")
     choose(how, PLACINGS, "way of placing")
     kind, embedding = f"map{dims}d", catalog.stage("embedding")
-    base, current = frozen.original(catalog, kind), catalog.stage(kind, fresh=False)
+    base, current = frozen_stages.original(catalog, kind), catalog.stage(kind, fresh=False)
     done = current.parameters.get("how", how) == how and current.parent("embedding").digest == embedding.digest
     if done:
         return current
     report = progress or (lambda *_: None)
     report(0, 3, "comparing with the map")
-    known = frozen.known_rows(base, embedding)
+    known = frozen_stages.known_rows(base, embedding)
     report(1, 3, "opening the map")
     landmarks, reduce = open_map(base, jobs)
     report(2, 3, f"placing {(known < 0).sum()} images")
     places, trust = landmarks.places[np.maximum(known, 0)], np.ones(len(known))
     new = known < 0
     places[new], trust[new] = landmarks.place(reduce(embedding.array()[new]), how)
-    table = maps.map_table(embedding.table("keys"), places.astype(np.float32)).assign(placed=new, trust=trust)
+    table = tsne.map_table(embedding.table("keys"), places.astype(np.float32)).assign(placed=new, trust=trust)
     parameters = {**base.parameters, "frozen": base.stage_id, "frozen_digest": base.digest, "how": how}
     with catalog.new_stage(kind, "placed", parents=[embedding], parameters=parameters) as writer:
         writer.write_table(table)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from triptych.pipeline import neighbour_cells as cells
 from triptych.pipeline.parallel import cores
+from triptych.pipeline.vectors import neighbour_cells as cells
 
 BLOCK = 65_536
 # Fewer pairs of a query and a training row than this are measured sooner than the training rows are sorted.

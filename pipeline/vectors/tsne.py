@@ -12,8 +12,8 @@ from sklearn.manifold import TSNE
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.catalog.stage import Stage
 from triptych.pipeline.errors import BadInput, choose
-from triptych.pipeline.reduction import Reduction, fit_reduction
-from triptych.pipeline.tsne_gradient import ExactGradient, has_gpu
+from triptych.pipeline.vectors.reduction import Reduction, fit_reduction
+from triptych.pipeline.vectors.tsne_gradient import ExactGradient, has_gpu
 
 AXES = ("x", "y", "z")
 # Barnes-Hut accuracy: 0.8 is 2.4 times faster than 0.5 in three dimensions at equal trustworthiness.
