@@ -6,12 +6,12 @@ For leads only. What was shown here was seen: a vote that the same account casts
 from triptych.app import palette
 from triptych.app.api import ApiHandler, facts_of
 from triptych.app.evidence import labelled_neighbours, model_opinion
-from triptych.pipeline import consensus
 from triptych.pipeline.errors import BadInput, LabelError, choose
 from triptych.pipeline.explain import plain
-from triptych.pipeline.export import by_version
 from triptych.pipeline.reasons import REASONS
-from triptych.pipeline.undecided import STATES, WAITING, undecided
+from triptych.pipeline.votes import verdicts
+from triptych.pipeline.votes.adjudication_queue import STATES, WAITING, undecided
+from triptych.pipeline.votes.versions import by_version
 
 LONGEST_WHY = 2000
 ON_SCREEN = ("seconds", "model_shown", "score", "stretch", "scale_mode", "invert", "zoom", "ccds_opened", "answer")
@@ -42,7 +42,7 @@ def queue_answer(app, user) -> dict:
     survey = app.survey_for(user)
     (votes, _old), (decisions, _) = by_version(app.catalog, app.store.votes(), app.store.adjudications())
     table = undecided(votes, app.catalog.panel)
-    decided = set(consensus.decisions_on(votes, decisions))
+    decided = set(verdicts.decisions_on(votes, decisions))
     own = set(votes.loc[votes["inspector"] == user.name, "expnum"])
     items = []
     for row in table.to_dict("records"):
@@ -118,8 +118,8 @@ def exposure_answer(app, user, expnum: int) -> dict:
     made = made[made["expnum"] == expnum].iloc[::-1]
     in_run = expnum in survey.exposures.index
     # The posterior takes all votes; it is in the queue.
-    by_count = [name for name in consensus.POLICIES if name != "posterior"]
-    counted = {name: consensus.verdicts(current, name, app.catalog.panel).verdict for name in by_count}
+    by_count = [name for name in verdicts.POLICIES if name != "posterior"]
+    counted = {name: verdicts.verdicts(current, name, app.catalog.panel).verdict for name in by_count}
     return {
         "expnum": expnum,
         "camera": thing_of(app, user, expnum)[0],
@@ -144,7 +144,7 @@ def vote_answers(current, record) -> list[dict]:
     what was on screen (ON_SCREEN); earlier : answers that this one replaced
     """
     answers = []
-    opinions = consensus.opinions(current).set_index("inspector")
+    opinions = verdicts.opinions(current).set_index("inspector")
     for inspector, own in current.groupby("inspector", sort=False):
         last = own[own["ccdname"] == ""].tail(1) if (own["ccdname"] == "").any() else own.tail(1)
         last = last.iloc[0]

@@ -10,9 +10,9 @@ from functools import lru_cache
 from triptych.app import palette, repeats
 from triptych.app.api import ApiHandler
 from triptych.app.sight import Sight
-from triptych.pipeline.agreement_report import EVERYBODY, NOBODYS, of_run
-from triptych.pipeline.ballots import UNITS
 from triptych.pipeline.errors import choose
+from triptych.pipeline.votes.agreement_report import EVERYBODY, NOBODYS, of_run
+from triptych.pipeline.votes.blind_votes import UNITS
 
 LISTED = {"lead": 5000, "inspector": 200, "viewer": 5000}  # rows of the longest list that is sent
 REPORTS_KEPT = 24
@@ -20,7 +20,7 @@ KINDS = ("split", "one vote", "unsure")
 
 
 def report_for(app, user, unit, blanks_are_good, revision, *_moved):
-    """The report of `pipeline.agreement_report` that this user may see, with what the page needs beside it.
+    """The report of `pipeline.votes.agreement_report` that this user may see, with what the page needs beside it.
 
     revision : of the store; _moved : what else the answer follows, see `ReportHandler.look_up`
     Adds scope (all, own or complete), role, revision, colours, listed_total {kind: number}, and band and night of each

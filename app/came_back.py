@@ -10,7 +10,7 @@ import numpy as np
 
 from triptych.app.queue_table import facets_of, keep
 from triptych.pipeline import reprocessed
-from triptych.pipeline.queue_order import in_packet
+from triptych.pipeline.votes.queue_order import in_packet
 
 
 def changes_of(survey):

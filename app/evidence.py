@@ -12,9 +12,9 @@ from triptych.app.in_time import around, with_own
 from triptych.app.known_answers import secret_answers
 from triptych.app.votes import own_votes
 from triptych.pipeline.candidates import RULES
-from triptych.pipeline.consensus import verdicts
 from triptych.pipeline.explain import plain
 from triptych.pipeline.reasons import REASONS
+from triptych.pipeline.votes.verdicts import verdicts
 
 SUSPICIOUS_CCDS = 3  # whose neighbours are shown
 LIKELY_GOOD = 0.5

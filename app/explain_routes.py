@@ -10,10 +10,10 @@ from triptych.app.evidence import FROM_VOTES, hidden_labels, in_this_version
 from triptych.app.export_routes import tables_of
 from triptych.app.known_answers import secret_answers
 from triptych.app.votes import own_votes
-from triptych.pipeline.consensus import POLICIES
 from triptych.pipeline.errors import BadInput
 from triptych.pipeline.explain import explain, nothing_known
 from triptych.pipeline.explain_text import BASES, PROVENANCES, why_nothing
+from triptych.pipeline.votes.verdicts import POLICIES
 
 OF_OTHERS = (
     "inspector",

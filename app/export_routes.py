@@ -20,10 +20,10 @@ from triptych.app import palette, repeats
 from triptych.app.auth import PrivateHandler
 from triptych.app.votes import JUDGEMENTS, own_votes
 from triptych.pipeline import export
-from triptych.pipeline.consensus import POLICIES, VERDICTS
 from triptych.pipeline.errors import TriptychError, choose
 from triptych.pipeline.explain import plain
 from triptych.pipeline.reasons import REASONS
+from triptych.pipeline.votes.verdicts import POLICIES, VERDICTS
 
 PREVIEW_LINES = 400
 MOST_NAMED = 300  # exposures of a difference that are sent one by one

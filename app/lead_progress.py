@@ -6,7 +6,7 @@ import numpy as np
 
 from triptych.app import queue
 from triptych.app.queue_table import candidates_first, facets_of, keep
-from triptych.pipeline.queue_order import FACETS, has_value, values_in
+from triptych.pipeline.votes.queue_order import FACETS, has_value, values_in
 
 PAUSE_SECONDS = 300.0  # a longer gap between two votes is a pause, not work
 RECENT = 200  # votes that a pace is measured on

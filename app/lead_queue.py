@@ -6,8 +6,8 @@ import pandas as pd
 from triptych.app import queue
 from triptych.app.queue_table import table_of
 from triptych.pipeline.errors import BadInput, choose
-from triptych.pipeline.queue_order import ORDERS, draws_of, parse_packet, seed_of
-from triptych.pipeline.queue_rule import (
+from triptych.pipeline.votes.queue_order import ORDERS, draws_of, parse_packet, seed_of
+from triptych.pipeline.votes.vote_rule import (
     RULES,
     counted,
     drawn_for_control,
@@ -79,7 +79,7 @@ def effect(app, survey, values):
 
 
 def votes_left(table, control, panel, first):
-    """{least, expected, most} votes that are still to come. table : as pipeline.queue_rule.standing gives it."""
+    """{least, expected, most} votes that are still to come. table : as pipeline.votes.vote_rule.standing gives it."""
     open_ = table[~table["settled"]]
     sure = open_["first_in"] | open_.index.isin(list(control))
     least = int((np.where(sure, panel, first) - open_["n_votes"]).clip(lower=0).sum())
@@ -95,7 +95,7 @@ def votes_left(table, control, panel, first):
 
 
 def saved(app, survey):
-    """What the adaptive rule saves: see pipeline.queue_rule.saving; over the exposures of the whole queue."""
+    """What the adaptive rule saves: see pipeline.votes.vote_rule.saving; over the exposures of the whole queue."""
     now = queue.settings_in_force(app)
     offered = queue.offered_in(app, survey, {})
     ballots = counted(queue.ballots_of(app, survey))

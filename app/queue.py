@@ -15,7 +15,7 @@ from triptych.app import repeats
 from triptych.app.came_back import overtaken, with_what_came_back
 from triptych.app.queue_table import candidates_first, facets_of, keep, order_of, table_of
 from triptych.pipeline.errors import BadInput, choose
-from triptych.pipeline.queue_order import (
+from triptych.pipeline.votes.queue_order import (
     FACETS,
     ORDERS,
     has_value,
@@ -27,7 +27,7 @@ from triptych.pipeline.queue_order import (
     slots,
     values_in,
 )
-from triptych.pipeline.queue_rule import (
+from triptych.pipeline.votes.vote_rule import (
     ASKED,
     LATER,
     SETTLED,
@@ -211,7 +211,7 @@ def stages_of(app, survey, user, expnums, ballots, settings):
 
 
 def standing_of(app, survey, expnums, ballots, settings):
-    """Where exposures stand under the rule: see pipeline.queue_rule.standing; a lead's decision settles them too."""
+    """Where exposures stand under the rule: see pipeline.votes.vote_rule.standing; a lead's decision settles them too."""
     control = control_of(app, survey, settings) if settings.rule != "all" else set()
     probability = table_of(survey)["probability"]
     table = standing(expnums, counted(ballots), probability, control, settings, app.catalog.panel)
@@ -252,7 +252,7 @@ def taken_by_others(app, user):
 
 
 def settings_in_force(app):
-    """What the lead decided, as pipeline.queue_rule.QueueSettings."""
+    """What the lead decided, as pipeline.votes.vote_rule.QueueSettings."""
     settings = settings_of(app.store.setting(SETTINGS))
     hidden = app.blind and settings.order and ORDERS[settings.order].tells
     return replace(settings, order="") if hidden else settings

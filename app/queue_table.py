@@ -10,8 +10,8 @@ from triptych.app.doubts import doubtful_facet
 from triptych.app.evidence import FROM_VOTES
 from triptych.app.search import worst_images
 from triptych.app.survey import open_stage
-from triptych.pipeline.expected_gain import disagreement
-from triptych.pipeline.queue_order import latitude_names, ordered, places_of
+from triptych.pipeline.votes.expected_gain import disagreement
+from triptych.pipeline.votes.queue_order import latitude_names, ordered, places_of
 
 _lock = threading.RLock()
 _kept = weakref.WeakKeyDictionary()  # survey -> {what: value}
@@ -73,7 +73,7 @@ def galactic_latitude(ra, dec):
 
 
 def facets_of(survey, app=None):
-    """One column of texts per facet of pipeline.queue_order.FACETS, by expnum.
+    """One column of texts per facet of pipeline.votes.queue_order.FACETS, by expnum.
 
     Which labels are doubtful is looked up where `app` is given; it takes the longest by far.
     """

@@ -12,7 +12,7 @@ import pandas as pd
 
 from triptych.app import repeats
 from triptych.app.evidence import in_this_version
-from triptych.pipeline.consensus import verdicts
+from triptych.pipeline.votes.verdicts import verdicts
 
 
 @dataclass(frozen=True, eq=False)

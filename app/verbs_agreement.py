@@ -36,8 +36,8 @@ def agreement(
     """
     import json as json_format
 
-    from triptych.pipeline.agreement_report import of_run
-    from triptych.pipeline.agreement_text import as_text
+    from triptych.pipeline.votes.agreement_report import of_run
+    from triptych.pipeline.votes.agreement_text import as_text
 
     catalog = open_run(run)
     options = {"unit": unit, "blanks_are_good": blanks_are_good, "resamples": resamples, "seed": seed}

@@ -156,7 +156,7 @@ def labels_import(
 
 def labels_show(run: Run, labels: Labels = "") -> None:
     """Count what the label store holds. Labels by source and reason, votes by inspector, verdicts by policy."""
-    from triptych.pipeline import consensus
+    from triptych.pipeline.votes import verdicts
 
     catalog = open_run(run)
     store = open_store(catalog, labels)
@@ -167,9 +167,9 @@ def labels_show(run: Run, labels: Labels = "") -> None:
     if len(votes):
         print_frame(votes.groupby(["inspector", "judgement", "via"]).size().reset_index(name="votes"), "Votes")
         rows = []
-        for policy in consensus.POLICIES:
-            verdict = consensus.verdicts(votes, policy, catalog.panel, decisions).verdict.value_counts()
-            rows.append({"policy": policy, **{name: int(verdict.get(name, 0)) for name in consensus.VERDICTS}})
+        for policy in verdicts.POLICIES:
+            verdict = verdicts.verdicts(votes, policy, catalog.panel, decisions).verdict.value_counts()
+            rows.append({"policy": policy, **{name: int(verdict.get(name, 0)) for name in verdicts.VERDICTS}})
         import pandas as pd
 
         print_frame(pd.DataFrame(rows), f"Exposures by verdict (panel of {catalog.panel})")

@@ -4,7 +4,7 @@
                                 [--no-real] [--write docs/asking.md] [--plot static/figures/asking.png]
 
 The loop of the program: a few exposures are answered, a model learns from them, every exposure left is put in one of
-the orders of a queue (pipeline/queue_order.py), the first of it are answered, and so on. What is measured are exposures
+the orders of a queue (pipeline/votes/queue_order.py), the first of it are answered, and so on. What is measured are exposures
 of which none is ever asked about. Simulated: surveys of different seeds in memory, of each of which half is asked and
 half is measured; an answer teaches as a vote does: a good exposure all its CCDs, a bad one those that are bad. Real:
 TRIPTYCH_REAL_DATA (default ../shared/data), 30 focal planes with ghosts, each third measured in turn; a CCD is bad when
@@ -28,13 +28,13 @@ from triptych.pipeline import plots
 from triptych.pipeline.classifier import predict_images
 from triptych.pipeline.classify import learn
 from triptych.pipeline.evaluate import folds_of
-from triptych.pipeline.expected_gain import disagreement
 from triptych.pipeline.folds import deal
 from triptych.pipeline.metrics import ccd_metrics, rates
-from triptych.pipeline.queue_order import ordered, places_of, seed_of
 from triptych.pipeline.reasons import GOOD
 from triptych.pipeline.surroundings import surrounded
 from triptych.pipeline.vectors import clusters
+from triptych.pipeline.votes.expected_gain import disagreement
+from triptych.pipeline.votes.queue_order import ordered, places_of, seed_of
 
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 ORDERS = ("random", "score", "uncertainty", "gain")

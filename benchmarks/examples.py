@@ -13,12 +13,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from triptych.pipeline import agreement, examples
-from triptych.pipeline.agreement_report import of_run
-from triptych.pipeline.agreement_text import number
-from triptych.pipeline.ballots import BAD, ballots
-from triptych.pipeline.coefficients import dice_bad, interval, tally
+from triptych.pipeline import examples
 from triptych.pipeline.store.store import open_store
+from triptych.pipeline.votes import agreement
+from triptych.pipeline.votes.agreement_report import of_run
+from triptych.pipeline.votes.agreement_text import number
+from triptych.pipeline.votes.blind_votes import BAD, ballots
+from triptych.pipeline.votes.coefficients import dice_bad, interval, tally
 
 
 def table(header: list[str], rows: list[list]) -> None:

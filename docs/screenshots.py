@@ -29,7 +29,7 @@ from triptych.app.demo import ACCOUNTS, PASSWORD
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.retrain import retrain
 from triptych.pipeline.store.store import LabelStore, Vote
-from triptych.pipeline.undecided import undecided
+from triptych.pipeline.votes.adjudication_queue import undecided
 
 SIZES = ({"width": 1440, "height": 900}, {"width": 1920, "height": 1080})
 QUALITY = 82  # of WebP

@@ -12,13 +12,13 @@ A verdict of votes under the policy, or a lead's decision, answers the doubt: it
 import numpy as np
 import pandas as pd
 
-from triptych.pipeline import consensus
 from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.export import by_version
 from triptych.pipeline.false_alarms import SUSPICIOUS
 from triptych.pipeline.label_doubts import KEY, against_neighbours, few, reasons_of, rows_of
 from triptych.pipeline.reasons import GOOD, REASONS
 from triptych.pipeline.training import read_training_set
+from triptych.pipeline.votes import verdicts as consensus
+from triptych.pipeline.votes.versions import by_version
 
 COLUMNS = ("camera", "expnum", "ccdnames", "image_id", "says", "source", "why", "against", "sure", "sentence")
 COLUMNS += ("from_votes", "in_run", "answer")

@@ -9,10 +9,11 @@ from typing import Any, overload
 import numpy as np
 import pandas as pd
 
-from triptych.pipeline import consensus, export, export_formats, reprocessed
+from triptych.pipeline import export, export_formats, reprocessed
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput, choose
 from triptych.pipeline.explain_model import chain_of, opinion_of, opinion_then, stages_of, taught_by
+from triptych.pipeline.votes import verdicts, versions
 
 EXPOSURE = ("filter", "band", "night", "mjd_obs", "exptime", "ra", "dec", "airmass", "object", "propid", "plver")
 EXPOSURE += ("plprocid", "n_ccds")
@@ -44,7 +45,7 @@ def explain(
 
     BadInput where neither the run nor the label store knows the exposure.
     """
-    choose(policy, consensus.POLICIES, "policy")
+    choose(policy, verdicts.POLICIES, "policy")
     expnum = int(expnum)
     exposures = catalog.exposures()
     own = exposures[exposures["expnum"] == expnum]
@@ -221,7 +222,7 @@ def policies_on(catalog: Catalog, store, camera: str, expnum: int, tables=None) 
     """
     votes, decisions = store.votes(expnum=expnum), store.adjudications()
     decisions = decisions[decisions["expnum"] == expnum]
-    policies = list(consensus.POLICIES)
+    policies = list(verdicts.POLICIES)
 
     def own_tables():
         everybody = {"posterior": store.votes()}  # how far one vote is believed follows from all the others
@@ -235,17 +236,17 @@ def policies_on(catalog: Catalog, store, camera: str, expnum: int, tables=None) 
         row = None if table is None else table[(table["camera"] == camera) & (table["expnum"] == expnum)]
         verdict = None if row is None or row.empty else row.iloc[0][list(VERDICT)].to_dict()
         lines = lines_of(catalog, row, votes, decisions, name) if verdict else []
-        found[name] = {"rule": consensus.POLICIES[name].rule, "verdict": verdict, "lines": lines}
+        found[name] = {"rule": verdicts.POLICIES[name].rule, "verdict": verdict, "lines": lines}
     return found
 
 
 def lines_of(catalog: Catalog, row: pd.DataFrame, votes, decisions, policy: str) -> list[str]:
     """What `bad_expid` says of one exposure under a policy; row : of its `export.verdict_table`."""
-    sides = [pd.concat(parts) for parts in export.by_version(catalog, votes, decisions)]
+    sides = [pd.concat(parts) for parts in versions.by_version(catalog, votes, decisions)]
     votes, decisions = (side[side["expnum"] == int(row["expnum"].iloc[0])] for side in sides)
     contents = export.Contents(
         table=row,
-        ccds=consensus.ccd_verdicts(votes, policy, catalog.panel, decisions),
+        ccds=verdicts.ccd_verdicts(votes, policy, catalog.panel, decisions),
         votes=votes,
         columns=pd.DataFrame(),
         facts={},

@@ -14,13 +14,14 @@ from typing import BinaryIO
 import numpy as np
 import pandas as pd
 
-from triptych.pipeline import consensus, export_formats
+from triptych.pipeline import export_formats
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.catalog.files import write_aside
 from triptych.pipeline.errors import BadInput, choose
 from triptych.pipeline.reasons import REASONS
-from triptych.pipeline.store.decisions import ADJUDICATION_COLUMNS
 from triptych.pipeline.store.store import LabelStore
+from triptych.pipeline.votes import verdicts
+from triptych.pipeline.votes.versions import _among, by_version
 
 OLD_NAMED = 20  # exposures of another pipeline version that a header names one by one
 
@@ -128,7 +129,7 @@ def export(
 def preview_counts(catalog: Catalog, store: LabelStore, include_old: bool = False) -> dict[str, int]:
     """Number of exposures that an export would list as bad, under each policy."""
     votes, decisions = store.votes(), store.adjudications()
-    tables = {name: verdict_table(catalog, votes, name, decisions) for name in consensus.POLICIES}
+    tables = {name: verdict_table(catalog, votes, name, decisions) for name in verdicts.POLICIES}
     return {name: len(bad_of(table, include_old=include_old)) for name, table in tables.items()}
 
 
@@ -165,37 +166,14 @@ def verdict_table(
     return pd.concat(parts, ignore_index=True).sort_values(["camera", "expnum"], ignore_index=True)
 
 
-def by_version(catalog: Catalog, votes: pd.DataFrame, decisions: pd.DataFrame | None = None) -> tuple:
-    """((fresh, old) votes, (fresh, old) decisions) of the run's cameras; a column in_run is added.
-
-    Fresh are those on the run's pipeline version (or none known); old, of exposures that have neither such votes nor
-    such a decision, those on another.
-    """
-    none = pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in ADJUDICATION_COLUMNS.items()})
-    exposures = catalog.exposures()[["camera", "expnum", "plver"]].rename(columns={"plver": "plver_now"})
-    cameras = {catalog.camera, *exposures.camera}
-    parts, judged = [], set()
-    for given in (votes, none if decisions is None else decisions):
-        rows = given[given.camera.isin(cameras)].merge(exposures, on=["camera", "expnum"], how="left")
-        rows["in_run"] = rows.plver_now.notna()
-        stale = rows.in_run & (rows.plver != "") & (rows.plver_now != "") & (rows.plver != rows.plver_now)
-        parts.append((rows[~stale], rows[stale]))
-        judged.update(zip(rows.camera[~stale], rows.expnum[~stale], strict=True))
-    return tuple((fresh, old[~_among(old, judged)]) for fresh, old in parts)
-
-
-def _among(rows: pd.DataFrame, keys: set) -> np.ndarray:
-    return np.array([key in keys for key in zip(rows.camera, rows.expnum, strict=True)], dtype=bool)
-
-
 def _verdict_part(catalog: Catalog, votes, decisions, policy: str, old: bool) -> pd.DataFrame:
-    table = consensus.verdicts(votes, policy, catalog.panel, decisions)
-    partly = _parts(catalog, consensus.bad_ccds(votes, policy, catalog.panel, decisions))
+    table = verdicts.verdicts(votes, policy, catalog.panel, decisions)
+    partly = _parts(catalog, verdicts.bad_ccds(votes, policy, catalog.panel, decisions))
     judged = pd.concat([decisions, votes])[["camera", "expnum", "plver", "in_run"]].astype({"expnum": "int64"})
     last = judged.groupby(["camera", "expnum"])[["plver", "in_run"]].last().reset_index()
     table = table.merge(last, on=["camera", "expnum"], how="left").astype({"in_run": bool})
     keys = list(zip(table.camera, table.expnum, strict=True))
-    words = {key: own.comment for key, own in consensus.decisions_on(votes, decisions).items()}
+    words = {key: own.comment for key, own in verdicts.decisions_on(votes, decisions).items()}
     table["why"] = pd.Series([words.get(key, "") for key in keys], dtype="str", index=table.index)
     table["bad_ccds"] = pd.Series([partly.get(key, ()) for key in keys], dtype=object, index=table.index)
     table["scope"] = np.where(table.verdict != "bad", "", np.where(table.bad_ccds.map(len) > 0, "ccds", "exposure"))
@@ -223,7 +201,7 @@ def gather(
     reasons: Sequence[str] = (),
 ) -> Contents:
     """Read the store at one revision and put together what an export says."""
-    choose(policy, consensus.POLICIES, "policy")
+    choose(policy, verdicts.POLICIES, "policy")
     catalog.refresh()
     revision, votes, decisions, columns = snapshot(store)
     table = verdict_table(catalog, votes, policy, decisions)
@@ -233,7 +211,7 @@ def gather(
     votes, decisions = (pd.concat(parts) for parts in by_version(catalog, votes, decisions))
     votes, decisions = votes[_among(votes, wanted)].sort_values("vote_id"), decisions[_among(decisions, wanted)]
     facts = _facts(catalog, policy, format, revision, kept, old, include_old, reasons)
-    ccds = consensus.ccd_verdicts(votes, policy, catalog.panel, decisions)
+    ccds = verdicts.ccd_verdicts(votes, policy, catalog.panel, decisions)
     old = tuple(int(expnum) for expnum in old.expnum)
     return Contents(kept, ccds, votes, columns, facts, old, catalog.panel, catalog)
 
@@ -252,10 +230,10 @@ def _facts(catalog, policy, format, revision, kept, old, include_old, reasons) -
     named = " ".join(str(expnum) for expnum in old.expnum[:OLD_NAMED]) + (" ..." if len(old) > OLD_NAMED else "")
     return {
         "Triptych export": format,
-        "policy": f"{policy} ({consensus.POLICIES[policy].rule}), panel {catalog.panel}",
+        "policy": f"{policy} ({verdicts.POLICIES[policy].rule}), panel {catalog.panel}",
         "store revision": str(revision),
         "model stage": f"{model.stage_id} {model.digest}" if model else "none",
-        "exposures": ", ".join(f"{counts.get(name, 0)} {name}" for name in consensus.VERDICTS),
+        "exposures": ", ".join(f"{counts.get(name, 0)} {name}" for name in verdicts.VERDICTS),
         "bad": f"{(bad.scope == 'exposure').sum()} whole exposures, {bad.bad_ccds.map(len).sum()} CCDs of "
         f"{(bad.scope == 'ccds').sum()} others",
         "bad by one vote": str(one_vote),

@@ -27,10 +27,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from triptych.pipeline import consensus
 from triptych.pipeline.false_alarms import SUSPICIOUS
 from triptych.pipeline.reasons import GOOD, REASONS
 from triptych.pipeline.training_weights import BASES, WEIGHTS, standing, weights
+from triptych.pipeline.votes import verdicts as consensus
 
 COLUMNS = ("image_id", "expnum", "ccdname", "reasons", "source", "provenance", "basis", "weight")
 PROVENANCES = ("ticked", "candidate_ccds", "whole_exposure", "annotation", "label_list", "truth", "unlisted")

@@ -15,8 +15,8 @@ A decision of a lead, the truth of a simulation and an imported list carry no vo
 import numpy as np
 import pandas as pd
 
-from triptych.pipeline import consensus
-from triptych.pipeline.agreement import FEWEST_BAD, FEWEST_EXPOSURES
+from triptych.pipeline.votes import verdicts as consensus
+from triptych.pipeline.votes.agreement import FEWEST_BAD, FEWEST_EXPOSURES
 
 # basis -> weight of a label on which all agree
 WEIGHTS: dict[str, float] = {

@@ -9,13 +9,13 @@ import pandas as pd
 import pytest
 from statsmodels.stats import inter_rater
 
-from triptych.pipeline import agreement, inspectors
-from triptych.pipeline.agreement_report import NOBODYS, report
-from triptych.pipeline.ballots import BAD, GOOD, MISSING, ballots
-from triptych.pipeline.coefficients import dice_bad, tally
-from triptych.pipeline.consensus import opinions
 from triptych.pipeline.label_lists import import_file
 from triptych.pipeline.store.store import LabelStore, Vote
+from triptych.pipeline.votes import agreement, inspectors
+from triptych.pipeline.votes.agreement_report import NOBODYS, report
+from triptych.pipeline.votes.blind_votes import BAD, GOOD, MISSING, ballots
+from triptych.pipeline.votes.coefficients import dice_bad, tally
+from triptych.pipeline.votes.verdicts import opinions
 
 WORDS = {"b": "bad", "g": "good", "u": "unsure"}
 

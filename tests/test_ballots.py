@@ -3,10 +3,10 @@
 import pandas as pd
 import pytest
 
-from triptych.pipeline.agreement import FEW, FLAGGED, headline
-from triptych.pipeline.ballots import BAD, GOOD, MISSING, NOBODY, UNSURE, ballots
 from triptych.pipeline.errors import BadInput, UnknownName
 from triptych.pipeline.store.store import Vote
+from triptych.pipeline.votes.agreement import FEW, FLAGGED, headline
+from triptych.pipeline.votes.blind_votes import BAD, GOOD, MISSING, NOBODY, UNSURE, ballots
 
 pytest_plugins = ["tests.postgres"]
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from statsmodels.stats import inter_rater
 
-from triptych.pipeline import coefficients as co
-from triptych.pipeline.ballots import BAD, GOOD, MISSING, UNSURE, Ballots
+from triptych.pipeline.votes import coefficients as co
+from triptych.pipeline.votes.blind_votes import BAD, GOOD, MISSING, UNSURE, Ballots
 
 ANSWERS = arrays(np.int8, st.tuples(st.integers(4, 40), st.integers(2, 5)), elements=st.sampled_from([-1, 0, 1, 2]))
 

@@ -5,7 +5,8 @@ import itertools
 import pandas as pd
 import pytest
 
-from triptych.pipeline.consensus import (
+from triptych.pipeline.errors import UnknownName
+from triptych.pipeline.votes.verdicts import (
     POLICIES,
     VERDICT_COLUMNS,
     VERDICTS,
@@ -14,7 +15,6 @@ from triptych.pipeline.consensus import (
     opinions,
     verdicts,
 )
-from triptych.pipeline.errors import UnknownName
 
 WORDS = {"b": "bad", "g": "good", "u": "unsure"}
 

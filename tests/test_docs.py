@@ -9,7 +9,6 @@ from tests import vectors
 from triptych.pipeline import (
     candidates,
     classify,
-    consensus,
     export,
     export_formats,
     label_lists,
@@ -22,6 +21,7 @@ from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.simulation import defects
 from triptych.pipeline.store import schema
 from triptych.pipeline.store.store import open_store
+from triptych.pipeline.votes import verdicts
 
 DOCS = Path(__file__).parents[1] / "docs"
 # part of a run -> the heading of its section, and its tables
@@ -100,7 +100,7 @@ def test_every_file_of_a_model_and_column_of_its_predictions_is_named(formats, t
         ("### The label store", {name for name in schema.metadata.tables if name != "votes"}),
         ("## What a simulated survey holds", reasons.REASONS),
         ("## What a simulated survey holds", defects.SUSPICIOUS),
-        ("## What comes out", consensus.POLICIES),
+        ("## What comes out", verdicts.POLICIES),
         ("## What comes out", export_formats.FITS_KEYWORDS.values()),
         ("### `csv`, `ecsv`, `fits`, `parquet`", export_formats.TABLE_COLUMNS),
     ],

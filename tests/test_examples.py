@@ -6,11 +6,11 @@ import pytest
 from typer.testing import CliRunner
 
 from triptych.app.cli import app
-from triptych.pipeline.agreement import FLAGGED
-from triptych.pipeline.agreement_report import EVERYBODY, of_run
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput
 from triptych.pipeline.store.store import LabelStore, Vote, open_store
+from triptych.pipeline.votes.agreement import FLAGGED
+from triptych.pipeline.votes.agreement_report import EVERYBODY, of_run
 
 
 def triptych(*words):

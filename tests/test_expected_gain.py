@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from triptych.pipeline import expected_gain
-from triptych.pipeline.expected_gain import bits, chosen_apart, disagreement, gain_of, vote_entropy
-from triptych.pipeline.queue_order import ordered
+from triptych.pipeline.votes import expected_gain
+from triptych.pipeline.votes.expected_gain import bits, chosen_apart, disagreement, gain_of, vote_entropy
+from triptych.pipeline.votes.queue_order import ordered
 
 
 def test_a_coin_is_worth_one_bit_a_certainty_none_and_the_unknown_a_whole_one():

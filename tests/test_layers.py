@@ -44,7 +44,7 @@ ONLY_IN = {
 KNOWS_NOTHING_OF = {
     "pipeline/errors.py": {"pipeline"},
     "pipeline/reasons.py": {"pipeline"},
-    "pipeline/consensus.py": {"pipeline.catalog.catalog", "pipeline.store.store", "pipeline.ingest"},
+    "pipeline/votes/verdicts.py": {"pipeline.catalog.catalog", "pipeline.store.store", "pipeline.ingest"},
     "pipeline/store/store.py": {"pipeline.catalog.catalog", "pipeline.ingest", "pipeline.classify"},
     "pipeline/pixels/images.py": {"pipeline.ingest", "pipeline.embedding", "pipeline.store.store"},
     "pipeline/catalog/catalog.py": {

@@ -14,8 +14,8 @@ from triptych.app.sight import Sight
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import TriptychError
 from triptych.pipeline.explain import plain
-from triptych.pipeline.queue_order import ORDERS
 from triptych.pipeline.store.store import LabelStore, Vote
+from triptych.pipeline.votes.queue_order import ORDERS
 
 AGE = 40
 

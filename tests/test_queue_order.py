@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from triptych.pipeline.errors import TriptychError
-from triptych.pipeline.queue_order import (
+from triptych.pipeline.votes.queue_order import (
     BAND_WIDTH,
     ORDERS,
     draws_of,

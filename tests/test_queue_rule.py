@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from triptych.pipeline.errors import TriptychError
-from triptych.pipeline.queue_rule import (
+from triptych.pipeline.votes.vote_rule import (
     ASKED,
     LATER,
     SETTLED,

@@ -15,8 +15,8 @@ from triptych.app.session import Session
 from triptych.pipeline import candidates
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput, LabelError, UnknownName
-from triptych.pipeline.queue_order import BAND_WIDTH
 from triptych.pipeline.store.store import LabelStore, Vote
+from triptych.pipeline.votes.queue_order import BAND_WIDTH
 
 
 @pytest.fixture

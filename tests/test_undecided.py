@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from triptych.pipeline.store.store import LabelStore, Vote
-from triptych.pipeline.undecided import COLUMNS, STATES, WAITING, undecided
+from triptych.pipeline.votes.adjudication_queue import COLUMNS, STATES, WAITING, undecided
 
 WORDS = {"b": "bad", "g": "good", "u": "unsure"}
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from triptych.pipeline import consensus
+from triptych.pipeline.votes import verdicts
 
 # state -> when an exposure is in it; the first four are what waits for a lead, the others are looked at on request
 STATES = {
@@ -25,8 +25,8 @@ def undecided(votes: pd.DataFrame, panel: int = 3) -> pd.DataFrame:
     votes : current votes as `LabelStore.votes()` gives them, of one pipeline version per exposure. states : tuple of
     names. p_bad : Dawid-Skene's, NaN without a good or bad vote. verdict : the majority's. plver : of the last vote.
     """
-    table = consensus.verdicts(votes, "majority", panel)
-    posterior = consensus.verdicts(votes, "posterior", panel)
+    table = verdicts.verdicts(votes, "majority", panel)
+    posterior = verdicts.verdicts(votes, "posterior", panel)
     table["p_bad"] = posterior.p_bad.to_numpy()
     last = votes.groupby(["camera", "expnum"])[["plver", "created_utc"]].last().reset_index()
     table = table.merge(last.rename(columns={"created_utc": "last_vote_utc"}), on=["camera", "expnum"], how="left")

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from triptych.pipeline.errors import BadInput, choose
-from triptych.pipeline.queue_order import ORDERS, draws_of, packet_text, parse_packet, seed_of
+from triptych.pipeline.votes.queue_order import ORDERS, draws_of, packet_text, parse_packet, seed_of
 
 RULES = {
     "all": "everybody votes on everything",

@@ -1,7 +1,7 @@
 """The report of `agreement_report` as text for a terminal."""
 
-from triptych.pipeline.agreement import FEWEST_EXPOSURES, FIGURES, FLAGGED
-from triptych.pipeline.inspectors import FEW as FEW_VOTES
+from triptych.pipeline.votes.agreement import FEWEST_EXPOSURES, FIGURES, FLAGGED
+from triptych.pipeline.votes.inspectors import FEW as FEW_VOTES
 
 READING = (
     "alpha and kappa correct for agreement by chance and fall where bad is rare; AC1 does so less. Dice is about bad "

@@ -13,10 +13,10 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from triptych.pipeline import coefficients
-from triptych.pipeline.ballots import BAD, GOOD, NOBODY, UNSURE, Ballots
-from triptych.pipeline.coefficients import RESAMPLES, Tally, interval, tally
 from triptych.pipeline.reasons import REASONS
+from triptych.pipeline.votes import coefficients
+from triptych.pipeline.votes.blind_votes import BAD, GOOD, NOBODY, UNSURE, Ballots
+from triptych.pipeline.votes.coefficients import RESAMPLES, Tally, interval, tally
 
 FEWEST_EXPOSURES = 20
 FEWEST_BAD = 10

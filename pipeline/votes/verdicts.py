@@ -297,8 +297,8 @@ def posterior_bad(frame: pd.DataFrame, keys: list[str], things: list[tuple]) -> 
 
 def _dawid_skene(answers: pd.DataFrame) -> pd.Series:
     """Probability of bad by task. answers : task, worker, label (True = bad), one row per task and worker."""
-    from triptych.pipeline.ballots import BAD, GOOD, MISSING
-    from triptych.pipeline.coefficients import dawid_skene
+    from triptych.pipeline.votes.blind_votes import BAD, GOOD, MISSING
+    from triptych.pipeline.votes.coefficients import dawid_skene
 
     (tasks, task), (workers, worker) = (np.unique(answers[name], return_inverse=True) for name in ("task", "worker"))
     said = np.full((len(tasks), len(workers)), MISSING, np.int8)

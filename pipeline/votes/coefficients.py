@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from triptych.pipeline.ballots import BAD, GOOD, UNSURE, Ballots
+from triptych.pipeline.votes.blind_votes import BAD, GOOD, UNSURE, Ballots
 
 RESAMPLES = 1000
 LEVEL = 95  # per cent

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from triptych.pipeline import expected_gain
 from triptych.pipeline.errors import BadInput, choose
+from triptych.pipeline.votes import expected_gain
 
 BAND_WIDTH = 0.05  # scores within one band count as equal
 CHAIN_LIMIT = 1500  # exposures that are chained by nearness at once: the cost grows with the square

@@ -7,7 +7,7 @@ on fewer than FEWEST trials it is left out and says so.
 import numpy as np
 import pandas as pd
 
-from triptych.pipeline.ballots import BAD, CODES, UNSURE, Ballots
+from triptych.pipeline.votes.blind_votes import BAD, CODES, UNSURE, Ballots
 
 FEWEST = 10
 FEW = f"too few: fewer than {FEWEST}"

@@ -3,10 +3,10 @@
 import numpy as np
 import pandas as pd
 
-from triptych.pipeline import agreement, inspectors
-from triptych.pipeline.ballots import BAD, GOOD, NOBODY, UNSURE, WHY, Ballots, ballots
-from triptych.pipeline.coefficients import LEVEL, RESAMPLES
-from triptych.pipeline.consensus import opinions
+from triptych.pipeline.votes import agreement, inspectors
+from triptych.pipeline.votes.blind_votes import BAD, GOOD, NOBODY, UNSURE, WHY, Ballots, ballots
+from triptych.pipeline.votes.coefficients import LEVEL, RESAMPLES
+from triptych.pipeline.votes.verdicts import opinions
 
 EVERYBODY, NOBODYS = "*", ""  # whose names a report gives; else one inspector's
 ELSEWHERE = "on exposures that this run does not hold, or holds in another pipeline version"
