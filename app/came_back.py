@@ -9,12 +9,12 @@ who have judged it before, and nothing of what was said.
 import numpy as np
 
 from triptych.app.queue_table import facets_of, keep
-from triptych.pipeline import reprocessed
+from triptych.pipeline.ingest import reprocessed
 from triptych.pipeline.votes.queue_order import in_packet
 
 
 def changes_of(survey):
-    """expnum -> changes of pipeline version, oldest first; see pipeline.reprocessed.changes."""
+    """expnum -> changes of pipeline version, oldest first; see pipeline.ingest.reprocessed.changes."""
     return keep(survey, "reprocessed", lambda: reprocessed.changes(survey.catalog, survey.exposures))
 
 

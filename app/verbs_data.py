@@ -45,7 +45,7 @@ def ingest(
     from triptych.pipeline.camera import CAMERAS
     from triptych.pipeline.catalog.catalog import Catalog
     from triptych.pipeline.errors import choose
-    from triptych.pipeline.ingest import ingest as read
+    from triptych.pipeline.ingest.ingest import ingest as read
 
     choose(camera, CAMERAS, "camera")
     catalog = Catalog.create(run, camera=camera)

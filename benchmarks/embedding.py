@@ -25,7 +25,7 @@ from benchmarks.ingest import told
 from triptych.pipeline import dinov2, parallel
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.embedding import embed
-from triptych.pipeline.ingest import ingest
+from triptych.pipeline.ingest.ingest import ingest
 from triptych.pipeline.simulation.simulate import simulate
 from triptych.pipeline.units import Models
 

@@ -21,7 +21,7 @@ import fitsio
 import numpy as np
 
 from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.ingest import ingest
+from triptych.pipeline.ingest.ingest import ingest
 from triptych.pipeline.parallel import cores
 from triptych.pipeline.pixels import compressed_tiles, rice
 from triptych.pipeline.pixels.fits import as_float

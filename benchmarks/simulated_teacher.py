@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from triptych.pipeline import embedding, ingest, teacher
+from triptych.pipeline import embedding, teacher
 from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.ingest import ingest
 from triptych.pipeline.simulation import simulate
 
 EXPOSURES, BINNING = 150, 8

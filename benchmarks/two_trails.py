@@ -16,9 +16,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from triptych.pipeline import candidates, classify, embedding, ingest
+from triptych.pipeline import candidates, classify, embedding
 from triptych.pipeline.camera import Camera, camera
 from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.ingest import ingest
 from triptych.pipeline.reasons import GOOD
 from triptych.pipeline.simulation import simulate
 from triptych.pipeline.simulation.conditions import PIXEL_SCALE, Observation, pixel_grid

@@ -16,12 +16,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from triptych.pipeline import backbones, parallel, reprocessed, units
+from triptych.pipeline import backbones, parallel, units
 from triptych.pipeline.backbones import BACKBONES
 from triptych.pipeline.catalog import previews
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.catalog.stage import Stage
 from triptych.pipeline.errors import BadInput, CatalogError
+from triptych.pipeline.ingest import reprocessed
 from triptych.pipeline.units import Models, Order, Task, Unit
 
 __all__ = ["BACKBONES", "embed"]

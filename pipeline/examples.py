@@ -16,7 +16,7 @@ from triptych.pipeline import run as steps
 from triptych.pipeline.camera import camera as camera_named
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput, choose
-from triptych.pipeline.ingest import ingest
+from triptych.pipeline.ingest.ingest import ingest
 from triptych.pipeline.store.store import open_store
 
 DR11_TABLE = "labels/dr11_final_selected_bad_exposures.csv"

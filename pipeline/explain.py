@@ -9,10 +9,11 @@ from typing import Any, overload
 import numpy as np
 import pandas as pd
 
-from triptych.pipeline import export, export_formats, reprocessed
+from triptych.pipeline import export, export_formats
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput, choose
 from triptych.pipeline.explain_model import chain_of, opinion_of, opinion_then, stages_of, taught_by
+from triptych.pipeline.ingest import reprocessed
 from triptych.pipeline.votes import verdicts, versions
 
 EXPOSURE = ("filter", "band", "night", "mjd_obs", "exptime", "ra", "dec", "airmass", "object", "propid", "plver")

@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from triptych.pipeline import candidates, classify, embedding, ingest
+from triptych.pipeline import candidates, classify, embedding
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import StageMissing, StageStale
+from triptych.pipeline.ingest import ingest
 from triptych.pipeline.vectors import clusters, tsne
 
 Bar = Callable[[str], AbstractContextManager]

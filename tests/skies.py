@@ -7,8 +7,9 @@ from pathlib import Path
 import pandas as pd
 
 from tests import templates
-from triptych.pipeline import embedding, ingest
+from triptych.pipeline import embedding
 from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.ingest import ingest
 from triptych.pipeline.simulation import simulate
 
 BINNING = 16

@@ -16,7 +16,7 @@ from triptych.pipeline import candidates, classify
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.embedding import embed
 from triptych.pipeline.export import export
-from triptych.pipeline.ingest import ingest
+from triptych.pipeline.ingest.ingest import ingest
 from triptych.pipeline.store.store import LabelStore
 
 BAD = (103, 105, 107)

@@ -6,18 +6,10 @@ from pathlib import Path
 import pytest
 
 from tests import vectors
-from triptych.pipeline import (
-    candidates,
-    classify,
-    export,
-    export_formats,
-    label_lists,
-    reasons,
-    sources,
-    training,
-)
+from triptych.pipeline import candidates, classify, export, export_formats, label_lists, reasons, training
 from triptych.pipeline.catalog import catalog
 from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.ingest import sources
 from triptych.pipeline.simulation import defects
 from triptych.pipeline.store import schema
 from triptych.pipeline.store.store import open_store

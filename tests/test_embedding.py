@@ -225,7 +225,7 @@ def files(tmp_path_factory):
 
 
 def of_files(folder, files):
-    from triptych.pipeline.ingest import ingest
+    from triptych.pipeline.ingest.ingest import ingest
 
     catalog = Catalog.create(folder)
     ingest(catalog, files, sample=3, workers=1)

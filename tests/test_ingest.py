@@ -18,12 +18,12 @@ from PIL import Image
 
 from tests import fits_makers as make
 from tests import warm
-from triptych.pipeline import ingest as ingest_module
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput, CatalogError
-from triptych.pipeline.ingest import ingest
+from triptych.pipeline.ingest import ingest as ingest_module
+from triptych.pipeline.ingest.ingest import ingest
+from triptych.pipeline.ingest.sources import PROBLEMS
 from triptych.pipeline.pixels.full_resolution import full_ccd, full_mask
-from triptych.pipeline.sources import PROBLEMS
 
 
 @pytest.fixture

@@ -44,12 +44,12 @@ ONLY_IN = {
 KNOWS_NOTHING_OF = {
     "pipeline/errors.py": {"pipeline"},
     "pipeline/reasons.py": {"pipeline"},
-    "pipeline/votes/verdicts.py": {"pipeline.catalog.catalog", "pipeline.store.store", "pipeline.ingest"},
-    "pipeline/store/store.py": {"pipeline.catalog.catalog", "pipeline.ingest", "pipeline.classify"},
-    "pipeline/pixels/images.py": {"pipeline.ingest", "pipeline.embedding", "pipeline.store.store"},
+    "pipeline/votes/verdicts.py": {"pipeline.catalog.catalog", "pipeline.store.store", "pipeline.ingest.ingest"},
+    "pipeline/store/store.py": {"pipeline.catalog.catalog", "pipeline.ingest.ingest", "pipeline.classify"},
+    "pipeline/pixels/images.py": {"pipeline.ingest.ingest", "pipeline.embedding", "pipeline.store.store"},
     "pipeline/catalog/catalog.py": {
         "pipeline.pixels.images",
-        "pipeline.ingest",
+        "pipeline.ingest.ingest",
         "pipeline.store.store",
         "pipeline.classify",
     },

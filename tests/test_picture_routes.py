@@ -226,7 +226,7 @@ def test_exposures_to_compare_with_tell_nothing_of_votes(app):
 
 
 def test_a_thumbnail_from_its_ccd_alone_is_the_one_from_the_whole_exposure(tmp_path):
-    from triptych.pipeline.ingest import ingest
+    from triptych.pipeline.ingest.ingest import ingest
     from triptych.pipeline.simulation.simulate import simulate
 
     simulate(tmp_path / "fits", exposures=1, seed=3, binning=16)

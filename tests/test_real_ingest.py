@@ -8,7 +8,7 @@ from astropy.io import fits
 from PIL import Image
 
 from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.ingest import ingest
+from triptych.pipeline.ingest.ingest import ingest
 from triptych.pipeline.pixels.full_resolution import full_ccd, full_mask
 from triptych.pipeline.pixels.images import display
 

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 from tests import fits_makers as make
-from triptych.pipeline import reprocessed
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.embedding import embed
-from triptych.pipeline.ingest import ingest
+from triptych.pipeline.ingest import reprocessed
+from triptych.pipeline.ingest.ingest import ingest
 
 EXPOSURES = range(101, 109)
 

@@ -10,8 +10,8 @@ from astropy.io import fits
 
 from tests import fits_makers as make
 from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.exposure_pixels import measure, measure_tiles
-from triptych.pipeline.ingest import ingest
+from triptych.pipeline.ingest.exposure_pixels import measure, measure_tiles
+from triptych.pipeline.ingest.ingest import ingest
 from triptych.pipeline.pixels import compressed_tiles, rice
 from triptych.pipeline.pixels.fits import PixelReader, as_float, blank_value, read_pixels, scan
 from triptych.pipeline.pixels.full_resolution import full_ccd

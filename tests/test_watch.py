@@ -15,10 +15,10 @@ from tests.killing import appears, command, finish, kill
 from tests.test_rerun import assert_same
 from triptych.app import verbs_watch
 from triptych.pipeline import classify
-from triptych.pipeline.arrivals import Arrivals
 from triptych.pipeline.catalog import retention
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import CatalogError, UnknownName
+from triptych.pipeline.ingest.arrivals import Arrivals
 from triptych.pipeline.store.store import Vote, open_store
 from triptych.pipeline.watch import Settings, watch
 

@@ -5,8 +5,8 @@ import json
 import pytest
 from playwright.sync_api import expect
 
-from triptych.pipeline import reprocessed
 from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.ingest import reprocessed
 from triptych.pipeline.store.store import LabelStore, Vote
 
 NOW = "V5.5LS"

@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+from triptych.pipeline.ingest.sources import digest_of
 from triptych.pipeline.pixels import focal_plane_pictures
 from triptych.pipeline.pixels.fits import Unusable
-from triptych.pipeline.sources import digest_of
 
 Stamp = tuple[int, ...]
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from triptych.pipeline.camera import camera
 from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.exposure_files import ExposurePlan
+from triptych.pipeline.ingest.exposure_files import ExposurePlan
 from triptych.pipeline.pixels import focal_plane_pictures
 from triptych.pipeline.pixels.compressed_tiles import TileTable, tile_tables
 from triptych.pipeline.pixels.fits import PixelReader, Unusable, as_float

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from triptych.pipeline.catalog.files import write_aside
-from triptych.pipeline.sources import FileRecord
+from triptych.pipeline.ingest.sources import FileRecord
 
 COLUMNS = ("kind", "key", "digest", "record")
 

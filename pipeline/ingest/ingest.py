@@ -19,16 +19,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from triptych.pipeline import reprocessed
 from triptych.pipeline.camera import camera
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import CatalogError
-from triptych.pipeline.exposure_files import ExposurePlan, plan_exposure
-from triptych.pipeline.exposure_pixels import ExposureRead, read_exposure
-from triptych.pipeline.manifest import Manifest
+from triptych.pipeline.ingest import reprocessed
+from triptych.pipeline.ingest.exposure_files import ExposurePlan, plan_exposure
+from triptych.pipeline.ingest.exposure_pixels import ExposureRead, read_exposure
+from triptych.pipeline.ingest.manifest import Manifest
+from triptych.pipeline.ingest.sources import PROBLEMS, FileRecord, digest_of, find_files, read_record
 from triptych.pipeline.parallel import WorkerLost, cores, processes_for, unordered
 from triptych.pipeline.pixels import compressed_tiles
-from triptych.pipeline.sources import PROBLEMS, FileRecord, digest_of, find_files, read_record
 
 SAVE_EVERY_SECONDS = 60.0
 ALONE_BYTES = 100_000_000  # less than this in all, or ALONE_FILES headers, is read sooner than processes are started

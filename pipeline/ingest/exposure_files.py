@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from triptych.pipeline.sources import FileRecord
+from triptych.pipeline.ingest.sources import FileRecord
 
 
 @dataclass

@@ -1,0 +1,1 @@
+"""Files -> exposures, CCDs, previews and quarantine; what arrived, what changed, what was reprocessed."""
