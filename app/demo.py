@@ -3,8 +3,9 @@
 import csv
 from pathlib import Path
 
-from triptych.pipeline import label_lists, run
+from triptych.pipeline import run
 from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.labels import readers
 from triptych.pipeline.simulation import simulate
 from triptych.pipeline.store.store import LabelStore
 
@@ -28,7 +29,7 @@ def prepare(folder: Path, *, exposures: int = 64, seed: int = 0, bar) -> Catalog
                     survey, exposures=exposures, seed=seed, binning=BINNING, masks=True, progress=progress
                 )
             for path in last_season(survey, folder):
-                label_lists.import_file(store, path, camera="decam", catalog=catalog)
+                readers.import_file(store, path, camera="decam", catalog=catalog)
             run.run(catalog, store, [survey], seed=seed, bar=bar)
             existing = {user.name for user in store.users()}
             for name, role in ACCOUNTS.items():

@@ -5,9 +5,9 @@ import numpy as np
 from triptych.app import palette
 from triptych.app.api import ApiHandler, facts_of_all
 from triptych.app.doubts import known_to
-from triptych.pipeline.doubtful import WHYS, summary
 from triptych.pipeline.errors import choose
 from triptych.pipeline.explain import plain
+from triptych.pipeline.labels.doubtful import WHYS, summary
 
 PAGE = 60
 MOST_AT_ONCE = 600

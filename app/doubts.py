@@ -8,8 +8,8 @@ import pandas as pd
 
 from triptych.app.known_answers import known_answers, secret_answers
 from triptych.app.sight import Sight
-from triptych.pipeline.doubtful import doubtful_labels, without_votes
 from triptych.pipeline.errors import StageStale
+from triptych.pipeline.labels.doubtful import doubtful_labels, without_votes
 
 _lock = threading.RLock()
 _kept = weakref.WeakKeyDictionary()  # store -> {what: (key, value)}
@@ -25,7 +25,7 @@ def _keep(app, what, key, make):
 
 
 def doubts(app) -> pd.DataFrame:
-    """pipeline.doubtful.doubtful_labels of the run as it is now, the settled ones too."""
+    """pipeline.labels.doubtful.doubtful_labels of the run as it is now, the settled ones too."""
     catalog = app.catalog.refresh()
     key = (app.store.revision(), catalog.info["current"].get("prediction"))
     try:

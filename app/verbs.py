@@ -61,8 +61,8 @@ class TrainingOptions:
 
     def chosen(self) -> dict:
         """The keyword arguments `recipe` and `survey` of the functions that train."""
-        from triptych.pipeline.recipe import Recipe
-        from triptych.pipeline.survey_ccds import read
+        from triptych.pipeline.labels.recipe import Recipe
+        from triptych.pipeline.labels.survey_ccds import read
 
         recipe = Recipe(
             self.good_pool, self.balance, self.upweight, self.good_exposures, self.good_ccds, self.simulated

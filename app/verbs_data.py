@@ -137,7 +137,7 @@ def labels_import(
 ) -> None:
     """Read label lists and earlier inspections. Each label and vote keeps its source."""
     from triptych.pipeline.catalog.catalog import Catalog
-    from triptych.pipeline.label_lists import import_file
+    from triptych.pipeline.labels.readers import import_file
 
     catalog = Catalog.create(run, camera=camera or "decam")
     store = open_store(catalog, labels)
@@ -190,7 +190,7 @@ def labels_doubtful(
     """List labels that are likely wrong. By other lists, by votes, by neighbours that are labelled otherwise."""
     import json
 
-    from triptych.pipeline import doubtful
+    from triptych.pipeline.labels import doubtful
 
     catalog = open_run(run)
     found = doubtful.doubtful_labels(catalog, open_store(catalog, labels), policy=policy, answered=True)

@@ -49,7 +49,7 @@ def run_all(
 ) -> None:
     """Do everything in order. Ingest, labels, embed, train, predict, candidates, cluster, both maps."""
     from triptych.pipeline.catalog.catalog import Catalog
-    from triptych.pipeline.label_lists import import_file
+    from triptych.pipeline.labels.readers import import_file
     from triptych.pipeline.run import run as run_steps
 
     catalog = Catalog.create(run, camera=camera)

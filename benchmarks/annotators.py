@@ -12,8 +12,8 @@ from pathlib import Path
 import pandas as pd
 
 from triptych.pipeline.evaluate import rates
-from triptych.pipeline.imported import ReadOptions
-from triptych.pipeline.inspections import read_annotation
+from triptych.pipeline.labels.imported import ReadOptions
+from triptych.pipeline.labels.inspections import read_annotation
 
 
 def marks(folder: Path) -> pd.DataFrame:

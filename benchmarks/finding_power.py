@@ -22,9 +22,9 @@ from benchmarks.simulated_teacher import survey
 from triptych.pipeline import backbones, candidates, classify, metrics
 from triptych.pipeline.camera import DECAM
 from triptych.pipeline.evaluate import held_out
+from triptych.pipeline.labels.training_set import TrainingSet
 from triptych.pipeline.reasons import GOOD
 from triptych.pipeline.teacher import teacher_for
-from triptych.pipeline.training import TrainingSet
 
 RESAMPLES = 1_000
 

@@ -31,8 +31,8 @@ from benchmarks.simulated_teacher import survey
 from triptych.pipeline import candidates, classify, examples, measuring
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.catalog.files import write_json
+from triptych.pipeline.labels.recipe import Recipe
 from triptych.pipeline.reasons import GOOD
-from triptych.pipeline.recipe import Recipe
 from triptych.pipeline.retrain import retrain
 from triptych.pipeline.spread import draws
 from triptych.pipeline.store.store import LabelStore, Vote

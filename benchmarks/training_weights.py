@@ -22,11 +22,11 @@ import pandas as pd
 
 from triptych.pipeline import candidates, classify
 from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.labels.training_set import TrainingSet, training_set
+from triptych.pipeline.labels.training_weights import WEIGHTS
 from triptych.pipeline.metrics import rates
 from triptych.pipeline.reasons import GOOD
 from triptych.pipeline.store.store import LabelStore, Vote, open_store
-from triptych.pipeline.training import TrainingSet, training_set
-from triptych.pipeline.training_weights import WEIGHTS
 
 INSPECTORS = ("amy", "ben", "cai")
 SHARES = {"single": 0.50, "bulk": 0.25, "list": 0.20, "decision": 0.05}

@@ -25,14 +25,14 @@ from triptych.pipeline.classifier import (
 from triptych.pipeline.errors import BadInput, LabelError, choose
 from triptych.pipeline.exposure_view import ExposureView, exposure_probability
 from triptych.pipeline.heads import as_arrays, from_arrays
+from triptych.pipeline.labels.recipe import Recipe, balanced, with_good_pool
+from triptych.pipeline.labels.training_set import TrainingSet, read_training_set, training_set
 from triptych.pipeline.metrics import ccd_metrics
 from triptych.pipeline.prediction_table import Answer, asks_neighbours, prediction_blocks, write_blocks
 from triptych.pipeline.reasons import GOOD
-from triptych.pipeline.recipe import Recipe, balanced, with_good_pool
 from triptych.pipeline.search import SearchResult, search
 from triptych.pipeline.surroundings import surrounded
 from triptych.pipeline.teacher import Teacher, teacher_for
-from triptych.pipeline.training import TrainingSet, read_training_set, training_set
 from triptych.pipeline.vectors.reduction import NOTHING, SCALERS, Reduction
 from triptych.pipeline.vectors.rows import rows_of
 

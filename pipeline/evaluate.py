@@ -23,20 +23,21 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from triptych.pipeline import candidates, classify, plots, survey_ccds
+from triptych.pipeline import candidates, classify, plots
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.classifier import CLASSIFIERS, Classifier
 from triptych.pipeline.errors import BadInput, LabelError, choose
 from triptych.pipeline.evaluation_text import as_text
 from triptych.pipeline.exposure_metrics import exposure_metrics, judged, scored_exposures
-from triptych.pipeline.false_alarms import SuspiciousList, false_alarms, suspicious
 from triptych.pipeline.folds import deal
+from triptych.pipeline.labels import survey_ccds
+from triptych.pipeline.labels.recipe import Recipe, balanced
+from triptych.pipeline.labels.suspicious import SuspiciousList, false_alarms, suspicious
+from triptych.pipeline.labels.training_set import TrainingSet
 from triptych.pipeline.metrics import ccd_metrics, cut_metrics, rates, reliability
-from triptych.pipeline.recipe import Recipe, balanced
 from triptych.pipeline.spread import interval, resampled, spread
 from triptych.pipeline.surroundings import surrounded
 from triptych.pipeline.teacher import Teacher
-from triptych.pipeline.training import TrainingSet
 
 __all__ = ["as_text", "ccd_metrics", "evaluate", "held_out", "rates"]
 

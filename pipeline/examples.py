@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from triptych.pipeline import label_lists
 from triptych.pipeline import run as steps
 from triptych.pipeline.camera import camera as camera_named
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput, choose
 from triptych.pipeline.ingest.ingest import ingest
+from triptych.pipeline.labels import readers
 from triptych.pipeline.store.store import open_store
 
 DR11_TABLE = "labels/dr11_final_selected_bad_exposures.csv"
@@ -111,7 +111,7 @@ def _metadata(path: Path) -> pd.DataFrame:
 
 def _import(catalog: Catalog, path: Path) -> None:
     with open_store(catalog) as store:
-        label_lists.import_file(store, path, camera=catalog.camera, catalog=catalog)
+        readers.import_file(store, path, camera=catalog.camera, catalog=catalog)
 
 
 EXAMPLES = {

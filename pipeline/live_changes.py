@@ -16,11 +16,11 @@ from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.classifier import has_head
 from triptych.pipeline.classify import read_model
 from triptych.pipeline.errors import StageMissing, StageStale
+from triptych.pipeline.labels.training_set import read_training_set
 from triptych.pipeline.live import LABELS, Live
 from triptych.pipeline.live_cache import DamagedState, Kept
 from triptych.pipeline.live_written import COLUMNS, LABEL_COLUMNS, LiveChanges, no_changes, write
 from triptych.pipeline.reasons import GOOD, REASONS
-from triptych.pipeline.training import read_training_set
 
 NAMES = np.array([*LABELS, ""], dtype=object)  # the last for images that nothing answers
 

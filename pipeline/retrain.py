@@ -19,10 +19,10 @@ from triptych.pipeline.catalog import locks
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.catalog.stage import Stage
 from triptych.pipeline.errors import BadInput, Cancelled
-from triptych.pipeline.recipe import Recipe
+from triptych.pipeline.labels.recipe import Recipe
+from triptych.pipeline.labels.training_set import read_training_set
 from triptych.pipeline.retraining import CHANGES, KINDS, Diff, changed_ccds, compare, diff
 from triptych.pipeline.store.retrain_log import RetrainLog
-from triptych.pipeline.training import read_training_set
 
 __all__ = ["CHANGES", "RetrainReport", "changed_ccds", "compare", "retrain"]
 

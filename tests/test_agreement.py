@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from statsmodels.stats import inter_rater
 
-from triptych.pipeline.label_lists import import_file
+from triptych.pipeline.labels.readers import import_file
 from triptych.pipeline.store.store import LabelStore, Vote
 from triptych.pipeline.votes import agreement, inspectors
 from triptych.pipeline.votes.agreement_report import NOBODYS, report

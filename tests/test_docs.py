@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from tests import vectors
-from triptych.pipeline import candidates, classify, export, export_formats, label_lists, reasons, training
+from triptych.pipeline import candidates, classify, export, export_formats, reasons
 from triptych.pipeline.catalog import catalog
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.ingest import sources
+from triptych.pipeline.labels import readers, training_set
 from triptych.pipeline.simulation import defects
 from triptych.pipeline.store import schema
 from triptych.pipeline.store.store import open_store
@@ -65,7 +66,7 @@ def test_every_stage_and_key_of_its_manifest_is_named(formats, survey_folder):
     known = words(section(formats, "### Stages"))
     assert {f"{kind}/" for kind in catalog.STAGE_COMMANDS} <= known
     assert set(Catalog.open(survey_folder).stage("prediction", fresh=False).info) <= known
-    assert {*training.PROVENANCES, *training.COLUMNS} <= known
+    assert {*training_set.PROVENANCES, *training_set.COLUMNS} <= known
 
 
 @pytest.mark.parametrize("classifier", ["mixed", "knn"])
@@ -86,7 +87,7 @@ def test_every_file_of_a_model_and_column_of_its_predictions_is_named(formats, t
     ("heading", "registry"),
     [
         ("### Quarantine", sources.PROBLEMS),
-        ("## What goes in: labels and answers", label_lists.READERS),
+        ("## What goes in: labels and answers", readers.READERS),
         ("**`candidates/*/table.parquet`**", candidates.RULES),
         ("### The label store", {column.name for column in schema.votes.columns}),
         ("### The label store", {name for name in schema.metadata.tables if name != "votes"}),

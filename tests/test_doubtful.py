@@ -9,11 +9,11 @@ from typer.testing import CliRunner
 
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.classify import predict, train
-from triptych.pipeline.doubtful import WHYS, doubtful_labels, listed_both, summary
-from triptych.pipeline.imported import LABEL_NAMES, ReadOptions
-from triptych.pipeline.label_lists import READERS, guess_kind
+from triptych.pipeline.labels.doubtful import WHYS, doubtful_labels, listed_both, summary
+from triptych.pipeline.labels.imported import LABEL_NAMES, ReadOptions
+from triptych.pipeline.labels.readers import READERS, guess_kind
+from triptych.pipeline.labels.training_set import read_training_set
 from triptych.pipeline.store.store import LabelStore, Vote
-from triptych.pipeline.training import read_training_set
 
 FIRST = 900001  # of tests.survey: every second exposure is good, those between are bad
 

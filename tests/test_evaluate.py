@@ -9,9 +9,9 @@ from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_f
 from tests import vectors
 from triptych.pipeline import evaluate
 from triptych.pipeline.errors import LabelError, UnknownName
-from triptych.pipeline.recipe import Recipe
+from triptych.pipeline.labels.recipe import Recipe
+from triptych.pipeline.labels.training_set import read_training_set
 from triptych.pipeline.store.store import LabelStore, open_store
-from triptych.pipeline.training import read_training_set
 
 
 def test_single_labels_give_the_ordinary_metrics():

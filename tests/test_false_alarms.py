@@ -7,10 +7,10 @@ from tests import vectors
 from triptych.pipeline.errors import BadInput
 from triptych.pipeline.evaluate import evaluate
 from triptych.pipeline.evaluation_text import as_text
-from triptych.pipeline.false_alarms import SuspiciousList, false_alarms, suspicious
-from triptych.pipeline.label_lists import guess_kind, import_file
+from triptych.pipeline.labels.readers import guess_kind, import_file
+from triptych.pipeline.labels.suspicious import SuspiciousList, false_alarms, suspicious
+from triptych.pipeline.labels.training_set import read_training_set
 from triptych.pipeline.store.store import open_store
-from triptych.pipeline.training import read_training_set
 
 LISTED = "expnum,kind\n2,Satellite trail\n4,bright-star\n6,\nx7,moon\n8,bright-star\n"
 

@@ -8,7 +8,7 @@ import pytest
 
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput, UnknownName
-from triptych.pipeline.label_lists import READERS, guess_kind, import_file
+from triptych.pipeline.labels.readers import READERS, guess_kind, import_file
 from triptych.pipeline.store.store import LabelStore, Vote
 
 

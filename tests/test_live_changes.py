@@ -18,11 +18,11 @@ from triptych.app.worker import WorkerProcess
 from triptych.pipeline import classify, live_cache, live_changes
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.classifier import predict_images
+from triptych.pipeline.labels.training_set import read_training_set
 from triptych.pipeline.live_changes import follow
 from triptych.pipeline.live_tables import LabelledRows
 from triptych.pipeline.live_written import written
 from triptych.pipeline.store.store import Vote, open_store
-from triptych.pipeline.training import read_training_set
 
 GHOSTS = "Ghost_Scatter"
 

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from triptych.pipeline.errors import BadInput, UnknownName
+from triptych.pipeline.labels.recipe import Recipe, balanced, galactic_latitude, with_good_pool
+from triptych.pipeline.labels.training_set import COLUMNS, TrainingSet
 from triptych.pipeline.reasons import GOOD
-from triptych.pipeline.recipe import Recipe, balanced, galactic_latitude, with_good_pool
-from triptych.pipeline.training import COLUMNS, TrainingSet
 
 NAMES = ("N1", "N2", "S1", "S2")
 NUMBERS = (32, 33, 25, 26)

@@ -7,7 +7,7 @@ import pytest
 from tests import vectors
 from triptych.pipeline import candidates, classify, retrain
 from triptych.pipeline.errors import Cancelled
-from triptych.pipeline.recipe import Recipe
+from triptych.pipeline.labels.recipe import Recipe
 from triptych.pipeline.store.store import Vote, open_store
 
 KINDS = ("model", "prediction", "candidates")

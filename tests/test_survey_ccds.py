@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 from astropy.table import Table
 
-from triptych.pipeline import survey_ccds
 from triptych.pipeline.errors import BadInput
-from triptych.pipeline.survey_ccds import BITS
+from triptych.pipeline.labels import survey_ccds
+from triptych.pipeline.labels.survey_ccds import BITS
 
 
 def write(path, rows, columns=("camera", "expnum", "ccdname", "ccd_cuts", "plver", "ebv")):

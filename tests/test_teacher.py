@@ -6,8 +6,8 @@ import pytest
 
 from tests import vectors
 from triptych.pipeline import classify, teacher
+from triptych.pipeline.labels.recipe import Recipe
 from triptych.pipeline.reasons import GOOD, REASONS
-from triptych.pipeline.recipe import Recipe
 from triptych.pipeline.store.store import open_store
 from triptych.pipeline.surroundings import surrounded
 

@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
+from triptych.pipeline.labels.training_set import training_set
 from triptych.pipeline.store.store import LabelStore, Vote
-from triptych.pipeline.training import training_set
 
 NAMES = ["N1", "N2", "S1", "S2"]
 

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 from tests import vectors
 from tests.test_training import label, panel_votes, tables
-from triptych.pipeline import classify, measuring, training_weights
-from triptych.pipeline.recipe import Recipe
+from triptych.pipeline import classify, measuring
+from triptych.pipeline.labels import training_weights
+from triptych.pipeline.labels.recipe import Recipe
+from triptych.pipeline.labels.training_set import read_labels, read_training_set, training_set
+from triptych.pipeline.labels.training_weights import BASES, WEIGHTS
 from triptych.pipeline.store.store import LabelStore, Vote, open_store
-from triptych.pipeline.training import read_labels, read_training_set, training_set
-from triptych.pipeline.training_weights import BASES, WEIGHTS
 
 INSPECTORS = ("amy", "ben", "cai")
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate)  # making an example smaller takes minutes here

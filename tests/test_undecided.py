@@ -79,7 +79,7 @@ def test_the_last_vote_gives_the_age_and_the_version(store):
 
 
 def test_the_real_inspection_rests_on_single_votes(real_data, tmp_path, store):
-    from triptych.pipeline.label_lists import import_file
+    from triptych.pipeline.labels.readers import import_file
 
     import_file(store, real_data / "labels/dr11_final_selected_bad_exposures.csv", camera="decam")
     found = undecided(store.votes(), 3)

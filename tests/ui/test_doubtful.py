@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 from tests import survey
 from tests.ui.conftest import Served, free_port
 from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.label_lists import import_file
+from triptych.pipeline.labels.readers import import_file
 from triptych.pipeline.store.store import open_store
 
 ROOM = "/?room=model"

@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 
 from triptych.pipeline.errors import BadInput, choose
+from triptych.pipeline.labels.survey_ccds import UNKNOWN
+from triptych.pipeline.labels.training_set import TrainingSet
+from triptych.pipeline.labels.training_weights import WEIGHTS
 from triptych.pipeline.reasons import GOOD
-from triptych.pipeline.survey_ccds import UNKNOWN
-from triptych.pipeline.training import TrainingSet
-from triptych.pipeline.training_weights import WEIGHTS
 
 # Where the extinction is not known, an exposure this far from the Galactic plane stands in for little of it.
 MOST_EXTINCTION_MAG = 0.04

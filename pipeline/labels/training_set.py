@@ -27,9 +27,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from triptych.pipeline.false_alarms import SUSPICIOUS
+from triptych.pipeline.labels.suspicious import SUSPICIOUS
+from triptych.pipeline.labels.training_weights import BASES, WEIGHTS, standing, weights
 from triptych.pipeline.reasons import GOOD, REASONS
-from triptych.pipeline.training_weights import BASES, WEIGHTS, standing, weights
 from triptych.pipeline.votes import verdicts as consensus
 
 COLUMNS = ("image_id", "expnum", "ccdname", "reasons", "source", "provenance", "basis", "weight")

@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 
 from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.false_alarms import SUSPICIOUS
-from triptych.pipeline.label_doubts import KEY, against_neighbours, few, reasons_of, rows_of
+from triptych.pipeline.labels.neighbour_doubts import KEY, against_neighbours, few, reasons_of, rows_of
+from triptych.pipeline.labels.suspicious import SUSPICIOUS
+from triptych.pipeline.labels.training_set import read_training_set
 from triptych.pipeline.reasons import GOOD, REASONS
-from triptych.pipeline.training import read_training_set
 from triptych.pipeline.votes import verdicts as consensus
 from triptych.pipeline.votes.versions import by_version
 

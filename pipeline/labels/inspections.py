@@ -7,7 +7,7 @@ from pathlib import Path
 
 from triptych.pipeline.camera import camera as camera_named
 from triptych.pipeline.errors import BadInput, TriptychError
-from triptych.pipeline.imported import Imported, ReadOptions, csv_rows, imported_vote
+from triptych.pipeline.labels.imported import Imported, ReadOptions, csv_rows, imported_vote
 from triptych.pipeline.reasons import canonical, fold
 from triptych.pipeline.store.store import JUDGEMENTS, Vote
 

@@ -14,9 +14,9 @@ import pandas as pd
 
 from triptych.pipeline.camera import camera as camera_named
 from triptych.pipeline.errors import BadInput, TriptychError, choose
-from triptych.pipeline.false_alarms import SUSPICIOUS
-from triptych.pipeline.imported import LABEL_NAMES, Imported, ReadOptions, csv_rows, lines
-from triptych.pipeline.inspections import read_annotation, read_inspection, read_spreadsheet
+from triptych.pipeline.labels.imported import LABEL_NAMES, Imported, ReadOptions, csv_rows, lines
+from triptych.pipeline.labels.inspections import read_annotation, read_inspection, read_spreadsheet
+from triptych.pipeline.labels.suspicious import SUSPICIOUS
 from triptych.pipeline.reasons import FLAGS, GOOD, canonical, fold
 from triptych.pipeline.store.store import LabelStore
 
