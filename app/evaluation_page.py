@@ -14,8 +14,8 @@ from jinja2 import Environment, FileSystemLoader, select_autoescape
 
 from triptych.app import evaluation_charts as charts
 from triptych.app import palette
-from triptych.pipeline.candidates import RULES
 from triptych.pipeline.catalog.stage import Stage
+from triptych.pipeline.classifier.candidates import RULES
 from triptych.pipeline.errors import BadInput
 from triptych.pipeline.evaluation_text import CALIBRATED, compared_rows
 from triptych.pipeline.reasons import GOOD, REASONS

@@ -17,6 +17,7 @@ from triptych.app.verbs import (
     say,
     takes_training_options,
 )
+from triptych.pipeline.classifier import predict
 
 
 @takes_training_options
@@ -51,17 +52,17 @@ def train(
     labels: Labels = "",
 ) -> None:
     """Fit a classifier on all labels and votes."""
-    from triptych.pipeline import classify
+    from triptych.pipeline.classifier import train
 
     catalog = open_run(run)
     with bar("train") as progress:
-        stage = classify.train(
+        stage = train.train(
             catalog,
             open_store(catalog, labels),
             policy=policy,
             classifier=classifier,
             **training.chosen(),
-            searching=classify.Search(search_by, search_candidates) if search else None,
+            searching=train.Search(search_by, search_candidates) if search else None,
             test_share=test_share,
             split=split,
             seed=seed,
@@ -89,10 +90,9 @@ def predict(run: Run) -> None:
 
     Also how probable it is that the whole exposure is bad, and the nearest labelled images.
     """
-    from triptych.pipeline import classify
 
     with bar("predict") as progress:
-        stage = classify.predict(open_run(run), progress=progress)
+        stage = predict.predict(open_run(run), progress=progress)
     say(f"prediction/{stage.stage_id}: {stage.info['rows']} images")
 
 
@@ -107,7 +107,7 @@ def candidates(
     ] = "exposure",
 ) -> None:
     """Pick the exposures that go to inspection, by a rule."""
-    from triptych.pipeline import candidates as rules
+    from triptych.pipeline.classifier import candidates as rules
 
     stage = rules.find(open_run(run), rule=rule)
     scored = stage.table("exposures_scored")

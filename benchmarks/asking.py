@@ -25,13 +25,13 @@ import pandas as pd
 from benchmarks import backbones as samples
 from benchmarks.labels_needed import of_samples
 from triptych.pipeline import plots
-from triptych.pipeline.classifier import predict_images
-from triptych.pipeline.classify import learn
+from triptych.pipeline.classifier.classifier import predict_images
+from triptych.pipeline.classifier.folds import deal
+from triptych.pipeline.classifier.metrics import ccd_metrics, rates
+from triptych.pipeline.classifier.surroundings import surrounded
+from triptych.pipeline.classifier.train import learn
 from triptych.pipeline.evaluate import folds_of
-from triptych.pipeline.folds import deal
-from triptych.pipeline.metrics import ccd_metrics, rates
 from triptych.pipeline.reasons import GOOD
-from triptych.pipeline.surroundings import surrounded
 from triptych.pipeline.vectors import clusters
 from triptych.pipeline.votes.expected_gain import disagreement
 from triptych.pipeline.votes.queue_order import ordered, places_of, seed_of

@@ -21,8 +21,9 @@ import pandas as pd
 from sklearn.model_selection import GroupKFold
 
 from benchmarks import fixed_networks, focal_network
-from triptych.pipeline import backbones, classify, features, focal_plane, lines
+from triptych.pipeline import backbones, features, focal_plane, lines
 from triptych.pipeline.camera import DECAM
+from triptych.pipeline.classifier import train
 from triptych.pipeline.pixels import focal_plane_pictures
 from triptych.pipeline.reasons import GOOD
 from triptych.pipeline.simulation import survey_plan
@@ -129,9 +130,9 @@ def held_out(vectors: np.ndarray, table: pd.DataFrame, folds: int) -> pd.DataFra
     """The default classifier's answer for every image, its exposure left out: columns of a prediction table."""
     parts = []
     for teach, ask in GroupKFold(folds).split(vectors, groups=table.expnum):
-        model = classify.fit(vectors[teach], table.iloc[teach])
+        model = train.fit(vectors[teach], table.iloc[teach])
         keys = table.iloc[ask].assign(ccdname="")
-        parts.append(classify.predict_images(model, vectors[ask], keys))
+        parts.append(train.predict_images(model, vectors[ask], keys))
     found = pd.concat(parts, ignore_index=True)
     return found.set_index("image_id").loc[table.image_id].reset_index()
 
@@ -220,7 +221,7 @@ def simulated_part(n: int, seed: int, makers: dict[str, Callable]) -> list[str]:
     sample = simulated(n, seed, processes=min(2, os.cpu_count() or 1))
     table = sample.table
     labels = (*DEFECTS, GOOD)
-    truth, expnums = classify.indicators(table.reasons, labels), table.expnum.to_numpy()
+    truth, expnums = train.indicators(table.reasons, labels), table.expnum.to_numpy()
     bad = int((~truth[:, -1]).sum())
     machine = f"{platform.machine()}, {os.cpu_count()} cores"
     report = [f"Simulated: {n} exposures (seed {seed}), {len(table)} CCD images, {bad} bad; five folds by exposure."]

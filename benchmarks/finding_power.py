@@ -19,12 +19,13 @@ import pandas as pd
 
 from benchmarks.backbones import GHOST, real_ghosts
 from benchmarks.simulated_teacher import survey
-from triptych.pipeline import backbones, candidates, classify, metrics
+from triptych.pipeline import backbones
 from triptych.pipeline.camera import DECAM
+from triptych.pipeline.classifier import candidates, metrics, train
+from triptych.pipeline.classifier.simulated_teacher import teacher_for
 from triptych.pipeline.evaluate import held_out
 from triptych.pipeline.labels.training_set import TrainingSet
 from triptych.pipeline.reasons import GOOD
-from triptych.pipeline.teacher import teacher_for
 
 RESAMPLES = 1_000
 
@@ -122,7 +123,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=9001)
     parser.add_argument("--folds", type=int)
     parser.add_argument("--folder", type=Path, default=Path("runs/finding_power"))
-    parser.add_argument("--classifiers", nargs="+", default=[classify.DEFAULT, "published"])
+    parser.add_argument("--classifiers", nargs="+", default=[train.DEFAULT, "published"])
     asked = parser.parse_args()
     if asked.what == "simulated":
         simulated(asked.folder, asked.seed, asked.classifiers, asked.folds or 5)

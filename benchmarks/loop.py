@@ -28,9 +28,10 @@ import pandas as pd
 
 from benchmarks.annotators import marks
 from benchmarks.simulated_teacher import survey
-from triptych.pipeline import candidates, classify, examples, measuring
+from triptych.pipeline import examples, measuring
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.catalog.files import write_json
+from triptych.pipeline.classifier import candidates, predict, train
 from triptych.pipeline.labels.recipe import Recipe
 from triptych.pipeline.reasons import GOOD
 from triptych.pipeline.retrain import retrain
@@ -120,7 +121,7 @@ def begin(
     truth: pd.DataFrame,
     plan: Plan,
     *,
-    classifier: str = classify.DEFAULT,
+    classifier: str = train.DEFAULT,
     teacher: bool = True,
 ) -> None:
     """Draw the exposures that measure, import the first labels, and make the first model, prediction and candidates."""
@@ -132,8 +133,8 @@ def begin(
     store.draw(catalog.camera, "known", known, "lea")
     first = truth[truth.expnum.isin(plan.start)]
     store.import_labels(first.assign(camera=catalog.camera, raw=first.reason), source="first season", kind="truth")
-    classify.train(catalog.refresh(), store, classifier=classifier, recipe=Recipe(simulated=teacher))
-    classify.predict(catalog.refresh())
+    train.train(catalog.refresh(), store, classifier=classifier, recipe=Recipe(simulated=teacher))
+    predict.predict(catalog.refresh())
     candidates.find(catalog.refresh())
 
 
@@ -205,8 +206,8 @@ def ghost_loop(
         cast += len(votes)
 
     vote(order[:GHOST_START])
-    classify.train(catalog, store, recipe=Recipe(simulated=teacher))
-    classify.predict(catalog.refresh())
+    train.train(catalog, store, recipe=Recipe(simulated=teacher))
+    predict.predict(catalog.refresh())
     candidates.find(catalog.refresh())
     found, first = [], catalog.stage("prediction").table()
     for number in range(rounds + 1):

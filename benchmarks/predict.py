@@ -25,15 +25,15 @@ from sklearn.neighbors import NearestNeighbors
 
 from benchmarks.maps import draw
 from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.classifier import Model, fit, indicators
-from triptych.pipeline.parallel import cores
-from triptych.pipeline.prediction_table import (
+from triptych.pipeline.classifier.classifier import Model, fit, indicators
+from triptych.pipeline.classifier.prediction_table import (
     as_table,
     asks_neighbours,
     prediction_blocks,
     reduced,
     write_blocks,
 )
+from triptych.pipeline.parallel import cores
 from triptych.pipeline.reasons import GOOD, REASONS
 from triptych.pipeline.vectors.neighbours import nearest, neighbourhood
 

@@ -18,8 +18,9 @@ import numpy as np
 import torch
 
 from benchmarks.backbones import GHOST, Sample, f1, held_out, macro_f1, real_ghosts, simulated, spread
-from triptych.pipeline import backbones, classify, preview_vit
+from triptych.pipeline import backbones, preview_vit
 from triptych.pipeline.camera import DECAM
+from triptych.pipeline.classifier import train
 from triptych.pipeline.reasons import GOOD
 from triptych.pipeline.simulation.defects import DEFECTS
 
@@ -86,7 +87,7 @@ def real_columns(sample: Sample, vectors: np.ndarray) -> str:
 
 def simulated_columns(sample: Sample, vectors: np.ndarray) -> str:
     table, labels = sample.table, (*DEFECTS, GOOD)
-    truth, expnums = classify.indicators(table.reasons, labels), table.expnum.to_numpy()
+    truth, expnums = train.indicators(table.reasons, labels), table.expnum.to_numpy()
     said = np.array(labels)[None] == held_out(vectors, table, 5).reason.to_numpy(str)[:, None]
     by = spread(expnums, lambda chosen: macro_f1(truth[chosen], said[chosen]), n=200)
     return f"| {macro_f1(truth, said):.3f} | {by:.3f} | {f1(~truth[:, -1], ~said[:, -1])[2]:.3f} "

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from triptych.pipeline import embedding, teacher
+from triptych.pipeline import embedding
 from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.classifier import simulated_teacher
 from triptych.pipeline.ingest import ingest
 from triptych.pipeline.simulation import simulate
 
@@ -32,17 +33,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", required=True)
     parser.add_argument("--folder", type=Path, default=Path("runs/simulated_teacher"))
-    parser.add_argument("--out", type=Path, default=teacher.FILE)
+    parser.add_argument("--out", type=Path, default=simulated_teacher.FILE)
     asked = parser.parse_args()
     found = []
     for seed in asked.seeds:
         catalog, truth, odd = survey(asked.folder / str(seed), seed)
         stage = catalog.stage("embedding")
-        found.append(teacher.gather(stage.array(), stage.table("keys"), truth, odd, catalog.camera, seed))
+        found.append(simulated_teacher.gather(stage.array(), stage.table("keys"), truth, odd, catalog.camera, seed))
         print(f"seed {seed}: {len(found[-1]['reasons'])} CCD images, {len(found[-1]['planes'])} exposures", flush=True)
     note = f"simulated surveys of {EXPOSURES} exposures, binning {BINNING}, seeds {', '.join(map(str, asked.seeds))}"
     digest = stage.parameters["digest"]
-    teacher.write(found, digest=digest, camera=catalog.camera, note=note, path=asked.out)
+    simulated_teacher.write(found, digest=digest, camera=catalog.camera, note=note, path=asked.out)
     print(f"{asked.out}: {asked.out.stat().st_size / 1e6:.1f} MB")
 
 

@@ -20,11 +20,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from triptych.pipeline import candidates, classify
 from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.classifier import candidates, train
+from triptych.pipeline.classifier.metrics import rates
 from triptych.pipeline.labels.training_set import TrainingSet, training_set
 from triptych.pipeline.labels.training_weights import WEIGHTS
-from triptych.pipeline.metrics import rates
 from triptych.pipeline.reasons import GOOD
 from triptych.pipeline.store.store import LabelStore, Vote, open_store
 
@@ -113,10 +113,10 @@ def weighed(training: TrainingSet, way: str) -> TrainingSet:
 def figures(truth: Truth, training: TrainingSet, stage, held, classifier: str, sampled) -> dict[str, float]:
     """F1 of bad exposures under the default rule, F1 of bad CCDs, share of bad CCDs with the right reason; held out."""
     vectors, keys = stage.array(), stage.table("keys")
-    table, _ = classify.embedded(training, keys)
-    model = classify.learn(vectors, keys, table, training.answers, classifier=classifier)
+    table, _ = train.embedded(training, keys)
+    model = train.learn(vectors, keys, table, training.answers, classifier=classifier)
     own = np.flatnonzero(keys.expnum.isin(held))
-    said = classify.predict_images(model, np.asarray(vectors[own]), keys.iloc[own].reset_index(drop=True))
+    said = train.predict_images(model, np.asarray(vectors[own]), keys.iloc[own].reset_index(drop=True))
     scored = candidates.score(said, sampled, rule=candidates.DEFAULT)
     sent = scored.expnum.isin(candidates.chosen(scored).expnum).to_numpy()
     true = truth.carried.reindex(pd.MultiIndex.from_frame(said[["expnum", "ccdname"]]))

@@ -16,9 +16,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from triptych.pipeline import candidates, classify, embedding
+from triptych.pipeline import embedding
 from triptych.pipeline.camera import Camera, camera
 from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.classifier import candidates, train
 from triptych.pipeline.ingest import ingest
 from triptych.pipeline.reasons import GOOD
 from triptych.pipeline.simulation import simulate
@@ -120,12 +121,10 @@ def taught_run(folder: Path, exposures: int, seed: int) -> Catalog:
 def asked(catalog: Catalog, other: Catalog, classifier: str, *, simulated: bool = True) -> pd.DataFrame:
     """Predictions about the images of `other` by a model that the labels of `catalog` have taught."""
     with open_store(catalog) as store:
-        training = classify.read_training_set(catalog, store)
-    model = classify.fit_stage(
-        catalog, catalog.stage("embedding"), training, classifier=classifier, simulated=simulated
-    )
+        training = train.read_training_set(catalog, store)
+    model = train.fit_stage(catalog, catalog.stage("embedding"), training, classifier=classifier, simulated=simulated)
     stage = other.stage("embedding")
-    return classify.predict_images(model, stage.array(), stage.table("keys"))
+    return train.predict_images(model, stage.array(), stage.table("keys"))
 
 
 def figures(prediction: pd.DataFrame, kinds: pd.DataFrame, sampled) -> pd.DataFrame:

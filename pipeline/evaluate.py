@@ -23,21 +23,22 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from triptych.pipeline import candidates, classify, plots
+from triptych.pipeline import plots
 from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.classifier import CLASSIFIERS, Classifier
+from triptych.pipeline.classifier import candidates, model_files, train
+from triptych.pipeline.classifier.classifier import CLASSIFIERS, Classifier
+from triptych.pipeline.classifier.folds import deal
+from triptych.pipeline.classifier.metrics import ccd_metrics, cut_metrics, rates, reliability
+from triptych.pipeline.classifier.simulated_teacher import Teacher
+from triptych.pipeline.classifier.surroundings import surrounded
 from triptych.pipeline.errors import BadInput, LabelError, choose
 from triptych.pipeline.evaluation_text import as_text
 from triptych.pipeline.exposure_metrics import exposure_metrics, judged, scored_exposures
-from triptych.pipeline.folds import deal
 from triptych.pipeline.labels import survey_ccds
 from triptych.pipeline.labels.recipe import Recipe, balanced
 from triptych.pipeline.labels.suspicious import SuspiciousList, false_alarms, suspicious
 from triptych.pipeline.labels.training_set import TrainingSet
-from triptych.pipeline.metrics import ccd_metrics, cut_metrics, rates, reliability
 from triptych.pipeline.spread import interval, resampled, spread
-from triptych.pipeline.surroundings import surrounded
-from triptych.pipeline.teacher import Teacher
 
 __all__ = ["as_text", "ccd_metrics", "evaluate", "held_out", "rates"]
 
@@ -68,7 +69,7 @@ def held_out(
     keys: pd.DataFrame,
     training: TrainingSet,
     *,
-    classifier: str | Classifier = classify.DEFAULT,
+    classifier: str | Classifier = train.DEFAULT,
     folds: int | None = None,
     recipe: Recipe = AS_LABELLED,
     split: str = "exposure",
@@ -85,11 +86,11 @@ def held_out(
     the others of their exposure teach, to show how that flatters. besides : expnums to predict too; those without a
     label teach nothing and are predicted by the model of the first fold.
     """
-    table, _ = classify.embedded(training, keys)
+    table, _ = train.embedded(training, keys)
     by_image = split == "image"
     wanted = np.flatnonzero(keys.expnum.isin([*table.expnum, *besides]))
     vectors, keys = np.asarray(vectors[wanted]), keys.iloc[wanted].reset_index(drop=True)
-    seen = surrounded(vectors, keys, camera) if classify.has_head(classifier) else None
+    seen = surrounded(vectors, keys, camera) if train.has_head(classifier) else None
     units, known = (table.image_id, keys.image_id) if by_image else (table.expnum, keys.expnum)
     groups = folds_of(table.assign(expnum=units), folds, seed)
     found = []
@@ -100,7 +101,7 @@ def held_out(
         too = [] if done or by_image else np.setdiff1d(besides, units)
         asked = np.flatnonzero(np.isin(known, [*held, *too]))
         hidden = () if by_image else held
-        model = classify.learn(
+        model = train.learn(
             vectors,
             keys,
             teaches,
@@ -112,7 +113,7 @@ def held_out(
             seed=seed,
         )
         found.append(
-            classify.predict_images(
+            train.predict_images(
                 model,
                 vectors[asked],
                 keys.iloc[asked].reset_index(drop=True),
@@ -206,7 +207,7 @@ def _cuts(truth: pd.Series, prediction: pd.DataFrame, cuts) -> dict:
 def chosen_classifier(catalog: Catalog, name: str) -> str | Classifier:
     """A classifier by name, or the parameters of the run's current model (which a search may have found)."""
     if name == CURRENT_MODEL:
-        return classify.classifier_of(catalog.stage("model"))
+        return model_files.classifier_of(catalog.stage("model"))
     return choose(name, (*CLASSIFIERS, CURRENT_MODEL), "classifier")
 
 
@@ -215,7 +216,7 @@ def evaluate(
     store,
     *,
     policy: str = "majority",
-    classifier: str = classify.DEFAULT,
+    classifier: str = train.DEFAULT,
     rule: str = candidates.DEFAULT,
     folds: int | None = None,
     recipe: Recipe = AS_LABELLED,
@@ -237,10 +238,10 @@ def evaluate(
     settings = {name: chosen_classifier(catalog, name) for name in (classifier, *compare)}
     embedding = catalog.stage("embedding")
     vectors, keys, revision = embedding.array(), embedding.table("keys"), store.revision()
-    training = classify.made_up(catalog, store, embedding, policy=policy, recipe=recipe, survey=survey, seed=seed)
+    training = train.made_up(catalog, store, embedding, policy=policy, recipe=recipe, survey=survey, seed=seed)
     listed = suspicious(store.labels(), catalog.exposures(), training.answers)
     sampled = candidates.sampled_images(catalog)
-    teacher = classify.teacher_of(catalog, embedding) if recipe.simulated else None
+    teacher = train.teacher_of(catalog, embedding) if recipe.simulated else None
     options = {"recipe": recipe, "teacher": teacher, "camera": catalog.camera, "seed": seed, "progress": progress}
     every = {}
     for name, own in settings.items():

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from triptych.pipeline.candidates import RULES
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.catalog.stage import Stage
+from triptych.pipeline.classifier.candidates import RULES
 from triptych.pipeline.errors import CatalogError
 from triptych.pipeline.reasons import REASONS
 

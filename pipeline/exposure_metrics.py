@@ -8,8 +8,8 @@ the exposures it is measured on, so it flatters a little; the rule's own cut doe
 import numpy as np
 import pandas as pd
 
-from triptych.pipeline import candidates
-from triptych.pipeline.metrics import calibration, rates
+from triptych.pipeline.classifier import candidates
+from triptych.pipeline.classifier.metrics import calibration, rates
 from triptych.pipeline.reasons import GOOD, REASONS
 
 # A curve of more points than this is thinned out for the files that it is written to.

@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
-from triptych.pipeline import classify, probe_models
+from triptych.pipeline import probe_models
+from triptych.pipeline.classifier import train
 from triptych.pipeline.errors import BadInput, LabelError, choose
 from triptych.pipeline.evaluate import folds_of
 from triptych.pipeline.probe_figures import figures
@@ -53,7 +54,7 @@ def label_curve(
     Returns `method, exposures, draw, images` and MEASURES or NUMBER_MEASURES, NaN where a method does not say.
     """
     for method in methods:
-        choose(method, (*PROBES, *classify.CLASSIFIERS), "method")
+        choose(method, (*PROBES, *train.CLASSIFIERS), "method")
     methods = [method for method in methods if target.name == REASONS_TARGET or method in PROBES]
     if not methods or draws < 1:
         raise BadInput(f"{target.name} can be learned by {', '.join(PROBES)}; name one of them, and at least one draw")
@@ -114,8 +115,8 @@ def _predicted(method, vectors, keys, teach: Target, asked, camera: str, seed: i
         probe = probe_models.fit_probe(vectors, keys, teach, kind=kind, level=level, camera=camera, seed=seed)
         return probe_models.ask_probe(probe, vectors[asked], keys[asked]), level
     taught = teach.table.rename(columns={"value": "reasons"}).assign(source="", provenance="truth")
-    model = classify.learn(vectors, keys, taught, {}, classifier=method, camera=camera, seed=seed)
-    return classify.predict_images(model, vectors[asked], keys[asked].reset_index(drop=True)), "ccd"
+    model = train.learn(vectors, keys, taught, {}, classifier=method, camera=camera, seed=seed)
+    return train.predict_images(model, vectors[asked], keys[asked].reset_index(drop=True)), "ccd"
 
 
 def _flat(found: dict) -> dict:

@@ -14,12 +14,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from triptych.pipeline.classifier import Classifier, Model, classes_of
-from triptych.pipeline.heads import indicators
+from triptych.pipeline.classifier.classifier import Classifier, Model, classes_of
+from triptych.pipeline.classifier.cross_fitted_heads import indicators
+from triptych.pipeline.classifier.prediction_table import Answer, shares_of
 from triptych.pipeline.live_cells import in_memory, vectors_at
 from triptych.pipeline.live_kernels import RELABELLED, REMOVED, Added, Lists, add, drop, room
 from triptych.pipeline.parallel import cores
-from triptych.pipeline.prediction_table import Answer, shares_of
 from triptych.pipeline.reasons import GOOD, REASONS
 from triptych.pipeline.vectors.neighbour_cells import LANES
 from triptych.pipeline.vectors.neighbours import in_order, neighbourhood

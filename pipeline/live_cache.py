@@ -26,12 +26,12 @@ from triptych.pipeline.catalog import locks
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.catalog.files import write_json
 from triptych.pipeline.catalog.stage import Stage, gone_on_failure
-from triptych.pipeline.classifier import Classifier, Model
+from triptych.pipeline.classifier.classifier import Classifier, Model
+from triptych.pipeline.classifier.cross_fitted_heads import indicators
+from triptych.pipeline.classifier.prediction_table import asks_neighbours, exposure_blocks, reduced
 from triptych.pipeline.errors import BadInput
-from triptych.pipeline.heads import indicators
 from triptych.pipeline.live import Live, Update, started
 from triptych.pipeline.live_cells import lay_out
-from triptych.pipeline.prediction_table import asks_neighbours, exposure_blocks, reduced
 from triptych.pipeline.vectors.neighbours import in_order
 
 FORMAT = 1

@@ -13,8 +13,8 @@ import pandas as pd
 
 from triptych.pipeline import live_cache
 from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.classifier import has_head
-from triptych.pipeline.classify import read_model
+from triptych.pipeline.classifier.classifier import has_head
+from triptych.pipeline.classifier.model_files import read_model
 from triptych.pipeline.errors import StageMissing, StageStale
 from triptych.pipeline.labels.training_set import read_training_set
 from triptych.pipeline.live import LABELS, Live

@@ -13,7 +13,7 @@ The intervals are of the percentiles of a bootstrap over exposures (Efron 1979),
 import numpy as np
 import pandas as pd
 
-from triptych.pipeline import candidates
+from triptych.pipeline.classifier import candidates
 from triptych.pipeline.labels.training_set import TrainingSet, read_labels
 from triptych.pipeline.reasons import GOOD, REASONS
 from triptych.pipeline.spread import INTERVAL, RESAMPLES, draws

@@ -7,13 +7,13 @@ the other; it only ever grows.
 import time
 from collections.abc import Callable, Mapping
 
-from triptych.pipeline import candidates
 from triptych.pipeline.catalog import locks
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.catalog.stage import Stage
 from triptych.pipeline.catalog.transaction import Draft
+from triptych.pipeline.classifier import candidates
+from triptych.pipeline.classifier.predict_newer import comparable, predict
 from triptych.pipeline.errors import CatalogError, StageMissing, choose
-from triptych.pipeline.model_on import comparable, predict
 from triptych.pipeline.retraining import KINDS
 
 MOVES_LOCK = ".moves.lock"

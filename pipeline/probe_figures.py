@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import average_precision_score
 
-from triptych.pipeline.metrics import ccd_metrics, rates, reliability
+from triptych.pipeline.classifier.metrics import ccd_metrics, rates, reliability
 from triptych.pipeline.probe_targets import BAD, Target
 from triptych.pipeline.reasons import GOOD
 

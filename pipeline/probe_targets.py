@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from triptych.pipeline import classify
 from triptych.pipeline.camera import camera
 from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.classifier import train
 from triptych.pipeline.errors import BadInput, LabelError, choose
 from triptych.pipeline.reasons import GOOD, REASONS
 
@@ -144,7 +144,7 @@ def is_skewed(values: pd.Series) -> bool:
 
 
 def _labelled(catalog: Catalog, store, name: str, keys: pd.DataFrame, policy: str) -> Target:
-    table, _ = classify.embedded(classify.read_training_set(catalog, store, policy=policy), keys)
+    table, _ = train.embedded(train.read_training_set(catalog, store, policy=policy), keys)
     return of_labels(name, table)
 
 

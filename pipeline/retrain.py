@@ -14,10 +14,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from triptych.pipeline import candidates, classify, measuring, models, retrain_killed
+from triptych.pipeline import measuring, models, retrain_killed
 from triptych.pipeline.catalog import locks
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.catalog.stage import Stage
+from triptych.pipeline.classifier import candidates, model_files, predict, train
 from triptych.pipeline.errors import BadInput, Cancelled
 from triptych.pipeline.labels.recipe import Recipe
 from triptych.pipeline.labels.training_set import read_training_set
@@ -147,14 +148,14 @@ def _retrain(catalog, store, steps, say, *, policy, classifier, rule, seed, by) 
     before = {kind: _current(catalog, kind) for kind in KINDS}
     rule = rule or (before["candidates"].parameters.get("rule") if before["candidates"] else None) or candidates.DEFAULT
     if not classifier:
-        classifier = classify.classifier_of(before["model"]) if before["model"] else classify.DEFAULT
+        classifier = model_files.classifier_of(before["model"]) if before["model"] else train.DEFAULT
     embedding, revision = catalog.stage("embedding"), store.revision()
     steps.at(0, "labels")
     training = read_training_set(catalog, store, policy=policy)
     say(f"{len(training.table)} images of {training.table.expnum.nunique()} exposures teach")
     steps.at(5, "fitting")
     simulated = not before["model"] or before["model"].parameters.get("simulated", True)
-    model = classify.fit_stage(
+    model = train.fit_stage(
         catalog,
         embedding,
         training,
@@ -165,7 +166,7 @@ def _retrain(catalog, store, steps, say, *, policy, classifier, rule, seed, by) 
     )
     say(f"fitted {model.name}")
     steps.at(60, "predicting")
-    table = classify.predict_images(model, embedding.array(), embedding.table("keys"), progress=steps.between(60, 82))
+    table = train.predict_images(model, embedding.array(), embedding.table("keys"), progress=steps.between(60, 82))
     say(f"predicted {len(table)} images")
     steps.at(82, "candidates")
     sampled = candidates.sampled_images(catalog)
@@ -236,11 +237,11 @@ def _write(catalog, embedding, model, table, scored, changes, report, rule, para
     there = {stage.path for kind in retrain_killed.ALL_KINDS for stage in catalog.stages(kind)}
     retrain_killed.note(catalog, {"classifier": model.name, "seed": model.seed, **parameters})
     try:
-        written["model"] = classify.write_model(
+        written["model"] = model_files.write_model(
             catalog, embedding, model, report["training"]["after"], parameters=parameters, make_current=False
         )
         steps.at(93, "writing")
-        written["prediction"] = classify.write_prediction(
+        written["prediction"] = predict.write_prediction(
             catalog, embedding, written["model"], table, make_current=False
         )
         steps.at(96, "writing")

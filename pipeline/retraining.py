@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from triptych.pipeline import candidates
+from triptych.pipeline.classifier import candidates
 
 CHANGES = ("entered", "left", "reasons", "ccds", "probability")
 KINDS = ("model", "prediction", "candidates")

@@ -4,8 +4,9 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from triptych.pipeline import candidates, classify, embedding
+from triptych.pipeline import embedding
 from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.classifier import candidates, predict, train
 from triptych.pipeline.errors import StageMissing, StageStale
 from triptych.pipeline.ingest import ingest
 from triptych.pipeline.vectors import clusters, tsne
@@ -34,7 +35,7 @@ def run(
     *,
     sample: int = 20,
     backbone: str = "triptych",
-    classifier: str = classify.DEFAULT,
+    classifier: str = train.DEFAULT,
     rule: str = candidates.DEFAULT,
     seed: int = 0,
     bar: Bar = lambda title: nullcontext(None),
@@ -51,9 +52,9 @@ def run(
         embedding.embed(catalog.refresh(), backbone=backbone, progress=progress)
     if store.revision():
         with bar("train") as progress:
-            classify.train(catalog.refresh(), store, classifier=classifier, seed=seed, progress=progress)
+            train.train(catalog.refresh(), store, classifier=classifier, seed=seed, progress=progress)
         with bar("predict") as progress:
-            classify.predict(catalog.refresh(), progress=progress)
+            predict.predict(catalog.refresh(), progress=progress)
         candidates.find(catalog.refresh(), rule=rule)
     place(catalog, seed=seed, bar=bar)
 

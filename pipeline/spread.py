@@ -8,8 +8,8 @@ What it leaves out: the classifier is not fitted again, so the luck of the train
 import numpy as np
 import pandas as pd
 
-from triptych.pipeline.classifier import indicators
-from triptych.pipeline.metrics import predicted_sets
+from triptych.pipeline.classifier.classifier import indicators
+from triptych.pipeline.classifier.metrics import predicted_sets
 from triptych.pipeline.reasons import GOOD, REASONS
 
 RESAMPLES = 1000

@@ -18,18 +18,19 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from triptych.pipeline import candidates, embedding
+from triptych.pipeline import embedding
 from triptych.pipeline.backbones import BACKBONES
 from triptych.pipeline.catalog import retention
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.catalog.stage import Stage
 from triptych.pipeline.catalog.transaction import Draft
+from triptych.pipeline.classifier import candidates
+from triptych.pipeline.classifier.predict_newer import comparable, predict
 from triptych.pipeline.errors import BadInput, CatalogError, TriptychError, choose
 from triptych.pipeline.ingest.arrivals import Arrivals
 from triptych.pipeline.ingest.ingest import ingest
 from triptych.pipeline.ingest.manifest import Manifest
 from triptych.pipeline.ingest.sources import find_files
-from triptych.pipeline.model_on import comparable, predict
 from triptych.pipeline.units import Models
 from triptych.pipeline.vectors import clusters, placing
 

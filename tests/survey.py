@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 
 from tests import templates
-from triptych.pipeline import candidates, classify
 from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.classifier import candidates, model_files, train
 from triptych.pipeline.store.store import LabelStore, Vote
 
 DEAD = 61
@@ -132,8 +132,8 @@ def _write_stages(catalog, rows, rng) -> None:
         writer.write_table(keys, "keys")
     embedding = writer.stage
     training = keys.assign(reasons=[(reason,) for reason in rows.reason], source="made-up", provenance="truth")
-    fitted = classify.fit(vectors, training, classifier=classify.DEFAULT)
-    model = classify.write_model(catalog, embedding, fitted, {}, parameters={"policy": "majority"})
+    fitted = train.fit(vectors, training, classifier=train.DEFAULT)
+    model = model_files.write_model(catalog, embedding, fitted, {}, parameters={"policy": "majority"})
     right = rng.random(len(rows)) < 0.95
     probability = np.where(right, rng.uniform(0.85, 1, len(rows)), rng.uniform(0.4, 0.7, len(rows)))
     table = keys.assign(reason=rows.reason, probability=probability)
@@ -144,7 +144,7 @@ def _write_stages(catalog, rows, rng) -> None:
     others = rng.integers(0, len(rows), (len(rows), 7))
     table["neighbour_ids"] = list(rows.image_id.to_numpy()[others])
     table["neighbour_distances"] = list(np.sort(rng.uniform(0.1, 0.5, (len(rows), 7)), axis=1))
-    with catalog.new_stage("prediction", classify.DEFAULT, parents=[embedding, model]) as writer:
+    with catalog.new_stage("prediction", train.DEFAULT, parents=[embedding, model]) as writer:
         writer.write_table(table)
     candidates.find(catalog)
     with catalog.new_stage("cluster", "hdbscan", parents=[embedding]) as writer:

@@ -12,8 +12,8 @@ from tests import skies
 from tests.test_reprocessed import come_back, other_pixels
 from triptych.app import api, evidence, lead_queue, queue, votes
 from triptych.app.context import AppContext
-from triptych.pipeline import candidates, classify
 from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.classifier import candidates, predict, train
 from triptych.pipeline.embedding import embed
 from triptych.pipeline.export import export
 from triptych.pipeline.ingest.ingest import ingest
@@ -56,8 +56,8 @@ def teach(store, catalog):
 def see(catalog, store):
     """Embed, learn and predict; without candidates a queue offers every exposure."""
     embed(catalog, workers=1)
-    classify.train(catalog, store, classifier="knn")
-    classify.predict(catalog)
+    train.train(catalog, store, classifier="knn")
+    predict.predict(catalog)
 
 
 @pytest.fixture

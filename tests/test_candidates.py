@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from tests import vectors
-from triptych.pipeline import candidates, classify
+from triptych.pipeline.classifier import candidates, predict, train
 from triptych.pipeline.errors import BadInput, UnknownName
 from triptych.pipeline.store.store import open_store
 
@@ -127,8 +127,8 @@ def test_candidates_of_a_run_are_its_bad_exposures(tmp_path, classifier):
     catalog, truth = vectors.make(tmp_path / "run")
     with open_store(catalog) as store:
         vectors.teach(store, truth)
-        classify.train(catalog, store, classifier=classifier)
-    prediction = classify.predict(catalog).table()
+        train.train(catalog, store, classifier=classifier)
+    prediction = predict.predict(catalog).table()
     stage = candidates.find(catalog)
     assert stage.parameters["rule"] == "exposure"
     every = stage.table("exposures_scored").set_index("expnum")
@@ -145,8 +145,8 @@ def test_only_sampled_ccds_count_and_every_exposure_is_scored(tmp_path):
     catalog.write_tables(ccds=ccds)
     with open_store(catalog) as store:
         vectors.teach(store, truth)
-        classify.train(catalog, store)
-    classify.predict(catalog)
+        train.train(catalog, store)
+    predict.predict(catalog)
     stage = candidates.find(catalog, rule="paper")
     every, table = stage.table("exposures_scored"), stage.table()
     assert set(every.expnum) == set(truth.expnum)

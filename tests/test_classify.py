@@ -12,8 +12,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 
 from tests import vectors
-from triptych.pipeline import classify
 from triptych.pipeline.camera import camera
+from triptych.pipeline.classifier import model_files, predict, train
 from triptych.pipeline.errors import BadInput, LabelError, StageMissing, StageStale, UnknownName
 from triptych.pipeline.reasons import GOOD
 from triptych.pipeline.store.store import LabelStore, open_store
@@ -50,9 +50,9 @@ def test_same_answers_as_a_plain_scikit_learn_pipeline():
     known = rng.normal(0, 2, (4, 60))[classes] + rng.normal(0, 2, (600, 60))
     asked = rng.normal(0, 3, (500, 60))
     table = training_rows([(reasons[c],) for c in classes], np.arange(600) // 6 + 1)
-    model = classify.fit(known, table)
+    model = train.fit(known, table)
     assert model.classes == ("PSF", "Noise", "Wonky", GOOD)
-    ours, rows, distances = classify.probabilities(model, asked, np.full(500, -1))
+    ours, rows, distances = train.probabilities(model, asked, np.full(500, -1))
     plain = make_pipeline(
         MinMaxScaler(),
         PCA(15, random_state=0),
@@ -79,8 +79,8 @@ def test_fewer_neighbours_than_asked_for():
     rows, distances = nearest(np.array([[0.0]]), np.array([1]), training, exposures, 3)
     assert rows.tolist() == [[1, -1, -1]]
     assert np.isinf(distances[0, 1:]).all()
-    model = classify.fit(np.array([[0.0], [1.0]]), training_rows([(GOOD,), ("PSF",)], [1, 2]))
-    table = classify.predict_images(model, np.array([[0.0]]), training_rows([()], [1]))
+    model = train.fit(np.array([[0.0], [1.0]]), training_rows([(GOOD,), ("PSF",)], [1, 2]))
+    table = train.predict_images(model, np.array([[0.0]]), training_rows([()], [1]))
     assert table.loc[0, ["reason", "probability", "p_good", "p_PSF"]].tolist() == ["PSF", 1.0, 0.0, 1.0]
     assert table.neighbour_ids[0].tolist() == [202]
 
@@ -99,8 +99,8 @@ def test_neighbours_do_not_depend_on_the_number_of_blocks(monkeypatch):
 def test_an_image_with_several_labels_votes_for_each():
     close = np.arange(7.0)[:, None] / 10
     reasons = [("PSF", "Noise")] * 4 + [("PSF",)] * 2 + [(GOOD,)]
-    model = classify.fit(close, training_rows(reasons, range(1, 8)))
-    table = classify.predict_images(model, np.array([[0.0]]), training_rows([()], [99]))
+    model = train.fit(close, training_rows(reasons, range(1, 8)))
+    table = train.predict_images(model, np.array([[0.0]]), training_rows([()], [99]))
     assert table.reason[0] == "PSF"
     assert table.loc[0, ["p_PSF", "p_Noise", "p_good"]].tolist() == pytest.approx([6 / 7, 4 / 7, 1 / 7])
 
@@ -109,7 +109,7 @@ def test_an_image_with_several_labels_votes_for_each():
 def test_train_and_predict_a_run(run, classifier):
     catalog, store, truth = run
     steps = []
-    model = classify.train(catalog, store, classifier=classifier, progress=lambda *step: steps.append(step))
+    model = train.train(catalog, store, classifier=classifier, progress=lambda *step: steps.append(step))
     assert model.parameters["store_revision"] == store.revision()
     assert steps[0] == (0, 2, "labels")
     assert steps[-1] == (2, 2, "model written")
@@ -120,7 +120,7 @@ def test_train_and_predict_a_run(run, classifier):
         "Ghost_Scatter": 16,
         "good": 96,
     }
-    table = classify.predict(catalog).table()
+    table = predict.predict(catalog).table()
     assert [name for name in table if name.startswith("p_")] == [
         "p_good",
         "p_Clouds_transparency",
@@ -149,17 +149,17 @@ def test_train_and_predict_a_run(run, classifier):
 )
 def test_the_stage_alone_is_enough_to_predict_and_holds_no_pickle(run, classifier, besides):
     catalog, store, _ = run
-    stage = classify.train(catalog, store, classifier=classifier)
-    model = classify.read_model(stage)
+    stage = train.train(catalog, store, classifier=classifier)
+    model = model_files.read_model(stage)
     assert {path.suffix for path in stage.path.iterdir()} == {".json", ".npy", ".parquet"} | besides
     embedding = catalog.stage("embedding")
-    training = classify.read_training_set(catalog, store)
-    fitted = classify.fit_stage(catalog, embedding, training, classifier=classifier)
-    assert classify.classifier_of(stage) == classifier
+    training = train.read_training_set(catalog, store)
+    fitted = train.fit_stage(catalog, embedding, training, classifier=classifier)
+    assert model_files.classifier_of(stage) == classifier
     keys = embedding.table("keys")
     pd.testing.assert_frame_equal(
-        classify.predict_images(model, embedding.array(), keys),
-        classify.predict_images(fitted, embedding.array(), keys),
+        train.predict_images(model, embedding.array(), keys),
+        train.predict_images(fitted, embedding.array(), keys),
     )
     assert json.loads((stage.path / "classifier.json").read_text())["neighbours"] == 7
 
@@ -168,45 +168,45 @@ def test_twice_the_same_is_the_same(run):
     catalog, store, _ = run
     digests = []
     for _ in range(2):
-        model = classify.train(catalog, store)
-        digests.append((model.digest, classify.predict(catalog).digest))
+        model = train.train(catalog, store)
+        digests.append((model.digest, predict.predict(catalog).digest))
     assert digests[0] == digests[1]
 
 
 def test_what_is_missing_is_said(run, tmp_path):
     catalog, store, truth = run
     with pytest.raises(StageMissing, match="triptych train"):
-        classify.predict(catalog)
+        predict.predict(catalog)
     with pytest.raises(UnknownName, match="Did you mean 'knn'"):
-        classify.train(catalog, store, classifier="knm")
+        train.train(catalog, store, classifier="knm")
     with LabelStore(f"sqlite:///{tmp_path / 'other.db'}") as empty:
         with pytest.raises(LabelError, match="triptych labels import"):
-            classify.train(catalog, empty)
+            train.train(catalog, empty)
         vectors.teach(empty, truth[truth.reason == "good"])
         with pytest.raises(LabelError, match="every labelled image says 'good'"):
-            classify.train(catalog, empty)
-    classify.train(catalog, store)
+            train.train(catalog, empty)
+    train.train(catalog, store)
     with catalog.new_stage("embedding", "other") as writer:
         writer.write_array(np.full((len(truth), 3), np.nan, np.float32))
         writer.write_table(truth[["image_id", "expnum", "ccdname"]], "keys")
     with pytest.raises(StageStale, match="triptych train"):
-        classify.predict(catalog)
+        predict.predict(catalog)
     with pytest.raises(BadInput, match="triptych embed"):
-        classify.train(catalog, store)
+        train.train(catalog, store)
 
 
 @pytest.mark.parametrize("classifier", ["knn", "mixed"])
 def test_predicting_block_by_block_is_predicting_in_one_frame(run, monkeypatch, classifier):
     """One half of the exposures has taught nothing, so all learners answer for it."""
     catalog, _, truth = run
-    monkeypatch.setattr("triptych.pipeline.prediction_table.BLOCK", 20)
+    monkeypatch.setattr("triptych.pipeline.classifier.prediction_table.BLOCK", 20)
     with LabelStore("sqlite://") as store:
         vectors.teach(store, truth[truth.expnum <= 12])
-        model = classify.read_model(classify.train(catalog, store, classifier=classifier))
+        model = model_files.read_model(train.train(catalog, store, classifier=classifier))
     told = []
-    stage = classify.predict(catalog, progress=lambda *step: told.append(step))
+    stage = predict.predict(catalog, progress=lambda *step: told.append(step))
     embedding = catalog.stage("embedding")
-    frame = classify.predict_images(model, embedding.array(), embedding.table("keys"))
+    frame = train.predict_images(model, embedding.array(), embedding.table("keys"))
     pd.testing.assert_frame_equal(stage.table(), frame, rtol=1e-9, atol=1e-12, check_dtype=False)
     assert len(told) > 3
     assert told[-1][:2] == (len(truth), len(truth))
@@ -215,10 +215,10 @@ def test_predicting_block_by_block_is_predicting_in_one_frame(run, monkeypatch, 
 @pytest.mark.parametrize("classifier", ["knn", "mixed"])
 def test_progress_never_goes_back(run, classifier):
     catalog, store, truth = run
-    stage, training = catalog.stage("embedding"), classify.read_training_set(catalog, store)
-    model = classify.fit_stage(catalog, stage, training, classifier=classifier)
+    stage, training = catalog.stage("embedding"), train.read_training_set(catalog, store)
+    model = train.fit_stage(catalog, stage, training, classifier=classifier)
     told = []
-    classify.predict_images(model, stage.array(), stage.table("keys"), progress=lambda *step: told.append(step[:2]))
+    train.predict_images(model, stage.array(), stage.table("keys"), progress=lambda *step: told.append(step[:2]))
     assert [done for done, _ in told] == sorted(done for done, _ in told)
     assert told[-1] == (len(truth), len(truth))
 
@@ -229,6 +229,6 @@ def test_labelled_images_without_a_vector_are_counted(run):
         part = truth[truth.ccdname != "N1"]
         writer.write_array(np.random.default_rng(0).normal(size=(len(part), 8)).astype(np.float32))
         writer.write_table(part[["image_id", "expnum", "ccdname"]], "keys")
-    report = classify.train(catalog, store).json("report")
+    report = train.train(catalog, store).json("report")
     assert report["left_out"]["images without an embedding"] == 24
-    assert len(classify.predict(catalog).table()) == len(part)
+    assert len(predict.predict(catalog).table()) == len(part)

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from tests import vectors
-from triptych.pipeline import candidates, classify, export, export_formats, reasons
+from triptych.pipeline import export, export_formats, reasons
 from triptych.pipeline.catalog import catalog
 from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.classifier import candidates, predict, train
 from triptych.pipeline.ingest import sources
 from triptych.pipeline.labels import readers, training_set
 from triptych.pipeline.simulation import defects
@@ -74,13 +75,13 @@ def test_every_file_of_a_model_and_column_of_its_predictions_is_named(formats, t
     catalog, truth = vectors.make(tmp_path / "run", exposures=12)
     with open_store(catalog) as store:
         vectors.teach(store, truth)
-        model = classify.train(catalog, store, classifier=classifier)
-    prediction = classify.predict(catalog)
+        model = train.train(catalog, store, classifier=classifier)
+    prediction = predict.predict(catalog)
     files = {path.name for path in model.path.iterdir()} - {"stage.json"}
     assert files - words(section(formats, "**`model/*`**")) == set()
     columns = set(prediction.table()) - {f"p_{name}" for name in reasons.REASONS}
     assert columns - words(section(formats, "**`prediction/*/table.parquet`**")) == set()
-    assert set(classify.CLASSIFIERS) <= words((DOCS / "guide.md").read_text())
+    assert set(train.CLASSIFIERS) <= words((DOCS / "guide.md").read_text())
 
 
 @pytest.mark.parametrize(

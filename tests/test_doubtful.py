@@ -8,7 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.classify import predict, train
+from triptych.pipeline.classifier.predict import predict
+from triptych.pipeline.classifier.train import train
 from triptych.pipeline.labels.doubtful import WHYS, doubtful_labels, listed_both, summary
 from triptych.pipeline.labels.imported import LABEL_NAMES, ReadOptions
 from triptych.pipeline.labels.readers import READERS, guess_kind

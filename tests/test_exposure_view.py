@@ -5,9 +5,15 @@ import pandas as pd
 import pytest
 
 from triptych.pipeline.camera import camera
-from triptych.pipeline.exposure_view import FEWEST, ExposureView, describe, exposure_probability, learn_view
+from triptych.pipeline.classifier.exposure_calibration import (
+    FEWEST,
+    ExposureView,
+    describe,
+    exposure_probability,
+    learn_view,
+)
+from triptych.pipeline.classifier.metrics import calibration
 from triptych.pipeline.focal_plane import centres
-from triptych.pipeline.metrics import calibration
 
 CCDNUMS = np.array([number for number in range(1, 63) if number != 61])
 

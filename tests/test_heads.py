@@ -6,11 +6,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from triptych.pipeline import classify
-from triptych.pipeline.heads import ALIKE, FOLDS, KINDS, Head, alike, as_arrays, fit_head, from_arrays
-from triptych.pipeline.metrics import calibration
+from triptych.pipeline.classifier import train
+from triptych.pipeline.classifier.cross_fitted_heads import (
+    ALIKE,
+    FOLDS,
+    KINDS,
+    Head,
+    alike,
+    as_arrays,
+    fit_head,
+    from_arrays,
+)
+from triptych.pipeline.classifier.metrics import calibration
+from triptych.pipeline.classifier.simulated_teacher import Teacher
 from triptych.pipeline.reasons import GOOD
-from triptych.pipeline.teacher import Teacher
 
 CCDS = 6
 DIM = 10
@@ -186,7 +195,7 @@ def test_the_simulated_teacher_is_listened_to_where_it_helps(two_steps):
         head = fit_head(x, table, kind="linear", two_steps=two_steps, teacher=teacher)
         assert head.steps[0].simulated == (name == "helps")
         said = head.probabilities(asked, known.expnum.to_numpy() + 1000)
-        wanted = classify.indicators(known.reasons, head.classes)
+        wanted = train.indicators(known.reasons, head.classes)
         right[name] = ((said > 0.5) == wanted).all(axis=1).mean()
     assert right["helps"] > right["none"] + 0.02
     assert right["nonsense"] == pytest.approx(right["none"], abs=0.02)

@@ -16,9 +16,9 @@ from tests.killing import kill
 from tests.test_server import Browser
 from tests.ui.conftest import Served, free_port
 from triptych.app import worker
-from triptych.pipeline import candidates, classify
 from triptych.pipeline.catalog.catalog import STAGE_COMMANDS, Catalog
 from triptych.pipeline.catalog.stage import digest_of_folder
+from triptych.pipeline.classifier import candidates, predict, train
 from triptych.pipeline.store.store import LabelStore, Vote, open_store
 
 pytestmark = pytest.mark.slow
@@ -37,8 +37,8 @@ def voted(tmp_path_factory) -> Path:
     ghosts = sorted(set(truth.expnum[truth.reason == "Ghost_Scatter"]))
     with open_store(catalog) as store:
         vectors.teach(store, truth[~truth.expnum.isin(ghosts)])
-        classify.train(catalog, store, classifier="knn")  # what is killed is the same whatever learns; this is quick
-        classify.predict(catalog)
+        train.train(catalog, store, classifier="knn")  # what is killed is the same whatever learns; this is quick
+        predict.predict(catalog)
         candidates.find(catalog)
         for expnum in ghosts[:3]:
             for name in ("amy", "ben"):

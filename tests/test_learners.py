@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from triptych.pipeline import learners
+from triptych.pipeline.classifier import learners
 
 
 def drawn(n: int = 300, dim: int = 12, *, seed: int = 0):

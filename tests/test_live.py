@@ -7,11 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from triptych.pipeline import live
-from triptych.pipeline.classifier import Classifier
-from triptych.pipeline.heads import indicators
+from triptych.pipeline.classifier.classifier import Classifier
+from triptych.pipeline.classifier.cross_fitted_heads import indicators
+from triptych.pipeline.classifier.prediction_table import as_table, asks_neighbours
 from triptych.pipeline.live import LABELS, started
 from triptych.pipeline.live_cells import lay_out
-from triptych.pipeline.prediction_table import as_table, asks_neighbours
 from triptych.pipeline.reasons import GOOD
 from triptych.pipeline.vectors import neighbours
 

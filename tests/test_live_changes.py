@@ -15,9 +15,10 @@ from tests.killing import PATIENCE_SECONDS, command, kill
 from triptych.app.cli import app as command_line
 from triptych.app.live_work import LiveWork
 from triptych.app.worker import WorkerProcess
-from triptych.pipeline import classify, live_cache, live_changes
+from triptych.pipeline import live_cache, live_changes
 from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.classifier import predict_images
+from triptych.pipeline.classifier import model_files, predict, train
+from triptych.pipeline.classifier.classifier import predict_images
 from triptych.pipeline.labels.training_set import read_training_set
 from triptych.pipeline.live_changes import follow
 from triptych.pipeline.live_tables import LabelledRows
@@ -44,8 +45,8 @@ def made(folder, **more):
     ghosts = truth.expnum[truth.reason == GHOSTS].unique()
     with open_store(catalog) as store:
         vectors.teach(store, truth[~truth.expnum.isin(ghosts)])
-        classify.train(catalog, store, classifier="knn")
-    classify.predict(catalog)
+        train.train(catalog, store, classifier="knn")
+    predict.predict(catalog)
     return catalog, sorted(int(expnum) for expnum in ghosts)
 
 
@@ -58,7 +59,7 @@ def vote(store, expnum, judgement="bad", reasons=(GHOSTS,), names=("amy", "ben")
 def full(catalog, store):
     """A full prediction with the reduction of the model and today's training set."""
     stage = catalog.stage("model")
-    model, embedding = classify.read_model(stage), catalog.stage("embedding")
+    model, embedding = model_files.read_model(stage), catalog.stage("embedding")
     taught = read_training_set(catalog, store).table
     keys = embedding.table("keys")
     places = np.searchsorted(keys.image_id, taught.image_id)
@@ -194,8 +195,8 @@ def test_another_model_makes_another_state(run):
     with open_store(catalog) as store:
         follow(catalog, store)
         vote(store, ghosts[0])
-        classify.train(catalog, store, classifier="knn")
-        classify.predict(catalog)
+        train.train(catalog, store, classifier="knn")
+        predict.predict(catalog)
         found = follow(catalog, store)
         assert found.info["made"]
         assert found.info["model"] == "knn-002"
@@ -207,8 +208,8 @@ def test_other_classifiers_are_followed_by_their_neighbours(tmp_path, classifier
     catalog, truth = vectors.make(tmp_path / "run", exposures=12)
     with open_store(catalog) as store:
         vectors.teach(store, truth[truth.expnum > 4])
-        classify.train(catalog, store, classifier=classifier)
-        classify.predict(catalog)
+        train.train(catalog, store, classifier=classifier)
+        predict.predict(catalog)
         assert follow(catalog, store).table.empty
         vote(store, 2, reasons=(GHOSTS, "PSF"))
         found = follow(catalog, store)

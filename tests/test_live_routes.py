@@ -14,8 +14,9 @@ from tests import vectors
 from triptych.app.auth import StoreAuth
 from triptych.app.context import AppContext
 from triptych.app.live_routes import routes
-from triptych.pipeline import candidates, classify, live_changes
+from triptych.pipeline import live_changes
 from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.classifier import candidates, predict, train
 from triptych.pipeline.store.store import LabelStore, Vote
 
 USERS = {"amy": "inspector", "ben": "inspector", "lea": "lead", "vic": "viewer"}
@@ -30,8 +31,8 @@ def made(tmp_path_factory):
         vectors.teach(store, truth[~truth.expnum.isin(ghosts)])
         for name, role in USERS.items():
             store.add_user(name, "triptych", role)
-        classify.train(catalog, store, classifier="knn")
-    classify.predict(catalog)
+        train.train(catalog, store, classifier="knn")
+    predict.predict(catalog)
     candidates.find(catalog)
     return catalog.path, ghosts
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from triptych.pipeline.metrics import calibration, cut_metrics, reliability
+from triptych.pipeline.classifier.metrics import calibration, cut_metrics, reliability
 
 
 def predicted(rows) -> pd.DataFrame:

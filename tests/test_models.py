@@ -13,8 +13,9 @@ from typer.testing import CliRunner
 from tests import vectors, warm
 from tests.test_retrain import KINDS, ghosts, vote_ghosts
 from triptych.app.cli import app as triptych
-from triptych.pipeline import candidates, classify, models, retrain, retrain_killed
+from triptych.pipeline import models, retrain, retrain_killed
 from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.classifier import candidates, predict, train
 from triptych.pipeline.errors import CatalogError, UnknownName
 from triptych.pipeline.store import retrain_log
 from triptych.pipeline.store.store import LabelStore, open_store
@@ -26,8 +27,8 @@ def made(tmp_path_factory):
     catalog, truth = vectors.make(tmp_path_factory.mktemp("models") / "run", exposures=24)
     with open_store(catalog) as store:
         vectors.teach(store, truth[~truth.expnum.isin(ghosts(truth))])
-        classify.train(catalog, store, classifier="knn")
-        classify.predict(catalog)
+        train.train(catalog, store, classifier="knn")
+        predict.predict(catalog)
         candidates.find(catalog)
         vote_ghosts(store, truth)
         retrain.retrain(catalog, store, by="lea")
@@ -221,6 +222,6 @@ def everything(run):
 def test_what_a_person_made_meanwhile_is_no_leftover(run):
     retrain_killed.note(run, {"classifier": "knn", "seed": 0, "policy": "majority", "store_revision": 10**6})
     with open_store(run) as store:
-        own = classify.train(run, store, classifier="published")
+        own = train.train(run, store, classifier="published")
     assert retrain_killed.clear_if_idle(run) == []
     assert json.loads((own.path / "stage.json").read_text())["name"] == "published"

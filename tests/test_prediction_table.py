@@ -6,15 +6,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests import vectors
-from triptych.pipeline import classify, prediction_table
-from triptych.pipeline.errors import BadInput
-from triptych.pipeline.prediction_table import (
+from triptych.pipeline.classifier import model_files, prediction_table, train
+from triptych.pipeline.classifier.prediction_table import (
     as_table,
     asks_neighbours,
     exposure_blocks,
     prediction_blocks,
     write_blocks,
 )
+from triptych.pipeline.errors import BadInput
 from triptych.pipeline.store.store import open_store
 from triptych.pipeline.vectors import neighbours
 
@@ -24,15 +24,15 @@ def run(tmp_path):
     catalog, truth = vectors.make(tmp_path / "run")
     with open_store(catalog) as store:
         vectors.teach(store, truth)
-        classify.train(catalog, store, classifier="knn")
+        train.train(catalog, store, classifier="knn")
     return catalog
 
 
 def asked(catalog):
     """A model, the memory-mapped vectors, their keys, and what the kNN answers."""
-    model, stage = classify.read_model(catalog.stage("model")), catalog.stage("embedding")
+    model, stage = model_files.read_model(catalog.stage("model")), catalog.stage("embedding")
     keys = stage.table("keys")
-    answer = asks_neighbours(model, classify.indicators(model.training.reasons, model.classes), len(keys))
+    answer = asks_neighbours(model, train.indicators(model.training.reasons, model.classes), len(keys))
     return model, stage.array(), keys, answer
 
 
@@ -48,7 +48,7 @@ def test_the_same_table_as_in_one_frame(run, tmp_path, monkeypatch, size, thread
     )
     assert write_blocks(tmp_path / "blocks.parquet", blocks) == len(keys)
     assert told[-1] == (len(keys), len(keys), "predictions")
-    classify.predict_images(model, stored, keys).to_parquet(tmp_path / "frame.parquet", index=False)
+    train.predict_images(model, stored, keys).to_parquet(tmp_path / "frame.parquet", index=False)
     found, expected = pd.read_parquet(tmp_path / "blocks.parquet"), pd.read_parquet(tmp_path / "frame.parquet")
     known = [name for name in expected if name in found]
     assert list(found) == known

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from tests import vectors
-from triptych.pipeline import candidates, classify, retrain
+from triptych.pipeline import retrain
+from triptych.pipeline.classifier import candidates, model_files, predict, train
 from triptych.pipeline.errors import Cancelled
 from triptych.pipeline.labels.recipe import Recipe
 from triptych.pipeline.store.store import Vote, open_store
@@ -19,8 +20,8 @@ def run(tmp_path):
     catalog, truth = vectors.make(tmp_path / "run", exposures=36)
     with open_store(catalog) as store:
         vectors.teach(store, truth[~truth.expnum.isin(truth.expnum[truth.reason == "Ghost_Scatter"])])
-        classify.train(catalog, store)
-        classify.predict(catalog)
+        train.train(catalog, store)
+        predict.predict(catalog)
         candidates.find(catalog)
         yield catalog, store, truth
 
@@ -109,22 +110,22 @@ def test_the_rule_in_use_is_kept(run):
 @pytest.mark.parametrize("classifier", ["knn", "mixed", "two_step"])
 def test_the_classifier_in_use_is_kept(run, classifier):
     catalog, store, _ = run
-    classify.train(catalog, store, classifier=classifier)
+    train.train(catalog, store, classifier=classifier)
     report = retrain.retrain(catalog, store)
     assert report.after["model"].name == classifier
-    assert classify.classifier_of(report.after["model"]) == classifier
+    assert model_files.classifier_of(report.after["model"]) == classifier
     assert report.after["prediction"].parameters["classifier"] == classifier
-    model = classify.read_model(report.after["model"])
+    model = model_files.read_model(report.after["model"])
     assert (model.head is not None) == (classifier != "knn")
     assert len(model.head.steps if model.head else ()) == {"knn": 0, "mixed": 1, "two_step": 2}[classifier]
 
 
 def test_that_no_simulation_teaches_is_kept_however_often(run):
     catalog, store, _ = run
-    classify.train(catalog, store, classifier="knn", recipe=Recipe(simulated=False))
+    train.train(catalog, store, classifier="knn", recipe=Recipe(simulated=False))
     for _ in range(2):
         assert retrain.retrain(catalog, store).after["model"].parameters["simulated"] is False
-    classify.train(catalog, store, classifier="knn")
+    train.train(catalog, store, classifier="knn")
     assert "simulated" not in retrain.retrain(catalog, store).after["model"].parameters
 
 
@@ -135,18 +136,18 @@ def test_a_classifier_that_is_named_replaces_the_one_in_use(run):
 
 def test_what_a_search_has_found_is_kept(run):
     catalog, store, truth = run
-    searched = classify.read_model(classify.train(catalog, store, searching=classify.Search(candidates=4)))
-    given = classify.CLASSIFIERS["knn"]
+    searched = model_files.read_model(train.train(catalog, store, searching=train.Search(candidates=4)))
+    given = train.CLASSIFIERS["knn"]
     # Where the search has found nothing better, take something that no name stands for.
     found = searched.classifier if searched.classifier != given else replace(given, neighbours=3, components=10)
-    embedding, training = catalog.stage("embedding"), classify.read_training_set(catalog, store)
-    model = classify.fit_stage(catalog, embedding, training, classifier=found)
-    classify.write_model(catalog, embedding, model, {}, parameters={})
+    embedding, training = catalog.stage("embedding"), train.read_training_set(catalog, store)
+    model = train.fit_stage(catalog, embedding, training, classifier=found)
+    model_files.write_model(catalog, embedding, model, {}, parameters={})
     vote_ghosts(store, truth)
     after = retrain.retrain(catalog, store).after["model"]
-    assert classify.read_model(after).classifier == found
-    assert classify.read_model(after).name == "searched"
-    assert "Ghost_Scatter" in classify.read_model(after).classes
+    assert model_files.read_model(after).classifier == found
+    assert model_files.read_model(after).name == "searched"
+    assert "Ghost_Scatter" in model_files.read_model(after).classes
 
 
 def test_cancelled_at_any_step_it_leaves_nothing_behind(run):

@@ -5,7 +5,8 @@ import pytest
 
 from tests import vectors
 from tests.test_retrain import ghosts, vote_ghosts
-from triptych.pipeline import candidates, classify, retrain, retraining
+from triptych.pipeline import retrain, retraining
+from triptych.pipeline.classifier import candidates, predict, train
 from triptych.pipeline.store.store import open_store
 
 
@@ -15,8 +16,8 @@ def done(tmp_path_factory):
     catalog, truth = vectors.make(tmp_path_factory.mktemp("retraining") / "run", exposures=36)
     with open_store(catalog) as store:
         vectors.teach(store, truth[~truth.expnum.isin(ghosts(truth))])
-        classify.train(catalog, store, classifier="knn")
-        classify.predict(catalog)
+        train.train(catalog, store, classifier="knn")
+        predict.predict(catalog)
         candidates.find(catalog)
         voted = vote_ghosts(store, truth)
         report = retrain.retrain(catalog, store, by="lea")

@@ -8,9 +8,10 @@ import pandas as pd
 import pytest
 
 from tests import vectors
-from triptych.pipeline import classify, evaluate
+from triptych.pipeline import evaluate
+from triptych.pipeline.classifier import model_files, predict, train
+from triptych.pipeline.classifier.parameter_search import FOLDS, SPACE, schedule, search
 from triptych.pipeline.errors import BadInput, LabelError, UnknownName
-from triptych.pipeline.search import FOLDS, SPACE, schedule, search
 from triptych.pipeline.store.store import open_store
 
 
@@ -74,13 +75,13 @@ def test_an_exposure_is_never_on_both_sides():
 
 def test_predict_uses_what_the_search_found(run):
     catalog, store, truth = run
-    stage = classify.train(catalog, store, searching=classify.Search(by="macro_f1", candidates=4), seed=3)
+    stage = train.train(catalog, store, searching=train.Search(by="macro_f1", candidates=4), seed=3)
     report = stage.json("search")
-    model = classify.read_model(stage)
+    model = model_files.read_model(stage)
     assert {name: getattr(model.classifier, name) for name in SPACE} == report["best"]
     assert {path.suffix for path in stage.path.iterdir()} == {".json", ".npy", ".parquet"}
     assert set(stage.table("search")) >= {"round", "images", "score", "score_spread", *SPACE}
-    prediction = classify.predict(catalog)
+    prediction = predict.predict(catalog)
     assert prediction.parameters["classifier"] == "searched"
     assert len(prediction.table().neighbour_ids[0]) == report["best"]["neighbours"]
     assert (prediction.table().reason == truth.reason).mean() > 0.8
@@ -92,15 +93,15 @@ def test_predict_uses_what_the_search_found(run):
 def test_every_setting_can_be_read_back_from_its_stage(run):
     catalog, store, _ = run
     embedding = catalog.stage("embedding")
-    training = classify.read_training_set(catalog, store)
+    training = train.read_training_set(catalog, store)
     keys, values = embedding.table("keys"), embedding.array()
     for scaler in SPACE["scaler"]:
-        settings = classify.Classifier(scaler=scaler, components=10, neighbours=3, power=3)
-        model = classify.fit(values, training.table, classifier=settings)
-        stage = classify.write_model(catalog, embedding, model, {}, parameters={})
+        settings = train.Classifier(scaler=scaler, components=10, neighbours=3, power=3)
+        model = train.fit(values, training.table, classifier=settings)
+        stage = model_files.write_model(catalog, embedding, model, {}, parameters={})
         pd.testing.assert_frame_equal(
-            classify.predict_images(classify.read_model(stage), values, keys),
-            classify.predict_images(model, values, keys),
+            train.predict_images(model_files.read_model(stage), values, keys),
+            train.predict_images(model, values, keys),
         )
 
 
@@ -114,8 +115,8 @@ def test_what_cannot_be_searched_is_said():
 
 def test_a_test_share_does_not_teach_and_an_image_split_flatters(run):
     catalog, store, truth = run
-    by_exposure = classify.train(catalog, store, test_share=0.3)
-    by_image = classify.train(catalog, store, test_share=0.3, split="image")
+    by_exposure = train.train(catalog, store, test_share=0.3)
+    by_image = train.train(catalog, store, test_share=0.3, split="image")
     test = by_exposure.json("test")
     taught = by_exposure.table("training")
     assert test["images"] + len(taught) == len(truth)
@@ -124,4 +125,4 @@ def test_a_test_share_does_not_teach_and_an_image_split_flatters(run):
     assert by_image.json("test")["ccd"]["accuracy"] >= test["ccd"]["accuracy"]
     assert by_exposure.parameters["test_share"] == 0.3
     with pytest.raises(BadInput, match="give --test-share"):
-        classify.train(catalog, store, split="image")
+        train.train(catalog, store, split="image")

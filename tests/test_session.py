@@ -12,8 +12,8 @@ from tests import survey
 from triptych.app.context import AppContext
 from triptych.app.evidence import asks_of, bad_reasons, evidence_of
 from triptych.app.session import Session
-from triptych.pipeline import candidates
 from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.classifier import candidates
 from triptych.pipeline.errors import BadInput, LabelError, UnknownName
 from triptych.pipeline.store.store import LabelStore, Vote
 from triptych.pipeline.votes.queue_order import BAND_WIDTH

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from triptych.pipeline.metrics import ccd_metrics
+from triptych.pipeline.classifier.metrics import ccd_metrics
 from triptych.pipeline.spread import RESAMPLES, draws, interval, resampled, spread
 
 CCDS = 10

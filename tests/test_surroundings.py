@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from triptych.pipeline.surroundings import groups_of, neighbour_weights, pooled, surrounded
+from triptych.pipeline.classifier.surroundings import groups_of, neighbour_weights, pooled, surrounded
 
 DIM = 4
 

@@ -5,11 +5,11 @@ import pandas as pd
 import pytest
 
 from tests import vectors
-from triptych.pipeline import classify, teacher
+from triptych.pipeline.classifier import predict, simulated_teacher, train
+from triptych.pipeline.classifier.surroundings import surrounded
 from triptych.pipeline.labels.recipe import Recipe
 from triptych.pipeline.reasons import GOOD, REASONS
 from triptych.pipeline.store.store import open_store
-from triptych.pipeline.surroundings import surrounded
 
 
 def keys_and_truth(exposures: int = 6, ccds: int = 40):
@@ -29,19 +29,22 @@ def keys_and_truth(exposures: int = 6, ccds: int = 40):
 
 def test_a_few_ccds_of_every_kind_teach():
     values, keys, truth = keys_and_truth()
-    found = teacher.gather(values, keys, truth, [6], "decam", seed=0)
+    found = simulated_teacher.gather(values, keys, truth, [6], "decam", seed=0)
     images, reasons = found["images"], found["reasons"]
     assert images.shape == (len(reasons), 17)
     counts = pd.Series(reasons).value_counts()
-    assert counts["Noise"] == teacher.OF_A_MIXED
+    assert counts["Noise"] == simulated_teacher.OF_A_MIXED
     assert counts["Bad_CCD|PSF"] == 3
-    assert counts["PSF"] == teacher.OF_A_MIXED
-    assert counts[GOOD] == teacher.OF_A_MIXED + 3 * teacher.OF_ONE_KIND + teacher.OF_AN_ODD_ONE
+    assert counts["PSF"] == simulated_teacher.OF_A_MIXED
+    assert (
+        counts[GOOD]
+        == simulated_teacher.OF_A_MIXED + 3 * simulated_teacher.OF_ONE_KIND + simulated_teacher.OF_AN_ODD_ONE
+    )
     whole = surrounded(values, keys, "decam").astype(np.float16)
     assert all((whole == image).all(axis=1).any() for image in images[:10])
     assert found["planes"].shape == (6, 20)
     assert found["plane_reasons"].tolist() == ["Bad_CCD|PSF", "Noise", GOOD, GOOD, GOOD, GOOD]
-    again = teacher.gather(values, keys, truth, [6], "decam", seed=0)
+    again = simulated_teacher.gather(values, keys, truth, [6], "decam", seed=0)
     assert all((again[name] == own).all() for name, own in found.items())
 
 
@@ -49,19 +52,19 @@ def test_a_few_ccds_of_every_kind_teach():
 def elsewhere(tmp_path, monkeypatch):
     """Another file than the one that comes with the program, which is forgotten again afterwards."""
     path = tmp_path / "teacher.npz"
-    monkeypatch.setattr(teacher, "FILE", path)
-    teacher._stored.cache_clear()
+    monkeypatch.setattr(simulated_teacher, "FILE", path)
+    simulated_teacher._stored.cache_clear()
     yield path
-    teacher._stored.cache_clear()
+    simulated_teacher._stored.cache_clear()
 
 
 def test_what_was_written_is_read_for_its_own_backbone_and_camera(elsewhere):
-    assert teacher.teacher_for("seen-1", "decam") is None
-    teacher._stored.cache_clear()
+    assert simulated_teacher.teacher_for("seen-1", "decam") is None
+    simulated_teacher._stored.cache_clear()
     values, keys, truth = keys_and_truth()
-    parts = [teacher.gather(values, keys, truth, [6], "decam", seed=seed) for seed in (0, 1)]
-    teacher.write(parts, digest="seen-1", camera="decam", note="drawn", path=elsewhere)
-    found = teacher.teacher_for("seen-1", "decam")
+    parts = [simulated_teacher.gather(values, keys, truth, [6], "decam", seed=seed) for seed in (0, 1)]
+    simulated_teacher.write(parts, digest="seen-1", camera="decam", note="drawn", path=elsewhere)
+    found = simulated_teacher.teacher_for("seen-1", "decam")
     np.testing.assert_array_equal(found.images, np.concatenate([own["images"] for own in parts]).astype(np.float32))
     assert len(found.reasons) == len(found.images)
     planes = found.of_planes()
@@ -70,12 +73,12 @@ def test_what_was_written_is_read_for_its_own_backbone_and_camera(elsewhere):
     assert set(found.reasons) == {("PSF",), ("Bad_CCD", "PSF"), ("Noise",), (GOOD,)}
     assert found.labels == tuple(name for name in (*REASONS, GOOD) if name in ("PSF", "Bad_CCD", "Noise", GOOD))
     assert found.note == "drawn"
-    assert teacher.teacher_for("seen-2", "decam") is None
-    assert teacher.teacher_for("seen-1", "mosaic3") is None
+    assert simulated_teacher.teacher_for("seen-2", "decam") is None
+    assert simulated_teacher.teacher_for("seen-1", "mosaic3") is None
 
 
 def test_the_one_that_comes_with_the_program():
-    found = teacher.teacher_for("triptych-1", "decam")
+    found = simulated_teacher.teacher_for("triptych-1", "decam")
     assert found.images.dtype == np.float32
     assert len(found.images) == len(found.reasons) > 1000
     assert np.isfinite(found.images).all()
@@ -91,14 +94,14 @@ def test_it_is_no_label_no_neighbour_and_no_row_of_the_training_table(elsewhere,
         writer.write_array(stage.array())
         writer.write_table(stage.table("keys"), "keys")
     other, known = vectors.make(tmp_path / "other", exposures=120, dim=8, spread=3.0)
-    part = teacher.gather(
+    part = simulated_teacher.gather(
         other.stage("embedding").array(), other.stage("embedding").table("keys"), known, [], "decam", seed=0
     )
-    teacher.write([part], digest="seen-1", camera="decam", note="drawn", path=elsewhere)
+    simulated_teacher.write([part], digest="seen-1", camera="decam", note="drawn", path=elsewhere)
     with open_store(catalog) as store:
         vectors.teach(store, truth)
-        with_it = classify.train(catalog, store, classifier="linear")
-        without = classify.train(catalog, store, classifier="linear", recipe=Recipe(simulated=False))
+        with_it = train.train(catalog, store, classifier="linear")
+        without = train.train(catalog, store, classifier="linear", recipe=Recipe(simulated=False))
     pd.testing.assert_frame_equal(with_it.table("training"), without.table("training"))
     assert set(with_it.table("training").image_id) <= set(truth.image_id)
     assert with_it.json("report") == without.json("report")
@@ -107,7 +110,7 @@ def test_it_is_no_label_no_neighbour_and_no_row_of_the_training_table(elsewhere,
     predictions = []
     for model in (with_it, without):
         catalog.make_current(model)
-        predictions.append(classify.predict(catalog).table())
+        predictions.append(predict.predict(catalog).table())
     assert predictions[0].neighbour_ids.map(list).equals(predictions[1].neighbour_ids.map(list))
     right = [(own.reason.to_numpy() == truth.reason.to_numpy()).mean() for own in predictions]
     assert right[0] > right[1]

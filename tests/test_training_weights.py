@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from tests import vectors
 from tests.test_training import label, panel_votes, tables
-from triptych.pipeline import classify, measuring
+from triptych.pipeline import measuring
+from triptych.pipeline.classifier import model_files, predict, train
 from triptych.pipeline.labels import training_weights
 from triptych.pipeline.labels.recipe import Recipe
 from triptych.pipeline.labels.training_set import read_labels, read_training_set, training_set
@@ -234,12 +235,12 @@ def test_a_model_is_the_same_whatever_is_voted_on_what_was_drawn(run, kind):
     catalog, store, _ = run
     own = {"judgement": "good"} if kind == "known" else {}
     store.draw("decam", kind, [{"expnum": 1, **own}, {"expnum": 4, **own}])
-    before = classify.train(catalog, store)
+    before = train.train(catalog, store)
     panel_votes(store, 1, ["good", "good", "good"])
     panel_votes(store, 4, ["bad", "bad"], reasons=("Noise",))
     panel_votes(store, 4, ["bad", "bad"], ccdname="N1", reasons=("Noise",))
     store.adjudicate("decam", 1, "lea", "bad", plver="", reasons=("Noise",), comment="plain")
-    after = classify.train(catalog, store)
+    after = train.train(catalog, store)
     assert before.parameters["store_revision"] != after.parameters["store_revision"]
     files = sorted(path.name for path in before.path.iterdir() if path.name != "stage.json")
     assert files == sorted(path.name for path in after.path.iterdir() if path.name != "stage.json")
@@ -261,7 +262,7 @@ def test_nothing_drawn_is_taken_for_good_because_no_list_names_it(tmp_path):
         vectors.teach(store, truth[truth.expnum <= 12])
         recipe = Recipe(good_pool="unlisted", good_ccds=0)
         store.draw("decam", "control", [{"expnum": 13}, {"expnum": 14}])
-        found = classify.made_up(catalog, store, catalog.stage("embedding"), recipe=recipe)
+        found = train.made_up(catalog, store, catalog.stage("embedding"), recipe=recipe)
     unlisted = found.table[found.table.basis == "unlisted"]
     assert set(unlisted.expnum) == set(range(15, 25))
     assert set(unlisted.weight) == {WEIGHTS["unlisted"]}
@@ -290,8 +291,8 @@ def test_labels_that_hardly_count_hardly_harm(tmp_path, classifier):
     right = []
     for weight in (1.0, 0.02):
         weighed = table.assign(weight=np.where(wrong, weight, 1.0))
-        model = classify.learn(stage.array(), stage.table("keys"), weighed, answers, classifier=classifier)
-        said = classify.predict_images(model, stage.array(), stage.table("keys"))
+        model = train.learn(stage.array(), stage.table("keys"), weighed, answers, classifier=classifier)
+        said = train.predict_images(model, stage.array(), stage.table("keys"))
         chance = said.groupby("expnum").exposure_probability.first()
         right.append([(said.reason == truth.reason).mean(), ((chance > 0.5) == bad).mean()])
     assert (np.array(right[1]) >= np.array(right[0])).all(), right
@@ -306,8 +307,8 @@ def test_labels_that_all_rest_on_the_same_count_as_without_weights(run):
     answers = {int(e): bool(hit) for e, hit in bad.items()}
     said = []
     for own in (table.drop(columns="weight"), table.assign(weight=0.7)):
-        model = classify.learn(stage.array(), stage.table("keys"), own, answers)
-        said.append(classify.predict_images(model, stage.array(), stage.table("keys")))
+        model = train.learn(stage.array(), stage.table("keys"), own, answers)
+        said.append(train.predict_images(model, stage.array(), stage.table("keys")))
     pd.testing.assert_frame_equal(*said, check_exact=True)
 
 
@@ -317,10 +318,10 @@ def test_weights_survive_writing_and_a_second_run_is_bit_for_bit_the_same(run, c
     for expnum in range(1, 13):
         panel_votes(store, expnum, [("good", "bad")[(expnum + n) % 3 == 0] for n in range(3)])
     bulk(store, 13)
-    stages = [classify.train(catalog, store, classifier=classifier) for _ in range(2)]
+    stages = [train.train(catalog, store, classifier=classifier) for _ in range(2)]
     assert stages[0].digest == stages[1].digest
-    table = classify.embedded(read_training_set(catalog, store), catalog.stage("embedding").table("keys"))[0]
-    read = classify.read_model(stages[0]).training
+    table = train.embedded(read_training_set(catalog, store), catalog.stage("embedding").table("keys"))[0]
+    read = model_files.read_model(stages[0]).training
     assert read.weight.tolist() == table.weight.tolist()
     assert read.basis.tolist() == table.basis.tolist()
     assert len(set(read.weight)) > 2
@@ -329,15 +330,15 @@ def test_weights_survive_writing_and_a_second_run_is_bit_for_bit_the_same(run, c
 
 def test_a_stage_from_before_labels_were_weighed_reads_and_predicts(run):
     catalog, store, _ = run
-    stage = classify.train(catalog, store)
-    expected = classify.predict(catalog).table()
+    stage = train.train(catalog, store)
+    expected = predict.predict(catalog).table()
     path = stage.path / "training.parquet"
     pd.read_parquet(path).drop(columns=["basis", "weight"]).to_parquet(path)
-    model = classify.read_model(stage)
+    model = model_files.read_model(stage)
     assert set(model.training.weight) == {1.0}
     assert set(model.training.basis) == {""}
     embedding = catalog.stage("embedding")
-    said = classify.predict_images(model, embedding.array(), embedding.table("keys"))
+    said = train.predict_images(model, embedding.array(), embedding.table("keys"))
     np.testing.assert_array_equal(said.p_good, expected.p_good)
 
 

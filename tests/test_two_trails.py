@@ -4,8 +4,8 @@ import pytest
 
 from benchmarks import loop, two_trails
 from tests import skies
-from triptych.pipeline import candidates
 from triptych.pipeline.camera import camera
+from triptych.pipeline.classifier import candidates
 from triptych.pipeline.simulation.exposure import Exposure
 from triptych.pipeline.simulation.survey_plan import single
 from triptych.pipeline.store.store import open_store

@@ -14,9 +14,9 @@ from tests import nights
 from tests.killing import appears, command, finish, kill
 from tests.test_rerun import assert_same
 from triptych.app import verbs_watch
-from triptych.pipeline import classify
 from triptych.pipeline.catalog import retention
 from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.classifier import train
 from triptych.pipeline.errors import CatalogError, UnknownName
 from triptych.pipeline.ingest.arrivals import Arrivals
 from triptych.pipeline.store.store import Vote, open_store
@@ -297,7 +297,7 @@ def test_a_model_that_comes_meanwhile_is_the_one_that_predicts(run, night):
         asked.append(1)
         if len(asked) == 4:
             with open_store(run) as store:
-                classify.train(Catalog.open(run.path), store, classifier="knn")
+                train.train(Catalog.open(run.path), store, classifier="knn")
         return False
 
     events = one_pass(run, night, stop=somebody_trains)

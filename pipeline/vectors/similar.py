@@ -16,7 +16,7 @@ import pandas as pd
 
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.catalog.stage import Stage
-from triptych.pipeline.classify import rows_of
+from triptych.pipeline.classifier.train import rows_of
 from triptych.pipeline.errors import BadInput, choose
 
 BLOCK = 65_536

@@ -16,8 +16,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from triptych.pipeline.heads import relative
-from triptych.pipeline.surroundings import groups_of, neighbour_weights
+from triptych.pipeline.classifier.cross_fitted_heads import relative
+from triptych.pipeline.classifier.surroundings import groups_of, neighbour_weights
 
 SURE = 1e-3
 FEWEST = 3  # exposures of either answer that are needed to learn from

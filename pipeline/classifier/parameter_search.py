@@ -22,9 +22,9 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.model_selection import GroupKFold, HalvingRandomSearchCV, cross_val_score
 
-from triptych.pipeline.classifier import Classifier, chances, fit, probabilities
+from triptych.pipeline.classifier.classifier import Classifier, chances, fit, probabilities
+from triptych.pipeline.classifier.metrics import ccd_metrics
 from triptych.pipeline.errors import LabelError, choose
-from triptych.pipeline.metrics import ccd_metrics
 from triptych.pipeline.vectors.reduction import SCALERS
 
 FOLDS = 3

@@ -23,12 +23,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
+from triptych.pipeline.classifier.cross_fitted_heads import Head, fit_head, indicators
+from triptych.pipeline.classifier.exposure_calibration import ExposureView, exposure_probability, learn_view
+from triptych.pipeline.classifier.simulated_teacher import Teacher
+from triptych.pipeline.classifier.surroundings import pooled, surrounded
 from triptych.pipeline.errors import BadInput, choose
-from triptych.pipeline.exposure_view import ExposureView, exposure_probability, learn_view
-from triptych.pipeline.heads import Head, fit_head, indicators
 from triptych.pipeline.reasons import GOOD, REASONS
-from triptych.pipeline.surroundings import pooled, surrounded
-from triptych.pipeline.teacher import Teacher
 from triptych.pipeline.vectors.neighbours import nearest
 from triptych.pipeline.vectors.reduction import Reduction, fit_reduction
 

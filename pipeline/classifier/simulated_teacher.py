@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from triptych.pipeline.classifier.surroundings import pooled, surrounded
 from triptych.pipeline.reasons import GOOD, REASONS
-from triptych.pipeline.surroundings import pooled, surrounded
 
 FILE = Path(__file__).with_name("simulated_teacher.npz")
 # CCDs taken of an exposure with one label; per label, of an exposure with several; of a good one that looks odd.

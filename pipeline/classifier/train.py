@@ -1,15 +1,14 @@
 """Learn from the labels of a run, and predict its images: the stages around a classifier."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from safetensors.numpy import load_file, save_file
 
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.catalog.stage import Stage
-from triptych.pipeline.classifier import (
+from triptych.pipeline.classifier.classifier import (
     CLASSIFIERS,
     DEFAULT,
     Classifier,
@@ -19,21 +18,16 @@ from triptych.pipeline.classifier import (
     indicators,
     predict_images,
     probabilities,
-    whole_bad,
     with_view,
 )
+from triptych.pipeline.classifier.metrics import ccd_metrics
+from triptych.pipeline.classifier.model_files import write_model
+from triptych.pipeline.classifier.parameter_search import search
+from triptych.pipeline.classifier.simulated_teacher import Teacher, teacher_for
+from triptych.pipeline.classifier.surroundings import surrounded
 from triptych.pipeline.errors import BadInput, LabelError, choose
-from triptych.pipeline.exposure_view import ExposureView, exposure_probability
-from triptych.pipeline.heads import as_arrays, from_arrays
 from triptych.pipeline.labels.recipe import Recipe, balanced, with_good_pool
 from triptych.pipeline.labels.training_set import TrainingSet, read_training_set, training_set
-from triptych.pipeline.metrics import ccd_metrics
-from triptych.pipeline.prediction_table import Answer, asks_neighbours, prediction_blocks, write_blocks
-from triptych.pipeline.reasons import GOOD
-from triptych.pipeline.search import SearchResult, search
-from triptych.pipeline.surroundings import surrounded
-from triptych.pipeline.teacher import Teacher, teacher_for
-from triptych.pipeline.vectors.reduction import NOTHING, SCALERS, Reduction
 from triptych.pipeline.vectors.rows import rows_of
 
 __all__ = [
@@ -174,89 +168,6 @@ def _check_teachable(table: pd.DataFrame) -> None:
         raise LabelError(f"every labelled image says {said.pop()!r} and two different labels are needed; {advice}")
 
 
-def write_model(
-    catalog: Catalog,
-    embedding: Stage,
-    model: Model,
-    report: dict,
-    *,
-    parameters: dict,
-    make_current: bool = True,
-    searched: SearchResult | None = None,
-    test: dict | None = None,
-) -> Stage:
-    """Write a model stage: arrays `vectors`, `matrix`, `offset`; table `training`; JSON `classifier`, `report`, `view`.
-
-    The scaler `power` has an array `exponents` besides, a head `head.safetensors` and a JSON `head`,
-    learners of the whole focal plane `whole` alike, a search a table and a JSON `search`, a test set `test`.
-    """
-    parameters = {"classifier": model.name, "seed": model.seed, **parameters}
-    with catalog.new_stage(
-        "model", model.name, parents=[embedding], parameters=parameters, make_current=make_current
-    ) as writer:
-        writer.write_array(model.vectors)
-        writer.write_array(model.reduction.matrix, "matrix")
-        writer.write_array(model.reduction.offset, "offset")
-        if len(model.reduction.exponents):
-            writer.write_array(model.reduction.exponents, "exponents")
-        writer.write_table(model.training.assign(reasons=model.training.reasons.map(list)), "training")
-        writer.write_json(
-            {"name": model.name, **asdict(model.classifier), "classes": model.classes, "seed": model.seed}, "classifier"
-        )
-        writer.write_json(report, "report")
-        writer.write_json({**asdict(model.view), "camera": model.camera}, "view")
-        if model.head:
-            arrays, plain = as_arrays(model.head)
-            save_file(arrays, writer.folder / "head.safetensors")
-            writer.write_json(plain, "head")
-        if model.whole:
-            arrays, plain = as_arrays(model.whole)
-            save_file(arrays, writer.folder / "whole.safetensors")
-            writer.write_json(plain, "whole")
-        if searched:
-            writer.write_json(searched.report, "search")
-            writer.write_table(searched.table, "search")
-        if test:
-            writer.write_json(test, "test")
-    return writer.stage
-
-
-def classifier_of(stage: Stage) -> str | Classifier:
-    """The classifier of a model stage: its name, or the parameters that a search has found."""
-    model = read_model(stage)
-    return model.name if CLASSIFIERS.get(model.name) == model.classifier else model.classifier
-
-
-def read_model(stage: Stage) -> Model:
-    """Read a model stage back."""
-    settings = stage.json("classifier")
-    training = stage.table("training")
-    for name, value in (("basis", ""), ("weight", 1.0)):  # stages from before labels were weighed
-        training = training if name in training else training.assign(**{name: value})
-    # Older stages do not name the parameters that came later; their defaults are what those stages did.
-    classifier = Classifier(**{name: settings[name] for name in Classifier.__dataclass_fields__ if name in settings})
-    step = SCALERS[choose(classifier.scaler, SCALERS, "scaler")].step
-    exponents = stage.array("exponents", mmap=False) if step == "yeo_johnson" else NOTHING
-    view: dict = stage.json("view") if (stage.path / "view.json").exists() else {"camera": "decam"}
-    heads = {
-        name: from_arrays(load_file(stage.path / f"{name}.safetensors"), stage.json(name))
-        for name in ("head", "whole")
-        if (stage.path / f"{name}.safetensors").exists()
-    }
-    return Model(
-        name=settings["name"],
-        classifier=classifier,
-        reduction=Reduction(stage.array("matrix", mmap=False), stage.array("offset", mmap=False), step, exponents),
-        vectors=stage.array("vectors", mmap=False),
-        training=training.assign(reasons=training.reasons.map(tuple)),
-        seed=settings["seed"],
-        head=heads.get("head"),
-        whole=heads.get("whole"),
-        camera=view.pop("camera"),
-        view=ExposureView(**view),
-    )
-
-
 def train(
     catalog: Catalog,
     store,
@@ -365,52 +276,3 @@ def _tested(model: Model, embedding: Stage, table: pd.DataFrame, split: str) -> 
     prediction = prediction[prediction.image_id.isin(table.image_id)].reset_index(drop=True)
     figures = ccd_metrics(table.sort_values("image_id").reasons.reset_index(drop=True), prediction)
     return {"split": split, "images": len(table), "exposures": int(table.expnum.nunique()), "ccd": figures}
-
-
-def write_prediction(
-    catalog: Catalog, embedding: Stage, model: Stage, table: pd.DataFrame, *, make_current: bool = True
-) -> Stage:
-    """Write a prediction stage."""
-    with _prediction_stage(catalog, embedding, model, make_current=make_current) as writer:
-        writer.write_table(table)
-    return writer.stage
-
-
-def _prediction_stage(catalog: Catalog, embedding: Stage, model: Stage, *, make_current: bool = True):
-    parameters = {"classifier": model.parameters["classifier"], "left_out": "own exposure"}
-    return catalog.new_stage(
-        "prediction", model.name, parents=[embedding, model], parameters=parameters, make_current=make_current
-    )
-
-
-def predict(catalog: Catalog, *, progress: Callable | None = None) -> Stage:
-    """Predict every embedded image with the current model; write and return the prediction stage."""
-    embedding, stage = catalog.stage("embedding"), catalog.stage("model")
-    model, keys = read_model(stage), embedding.table("keys")
-    blocks = prediction_blocks(
-        answers_of(model, len(keys)),
-        embedding.array(),
-        keys,
-        model.classes,
-        model.training.image_id.to_numpy(),
-        progress=progress,
-    )
-    with _prediction_stage(catalog, embedding, stage) as writer:
-        writer.note_rows(write_blocks(writer.folder / "table.parquet", blocks))
-    return writer.stage
-
-
-def answers_of(model: Model, n: int) -> Callable:
-    """Return function(vectors, keys) -> Answer for blocks of whole exposures, n images in all."""
-    neighbours = asks_neighbours(model, indicators(model.training.reasons, model.classes), n)
-
-    def answer(vectors: np.ndarray, keys: pd.DataFrame) -> Answer:
-        said = neighbours(vectors, keys)
-        if model.head:
-            seen = surrounded(vectors, keys, model.camera)
-            said = replace(said, shares=model.head.probabilities(seen, keys.expnum.to_numpy()))
-        p_good = said.shares[:, model.classes.index(GOOD)] if GOOD in model.classes else np.zeros(len(keys))
-        chance = exposure_probability(model.view, p_good, keys, model.camera, whole_bad(model, vectors, keys))
-        return replace(said, more={"exposure_probability": chance})
-
-    return answer

@@ -19,11 +19,19 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import minimize_scalar
 
-from triptych.pipeline import learners
-from triptych.pipeline.folds import deal
-from triptych.pipeline.learners import Forest, Linear, fit_forest, fit_linear, sharpened, surprise, surprises
+from triptych.pipeline.classifier import learners
+from triptych.pipeline.classifier.folds import deal
+from triptych.pipeline.classifier.learners import (
+    Forest,
+    Linear,
+    fit_forest,
+    fit_linear,
+    sharpened,
+    surprise,
+    surprises,
+)
+from triptych.pipeline.classifier.simulated_teacher import WEIGHT, Teacher
 from triptych.pipeline.reasons import GOOD, REASONS
-from triptych.pipeline.teacher import WEIGHT, Teacher
 
 FOLDS = 5
 # Of an exposure whose images all have the same labels this many teach; sixty near copies teach no more than that.

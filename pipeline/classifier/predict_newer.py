@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.catalog.stage import Stage
+from triptych.pipeline.classifier import model_files, predict
 
 
 def predict(catalog: Catalog, vectors: Stage, model: Stage, *, progress: Callable | None = None) -> Stage:
@@ -17,12 +18,11 @@ def predict(catalog: Catalog, vectors: Stage, model: Stage, *, progress: Callabl
             if catalog.info["current"].get("prediction") != stage.stage_id:
                 catalog.make_current(stage)
             return stage
-    from triptych.pipeline import classify  # learners are slow to import, and most who ask about models never predict
-    from triptych.pipeline.prediction_table import prediction_blocks, write_blocks
+    from triptych.pipeline.classifier.prediction_table import prediction_blocks, write_blocks
 
-    taught, keys = classify.read_model(model), vectors.table("keys")
+    taught, keys = model_files.read_model(model), vectors.table("keys")
     blocks = prediction_blocks(
-        classify.answers_of(taught, len(keys)),
+        predict.answers_of(taught, len(keys)),
         vectors.array(),
         keys,
         taught.classes,

@@ -1,0 +1,1 @@
+"""Training set -> classifier -> predictions -> candidates."""

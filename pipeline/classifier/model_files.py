@@ -1,0 +1,101 @@
+"""A classifier as the files of a model stage: written and read."""
+
+from dataclasses import asdict
+
+from safetensors.numpy import load_file, save_file
+
+from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.catalog.stage import Stage
+from triptych.pipeline.classifier.classifier import (
+    CLASSIFIERS,
+    Classifier,
+    Model,
+)
+from triptych.pipeline.classifier.cross_fitted_heads import as_arrays, from_arrays
+from triptych.pipeline.classifier.exposure_calibration import ExposureView
+from triptych.pipeline.classifier.parameter_search import SearchResult
+from triptych.pipeline.errors import choose
+from triptych.pipeline.vectors.reduction import NOTHING, SCALERS, Reduction
+
+
+def write_model(
+    catalog: Catalog,
+    embedding: Stage,
+    model: Model,
+    report: dict,
+    *,
+    parameters: dict,
+    make_current: bool = True,
+    searched: SearchResult | None = None,
+    test: dict | None = None,
+) -> Stage:
+    """Write a model stage: arrays `vectors`, `matrix`, `offset`; table `training`; JSON `classifier`, `report`, `view`.
+
+    The scaler `power` has an array `exponents` besides, a head `head.safetensors` and a JSON `head`,
+    learners of the whole focal plane `whole` alike, a search a table and a JSON `search`, a test set `test`.
+    """
+    parameters = {"classifier": model.name, "seed": model.seed, **parameters}
+    with catalog.new_stage(
+        "model", model.name, parents=[embedding], parameters=parameters, make_current=make_current
+    ) as writer:
+        writer.write_array(model.vectors)
+        writer.write_array(model.reduction.matrix, "matrix")
+        writer.write_array(model.reduction.offset, "offset")
+        if len(model.reduction.exponents):
+            writer.write_array(model.reduction.exponents, "exponents")
+        writer.write_table(model.training.assign(reasons=model.training.reasons.map(list)), "training")
+        writer.write_json(
+            {"name": model.name, **asdict(model.classifier), "classes": model.classes, "seed": model.seed}, "classifier"
+        )
+        writer.write_json(report, "report")
+        writer.write_json({**asdict(model.view), "camera": model.camera}, "view")
+        if model.head:
+            arrays, plain = as_arrays(model.head)
+            save_file(arrays, writer.folder / "head.safetensors")
+            writer.write_json(plain, "head")
+        if model.whole:
+            arrays, plain = as_arrays(model.whole)
+            save_file(arrays, writer.folder / "whole.safetensors")
+            writer.write_json(plain, "whole")
+        if searched:
+            writer.write_json(searched.report, "search")
+            writer.write_table(searched.table, "search")
+        if test:
+            writer.write_json(test, "test")
+    return writer.stage
+
+
+def classifier_of(stage: Stage) -> str | Classifier:
+    """The classifier of a model stage: its name, or the parameters that a search has found."""
+    model = read_model(stage)
+    return model.name if CLASSIFIERS.get(model.name) == model.classifier else model.classifier
+
+
+def read_model(stage: Stage) -> Model:
+    """Read a model stage back."""
+    settings = stage.json("classifier")
+    training = stage.table("training")
+    for name, value in (("basis", ""), ("weight", 1.0)):  # stages from before labels were weighed
+        training = training if name in training else training.assign(**{name: value})
+    # Older stages do not name the parameters that came later; their defaults are what those stages did.
+    classifier = Classifier(**{name: settings[name] for name in Classifier.__dataclass_fields__ if name in settings})
+    step = SCALERS[choose(classifier.scaler, SCALERS, "scaler")].step
+    exponents = stage.array("exponents", mmap=False) if step == "yeo_johnson" else NOTHING
+    view: dict = stage.json("view") if (stage.path / "view.json").exists() else {"camera": "decam"}
+    heads = {
+        name: from_arrays(load_file(stage.path / f"{name}.safetensors"), stage.json(name))
+        for name in ("head", "whole")
+        if (stage.path / f"{name}.safetensors").exists()
+    }
+    return Model(
+        name=settings["name"],
+        classifier=classifier,
+        reduction=Reduction(stage.array("matrix", mmap=False), stage.array("offset", mmap=False), step, exponents),
+        vectors=stage.array("vectors", mmap=False),
+        training=training.assign(reasons=training.reasons.map(tuple)),
+        seed=settings["seed"],
+        head=heads.get("head"),
+        whole=heads.get("whole"),
+        camera=view.pop("camera"),
+        view=ExposureView(**view),
+    )
