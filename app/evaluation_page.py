@@ -17,7 +17,7 @@ from triptych.app import palette
 from triptych.pipeline.catalog.stage import Stage
 from triptych.pipeline.classifier.candidates import RULES
 from triptych.pipeline.errors import BadInput
-from triptych.pipeline.evaluation_text import CALIBRATED, compared_rows
+from triptych.pipeline.evaluation.report_text import CALIBRATED, compared_rows
 from triptych.pipeline.reasons import GOOD, REASONS
 
 PAGES = Path(__file__).parents[1] / "static"

@@ -149,7 +149,7 @@ def evaluate(
     """
     import json as json_format
 
-    from triptych.pipeline import evaluate as evaluation
+    from triptych.pipeline.evaluation import evaluate as evaluation
 
     catalog = open_run(run)
     with bar("evaluate") as progress:

@@ -50,7 +50,7 @@ def probe(
     """
     import json as json_format
 
-    from triptych.pipeline import label_curve, probes
+    from triptych.pipeline.evaluation import label_curve, probes
 
     catalog = open_run(run)
     with bar("probe") as progress, open_store(catalog, labels) as store:

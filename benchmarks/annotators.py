@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from triptych.pipeline.evaluate import rates
+from triptych.pipeline.evaluation.evaluate import rates
 from triptych.pipeline.labels.imported import ReadOptions
 from triptych.pipeline.labels.inspections import read_annotation
 

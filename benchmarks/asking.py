@@ -24,13 +24,13 @@ import pandas as pd
 
 from benchmarks import backbones as samples
 from benchmarks.labels_needed import of_samples
-from triptych.pipeline import plots
 from triptych.pipeline.classifier.classifier import predict_images
 from triptych.pipeline.classifier.folds import deal
 from triptych.pipeline.classifier.metrics import ccd_metrics, rates
 from triptych.pipeline.classifier.surroundings import surrounded
 from triptych.pipeline.classifier.train import learn
-from triptych.pipeline.evaluate import folds_of
+from triptych.pipeline.evaluation import plots
+from triptych.pipeline.evaluation.evaluate import folds_of
 from triptych.pipeline.reasons import GOOD
 from triptych.pipeline.vectors import clusters
 from triptych.pipeline.votes.expected_gain import disagreement

@@ -23,7 +23,7 @@ from triptych.pipeline import backbones
 from triptych.pipeline.camera import DECAM
 from triptych.pipeline.classifier import candidates, metrics, train
 from triptych.pipeline.classifier.simulated_teacher import teacher_for
-from triptych.pipeline.evaluate import held_out
+from triptych.pipeline.evaluation.evaluate import held_out
 from triptych.pipeline.labels.training_set import TrainingSet
 from triptych.pipeline.reasons import GOOD
 

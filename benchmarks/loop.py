@@ -32,10 +32,10 @@ from triptych.pipeline import examples, measuring
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.catalog.files import write_json
 from triptych.pipeline.classifier import candidates, predict, train
+from triptych.pipeline.evaluation.bootstrap import draws
 from triptych.pipeline.labels.recipe import Recipe
 from triptych.pipeline.reasons import GOOD
 from triptych.pipeline.retrain import retrain
-from triptych.pipeline.spread import draws
 from triptych.pipeline.store.store import LabelStore, Vote
 
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"

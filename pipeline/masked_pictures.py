@@ -7,7 +7,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from triptych.pipeline.plots import PAGE, TEXT
+from triptych.pipeline.evaluation.plots import PAGE, TEXT
 
 COLUMNS = ("original", "what the model was shown", "what it made of it")
 COLOURS = 64

@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 
 from triptych.pipeline.classifier import candidates
+from triptych.pipeline.evaluation.bootstrap import INTERVAL, RESAMPLES, draws
 from triptych.pipeline.labels.training_set import TrainingSet, read_labels
 from triptych.pipeline.reasons import GOOD, REASONS
-from triptych.pipeline.spread import INTERVAL, RESAMPLES, draws
 
 KINDS = ("known", "control", "labelled")
 COLUMNS = ("expnum", "kind", "bad", "reasons", "source")

@@ -7,8 +7,8 @@ from PIL import Image
 from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
 
 from tests import vectors
-from triptych.pipeline import evaluate
 from triptych.pipeline.errors import LabelError, UnknownName
+from triptych.pipeline.evaluation import evaluate
 from triptych.pipeline.labels.recipe import Recipe
 from triptych.pipeline.labels.training_set import read_training_set
 from triptych.pipeline.store.store import LabelStore, open_store

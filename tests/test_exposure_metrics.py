@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score, brier_score_loss
 
-from triptych.pipeline.exposure_metrics import (
+from triptych.pipeline.evaluation.exposure_metrics import (
     average_precision,
     best_threshold,
     judged,

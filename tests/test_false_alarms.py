@@ -5,8 +5,8 @@ import pytest
 
 from tests import vectors
 from triptych.pipeline.errors import BadInput
-from triptych.pipeline.evaluate import evaluate
-from triptych.pipeline.evaluation_text import as_text
+from triptych.pipeline.evaluation.evaluate import evaluate
+from triptych.pipeline.evaluation.report_text import as_text
 from triptych.pipeline.labels.readers import guess_kind, import_file
 from triptych.pipeline.labels.suspicious import SuspiciousList, false_alarms, suspicious
 from triptych.pipeline.labels.training_set import read_training_set

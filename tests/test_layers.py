@@ -19,7 +19,7 @@ ONLY_IN = {
         "pipeline/pretrain.py",
         "pipeline/dinov2.py",
         "pipeline/vectors/tsne_gradient.py",
-        "pipeline/attentive.py",
+        "pipeline/evaluation/attentive_probe.py",
         "pipeline/preview_vit.py",
         "pipeline/masked_training.py",
     },

@@ -11,10 +11,10 @@ from typer.testing import CliRunner
 
 from tests import vectors
 from triptych.app import verbs_probe
-from triptych.pipeline import attentive, label_curve, probe_figures, probe_models, probes
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput, LabelError, UnknownName
-from triptych.pipeline.probe_targets import of_labels, read_target
+from triptych.pipeline.evaluation import attentive_probe, label_curve, probe_metrics, probe_models, probes
+from triptych.pipeline.evaluation.probe_targets import of_labels, read_target
 from triptych.pipeline.store.store import open_store
 
 
@@ -228,9 +228,9 @@ def needles(n=48, t=9, seed=0):
 def test_attention_finds_the_token_that_tells():
     tokens, targets, _ = needles()
     mask = np.ones(tokens.shape[:2], bool)
-    model = attentive.fit_attentive(tokens, mask, targets)
+    model = attentive_probe.fit_attentive(tokens, mask, targets)
     fresh, true, where = needles(seed=1)
-    chances, looked = attentive.apply_attentive(model, fresh, mask)
+    chances, looked = attentive_probe.apply_attentive(model, fresh, mask)
     assert (chances.argmax(1) == true.argmax(1)).mean() > 0.9
     np.testing.assert_allclose(chances.sum(1), 1)
     np.testing.assert_allclose(looked.sum(1), 1, atol=1e-5)
@@ -238,15 +238,15 @@ def test_attention_finds_the_token_that_tells():
 
 
 def test_what_the_mask_leaves_out_is_not_looked_at(monkeypatch):
-    monkeypatch.setattr(attentive, "EPOCHS", 30)
+    monkeypatch.setattr(attentive_probe, "EPOCHS", 30)
     tokens, targets, _ = needles()
     mask = np.ones(tokens.shape[:2], bool)
     mask[:, -2:] = False
-    model = attentive.fit_attentive(tokens, mask, targets, members=1)
+    model = attentive_probe.fit_attentive(tokens, mask, targets, members=1)
     changed = tokens.copy()
     changed[:, -2:] = np.nan
-    said, looked = attentive.apply_attentive(model, tokens, mask)
-    again, _ = attentive.apply_attentive(model, changed, mask)
+    said, looked = attentive_probe.apply_attentive(model, tokens, mask)
+    again, _ = attentive_probe.apply_attentive(model, changed, mask)
     np.testing.assert_array_equal(said, again)
     assert np.abs(looked[:, -2:]).max() == 0
 
@@ -258,10 +258,10 @@ def test_the_place_of_a_token_can_tell():
     targets = np.where(np.hypot(*np.moveaxis(places, -1, 0)) > 3, 1.0, -1.0)[..., None]
     mask = np.ones((60, 8), bool)
     wanted = {"goal": "number", "per": "token", "members": 2}
-    knowing = attentive.fit_attentive(tokens[:40], mask[:40], targets[:40], places=places[:40], **wanted)
-    said, _ = attentive.apply_attentive(knowing, tokens[40:], mask[40:], places=places[40:])
-    blind = attentive.fit_attentive(tokens[:40], mask[:40], targets[:40], **wanted)
-    guessed, _ = attentive.apply_attentive(blind, tokens[40:], mask[40:])
+    knowing = attentive_probe.fit_attentive(tokens[:40], mask[:40], targets[:40], places=places[:40], **wanted)
+    said, _ = attentive_probe.apply_attentive(knowing, tokens[40:], mask[40:], places=places[40:])
+    blind = attentive_probe.fit_attentive(tokens[:40], mask[:40], targets[:40], **wanted)
+    guessed, _ = attentive_probe.apply_attentive(blind, tokens[40:], mask[40:])
     error, of_blind = (((own - targets[40:]) ** 2).mean() for own in (said, guessed))
     assert error < 0.6 * of_blind
 
@@ -270,11 +270,11 @@ def test_shapes_that_do_not_belong_together_are_refused():
     tokens, targets, _ = needles()
     mask = np.ones(tokens.shape[:2], bool)
     with pytest.raises(BadInput, match="do not belong together"):
-        attentive.fit_attentive(tokens, mask[:, :4], targets)
+        attentive_probe.fit_attentive(tokens, mask[:, :4], targets)
     with pytest.raises(BadInput, match="has a known target"):
-        attentive.fit_attentive(tokens, mask, np.full_like(targets, np.nan))
+        attentive_probe.fit_attentive(tokens, mask, np.full_like(targets, np.nan))
     with pytest.raises(BadInput, match="3 heads"):
-        attentive.fit_attentive(tokens, mask, targets, heads=3)
+        attentive_probe.fit_attentive(tokens, mask, targets, heads=3)
 
 
 # ---- figures
@@ -282,11 +282,11 @@ def test_shapes_that_do_not_belong_together_are_refused():
 
 def test_numbers_are_measured_on_the_scale_they_are_learned_on():
     truth = np.array([10.0, 100.0, 1000.0])
-    exact = probe_figures.number_figures(truth, truth, logarithm=True)
+    exact = probe_metrics.number_figures(truth, truth, logarithm=True)
     assert (exact["r2"], exact["rmse"], exact["rank"]) == pytest.approx((1, 0, 1))
-    tenfold = probe_figures.number_figures(truth, 10 * truth, logarithm=True)
+    tenfold = probe_metrics.number_figures(truth, 10 * truth, logarithm=True)
     assert (tenfold["rmse"], tenfold["mae"]) == pytest.approx((1, 1))
-    assert probe_figures.number_figures(truth, np.full(3, truth.mean()), logarithm=False)["r2"] == pytest.approx(0)
+    assert probe_metrics.number_figures(truth, np.full(3, truth.mean()), logarithm=False)["r2"] == pytest.approx(0)
 
 
 def test_an_exposure_is_bad_when_two_of_its_ccds_are(run):
@@ -296,7 +296,7 @@ def test_an_exposure_is_bad_when_two_of_its_ccds_are(run):
     table["reason"] = "good"
     table.loc[[0, 1, 2, 6], "reason"] = ["Noise", "PSF", "PSF", "PSF"]
     table["p_good"] = np.where(table.reason == "good", 0.9, 0.2)
-    found = probe_figures.exposures_of(table, target).set_index("expnum")
+    found = probe_metrics.exposures_of(table, target).set_index("expnum")
     assert found.reason[1] == "PSF"
     assert found.reason[2] == "good"
     assert found.bad_score[1] == pytest.approx(0.8)
@@ -308,7 +308,7 @@ def test_an_exposure_is_bad_when_two_of_its_ccds_are(run):
 
 @pytest.mark.parametrize(("kind", "target"), [("linear", "reasons"), ("attentive", "sky"), ("linear", "bad")])
 def test_a_stage_holds_predictions_figures_plots_and_the_probe(run, kind, target, monkeypatch):
-    monkeypatch.setattr(attentive, "EPOCHS", 30)  # how well it answers is not asked here
+    monkeypatch.setattr(attentive_probe, "EPOCHS", 30)  # how well it answers is not asked here
     catalog, store, _ = run
     found = probes.probe(catalog, store, target=target, kind=kind, folds=2)
     again = probes.probe(catalog, store, target=target, kind=kind, folds=2)

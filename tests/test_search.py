@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 
 from tests import vectors
-from triptych.pipeline import evaluate
 from triptych.pipeline.classifier import model_files, predict, train
 from triptych.pipeline.classifier.parameter_search import FOLDS, SPACE, schedule, search
 from triptych.pipeline.errors import BadInput, LabelError, UnknownName
+from triptych.pipeline.evaluation import evaluate
 from triptych.pipeline.store.store import open_store
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from triptych.pipeline.classifier.metrics import ccd_metrics
-from triptych.pipeline.spread import RESAMPLES, draws, interval, resampled, spread
+from triptych.pipeline.evaluation.bootstrap import RESAMPLES, draws, interval, resampled, spread
 
 CCDS = 10
 

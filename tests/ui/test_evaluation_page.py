@@ -3,7 +3,7 @@
 from tests import vectors
 from tests.ui.conftest import Guard
 from triptych.app.evaluation_page import write_pages
-from triptych.pipeline import evaluate
+from triptych.pipeline.evaluation import evaluate
 from triptych.pipeline.store.store import open_store
 
 DRAWN = "() => window.Bokeh && Bokeh.documents.length > 0 && Bokeh.documents.every(d => d.is_idle)"

@@ -20,10 +20,11 @@ from scipy.special import softmax
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import ElasticNetCV, LogisticRegression
 
-from triptych.pipeline import attentive, focal_plane
+from triptych.pipeline import focal_plane
 from triptych.pipeline.camera import camera as camera_named
 from triptych.pipeline.errors import BadInput, choose
-from triptych.pipeline.probe_targets import Target
+from triptych.pipeline.evaluation import attentive_probe
+from triptych.pipeline.evaluation.probe_targets import Target
 from triptych.pipeline.reasons import GOOD
 from triptych.pipeline.vectors.rows import rows_of
 
@@ -262,7 +263,7 @@ def _fit_attentive(vectors, keys, values, outputs, goal, level, camera, seed) ->
         of_row = np.full((len(keys) + 1, outputs.shape[1]), np.nan)
         of_row[rows_of(keys, values.image_id)] = outputs
         targets, per = of_row[tokens.rows], "token"
-    fitted = attentive.fit_attentive(
+    fitted = attentive_probe.fit_attentive(
         tokens.vectors, tokens.mask, targets, places=tokens.places, goal=goal, per=per, seed=seed
     )
     return fitted.weights
@@ -271,8 +272,8 @@ def _fit_attentive(vectors, keys, values, outputs, goal, level, camera, seed) ->
 def _ask_attentive(probe: Probe, vectors, keys) -> tuple[pd.DataFrame, np.ndarray]:
     tokens = tokens_of(vectors, keys, probe.camera)
     per = "token" if probe.level == "ccd" else "sequence"
-    model = attentive.Attentive(probe.weights, "classes" if probe.labels else "number", per)
-    outputs, _ = attentive.apply_attentive(model, tokens.vectors, tokens.mask, places=tokens.places)
+    model = attentive_probe.Attentive(probe.weights, "classes" if probe.labels else "number", per)
+    outputs, _ = attentive_probe.apply_attentive(model, tokens.vectors, tokens.mask, places=tokens.places)
     if per == "sequence":
         return pd.DataFrame({"expnum": tokens.expnums}), outputs
     found = np.empty((len(keys), outputs.shape[2]))

@@ -23,7 +23,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from triptych.pipeline import plots
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.classifier import candidates, model_files, train
 from triptych.pipeline.classifier.classifier import CLASSIFIERS, Classifier
@@ -32,13 +31,14 @@ from triptych.pipeline.classifier.metrics import ccd_metrics, cut_metrics, rates
 from triptych.pipeline.classifier.simulated_teacher import Teacher
 from triptych.pipeline.classifier.surroundings import surrounded
 from triptych.pipeline.errors import BadInput, LabelError, choose
-from triptych.pipeline.evaluation_text import as_text
-from triptych.pipeline.exposure_metrics import exposure_metrics, judged, scored_exposures
+from triptych.pipeline.evaluation import plots
+from triptych.pipeline.evaluation.bootstrap import interval, resampled, spread
+from triptych.pipeline.evaluation.exposure_metrics import exposure_metrics, judged, scored_exposures
+from triptych.pipeline.evaluation.report_text import as_text
 from triptych.pipeline.labels import survey_ccds
 from triptych.pipeline.labels.recipe import Recipe, balanced
 from triptych.pipeline.labels.suspicious import SuspiciousList, false_alarms, suspicious
 from triptych.pipeline.labels.training_set import TrainingSet
-from triptych.pipeline.spread import interval, resampled, spread
 
 __all__ = ["as_text", "ccd_metrics", "evaluate", "held_out", "rates"]
 

@@ -10,12 +10,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
-from triptych.pipeline import probe_models
 from triptych.pipeline.classifier import train
 from triptych.pipeline.errors import BadInput, LabelError, choose
-from triptych.pipeline.evaluate import folds_of
-from triptych.pipeline.probe_figures import figures
-from triptych.pipeline.probe_targets import REASONS_TARGET, Target
+from triptych.pipeline.evaluation import probe_models
+from triptych.pipeline.evaluation.evaluate import folds_of
+from triptych.pipeline.evaluation.probe_metrics import figures
+from triptych.pipeline.evaluation.probe_targets import REASONS_TARGET, Target
 from triptych.pipeline.reasons import GOOD
 
 SIZES = (5, 10, 20, 40, 80, 160, 320, 640)

@@ -11,7 +11,7 @@ import pandas as pd
 from sklearn.metrics import average_precision_score
 
 from triptych.pipeline.classifier.metrics import ccd_metrics, rates, reliability
-from triptych.pipeline.probe_targets import BAD, Target
+from triptych.pipeline.evaluation.probe_targets import BAD, Target
 from triptych.pipeline.reasons import GOOD
 
 BAD_CCDS = 2

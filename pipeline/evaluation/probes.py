@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from triptych.pipeline import label_curve, plots
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.catalog.stage import Stage
 from triptych.pipeline.errors import choose
-from triptych.pipeline.evaluate import folds_of
-from triptych.pipeline.probe_figures import figures, truth_of
-from triptych.pipeline.probe_models import KINDS, LEVELS, Probe, ask_probe, fit_probe
-from triptych.pipeline.probe_targets import Target, read_target
+from triptych.pipeline.evaluation import label_curve, plots
+from triptych.pipeline.evaluation.evaluate import folds_of
+from triptych.pipeline.evaluation.probe_metrics import figures, truth_of
+from triptych.pipeline.evaluation.probe_models import KINDS, LEVELS, Probe, ask_probe, fit_probe
+from triptych.pipeline.evaluation.probe_targets import Target, read_target
 
 FOLDS = 5
 # kind -> level, where none is asked for
