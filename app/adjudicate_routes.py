@@ -7,7 +7,7 @@ from triptych.app import palette
 from triptych.app.api import ApiHandler, facts_of
 from triptych.app.evidence import labelled_neighbours, model_opinion
 from triptych.pipeline.errors import BadInput, LabelError, choose
-from triptych.pipeline.explain import plain
+from triptych.pipeline.export.explain import plain
 from triptych.pipeline.reasons import REASONS
 from triptych.pipeline.votes import verdicts
 from triptych.pipeline.votes.adjudication_queue import STATES, WAITING, undecided

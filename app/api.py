@@ -13,7 +13,7 @@ from triptych.app import came_back, evidence, palette, queue, repeats, votes
 from triptych.app.auth import PrivateHandler
 from triptych.app.contact_sheet import vocabulary
 from triptych.pipeline.errors import LabelError, TriptychError
-from triptych.pipeline.explain import plain
+from triptych.pipeline.export.explain import plain
 
 VOTES_SHOWN = 200
 FACTS = ("band", "exptime", "airmass", "object", "plver", "n_ccds")

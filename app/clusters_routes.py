@@ -12,7 +12,7 @@ from triptych.app.contact_sheet import IMAGES_EACH, facts_line, own_judgements, 
 from triptych.app.sight import Sight
 from triptych.app.votes import VOTERS
 from triptych.pipeline.errors import BadInput
-from triptych.pipeline.explain import plain
+from triptych.pipeline.export.explain import plain
 
 PAGE = 60
 MOST_AT_ONCE = 600  # exposures of one contact sheet

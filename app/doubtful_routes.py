@@ -6,7 +6,7 @@ from triptych.app import palette
 from triptych.app.api import ApiHandler, facts_of_all
 from triptych.app.doubts import known_to
 from triptych.pipeline.errors import choose
-from triptych.pipeline.explain import plain
+from triptych.pipeline.export.explain import plain
 from triptych.pipeline.labels.doubtful import WHYS, summary
 
 PAGE = 60

@@ -12,7 +12,7 @@ from triptych.app.in_time import around, with_own
 from triptych.app.known_answers import secret_answers
 from triptych.app.votes import own_votes
 from triptych.pipeline.classifier.candidates import RULES
-from triptych.pipeline.explain import plain
+from triptych.pipeline.export.explain import plain
 from triptych.pipeline.reasons import REASONS
 from triptych.pipeline.votes.verdicts import verdicts
 

@@ -14,7 +14,7 @@ from triptych.app.palette import REASON_COLOURS
 from triptych.app.queue import unjudged
 from triptych.app.sight import Sight
 from triptych.pipeline.errors import choose
-from triptych.pipeline.explain import plain
+from triptych.pipeline.export.explain import plain
 from triptych.pipeline.reasons import REASONS
 
 MOST = 6

@@ -1,6 +1,6 @@
 """Where a verdict comes from, over HTTP: GET /explain/EXPNUM?policy=majority&assisted=1, for the page's own panel.
 
-What `pipeline.explain` finds, less what this user may not know: a lead sees everything; an inspector sees others'
+What `pipeline.export.explain` finds, less what this user may not know: a lead sees everything; an inspector sees others'
 votes, verdicts, decisions and what was taught once he has voted, as beside the exposure; a viewer nothing of votes.
 """
 
@@ -11,8 +11,8 @@ from triptych.app.export_routes import tables_of
 from triptych.app.known_answers import secret_answers
 from triptych.app.votes import own_votes
 from triptych.pipeline.errors import BadInput
-from triptych.pipeline.explain import explain, nothing_known
-from triptych.pipeline.explain_text import BASES, PROVENANCES, why_nothing
+from triptych.pipeline.export.explain import explain, nothing_known
+from triptych.pipeline.export.explain_text import BASES, PROVENANCES, why_nothing
 from triptych.pipeline.votes.verdicts import POLICIES
 
 OF_OTHERS = (
@@ -34,7 +34,7 @@ FROM_PEOPLE = (*FROM_VOTES, "annotation")
 def explanation(app, user, expnum: int, policy: str, assisted: bool) -> dict:
     """What this user may know of where the verdict on an exposure comes from, as plain values.
 
-    As `pipeline.explain.explain` gives it, and: knows {votes, model}: whether these are told; colours, words and
+    As `pipeline.export.explain.explain` gives it, and: knows {votes, model}: whether these are told; colours, words and
     policies to show it with; taught.why : why the exposure taught nothing.
     """
     survey = app.survey_for(user)

@@ -19,9 +19,9 @@ from cachetools import LRUCache, cached
 from triptych.app import palette, repeats
 from triptych.app.auth import PrivateHandler
 from triptych.app.votes import JUDGEMENTS, own_votes
-from triptych.pipeline import export
 from triptych.pipeline.errors import TriptychError, choose
-from triptych.pipeline.explain import plain
+from triptych.pipeline.export import export
+from triptych.pipeline.export.explain import plain
 from triptych.pipeline.reasons import REASONS
 from triptych.pipeline.votes.verdicts import POLICIES, VERDICTS
 
@@ -117,7 +117,7 @@ def difference(app, one: str, other: str, choice: Choice) -> dict:
 
 
 def write_list(app, format, policy, choice: Choice):
-    """The exported list as (pipeline.export.ExportReport, file name)."""
+    """The exported list as (pipeline.export.export.ExportReport, file name)."""
     choose(format, export.FORMATS, "format")
     chosen = {"include_old": choice.old, "reasons": choice.reasons}
     report = export.export(app.catalog, app.store, format, policy, **chosen)

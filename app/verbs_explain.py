@@ -21,8 +21,8 @@ def explain(
     The line of the list, every vote and what was on screen, decisions, imported labels, the model and why, what it
     taught, the stages and the file.
     """
-    from triptych.pipeline.explain import explain as find
-    from triptych.pipeline.explain_text import as_text
+    from triptych.pipeline.export.explain import explain as find
+    from triptych.pipeline.export.explain_text import as_text
 
     catalog = open_run(run)
     found = find(catalog, open_store(catalog, labels), expnum, policy)

@@ -29,7 +29,7 @@ def export(
     labels: Labels = "",
 ) -> None:
     """Write the list that other programs read. The same store gives the same bytes."""
-    from triptych.pipeline.export import export as write
+    from triptych.pipeline.export.export import export as write
 
     catalog = open_run(run)
     target = sys.stdout.buffer if out is None or str(out) == "-" else out

@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 
 from tests import vectors
-from triptych.pipeline import export, export_formats, reasons
+from triptych.pipeline import reasons
 from triptych.pipeline.catalog import catalog
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.classifier import candidates, predict, train
+from triptych.pipeline.export import export
+from triptych.pipeline.export import formats as export_formats
 from triptych.pipeline.ingest import sources
 from triptych.pipeline.labels import readers, training_set
 from triptych.pipeline.simulation import defects

@@ -10,9 +10,9 @@ from tests import survey
 from triptych.app.cli import app as command_line
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput
-from triptych.pipeline.explain import explain
-from triptych.pipeline.explain_text import as_text
-from triptych.pipeline.export import export
+from triptych.pipeline.export.explain import explain
+from triptych.pipeline.export.explain_text import as_text
+from triptych.pipeline.export.export import export
 from triptych.pipeline.retrain import retrain
 from triptych.pipeline.store.store import LabelStore, Vote, open_store
 

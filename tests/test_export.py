@@ -13,7 +13,7 @@ from astropy.table import Table
 
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput, UnknownName
-from triptych.pipeline.export import FORMATS, export, preview_counts, verdict_table
+from triptych.pipeline.export.export import FORMATS, export, preview_counts, verdict_table
 from triptych.pipeline.labels.readers import import_file
 from triptych.pipeline.store.store import LabelStore, Vote
 

@@ -10,7 +10,7 @@ from triptych.app.context import AppContext
 from triptych.app.lead_routes import in_words, jobs, overview
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import TriptychError
-from triptych.pipeline.explain import plain
+from triptych.pipeline.export.explain import plain
 from triptych.pipeline.store.store import LabelStore, Vote
 
 

@@ -7,8 +7,9 @@ import pytest
 from benchmarks import loop
 from benchmarks.annotators import marks
 from tests import skies, vectors
-from triptych.pipeline import embedding, examples, export
+from triptych.pipeline import embedding, examples
 from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.export import export
 from triptych.pipeline.ingest import ingest
 from triptych.pipeline.reasons import GOOD
 from triptych.pipeline.retrain import retrain

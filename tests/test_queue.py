@@ -13,7 +13,7 @@ from triptych.app.queue_table import facets_of, galactic_latitude
 from triptych.app.sight import Sight
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import TriptychError
-from triptych.pipeline.explain import plain
+from triptych.pipeline.export.explain import plain
 from triptych.pipeline.store.store import LabelStore, Vote
 from triptych.pipeline.votes.queue_order import ORDERS
 

@@ -9,10 +9,10 @@ from typing import Any, overload
 import numpy as np
 import pandas as pd
 
-from triptych.pipeline import export, export_formats
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput, choose
-from triptych.pipeline.explain_model import chain_of, opinion_of, opinion_then, stages_of, taught_by
+from triptych.pipeline.export import export, formats
+from triptych.pipeline.export.explain_model import chain_of, opinion_of, opinion_then, stages_of, taught_by
 from triptych.pipeline.ingest import reprocessed
 from triptych.pipeline.votes import verdicts, versions
 
@@ -255,4 +255,4 @@ def lines_of(catalog: Catalog, row: pd.DataFrame, votes, decisions, policy: str)
         panel=catalog.panel,
         catalog=catalog,
     )
-    return [line for line in export_formats.bad_expid(contents).decode().splitlines() if line]
+    return [line for line in formats.bad_expid(contents).decode().splitlines() if line]

@@ -14,10 +14,10 @@ from typing import BinaryIO
 import numpy as np
 import pandas as pd
 
-from triptych.pipeline import export_formats
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.catalog.files import write_aside
 from triptych.pipeline.errors import BadInput, choose
+from triptych.pipeline.export import formats
 from triptych.pipeline.reasons import REASONS
 from triptych.pipeline.store.store import LabelStore
 from triptych.pipeline.votes import verdicts
@@ -39,13 +39,13 @@ class Format:
 FORMATS: dict[str, Format] = {
     form.name: form
     for form in (
-        Format("bad_expid", "txt", "bad exposures and CCDs, as legacypipe reads them", export_formats.bad_expid),
-        Format("exclude", "txt", "bad CCDs, as the DES and DELVE exclusion lists give them", export_formats.exclude),
-        Format("vi", "csv", "every judged exposure with each inspector's answer", export_formats.vi),
-        Format("csv", "csv", "every judged exposure with its verdict", export_formats.csv_table),
-        Format("ecsv", "ecsv", "every judged exposure with its verdict", export_formats.ecsv_table),
-        Format("fits", "fits", "every judged exposure with its verdict", export_formats.fits_table),
-        Format("parquet", "parquet", "every judged exposure with its verdict", export_formats.parquet_table),
+        Format("bad_expid", "txt", "bad exposures and CCDs, as legacypipe reads them", formats.bad_expid),
+        Format("exclude", "txt", "bad CCDs, as the DES and DELVE exclusion lists give them", formats.exclude),
+        Format("vi", "csv", "every judged exposure with each inspector's answer", formats.vi),
+        Format("csv", "csv", "every judged exposure with its verdict", formats.csv_table),
+        Format("ecsv", "ecsv", "every judged exposure with its verdict", formats.ecsv_table),
+        Format("fits", "fits", "every judged exposure with its verdict", formats.fits_table),
+        Format("parquet", "parquet", "every judged exposure with its verdict", formats.parquet_table),
     )
 }
 
