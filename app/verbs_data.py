@@ -86,7 +86,7 @@ def embed(
     """Turn every CCD image into a vector. Can be stopped and started again at any time."""
     if source:
         return _embed_from(run, source)
-    from triptych.pipeline.embedding import embed as make
+    from triptych.pipeline.embedding.embed import embed as make
 
     with bar("embed") as progress:
         stage = make(
@@ -104,7 +104,7 @@ def embed(
 
 def _embed_from(run: Path, source: Path) -> None:
     from triptych.pipeline.catalog.catalog import Catalog
-    from triptych.pipeline.external import bring_in
+    from triptych.pipeline.embedding.external import bring_in
 
     with bar("embed") as progress:
         stage = bring_in(Catalog.create(run), source, progress=progress)

@@ -31,7 +31,7 @@ def pretrain(
     pictures: Annotated[bool, typer.Option("--pictures", help="Only draw a finished model's pictures anew.")] = False,
 ) -> None:
     """Train a backbone on the runs' own images. A small vision transformer; can be stopped and started again."""
-    from triptych.pipeline import pretrain as training
+    from triptych.pipeline.embedding import pretrain as training
 
     catalogs = [open_run(run) for run in runs]
     if pictures:

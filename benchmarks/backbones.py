@@ -21,9 +21,10 @@ import pandas as pd
 from sklearn.model_selection import GroupKFold
 
 from benchmarks import fixed_networks, focal_network
-from triptych.pipeline import backbones, features, focal_plane, lines
+from triptych.pipeline import focal_plane
 from triptych.pipeline.camera import DECAM
 from triptych.pipeline.classifier import train
+from triptych.pipeline.embedding import backbones, line_filters, statistics_backbone
 from triptych.pipeline.pixels import focal_plane_pictures
 from triptych.pipeline.reasons import GOOD
 from triptych.pipeline.simulation import survey_plan
@@ -99,7 +100,7 @@ def plain(pixels: np.ndarray) -> np.ndarray:
 
 
 def with_neighbours(ccdnums: np.ndarray, pixels: np.ndarray) -> np.ndarray:
-    own = features.statistics(pixels)
+    own = statistics_backbone.statistics(pixels)
     return np.concatenate([own, focal_plane.around(own, focal_plane.centres(DECAM, ccdnums), 0.8)], 1)
 
 
@@ -111,10 +112,12 @@ def candidates(models: list[str], network: Path | None) -> dict[str, Callable]:
         "scattering network, two orders": lambda n, p: fixed_networks.scattering(p),
         "random convolutions": lambda n, p: fixed_networks.random_convolutions(p),
         "focal-plane network, untrained": focal_network.vectors_of(focal_network.load(None), DECAM),
-        "multi-scale statistics (`statistics`)": lambda n, p: features.statistics(p),
+        "multi-scale statistics (`statistics`)": lambda n, p: statistics_backbone.statistics(p),
         "multi-scale statistics, own and neighbours'": with_neighbours,
-        "lines on and around a CCD": lambda n, p: lines.lines(DECAM, n, p),
-        "lines, statistics": lambda n, p: np.concatenate([lines.lines(DECAM, n, p), features.statistics(p)], 1),
+        "lines on and around a CCD": lambda n, p: line_filters.lines(DECAM, n, p),
+        "lines, statistics": lambda n, p: np.concatenate(
+            [line_filters.lines(DECAM, n, p), statistics_backbone.statistics(p)], 1
+        ),
         "lines, statistics averaged and odd (`triptych`)": lambda n, p: own.vectors(DECAM, n, p),
     }
     if network:

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from benchmarks.backbones import Sample, f1, held_out, simulated, spread
-from triptych.pipeline import preview_vit
+from triptych.pipeline.embedding import preview_vit
 from triptych.pipeline.reasons import GOOD
 
 BEGIN, END = "<!-- cascade: begin -->", "<!-- cascade: end -->"

@@ -22,12 +22,13 @@ from transformers import AutoModel, Dinov2WithRegistersConfig, Dinov2WithRegiste
 from transformers.utils import logging
 
 from benchmarks.ingest import told
-from triptych.pipeline import dinov2, parallel
+from triptych.pipeline import parallel
 from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.embedding import embed
+from triptych.pipeline.embedding import dinov2
+from triptych.pipeline.embedding.embed import embed
+from triptych.pipeline.embedding.work_units import Models
 from triptych.pipeline.ingest.ingest import ingest
 from triptych.pipeline.simulation.simulate import simulate
-from triptych.pipeline.units import Models
 
 PUBLISHED_AN_HOUR = 8647  # images on one A100, as published
 # dense peak as its maker gives it, FLOP/s: part of the device's name -> type of number -> peak

@@ -19,10 +19,10 @@ import pandas as pd
 
 from benchmarks.backbones import GHOST, real_ghosts
 from benchmarks.simulated_teacher import survey
-from triptych.pipeline import backbones
 from triptych.pipeline.camera import DECAM
 from triptych.pipeline.classifier import candidates, metrics, train
 from triptych.pipeline.classifier.simulated_teacher import teacher_for
+from triptych.pipeline.embedding import backbones
 from triptych.pipeline.evaluation.evaluate import held_out
 from triptych.pipeline.labels.training_set import TrainingSet
 from triptych.pipeline.reasons import GOOD

@@ -19,9 +19,9 @@ import numpy as np
 import pandas as pd
 
 from benchmarks import backbones as samples
-from triptych.pipeline.backbones import open_backbone
 from triptych.pipeline.camera import DECAM
 from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.embedding.backbones import open_backbone
 from triptych.pipeline.evaluation import label_curve, plots, probe_targets, probes
 from triptych.pipeline.evaluation.evaluate import folds_of
 from triptych.pipeline.store.store import open_store

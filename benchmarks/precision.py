@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from transformers import Dinov2WithRegistersConfig, Dinov2WithRegistersModel
 
-from triptych.pipeline.dinov2 import PREPARATIONS
+from triptych.pipeline.embedding.dinov2 import PREPARATIONS
 
 
 def images(n: int = 4) -> list[np.ndarray]:

@@ -18,9 +18,9 @@ import numpy as np
 import torch
 
 from benchmarks.backbones import GHOST, Sample, f1, held_out, macro_f1, real_ghosts, simulated, spread
-from triptych.pipeline import backbones, preview_vit
 from triptych.pipeline.camera import DECAM
 from triptych.pipeline.classifier import train
+from triptych.pipeline.embedding import backbones, preview_vit
 from triptych.pipeline.reasons import GOOD
 from triptych.pipeline.simulation.defects import DEFECTS
 

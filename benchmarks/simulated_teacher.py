@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from triptych.pipeline import embedding
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.classifier import simulated_teacher
+from triptych.pipeline.embedding import embed
 from triptych.pipeline.ingest import ingest
 from triptych.pipeline.simulation import simulate
 
@@ -25,7 +25,7 @@ def survey(folder: Path, seed: int) -> tuple[Catalog, pd.DataFrame, pd.Series]:
     truth = simulate.simulate(folder / "files", exposures=EXPOSURES, seed=seed, binning=BINNING)
     catalog = Catalog.create(folder / "run")
     ingest.ingest(catalog, [folder / "files"])
-    embedding.embed(catalog.refresh())
+    embed.embed(catalog.refresh())
     return catalog.refresh(), truth, pd.read_csv(folder / "files" / "suspicious.csv").expnum
 
 

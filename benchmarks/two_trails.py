@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from triptych.pipeline import embedding
 from triptych.pipeline.camera import Camera, camera
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.classifier import candidates, train
+from triptych.pipeline.embedding import embed
 from triptych.pipeline.ingest import ingest
 from triptych.pipeline.reasons import GOOD
 from triptych.pipeline.simulation import simulate
@@ -105,7 +105,7 @@ def embedded_run(folder: Path, files: Path) -> Catalog:
     """A run of a folder of files, ingested and embedded with the default backbone."""
     catalog = Catalog.open(folder) if (folder / "run.json").exists() else Catalog.create(folder)
     ingest.ingest(catalog, [files])
-    embedding.embed(catalog.refresh())
+    embed.embed(catalog.refresh())
     return catalog.refresh()
 
 

@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from triptych.pipeline import embedding
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.classifier import candidates, predict, train
+from triptych.pipeline.embedding import embed
 from triptych.pipeline.errors import StageMissing, StageStale
 from triptych.pipeline.ingest import ingest
 from triptych.pipeline.vectors import clusters, tsne
@@ -49,7 +49,7 @@ def run(
         with bar("ingest") as progress:
             ingest.ingest(catalog, sources, sample=sample, seed=seed, progress=progress)
     with bar("embed") as progress:
-        embedding.embed(catalog.refresh(), backbone=backbone, progress=progress)
+        embed.embed(catalog.refresh(), backbone=backbone, progress=progress)
     if store.revision():
         with bar("train") as progress:
             train.train(catalog.refresh(), store, classifier=classifier, seed=seed, progress=progress)

@@ -18,20 +18,20 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from triptych.pipeline import embedding
-from triptych.pipeline.backbones import BACKBONES
 from triptych.pipeline.catalog import retention
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.catalog.stage import Stage
 from triptych.pipeline.catalog.transaction import Draft
 from triptych.pipeline.classifier import candidates
 from triptych.pipeline.classifier.predict_newer import comparable, predict
+from triptych.pipeline.embedding import embed
+from triptych.pipeline.embedding.backbones import BACKBONES
+from triptych.pipeline.embedding.work_units import Models
 from triptych.pipeline.errors import BadInput, CatalogError, TriptychError, choose
 from triptych.pipeline.ingest.arrivals import Arrivals
 from triptych.pipeline.ingest.ingest import ingest
 from triptych.pipeline.ingest.manifest import Manifest
 from triptych.pipeline.ingest.sources import find_files
-from triptych.pipeline.units import Models
 from triptych.pipeline.vectors import clusters, placing
 
 EVERY_SECONDS = 60.0
@@ -275,7 +275,7 @@ class _Watch:
                     f"{installed}, so new exposures are ingested only; run {again}"
                 )
         with self.settings.bar("embed") as progress:
-            return embedding.embed(draft, progress=progress, **options)
+            return embed.embed(draft, progress=progress, **options)
 
     def _predict(self, draft: Draft) -> list[str]:
         """Prediction by the current model, and candidates by the rule; returns what stands in the way."""

@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 
 from tests import templates
-from triptych.pipeline import embedding
 from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.embedding import embed
 from triptych.pipeline.ingest import ingest
 from triptych.pipeline.simulation import simulate
 
@@ -40,6 +40,6 @@ def embedded(exposures: int, seed: int) -> Path:
     def make(folder: Path) -> None:
         catalog = Catalog.create(folder)
         ingest.ingest(catalog, [sky(exposures, seed)], workers=1)
-        embedding.embed(catalog.refresh(), workers=1)
+        embed.embed(catalog.refresh(), workers=1)
 
     return templates.made(f"embedded-{exposures}-{seed}", make)

@@ -14,7 +14,7 @@ from triptych.app import api, evidence, lead_queue, queue, votes
 from triptych.app.context import AppContext
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.classifier import candidates, predict, train
-from triptych.pipeline.embedding import embed
+from triptych.pipeline.embedding.embed import embed
 from triptych.pipeline.export.export import export
 from triptych.pipeline.ingest.ingest import ingest
 from triptych.pipeline.store.store import LabelStore

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from tests import survey
-from triptych.pipeline import backbones, embedding, lines
 from triptych.pipeline.camera import CAMERAS
 from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.embedding import backbones, embed, line_filters
 from triptych.pipeline.errors import BadInput, CatalogError, UnknownName
 
 DECAM = CAMERAS["decam"]
@@ -30,13 +30,13 @@ def noise_exposure(rng, shape=(64, 32), n_ccd=5):
 
 
 def test_importing_embedding_is_cheap():
-    code = "import sys, pipeline.embedding; sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
+    code = "import sys, pipeline.embedding.embed; sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_embed_writes_one_finite_vector_per_ccd_image(run):
     seen = []
-    stage = embedding.embed(run, workers=1, progress=lambda done, total: seen.append((done, total)))
+    stage = embed.embed(run, workers=1, progress=lambda done, total: seen.append((done, total)))
     keys, vectors = stage.table("keys"), stage.array()
     ccds = run.ccds()
     assert list(keys.columns) == ["image_id", "expnum", "ccdname"]
@@ -50,8 +50,8 @@ def test_embed_writes_one_finite_vector_per_ccd_image(run):
 
 
 def test_only_sampled_embeds_only_those_with_the_same_vectors(run):
-    whole = embedding.embed(run, workers=1)
-    sampled = embedding.embed(run, workers=1, only_sampled=True)
+    whole = embed.embed(run, workers=1)
+    sampled = embed.embed(run, workers=1, only_sampled=True)
     ccds = run.ccds()
     assert list(sampled.table("keys").image_id) == list(ccds.image_id[ccds.sampled])
     rows = np.flatnonzero(ccds.sampled)
@@ -63,7 +63,7 @@ def test_vectors_do_not_depend_on_the_number_of_processes(tmp_path):
     made = []
     for workers in (1, 2):
         catalog = survey.make(tmp_path / str(workers), exposures=9)
-        made.append(embedding.embed(catalog, workers=workers))
+        made.append(embed.embed(catalog, workers=workers))
     assert np.array_equal(made[0].array(), made[1].array())
     assert made[0].digest == made[1].digest
 
@@ -76,32 +76,32 @@ def test_an_interrupted_run_goes_on_and_ends_the_same(tmp_path):
         if done > 61:
             raise Stopped
 
-    whole = embedding.embed(survey.make(tmp_path / "whole", exposures=3), workers=1)
+    whole = embed.embed(survey.make(tmp_path / "whole", exposures=3), workers=1)
     catalog = survey.make(tmp_path / "cut", exposures=3)
     before = len(catalog.stages("embedding"))
     with pytest.raises(Stopped):
-        embedding.embed(catalog, workers=1, progress=stop_after_two)
+        embed.embed(catalog, workers=1, progress=stop_after_two)
     assert len(catalog.stages("embedding")) == before
     (work,) = (catalog.path / "embedding").glob(".work-*")
     finished = sorted(work.glob("[!.]*.npy"))
     assert len(finished) == 2
     finished[0].write_bytes(b"half a file")  # a damaged one is computed again
     times = {path: path.stat().st_mtime_ns for path in finished}
-    stage = embedding.embed(catalog, workers=1)
+    stage = embed.embed(catalog, workers=1)
     assert len(times) == 2
     assert stage.digest == whole.digest
     assert not work.exists()
 
 
 def test_nothing_changed_gives_the_same_stage_and_a_new_exposure_only_itself(run, monkeypatch):
-    first = embedding.embed(run, workers=1)
-    assert embedding.embed(run, workers=1).stage_id == first.stage_id
+    first = embed.embed(run, workers=1)
+    assert embed.embed(run, workers=1).stage_id == first.stage_id
     expnum = int(run.exposures().expnum.iloc[0])
     ccdnums, pixels = run.preview(expnum)
     pixels[0, :20] += 100
     run.write_preview(expnum, ccdnums, pixels)
     done = []
-    second = embedding.embed(run, workers=1, progress=lambda d, total: done.append(d))
+    second = embed.embed(run, workers=1, progress=lambda d, total: done.append(d))
     assert done == [run.ccds().shape[0]]  # one unit, the two other exposures were there already
     changed = (second.array() != first.array()).any(axis=1)
     assert set(second.table("keys").expnum[changed]) == {expnum}
@@ -140,7 +140,7 @@ def test_one_ccd_of_another_camera_is_embedded(camera, ccdnum):
 
 def test_gain_does_not_change_the_lines_that_are_seen():
     ccdnums, pixels = noise_exposure(np.random.default_rng(3))
-    one, other = (lines.lines(DECAM, ccdnums, scale * pixels) for scale in (1, 3))
+    one, other = (line_filters.lines(DECAM, ccdnums, scale * pixels) for scale in (1, 3))
     assert np.abs(one - other).max() < 0.01
 
 
@@ -168,16 +168,16 @@ def test_a_ghost_across_ccds_moves_its_ccds_away_from_the_others():
 
 def test_unknown_names_say_what_is_known(run):
     with pytest.raises(UnknownName, match="known: triptych, statistics, dinov2-paper, dinov2-sky"):
-        embedding.embed(run, backbone="tryptich")
+        embed.embed(run, backbone="tryptich")
     with pytest.raises(BadInput, match="takes no model"):
-        embedding.embed(run, backbone="statistics:somewhere")
+        embed.embed(run, backbone="statistics:somewhere")
     with pytest.raises(BadInput, match="1 or more"):
-        embedding.embed(run, batch=0)
+        embed.embed(run, batch=0)
 
 
 def test_an_empty_run_says_to_ingest(tmp_path):
     with pytest.raises(CatalogError, match="triptych ingest"):
-        embedding.embed(Catalog.create(tmp_path / "empty"))
+        embed.embed(Catalog.create(tmp_path / "empty"))
 
 
 # ---- vision transformers
@@ -235,7 +235,7 @@ def of_files(folder, files):
 @pytest.mark.slow
 def test_several_devices_and_readers_ahead_make_the_same_vectors(tmp_path, files, tiny_model, monkeypatch):
     """One device and one image after the other, as published; two devices that take turns; and with batches."""
-    from triptych.pipeline import dinov2
+    from triptych.pipeline.embedding import dinov2
     from triptych.pipeline.pixels.full_resolution import full_ccd
 
     monkeypatch.setattr(dinov2, "SIZE", (56, 28))
@@ -243,20 +243,20 @@ def test_several_devices_and_readers_ahead_make_the_same_vectors(tmp_path, files
     loaded = backbones.open_backbone(str(tiny_model))[1]
     keys = catalog.ccds().loc[lambda ccds: ccds.sampled].image_id
     plain = np.concatenate([loaded.vectors([full_ccd(catalog, i)]) for i in keys])
-    one = embedding.embed(catalog, backbone=str(tiny_model), device="cpu", only_sampled=True)
+    one = embed.embed(catalog, backbone=str(tiny_model), device="cpu", only_sampled=True)
     two_of = of_files(tmp_path / "two", files)
-    two = embedding.embed(two_of, backbone=str(tiny_model), device="cpu,cpu", only_sampled=True, workers=3)
+    two = embed.embed(two_of, backbone=str(tiny_model), device="cpu,cpu", only_sampled=True, workers=3)
     assert list(one.table("keys").image_id) == list(keys)
     assert np.array_equal(one.array(), plain)
     assert two.digest == one.digest
     many_of = of_files(tmp_path / "many", files)
-    many = embedding.embed(many_of, backbone=str(tiny_model), device="cpu", only_sampled=True, batch=2)
+    many = embed.embed(many_of, backbone=str(tiny_model), device="cpu", only_sampled=True, batch=2)
     assert np.allclose(many.array(), plain, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.slow
 def test_an_interrupted_run_on_two_devices_goes_on(tmp_path, files, tiny_model, monkeypatch):
-    from triptych.pipeline import dinov2
+    from triptych.pipeline.embedding import dinov2
 
     class Stopped(Exception):
         pass
@@ -267,10 +267,10 @@ def test_an_interrupted_run_on_two_devices_goes_on(tmp_path, files, tiny_model, 
 
     monkeypatch.setattr(dinov2, "SIZE", (56, 28))
     options = {"backbone": f"dinov2-sky:{tiny_model}", "device": "cpu,cpu", "only_sampled": True}
-    whole = embedding.embed(of_files(tmp_path / "whole", files), **options)
+    whole = embed.embed(of_files(tmp_path / "whole", files), **options)
     catalog = of_files(tmp_path / "cut", files)
     with pytest.raises(Stopped):
-        embedding.embed(catalog, **options, progress=stop_after_two)
+        embed.embed(catalog, **options, progress=stop_after_two)
     (work,) = (catalog.path / "embedding").glob(".work-*")
     finished = {path.name: path.stat().st_ino for path in work.glob("[!.]*.npy")}
     assert len(finished) >= 2
@@ -279,15 +279,15 @@ def test_an_interrupted_run_on_two_devices_goes_on(tmp_path, files, tiny_model, 
     def watch(done, total):
         kept.append(all((work / name).stat().st_ino == number for name, number in finished.items()))
 
-    assert embedding.embed(catalog, **options, progress=watch).digest == whole.digest
+    assert embed.embed(catalog, **options, progress=watch).digest == whole.digest
     assert all(kept)
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not (shutil.which("g++") or shutil.which("clang++")), reason="torch compiles with a C++ compiler")
 def test_a_compiled_model_is_another_one_with_nearly_the_same_vectors(tmp_path, files, tiny_model, monkeypatch):
-    from triptych.pipeline import dinov2
-    from triptych.pipeline.units import Models
+    from triptych.pipeline.embedding import dinov2
+    from triptych.pipeline.embedding.work_units import Models
 
     monkeypatch.setattr(dinov2, "SIZE", (56, 28))
     pixels = [np.random.default_rng(seed).normal(3000, 20, (300, 150)).astype(np.float32) for seed in range(2)]
@@ -302,7 +302,7 @@ def test_a_model_without_fused_attention_is_refused(tmp_path, tiny_model, monkey
     """Plain attention would need 9.6 GB for one image of the published size."""
     from transformers import Dinov2WithRegistersModel
 
-    from triptych.pipeline.dinov2 import VisionTransformer
+    from triptych.pipeline.embedding.dinov2 import VisionTransformer
 
     given = Dinov2WithRegistersModel.from_pretrained
     monkeypatch.setattr(
@@ -314,7 +314,7 @@ def test_a_model_without_fused_attention_is_refused(tmp_path, tiny_model, monkey
 
 
 def test_sky_normalisation_forgets_gain_and_level_and_survives_blank_pixels():
-    from triptych.pipeline.dinov2 import sky_pixels
+    from triptych.pipeline.embedding.dinov2 import sky_pixels
 
     rng = np.random.default_rng(6)
     pixels = rng.normal(0, 1, (40, 20)).astype(np.float32)
@@ -337,13 +337,13 @@ def test_a_model_that_is_not_there_says_what_to_do(tmp_path, monkeypatch):
 
 def test_a_device_that_is_not_there_says_so(tiny_model, run):
     with pytest.raises(BadInput, match="--device auto"):
-        embedding.embed(run, backbone=str(tiny_model), device="cuda:99")
+        embed.embed(run, backbone=str(tiny_model), device="cuda:99")
 
 
 def test_raw_pixels_are_never_rounded_to_bfloat16():
     import torch
 
-    from triptych.pipeline.dinov2 import pick_precision
+    from triptych.pipeline.embedding.dinov2 import pick_precision
 
     assert pick_precision("cuda", "dinov2-paper") is torch.float32
     assert pick_precision("cuda", "dinov2-sky") is torch.bfloat16

@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from tests import vectors
-from triptych.pipeline import external
 from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.embedding import external
 from triptych.pipeline.errors import BadInput, UnknownName
 from triptych.pipeline.vectors import clusters, placing, similar, tsne
 

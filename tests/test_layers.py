@@ -15,21 +15,21 @@ COMMAND_LINE = ["app/cli.py", *(f"app/{path.name}" for path in APP if path.name.
 # package -> the only files that may import it
 ONLY_IN = {
     "torch": {
-        "pipeline/embedding.py",
-        "pipeline/pretrain.py",
-        "pipeline/dinov2.py",
+        "pipeline/embedding/embed.py",
+        "pipeline/embedding/pretrain.py",
+        "pipeline/embedding/dinov2.py",
         "pipeline/vectors/tsne_gradient.py",
         "pipeline/evaluation/attentive_probe.py",
-        "pipeline/preview_vit.py",
-        "pipeline/masked_training.py",
+        "pipeline/embedding/preview_vit.py",
+        "pipeline/embedding/masked_training.py",
     },
     "transformers": {
-        "pipeline/embedding.py",
-        "pipeline/pretrain.py",
-        "pipeline/dinov2.py",
-        "pipeline/preview_vit.py",
+        "pipeline/embedding/embed.py",
+        "pipeline/embedding/pretrain.py",
+        "pipeline/embedding/dinov2.py",
+        "pipeline/embedding/preview_vit.py",
     },
-    "distributed": {"pipeline/scheduler.py"},
+    "distributed": {"pipeline/embedding/dask_cluster.py"},
     "sqlalchemy": {
         "pipeline/store/store.py",
         "pipeline/store/schema.py",
@@ -46,7 +46,7 @@ KNOWS_NOTHING_OF = {
     "pipeline/reasons.py": {"pipeline"},
     "pipeline/votes/verdicts.py": {"pipeline.catalog.catalog", "pipeline.store.store", "pipeline.ingest.ingest"},
     "pipeline/store/store.py": {"pipeline.catalog.catalog", "pipeline.ingest.ingest", "pipeline.classifier.train"},
-    "pipeline/pixels/images.py": {"pipeline.ingest.ingest", "pipeline.embedding", "pipeline.store.store"},
+    "pipeline/pixels/images.py": {"pipeline.ingest.ingest", "pipeline.embedding.embed", "pipeline.store.store"},
     "pipeline/catalog/catalog.py": {
         "pipeline.pixels.images",
         "pipeline.ingest.ingest",

@@ -7,8 +7,9 @@ import pytest
 from benchmarks import loop
 from benchmarks.annotators import marks
 from tests import skies, vectors
-from triptych.pipeline import embedding, examples
+from triptych.pipeline import examples
 from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.embedding import embed
 from triptych.pipeline.export import export
 from triptych.pipeline.ingest import ingest
 from triptych.pipeline.reasons import GOOD
@@ -89,7 +90,7 @@ def test_three_rounds_of_eight_annotators_on_real_ghosts(real_data, tmp_path):
     run = tmp_path / "ghosts"
     catalog = Catalog.create(run)
     ingest.ingest(catalog, [real_data / examples.GHOSTS])
-    embedding.embed(catalog.refresh())
+    embed.embed(catalog.refresh())
     bad = marks(real_data)
     expnums = np.random.default_rng(0).permutation(np.unique(bad.index.get_level_values("expnum")))
     held, order = expnums[0::3], [int(one) for place, one in enumerate(expnums) if place % 3]

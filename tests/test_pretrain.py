@@ -10,11 +10,11 @@ from typer.testing import CliRunner
 
 from tests import survey
 from triptych.app import verbs_pretrain
-from triptych.pipeline import backbones, embedding, masked_training, pretrain, preview_vit
 from triptych.pipeline.camera import CAMERAS
 from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.embedding import backbones, embed, masked_training, pretrain, preview_vit
+from triptych.pipeline.embedding.pretrain import Settings
 from triptych.pipeline.errors import BadInput, UnknownName
-from triptych.pipeline.pretrain import Settings
 
 DECAM = CAMERAS["decam"]
 SMALL = Settings(steps=4, size=32, patch=4, width=32, depth=1, batch=8, every=2, most_images=200)
@@ -149,7 +149,7 @@ def test_as_a_backbone_it_gives_the_same_vectors_in_one_process_or_two(trained, 
     stages = []
     for workers in (1, 2):
         catalog = survey.make(tmp_path / str(workers), exposures=8)
-        stages.append(embedding.embed(catalog, backbone=name, workers=workers))
+        stages.append(embed.embed(catalog, backbone=name, workers=workers))
     assert stages[0].stage_id == "preview-vit-simmim-002"
     assert stages[0].array().shape == (488, 64)
     assert np.isfinite(stages[0].array()).all()

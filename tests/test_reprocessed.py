@@ -8,7 +8,7 @@ import pytest
 
 from tests import fits_makers as make
 from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.embedding import embed
+from triptych.pipeline.embedding.embed import embed
 from triptych.pipeline.ingest import reprocessed
 from triptych.pipeline.ingest.ingest import ingest
 

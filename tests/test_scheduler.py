@@ -16,8 +16,8 @@ import pytest
 
 from tests import survey, warm
 from tests.killing import command
-from triptych.pipeline import embedding, scheduler
 from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.embedding import dask_cluster, embed
 from triptych.pipeline.errors import BadInput
 from triptych.pipeline.parallel import WorkerLost
 
@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[1]
 def whole(tmp_path_factory):
     """The stage that this process makes by itself."""
     catalog = survey.make(tmp_path_factory.mktemp("whole") / "run", exposures=8)
-    return embedding.embed(catalog, workers=1)
+    return embed.embed(catalog, workers=1)
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def run(tmp_path):
 @pytest.fixture(scope="module")
 def cluster():
     """Two worker processes of one thread each; a killed one is started again."""
-    with warm.dask_workers(), scheduler._embedded(2) as made:
+    with warm.dask_workers(), dask_cluster._embedded(2) as made:
         yield made
 
 
@@ -66,11 +66,11 @@ def processes_of(cluster) -> list[int]:
 
 def test_a_cluster_makes_the_same_stage_and_counts_every_image(run, whole, cluster):
     seen = []
-    stage = embedding.embed(run, scheduler=cluster.scheduler_address, progress=lambda done, total: seen.append(done))
+    stage = embed.embed(run, scheduler=cluster.scheduler_address, progress=lambda done, total: seen.append(done))
     assert stage.digest == whole.digest
     assert seen == [61 * (i + 1) for i in range(8)]
     assert not list((run.path / "embedding").glob(".work-*"))
-    assert embedding.embed(run, scheduler=cluster.scheduler_address).stage_id == stage.stage_id
+    assert embed.embed(run, scheduler=cluster.scheduler_address).stage_id == stage.stage_id
 
 
 def test_a_worker_killed_in_the_middle_costs_only_its_share(run, whole, cluster):
@@ -82,7 +82,7 @@ def test_a_worker_killed_in_the_middle_costs_only_its_share(run, whole, cluster)
             killed.append(processes_of(cluster)[0])
             os.kill(killed[0], signal.SIGKILL)
 
-    stage = embedding.embed(run, scheduler=cluster.scheduler_address, progress=progress)
+    stage = embed.embed(run, scheduler=cluster.scheduler_address, progress=progress)
     assert killed
     assert stage.digest == whole.digest
     assert len(shards.seen) == 8
@@ -101,9 +101,7 @@ def test_a_client_that_dies_leaves_its_finished_units_to_the_next(run, whole, cl
         client.wait()
     assert not run.refresh().has("embedding") or run.stage("embedding").digest != whole.digest
     finished = shards.look()
-    stage = embedding.embed(
-        run.refresh(), scheduler=cluster.scheduler_address, progress=lambda done, total: shards.look()
-    )
+    stage = embed.embed(run.refresh(), scheduler=cluster.scheduler_address, progress=lambda done, total: shards.look())
     assert finished >= 2
     assert stage.digest == whole.digest
     assert not shards.computed_twice()
@@ -127,23 +125,23 @@ def refuse(number: int) -> int:
 
 @pytest.mark.slow
 def test_a_task_that_kills_every_worker_is_given_up_and_the_others_are_done(cluster):
-    with scheduler.connect(cluster.scheduler_address) as connected:
+    with dask_cluster.connect(cluster.scheduler_address) as connected:
         results = dict(connected.unordered(lambda n: (die_on_three, n), range(6), lambda n: None))
     assert isinstance(results.pop(3), WorkerLost)
     assert results == {n: n * n for n in range(6) if n != 3}
 
 
 def test_a_task_that_waited_on_a_dying_worker_is_not_given_up_with_the_one_that_killed_it():
-    with warm.dask_workers(), scheduler._embedded(1) as made:
+    with warm.dask_workers(), dask_cluster._embedded(1) as made:
         made.scheduler.allowed_failures = 0  # one death is enough for Dask to give up all that the worker had
-        with scheduler.connect(made.scheduler_address) as connected:
+        with dask_cluster.connect(made.scheduler_address) as connected:
             results = dict(connected.unordered(lambda n: (die_soon_on_three, n), range(6), lambda n: None))
     assert isinstance(results.pop(3), WorkerLost)
     assert results == {n: n * n for n in range(6) if n != 3}
 
 
 def test_an_error_of_a_task_is_the_same_error_here(cluster):
-    with scheduler.connect(cluster.scheduler_address) as connected, pytest.raises(BadInput, match="7 is refused"):
+    with dask_cluster.connect(cluster.scheduler_address) as connected, pytest.raises(BadInput, match="7 is refused"):
         connected.call(refuse, 7)
 
 
@@ -155,7 +153,7 @@ def test_no_more_tasks_are_given_away_than_a_few_per_thread(cluster):
             asked.append(number)
             yield number
 
-    with scheduler.connect(cluster.scheduler_address) as connected:
+    with dask_cluster.connect(cluster.scheduler_address) as connected:
         results = connected.unordered(lambda n: (abs, n), tasks(), lambda n: None)
         next(results)
         assert len(asked) < 20
@@ -163,33 +161,33 @@ def test_no_more_tasks_are_given_away_than_a_few_per_thread(cluster):
 
 
 def test_a_worker_that_does_not_see_the_run_says_so(run, cluster, tmp_path):
-    from triptych.pipeline import units
+    from triptych.pipeline.embedding import work_units
 
-    order = units.Order(str(run.path), "triptych", "cpu", work=str(tmp_path / "elsewhere"))
-    unit = units.Unit(900001, (90000101,), "0", "decam")
-    with scheduler.connect(cluster.scheduler_address) as connected, pytest.raises(BadInput, match="every worker"):
-        connected.call(units.compute, order, unit)
+    order = work_units.Order(str(run.path), "triptych", "cpu", work=str(tmp_path / "elsewhere"))
+    unit = work_units.Unit(900001, (90000101,), "0", "decam")
+    with dask_cluster.connect(cluster.scheduler_address) as connected, pytest.raises(BadInput, match="every worker"):
+        connected.call(work_units.compute, order, unit)
 
 
 def test_a_cluster_that_is_not_there_is_one_line(run, monkeypatch):
-    monkeypatch.setattr(scheduler, "CONNECT_SECONDS", 1)
+    monkeypatch.setattr(dask_cluster, "CONNECT_SECONDS", 1)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound and not listening: nothing answers
         address = f"tcp://127.0.0.1:{taken.getsockname()[1]}"
         with pytest.raises(BadInput, match=r"no scheduler answers at .* --scheduler local") as caught:
-            embedding.embed(run, scheduler=address)
+            embed.embed(run, scheduler=address)
     assert "\n" not in str(caught.value)
 
 
 def test_an_address_that_says_nothing_lists_what_can_be_given(tmp_path):
     with pytest.raises(BadInput, match=r"local, tcp://HOST:PORT, or the scheduler file"):
-        scheduler.contact_of(str(tmp_path / "not-there.json"))
+        dask_cluster.contact_of(str(tmp_path / "not-there.json"))
     (tmp_path / "other.json").write_text(json.dumps({"kind": "something else"}))
     with pytest.raises(BadInput, match="is no scheduler file"):
-        scheduler.contact_of(str(tmp_path / "other.json"))
+        dask_cluster.contact_of(str(tmp_path / "other.json"))
     (tmp_path / "scheduler.json").write_text(json.dumps({"address": "tcp://10.0.0.1:8786"}))
-    assert scheduler.contact_of(str(tmp_path / "scheduler.json")) == "tcp://10.0.0.1:8786"
-    assert scheduler.contact_of("node7:8786") == "tcp://node7:8786"
+    assert dask_cluster.contact_of(str(tmp_path / "scheduler.json")) == "tcp://10.0.0.1:8786"
+    assert dask_cluster.contact_of("node7:8786") == "tcp://node7:8786"
 
 
 @pytest.fixture
@@ -217,7 +215,7 @@ def test_a_cluster_without_workers_says_so_and_goes_on_when_one_comes(
     run, whole, empty_scheduler, monkeypatch, caplog, tmp_path
 ):
     path, _ = empty_scheduler
-    monkeypatch.setattr(scheduler, "NOTICE_SECONDS", 0.5)
+    monkeypatch.setattr(dask_cluster, "NOTICE_SECONDS", 0.5)
     started = []
 
     class StartOne(logging.Handler):
@@ -228,11 +226,11 @@ def test_a_cluster_without_workers_says_so_and_goes_on_when_one_comes(
                 started.append((record.getMessage(), start_worker(path)))
 
     handler = StartOne()
-    scheduler.log.addHandler(handler)
+    dask_cluster.log.addHandler(handler)
     try:
-        stage = embedding.embed(run, scheduler=str(path))
+        stage = embed.embed(run, scheduler=str(path))
     finally:
-        scheduler.log.removeHandler(handler)
+        dask_cluster.log.removeHandler(handler)
         for _, process in started:
             process.terminate()
             process.wait()
@@ -244,17 +242,17 @@ def test_a_cluster_without_workers_says_so_and_goes_on_when_one_comes(
 @pytest.mark.slow
 def test_a_scheduler_that_dies_ends_the_work_with_what_to_do(run, whole, empty_scheduler, monkeypatch):
     path, process = empty_scheduler
-    monkeypatch.setattr(scheduler, "LOST_SECONDS", 3)
+    monkeypatch.setattr(dask_cluster, "LOST_SECONDS", 3)
     worker = start_worker(path)
     try:
-        with pytest.raises(scheduler.SchedulerLost, match="run the same again"):
-            embedding.embed(run, scheduler=str(path), progress=lambda done, total: process.kill())
+        with pytest.raises(dask_cluster.SchedulerLost, match="run the same again"):
+            embed.embed(run, scheduler=str(path), progress=lambda done, total: process.kill())
     finally:
         worker.kill()
         worker.wait()
     shards = Shards(run)
     assert shards.look() >= 1
-    stage = embedding.embed(run, workers=1, progress=lambda done, total: shards.look())
+    stage = embed.embed(run, workers=1, progress=lambda done, total: shards.look())
     assert stage.digest == whole.digest
     assert not shards.computed_twice()
 
@@ -263,7 +261,7 @@ def test_a_scheduler_that_dies_ends_the_work_with_what_to_do(run, whole, empty_s
 def test_the_cluster_of_one_s_own_ends_with_the_work(run, whole):
     """With workers that are new interpreters, as everybody's are."""
     with dask.config.set({"distributed.worker.multiprocessing-method": "spawn"}):
-        stage = embedding.embed(Catalog.open(run.path), scheduler="local", workers=2)
+        stage = embed.embed(Catalog.open(run.path), scheduler="local", workers=2)
     assert np.array_equal(stage.array(), whole.array())
 
 

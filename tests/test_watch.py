@@ -235,9 +235,9 @@ def test_without_a_model_and_maps_exposures_are_embedded_only(tmp_path, night):
 
 
 def test_a_model_of_another_backbone_predicts_nothing(run, night):
-    from triptych.pipeline import embedding
+    from triptych.pipeline.embedding import embed
 
-    embedding.embed(run, backbone="statistics")
+    embed.embed(run, backbone="statistics")
     arrive(night)
     notes = texts(one_pass(run, night), "note")
     assert any("was taught on vectors of another backbone" in note and "triptych train" in note for note in notes)

@@ -19,10 +19,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from triptych.pipeline import backbones
-from triptych.pipeline.backbones import BACKBONES
 from triptych.pipeline.camera import CAMERAS
 from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.embedding import backbones
+from triptych.pipeline.embedding.backbones import BACKBONES
 from triptych.pipeline.errors import BadInput, CatalogError
 from triptych.pipeline.parallel import cores
 from triptych.pipeline.pixels.full_resolution import full_ccd
@@ -93,7 +93,7 @@ class Models:
         self.reads = BACKBONES[self.name].reads
         self.devices = ["cpu"]
         if self.reads == "full":
-            from triptych.pipeline.dinov2 import pick_devices
+            from triptych.pipeline.embedding.dinov2 import pick_devices
 
             self.devices = pick_devices(device)
         elif compiled:

@@ -16,14 +16,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from triptych.pipeline import backbones, parallel, units
-from triptych.pipeline.backbones import BACKBONES
+from triptych.pipeline import parallel
 from triptych.pipeline.catalog import previews
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.catalog.stage import Stage
+from triptych.pipeline.embedding import backbones, work_units
+from triptych.pipeline.embedding.backbones import BACKBONES
+from triptych.pipeline.embedding.work_units import Models, Order, Task, Unit
 from triptych.pipeline.errors import BadInput, CatalogError
 from triptych.pipeline.ingest import reprocessed
-from triptych.pipeline.units import Models, Order, Task, Unit
 
 __all__ = ["BACKBONES", "embed"]
 
@@ -62,7 +63,7 @@ def embed(
     with _crew(order, scheduler, workers) as crew:
         made = crew.made
         parameters = {"backbone": name, "model": model, "digest": made["digest"], "only_sampled": only_sampled}
-        work = catalog.path / "embedding" / f".work-{units.digest_of(parameters)}"
+        work = catalog.path / "embedding" / f".work-{work_units.digest_of(parameters)}"
         inputs = _inputs(catalog, images)
         earlier = _earlier(catalog, made["digest"])
         for stage in earlier:
@@ -73,8 +74,8 @@ def embed(
                 reprocessed.measure(catalog, stage)
                 return stage
         vectors, missing = _reuse(earlier, images, inputs, made["dim"])
-        order = replace(order, work=str(work), digest=made["digest"], inputs=units.digest_of(inputs.to_json()))
-        todo = units.plan(images[missing], inputs, (batch or made["batch"]) if made["reads"] == "full" else None)
+        order = replace(order, work=str(work), digest=made["digest"], inputs=work_units.digest_of(inputs.to_json()))
+        todo = work_units.plan(images[missing], inputs, (batch or made["batch"]) if made["reads"] == "full" else None)
         done = int((~missing).sum())
         rows = pd.Index(images.image_id)
         with catalog.new_stage("embedding", _stage_name(name, model), parameters=parameters) as writer:
@@ -145,7 +146,7 @@ def _computed(crew: "Here | There", order: Order, todo: list[Unit]) -> Iterator[
     work, left = Path(order.work), []
     finished = set(os.listdir(work))  # one listing, not a question for each unit: shared folders answer slowly
     for unit in todo:
-        values = units.stored(work, unit, crew.made["dim"]) if unit.file_name in finished else None
+        values = work_units.stored(work, unit, crew.made["dim"]) if unit.file_name in finished else None
         if values is None:
             left.append(unit)
         else:
@@ -170,7 +171,7 @@ class Here:
             return parallel.in_threads(task.compute, todo, self.models.threads(self.workers))
         if len(todo) < FEW_UNITS or self.workers == 1:
             return parallel.unordered(task.compute, todo, 1)
-        return parallel.unordered(partial(units.compute, order), todo, self.workers)
+        return parallel.unordered(partial(work_units.compute, order), todo, self.workers)
 
 
 class There:
@@ -178,12 +179,12 @@ class There:
 
     def __init__(self, order: Order, cluster):
         self.cluster = cluster
-        self.made = cluster.call(units.describe, order)
+        self.made = cluster.call(work_units.describe, order)
 
     def compute(self, order: Order, todo: list[Unit]) -> Iterator[tuple[Unit, np.ndarray]]:
         key = f"triptych-{order.key}-"
         return self.cluster.unordered(
-            lambda unit: (units.compute, order, unit), todo, key=lambda unit: key + unit.file_name
+            lambda unit: (work_units.compute, order, unit), todo, key=lambda unit: key + unit.file_name
         )
 
 
@@ -192,7 +193,7 @@ def _crew(order: Order, scheduler: str | None, workers: int | None) -> "Iterator
     if not scheduler:
         yield Here(order, workers)
         return
-    from triptych.pipeline.scheduler import connect
+    from triptych.pipeline.embedding.dask_cluster import connect
 
     with connect(scheduler, workers) as cluster:
         yield There(order, cluster)

@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from triptych.pipeline import features, focal_plane, lines
+from triptych.pipeline import focal_plane
 from triptych.pipeline.camera import Camera
+from triptych.pipeline.embedding import line_filters, statistics_backbone
 from triptych.pipeline.errors import BadInput, choose
 
 NEAR = 0.5  # CCD widths over which statistics are averaged
@@ -28,11 +29,11 @@ class StatisticsBackbone:
 
     def __init__(self, model: str = "", device: str = "cpu"):
         self.digest = "statistics-1"
-        self.dim = features.DIM
+        self.dim = statistics_backbone.DIM
 
     def vectors(self, camera: Camera, ccdnums: np.ndarray, pixels: np.ndarray) -> np.ndarray:
         """(n_ccd, ny, nx) float32 ADU, NaN = blank -> (n_ccd, dim) float32."""
-        return features.statistics(pixels)
+        return statistics_backbone.statistics(pixels)
 
 
 class TriptychBackbone:
@@ -43,12 +44,12 @@ class TriptychBackbone:
 
     def __init__(self, model: str = "", device: str = "cpu"):
         self.digest = "triptych-1"
-        self.dim = 2 * lines.DIM + 2 * features.DIM
+        self.dim = 2 * line_filters.DIM + 2 * statistics_backbone.DIM
 
     def vectors(self, camera: Camera, ccdnums: np.ndarray, pixels: np.ndarray) -> np.ndarray:
         """(n_ccd, ny, nx) float32 ADU, NaN = blank -> (n_ccd, dim) float32."""
-        crossing = lines.lines(camera, ccdnums, pixels)
-        own = features.statistics(pixels)
+        crossing = line_filters.lines(camera, ccdnums, pixels)
+        own = statistics_backbone.statistics(pixels)
         near = focal_plane.around(own, focal_plane.centres(camera, ccdnums), NEAR)
         # only what stands out from the exposure's other CCDs; small differences are noise and count as none
         odd = own - np.median(own, axis=0, keepdims=True)
@@ -60,7 +61,7 @@ class TransformerBackbone:
     """A vision transformer of the transformers package, on the full-resolution pixels of one CCD at a time."""
 
     def __init__(self, preparation: str, model: str = "", device: str = "cpu"):
-        from triptych.pipeline import dinov2
+        from triptych.pipeline.embedding import dinov2
 
         folder = dinov2.find_model(model)
         self.prepare = dinov2.PREPARATIONS[preparation]
@@ -75,7 +76,7 @@ class TransformerBackbone:
 
 
 def _preview_transformer(model: str, device: str):
-    from triptych.pipeline.preview_vit import PreviewTransformer
+    from triptych.pipeline.embedding.preview_vit import PreviewTransformer
 
     return PreviewTransformer(model)
 

@@ -15,8 +15,9 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from triptych.pipeline import dinov2, focal_plane
+from triptych.pipeline import focal_plane
 from triptych.pipeline.camera import Camera
+from triptych.pipeline.embedding import dinov2
 from triptych.pipeline.errors import BadInput
 
 PREPARATION = "preview-1"  # raise it when `prepare` changes: vectors made before are then another backbone's

@@ -13,13 +13,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from triptych.pipeline import masked_pictures, preview_vit
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.catalog.files import write_aside, write_json
 from triptych.pipeline.catalog.previews import content_of
-from triptych.pipeline.dinov2 import pick_device
-from triptych.pipeline.errors import BadInput
-from triptych.pipeline.masked_training import (
+from triptych.pipeline.embedding import preview_vit, reconstructions
+from triptych.pipeline.embedding.dinov2 import pick_device
+from triptych.pipeline.embedding.masked_training import (
     OBJECTIVES,
     Images,
     Settings,
@@ -29,6 +28,7 @@ from triptych.pipeline.masked_training import (
     parse_mask,
     refuse_others,
 )
+from triptych.pipeline.errors import BadInput
 
 __all__ = ["OBJECTIVES", "Settings", "parse_mask", "pictures", "pretrain"]
 
@@ -200,11 +200,11 @@ def painting_error(model, pixels: np.ndarray, settings: Settings) -> tuple[float
 def _draw(model, images: Images, folder: Path, settings: Settings) -> None:
     """Write reconstructions.png: the oddest of the held-out CCDs, and some others."""
     held = np.flatnonzero(images.held)
-    chosen = masked_pictures.odd_ones(images.pixels[held], images.exposure[held], N_ODD, N_ANY, settings.seed)
+    chosen = reconstructions.odd_ones(images.pixels[held], images.exposure[held], N_ODD, N_ANY, settings.seed)
     pixels = images.take(held[chosen])
     painted, hidden = painted_over(model, pixels, settings)
     path = folder / "reconstructions.png"
-    write_aside(path, lambda aside: masked_pictures.draw(pixels, hidden, painted, aside))
+    write_aside(path, lambda aside: reconstructions.draw(pixels, hidden, painted, aside))
 
 
 def pictures(catalogs: Sequence[Catalog], folder: str | Path) -> Path:

@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from triptych.pipeline import preview_vit
 from triptych.pipeline.catalog.files import write_aside
+from triptych.pipeline.embedding import preview_vit
 from triptych.pipeline.errors import BadInput, choose
 
 # objective -> weight of painting, weight of recognising
