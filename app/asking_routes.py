@@ -2,8 +2,8 @@
 
 from triptych.app import queue
 from triptych.app.api import ApiHandler
-from triptych.pipeline import models
 from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.retraining import models
 from triptych.pipeline.votes.queue_order import ORDERS
 
 FIGURES = ("f1", "precision", "recall")

@@ -8,8 +8,8 @@ import numpy as np
 
 from triptych.app import palette
 from triptych.app.model_report import SHOWN, known_to, row_of
-from triptych.pipeline.live_written import written
 from triptych.pipeline.reasons import GOOD
+from triptych.pipeline.retraining.live_written import written
 
 MOST_SELECTED = 20_000
 FOR_ALL = ("revision", "model", "prediction", "learners", "neighbours", "seconds", "made")

@@ -36,8 +36,8 @@ class LiveWork:
         return int(self.store.revision()), current.get("prediction"), current.get("embedding"), tables
 
     def _follow(self):
-        from triptych.pipeline import live_changes, live_written
-        from triptych.pipeline.live_tables import LabelledRows
+        from triptych.pipeline.retraining import live_changes, live_written
+        from triptych.pipeline.retraining.live_tables import LabelledRows
 
         self._labelled = self._labelled or LabelledRows(self.catalog)
         self._labelled.follow(self.store)

@@ -14,9 +14,9 @@ from triptych.app.component import STATIC
 from triptych.app.known_answers import secret_answers
 from triptych.app.lead_routes import jobs
 from triptych.app.sight import Sight
-from triptych.pipeline import models
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import choose
+from triptych.pipeline.retraining import models
 from triptych.pipeline.store import retrain_log
 
 FROM_VOTES = ("ticked", "candidate_ccds", "whole_exposure", "annotation", "")  # provenances that tell votes, or may

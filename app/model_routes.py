@@ -2,9 +2,9 @@
 
 from triptych.app import model_report
 from triptych.app.api import ApiHandler
-from triptych.pipeline import models
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput
+from triptych.pipeline.retraining import models
 
 POLICY = "majority"
 

@@ -197,7 +197,7 @@ def retrain(
 
     New model, predictions and candidates, with the classifier and rule of the current ones.
     """
-    from triptych.pipeline.retrain import retrain as again
+    from triptych.pipeline.retraining.retrain import retrain as again
 
     catalog = open_run(run)
     with bar("retrain") as progress:

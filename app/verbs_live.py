@@ -16,7 +16,7 @@ def live(
 
     By the nearest labelled images of each image, with the reduction of the last fit, as a full prediction would say it.
     """
-    from triptych.pipeline.live_changes import follow
+    from triptych.pipeline.retraining.live_changes import follow
 
     catalog = open_run(run)
     with open_store(catalog, labels) as store:

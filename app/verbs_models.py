@@ -10,7 +10,7 @@ from triptych.app.verbs import Run, open_run, say
 
 def show(run: Run) -> None:
     """List every model; a star marks the one in use."""
-    from triptych.pipeline import models
+    from triptych.pipeline.retraining import models
 
     catalog = open_run(run)
     for row in models.models(catalog):
@@ -36,7 +36,7 @@ def use(
     by: Annotated[str, typer.Option(help="Who does it, for the log.")] = "",
 ) -> None:
     """Go over to an earlier or later model, or back."""
-    from triptych.pipeline import models
+    from triptych.pipeline.retraining import models
 
     with bar("predict") as progress:
         row = models.use(open_run(run), model, by=by, why="chosen on the command line", progress=progress)

@@ -19,9 +19,9 @@ import traceback
 from pathlib import Path
 
 from triptych.app.live_work import LiveWork
-from triptych.pipeline import retrain_killed
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import Cancelled, TriptychError
+from triptych.pipeline.retraining import leftovers
 from triptych.pipeline.store.store import LabelStore
 
 POLITENESS = 19  # the most: a retraining may take longer; votes may not
@@ -37,7 +37,7 @@ TELL_SECONDS = 2.0  # between two lines of progress: pages look as often, and ea
 
 def retrain(catalog, store, parameters, report):
     """Votes -> training set -> new predictions; returns what changed, for the page."""
-    from triptych.pipeline.retrain import retrain as run
+    from triptych.pipeline.retraining.retrain import retrain as run
 
     asked = {"by": report.asked_by, "job": report.job_id}
     return run(catalog, store, progress=report.progress, cancelled=report.cancelled, **asked, **parameters).summary()
@@ -112,7 +112,7 @@ def work(run, labels, *, once=False):
     number done."""
     catalog = Catalog.open(run)
     store = LabelStore(labels or catalog.labels_url())
-    retrain_killed.clear_if_idle(catalog)
+    leftovers.clear_if_idle(catalog)
     worker = f"{socket.gethostname()}:{os.getpid()}"
     live = LiveWork(catalog, store)
     done, rests_until = 0, 0.0

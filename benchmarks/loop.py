@@ -28,14 +28,15 @@ import pandas as pd
 
 from benchmarks.annotators import marks
 from benchmarks.simulated_teacher import survey
-from triptych.pipeline import examples, measuring
+from triptych.pipeline import examples
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.catalog.files import write_json
 from triptych.pipeline.classifier import candidates, predict, train
 from triptych.pipeline.evaluation.bootstrap import draws
 from triptych.pipeline.labels.recipe import Recipe
 from triptych.pipeline.reasons import GOOD
-from triptych.pipeline.retrain import retrain
+from triptych.pipeline.retraining import gain as measuring
+from triptych.pipeline.retraining.retrain import retrain
 from triptych.pipeline.store.store import LabelStore, Vote
 
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"

@@ -26,10 +26,10 @@ from benchmarks.predict import BLOCK, NEIGHBOURS, a_model, keys_of, memory, move
 from triptych.pipeline.classifier.classifier import Classifier
 from triptych.pipeline.classifier.cross_fitted_heads import indicators
 from triptych.pipeline.classifier.prediction_table import as_table, asks_neighbours, exposure_blocks
-from triptych.pipeline.live import LABELS, Live, started
-from triptych.pipeline.live_cells import lay_out
 from triptych.pipeline.parallel import cores
 from triptych.pipeline.reasons import GOOD, REASONS
+from triptych.pipeline.retraining.live_cells import lay_out
+from triptych.pipeline.retraining.live_neighbours import LABELS, Live, started
 from triptych.pipeline.vectors.neighbours import in_order, nearest
 
 KINDS = (*list(REASONS)[:9], GOOD)

@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.ui.conftest import BROWSER_FLAGS, Served, browser_path, free_port, log_in, wait_ready
 from triptych.app.demo import ACCOUNTS, PASSWORD
 from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.retrain import retrain
+from triptych.pipeline.retraining.retrain import retrain
 from triptych.pipeline.store.store import LabelStore, Vote
 from triptych.pipeline.votes.adjudication_queue import undecided
 

@@ -13,7 +13,7 @@ from triptych.pipeline.errors import BadInput
 from triptych.pipeline.export.explain import explain
 from triptych.pipeline.export.explain_text import as_text
 from triptych.pipeline.export.export import export
-from triptych.pipeline.retrain import retrain
+from triptych.pipeline.retraining.retrain import retrain
 from triptych.pipeline.store.store import LabelStore, Vote, open_store
 
 JUDGED = 900005

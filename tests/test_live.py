@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from triptych.pipeline import live
 from triptych.pipeline.classifier.classifier import Classifier
 from triptych.pipeline.classifier.cross_fitted_heads import indicators
 from triptych.pipeline.classifier.prediction_table import as_table, asks_neighbours
-from triptych.pipeline.live import LABELS, started
-from triptych.pipeline.live_cells import lay_out
 from triptych.pipeline.reasons import GOOD
+from triptych.pipeline.retraining import live_neighbours
+from triptych.pipeline.retraining.live_cells import lay_out
+from triptych.pipeline.retraining.live_neighbours import LABELS, started
 from triptych.pipeline.vectors import neighbours
 
 CCDS = 4
@@ -25,7 +25,7 @@ def images(n: int) -> tuple[np.ndarray, np.ndarray]:
     return 100 * expnums + np.arange(n) % CCDS + 1, expnums
 
 
-def following(vectors: np.ndarray, classifier: Classifier) -> live.Live:
+def following(vectors: np.ndarray, classifier: Classifier) -> live_neighbours.Live:
     image_ids, expnums = images(len(vectors))
     return started(lay_out(vectors, expnums), image_ids, classifier)
 
@@ -35,7 +35,7 @@ def table_of(image_ids: np.ndarray, said: list, weights=None) -> pd.DataFrame:
     return table if weights is None else table.assign(weight=weights)
 
 
-def check(state: live.Live) -> None:
+def check(state: live_neighbours.Live) -> None:
     """The whole state equals a full prediction with the same reduction."""
     image_ids, expnums = images(len(state.arrays["slots"]))
     everything = np.arange(len(image_ids))
@@ -54,7 +54,7 @@ def check(state: live.Live) -> None:
         np.testing.assert_array_equal(state.arrays[name], table[name].to_numpy())
 
 
-def kept(state: live.Live) -> dict:
+def kept(state: live_neighbours.Live) -> dict:
     return {name: state.arrays[name].copy() for name in ("reason", "probability", "p_good")} | {
         "answer": state.answer(np.arange(len(state.arrays["slots"])))
     }

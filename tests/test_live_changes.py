@@ -15,14 +15,14 @@ from tests.killing import PATIENCE_SECONDS, command, kill
 from triptych.app.cli import app as command_line
 from triptych.app.live_work import LiveWork
 from triptych.app.worker import WorkerProcess
-from triptych.pipeline import live_cache, live_changes
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.classifier import model_files, predict, train
 from triptych.pipeline.classifier.classifier import predict_images
 from triptych.pipeline.labels.training_set import read_training_set
-from triptych.pipeline.live_changes import follow
-from triptych.pipeline.live_tables import LabelledRows
-from triptych.pipeline.live_written import written
+from triptych.pipeline.retraining import live_cache, live_changes
+from triptych.pipeline.retraining.live_changes import follow
+from triptych.pipeline.retraining.live_tables import LabelledRows
+from triptych.pipeline.retraining.live_written import written
 from triptych.pipeline.store.store import Vote, open_store
 
 GHOSTS = "Ghost_Scatter"

@@ -14,9 +14,9 @@ from tests import vectors
 from triptych.app.auth import StoreAuth
 from triptych.app.context import AppContext
 from triptych.app.live_routes import routes
-from triptych.pipeline import live_changes
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.classifier import candidates, predict, train
+from triptych.pipeline.retraining import live_changes
 from triptych.pipeline.store.store import LabelStore, Vote
 
 USERS = {"amy": "inspector", "ben": "inspector", "lea": "lead", "vic": "viewer"}

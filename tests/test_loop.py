@@ -13,7 +13,7 @@ from triptych.pipeline.embedding import embed
 from triptych.pipeline.export import export
 from triptych.pipeline.ingest import ingest
 from triptych.pipeline.reasons import GOOD
-from triptych.pipeline.retrain import retrain
+from triptych.pipeline.retraining.retrain import retrain
 from triptych.pipeline.store.store import LabelStore, Vote, open_store
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from tests import vectors
-from triptych.pipeline import measuring
+from triptych.pipeline.retraining import gain
 from triptych.pipeline.store.store import LabelStore, Vote, open_store
 
 
@@ -49,7 +49,7 @@ def held(expnums, bad) -> pd.DataFrame:
 
 def test_what_is_drawn_measures_and_without_it_all_that_is_labelled(run):
     catalog, store, truth = run
-    found = measuring.held_out(catalog, store, "majority")
+    found = gain.held_out(catalog, store, "majority")
     assert set(found.kind) == {"labelled"}
     assert found.expnum.tolist() == sorted(truth.expnum.unique())
     bad = truth[truth.reason != "good"].groupby("expnum").reason.agg(lambda own: (own.iloc[0],))
@@ -57,7 +57,7 @@ def test_what_is_drawn_measures_and_without_it_all_that_is_labelled(run):
     assert found.reasons[found.bad].tolist() == bad.tolist()
     store.draw("decam", "known", [{"expnum": 1, "judgement": "good"}, {"expnum": 900, "judgement": "good"}])
     store.draw("decam", "control", [{"expnum": 1}, {"expnum": 3}])
-    found = measuring.held_out(catalog, store, "majority")
+    found = gain.held_out(catalog, store, "majority")
     assert found[["expnum", "kind", "bad", "source"]].values.tolist() == [
         [1, "known", False, "known answer"],
         [3, "control", True, "truth.csv"],
@@ -70,7 +70,7 @@ def test_the_answer_of_a_control_exposure_is_its_verdict_and_without_one_it_does
         store.draw("decam", "control", [{"expnum": 1}, {"expnum": 2}])
         for name in ("amy", "ben"):
             store.cast(Vote(expnum=2, inspector=name, judgement="bad", reasons=("Noise",)))
-        found = measuring.held_out(catalog, store)
+        found = gain.held_out(catalog, store)
     assert found.values.tolist() == [[2, "control", True, ("Noise",), "majority of amy, ben"]]
 
 
@@ -78,7 +78,7 @@ def test_figures_before_and_after_with_their_paired_intervals():
     expnums, bad = list(range(1, 41)), [True] * 20 + [False] * 20
     worse = [True] * 10 + [False] * 20 + [True] * 10
     better = [True] * 18 + [False] * 20 + [True] * 2
-    found = measuring.measure(predicted(expnums, worse), predicted(expnums, better), held(expnums, bad))
+    found = gain.measure(predicted(expnums, worse), predicted(expnums, better), held(expnums, bad))
     assert json.loads(json.dumps(found)) == found
     assert (found["n"], found["n_bad"], found["kinds"]) == (40, 20, {"control": 40})
     recall = found["exposure"]["recall"]
@@ -89,26 +89,26 @@ def test_figures_before_and_after_with_their_paired_intervals():
         assert figure["low"] < figure["value"] < figure["high"]
     assert recall["difference"]["low"] > 0
     assert found["reasons"]["PSF"] == found["exposure"]  # every bad exposure is of that reason here
-    same = measuring.measure(predicted(expnums, better), predicted(expnums, better), held(expnums, bad))
+    same = gain.measure(predicted(expnums, better), predicted(expnums, better), held(expnums, bad))
     assert same["exposure"]["f1"]["difference"] == {"value": 0.0, "low": 0.0, "high": 0.0}
 
 
 def test_what_cannot_be_said_is_left_empty():
     expnums, nothing = [1, 2, 3], [False] * 3
-    found = measuring.measure(None, predicted(expnums, nothing), held([1, 2, 3, 4], [False] * 4))
+    found = gain.measure(None, predicted(expnums, nothing), held([1, 2, 3, 4], [False] * 4))
     assert found["missing"] == 1
     assert found["exposure"]["n"] == 0
     assert found["exposure"]["f1"] == {"before": None, "after": None, "difference": None}
     assert found["reasons"] == {}
-    nobody = measuring.measure(None, predicted(expnums, nothing), held([], []))
+    nobody = gain.measure(None, predicted(expnums, nothing), held([], []))
     assert (nobody["n"], nobody["exposure"]["recall"]["after"]) == (0, None)
 
 
 def test_a_prediction_too_old_for_the_rule_is_as_none():
     expnums, bad = [1, 2, 3], [True, False, False]
     old = predicted(expnums, bad).drop(columns="exposure_probability")
-    found = measuring.measure(old, predicted(expnums, bad), held(expnums, bad), rule="exposure")
+    found = gain.measure(old, predicted(expnums, bad), held(expnums, bad), rule="exposure")
     assert found["exposure"]["recall"]["before"] is None
     ids = [101, 201, 301]
-    found = measuring.measure(old, old, held(expnums, bad), rule="any_reason", sampled=ids)
+    found = gain.measure(old, old, held(expnums, bad), rule="any_reason", sampled=ids)
     assert found["exposure"]["n"] == 1

@@ -14,8 +14,8 @@ from tests import survey
 from triptych.app.auth import StoreAuth
 from triptych.app.context import AppContext
 from triptych.app.model_routes import routes
-from triptych.pipeline import retrain
 from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.retraining import retrain
 from triptych.pipeline.store.store import LabelStore, Vote, open_store
 
 

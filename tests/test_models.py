@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 from tests import vectors, warm
 from tests.test_retrain import KINDS, ghosts, vote_ghosts
 from triptych.app.cli import app as triptych
-from triptych.pipeline import models, retrain, retrain_killed
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.classifier import candidates, predict, train
 from triptych.pipeline.errors import CatalogError, UnknownName
+from triptych.pipeline.retraining import leftovers, models, retrain
 from triptych.pipeline.store import retrain_log
 from triptych.pipeline.store.store import LabelStore, open_store
 
@@ -203,7 +203,7 @@ def test_killed_anywhere_the_run_is_as_it_was_and_the_next_one_clears_up(run, pe
     for kind in KINDS:
         for stage in run.stages(kind):
             run.stage(kind, stage.stage_id)  # whole
-    left = retrain_killed.clear_if_idle(run)
+    left = leftovers.clear_if_idle(run)
     assert everything(run) == stages
     assert left
     with open_store(run) as store:
@@ -220,8 +220,8 @@ def everything(run):
 
 
 def test_what_a_person_made_meanwhile_is_no_leftover(run):
-    retrain_killed.note(run, {"classifier": "knn", "seed": 0, "policy": "majority", "store_revision": 10**6})
+    leftovers.note(run, {"classifier": "knn", "seed": 0, "policy": "majority", "store_revision": 10**6})
     with open_store(run) as store:
         own = train.train(run, store, classifier="published")
-    assert retrain_killed.clear_if_idle(run) == []
+    assert leftovers.clear_if_idle(run) == []
     assert json.loads((own.path / "stage.json").read_text())["name"] == "published"

@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 
 from tests import vectors
-from triptych.pipeline import retrain
 from triptych.pipeline.classifier import candidates, model_files, predict, train
 from triptych.pipeline.errors import Cancelled
 from triptych.pipeline.labels.recipe import Recipe
+from triptych.pipeline.retraining import retrain
 from triptych.pipeline.store.store import Vote, open_store
 
 KINDS = ("model", "prediction", "candidates")

@@ -5,8 +5,8 @@ import pytest
 
 from tests import vectors
 from tests.test_retrain import ghosts, vote_ghosts
-from triptych.pipeline import retrain, retraining
 from triptych.pipeline.classifier import candidates, predict, train
+from triptych.pipeline.retraining import changes, retrain
 from triptych.pipeline.store.store import open_store
 
 
@@ -95,7 +95,7 @@ def training(rows):
 def test_a_label_that_is_gone_or_changed_is_a_cause_and_a_far_one_is_not():
     old = prediction({101: (0.9, "good", [501, 601]), 201: (0.9, "good", [601]), 301: (0.9, "good", [701])})
     new = prediction({101: (0.2, "PSF", [601, 801]), 201: (0.3, "PSF", [601]), 301: (0.1, "PSF", [701])})
-    found = retraining.diff(
+    found = changes.diff(
         old,
         new,
         taught_before=training({501: ["good"], 601: ["good"], 701: ["PSF"]}),
@@ -116,7 +116,7 @@ def test_an_exposure_that_moved_without_another_name_is_listed_and_one_that_hard
     old = prediction({101: (0.9, "good", []), 201: (0.90, "good", [])})
     new = prediction({101: (0.6, "good", []), 201: (0.89, "good", [])})
     own = training({501: ["good"]})
-    found = retraining.diff(old, new, taught_before=own, taught_after=own, sampled=[101, 201], rule="exposure")
+    found = changes.diff(old, new, taught_before=own, taught_after=own, sampled=[101, 201], rule="exposure")
     assert found.table.expnum.tolist() == [1]
     assert found.table.change.tolist() == ["probability"]
     assert found.table.changed_ids.tolist() == [[101]]
@@ -125,5 +125,5 @@ def test_an_exposure_that_moved_without_another_name_is_listed_and_one_that_hard
 
 def test_labels_of_an_older_model_without_weights_are_not_all_changed():
     before, after = training({501: ["good"]}), training({501: ["good"]}).assign(weight=0.7)
-    assert retraining.label_changes(before, after).empty
-    assert retraining.label_changes(after, after.assign(weight=0.4)).what.tolist() == ["changed"]
+    assert changes.label_changes(before, after).empty
+    assert changes.label_changes(after, after.assign(weight=0.4)).what.tolist() == ["changed"]

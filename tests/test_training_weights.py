@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from tests import vectors
 from tests.test_training import label, panel_votes, tables
-from triptych.pipeline import measuring
 from triptych.pipeline.classifier import model_files, predict, train
 from triptych.pipeline.labels import training_weights
 from triptych.pipeline.labels.recipe import Recipe
 from triptych.pipeline.labels.training_set import read_labels, read_training_set, training_set
 from triptych.pipeline.labels.training_weights import BASES, WEIGHTS
+from triptych.pipeline.retraining import gain
 from triptych.pipeline.store.store import LabelStore, Vote, open_store
 
 INSPECTORS = ("amy", "ben", "cai")
@@ -249,7 +249,7 @@ def test_a_model_is_the_same_whatever_is_voted_on_what_was_drawn(run, kind):
     assert not set(after.table("training").expnum) & {1, 4}
     assert after.json("report")["left_out"]["exposures drawn to measure"] == 2
     assert {1, 4} <= set(read_labels(catalog, store).answers)
-    held = measuring.held_out(catalog, store).set_index("expnum")
+    held = gain.held_out(catalog, store).set_index("expnum")
     assert set(held.index) == {1, 4}
     assert not set(held.index) & set(read_training_set(catalog, store).answers)
 

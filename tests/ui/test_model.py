@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 from tests import survey
 from tests.ui.conftest import Served, free_port, no_answer
 from tests.ui.test_accessibility import violations
-from triptych.pipeline import retrain
+from triptych.pipeline.retraining import retrain
 from triptych.pipeline.store.store import Vote, open_store
 
 ROOM = "/?room=model"

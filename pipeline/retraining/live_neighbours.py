@@ -17,10 +17,10 @@ import pandas as pd
 from triptych.pipeline.classifier.classifier import Classifier, Model, classes_of
 from triptych.pipeline.classifier.cross_fitted_heads import indicators
 from triptych.pipeline.classifier.prediction_table import Answer, shares_of
-from triptych.pipeline.live_cells import in_memory, vectors_at
-from triptych.pipeline.live_kernels import RELABELLED, REMOVED, Added, Lists, add, drop, room
 from triptych.pipeline.parallel import cores
 from triptych.pipeline.reasons import GOOD, REASONS
+from triptych.pipeline.retraining.live_cells import in_memory, vectors_at
+from triptych.pipeline.retraining.live_kernels import RELABELLED, REMOVED, Added, Lists, add, drop, room
 from triptych.pipeline.vectors.neighbour_cells import LANES
 from triptych.pipeline.vectors.neighbours import in_order, neighbourhood
 from triptych.pipeline.vectors.reduction import Reduction

@@ -11,16 +11,16 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from triptych.pipeline import live_cache
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.classifier.classifier import has_head
 from triptych.pipeline.classifier.model_files import read_model
 from triptych.pipeline.errors import StageMissing, StageStale
 from triptych.pipeline.labels.training_set import read_training_set
-from triptych.pipeline.live import LABELS, Live
-from triptych.pipeline.live_cache import DamagedState, Kept
-from triptych.pipeline.live_written import COLUMNS, LABEL_COLUMNS, LiveChanges, no_changes, write
 from triptych.pipeline.reasons import GOOD, REASONS
+from triptych.pipeline.retraining import live_cache
+from triptych.pipeline.retraining.live_cache import DamagedState, Kept
+from triptych.pipeline.retraining.live_neighbours import LABELS, Live
+from triptych.pipeline.retraining.live_written import COLUMNS, LABEL_COLUMNS, LiveChanges, no_changes, write
 
 NAMES = np.array([*LABELS, ""], dtype=object)  # the last for images that nothing answers
 

@@ -30,8 +30,8 @@ from triptych.pipeline.classifier.classifier import Classifier, Model
 from triptych.pipeline.classifier.cross_fitted_heads import indicators
 from triptych.pipeline.classifier.prediction_table import asks_neighbours, exposure_blocks, reduced
 from triptych.pipeline.errors import BadInput
-from triptych.pipeline.live import Live, Update, started
-from triptych.pipeline.live_cells import lay_out
+from triptych.pipeline.retraining.live_cells import lay_out
+from triptych.pipeline.retraining.live_neighbours import Live, Update, started
 from triptych.pipeline.vectors.neighbours import in_order
 
 FORMAT = 1

@@ -14,7 +14,7 @@ from triptych.pipeline.catalog.transaction import Draft
 from triptych.pipeline.classifier import candidates
 from triptych.pipeline.classifier.predict_newer import comparable, predict
 from triptych.pipeline.errors import CatalogError, StageMissing, choose
-from triptych.pipeline.retraining import KINDS
+from triptych.pipeline.retraining.changes import KINDS
 
 MOVES_LOCK = ".moves.lock"
 FIGURES = ("precision", "recall", "f1")

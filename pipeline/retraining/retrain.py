@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from triptych.pipeline import measuring, models, retrain_killed
 from triptych.pipeline.catalog import locks
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.catalog.stage import Stage
@@ -22,7 +21,8 @@ from triptych.pipeline.classifier import candidates, model_files, predict, train
 from triptych.pipeline.errors import BadInput, Cancelled
 from triptych.pipeline.labels.recipe import Recipe
 from triptych.pipeline.labels.training_set import read_training_set
-from triptych.pipeline.retraining import CHANGES, KINDS, Diff, changed_ccds, compare, diff
+from triptych.pipeline.retraining import gain, leftovers, models
+from triptych.pipeline.retraining.changes import CHANGES, KINDS, Diff, changed_ccds, compare, diff
 from triptych.pipeline.store.retrain_log import RetrainLog
 
 __all__ = ["CHANGES", "RetrainReport", "changed_ccds", "compare", "retrain"]
@@ -91,7 +91,7 @@ def retrain(
     there = [stage.stage_id for stage in catalog.stages("retraining")]
     waited = False
     while True:
-        with locks.sole(catalog.path / retrain_killed.LOCK) as alone:
+        with locks.sole(catalog.path / leftovers.LOCK) as alone:
             if alone:
                 done = _just_done(catalog, store, asked, there) if waited else None
                 return done or _logged(catalog, store, asked, steps, by=by, job=job)
@@ -127,7 +127,7 @@ def report_of(stage: Stage) -> RetrainReport:
 
 def _logged(catalog, store, asked, steps, *, by: str, job: int) -> RetrainReport:
     log = RetrainLog(store, str(catalog.path), by=by, job=job)
-    left = retrain_killed.clear(catalog)
+    left = leftovers.clear(catalog)
     log.say(f"begun, policy {asked['policy']}")
     if left:
         log.say(f"a retraining before this one was killed; taken away: {', '.join(left)}")
@@ -177,8 +177,8 @@ def _retrain(catalog, store, steps, say, *, policy, classifier, rule, seed, by) 
     changes = diff(old, table, taught_before=taught_before, taught_after=model.training, sampled=sampled, rule=rule)
     _say_changes(say, changes)
     steps.at(87, "measuring")
-    held = measuring.held_out(catalog, store, policy)
-    measured = measuring.measure(old, table, held, rule=rule, sampled=sampled, seed=seed)
+    held = gain.held_out(catalog, store, policy)
+    measured = gain.measure(old, table, held, rule=rule, sampled=sampled, seed=seed)
     steps.at(90, "writing")
     report = {
         "before": {kind: stage.stage_id if stage else "" for kind, stage in before.items()},
@@ -234,8 +234,8 @@ def _report_of(model: Stage | None) -> dict | None:
 def _write(catalog, embedding, model, table, scored, changes, report, rule, parameters, steps, by) -> dict[str, Stage]:
     """Write the four stages, then move the pointers together; on any failure take the written ones away again."""
     written: dict[str, Stage] = {}
-    there = {stage.path for kind in retrain_killed.ALL_KINDS for stage in catalog.stages(kind)}
-    retrain_killed.note(catalog, {"classifier": model.name, "seed": model.seed, **parameters})
+    there = {stage.path for kind in leftovers.ALL_KINDS for stage in catalog.stages(kind)}
+    leftovers.note(catalog, {"classifier": model.name, "seed": model.seed, **parameters})
     try:
         written["model"] = model_files.write_model(
             catalog, embedding, model, report["training"]["after"], parameters=parameters, make_current=False
@@ -267,7 +267,7 @@ def _write(catalog, embedding, model, table, scored, changes, report, rule, para
             (catalog.path / "retraining").rmdir()  # only where it is empty
         raise
     finally:
-        retrain_killed.forget(catalog)
+        leftovers.forget(catalog)
     return written
 
 

@@ -12,7 +12,7 @@ from triptych.pipeline.catalog import locks
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.catalog.files import write_json
 from triptych.pipeline.catalog.stage import Stage
-from triptych.pipeline.retraining import KINDS
+from triptych.pipeline.retraining.changes import KINDS
 
 NOTE = ".retrain.json"
 LOCK = ".retrain.lock"
