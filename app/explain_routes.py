@@ -1,7 +1,8 @@
 """Where a verdict comes from, over HTTP: GET /explain/EXPNUM?policy=majority&assisted=1, for the page's own panel.
 
-What `pipeline.export.explain` finds, less what this user may not know: a lead sees everything; an inspector sees others'
-votes, verdicts, decisions and what was taught once he has voted, as beside the exposure; a viewer nothing of votes.
+What `pipeline.export.explain` finds, less what this user may not know. A lead sees everything. An inspector sees the
+votes of others, verdicts, decisions and what was taught after their own vote, as beside the exposure. A viewer sees
+nothing of votes.
 """
 
 from triptych.app import palette, repeats

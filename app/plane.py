@@ -1,6 +1,7 @@
 """One exposure measured for drawing: its pixels, the sky of every CCD, and the sky averaged to blocks.
 
-The limits of the stretches are those of pipeline.pixels.images.STRETCHES, as the browser needs them: it stretches itself.
+The limits of the stretches are those of pipeline.pixels.images.STRETCHES, as the browser needs them: it applies the
+stretch itself.
 """
 
 from dataclasses import dataclass

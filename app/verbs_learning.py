@@ -17,7 +17,6 @@ from triptych.app.verbs import (
     say,
     takes_training_options,
 )
-from triptych.pipeline.classifier import predict
 
 
 @takes_training_options
@@ -52,17 +51,18 @@ def train(
     labels: Labels = "",
 ) -> None:
     """Fit a classifier on all labels and votes."""
-    from triptych.pipeline.classifier import train
+    from triptych.pipeline.classifier.train import Search
+    from triptych.pipeline.classifier.train import train as train_classifier
 
     catalog = open_run(run)
     with bar("train") as progress:
-        stage = train.train(
+        stage = train_classifier(
             catalog,
             open_store(catalog, labels),
             policy=policy,
             classifier=classifier,
             **training.chosen(),
-            searching=train.Search(search_by, search_candidates) if search else None,
+            searching=Search(search_by, search_candidates) if search else None,
             test_share=test_share,
             split=split,
             seed=seed,
@@ -90,9 +90,10 @@ def predict(run: Run) -> None:
 
     Also how probable it is that the whole exposure is bad, and the nearest labelled images.
     """
+    from triptych.pipeline.classifier.predict import predict as predict_images
 
     with bar("predict") as progress:
-        stage = predict.predict(open_run(run), progress=progress)
+        stage = predict_images(open_run(run), progress=progress)
     say(f"prediction/{stage.stage_id}: {stage.info['rows']} images")
 
 

@@ -14,6 +14,7 @@ from triptych.pipeline.classifier.classifier import (
     whole_bad,
 )
 from triptych.pipeline.classifier.exposure_calibration import exposure_probability
+from triptych.pipeline.classifier.model_files import read_model
 from triptych.pipeline.classifier.prediction_table import (
     Answer,
     asks_neighbours,
@@ -21,7 +22,6 @@ from triptych.pipeline.classifier.prediction_table import (
     write_blocks,
 )
 from triptych.pipeline.classifier.surroundings import surrounded
-from triptych.pipeline.classifier.train import read_model
 from triptych.pipeline.reasons import GOOD
 
 

@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.catalog.stage import Stage
-from triptych.pipeline.classifier import model_files, predict
 
 
 def predict(catalog: Catalog, vectors: Stage, model: Stage, *, progress: Callable | None = None) -> Stage:
@@ -18,11 +17,14 @@ def predict(catalog: Catalog, vectors: Stage, model: Stage, *, progress: Callabl
             if catalog.info["current"].get("prediction") != stage.stage_id:
                 catalog.make_current(stage)
             return stage
+    # learners are slow to import, and most who ask about models never predict
+    from triptych.pipeline.classifier import model_files
+    from triptych.pipeline.classifier.predict import answers_of
     from triptych.pipeline.classifier.prediction_table import prediction_blocks, write_blocks
 
     taught, keys = model_files.read_model(model), vectors.table("keys")
     blocks = prediction_blocks(
-        predict.answers_of(taught, len(keys)),
+        answers_of(taught, len(keys)),
         vectors.array(),
         keys,
         taught.classes,
