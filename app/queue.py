@@ -211,7 +211,7 @@ def stages_of(app, survey, user, expnums, ballots, settings):
 
 
 def standing_of(app, survey, expnums, ballots, settings):
-    """Where exposures stand under the rule, see pipeline.votes.vote_rule.standing. A lead's decision settles them, too."""
+    """Where exposures stand under the rule, see pipeline.votes.vote_rule.standing. A lead's decision settles them."""
     control = control_of(app, survey, settings) if settings.rule != "all" else set()
     probability = table_of(survey)["probability"]
     table = standing(expnums, counted(ballots), probability, control, settings, app.catalog.panel)

@@ -5,10 +5,11 @@
 
 The loop of the program: a few exposures are answered, a model learns from them, every exposure left is put in one of
 the orders of a queue (pipeline/votes/queue_order.py), the first of it are answered, and so on. What is measured are
-exposures of which none is ever asked about. Simulated: surveys of different seeds in memory, of each of which half is asked and
-half is measured; an answer teaches as a vote does: a good exposure all its CCDs, a bad one those that are bad. Real:
-TRIPTYCH_REAL_DATA (default ../shared/data), 30 focal planes with ghosts, each third measured in turn; a CCD is bad when
-at least five of eight annotators marked it, and an answer teaches every CCD of an exposure. No simulated teacher helps.
+exposures of which none is ever asked about. Simulated: surveys of different seeds in memory, of each of which half is
+asked and half is measured; an answer teaches as a vote does: a good exposure all its CCDs, a bad one those that are
+bad. Real: TRIPTYCH_REAL_DATA (default ../shared/data), 30 focal planes with ghosts, each third measured in turn; a CCD
+is bad when at least five of eight annotators marked it, and an answer teaches every CCD of an exposure. No simulated
+teacher helps.
 """
 
 import argparse

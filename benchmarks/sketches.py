@@ -1,8 +1,8 @@
 """Sketches of focal planes with ghosts and scattered light, drawn in milliseconds, to train a network on.
 
 A sketch is not a simulated exposure (`pipeline/simulation/simulate.py` makes those): it is the whole focal plane at
-1/70 of its resolution, in units of the sky noise, with just enough of nature in it to learn what crosses CCDs. Everything random
-comes from one generator, so a seed gives the same sketches on any machine.
+1/70 of its resolution, in units of the sky noise, with just enough of nature in it to learn what crosses CCDs.
+Everything random comes from one generator, so a seed gives the same sketches on any machine.
 """
 
 import io

@@ -12,8 +12,7 @@ import pandas as pd
 from triptych.pipeline.camera import DECAM, Camera, camera
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput, choose
-from triptych.pipeline.pixels import compressed_tiles as tiles
-from triptych.pipeline.pixels import focal_plane_pictures
+from triptych.pipeline.pixels import compressed_tiles, focal_plane_pictures
 from triptych.pipeline.pixels.fits import ImageHdu, PixelReader, Unusable, as_float, blank_value, scan
 from triptych.pipeline.pixels.headers import camera_of_file, ccd_of, expnum_of, facts_of
 
@@ -69,7 +68,11 @@ def full_ccd(catalog: Catalog, image_id: int, ccds: pd.DataFrame | None = None) 
 
 def _fast(source: Path, hdu: int, blank: float | None) -> np.ndarray | None:
     """Pixels from the compiled decoder, where it is there already and knows the file; else None."""
-    if not tiles.is_compiled() or (table := tiles.tile_tables(source).get(hdu)) is None or not table.fits(blank):
+    if (
+        not compressed_tiles.is_compiled()
+        or (table := compressed_tiles.tile_tables(source).get(hdu)) is None
+        or not table.fits(blank)
+    ):
         return None
     from triptych.pipeline.pixels import rice
 

@@ -16,8 +16,8 @@ import pandas as pd
 
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.catalog.stage import Stage
-from triptych.pipeline.classifier.train import rows_of
 from triptych.pipeline.errors import BadInput, choose
+from triptych.pipeline.vectors.rows import rows_of
 
 BLOCK = 65_536
 PRIOR = 4.0
