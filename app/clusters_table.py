@@ -17,8 +17,8 @@ from cachetools import LRUCache, cached
 
 from triptych.app import palette, repeats
 from triptych.app.colours import REASON_CODES, Scene, by_prediction, by_reason
-from triptych.app.image_set import ImageSet
 from triptych.app.sight import Sight
+from triptych.app.survey.image_set import ImageSet
 
 NOISE = -1
 PICTURES = 6  # that stand for a cluster

@@ -17,10 +17,10 @@ from triptych.app.colour_codes import WAITS, Colours, Entry, quiet, ramp
 from triptych.app.colours_survey import by_band, by_cluster, by_night
 from triptych.app.colours_votes import by_contradiction, by_disagreement, by_pending, by_verdict
 from triptych.app.context import AppContext
-from triptych.app.image_set import ImageSet
 from triptych.app.known_answers import readable_labels, secret_answers
 from triptych.app.sight import Sight
-from triptych.app.survey import Survey
+from triptych.app.survey.image_set import ImageSet
+from triptych.app.survey.survey import Survey
 from triptych.pipeline.errors import choose
 from triptych.pipeline.reasons import GOOD, REASONS
 from triptych.pipeline.store.accounts import User
@@ -51,7 +51,7 @@ class Scene:
 def paint(app, survey, user, colour_by, image_ids, *, assisted):
     """Colours of these images for one user.
 
-    app : app.context.AppContext    survey : app.survey.Survey    user : pipeline.store.accounts.User
+    app : app.context.AppContext    survey : app.survey.survey.Survey    user : pipeline.store.accounts.User
     image_ids : (n,) int64, or an ImageSet    assisted : whether the model's opinion is shown before the vote
     """
     colouring = COLOURINGS[choose(colour_by, COLOURINGS, "colouring")]

@@ -6,7 +6,7 @@ import time
 from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
 
-from triptych.app.survey import Survey
+from triptych.app.survey.survey import Survey
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.store.store import LabelStore
 

@@ -8,8 +8,8 @@ that this user has not judged.
 import numpy as np
 
 from triptych.app import repeats
-from triptych.app.in_time import around, with_own
 from triptych.app.known_answers import secret_answers
+from triptych.app.survey.around import around, with_own
 from triptych.app.votes import own_votes
 from triptych.pipeline.classifier.candidates import RULES
 from triptych.pipeline.export.explain import plain
@@ -35,7 +35,7 @@ def evidence_of(app, survey, user, expnum, *, assisted):
 
     exposure : header facts; camera : name; voted : bool; mine : own vote or None
     model : None while it is hidden, else what `model_opinion` says
-    context : exposures taken around it, see `app.in_time.around`
+    context : exposures taken around it, see `app.survey.around.around`
     neighbours : [] while hidden, else [{image_id, expnum, ccdname, reason, distance, of_ccdname}], nearest first
     others, verdict : None before the own vote, else [{inspector, judgement, reasons, comment}] and {verdict, n_bad, ..}
     old : own vote on another pipeline version {plver, judgement, reasons, ..}, with others' after the own vote on this

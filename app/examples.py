@@ -8,11 +8,11 @@ before he has judged it, and last those that still wait for his vote.
 import numpy as np
 
 from triptych.app.evidence import hidden_labels
-from triptych.app.in_time import middle_image
 from triptych.app.known_answers import readable_labels
 from triptych.app.palette import REASON_COLOURS
 from triptych.app.queue import unjudged
 from triptych.app.sight import Sight
+from triptych.app.survey.around import middle_image
 from triptych.pipeline.errors import choose
 from triptych.pipeline.export.explain import plain
 from triptych.pipeline.reasons import REASONS

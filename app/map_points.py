@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from cachetools import LRUCache, cached
 
-from triptych.app.image_set import ImageSet
+from triptych.app.survey.image_set import ImageSet
 
 FOLDER = ".map"
 LONG = 200_000  # points from which on the encoded arrays are kept as files
@@ -49,7 +49,7 @@ class MapTable:
 
     @cached_property
     def images(self):
-        """The points as an app.image_set.ImageSet, in drawing order."""
+        """The points as an app.survey.image_set.ImageSet, in drawing order."""
         return ImageSet(self.image_ids)
 
     def index_of(self, image_ids):

@@ -24,8 +24,8 @@ from cachetools import LRUCache, cached
 
 from triptych.app import packets, quality, thumbnails
 from triptych.app.auth import PrivateHandler
-from triptych.app.near import nearby
 from triptych.app.plane import Plane
+from triptych.app.survey.around import nearby
 from triptych.pipeline import camera as cameras
 from triptych.pipeline.errors import BadInput, CatalogError, TriptychError, choose
 from triptych.pipeline.pixels import images

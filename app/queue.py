@@ -76,7 +76,7 @@ def unjudged(app, survey, user):
 def queue_for(app, survey, user):
     """The queue of one user as it is now; what it mixes in is noted in the store.
 
-    app : app.context.AppContext    survey : app.survey.Survey    user : pipeline.store.accounts.User
+    app : app.context.AppContext    survey : app.survey.survey.Survey    user : pipeline.store.accounts.User
     """
     settings = settings_in_force(app)
     order, packet = choice_of(app, user, settings)

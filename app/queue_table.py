@@ -8,8 +8,8 @@ import pandas as pd
 
 from triptych.app.doubts import doubtful_facet
 from triptych.app.evidence import FROM_VOTES
-from triptych.app.search import worst_images
-from triptych.app.survey import open_stage
+from triptych.app.survey.search import worst_images
+from triptych.app.survey.survey import open_stage
 from triptych.pipeline.votes.expected_gain import disagreement
 from triptych.pipeline.votes.queue_order import latitude_names, ordered, places_of
 

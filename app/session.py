@@ -8,11 +8,12 @@ from functools import partial
 
 import param
 
-from triptych.app import map_selection, regions, search, votes
+from triptych.app import map_selection, regions, votes
 from triptych.app.colours import COLOURINGS
 from triptych.app.evidence import evidence_of
 from triptych.app.known_answers import readable_labels
 from triptych.app.queue import queue_of
+from triptych.app.survey import search
 from triptych.pipeline.errors import BadInput, LabelError, TriptychError, choose
 
 ROOMS = ("explore", "review", "clusters", "adjudicate", "agreement", "model", "export", "lead")
@@ -35,7 +36,7 @@ class Session(param.Parameterized):
     """
 
     survey = param.Parameter(
-        doc="triptych.app.survey.Survey that this tab shows; replaced when new predictions are accepted."
+        doc="triptych.app.survey.survey.Survey that this tab shows; replaced when new predictions are accepted."
     )
     room = param.Selector(default="explore", objects=list(ROOMS))
     selection = param.Parameter(doc="(n,) int64 image_ids, in the order to show them.")

@@ -26,7 +26,7 @@ SHORTEST_LOOK = 0.3  # seconds
 def build_votes(app, survey, user, expnum, judgement, *, blind, **more):
     """The Vote rows of one judgement: the exposure, and one row per CCD ticked as the bad one.
 
-    survey : app.survey.Survey; the pipeline version comes from its exposures table
+    survey : app.survey.survey.Survey; the pipeline version comes from its exposures table
     user : pipeline.store.accounts.User
     blind : as `is_blind` says
     more : reasons, comment, screen (dict, what was on screen), ccdnames, client_vote_id, via

@@ -6,9 +6,10 @@ import shutil
 import numpy as np
 import pytest
 
-from triptych.app import contact_sheet, search
+from triptych.app import contact_sheet
 from triptych.app.context import AppContext
 from triptych.app.image_view import n_exposures
+from triptych.app.survey import search
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput, LabelError
 from triptych.pipeline.store.store import LabelStore, Vote

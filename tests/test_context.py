@@ -11,7 +11,7 @@ USER = SimpleNamespace(name="amy")
 
 
 class Tables:
-    """Stands for app.survey.Survey: reading `slow` ones ends when the test says so."""
+    """Stands for app.survey.survey.Survey: reading `slow` ones ends when the test says so."""
 
     def __init__(self, prediction_id):
         self.prediction_id = prediction_id

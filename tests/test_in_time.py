@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from triptych.app.context import AppContext
-from triptych.app.in_time import around, in_same_field, middle_image, with_own
+from triptych.app.survey.around import around, in_same_field, middle_image, with_own
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.store.store import LabelStore
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from triptych.app.near import apart, nearby, separation
+from triptych.app.survey.around import apart, nearby, separation
 
 ROWS = [
     (1, "r", 57000.10, 20141208, 10.0, -5.0),

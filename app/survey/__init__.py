@@ -1,0 +1,1 @@
+"""Tables of one run under one prediction, shared by all sessions; search and neighbours in time."""
