@@ -8,7 +8,7 @@ panel has judged, and no name.
 from functools import lru_cache
 
 from triptych.app import palette, repeats
-from triptych.app.api import ApiHandler
+from triptych.app.web.answers import ApiHandler
 from triptych.app.sight import Sight
 from triptych.pipeline.errors import choose
 from triptych.pipeline.votes.agreement_report import EVERYBODY, NOBODYS, of_run

@@ -4,14 +4,9 @@ A vote goes this way and not through the page's websocket, so that the browser c
 connection or a restart; its client_vote_id makes sure that it arrives once.
 """
 
-import asyncio
-import json
-
-import tornado.web
-
 from triptych.app import came_back, evidence, palette, queue, repeats, votes
-from triptych.app.auth import PrivateHandler
 from triptych.app.contact_sheet import vocabulary
+from triptych.app.web.answers import ApiHandler
 from triptych.pipeline.errors import LabelError, TriptychError
 from triptych.pipeline.export.explain import plain
 
@@ -84,27 +79,6 @@ def vote_answer(row: dict) -> dict:
             "seconds": screen.get("seconds"),
         }
     )
-
-
-class ApiHandler(PrivateHandler):
-    """Answers JSON; a refusal that a person can act on is 400 with one line of text."""
-
-    async def answer(self, work, *arguments):
-        try:
-            result = await asyncio.to_thread(work, *arguments)
-        except TriptychError as error:
-            raise tornado.web.HTTPError(400, str(error).replace("%", "%%")) from None
-        self.set_header("Content-Type", "application/json; charset=utf-8")
-        self.finish(json.dumps(plain(result), allow_nan=False))
-
-    def body(self) -> dict:
-        try:
-            values = json.loads(self.request.body)
-        except ValueError:
-            values = None
-        if not isinstance(values, dict):
-            raise tornado.web.HTTPError(400, "send one JSON object")
-        return values
 
 
 class QueueHandler(ApiHandler):

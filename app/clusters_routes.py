@@ -6,7 +6,7 @@ What a user may know of votes and of the model's opinion is decided in app.clust
 import numpy as np
 
 from triptych.app import palette
-from triptych.app.api import ApiHandler
+from triptych.app.web.answers import ApiHandler
 from triptych.app.clusters_table import cluster_list, groups_of
 from triptych.app.contact_sheet import IMAGES_EACH, facts_line, own_judgements, vocabulary
 from triptych.app.sight import Sight

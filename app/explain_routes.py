@@ -6,7 +6,7 @@ nothing of votes.
 """
 
 from triptych.app import palette, repeats
-from triptych.app.api import ApiHandler
+from triptych.app.web.answers import ApiHandler
 from triptych.app.evidence import FROM_VOTES, hidden_labels, in_this_version
 from triptych.app.export_routes import tables_of
 from triptych.app.known_answers import secret_answers

@@ -17,7 +17,7 @@ import pandas as pd
 from cachetools import LRUCache, cached
 
 from triptych.app import palette, repeats
-from triptych.app.auth import PrivateHandler
+from triptych.app.web.auth import PrivateHandler
 from triptych.app.votes import JUDGEMENTS, own_votes
 from triptych.pipeline.errors import TriptychError, choose
 from triptych.pipeline.export import export

@@ -6,7 +6,7 @@ POST /api/settings       {keys} or {tour}: kept for this account
 """
 
 from triptych.app import examples
-from triptych.app.api import ApiHandler
+from triptych.app.web.answers import ApiHandler
 from triptych.app.palette import REASON_COLOURS
 from triptych.pipeline.errors import BadInput
 from triptych.pipeline.reasons import REASONS

@@ -4,7 +4,7 @@ import numpy as np
 import param
 
 from triptych.app.colours import COLOURINGS, paint
-from triptych.app.component import EsModule
+from triptych.app.web.component import EsModule
 from triptych.app.contact_sheet import sheet_of
 from triptych.app.picture_routes import picture_version
 from triptych.app.survey import search

@@ -1,7 +1,7 @@
 """What the Model room asks over HTTP about the votes since the last fit."""
 
 from triptych.app import live_report
-from triptych.app.api import ApiHandler
+from triptych.app.web.answers import ApiHandler
 
 
 class LiveHandler(ApiHandler):

@@ -8,7 +8,7 @@ import numpy as np
 import param
 
 from triptych.app.colours import COLOURINGS
-from triptych.app.component import EsModule
+from triptych.app.web.component import EsModule
 from triptych.app.map_points import map_table
 from triptych.app.map_routes import colour_urls, points_of
 from triptych.app.map_selection import keep_bits

@@ -10,7 +10,7 @@ from functools import lru_cache
 import numpy as np
 
 from triptych.app import palette, repeats
-from triptych.app.component import STATIC
+from triptych.app.web.component import STATIC
 from triptych.app.known_answers import secret_answers
 from triptych.app.lead_routes import jobs
 from triptych.app.sight import Sight

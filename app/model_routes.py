@@ -1,7 +1,7 @@
 """What the Model room asks over HTTP: the models and retrainings, and for leads what starts, stops and goes back."""
 
 from triptych.app import model_report
-from triptych.app.api import ApiHandler
+from triptych.app.web.answers import ApiHandler
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput
 from triptych.pipeline.retraining import models

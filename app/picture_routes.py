@@ -23,7 +23,7 @@ import tornado.web
 from cachetools import LRUCache, cached
 
 from triptych.app import packets, quality, thumbnails
-from triptych.app.auth import PrivateHandler
+from triptych.app.web.auth import PrivateHandler
 from triptych.app.plane import Plane
 from triptych.app.survey.around import nearby
 from triptych.pipeline import camera as cameras

@@ -1,7 +1,7 @@
 """What the Review room asks about its queue over HTTP: order, choices, what is on screen."""
 
 from triptych.app import queue
-from triptych.app.api import ApiHandler
+from triptych.app.web.answers import ApiHandler
 from triptych.pipeline.errors import BadInput
 
 

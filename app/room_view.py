@@ -2,7 +2,7 @@
 
 import param
 
-from triptych.app.component import EsModule
+from triptych.app.web.component import EsModule
 from triptych.app.picture_routes import picture_version
 
 

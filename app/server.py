@@ -17,8 +17,9 @@ import tornado.web
 from panel.io.resources import DIST_DIR, JS_VERSION
 from tornado.ioloop import IOLoop, PeriodicCallback
 
-from triptych.app import auth, dashboard, libraries
-from triptych.app.component import STATIC, assets_version
+from triptych.app.web import auth, libraries
+from triptych.app import dashboard
+from triptych.app.web.component import STATIC, assets_version
 from triptych.app.context import AppContext
 from triptych.app.map_points import map_table
 from triptych.app.worker import WorkerProcess

@@ -11,7 +11,7 @@ import tornado.testing
 import tornado.web
 
 from tests import vectors
-from triptych.app.auth import StoreAuth
+from triptych.app.web.auth import StoreAuth
 from triptych.app.context import AppContext
 from triptych.app.live_routes import routes
 from triptych.pipeline.catalog.catalog import Catalog

@@ -12,7 +12,7 @@ import tornado.testing
 import tornado.web
 from PIL import Image, ImageColor
 
-from triptych.app.auth import StoreAuth
+from triptych.app.web.auth import StoreAuth
 from triptych.app.colours import COLOURINGS, WAITS
 from triptych.app.context import AppContext
 from triptych.app.map_points import HALF_RANGE, NOWHERE, MapTable, drawing_order, map_table, scaled

@@ -15,7 +15,7 @@ from astropy.io import fits
 from PIL import Image
 
 from triptych.app import thumbnails
-from triptych.app.auth import StoreAuth
+from triptych.app.web.auth import StoreAuth
 from triptych.app.context import AppContext
 from triptych.app.packets import read_packet
 from triptych.app.picture_routes import PictureShelf, picture_version, routes

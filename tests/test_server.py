@@ -212,7 +212,7 @@ def test_the_page_carries_ones_own_name_and_nobodys_vote(served, door):
 
 
 def test_versioned_assets_are_kept_for_ever_and_others_are_asked_for_again(door):
-    from triptych.app.component import assets_base
+    from triptych.app.web.component import assets_base
 
     door.log_in("amy")
     assert "immutable" in door.ask(f"{assets_base()}/shell.js").headers["Cache-Control"]

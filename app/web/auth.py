@@ -15,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader, select_autoescape
 from panel.auth import BasicAuthProvider, _validate_next_url
 from panel.config import config
 
-from triptych.app.libraries import addresses
+from triptych.app.web.libraries import addresses
 from triptych.pipeline.store.accounts import User
 
 LOGIN_DAYS = 14

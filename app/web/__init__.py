@@ -1,0 +1,1 @@
+"""Login, the base of every route and component, the libraries that are served."""

@@ -1,0 +1,31 @@
+"""The base of every route that answers with JSON."""
+
+import asyncio
+import json
+
+import tornado.web
+
+from triptych.app.web.auth import PrivateHandler
+from triptych.pipeline.errors import TriptychError
+from triptych.pipeline.export.explain import plain
+
+
+class ApiHandler(PrivateHandler):
+    """Answers JSON; a refusal that a person can act on is 400 with one line of text."""
+
+    async def answer(self, work, *arguments):
+        try:
+            result = await asyncio.to_thread(work, *arguments)
+        except TriptychError as error:
+            raise tornado.web.HTTPError(400, str(error).replace("%", "%%")) from None
+        self.set_header("Content-Type", "application/json; charset=utf-8")
+        self.finish(json.dumps(plain(result), allow_nan=False))
+
+    def body(self) -> dict:
+        try:
+            values = json.loads(self.request.body)
+        except ValueError:
+            values = None
+        if not isinstance(values, dict):
+            raise tornado.web.HTTPError(400, "send one JSON object")
+        return values
