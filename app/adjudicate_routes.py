@@ -4,9 +4,9 @@ For leads only. What was shown here was seen: a vote that the same account casts
 """
 
 from triptych.app import palette
+from triptych.app.judging.evidence import labelled_neighbours, model_opinion
+from triptych.app.judging.facts import facts_of
 from triptych.app.web.answers import ApiHandler
-from triptych.app.api import facts_of
-from triptych.app.evidence import labelled_neighbours, model_opinion
 from triptych.pipeline.errors import BadInput, LabelError, choose
 from triptych.pipeline.export.explain import plain
 from triptych.pipeline.reasons import REASONS

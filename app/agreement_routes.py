@@ -7,9 +7,10 @@ panel has judged, and no name.
 
 from functools import lru_cache
 
-from triptych.app import palette, repeats
+from triptych.app import palette
+from triptych.app.judging import repeats
+from triptych.app.judging.knowledge import Sight
 from triptych.app.web.answers import ApiHandler
-from triptych.app.sight import Sight
 from triptych.pipeline.errors import choose
 from triptych.pipeline.votes.agreement_report import EVERYBODY, NOBODYS, of_run
 from triptych.pipeline.votes.blind_votes import UNITS

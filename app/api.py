@@ -4,14 +4,15 @@ A vote goes this way and not through the page's websocket, so that the browser c
 connection or a restart; its client_vote_id makes sure that it arrives once.
 """
 
-from triptych.app import came_back, evidence, palette, queue, repeats, votes
-from triptych.app.contact_sheet import vocabulary
+from triptych.app import palette
+from triptych.app.judging import evidence, queue, repeats, votes
+from triptych.app.judging.contact_sheet import vocabulary
+from triptych.app.judging.facts import facts_of, facts_of_all
 from triptych.app.web.answers import ApiHandler
 from triptych.pipeline.errors import LabelError, TriptychError
 from triptych.pipeline.export.explain import plain
 
 VOTES_SHOWN = 200
-FACTS = ("band", "exptime", "airmass", "object", "plver", "n_ccds")
 
 
 def queue_answer(app, survey, user) -> dict:
@@ -39,29 +40,6 @@ def in_order_of_giving(own):
     """Own votes, the judgement given last at the end, also where an undo brought an older one back."""
     given = [screen.get("given_utc") or utc for screen, utc in zip(own["screen"], own["created_utc"], strict=True)]
     return own.iloc[sorted(range(len(given)), key=given.__getitem__)]
-
-
-def facts_of(survey, expnum) -> dict:
-    """Header facts of one exposure, as plain values."""
-    return facts_of_all(survey, [expnum])[0]
-
-
-def facts_of_all(survey, expnums) -> list[dict]:
-    """Header facts of several exposures, as plain values, in their order; reprocessed: see app.came_back.fact_of."""
-    rows = survey.exposures.loc[list(expnums), ["expnum", "night", *FACTS]].to_dict("records")
-    items = [{"expnum": int(row.pop("expnum")), "date": date_of(row.pop("night")), **plain(row)} for row in rows]
-    changed = came_back.changes_of(survey)
-    return [item | _reprocessed(survey, item["expnum"]) if item["expnum"] in changed else item for item in items]
-
-
-def _reprocessed(survey, expnum) -> dict:
-    return {"reprocessed": came_back.fact_of(survey, expnum)}
-
-
-def date_of(night) -> str:
-    """20131012 as 2013-10-12; '' where the night is unknown."""
-    night = int(night)
-    return f"{night // 10000}-{night // 100 % 100:02d}-{night % 100:02d}" if night > 0 else ""
 
 
 def vote_answer(row: dict) -> dict:

@@ -1,6 +1,6 @@
 """What the Model room asks over HTTP about what to ask next: how each model of the run did with the labels it had."""
 
-from triptych.app import queue
+from triptych.app.judging import queue
 from triptych.app.web.answers import ApiHandler
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.retraining import models

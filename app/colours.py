@@ -2,7 +2,7 @@
 
 The only place that decides what the map reveals. Nobody sees a verdict, a label that comes from votes, or a known
 answer that queues ask for, before judging that exposure; an exposure that hides something looks exactly like one where
-there is nothing to hide. In blind mode the model's opinion of a candidate waits for the own vote too: see app.sight.
+there is nothing to hide. In blind mode the model's opinion of a candidate waits for the own vote too: see app.judging.knowledge.
 
 A colouring is one function in COLOURINGS, the only list of them; it returns Colours.
 """
@@ -17,8 +17,8 @@ from triptych.app.colour_codes import WAITS, Colours, Entry, quiet, ramp
 from triptych.app.colours_survey import by_band, by_cluster, by_night
 from triptych.app.colours_votes import by_contradiction, by_disagreement, by_pending, by_verdict
 from triptych.app.context import AppContext
-from triptych.app.known_answers import readable_labels, secret_answers
-from triptych.app.sight import Sight
+from triptych.app.judging.knowledge import Sight
+from triptych.app.judging.known_answers import readable_labels, secret_answers
 from triptych.app.survey.image_set import ImageSet
 from triptych.app.survey.survey import Survey
 from triptych.pipeline.errors import choose

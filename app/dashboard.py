@@ -16,9 +16,9 @@ import panel as pn
 import param
 from markupsafe import Markup
 
+from triptych.app.session import COLOURINGS, LEAD_ROOMS, ROOMS, STRETCHES, Session
 from triptych.app.web.auth import PAGES
 from triptych.app.web.component import EsModule, assets_base
-from triptych.app.session import COLOURINGS, LEAD_ROOMS, ROOMS, STRETCHES, Session
 from triptych.pipeline.errors import TriptychError
 
 log = logging.getLogger("triptych")

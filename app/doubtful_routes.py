@@ -3,9 +3,9 @@
 import numpy as np
 
 from triptych.app import palette
+from triptych.app.judging.doubtful_labels import known_to
+from triptych.app.judging.facts import facts_of_all
 from triptych.app.web.answers import ApiHandler
-from triptych.app.api import facts_of_all
-from triptych.app.doubts import known_to
 from triptych.pipeline.errors import choose
 from triptych.pipeline.export.explain import plain
 from triptych.pipeline.labels.doubtful import WHYS, summary

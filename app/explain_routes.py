@@ -5,12 +5,13 @@ votes of others, verdicts, decisions and what was taught after their own vote, a
 nothing of votes.
 """
 
-from triptych.app import palette, repeats
-from triptych.app.web.answers import ApiHandler
-from triptych.app.evidence import FROM_VOTES, hidden_labels, in_this_version
+from triptych.app import palette
 from triptych.app.export_routes import tables_of
-from triptych.app.known_answers import secret_answers
-from triptych.app.votes import own_votes
+from triptych.app.judging import repeats
+from triptych.app.judging.evidence import FROM_VOTES, hidden_labels, in_this_version
+from triptych.app.judging.known_answers import secret_answers
+from triptych.app.judging.votes import own_votes
+from triptych.app.web.answers import ApiHandler
 from triptych.pipeline.errors import BadInput
 from triptych.pipeline.export.explain import explain, nothing_known
 from triptych.pipeline.export.explain_text import BASES, PROVENANCES, why_nothing
@@ -88,7 +89,7 @@ def what_may_be_known(app, survey, user, found: dict, assisted: bool) -> dict:
 
 
 def votes_for(app, user, expnum: int, votes: list[dict], own, *, voted: bool, shown: bool) -> list[dict]:
-    """Own judgements as on every page (see app.repeats), and after the own vote the others' current ones.
+    """Own judgements as on every page (see app.judging.repeats), and after the own vote the others' current ones.
 
     own : the user's current votes on whole exposures. shown : whether he may know the model's opinion.
     """

@@ -16,9 +16,10 @@ from dataclasses import dataclass
 import pandas as pd
 from cachetools import LRUCache, cached
 
-from triptych.app import palette, repeats
+from triptych.app import palette
+from triptych.app.judging import repeats
+from triptych.app.judging.votes import JUDGEMENTS, own_votes
 from triptych.app.web.auth import PrivateHandler
-from triptych.app.votes import JUDGEMENTS, own_votes
 from triptych.pipeline.errors import TriptychError, choose
 from triptych.pipeline.export import export
 from triptych.pipeline.export.explain import plain
@@ -158,7 +159,7 @@ def command_of(app, format, policy, choice: Choice, name) -> str:
 
 
 def own_record(app, user) -> pd.DataFrame:
-    """One's own current votes as on every page (see app.repeats), oldest first: OWN_COLUMNS."""
+    """One's own current votes as on every page (see app.judging.repeats), oldest first: OWN_COLUMNS."""
     return repeats.as_shown(app, user, own_votes(app, user))[OWN_COLUMNS]
 
 

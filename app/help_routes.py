@@ -1,13 +1,13 @@
 """What a person asks beside voting: the rule and examples of a reason, and own settings (keys, tour seen).
 
-GET  /api/reason/NAME    rule and examples: see app.examples
+GET  /api/reason/NAME    rule and examples: see app.judging.reason_examples
 GET  /api/settings       {user, keys, tour, reasons}
 POST /api/settings       {keys} or {tour}: kept for this account
 """
 
-from triptych.app import examples
-from triptych.app.web.answers import ApiHandler
+from triptych.app.judging import reason_examples
 from triptych.app.palette import REASON_COLOURS
+from triptych.app.web.answers import ApiHandler
 from triptych.pipeline.errors import BadInput
 from triptych.pipeline.reasons import REASONS
 
@@ -22,7 +22,9 @@ class ReasonHandler(ApiHandler):
     async def get(self, name):
         assisted = self.get_query_argument("assisted", "0") == "1" and not self.app.blind
         await self.answer(
-            lambda: examples.help_on(self.app, self.app.survey_for(self.user), self.user, name, assisted=assisted)
+            lambda: reason_examples.help_on(
+                self.app, self.app.survey_for(self.user), self.user, name, assisted=assisted
+            )
         )
 
 

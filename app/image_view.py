@@ -4,11 +4,11 @@ import numpy as np
 import param
 
 from triptych.app.colours import COLOURINGS, paint
-from triptych.app.web.component import EsModule
-from triptych.app.contact_sheet import sheet_of
+from triptych.app.judging.contact_sheet import sheet_of
+from triptych.app.judging.votes import VOTERS
 from triptych.app.picture_routes import picture_version
 from triptych.app.survey import search
-from triptych.app.votes import VOTERS
+from triptych.app.web.component import EsModule
 from triptych.pipeline import camera as cameras
 from triptych.pipeline.errors import TriptychError, choose
 

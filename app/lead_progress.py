@@ -4,8 +4,8 @@ from datetime import datetime
 
 import numpy as np
 
-from triptych.app import queue
-from triptych.app.queue_table import candidates_first, facets_of, keep
+from triptych.app.judging import queue
+from triptych.app.judging.queue_table import candidates_first, facets_of, keep
 from triptych.pipeline.votes.queue_order import FACETS, has_value, values_in
 
 PAUSE_SECONDS = 300.0  # a longer gap between two votes is a pause, not work

@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from triptych.app import queue
-from triptych.app.queue_table import table_of
+from triptych.app.judging import queue
+from triptych.app.judging.queue_table import table_of
 from triptych.pipeline.errors import BadInput, choose
 from triptych.pipeline.votes.queue_order import ORDERS, draws_of, parse_packet, seed_of
 from triptych.pipeline.votes.vote_rule import (

@@ -1,6 +1,7 @@
 """What the Lead room asks over HTTP, and what it changes. For leads alone."""
 
-from triptych.app import lead_accounts, lead_progress, lead_queue, queue
+from triptych.app import lead_accounts, lead_progress, lead_queue
+from triptych.app.judging import queue
 from triptych.app.web.answers import ApiHandler
 from triptych.pipeline.errors import BadInput, choose
 from triptych.pipeline.store.accounts import ROLES

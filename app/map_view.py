@@ -8,13 +8,13 @@ import numpy as np
 import param
 
 from triptych.app.colours import COLOURINGS
-from triptych.app.web.component import EsModule
 from triptych.app.map_points import map_table
 from triptych.app.map_routes import colour_urls, points_of
 from triptych.app.map_selection import keep_bits
 from triptych.app.picture_routes import picture_version
 from triptych.app.regions import joined
 from triptych.app.session import OPENING
+from triptych.app.web.component import EsModule
 from triptych.pipeline.errors import TriptychError
 
 HOW = {"lasso": "in a lasso", "box": "in a box", "click": "clicked on the map", "clear": ""}

@@ -9,11 +9,12 @@ from functools import lru_cache
 
 import numpy as np
 
-from triptych.app import palette, repeats
-from triptych.app.web.component import STATIC
-from triptych.app.known_answers import secret_answers
+from triptych.app import palette
+from triptych.app.judging import repeats
+from triptych.app.judging.knowledge import Sight
+from triptych.app.judging.known_answers import secret_answers
 from triptych.app.lead_routes import jobs
-from triptych.app.sight import Sight
+from triptych.app.web.component import STATIC
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import choose
 from triptych.pipeline.retraining import models

@@ -23,9 +23,9 @@ import tornado.web
 from cachetools import LRUCache, cached
 
 from triptych.app import packets, quality, thumbnails
-from triptych.app.web.auth import PrivateHandler
 from triptych.app.plane import Plane
 from triptych.app.survey.around import nearby
+from triptych.app.web.auth import PrivateHandler
 from triptych.pipeline import camera as cameras
 from triptych.pipeline.errors import BadInput, CatalogError, TriptychError, choose
 from triptych.pipeline.pixels import images

@@ -1,6 +1,6 @@
 """What the Review room asks about its queue over HTTP: order, choices, what is on screen."""
 
-from triptych.app import queue
+from triptych.app.judging import queue
 from triptych.app.web.answers import ApiHandler
 from triptych.pipeline.errors import BadInput
 

@@ -2,8 +2,8 @@
 
 import param
 
-from triptych.app.web.component import EsModule
 from triptych.app.picture_routes import picture_version
+from triptych.app.web.component import EsModule
 
 
 class RoomView(EsModule):

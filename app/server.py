@@ -17,11 +17,11 @@ import tornado.web
 from panel.io.resources import DIST_DIR, JS_VERSION
 from tornado.ioloop import IOLoop, PeriodicCallback
 
-from triptych.app.web import auth, libraries
 from triptych.app import dashboard
-from triptych.app.web.component import STATIC, assets_version
 from triptych.app.context import AppContext
 from triptych.app.map_points import map_table
+from triptych.app.web import auth, libraries
+from triptych.app.web.component import STATIC, assets_version
 from triptych.app.worker import WorkerProcess
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import TriptychError

@@ -8,11 +8,12 @@ from functools import partial
 
 import param
 
-from triptych.app import map_selection, regions, votes
+from triptych.app import map_selection, regions
 from triptych.app.colours import COLOURINGS
-from triptych.app.evidence import evidence_of
-from triptych.app.known_answers import readable_labels
-from triptych.app.queue import queue_of
+from triptych.app.judging import votes
+from triptych.app.judging.evidence import evidence_of
+from triptych.app.judging.known_answers import readable_labels
+from triptych.app.judging.queue import queue_of
 from triptych.app.survey import search
 from triptych.pipeline.errors import BadInput, LabelError, TriptychError, choose
 
@@ -191,7 +192,7 @@ class Session(param.Parameterized):
         return waiting[0]
 
     def evidence(self, expnum):
-        """What this user may know about an exposure now, as plain values: see app.evidence."""
+        """What this user may know about an exposure now, as plain values: see app.judging.evidence."""
         return evidence_of(self.app, self.survey, self.user, int(expnum), assisted=self.assisted)
 
     # ---- learning

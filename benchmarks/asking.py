@@ -128,7 +128,7 @@ def _first(pool, answers, start: int, seed: int) -> np.ndarray:
 
 
 def _queue_table(world: World, prediction: pd.DataFrame, taught: pd.DataFrame, group, asked) -> pd.DataFrame:
-    """What app/queue_table.py knows of every exposure of the pool."""
+    """What app/judging/queue_table.py knows of every exposure of the pool."""
     worst = prediction.assign(group=group).sort_values("p_good", kind="stable").drop_duplicates("expnum")
     worst = worst.sort_values("expnum")
     table = worst.set_index("expnum")[["group"]].assign(

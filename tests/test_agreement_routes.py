@@ -12,8 +12,8 @@ import tornado.web
 
 from tests import survey
 from triptych.app.agreement_routes import routes
-from triptych.app.web.auth import StoreAuth
 from triptych.app.context import AppContext
+from triptych.app.web.auth import StoreAuth
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.store.store import LabelStore, Vote
 

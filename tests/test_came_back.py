@@ -10,8 +10,9 @@ from astropy.io import fits
 from tests import fits_makers as make
 from tests import skies
 from tests.test_reprocessed import come_back, other_pixels
-from triptych.app import api, evidence, lead_queue, queue, votes
+from triptych.app import api, lead_queue
 from triptych.app.context import AppContext
+from triptych.app.judging import evidence, queue, votes
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.classifier import candidates, predict, train
 from triptych.pipeline.embedding.embed import embed

@@ -12,9 +12,9 @@ from tornado.ioloop import IOLoop
 from tests.test_server import Browser
 from tests.ui.conftest import free_port
 from triptych.app import dashboard, server
-from triptych.app.web.component import assets_base
 from triptych.app.dashboard import VIEWS, Placeholder, build_page, job_to_show
 from triptych.app.session import Session
+from triptych.app.web.component import assets_base
 
 
 @pytest.fixture

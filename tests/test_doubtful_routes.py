@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from triptych.app import queue, votes
 from triptych.app.asking_routes import asking_answer
 from triptych.app.context import AppContext
 from triptych.app.doubtful_routes import doubtful_answer, images_answer
-from triptych.app.doubts import doubtful_facet
+from triptych.app.judging import queue, votes
+from triptych.app.judging.doubtful_labels import doubtful_facet
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import TriptychError
 from triptych.pipeline.store.store import LabelStore, Vote
@@ -100,7 +100,7 @@ def test_a_packet_of_doubtful_labels_holds_what_is_no_candidate(app):
 
 def test_where_the_model_is_hidden_so_is_what_the_neighbours_say(app, monkeypatch):
     rows = pd.DataFrame({"expnum": [900001, 900003], "why": ["lists", "neighbours"]})
-    monkeypatch.setattr("triptych.app.doubts.without_votes", lambda *_: rows)
+    monkeypatch.setattr("triptych.app.judging.doubtful_labels.without_votes", lambda *_: rows)
     assert set(doubtful_facet(app)) == {"lists", "neighbours"}
     app.blind = True
     assert set(doubtful_facet(app)) == {"lists"}

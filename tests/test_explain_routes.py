@@ -6,9 +6,10 @@ import shutil
 import pytest
 
 from tests import survey
-from triptych.app import lead_queue, repeats, votes
+from triptych.app import lead_queue
 from triptych.app.context import AppContext
 from triptych.app.explain_routes import explanation
+from triptych.app.judging import repeats, votes
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput
 from triptych.pipeline.store.store import LabelStore, Vote

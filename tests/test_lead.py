@@ -5,8 +5,9 @@ import shutil
 
 import pytest
 
-from triptych.app import lead_accounts, lead_progress, lead_queue, queue
+from triptych.app import lead_accounts, lead_progress, lead_queue
 from triptych.app.context import AppContext
+from triptych.app.judging import queue
 from triptych.app.lead_routes import in_words, jobs, overview
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import TriptychError

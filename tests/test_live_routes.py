@@ -11,9 +11,9 @@ import tornado.testing
 import tornado.web
 
 from tests import vectors
-from triptych.app.web.auth import StoreAuth
 from triptych.app.context import AppContext
 from triptych.app.live_routes import routes
+from triptych.app.web.auth import StoreAuth
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.classifier import candidates, predict, train
 from triptych.pipeline.retraining import live_changes

@@ -12,7 +12,6 @@ import tornado.testing
 import tornado.web
 from PIL import Image, ImageColor
 
-from triptych.app.web.auth import StoreAuth
 from triptych.app.colours import COLOURINGS, WAITS
 from triptych.app.context import AppContext
 from triptych.app.map_points import HALF_RANGE, NOWHERE, MapTable, drawing_order, map_table, scaled
@@ -20,6 +19,7 @@ from triptych.app.map_routes import colour_urls, opinion_key, points_of, routes
 from triptych.app.map_selection import keep_bits
 from triptych.app.map_view import chosen_points
 from triptych.app.palette import REASON_COLOURS
+from triptych.app.web.auth import StoreAuth
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.store.store import LabelStore
 

@@ -11,9 +11,9 @@ import tornado.testing
 import tornado.web
 
 from tests import survey
-from triptych.app.web.auth import StoreAuth
 from triptych.app.context import AppContext
 from triptych.app.model_routes import routes
+from triptych.app.web.auth import StoreAuth
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.retraining import retrain
 from triptych.pipeline.store.store import LabelStore, Vote, open_store

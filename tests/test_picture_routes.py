@@ -15,10 +15,10 @@ from astropy.io import fits
 from PIL import Image
 
 from triptych.app import thumbnails
-from triptych.app.web.auth import StoreAuth
 from triptych.app.context import AppContext
 from triptych.app.packets import read_packet
 from triptych.app.picture_routes import PictureShelf, picture_version, routes
+from triptych.app.web.auth import StoreAuth
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.pixels.sky_levels import levels
 from triptych.pipeline.store.store import LabelStore

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from tests import survey
-from triptych.app import api, evidence, export_routes, lead_queue, queue, repeats, votes
+from triptych.app import api, export_routes, lead_queue
 from triptych.app.context import AppContext
-from triptych.app.queue_table import facets_of, galactic_latitude
-from triptych.app.sight import Sight
+from triptych.app.judging import evidence, queue, repeats, votes
+from triptych.app.judging.knowledge import Sight
+from triptych.app.judging.queue_table import facets_of, galactic_latitude
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import TriptychError
 from triptych.pipeline.export.explain import plain

@@ -10,7 +10,7 @@ import pytest
 
 from tests import survey
 from triptych.app.context import AppContext
-from triptych.app.evidence import asks_of, bad_reasons, evidence_of
+from triptych.app.judging.evidence import asks_of, bad_reasons, evidence_of
 from triptych.app.session import Session
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.classifier import candidates

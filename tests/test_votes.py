@@ -2,8 +2,8 @@
 
 import pytest
 
-from triptych.app import votes
 from triptych.app.context import AppContext
+from triptych.app.judging import votes
 from triptych.pipeline.errors import LabelError
 from triptych.pipeline.store.accounts import User
 from triptych.pipeline.store.store import LabelStore

@@ -125,7 +125,7 @@ def test_the_rule_is_the_runs_own_unless_named(run, night):
 
 def test_votes_stay_and_who_judged_is_not_asked_again(run, night):
     from triptych.app.context import AppContext
-    from triptych.app.queue import queue_for
+    from triptych.app.judging.queue import queue_for
 
     with open_store(run) as store:
         store.add_user("amy", "password of hers", "inspector")

@@ -1,17 +1,17 @@
 """The written rule of a reason, and exposures of this survey that show it, the best agreed first.
 
 An example is what people agreed on: a lead's decision, then votes without dissent, then imported labels. From votes,
-only exposures that this user may know of (see app.sight); from labels, none whose known answer is mixed into queues
+only exposures that this user may know of (see app.judging.knowledge); from labels, none whose known answer is mixed into queues
 before he has judged it, and last those that still wait for his vote.
 """
 
 import numpy as np
 
-from triptych.app.evidence import hidden_labels
-from triptych.app.known_answers import readable_labels
+from triptych.app.judging.evidence import hidden_labels
+from triptych.app.judging.knowledge import Sight
+from triptych.app.judging.known_answers import readable_labels
+from triptych.app.judging.queue import unjudged
 from triptych.app.palette import REASON_COLOURS
-from triptych.app.queue import unjudged
-from triptych.app.sight import Sight
 from triptych.app.survey.around import middle_image
 from triptych.pipeline.errors import choose
 from triptych.pipeline.export.explain import plain

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from triptych.app import repeats
-from triptych.app.came_back import overtaken, with_what_came_back
-from triptych.app.queue_table import candidates_first, facets_of, keep, order_of, table_of
+from triptych.app.judging import repeats
+from triptych.app.judging.queue_table import candidates_first, facets_of, keep, order_of, table_of
+from triptych.app.judging.reprocessed import overtaken, with_what_came_back
 from triptych.pipeline.errors import BadInput, choose
 from triptych.pipeline.votes.queue_order import (
     FACETS,

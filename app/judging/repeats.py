@@ -28,7 +28,7 @@ def last_answers(app, user):
 def answer(app, user, votes):
     """Store a judgement as a repeat where it is one: returns the Vote that it repeats, with the new words; else None.
 
-    votes : rows of one judgement as app.votes.build_votes makes them, the exposure's first
+    votes : rows of one judgement as app.judging.votes.build_votes makes them, the exposure's first
     """
     vote = votes[0]
     vote_id = app.store.repeated_vote(vote.client_vote_id)

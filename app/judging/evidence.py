@@ -7,10 +7,10 @@ that this user has not judged.
 
 import numpy as np
 
-from triptych.app import repeats
-from triptych.app.known_answers import secret_answers
+from triptych.app.judging import repeats
+from triptych.app.judging.known_answers import secret_answers
+from triptych.app.judging.votes import own_votes
 from triptych.app.survey.around import around, with_own
-from triptych.app.votes import own_votes
 from triptych.pipeline.classifier.candidates import RULES
 from triptych.pipeline.export.explain import plain
 from triptych.pipeline.reasons import REASONS

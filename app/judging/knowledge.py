@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from triptych.app import repeats
-from triptych.app.evidence import in_this_version
+from triptych.app.judging import repeats
+from triptych.app.judging.evidence import in_this_version
 from triptych.pipeline.votes.verdicts import verdicts
 
 

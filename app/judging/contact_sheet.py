@@ -3,8 +3,8 @@
 import numpy as np
 
 from triptych.app import palette
-from triptych.app.evidence import in_this_version
-from triptych.app.votes import LARGEST_BATCH, VOTERS, own_votes
+from triptych.app.judging.evidence import in_this_version
+from triptych.app.judging.votes import LARGEST_BATCH, VOTERS, own_votes
 from triptych.pipeline.errors import BadInput, LabelError
 from triptych.pipeline.reasons import REASONS
 

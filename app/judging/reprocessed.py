@@ -8,7 +8,7 @@ who have judged it before, and nothing of what was said.
 
 import numpy as np
 
-from triptych.app.queue_table import facets_of, keep
+from triptych.app.judging.queue_table import facets_of, keep
 from triptych.pipeline.ingest import reprocessed
 from triptych.pipeline.votes.queue_order import in_packet
 

@@ -1,6 +1,6 @@
 """Exposures with a known answer that queues mix in: nothing may tell it to who votes, before his own vote."""
 
-from triptych.app import repeats
+from triptych.app.judging import repeats
 
 
 def known_answers(app):

@@ -6,8 +6,8 @@ import weakref
 import numpy as np
 import pandas as pd
 
-from triptych.app.doubts import doubtful_facet
-from triptych.app.evidence import FROM_VOTES
+from triptych.app.judging.doubtful_labels import doubtful_facet
+from triptych.app.judging.evidence import FROM_VOTES
 from triptych.app.survey.search import worst_images
 from triptych.app.survey.survey import open_stage
 from triptych.pipeline.votes.expected_gain import disagreement

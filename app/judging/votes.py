@@ -9,7 +9,7 @@ goes back step by step over everything that is in the store, and a bulk vote is 
 
 import uuid
 
-from triptych.app import repeats
+from triptych.app.judging import repeats
 from triptych.app.palette import REASON_LETTERS
 from triptych.pipeline.errors import BadInput, LabelError, choose
 from triptych.pipeline.reasons import REASONS

@@ -6,8 +6,8 @@ import weakref
 import numpy as np
 import pandas as pd
 
-from triptych.app.known_answers import known_answers, secret_answers
-from triptych.app.sight import Sight
+from triptych.app.judging.knowledge import Sight
+from triptych.app.judging.known_answers import known_answers, secret_answers
 from triptych.pipeline.errors import StageStale
 from triptych.pipeline.labels.doubtful import doubtful_labels, without_votes
 
