@@ -6,7 +6,7 @@ import param
 from triptych.app.colours import COLOURINGS, paint
 from triptych.app.judging.contact_sheet import sheet_of
 from triptych.app.judging.votes import VOTERS
-from triptych.app.picture_routes import picture_version
+from triptych.app.pictures.version import picture_version
 from triptych.app.survey import search
 from triptych.app.web.component import EsModule
 from triptych.pipeline import camera as cameras

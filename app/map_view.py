@@ -11,7 +11,7 @@ from triptych.app.colours import COLOURINGS
 from triptych.app.map_points import map_table
 from triptych.app.map_routes import colour_urls, points_of
 from triptych.app.map_selection import keep_bits
-from triptych.app.picture_routes import picture_version
+from triptych.app.pictures.version import picture_version
 from triptych.app.regions import joined
 from triptych.app.session import OPENING
 from triptych.app.web.component import EsModule

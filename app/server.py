@@ -32,7 +32,7 @@ log = logging.getLogger("triptych")
 # modules with `routes(app) -> [(regex, handler, kwargs)]`; each handler is a PrivateHandler
 ROUTE_MODULES = (
     "triptych.app.map_routes",
-    "triptych.app.picture_routes",
+    "triptych.app.pictures.routes",
     "triptych.app.api",
     "triptych.app.help_routes",
     "triptych.app.export_routes",

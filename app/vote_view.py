@@ -2,7 +2,7 @@
 
 import param
 
-from triptych.app.picture_routes import picture_version
+from triptych.app.pictures.version import picture_version
 from triptych.app.web.component import EsModule
 
 

@@ -1,7 +1,7 @@
 // @ts-check
 // Fetches pictures of exposures and CCDs, keeps the last few, and loads the next ones ahead of time.
 //
-// Packet (app/packets.py): 'TPIX', header length as uint32, header as JSON padded to 8 bytes, then uint16 sections.
+// Packet (app/pictures/packets.py): 'TPIX', header length as uint32, header as JSON padded to 8 bytes, then uint16 sections.
 // A code c > 0 stands for header.zero + header.step * c in header.unit; 0 = nothing recorded.
 
 import { NO_PICTURES, hasPictures } from './no_pictures.js';

@@ -1,7 +1,7 @@
 // @ts-check
 // Draws masks over the pixels with WebGL2: data-quality classes in their colours, and pixels that recorded nothing hatched.
 //
-// Mask texel (app/quality.py): bits 0 to 9 the classes that occur, bits 10 to 15 the flagged share of its detector pixels.
+// Mask texel (app/pictures/quality_masks.py): bits 0 to 9 the classes that occur, bits 10 to 15 the flagged share of its detector pixels.
 // A screen pixel shows the strongest texel under it, so that a bad column stays visible however small it is drawn.
 
 import { VERTEX, linked } from './mosaic_gl.js';

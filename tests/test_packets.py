@@ -9,8 +9,15 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from triptych.app import packets, thumbnails
-from triptych.app.plane import STRETCH_LIMITS, Plane, block_levels, block_size, half_range, stamp_sky
+from triptych.app.pictures import packets, thumbnails
+from triptych.app.pictures.sky_measured import (
+    STRETCH_LIMITS,
+    Plane,
+    block_levels,
+    block_size,
+    half_range,
+    stamp_sky,
+)
 from triptych.pipeline.camera import CAMERAS, DECAM
 from triptych.pipeline.errors import UnknownName
 from triptych.pipeline.pixels import images

@@ -14,10 +14,11 @@ import tornado.web
 from astropy.io import fits
 from PIL import Image
 
-from triptych.app import thumbnails
 from triptych.app.context import AppContext
-from triptych.app.packets import read_packet
-from triptych.app.picture_routes import PictureShelf, picture_version, routes
+from triptych.app.pictures import thumbnails
+from triptych.app.pictures.packets import read_packet
+from triptych.app.pictures.routes import PictureShelf, routes
+from triptych.app.pictures.version import picture_version
 from triptych.app.web.auth import StoreAuth
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.pixels.sky_levels import levels

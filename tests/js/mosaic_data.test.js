@@ -5,7 +5,7 @@ import { test } from 'node:test';
 const { parsePacket, Pictures, quartered } = await import('../../static/mosaic_data.js');
 const { setPictures } = await import('../../static/no_pictures.js');
 
-// A packet as app/packets.py writes it.
+// A packet as app/pictures/packets.py writes it.
 function packet(header, sections = {}) {
   const placed = {};
   let offset = 0;

@@ -10,7 +10,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from tests.ui.conftest import no_answer
-from triptych.app import packets
+from triptych.app.pictures import packets
 from triptych.pipeline.camera import DECAM
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.store.store import LabelStore

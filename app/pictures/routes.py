@@ -14,7 +14,6 @@ own, so that neither the event loop nor the threads that store votes wait for th
 """
 
 import asyncio
-import hashlib
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -22,27 +21,19 @@ from concurrent.futures import ThreadPoolExecutor
 import tornado.web
 from cachetools import LRUCache, cached
 
-from triptych.app import packets, quality, thumbnails
-from triptych.app.plane import Plane
+from triptych.app.pictures import packets, quality_masks, thumbnails
+from triptych.app.pictures.sky_measured import Plane
 from triptych.app.survey.around import nearby
 from triptych.app.web.auth import PrivateHandler
 from triptych.pipeline import camera as cameras
 from triptych.pipeline.errors import BadInput, CatalogError, TriptychError, choose
 from triptych.pipeline.pixels import images
 
-FORMAT = "2"  # to be raised when the same pixels give other bytes
 PICTURE_BYTES = 192 * 2**20
 PLANE_BYTES = 128 * 2**20
 WIDTHS = (40, 2400)
 
 threads = ThreadPoolExecutor(max(2, min(6, os.cpu_count() or 2)), thread_name_prefix="pictures")
-
-
-def picture_version(catalog):
-    """Changes whenever previews may have; part of every address, so that a browser need not ask again."""
-    path = catalog.path / "ccds.parquet"
-    stamp = path.stat().st_mtime_ns if path.exists() else 0
-    return hashlib.sha256(f"{FORMAT} {catalog.path} {stamp}".encode()).hexdigest()[:12]
 
 
 class PictureShelf:
@@ -56,7 +47,7 @@ class PictureShelf:
         self._picture = cached(made, condition=threading.Condition())(lambda make, *key: make(*key))
 
     def plane(self, expnum):
-        """app.plane.Plane of an exposure. KeyError if the run has none of that number."""
+        """app.pictures.sky_measured.Plane of an exposure. KeyError if the run has none of that number."""
         survey = self.app.survey()
         if expnum not in survey.exposures.index:
             raise KeyError(f"pixels of {expnum} are not in this run: no exposure {expnum} was ingested")
@@ -109,7 +100,7 @@ class PictureShelf:
     def ccd_mask(self, image_id):
         """Packet of a CCD's data-quality mask; BadInput when its file has gone."""
         exposure, _, row = self._ccd(image_id)
-        return packets.compressed(packets.mask_packet(*quality.ccd_mask(row.iloc[0], exposure)))
+        return packets.compressed(packets.mask_packet(*quality_masks.ccd_mask(row.iloc[0], exposure)))
 
     def _ccd(self, image_id):
         survey = self.app.survey()
@@ -135,7 +126,7 @@ def _mosaic_packet(expnum, _stamp, shelf):
 
 
 def _mask(expnum, _stamp, shelf):
-    return packets.compressed(packets.mask_packet(*quality.exposure_mask(shelf.plane(expnum))))
+    return packets.compressed(packets.mask_packet(*quality_masks.exposure_mask(shelf.plane(expnum))))
 
 
 def _mosaic_jpeg(expnum, _stamp, shelf, stretch, width):

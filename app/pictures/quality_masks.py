@@ -147,7 +147,7 @@ def shares_of(bits):
 def exposure_mask(plane):
     """(header, texels) of an exposure: texels (n_ccd, ny, nx) uint16 like the plane's pixels, or None without a mask.
 
-    plane : app.plane.Plane. The header's `note` says in a line which CCDs have none.
+    plane : app.pictures.sky_measured.Plane. The header's `note` says in a line which CCDs have none.
     """
     texels, shares, without = None, [], []
     rows = [plane.ccds.loc[int(number)] for number in plane.ccdnums]

@@ -1,6 +1,6 @@
 """Ready-made pictures: one CCD as a thumbnail, one exposure as a small mosaic. Pure functions, arrays to JPEG bytes.
 
-Same stretches, orientation and colours as the mosaic that the browser draws from packets (app/packets.py).
+Same stretches, orientation and colours as the mosaic that the browser draws from packets (app/pictures/packets.py).
 """
 
 import io
@@ -8,7 +8,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from triptych.app.plane import STRETCH_LIMITS
+from triptych.app.pictures.sky_measured import STRETCH_LIMITS
 from triptych.pipeline.errors import choose
 from triptych.pipeline.pixels import images
 

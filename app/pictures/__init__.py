@@ -1,0 +1,1 @@
+"""Pixels for the browser: mosaics, thumbnails, masks and their routes."""
