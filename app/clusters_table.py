@@ -16,7 +16,7 @@ import pandas as pd
 from cachetools import LRUCache, cached
 
 from triptych.app import palette
-from triptych.app.colours import REASON_CODES, Scene, by_prediction, by_reason
+from triptych.app.colours.colours import REASON_CODES, Scene, by_prediction, by_reason
 from triptych.app.judging import repeats
 from triptych.app.judging.knowledge import Sight
 from triptych.app.survey.image_set import ImageSet

@@ -3,7 +3,7 @@
 import numpy as np
 import param
 
-from triptych.app.colours import COLOURINGS, paint
+from triptych.app.colours.colours import COLOURINGS, paint
 from triptych.app.judging.contact_sheet import sheet_of
 from triptych.app.judging.votes import VOTERS
 from triptych.app.pictures.version import picture_version

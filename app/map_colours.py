@@ -6,7 +6,7 @@ import threading
 import numpy as np
 from cachetools import LRUCache
 
-from triptych.app.colours import paint
+from triptych.app.colours.colours import paint
 from triptych.app.map_points import map_table
 
 KEPT_BYTES = 128_000_000  # colour codes of all users together

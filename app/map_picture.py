@@ -66,7 +66,7 @@ def project(places, view):
 def draw(table, header, codes, view):
     """PNG bytes of one view.
 
-    table : app.map_points.MapTable; header : what app.colours.Colours says beside the codes (palette, entries)
+    table : app.map_points.MapTable; header : what app.colours.colours.Colours says beside the codes (palette, entries)
     codes : (n,) uint8
     """
     picture = np.empty((view.height, view.width, 3), np.float32)

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import tornado.iostream
 import tornado.web
 
-from triptych.app.colours import COLOURINGS
+from triptych.app.colours.colours import COLOURINGS
 from triptych.app.map_colours import colour_bytes, opened
 from triptych.app.map_picture import View, draw
 from triptych.app.map_points import map_table

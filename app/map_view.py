@@ -7,7 +7,7 @@ browser shows, and only a selection that differs from it is sent, so nothing goe
 import numpy as np
 import param
 
-from triptych.app.colours import COLOURINGS
+from triptych.app.colours.colours import COLOURINGS
 from triptych.app.map_points import map_table
 from triptych.app.map_routes import colour_urls, points_of
 from triptych.app.map_selection import keep_bits

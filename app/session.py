@@ -9,7 +9,7 @@ from functools import partial
 import param
 
 from triptych.app import map_selection, regions
-from triptych.app.colours import COLOURINGS
+from triptych.app.colours.colours import COLOURINGS
 from triptych.app.judging import votes
 from triptych.app.judging.evidence import evidence_of
 from triptych.app.judging.known_answers import readable_labels

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests import survey
-from triptych.app.colours import COLOURINGS, WAITS, paint
+from triptych.app.colours.colours import COLOURINGS, WAITS, paint
 from triptych.app.context import AppContext
 from triptych.app.map_points import map_table
 from triptych.pipeline.catalog.catalog import Catalog
@@ -245,9 +245,9 @@ def test_bands_and_nights_are_those_of_the_exposures(app):
 
 
 def test_many_nights_become_months_and_many_months_years(app, monkeypatch):
-    monkeypatch.setattr("triptych.app.colours_survey.MOST_NIGHTS", 0)
+    monkeypatch.setattr("triptych.app.colours.by_survey.MOST_NIGHTS", 0)
     assert set(painted(app, "amy", "night")) == {"2017-09", "no date"}
-    monkeypatch.setattr("triptych.app.colours_survey.MOST_TIMES", 0)
+    monkeypatch.setattr("triptych.app.colours.by_survey.MOST_TIMES", 0)
     assert set(painted(app, "amy", "night")) == {"2017", "no date"}
 
 

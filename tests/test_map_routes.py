@@ -12,7 +12,7 @@ import tornado.testing
 import tornado.web
 from PIL import Image, ImageColor
 
-from triptych.app.colours import COLOURINGS, WAITS
+from triptych.app.colours.colours import COLOURINGS, WAITS
 from triptych.app.context import AppContext
 from triptych.app.map_points import HALF_RANGE, NOWHERE, MapTable, drawing_order, map_table, scaled
 from triptych.app.map_routes import colour_urls, opinion_key, points_of, routes

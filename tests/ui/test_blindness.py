@@ -11,7 +11,7 @@ import pytest
 
 from tests import survey
 from tests.ui.conftest import wait_ready
-from triptych.app.colours import COLOURINGS
+from triptych.app.colours.colours import COLOURINGS
 from triptych.app.dashboard import rooms_of
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.store.accounts import User

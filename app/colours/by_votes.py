@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from triptych.app import palette
-from triptych.app.colour_codes import classes
+from triptych.app.colours.codes import classes
 
 
 def by_exposure(scene, codes):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from triptych.app import palette
-from triptych.app.colour_codes import Colours, Entry, classes, quiet, ramp
+from triptych.app.colours.codes import Colours, Entry, classes, quiet, ramp
 
 MOST_CLUSTERS = 252
 MOST_NIGHTS = 24  # beyond that a class is a month, and beyond as many months a year

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from triptych.app import palette
-from triptych.app.colour_codes import WAITS, Colours, Entry, quiet, ramp
-from triptych.app.colours_survey import by_band, by_cluster, by_night
-from triptych.app.colours_votes import by_contradiction, by_disagreement, by_pending, by_verdict
+from triptych.app.colours.by_survey import by_band, by_cluster, by_night
+from triptych.app.colours.by_votes import by_contradiction, by_disagreement, by_pending, by_verdict
+from triptych.app.colours.codes import WAITS, Colours, Entry, quiet, ramp
 from triptych.app.context import AppContext
 from triptych.app.judging.knowledge import Sight
 from triptych.app.judging.known_answers import readable_labels, secret_answers
