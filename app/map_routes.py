@@ -9,10 +9,10 @@ import tornado.iostream
 import tornado.web
 
 from triptych.app.colours.colours import COLOURINGS
-from triptych.app.map_colours import colour_bytes, opened
-from triptych.app.map_picture import View, draw
-from triptych.app.map_points import map_table
-from triptych.app.map_selection import kept_bits
+from triptych.app.map.colour_bytes import colour_bytes, opened
+from triptych.app.map.picture import View, draw
+from triptych.app.map.points import map_table
+from triptych.app.map.selections import kept_bits
 from triptych.app.web.auth import PrivateHandler
 
 FIRST_PIECE = 1 << 17  # bytes: enough points for a first picture

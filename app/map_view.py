@@ -8,11 +8,11 @@ import numpy as np
 import param
 
 from triptych.app.colours.colours import COLOURINGS
-from triptych.app.map_points import map_table
+from triptych.app.map.points import map_table
+from triptych.app.map.regions import joined
+from triptych.app.map.selections import keep_bits
 from triptych.app.map_routes import colour_urls, points_of
-from triptych.app.map_selection import keep_bits
 from triptych.app.pictures.version import picture_version
-from triptych.app.regions import joined
 from triptych.app.session import OPENING
 from triptych.app.web.component import EsModule
 from triptych.pipeline.errors import TriptychError
@@ -164,7 +164,7 @@ class MapView(ColouredView):
     def _handle_msg(self, message):
         """From the browser: `hello` when it has drawn the points, `focus` on one, `select` when the user chose some.
 
-        select : text (a step of app.regions), gesture, focus, and indices of the points where they are few
+        select : text (a step of app.map.regions), gesture, focus, and indices of the points where they are few
         step : number of a message that has a focus; said in `heard` once that is known
         """
         try:

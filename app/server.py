@@ -19,7 +19,7 @@ from tornado.ioloop import IOLoop, PeriodicCallback
 
 from triptych.app import dashboard
 from triptych.app.context import AppContext
-from triptych.app.map_points import map_table
+from triptych.app.map.points import map_table
 from triptych.app.web import auth, libraries
 from triptych.app.web.component import STATIC, assets_version
 from triptych.app.worker import WorkerProcess

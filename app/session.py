@@ -8,12 +8,12 @@ from functools import partial
 
 import param
 
-from triptych.app import map_selection, regions
 from triptych.app.colours.colours import COLOURINGS
 from triptych.app.judging import votes
 from triptych.app.judging.evidence import evidence_of
 from triptych.app.judging.known_answers import readable_labels
 from triptych.app.judging.queue import queue_of
+from triptych.app.map import regions, selections
 from triptych.app.survey import search
 from triptych.pipeline.errors import BadInput, LabelError, TriptychError, choose
 
@@ -43,7 +43,7 @@ class Session(param.Parameterized):
     selection = param.Parameter(doc="(n,) int64 image_ids, in the order to show them.")
     selection_how = param.String(default="", doc="How the selection came about, in words for its heading.")
     query = param.String(default="", doc="The search that made the selection; '' when something else did.")
-    region = param.String(default="", doc="The selection, or what changed it after the search, as in app.regions.")
+    region = param.String(default="", doc="The selection, or what changed it after the search, as in app.map.regions.")
     focus = param.Integer(default=None, allow_None=True, doc="expnum of the exposure that is looked at.")
     focus_ccd = param.String(default="", doc="ccdname within the focused exposure.")
     cluster = param.Integer(default=None, allow_None=True, doc="The cluster that is open in its room.")
@@ -87,7 +87,7 @@ class Session(param.Parameterized):
         return len(picked)
 
     def select_region(self, text, how="", done=None):
-        """Change the selection by one step or several of a region: see app.regions. done : called afterwards."""
+        """Change the selection by one step or several of a region: see app.map.regions. done : called afterwards."""
         regions.parse(text)
         survey, chosen, assisted = self.survey, self.selection, self.assisted
         self._selecting += 1
@@ -102,7 +102,7 @@ class Session(param.Parameterized):
                 done()
 
         self.run(
-            lambda: map_selection.images_of_region(self.app, survey, self.user, text, chosen, assisted=assisted),
+            lambda: selections.images_of_region(self.app, survey, self.user, text, chosen, assisted=assisted),
             selected,
         )
 

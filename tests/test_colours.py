@@ -10,7 +10,7 @@ import pytest
 from tests import survey
 from triptych.app.colours.colours import COLOURINGS, WAITS, paint
 from triptych.app.context import AppContext
-from triptych.app.map_points import map_table
+from triptych.app.map.points import map_table
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.store.store import LabelStore, Vote
 

@@ -5,9 +5,9 @@ import shutil
 import numpy as np
 import pytest
 
-from triptych.app import map_points
 from triptych.app.context import AppContext
-from triptych.app.map_selection import images_of_region, keep_bits, kept_bits
+from triptych.app.map import points
+from triptych.app.map.selections import images_of_region, keep_bits, kept_bits
 from triptych.app.session import Session
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.store.store import LabelStore
@@ -16,21 +16,21 @@ from triptych.pipeline.store.store import LabelStore
 @pytest.fixture
 def app(survey_folder, tmp_path, monkeypatch):
     """An AppContext on a run whose map counts as long."""
-    monkeypatch.setattr(map_points, "LONG", 100)
-    map_points.table_of.cache.clear()
+    monkeypatch.setattr(points, "LONG", 100)
+    points.table_of.cache.clear()
     catalog = Catalog.open(shutil.copytree(survey_folder, tmp_path / "run"))
     store = LabelStore(catalog.labels_url())
     yield AppContext(catalog, store)
     store.close()
-    map_points.table_of.cache.clear()
+    points.table_of.cache.clear()
 
 
 def test_the_files_hold_what_was_encoded_and_old_ones_go(app):
     survey = app.survey()
-    stale = app.catalog.path / map_points.FOLDER / "0123456789ab"
+    stale = app.catalog.path / points.FOLDER / "0123456789ab"
     stale.mkdir(parents=True)
-    table = map_points.map_table(survey)
-    encoded = map_points.encoded(survey, table.version)
+    table = points.map_table(survey)
+    encoded = points.encoded(survey, table.version)
     assert isinstance(table.places[2], np.memmap)
     assert np.array_equal(table.image_ids, encoded.image_ids)
     assert np.array_equal(table.ids, encoded.ids)
@@ -43,24 +43,24 @@ def test_the_files_hold_what_was_encoded_and_old_ones_go(app):
 
 def test_a_second_start_reads_the_files_and_not_the_tables(app, monkeypatch):
     survey = app.survey()
-    first = map_points.map_table(survey)
-    map_points.table_of.cache.clear()
-    monkeypatch.setattr(map_points, "encoded", lambda *_: pytest.fail("encoded again"))
-    assert np.array_equal(map_points.map_table(survey).image_ids, first.image_ids)
+    first = points.map_table(survey)
+    points.table_of.cache.clear()
+    monkeypatch.setattr(points, "encoded", lambda *_: pytest.fail("encoded again"))
+    assert np.array_equal(points.map_table(survey).image_ids, first.image_ids)
 
 
 def test_a_run_that_may_only_be_read_is_drawn_all_the_same(app, monkeypatch):
     def refuse(table, folder):
         raise PermissionError("read only")
 
-    monkeypatch.setattr(map_points, "keep", refuse)
-    assert len(map_points.map_table(app.survey())) == len(app.survey().image_ids)
+    monkeypatch.setattr(points, "keep", refuse)
+    assert len(points.map_table(app.survey())) == len(app.survey().image_ids)
 
 
 def test_a_box_on_the_map_as_text_selects_the_same_for_everybody(app):
     survey = app.survey()
-    table = map_points.map_table(survey)
-    from triptych.app.regions import packed
+    table = points.map_table(survey)
+    from triptych.app.map.regions import packed
 
     whole = f"r.2.0.{packed([-2, -2, 4, 0, 0, 4, -4, 0])}"
     for name in ("amy", "lea"):
@@ -88,7 +88,7 @@ def test_a_search_and_what_was_added_to_it_are_both_in_the_address(app):
     session = Session(app, app.accounts.user("amy"))
     session.search("900003")
     one = int(session.survey.images_of(900001)[0])
-    from triptych.app.regions import text_of_images
+    from triptych.app.map.regions import text_of_images
 
     session.select_region("a" + text_of_images([one])[1:], "clicked on the map")
     assert session.query == "900003"

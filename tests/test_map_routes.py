@@ -14,9 +14,9 @@ from PIL import Image, ImageColor
 
 from triptych.app.colours.colours import COLOURINGS, WAITS
 from triptych.app.context import AppContext
-from triptych.app.map_points import HALF_RANGE, NOWHERE, MapTable, drawing_order, map_table, scaled
+from triptych.app.map.points import HALF_RANGE, NOWHERE, MapTable, drawing_order, map_table, scaled
+from triptych.app.map.selections import keep_bits
 from triptych.app.map_routes import colour_urls, opinion_key, points_of, routes
-from triptych.app.map_selection import keep_bits
 from triptych.app.map_view import chosen_points
 from triptych.app.palette import REASON_COLOURS
 from triptych.app.web.auth import StoreAuth

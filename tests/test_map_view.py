@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from triptych.app.context import AppContext
-from triptych.app.map_points import map_table
-from triptych.app.map_selection import kept_bits
+from triptych.app.map.points import map_table
+from triptych.app.map.regions import packed
+from triptych.app.map.selections import kept_bits
 from triptych.app.map_view import LegendView, MapView
-from triptych.app.regions import packed
 from triptych.app.session import Session
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.store.store import LabelStore

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from triptych.app import regions
-from triptych.app.map_points import HALF_RANGE, NOWHERE, MapTable
+from triptych.app.map import regions
+from triptych.app.map.points import HALF_RANGE, NOWHERE, MapTable
 from triptych.pipeline.errors import BadInput
 
 UNIT = 2**10

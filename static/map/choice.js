@@ -20,7 +20,7 @@ export class Choice {
 
   indices() { return selectedIndices(this.set.state, this.count); }
 
-  // The message that tells what was chosen: a step of app/regions.py, and the points themselves where they are few.
+  // The message that tells what was chosen: a step of app/map/regions.py, and the points themselves where they are few.
   message(gesture, focus, text) {
     return { type: 'select', gesture, focus, text, ...(this.count <= MOST_SENT ? { indices: this.indices() } : {}) };
   }

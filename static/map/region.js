@@ -1,5 +1,5 @@
 // @ts-check
-// Selections as short text; the text of app/regions.py, which finds the same points on the server. An outline is kept on
+// Selections as short text; the text of app/map/regions.py, which finds the same points on the server. An outline is kept on
 // the projected map, in integers, so that a lasso round a million points fits into an address.
 
 import { UNIT } from './points.js';

@@ -21,7 +21,7 @@ from urllib.parse import quote, unquote
 
 import numpy as np
 
-from triptych.app.map_points import HALF_RANGE, NOWHERE
+from triptych.app.map.points import HALF_RANGE, NOWHERE
 from triptych.pipeline.errors import BadInput
 
 OPERATIONS = {"r": "replace", "a": "add", "s": "subtract"}
@@ -141,7 +141,7 @@ def filter_text(colour_by, labels):
 def resolve(steps, table, chosen, codes_of):
     """(n,) bool: the points that a selection takes.
 
-    table : app.map_points.MapTable; chosen : (n,) bool, what is selected before the first step
+    table : app.map.points.MapTable; chosen : (n,) bool, what is selected before the first step
     codes_of : colour_by -> ((n,) uint8, legend entries as dicts), for steps that are restricted to classes
     """
     for step in steps:

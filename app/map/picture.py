@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageColor
 
-from triptych.app.map_points import HALF_RANGE, NOWHERE
+from triptych.app.map.points import HALF_RANGE, NOWHERE
 
 LARGEST = 4096  # pixels along a side
 EYE = 3.6  # distance of the eye, as in static/map/camera.js
@@ -66,7 +66,7 @@ def project(places, view):
 def draw(table, header, codes, view):
     """PNG bytes of one view.
 
-    table : app.map_points.MapTable; header : what app.colours.colours.Colours says beside the codes (palette, entries)
+    table : app.map.points.MapTable; header : what app.colours.colours.Colours says beside the codes (palette, entries)
     codes : (n,) uint8
     """
     picture = np.empty((view.height, view.width, 3), np.float32)

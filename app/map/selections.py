@@ -6,9 +6,9 @@ import threading
 import numpy as np
 from cachetools import LRUCache
 
-from triptych.app import regions
-from triptych.app.map_colours import colour_bytes, opened
-from triptych.app.map_points import map_table
+from triptych.app.map import regions
+from triptych.app.map.colour_bytes import colour_bytes, opened
+from triptych.app.map.points import map_table
 
 KEPT_BYTES = 64_000_000
 _kept: LRUCache[str, tuple] = LRUCache(KEPT_BYTES, getsizeof=lambda one: len(one[1]))
@@ -18,7 +18,7 @@ _lock = threading.Lock()
 def images_of_region(app, survey, user, text, chosen, *, assisted):
     """(n,) int64, sorted: what a selection's text takes for this user. pipeline.errors.BadInput where it is no text.
 
-    text : see app.regions; chosen : image_ids selected before its first step
+    text : see app.map.regions; chosen : image_ids selected before its first step
     """
     table = map_table(survey)
     steps = regions.parse(text)

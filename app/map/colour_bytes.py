@@ -7,7 +7,7 @@ import numpy as np
 from cachetools import LRUCache
 
 from triptych.app.colours.colours import paint
-from triptych.app.map_points import map_table
+from triptych.app.map.points import map_table
 
 KEPT_BYTES = 128_000_000  # colour codes of all users together
 _kept = LRUCache(KEPT_BYTES, getsizeof=len)

@@ -1,0 +1,1 @@
+"""Points of the map for the browser: places, colour bytes, regions, selections."""
