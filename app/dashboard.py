@@ -60,17 +60,17 @@ FIRST_ASKED = {
 FIRST_ASKED_BY_OTHERS = FIRST_ASKED | {"export": ("/export/mine/summary",)}  # who are no leads
 # place in page.html -> (module, class) of the view that fills it; each takes the session alone
 VIEWS = {
-    "legend": ("triptych.app.map_view", "LegendView"),
-    "map": ("triptych.app.map_view", "MapView"),
-    "thumbs": ("triptych.app.image_view", "ThumbsView"),
-    "mosaic": ("triptych.app.image_view", "MosaicView"),
-    "review": ("triptych.app.vote_view", "ReviewView"),
-    "clusters": ("triptych.app.clusters_view", "ClustersView"),
-    "adjudicate": ("triptych.app.adjudicate_view", "AdjudicateView"),
-    "agreement": ("triptych.app.agreement_view", "AgreementView"),
-    "model": ("triptych.app.model_view", "ModelView"),
-    "export": ("triptych.app.export_view", "ExportView"),
-    "lead": ("triptych.app.lead_view", "LeadView"),
+    "legend": ("triptych.app.rooms.explore.map_view", "LegendView"),
+    "map": ("triptych.app.rooms.explore.map_view", "MapView"),
+    "thumbs": ("triptych.app.rooms.explore.image_view", "ThumbsView"),
+    "mosaic": ("triptych.app.rooms.explore.image_view", "MosaicView"),
+    "review": ("triptych.app.rooms.review.view", "ReviewView"),
+    "clusters": ("triptych.app.rooms.clusters.view", "ClustersView"),
+    "adjudicate": ("triptych.app.rooms.adjudicate.view", "AdjudicateView"),
+    "agreement": ("triptych.app.rooms.agreement.view", "AgreementView"),
+    "model": ("triptych.app.rooms.model.view", "ModelView"),
+    "export": ("triptych.app.rooms.export.view", "ExportView"),
+    "lead": ("triptych.app.rooms.lead.view", "LeadView"),
 }
 
 

@@ -31,21 +31,21 @@ log = logging.getLogger("triptych")
 
 # modules with `routes(app) -> [(regex, handler, kwargs)]`; each handler is a PrivateHandler
 ROUTE_MODULES = (
-    "triptych.app.map_routes",
+    "triptych.app.rooms.explore.map_routes",
     "triptych.app.pictures.routes",
-    "triptych.app.api",
-    "triptych.app.help_routes",
-    "triptych.app.export_routes",
-    "triptych.app.adjudicate_routes",
-    "triptych.app.clusters_routes",
-    "triptych.app.queue_routes",
-    "triptych.app.lead_routes",
-    "triptych.app.agreement_routes",
-    "triptych.app.model_routes",
-    "triptych.app.doubtful_routes",
-    "triptych.app.asking_routes",
-    "triptych.app.live_routes",
-    "triptych.app.explain_routes",
+    "triptych.app.rooms.review.routes",
+    "triptych.app.rooms.review.help_routes",
+    "triptych.app.rooms.export.routes",
+    "triptych.app.rooms.adjudicate.routes",
+    "triptych.app.rooms.clusters.routes",
+    "triptych.app.rooms.review.queue_routes",
+    "triptych.app.rooms.lead.routes",
+    "triptych.app.rooms.agreement.routes",
+    "triptych.app.rooms.model.routes",
+    "triptych.app.rooms.model.doubtful_routes",
+    "triptych.app.rooms.model.asking_routes",
+    "triptych.app.rooms.model.live_report",
+    "triptych.app.rooms.export.explain_routes",
 )
 PAGE_LIFE_SECONDS = 12 * 3600  # a page may reconnect for as long
 UNUSED_SESSION_SECONDS = 10 * 60  # a closed lid may come back as late

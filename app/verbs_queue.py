@@ -17,18 +17,18 @@ def open_app(run, labels: str):
 
 def show(run: Run, labels: Labels = "") -> None:
     """Show the settings of everybody's queue and what they ask for."""
-    from triptych.app import lead_queue
+    from triptych.app.rooms.lead import queue
 
     app = open_app(run, labels)
     survey = app.survey()
-    for name, value in lead_queue.settings(app)["settings"].items():
+    for name, value in queue.settings(app)["settings"].items():
         print(f"{name}\t{value if value != '' else '-'}")
-    effect, drawn = lead_queue.effect(app, survey, {}), lead_queue.drawn(app, survey)
+    effect, drawn = queue.effect(app, survey, {}), queue.drawn(app, survey)
     rows = {
         "exposures": effect["n_exposures"],
         "votes given": effect["votes_given"],
         "votes to come": range_of(effect),
-        "votes saved": lead_queue.saved(app, survey)["votes_saved"],
+        "votes saved": queue.saved(app, survey)["votes_saved"],
         "known answers": drawn["known"]["n"],
         "in the control": drawn["control"]["n"],
     }
@@ -65,7 +65,7 @@ def change(
     labels: Labels = "",
 ) -> None:
     """Change the settings of everybody's queue; those that are not named stay."""
-    from triptych.app import lead_queue
+    from triptych.app.rooms.lead import queue
     from triptych.pipeline.errors import BadInput
 
     given = {
@@ -84,9 +84,9 @@ def change(
     if not values:
         raise BadInput("nothing to change; name a setting, as in --rule adaptive; `triptych queue show` lists them")
     app = open_app(run, labels)
-    effect = lead_queue.effect(app, app.survey(), values)
+    effect = queue.effect(app, app.survey(), values)
     if not try_only:
-        lead_queue.keep(app, app.survey(), values)
+        queue.keep(app, app.survey(), values)
     verb = "would ask" if try_only else "asks"
     say(f"the queue {verb} for {range_of(effect)} more votes on {effect['n_exposures']} exposures")
 
@@ -102,12 +102,12 @@ def draw(
     labels: Labels = "",
 ) -> None:
     """Draw known answers to mix in, or more exposures for the control."""
-    from triptych.app import lead_queue
+    from triptych.app.rooms.lead import queue
     from triptych.pipeline.errors import choose
 
     app = open_app(run, labels)
     if choose(kind, ("known", "control"), "kind of draw") == "known":
-        added = lead_queue.draw_known(app, app.survey(), source, number, seed, "command line")
+        added = queue.draw_known(app, app.survey(), source, number, seed, "command line")
     else:
-        added = lead_queue.draw_control(app, app.survey(), number, seed, "command line")
+        added = queue.draw_control(app, app.survey(), number, seed, "command line")
     say(f"{added} exposures drawn as {'known answers' if kind == 'known' else 'control'}")

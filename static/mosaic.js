@@ -28,7 +28,7 @@
 //   ccdnames(), ready (Promise: first frame drawn), destroy()
 // Drag = pan; wheel = zoom at the cursor; double click = fit, and when it fits already: enlarge the CCD, or close it.
 // Listeners return a function that removes them. The root has data-expnum (what is painted), data-ccd, data-blink, data-state:
-// 'empty', 'loading', 'shown', 'failed', 'none' (the run has no pictures of it). mount(box, model) at the end binds all this to a Panel component (app/image_view.py).
+// 'empty', 'loading', 'shown', 'failed', 'none' (the run has no pictures of it). mount(box, model) at the end binds all this to a Panel component (app/rooms/explore/image_view.py).
 
 import { Pictures } from './mosaic_data.js';
 import { Furniture } from './mosaic_furniture.js';

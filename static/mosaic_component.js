@@ -1,5 +1,5 @@
 // @ts-check
-// The mosaic in Explore: bound to the Panel component MosaicView (app/image_view.py), with a line of facts and a bar of keys.
+// The mosaic in Explore: bound to the Panel component MosaicView (app/rooms/explore/image_view.py), with a line of facts and a bar of keys.
 
 import { listen } from './keys.js';
 import { plain } from './map/furniture.js';

@@ -9,7 +9,7 @@ import { hasPictures, onPictures } from './no_pictures.js';
 
 const GAP = 6, LABEL = 20, LEAST_WIDTH = 118;
 const AHEAD_SCREENS = 1.5;   // above and below the window
-const PAGE = 300;            // as in app/image_view.py
+const PAGE = 300;            // as in app/rooms/explore/image_view.py
 const NEXT_EXPOSURES = 3;
 const STEP_MS = 60;          // of keys held down only the last focus is told to the server
 const CONFIRM_MS = 3000;

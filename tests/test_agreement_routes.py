@@ -11,8 +11,8 @@ import tornado.testing
 import tornado.web
 
 from tests import survey
-from triptych.app.agreement_routes import routes
 from triptych.app.context import AppContext
+from triptych.app.rooms.agreement.routes import routes
 from triptych.app.web.auth import StoreAuth
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.store.store import LabelStore, Vote
@@ -129,7 +129,7 @@ def test_a_viewer_sees_what_the_whole_panel_has_judged_and_no_name(ask, judged):
 
 
 def test_figures_are_kept_until_a_vote_comes_in(app, ask, judged, monkeypatch):
-    from triptych.app import agreement_routes
+    from triptych.app.rooms.agreement import routes as agreement_routes
 
     made = []
     report = agreement_routes.of_run

@@ -10,9 +10,10 @@ from astropy.io import fits
 from tests import fits_makers as make
 from tests import skies
 from tests.test_reprocessed import come_back, other_pixels
-from triptych.app import api, lead_queue
 from triptych.app.context import AppContext
 from triptych.app.judging import evidence, queue, votes
+from triptych.app.rooms.lead import queue as lead_queue
+from triptych.app.rooms.review import routes
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.classifier import candidates, predict, train
 from triptych.pipeline.embedding.embed import embed
@@ -130,7 +131,7 @@ def test_a_list_has_old_verdicts_only_by_the_switch(app):
 
 
 def test_the_page_says_what_happened_and_what_was_said(app):
-    items = {item["expnum"]: item for item in api.queue_answer(app, app.survey(), app.store.user("amy"))["items"]}
+    items = {item["expnum"]: item for item in routes.queue_answer(app, app.survey(), app.store.user("amy"))["items"]}
     assert items[101]["reprocessed"]["much"] is True
     assert (items[101]["reprocessed"]["before"], items[101]["reprocessed"]["now"]) == ("V4.3", "V5.0")
     assert "reprocessed" not in items[103]

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from triptych.app.clusters_routes import list_answer, one_answer
-from triptych.app.clusters_table import NOISE, PICTURES, groups_of
+from triptych.app.rooms.clusters.routes import list_answer, one_answer
+from triptych.app.rooms.clusters.table import NOISE, PICTURES, groups_of
 from triptych.app.server import make_app
 from triptych.pipeline.errors import BadInput
 from triptych.pipeline.store.store import Vote

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from triptych.app.context import AppContext
-from triptych.app.image_view import n_exposures
 from triptych.app.judging import contact_sheet
+from triptych.app.rooms.explore.image_view import n_exposures
 from triptych.app.survey import search
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput, LabelError

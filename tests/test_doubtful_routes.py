@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from triptych.app.asking_routes import asking_answer
 from triptych.app.context import AppContext
-from triptych.app.doubtful_routes import doubtful_answer, images_answer
 from triptych.app.judging import queue, votes
 from triptych.app.judging.doubtful_labels import doubtful_facet
+from triptych.app.rooms.model.asking_routes import asking_answer
+from triptych.app.rooms.model.doubtful_routes import doubtful_answer, images_answer
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import TriptychError
 from triptych.pipeline.store.store import LabelStore, Vote

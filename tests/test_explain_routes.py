@@ -6,10 +6,10 @@ import shutil
 import pytest
 
 from tests import survey
-from triptych.app import lead_queue
 from triptych.app.context import AppContext
-from triptych.app.explain_routes import explanation
 from triptych.app.judging import repeats, votes
+from triptych.app.rooms.export.explain_routes import explanation
+from triptych.app.rooms.lead import queue
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput
 from triptych.pipeline.store.store import LabelStore, Vote
@@ -125,7 +125,7 @@ def test_a_vote_that_is_asked_for_again_looks_as_if_it_had_never_been_given(app)
 
 def test_a_known_answer_keeps_its_label_to_itself(app):
     assert ask(app, "amy", 900001)["labels"]
-    lead_queue.draw_known(app, app.survey(), "truth", 2, 0, "lea")
+    queue.draw_known(app, app.survey(), "truth", 2, 0, "lea")
     known = app.store.draws("decam", "known")["expnum"].tolist()
     assert all(ask(app, "amy", expnum)["labels"] == [] for expnum in known)
     assert all(ask(app, "lea", expnum)["labels"] for expnum in known)

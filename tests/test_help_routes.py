@@ -3,9 +3,9 @@
 import pytest
 
 from triptych.app.context import AppContext
-from triptych.app.help_routes import keep, settings_of
 from triptych.app.judging import votes
 from triptych.app.judging.reason_examples import help_on
+from triptych.app.rooms.review.help_routes import keep, settings_of
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput, TriptychError
 from triptych.pipeline.store.accounts import User

@@ -5,10 +5,12 @@ import shutil
 
 import pytest
 
-from triptych.app import lead_accounts, lead_progress, lead_queue
 from triptych.app.context import AppContext
 from triptych.app.judging import queue
-from triptych.app.lead_routes import in_words, jobs, overview
+from triptych.app.rooms.jobs import in_words, jobs
+from triptych.app.rooms.lead import accounts, progress
+from triptych.app.rooms.lead import queue as lead_queue
+from triptych.app.rooms.lead.routes import overview
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import TriptychError
 from triptych.pipeline.export.explain import plain
@@ -35,10 +37,10 @@ def of(found, name):
 
 
 def test_an_account_is_added_with_a_password_that_is_shown_once(app):
-    made = lead_accounts.add(app, " dora ", "inspector")
+    made = accounts.add(app, " dora ", "inspector")
     assert re.fullmatch(r"(?:[a-z2-9]{4}-){3}[a-z2-9]{4}", made["password"])
     assert app.store.check_password("dora", made["password"]).role == "inspector"
-    assert lead_accounts.add(app, "eve", "viewer", "a long secret")["password"] == ""
+    assert accounts.add(app, "eve", "viewer", "a long secret")["password"] == ""
     assert app.store.check_password("eve", "a long secret")
     for name, role, password, says in (
         ("dora", "viewer", "", "already an account"),
@@ -47,17 +49,17 @@ def test_an_account_is_added_with_a_password_that_is_shown_once(app):
         ("f y", "viewer", "", "cannot be an account name"),
     ):
         with pytest.raises(TriptychError, match=says):
-            lead_accounts.add(app, name, role, password)
+            accounts.add(app, name, role, password)
 
 
 def test_an_account_that_is_switched_off_has_no_rights_at_once(app):
     lead = app.accounts.user("lea")
     assert app.accounts.user("amy")
-    lead_accounts.change(app, lead, "amy", active=False)
+    accounts.change(app, lead, "amy", active=False)
     assert app.accounts.user("amy") is None
-    lead_accounts.change(app, lead, "amy", active=True, role="viewer")
+    accounts.change(app, lead, "amy", active=True, role="viewer")
     assert app.accounts.user("amy").role == "viewer"
-    password = lead_accounts.change(app, lead, "amy", password="")["password"]
+    password = accounts.change(app, lead, "amy", password="")["password"]
     assert app.store.check_password("amy", password)
 
 
@@ -65,9 +67,9 @@ def test_a_lead_cannot_take_away_his_own_rights(app):
     lead = app.accounts.user("lea")
     for wanted in ({"active": False}, {"role": "viewer"}):
         with pytest.raises(TriptychError, match="another lead"):
-            lead_accounts.change(app, lead, "lea", **wanted)
+            accounts.change(app, lead, "lea", **wanted)
     with pytest.raises(TriptychError, match="Did you mean 'amy'"):
-        lead_accounts.change(app, lead, "ammy", active=False)
+        accounts.change(app, lead, "ammy", active=False)
 
 
 def test_progress_counts_votes_and_what_is_left_of_each_inspector(app):
@@ -75,7 +77,7 @@ def test_progress_counts_votes_and_what_is_left_of_each_inspector(app):
     cast(app, "amy", expnums[:2], screen={"seconds": 4.0})
     cast(app, "amy", expnums[2:3], "unsure", screen={"seconds": 1.0})
     cast(app, "ben", expnums[:1])
-    found = lead_progress.progress(app, app.survey())
+    found = progress.progress(app, app.survey())
     amy = of(found, "amy")
     assert (amy["voted"], amy["left"], amy["pace_seconds"]) == (3, len(expnums) - 3, 4.0)
     assert amy["unsure"] == pytest.approx(1 / 3)
@@ -90,16 +92,16 @@ def test_progress_counts_votes_and_what_is_left_of_each_inspector(app):
 
 def test_the_pace_leaves_pauses_out():
     times = ["2026-01-01T20:00:00.0Z", "2026-01-01T20:00:02.0Z", "2026-01-01T22:00:00.0Z", "2026-01-01T22:00:04.0Z"]
-    assert lead_progress.seconds_between(times) == 3.0
-    assert lead_progress.seconds_between(times[:1]) is None
-    assert lead_progress.seconds_between(times[1:3]) is None
+    assert progress.seconds_between(times) == 3.0
+    assert progress.seconds_between(times[:1]) is None
+    assert progress.seconds_between(times[1:3]) is None
 
 
 def test_what_is_left_follows_the_packet(app):
     tables = app.survey()
     bands = tables.exposures.loc[tables.candidates.index, "band"]
     queue.assign(app, tables, "amy", f"band={bands.iloc[0]}")
-    found = lead_progress.progress(app, tables)
+    found = progress.progress(app, tables)
     assert of(found, "amy")["left"] == (bands == bands.iloc[0]).sum()
     assert of(found, "amy")["assigned"] == f"band={bands.iloc[0]}"
     with pytest.raises(TriptychError, match="account"):

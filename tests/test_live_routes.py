@@ -12,7 +12,7 @@ import tornado.web
 
 from tests import vectors
 from triptych.app.context import AppContext
-from triptych.app.live_routes import routes
+from triptych.app.rooms.model.live_report import routes
 from triptych.app.web.auth import StoreAuth
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.classifier import candidates, predict, train

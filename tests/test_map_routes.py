@@ -16,9 +16,9 @@ from triptych.app.colours.colours import COLOURINGS, WAITS
 from triptych.app.context import AppContext
 from triptych.app.map.points import HALF_RANGE, NOWHERE, MapTable, drawing_order, map_table, scaled
 from triptych.app.map.selections import keep_bits
-from triptych.app.map_routes import colour_urls, opinion_key, points_of, routes
-from triptych.app.map_view import chosen_points
 from triptych.app.palette import REASON_COLOURS
+from triptych.app.rooms.explore.map_routes import colour_urls, opinion_key, points_of, routes
+from triptych.app.rooms.explore.map_view import chosen_points
 from triptych.app.web.auth import StoreAuth
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.store.store import LabelStore

@@ -7,7 +7,7 @@ from triptych.app.context import AppContext
 from triptych.app.map.points import map_table
 from triptych.app.map.regions import packed
 from triptych.app.map.selections import kept_bits
-from triptych.app.map_view import LegendView, MapView
+from triptych.app.rooms.explore.map_view import LegendView, MapView
 from triptych.app.session import Session
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.store.store import LabelStore
@@ -145,7 +145,7 @@ def test_a_lasso_told_by_its_outline_alone_selects_the_same_and_does_not_come_ba
 
 
 def test_a_long_selection_of_another_view_goes_as_an_address(view, session, monkeypatch):
-    monkeypatch.setattr("triptych.app.map_view.MOST_SENT", 10)
+    monkeypatch.setattr("triptych.app.rooms.explore.map_view.MOST_SENT", 10)
     wanted = session.survey.images_of(900003)
     session.select(wanted, "elsewhere")
     token = view.sent[-1]["url"].split("/")[-1].removesuffix(".bin")

@@ -12,7 +12,7 @@ import tornado.web
 
 from tests import survey
 from triptych.app.context import AppContext
-from triptych.app.model_routes import routes
+from triptych.app.rooms.model.routes import routes
 from triptych.app.web.auth import StoreAuth
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.retraining import retrain

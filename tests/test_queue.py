@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 
 from tests import survey
-from triptych.app import api, export_routes, lead_queue
 from triptych.app.context import AppContext
 from triptych.app.judging import evidence, queue, repeats, votes
 from triptych.app.judging.knowledge import Sight
 from triptych.app.judging.queue_table import facets_of, galactic_latitude
+from triptych.app.rooms.export import routes
+from triptych.app.rooms.lead import queue as lead_queue
+from triptych.app.rooms.review import routes
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import TriptychError
 from triptych.pipeline.export.explain import plain
@@ -123,7 +125,7 @@ def test_a_packet_is_a_part_of_the_queue_and_its_counts_say_what_is_left(app):
         v["value"]: v for f in queue.choices(app, tables, amy)["facets"] if f["name"] == "band" for v in f["values"]
     }
     assert after["g"] == {"value": "g", "n": band["g"]["n"], "left": band["g"]["n"] - 1}
-    answer = api.queue_answer(app, tables, amy)
+    answer = routes.queue_answer(app, tables, amy)
     assert answer["total"] == band["g"]["n"]
     with pytest.raises(TriptychError, match="no exposure of the queue"):
         queue.choose_queue(app, tables, amy, packet="band=g;month=1999-01")
@@ -196,7 +198,7 @@ def test_old_blind_votes_are_asked_for_again_and_recent_ones_are_not(app, practi
 
 def test_what_a_page_gets_of_a_repeat_is_what_it_gets_of_an_exposure_never_judged(app, practised):
     amy, tables = user(app, "amy"), app.survey()
-    answer = api.queue_answer(app, tables, amy)
+    answer = routes.queue_answer(app, tables, amy)
     again = repeats.waiting(app, amy)
     repeat = next(item for item in answer["items"] if item["expnum"] in again)
     fresh = next(item for item in answer["items"] if not item["voted"] and item["expnum"] not in again)
@@ -228,14 +230,14 @@ def test_what_one_takes_home_does_not_list_what_is_asked_for_again_until_it_is_a
     assert again < own
 
     def listed():
-        return {int(line.split(",")[0]) for line in export_routes.own_csv(app, amy).decode().splitlines()[1:]}
+        return {int(line.split(",")[0]) for line in routes.own_csv(app, amy).decode().splitlines()[1:]}
 
     assert listed() == own - again
-    assert sum(export_routes.own_summary(app, amy)["counts"].values()) == len(own - again)
+    assert sum(routes.own_summary(app, amy)["counts"].values()) == len(own - again)
     one = min(again)
     cast(app, "amy", one, "good")
     assert listed() == own - again | {one}
-    line = next(line for line in export_routes.own_csv(app, amy).decode().splitlines() if line.startswith(str(one)))
+    line = next(line for line in routes.own_csv(app, amy).decode().splitlines() if line.startswith(str(one)))
     assert "good" in line, "as on every page: what was said last"
 
 
@@ -251,7 +253,7 @@ def test_what_is_said_of_a_repeat_is_no_vote_and_looks_like_one_ever_after(app, 
     assert (row["vote_id"], row["judgement"]) == (vote_id, "good")
     assert expnum not in waiting(app, "amy")
     assert evidence.evidence_of(app, tables, amy, expnum, assisted=True)["mine"]["judgement"] == "good"
-    last = api.queue_answer(app, tables, amy)["votes"][0]
+    last = routes.queue_answer(app, tables, amy)["votes"][0]
     assert (last["expnum"], last["judgement"], last["seconds"]) == (expnum, "good", 1.0)
     fresh = cast(app, "amy", waiting(app, "amy")[-1], "good")
     assert repeats.receipt("again") > 0
@@ -333,7 +335,7 @@ def test_known_answers_are_drawn_good_and_bad_alike_and_mixed_in_once(app):
     assert mixed_in
     assert set(tables.candidates.index) <= set(found)
     assert len(found) == len(set(found))
-    answer = api.queue_answer(app, tables, user(app, "amy"))
+    answer = routes.queue_answer(app, tables, user(app, "amy"))
     items = {item["expnum"]: item for item in answer["items"]}
     expnum = next(iter(mixed_in))
     assert len({tuple(item) for item in items.values()}) == 1

@@ -4,7 +4,7 @@
 import { applySelection, selectedIndices } from './select.js';
 
 const NONE = new Uint32Array(0);
-const MOST_SENT = 4000;       // as in app/map_view.py
+const MOST_SENT = 4000;       // as in app/rooms/explore/map_view.py
 
 export class Choice {
   constructor() { this.reset(null); }

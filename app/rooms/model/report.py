@@ -13,7 +13,7 @@ from triptych.app import palette
 from triptych.app.judging import repeats
 from triptych.app.judging.knowledge import Sight
 from triptych.app.judging.known_answers import secret_answers
-from triptych.app.lead_routes import jobs
+from triptych.app.rooms.jobs import jobs
 from triptych.app.web.component import STATIC
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import choose

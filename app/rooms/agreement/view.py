@@ -1,6 +1,6 @@
-"""The Agreement room: how well the inspectors agree, and what rests on one vote. Numbers: app.agreement_routes."""
+"""The Agreement room: how well the inspectors agree, and what rests on one vote. Numbers: app.rooms.agreement.routes."""
 
-from triptych.app.room_view import RoomView
+from triptych.app.rooms.room import RoomView
 
 
 class AgreementView(RoomView):

@@ -7,7 +7,9 @@ how many exposures changed that a user may not see, leads alone are told.
 import numpy as np
 
 from triptych.app import palette
-from triptych.app.model_report import SHOWN, known_to, row_of
+from triptych.app.rooms.model import live_report
+from triptych.app.rooms.model.report import SHOWN, known_to, row_of
+from triptych.app.web.answers import ApiHandler
 from triptych.pipeline.reasons import GOOD
 from triptych.pipeline.retraining.live_written import written
 
@@ -89,3 +91,24 @@ def _as_retraining(row):
         "n_causes": len(row["causes"]),
         "changed_ids": row["image_ids"],
     }
+
+
+class LiveHandler(ApiHandler):
+    """GET ?assisted=1: what changes by the votes since the last fit, as far as this user may know."""
+
+    told = staticmethod(live_report.changes)
+
+    async def get(self):
+        assisted = self.get_query_argument("assisted", "0") == "1" and not self.app.blind
+        await self.answer(lambda: self.told(self.app, self.user, assisted=assisted))
+
+
+class LiveMovedHandler(LiveHandler):
+    """GET, the same query: image_ids of what changed, to be selected on the map."""
+
+    told = staticmethod(live_report.moved_images)
+
+
+def routes(app):
+    """Routes of this file for the server. app : app.context.AppContext"""
+    return [(r"/model/live", LiveHandler, {"app": app}), (r"/model/live/moved", LiveMovedHandler, {"app": app})]

@@ -6,11 +6,11 @@ nothing of votes.
 """
 
 from triptych.app import palette
-from triptych.app.export_routes import tables_of
 from triptych.app.judging import repeats
 from triptych.app.judging.evidence import FROM_VOTES, hidden_labels, in_this_version
 from triptych.app.judging.known_answers import secret_answers
 from triptych.app.judging.votes import own_votes
+from triptych.app.rooms.export.routes import tables_of
 from triptych.app.web.answers import ApiHandler
 from triptych.pipeline.errors import BadInput
 from triptych.pipeline.export.explain import explain, nothing_known

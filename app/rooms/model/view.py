@@ -2,7 +2,7 @@
 
 import param
 
-from triptych.app.room_view import RoomView
+from triptych.app.rooms.room import RoomView
 
 
 class ModelView(RoomView):

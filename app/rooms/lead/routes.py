@@ -1,48 +1,26 @@
 """What the Lead room asks over HTTP, and what it changes. For leads alone."""
 
-from triptych.app import lead_accounts, lead_progress, lead_queue
 from triptych.app.judging import queue
+from triptych.app.rooms.jobs import jobs
+from triptych.app.rooms.lead import accounts, progress
+from triptych.app.rooms.lead import queue as lead_queue
 from triptych.app.web.answers import ApiHandler
 from triptych.pipeline.errors import BadInput, choose
 from triptych.pipeline.store.accounts import ROLES
-
-JOBS_SHOWN = 12
-LOG_LETTERS = 2000
 
 
 def overview(app, survey):
     """Everything that the room shows, as plain values."""
     return {
-        "accounts": lead_accounts.accounts(app),
+        "accounts": accounts.accounts(app),
         "roles": list(ROLES),
-        "progress": lead_progress.progress(app, survey),
+        "progress": progress.progress(app, survey),
         "queue": lead_queue.settings(app),
         "effect": lead_queue.effect(app, survey, {}),
         "saved": lead_queue.saved(app, survey),
         "drawn": lead_queue.drawn(app, survey),
         "jobs": jobs(app),
     }
-
-
-def jobs(app):
-    """The newest jobs of this run: job_id, kind, state, progress, text, asked_by, times, error, result in one line."""
-    rows = app.store.jobs(run=app.run_key).head(JOBS_SHOWN).to_dict("records")
-    names = ("job_id", "kind", "state", "progress", "text", "asked_by", "asked_utc", "finished_utc", "attempts")
-    return [
-        {name: row[name] for name in names}
-        | {"error": str(row["error"])[:LOG_LETTERS], "result": in_words(row["result"]), "parameters": row["parameters"]}
-        for row in rows
-    ]
-
-
-def in_words(result):
-    """What a retraining changed, in one line; '' where a job says nothing."""
-    if not isinstance(result, dict) or "changed" not in result:
-        return ""
-    taught, changed = result.get("training") or {}, result["changed"]
-    parts = [f"taught by {taught.get('images', '?')} images of {taught.get('exposures', '?')} exposures"]
-    parts += [f"{changed.get(name, 0)} {words}" for name, words in (("entered", "entered"), ("left", "left"))]
-    return f"{parts[0]}; {parts[1]} the candidates, {parts[2]}"
 
 
 class LeadHandler(ApiHandler):
@@ -68,7 +46,7 @@ class AddHandler(LeadHandler):
 
     def add(self, values):
         texts = {name: str(values.get(name) or "") for name in ("name", "role", "password")}
-        return lead_accounts.add(self.app, **texts)
+        return accounts.add(self.app, **texts)
 
 
 class ChangeHandler(LeadHandler):
@@ -79,7 +57,7 @@ class ChangeHandler(LeadHandler):
 
     def change(self, values):
         wanted = {name: values[name] for name in ("role", "active", "password") if values.get(name) is not None}
-        return lead_accounts.change(self.app, self.user, str(values.get("name") or ""), **wanted)
+        return accounts.change(self.app, self.user, str(values.get("name") or ""), **wanted)
 
 
 class AssignHandler(LeadHandler):
@@ -91,7 +69,7 @@ class AssignHandler(LeadHandler):
     def assign(self, values):
         packet = values.get("packet")
         queue.assign(self.app, self.survey, str(values.get("name") or ""), None if packet is None else str(packet))
-        return lead_progress.progress(self.app, self.survey)
+        return progress.progress(self.app, self.survey)
 
 
 class EffectHandler(LeadHandler):

@@ -1,6 +1,6 @@
 """What the Model room asks over HTTP: the models and retrainings, and for leads what starts, stops and goes back."""
 
-from triptych.app import model_report
+from triptych.app.rooms.model import report
 from triptych.app.web.answers import ApiHandler
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput
@@ -13,20 +13,20 @@ class OverviewHandler(ApiHandler):
     """GET: see `model_report.overview`."""
 
     async def get(self):
-        await self.answer(lambda: model_report.overview(self.app, self.user))
+        await self.answer(lambda: report.overview(self.app, self.user))
 
 
 class WorkHandler(ApiHandler):
     """GET: the newest retraining and the log, while one runs."""
 
     async def get(self):
-        await self.answer(lambda: model_report.work(self.app, self.user))
+        await self.answer(lambda: report.work(self.app, self.user))
 
 
 class RetrainingHandler(ApiHandler):
     """GET ?id=mixed-002&list=moved&assisted=1: what a retraining changed, as far as this user may know."""
 
-    told = staticmethod(model_report.retraining)
+    told = staticmethod(report.retraining)
 
     async def get(self):
         stage_id, listed = self.get_query_argument("id", ""), self.get_query_argument("list", "moved")
@@ -37,7 +37,7 @@ class RetrainingHandler(ApiHandler):
 class MovedHandler(RetrainingHandler):
     """GET, the same query: image_ids of what moved, to be selected on the map."""
 
-    told = staticmethod(model_report.moved_images)
+    told = staticmethod(report.moved_images)
 
 
 class JobHandler(ApiHandler):
@@ -59,7 +59,7 @@ class JobHandler(ApiHandler):
             store.ask_job("retrain", {"policy": POLICY}, self.user.name, self.app.run_key)
         else:
             raise BadInput('say {"ask": "retrain"} or {"cancel": JOB}')
-        return model_report.work(self.app, self.user)
+        return report.work(self.app, self.user)
 
 
 class UseHandler(ApiHandler):
@@ -73,7 +73,7 @@ class UseHandler(ApiHandler):
     def use(self, values):
         catalog = Catalog.open(self.app.catalog.path)
         models.use(catalog, str(values.get("model") or ""), by=self.user.name, why="chosen in the page")
-        return model_report.overview(self.app, self.user)
+        return report.overview(self.app, self.user)
 
 
 def routes(app):

@@ -1,8 +1,8 @@
-"""The Adjudicate room: what the votes do not decide. For leads; all it shows comes from app.adjudicate_routes."""
+"""The Adjudicate room: what the votes do not decide. For leads; all it shows comes from app.rooms.adjudicate.routes."""
 
 import param
 
-from triptych.app.room_view import RoomView
+from triptych.app.rooms.room import RoomView
 
 
 class AdjudicateView(RoomView):

@@ -11,8 +11,8 @@ from triptych.app.colours.colours import COLOURINGS
 from triptych.app.map.points import map_table
 from triptych.app.map.regions import joined
 from triptych.app.map.selections import keep_bits
-from triptych.app.map_routes import colour_urls, points_of
 from triptych.app.pictures.version import picture_version
+from triptych.app.rooms.explore.map_routes import colour_urls, points_of
 from triptych.app.session import OPENING
 from triptych.app.web.component import EsModule
 from triptych.pipeline.errors import TriptychError

@@ -2,8 +2,8 @@
 
 import param
 
-from triptych.app.clusters_table import groups_of
-from triptych.app.room_view import RoomView
+from triptych.app.rooms.clusters.table import groups_of
+from triptych.app.rooms.room import RoomView
 
 
 class ClustersView(RoomView):

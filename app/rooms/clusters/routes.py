@@ -1,15 +1,15 @@
 """What the Clusters room asks over HTTP: every cluster in numbers, and the exposures of one.
 
-What a user may know of votes and of the model's opinion is decided in app.clusters_table and app.judging.knowledge.
+What a user may know of votes and of the model's opinion is decided in app.rooms.clusters.table and app.judging.knowledge.
 """
 
 import numpy as np
 
 from triptych.app import palette
-from triptych.app.clusters_table import cluster_list, groups_of
 from triptych.app.judging.contact_sheet import IMAGES_EACH, facts_line, own_judgements, vocabulary
 from triptych.app.judging.knowledge import Sight
 from triptych.app.judging.votes import VOTERS
+from triptych.app.rooms.clusters.table import cluster_list, groups_of
 from triptych.app.web.answers import ApiHandler
 from triptych.pipeline.errors import BadInput
 from triptych.pipeline.export.explain import plain

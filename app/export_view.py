@@ -1,9 +1,0 @@
-"""The Export room. All of its numbers come from app.export_routes, so the browser asks only when the room is open."""
-
-from triptych.app.room_view import RoomView
-
-
-class ExportView(RoomView):
-    """Policies and what differs between them, format, preview and download."""
-
-    _module = "export.js"

@@ -1,9 +1,0 @@
-"""The Lead room. All of its numbers come from app.lead_routes, so the browser asks only when the room is open."""
-
-from triptych.app.room_view import RoomView
-
-
-class LeadView(RoomView):
-    """Accounts, progress, the queue's settings, known answers and control, jobs."""
-
-    _module = "lead.js"

@@ -1,0 +1,1 @@
+"""One package per room: its view, its routes, its own tables."""

@@ -1,0 +1,27 @@
+"""Jobs of the worker, as the rooms show them."""
+
+JOBS_SHOWN = 12
+
+
+LOG_LETTERS = 2000
+
+
+def jobs(app):
+    """The newest jobs of this run: job_id, kind, state, progress, text, asked_by, times, error, result in one line."""
+    rows = app.store.jobs(run=app.run_key).head(JOBS_SHOWN).to_dict("records")
+    names = ("job_id", "kind", "state", "progress", "text", "asked_by", "asked_utc", "finished_utc", "attempts")
+    return [
+        {name: row[name] for name in names}
+        | {"error": str(row["error"])[:LOG_LETTERS], "result": in_words(row["result"]), "parameters": row["parameters"]}
+        for row in rows
+    ]
+
+
+def in_words(result):
+    """What a retraining changed, in one line; '' where a job says nothing."""
+    if not isinstance(result, dict) or "changed" not in result:
+        return ""
+    taught, changed = result.get("training") or {}, result["changed"]
+    parts = [f"taught by {taught.get('images', '?')} images of {taught.get('exposures', '?')} exposures"]
+    parts += [f"{changed.get(name, 0)} {words}" for name, words in (("entered", "entered"), ("left", "left"))]
+    return f"{parts[0]}; {parts[1]} the candidates, {parts[2]}"
