@@ -169,7 +169,7 @@ def evaluate(
         )
     print(evaluation.as_text(metrics))
     if pages:
-        from triptych.app.evaluation_page import write_pages
+        from triptych.app.evaluation.page import write_pages
 
         say(f"page in {write_pages(catalog.refresh().stage('evaluation', metrics['stage']), pages)}")
     if json:

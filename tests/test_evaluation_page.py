@@ -5,7 +5,7 @@ import re
 import pytest
 
 from tests import vectors
-from triptych.app.evaluation_page import write_pages
+from triptych.app.evaluation.page import write_pages
 from triptych.pipeline.errors import BadInput
 from triptych.pipeline.evaluation import evaluate
 from triptych.pipeline.store.store import open_store

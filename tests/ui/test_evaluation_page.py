@@ -2,7 +2,7 @@
 
 from tests import vectors
 from tests.ui.conftest import Guard
-from triptych.app.evaluation_page import write_pages
+from triptych.app.evaluation.page import write_pages
 from triptych.pipeline.evaluation import evaluate
 from triptych.pipeline.store.store import open_store
 

@@ -12,8 +12,8 @@ from bokeh.util.paths import bokehjs_path
 from holoviews import render
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
-from triptych.app import evaluation_charts as charts
 from triptych.app import palette
+from triptych.app.evaluation import charts
 from triptych.pipeline.catalog.stage import Stage
 from triptych.pipeline.classifier.candidates import RULES
 from triptych.pipeline.errors import BadInput
