@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from tests import vectors
 from triptych.app.cli import app
-from triptych.app.verbs import TrainingOptions
+from triptych.app.verbs.common import TrainingOptions
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import UnknownName
 from triptych.pipeline.store.store import open_store

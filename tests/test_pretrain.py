@@ -9,7 +9,7 @@ import typer
 from typer.testing import CliRunner
 
 from tests import survey
-from triptych.app import verbs_pretrain
+from triptych.app.verbs import pretrain as verbs_pretrain
 from triptych.pipeline.camera import CAMERAS
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.embedding import backbones, embed, masked_training, pretrain, preview_vit

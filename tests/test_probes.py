@@ -10,7 +10,7 @@ import typer
 from typer.testing import CliRunner
 
 from tests import vectors
-from triptych.app import verbs_probe
+from triptych.app.verbs import probe as verbs_probe
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput, LabelError, UnknownName
 from triptych.pipeline.evaluation import attentive_probe, label_curve, probe_metrics, probe_models, probes

@@ -13,7 +13,7 @@ import pytest
 from tests import nights
 from tests.killing import appears, command, finish, kill
 from tests.test_rerun import assert_same
-from triptych.app import verbs_watch
+from triptych.app.verbs import watch as verbs_watch
 from triptych.pipeline.catalog import retention
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.classifier import train

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from triptych.app.verbs import Labels, Run, open_run, open_store
+from triptych.app.verbs.common import Labels, Run, open_run, open_store
 
 
 def explain(

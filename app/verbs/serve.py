@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from triptych.app.verbs import Labels, Run, open_run, open_store, say
+from triptych.app.verbs.common import Labels, Run, open_run, open_store, say
 
 
 def export(

@@ -1,13 +1,14 @@
 """Verbs about a run as a whole: make it in one go, and see what it holds."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from triptych.app.progress import bar, console
-from triptych.app.verbs import Labels, Run, Seed, Sources, open_run, open_store, say
+from triptych.app.verbs.common import Labels, Run, Seed, Sources, open_run, open_store, say
+from triptych.app.verbs.progress import bar, console
 
 
 def demo(
@@ -78,3 +79,22 @@ def status(run: Run) -> None:
             info = stage.info
             table.add_row(f"{kind}/{stage.stage_id}", current, f"{info['rows']:,}", f"{info['seconds']:.1f}", parents)
     console.print(table)
+
+
+def example(
+    name: Annotated[str, typer.Argument(help="dr11 or ghosts.", metavar="NAME")],
+    out: Annotated[Path, typer.Argument(help="The run folder to make.", metavar="OUT")],
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of real data; TRIPTYCH_REAL_DATA, else ../shared/data by default.")
+    ] = None,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="Also embed, train, predict, cluster and map, where there are pixels.")
+    ] = False,
+) -> None:
+    """Make a ready run of real answers. dr11: three inspectors of 939 exposures; ghosts: eight annotators of 30."""
+    from triptych.pipeline import examples
+
+    folder = data or Path(os.environ.get("TRIPTYCH_REAL_DATA", "../shared/data"))
+    catalog = examples.make(name, out, folder, whole=whole, bar=bar)
+    say(f"{catalog.path}: {examples.EXAMPLES[name].about}")
+    say(f"now `triptych user add {out} NAME --role lead`, then `triptych serve {out}`; or `triptych agreement {out}`")

@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from triptych.app.progress import bar
-from triptych.app.verbs import (
+from triptych.app.verbs.common import (
     Labels,
     Policy,
     Run,
@@ -17,6 +16,7 @@ from triptych.app.verbs import (
     say,
     takes_training_options,
 )
+from triptych.app.verbs.progress import bar
 
 
 @takes_training_options

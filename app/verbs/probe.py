@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from triptych.app.progress import bar
-from triptych.app.verbs import Labels, Policy, Run, Seed, open_run, open_store
+from triptych.app.verbs.common import Labels, Policy, Run, Seed, open_run, open_store
+from triptych.app.verbs.progress import bar
 
 
 def probe(

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from triptych.app.progress import bar
-from triptych.app.verbs import Seed, open_run, say
+from triptych.app.verbs.common import Seed, open_run, say
+from triptych.app.verbs.progress import bar
 
 
 def pretrain(

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from triptych.app.verbs import Labels, Run, Seed, open_run, open_store, say
+from triptych.app.verbs.common import Labels, Run, Seed, open_run, open_store, say
 
 
 def agreement(

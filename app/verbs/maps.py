@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from triptych.app.progress import bar
-from triptych.app.verbs import Run, Seed, open_run, say
+from triptych.app.verbs.common import Run, Seed, open_run, say
+from triptych.app.verbs.progress import bar
 
 
 def cluster(

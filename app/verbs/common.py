@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from triptych.app.progress import console
+from triptych.app.verbs.progress import console
 
 Run = Annotated[Path, typer.Argument(help="The run folder.", metavar="RUN")]
 Sources = Annotated[

@@ -5,8 +5,18 @@ from typing import Annotated
 
 import typer
 
-from triptych.app.progress import bar
-from triptych.app.verbs import Labels, Policy, Run, Seed, Sources, open_run, open_store, print_frame, say
+from triptych.app.verbs.common import (
+    Labels,
+    Policy,
+    Run,
+    Seed,
+    Sources,
+    open_run,
+    open_store,
+    print_frame,
+    say,
+)
+from triptych.app.verbs.progress import bar
 
 DOUBTS_SHOWN = 40
 # Why vectors that were computed elsewhere were left out, in the words of the stage's parameters.

@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from triptych.app.progress import bar, console
-from triptych.app.verbs import Labels, Run, open_run, open_store, say
+from triptych.app.verbs.common import Labels, Run, open_run, open_store, say
+from triptych.app.verbs.progress import bar, console
 from triptych.pipeline.errors import TriptychError
 
 

@@ -1,0 +1,1 @@
+"""The command line, one file per group of verbs; each calls one function and prints."""
