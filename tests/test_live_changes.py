@@ -13,8 +13,7 @@ from typer.testing import CliRunner
 from tests import vectors
 from tests.killing import PATIENCE_SECONDS, command, kill
 from triptych.app.cli import app as command_line
-from triptych.app.live_work import LiveWork
-from triptych.app.worker import WorkerProcess
+from triptych.app.worker import LiveWork, WorkerProcess
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.classifier import model_files, predict, train
 from triptych.pipeline.classifier.classifier import predict_images

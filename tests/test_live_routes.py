@@ -110,7 +110,7 @@ def test_from_waiting_to_behind_to_current(ask, app, ghosts):
 def test_a_failure_is_told_to_leads_in_words(ask, app):
     live_changes.follow(app.catalog, app.store)
     app.catalog.set_info(current={"embedding": "drawn-007"})
-    from triptych.app.live_work import LiveWork
+    from triptych.app.worker import LiveWork
 
     assert LiveWork(app.catalog, app.store).look()
     assert "triptych retrain" in ask("lea")[1]["error"]

@@ -11,7 +11,7 @@ from triptych.app.context import AppContext
 from triptych.app.judging import evidence, queue, repeats, votes
 from triptych.app.judging.knowledge import Sight
 from triptych.app.judging.queue_table import facets_of, galactic_latitude
-from triptych.app.rooms.export import routes
+from triptych.app.rooms.export import routes as export_routes
 from triptych.app.rooms.lead import queue as lead_queue
 from triptych.app.rooms.review import routes
 from triptych.pipeline.catalog.catalog import Catalog
@@ -230,14 +230,14 @@ def test_what_one_takes_home_does_not_list_what_is_asked_for_again_until_it_is_a
     assert again < own
 
     def listed():
-        return {int(line.split(",")[0]) for line in routes.own_csv(app, amy).decode().splitlines()[1:]}
+        return {int(line.split(",")[0]) for line in export_routes.own_csv(app, amy).decode().splitlines()[1:]}
 
     assert listed() == own - again
-    assert sum(routes.own_summary(app, amy)["counts"].values()) == len(own - again)
+    assert sum(export_routes.own_summary(app, amy)["counts"].values()) == len(own - again)
     one = min(again)
     cast(app, "amy", one, "good")
     assert listed() == own - again | {one}
-    line = next(line for line in routes.own_csv(app, amy).decode().splitlines() if line.startswith(str(one)))
+    line = next(line for line in export_routes.own_csv(app, amy).decode().splitlines() if line.startswith(str(one)))
     assert "good" in line, "as on every page: what was said last"
 
 

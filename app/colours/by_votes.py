@@ -1,7 +1,7 @@
 """Colourings that tell votes: verdict, disagreement, what waits for the own vote, model against people.
 
-Each shows only what app.judging.knowledge.Sight lets this user know; an exposure that hides something has the code of one where
-there is nothing to hide.
+Each shows only what app.judging.knowledge.Sight lets this user know; an exposure that hides something has the code of
+one where there is nothing to hide.
 """
 
 import numpy as np

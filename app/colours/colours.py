@@ -2,7 +2,8 @@
 
 The only place that decides what the map reveals. Nobody sees a verdict, a label that comes from votes, or a known
 answer that queues ask for, before judging that exposure; an exposure that hides something looks exactly like one where
-there is nothing to hide. In blind mode the model's opinion of a candidate waits for the own vote too: see app.judging.knowledge.
+there is nothing to hide. In blind mode the model's opinion of a candidate waits for the own vote too: see
+app.judging.knowledge.
 
 A colouring is one function in COLOURINGS, the only list of them; it returns Colours.
 """

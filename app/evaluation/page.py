@@ -20,7 +20,7 @@ from triptych.pipeline.errors import BadInput
 from triptych.pipeline.evaluation.report_text import CALIBRATED, compared_rows
 from triptych.pipeline.reasons import GOOD, REASONS
 
-PAGES = Path(__file__).parents[1] / "static"
+PAGES = Path(__file__).resolve().parents[2] / "static"
 NAME = "evaluation.html"
 
 

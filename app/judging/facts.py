@@ -12,7 +12,7 @@ def facts_of(survey, expnum) -> dict:
 
 
 def facts_of_all(survey, expnums) -> list[dict]:
-    """Header facts of several exposures, as plain values, in their order; reprocessed: see app.judging.reprocessed.fact_of."""
+    """Header facts of several exposures, as plain values, in their order. reprocessed : see `reprocessed.fact_of`"""
     rows = survey.exposures.loc[list(expnums), ["expnum", "night", *FACTS]].to_dict("records")
     items = [{"expnum": int(row.pop("expnum")), "date": date_of(row.pop("night")), **plain(row)} for row in rows]
     changed = reprocessed.changes_of(survey)

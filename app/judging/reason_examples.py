@@ -1,8 +1,8 @@
 """The written rule of a reason, and exposures of this survey that show it, the best agreed first.
 
 An example is what people agreed on: a lead's decision, then votes without dissent, then imported labels. From votes,
-only exposures that this user may know of (see app.judging.knowledge); from labels, none whose known answer is mixed into queues
-before he has judged it, and last those that still wait for his vote.
+only exposures that this user may know of (see app.judging.knowledge); from labels, none whose known answer is mixed
+into queues before he has judged it, and last those that still wait for his vote.
 """
 
 import numpy as np

@@ -74,7 +74,7 @@ def encode(pixels, sky, sigma):
 def mosaic_packet(plane):
     """Packet of one exposure: the preview of every CCD, and its sky averaged to blocks of 120 detector pixels.
 
-    plane : app.pictures.sky_measured.Plane. The header's `missing` says of each CCD that is not there, or recorded nothing, why:
+    plane : app.pictures.sky_measured.Plane. The header's `missing` says why a CCD is not there, or recorded nothing:
     'dead', 'absent', 'half' or '' (not known).
     """
     rows = [plane.ccds.loc[int(number)] for number in plane.ccdnums]
@@ -180,7 +180,7 @@ def ccd_packet(pixels, row, exposure, camera, note=""):
 
 
 def mask_packet(header, texels):
-    """Packet of a data-quality mask. header, texels : as app.pictures.quality_masks gives them; without a mask it has no pixels."""
+    """Packet of a data-quality mask; without one it has no pixels. header, texels : as `quality_masks` gives them"""
     return packet(header, {"mask": np.zeros(0, np.uint16) if texels is None else texels})
 
 

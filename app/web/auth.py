@@ -19,7 +19,7 @@ from triptych.app.web.libraries import addresses
 from triptych.pipeline.store.accounts import User
 
 LOGIN_DAYS = 14
-PAGES = Path(__file__).resolve().parent.parent / "static"
+PAGES = Path(__file__).resolve().parents[2] / "static"
 _pages = Environment(loader=FileSystemLoader(PAGES), autoescape=select_autoescape(["html"]))
 
 

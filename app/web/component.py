@@ -15,7 +15,7 @@ import panel as pn
 import param
 from cachetools import TTLCache, cached
 
-STATIC = Path(__file__).resolve().parent.parent / "static"
+STATIC = Path(__file__).resolve().parents[2] / "static"
 
 # `new Function` keeps the browser's own import(): Panel's polyfill would fetch every module as text and rewrite it.
 LOADER = """

@@ -1,1 +1,1 @@
-"""None"""
+"""Adjudicate: what the votes leave open, for leads to decide."""

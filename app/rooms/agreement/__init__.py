@@ -1,1 +1,1 @@
-"""None"""
+"""Agreement: how well the inspectors agree."""

@@ -1,4 +1,4 @@
-"""The Agreement room: how well the inspectors agree, and what rests on one vote. Numbers: app.rooms.agreement.routes."""
+"""The Agreement room: how well the inspectors agree, and what rests on one vote. `routes` has its numbers."""
 
 from triptych.app.rooms.room import RoomView
 

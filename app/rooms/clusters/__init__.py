@@ -1,1 +1,1 @@
-"""None"""
+"""Clusters: groups of images that look alike, judged together."""

@@ -1,6 +1,6 @@
 """What the Clusters room asks over HTTP: every cluster in numbers, and the exposures of one.
 
-What a user may know of votes and of the model's opinion is decided in app.rooms.clusters.table and app.judging.knowledge.
+`table` and app.judging.knowledge decide what a user may know of votes and of the model's opinion.
 """
 
 import numpy as np

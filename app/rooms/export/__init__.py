@@ -1,1 +1,1 @@
-"""None"""
+"""Export: the list of bad exposures, and where each line of it comes from."""

@@ -1,4 +1,4 @@
-"""The Export room. All of its numbers come from app.rooms.export.routes, so the browser asks only when the room is open."""
+"""The Export room. All of its numbers come from `routes`, so the browser asks only when the room is open."""
 
 from triptych.app.rooms.room import RoomView
 

@@ -1,1 +1,1 @@
-"""None"""
+"""Lead: accounts, queues, progress and jobs."""

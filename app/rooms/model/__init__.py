@@ -1,1 +1,1 @@
-"""None"""
+"""Model: what the classifier knows, how good it is, and its retrainings."""

@@ -7,7 +7,6 @@ how many exposures changed that a user may not see, leads alone are told.
 import numpy as np
 
 from triptych.app import palette
-from triptych.app.rooms.model import live_report
 from triptych.app.rooms.model.report import SHOWN, known_to, row_of
 from triptych.app.web.answers import ApiHandler
 from triptych.pipeline.reasons import GOOD
@@ -96,7 +95,7 @@ def _as_retraining(row):
 class LiveHandler(ApiHandler):
     """GET ?assisted=1: what changes by the votes since the last fit, as far as this user may know."""
 
-    told = staticmethod(live_report.changes)
+    told = staticmethod(changes)
 
     async def get(self):
         assisted = self.get_query_argument("assisted", "0") == "1" and not self.app.blind
@@ -106,7 +105,7 @@ class LiveHandler(ApiHandler):
 class LiveMovedHandler(LiveHandler):
     """GET, the same query: image_ids of what changed, to be selected on the map."""
 
-    told = staticmethod(live_report.moved_images)
+    told = staticmethod(moved_images)
 
 
 def routes(app):

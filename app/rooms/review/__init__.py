@@ -1,1 +1,1 @@
-"""None"""
+"""Review: one exposure after the other, and the votes on it."""
