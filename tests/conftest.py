@@ -13,7 +13,7 @@ LONGEST_FIRST = (
     "test_loop",
     "test_rerun",
     "test_notebooks",
-    "test_scheduler",
+    "test_dask_cluster",
     "test_two_trails",
     "test_map",
     "test_blindness",
@@ -54,7 +54,7 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: (BROWSER_TESTS in item.path.parents, places.get(item.path.stem, len(places))))
     for item in items:
         if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+            item.add_marker(pytest.mark.xdist_group(item.path.as_posix()))
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -2,8 +2,8 @@
 
 A young survey has three exposures of a reason, or none. Simulated ones show the linear learner what the others look
 like; it listens to them only where that answers the survey's own labels better (see `heads`), and they never count as
-labels: nothing of a simulation is a neighbour, a label or a candidate. `python -m benchmarks.simulated_teacher` makes
-the file anew.
+labels: nothing of a simulation is a neighbour, a label or a candidate.
+`python -m benchmarks.accuracy.simulated_teacher` makes the file anew.
 """
 
 from dataclasses import dataclass, field, replace

@@ -9,7 +9,7 @@ verdict round; the agreement is then the plain share of good and bad answers tha
 rounded to a twentieth, so that one more vote does not move every weight a little, and is never less than that.
 
 A decision of a lead, the truth of a simulation and an imported list carry no votes: their agreement is 1.
-`python -m benchmarks.training_weights` measures what the weights are worth.
+`python -m benchmarks.accuracy.training_weights` measures what the weights are worth.
 """
 
 import numpy as np

@@ -1,0 +1,1 @@
+"""How well it finds and sorts, measured on exposures that nothing was chosen on."""

@@ -1,0 +1,274 @@
+"""The server's doors, over real HTTP: nobody without a login gets anything, and each gets only what his role allows."""
+
+import gzip
+import http.cookiejar
+import json
+import re
+import subprocess
+import sys
+import urllib.error
+import urllib.parse
+import urllib.request
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from tornado.web import create_signed_value
+
+from tests.survey import PASSWORD
+from tests.ui.conftest import Served, free_port
+from triptych.app.server import make_app, route_list, secret_of
+from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.store.store import Vote
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    from tests import survey
+
+    folder = tmp_path_factory.mktemp("doors")
+    survey.make(folder / "run", exposures=4)
+    port = free_port()
+    server = Served(f"http://localhost:{port}", folder / "run", port, None, folder / "log.txt", ("--no-worker",))
+    yield server.start()
+    server.stop()
+
+
+class NoRedirect(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_):
+        return None
+
+
+class Browser:
+    """Just enough of a browser: cookies, headers, no redirects."""
+
+    def __init__(self, url):
+        self.url = url
+        self.cookies = http.cookiejar.CookieJar()
+        self.opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self.cookies), NoRedirect)
+
+    def ask(self, path, data=None, **headers):
+        if isinstance(data, dict):
+            data = urllib.parse.urlencode(data).encode()
+        request = urllib.request.Request(self.url + path, data, {k.replace("_", "-"): v for k, v in headers.items()})
+        try:
+            answer = self.opener.open(request, timeout=30)
+        except urllib.error.HTTPError as error:
+            answer = error
+        body = answer.read()
+        return SimpleNamespace(
+            status=answer.status, headers=answer.headers, body=body, text=body.decode(errors="replace")
+        )
+
+    def log_in(self, user, password=PASSWORD, **headers):
+        form = {"username": user, "password": password, "next": "/"}
+        return self.ask("/login", form, **{"Origin": self.url, **headers})
+
+
+@pytest.fixture
+def door(served):
+    return Browser(served.url)
+
+
+def example_of(pattern):
+    """A text that a regular expression of a route matches: first alternatives, and each repetition long enough."""
+    return "".join(_spell(op, value) for op, value in re._parser.parse(pattern))
+
+
+def _spell(op, value):
+    name = str(op)
+    if name == "LITERAL":
+        return chr(value)
+    if name == "IN":
+        kinds = {str(kind): item for kind, item in value}
+        if "CATEGORY" in kinds:
+            return "1"
+        return chr(kinds["RANGE"][0]) if "RANGE" in kinds else chr(kinds["LITERAL"])
+    if name in ("MAX_REPEAT", "MIN_REPEAT"):
+        low, high, inner = value
+        return "".join(_spell(*part) for part in inner) * max(low, min(high, 1))
+    if name == "SUBPATTERN":
+        return "".join(_spell(*part) for part in value[-1])
+    if name == "BRANCH":
+        return "".join(_spell(*part) for part in value[1][0])
+    return "" if name == "AT" else "1"
+
+
+def paths_of(served):
+    """An address for every route that the program has, and for the pages."""
+    app = make_app(served.run)
+    patterns = [pattern for pattern, _handler, _kwargs in route_list(app)]
+    app.store.close()
+    found = [example_of(pattern) for pattern in patterns]
+    assert all(re.fullmatch(pattern, path) for pattern, path in zip(patterns, found, strict=True))
+    pages = ["/", "/?room=review&focus=900001", "/autoload.js?bokeh-autoload-element=x", "/metadata"]
+    return [*pages, "/assets/theme.css", "/assets/v-0123456789ab/shell.js", *found]
+
+
+def test_anonymous_gets_no_page_script_picture_or_number(served, door):
+    paths = paths_of(served)
+    assert len(paths) > 10
+    for path in paths:
+        answer = door.ask(path)
+        assert answer.status in (302, 403), f"{path}: {answer.status}"
+        assert "900001" not in answer.text.replace(path, "")
+        assert "mixed-001" not in answer.text
+
+
+def test_anonymous_posts_nothing(served, door):
+    for path in paths_of(served):
+        assert door.ask(path, b"{}", Origin=served.url).status in (302, 403, 405), path
+
+
+def test_anonymous_websocket_is_refused(door):
+    upgrade = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec_WebSocket_Version": "13"}
+    answer = door.ask("/ws", None, Sec_WebSocket_Key="dGhlIHNhbXBsZSBub25jZQ==", Origin=door.url, **upgrade)
+    assert answer.status == 403
+
+
+def test_admin_page_and_session_information_do_not_exist(door):
+    door.log_in("lea")
+    for path in ("/admin", "/rest/session_info", "/liveness"):
+        assert door.ask(path).status == 404, path
+
+
+def test_login_and_logout_pages_name_no_other_host(door):
+    for path in ("/login", "/logout"):
+        page = door.ask(path)
+        assert page.status == 200
+        assert not re.findall(r'(?:src|href)="(?:https?:)?//', page.text)
+        assert "http://www.w3.org/2000/svg" in page.text  # the logo is inside
+
+
+def test_the_login_form_fetches_ahead_the_very_scripts_of_the_page_and_nothing_of_ours(door):
+    ahead = re.findall(r'<link rel="prefetch" as="script" href="([^"]*)"', door.ask("/login").text)
+    scripts = [door.ask(address) for address in ahead]
+    assert {answer.status for answer in scripts} == {200}
+    assert all("immutable" in answer.headers["Cache-Control"] for answer in scripts)
+    door.log_in("amy")
+    assert ahead == re.findall(r'<script type="text/javascript" src="([^"]*)"', door.ask("/").text)
+
+
+def test_a_script_is_the_same_compressed_and_not(door):
+    address = next(name for name in re.findall(r'href="(/libs/[^"]*)"', door.ask("/login").text) if "bokeh.min" in name)
+    plain = door.ask(address)
+    packed = door.ask(address, Accept_Encoding="gzip")
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert gzip.decompress(packed.body) == plain.body
+    assert b"Bokeh Contributors" in plain.body[:500]
+
+
+@pytest.mark.parametrize("path", ["/libs/static/js/none.js", "/libs/static/../../../setup.py", "/libs//etc/passwd"])
+def test_only_the_scripts_of_the_page_are_public(door, path):
+    assert door.ask(path).status == 404
+
+
+def test_login_cookie_is_signed_http_only_and_same_site(door):
+    answer = door.log_in("amy")
+    assert answer.status == 302
+    cookie = answer.headers["Set-Cookie"]
+    for part in ("HttpOnly", "SameSite=Strict", "Path=/"):
+        assert part in cookie
+    assert door.ask("/assets/theme.css").status == 200
+    door.cookies.clear()
+    assert door.ask("/assets/theme.css", Cookie='user="2|1:0|10:1700000000|4:user|4:YW15|00"').status == 403
+
+
+@pytest.mark.parametrize("user", ["amy", "nobody"])
+def test_a_wrong_password_and_an_unknown_name_look_the_same(door, user):
+    answer = door.log_in(user, "wrong password")
+    assert answer.status == 401
+    assert "Unknown name or wrong password" in answer.text
+    assert "Set-Cookie" not in answer.headers
+
+
+def test_login_from_another_site_is_refused(door):
+    assert door.log_in("amy", Origin="http://evil.example").status == 403
+
+
+def test_login_goes_on_to_our_own_pages_only(door):
+    form = {"username": "amy", "password": PASSWORD}
+    assert door.ask("/login", {**form, "next": "//evil.example/"}, Origin=door.url).status == 400
+    answer = door.ask("/login", {**form, "next": "/?room=review"}, Origin=door.url)
+    assert answer.headers["Location"] == "/?room=review"
+
+
+def test_the_page_carries_ones_own_name_and_nobodys_vote(served, door):
+    app = make_app(served.run)
+    app.store.cast(
+        Vote(expnum=900002, inspector="ben", judgement="bad", reasons=("Wonky",), comment="zebra", plver="V5.5LS")
+    )
+    app.store.close()
+    door.log_in("amy")
+    page = door.ask("/?room=review&focus=900002")
+    assert page.status == 200
+    assert page.headers["Cache-Control"] == "no-store"
+    assert "amy" in page.text
+    for secret in ("zebra", "ben"):
+        assert not re.search(rf"\b{secret}\b", page.text)
+    assert not re.findall(r'(?:src|href)="(?:https?:)?//(?!localhost)', page.text)
+
+
+def test_versioned_assets_are_kept_for_ever_and_others_are_asked_for_again(door):
+    from triptych.app.web.component import assets_base
+
+    door.log_in("amy")
+    assert "immutable" in door.ask(f"{assets_base()}/shell.js").headers["Cache-Control"]
+    assert "no-cache" in door.ask("/assets/shell.js").headers["Cache-Control"]
+    assert "immutable" not in door.ask("/assets/v-000000000000/shell.js").headers["Cache-Control"]
+    assert door.ask("/assets/../pyproject.toml").status in (403, 404)
+
+
+@pytest.mark.parametrize("path", ["/export/summary", "/export/preview/csv/majority", "/export/file/bad_expid/any"])
+def test_only_a_lead_sees_everybodys_votes_in_the_lists(served, path):
+    for user, status in (("amy", 403), ("vic", 403), ("lea", 200)):
+        door = Browser(served.url)
+        door.log_in(user)
+        assert door.ask(path).status == status
+
+
+def test_export_over_http_says_what_it_is_and_is_the_same_twice(door):
+    door.log_in("lea")
+    one, two = door.ask("/export/file/bad_expid/any"), door.ask("/export/file/bad_expid/any")
+    assert one.text == two.text
+    assert 'filename="run_bad_expid_any.txt"' in one.headers["Content-Disposition"]
+    counts = json.loads(door.ask("/export/summary").text)
+    listed = {policy["name"]: policy["listed"] for policy in counts["policies"]}
+    assert listed["any"] >= listed["majority"] >= listed["unanimous"]
+    assert door.ask("/export/preview/tex/any").status == 400
+    shown = json.loads(door.ask("/export/preview/parquet/any").text)
+    assert shown["shown_as"] == "csv"
+
+
+def test_own_votes_can_be_had_by_oneself(door):
+    door.log_in("ben")
+    mine = door.ask("/export/mine")
+    assert "zebra" in mine.text or "PSF" in mine.text
+    door = Browser(door.url)
+    door.log_in("amy")
+    assert door.ask("/export/mine").text.count("\n") == 1
+
+
+def test_an_account_that_is_switched_off_is_out_at_the_next_reading_of_the_accounts(served, door):
+    """Which comes after half a minute at most, as test_context shows, or when an unknown name asks."""
+    app = make_app(served.run)
+    app.store.add_user("dan", PASSWORD, "inspector")
+    door.log_in("dan")
+    assert door.ask("/assets/theme.css").status == 200
+    app.store.set_active("dan", False)
+    app.store.close()
+    unknown = create_signed_value(secret_of(Catalog.open(served.run)), "user", "nobody").decode()
+    assert Browser(served.url).ask("/assets/theme.css", Cookie=f'user="{unknown}"').status == 403
+    assert door.ask("/assets/theme.css").status == 403
+
+
+def test_a_server_starts_without_what_only_some_pages_and_jobs_need():
+    code = (
+        "import importlib, sys; from triptych.app import server; "
+        "list(map(importlib.import_module, server.ROUTE_MODULES)); "
+        "print(sorted({'astropy', 'hdbscan', 'numba', 'scipy', 'sklearn', 'torch'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stdout + done.stderr

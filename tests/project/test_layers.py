@@ -1,0 +1,186 @@
+"""The layers of the project, read from the imports themselves: who may know whom, package by package."""
+
+import ast
+import graphlib
+import importlib.metadata
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FILES = sorted(path for top in ("pipeline", "app") for path in (ROOT / top).rglob("*.py"))
+
+# Lowest first. A package or file may import what stands on a line above its own, and nothing else of this project.
+PIPELINE = (
+    ("errors", "reasons"),
+    ("camera", "parallel"),
+    ("focal_plane", "catalog", "store"),
+    ("pixels", "simulation", "vectors", "votes"),
+    ("ingest", "labels"),
+    ("classifier",),
+    ("evaluation", "export"),
+    ("embedding", "retraining"),
+    ("run", "watch"),
+    ("examples",),
+)
+APP = (
+    ("palette",),
+    ("survey", "web", "evaluation"),
+    ("context",),
+    ("judging", "pictures"),
+    ("colours",),
+    ("map",),
+    ("session",),
+    ("rooms",),
+    ("dashboard", "worker"),
+    ("server",),
+    ("demo",),
+    ("verbs",),
+    ("cli",),
+)
+LAYERS = {"pipeline": PIPELINE, "app": APP}
+# what a package needs of those beside or above it, and why
+EXCEPTIONS: dict[tuple[str, str], str] = {}
+
+# library -> the only files and packages that may import it
+ONLY_IN = {
+    "torch": {
+        "pipeline/embedding",
+        "pipeline/vectors/tsne_gradient.py",
+        "pipeline/evaluation/attentive_probe.py",
+    },
+    "transformers": {"pipeline/embedding"},
+    "distributed": {"pipeline/embedding/dask_cluster.py"},
+    "sqlalchemy": {"pipeline/store"},
+}
+DRAWING = {"panel", "holoviews", "bokeh", "datashader"}
+WITHOUT_PANEL = [ROOT / "app/session.py", ROOT / "app/cli.py", *sorted((ROOT / "app/verbs").glob("*.py"))]
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def module_of(path: Path) -> str:
+    """`app.rooms.lead.queue` for app/rooms/lead/queue.py, `app.rooms.lead` for its __init__.py."""
+    return name_of(path).removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+def imports(path: Path, *, only_at_once: bool = False) -> set[str]:
+    """Full names that a file imports, `from a import b` counted as `a` and `a.b`, ours without the leading `triptych`.
+
+    only_at_once : without what functions import when they are called, and without what only type checkers read
+    """
+    tree = ast.parse(path.read_text())
+    found = set()
+    for node in tree.body if only_at_once else ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name_of(path)} imports relatively; write the whole name"
+            found.add(node.module or "")
+            found.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return {name.removeprefix("triptych.") for name in found}
+
+
+def reaches(names: set[str], package: str) -> bool:
+    return any(name == package or name.startswith(package + ".") for name in names)
+
+
+def part_of(module: str) -> str:
+    """The package or top-level file that a module belongs to: `rooms` for app.rooms.lead.queue."""
+    return module.split(".")[1] if "." in module else ""
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_a_package_knows_only_those_below_it(path):
+    top, own = name_of(path).split("/")[0], part_of(module_of(path))
+    rank = {part: level for level, parts in enumerate(LAYERS[top]) for part in parts}
+    if not own:  # the package itself
+        assert not reaches(imports(path), top)
+        return
+    for name in imports(path):
+        part = part_of(name)
+        if not name.startswith(f"{top}.") or part in ("", own) or (own, part) in EXCEPTIONS:
+            continue
+        assert rank[part] < rank[own], f"{name_of(path)} imports {name}: {own} may not know {part}"
+
+
+def test_every_layer_is_there():
+    for top, layers in LAYERS.items():
+        listed = [part for parts in layers for part in parts]
+        there = {part_of(module_of(path)) for path in FILES if name_of(path).startswith(top + "/")} - {""}
+        assert sorted(listed) == sorted(there)
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if name_of(p).startswith("pipeline/")], ids=name_of)
+def test_pipeline_knows_nothing_of_the_dashboard(path):
+    for package in ("app", *DRAWING):
+        assert not reaches(imports(path), package), f"{name_of(path)} imports {package}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_heavy_libraries_stay_in_their_files(path):
+    for package, allowed in ONLY_IN.items():
+        own = {name_of(path), name_of(path.parent)}
+        assert own & allowed or not reaches(imports(path), package), f"{name_of(path)} imports {package}"
+
+
+@pytest.mark.parametrize("path", WITHOUT_PANEL, ids=name_of)
+def test_session_and_command_line_load_no_panel_at_once(path):
+    for package in DRAWING:
+        assert not reaches(imports(path, only_at_once=True), package), f"{name_of(path)} imports {package}"
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if name_of(p).startswith("app/rooms/")], ids=name_of)
+def test_a_room_knows_no_other_room(path):
+    own = name_of(path).split("/")[2]
+    rooms = {folder.name for folder in (ROOT / "app/rooms").iterdir() if (folder / "__init__.py").exists()}
+    for room in rooms - {own}:
+        assert not reaches(imports(path), f"app.rooms.{room}"), f"{name_of(path)} imports app.rooms.{room}"
+
+
+def test_no_two_files_import_each_other():
+    modules = {module_of(path): path for path in FILES}
+    needs = {module: imports(path, only_at_once=True) & set(modules) - {module} for module, path in modules.items()}
+    for module, names in needs.items():  # importing a.b.c runs a.b, too: our packages' own files import nothing
+        assert modules[module].name != "__init__.py" or not names, f"{module} is a package that imports {names}"
+    graphlib.TopologicalSorter(needs).prepare()  # a CycleError names the circle
+
+
+def test_a_folder_can_be_taken_in_at_a_glance():
+    crowded = {}
+    for top in ("app", "pipeline", "static", "tests", "benchmarks"):
+        for folder in [ROOT / top, *(path for path in (ROOT / top).rglob("[!_]*") if path.is_dir())]:
+            files = [path for path in folder.iterdir() if path.is_file() and path.suffix != ".pyc"]
+            if len(files) > 17:  # sixteen and __init__.py
+                crowded[name_of(folder)] = len(files)
+    assert not crowded
+
+
+def test_nothing_of_ours_is_imported_by_its_old_name():
+    """`import app` works in a checkout, as the current folder is searched, and would load a second copy."""
+    for path in [*FILES, *ROOT.glob("tests/**/*.py"), *ROOT.glob("benchmarks/**/*.py"), *ROOT.glob("docs/*.py")]:
+        tree = ast.parse(path.read_text())
+        for node in ast.walk(tree):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            assert not [name for name in names if name.split(".")[0] in ("app", "pipeline")], name_of(path)
+
+
+def test_libraries_used_are_declared_dependencies():
+    """Every third-party top-level import of the program is a dependency that pyproject names."""
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    names = {dep.split("=")[0].split(">")[0].split("<")[0].split("[")[0].lower() for dep in declared}
+    by_module = importlib.metadata.packages_distributions()
+    # what a declared package guarantees to bring along
+    brought = {"tornado": "bokeh", "param": "panel", "jinja2": "panel", "pyviz_comms": "panel", "markupsafe": "panel"}
+    for path in FILES:
+        for name in imports(path):
+            module = name.split(".")[0]
+            if module in sys.stdlib_module_names or module in ("app", "pipeline", "triptych", "__future__"):
+                continue
+            packages = {p.lower() for p in by_module.get(module, [module])} | {brought.get(module, "")}
+            assert packages & names, f"{name_of(path)} imports {module}, which pyproject does not name"

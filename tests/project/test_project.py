@@ -1,0 +1,126 @@
+"""What the project says of itself is true: pins, commands, dependencies, no paths of anybody's machine."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import typer.main
+from typer.testing import CliRunner
+
+from triptych.pipeline.classifier import simulated_teacher
+
+ROOT = Path(__file__).parents[2]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT = PYPROJECT["project"]
+MOST_DATA_MB = 25
+# PyPI name -> name in conda-forge, where they differ
+CONDA_NAMES = {"torch": "pytorch", "psycopg[binary]": "psycopg"}
+
+
+def requirement(text: str) -> tuple[str, str]:
+    name, pins = re.fullmatch(r"([A-Za-z0-9_.-]+(?:\[[a-z,]+\])?)(.*)", text.replace(" ", "")).groups()
+    return name.lower(), pins
+
+
+def conda_requirements() -> dict[str, str]:
+    lines = [line.strip() for line in (ROOT / "environment.yml").read_text().splitlines()]
+    listed = [line.removeprefix("- ").strip("\"'") for line in lines if line.startswith("- ")]
+    return dict(requirement(line) for line in listed if re.search(r"[<>=]", line))
+
+
+def test_environment_has_the_same_pins():
+    conda = conda_requirements()
+    wanted = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"]
+    for name, pins in map(requirement, wanted):
+        found = conda.get(CONDA_NAMES.get(name, name), "missing")
+        assert found.replace("==", "=") == pins.replace("==", "="), (
+            f"environment.yml: {name} {found}, pyproject: {pins}"
+        )
+    assert conda["python"] == PROJECT["requires-python"].replace(" ", "")
+
+
+def test_every_dependency_is_explained():
+    readme = (ROOT / "README.md").read_text().lower()
+    for name, _ in map(requirement, PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"]):
+        assert f"| `{name}`" in readme, f"README does not say what {name} is for"
+
+
+def test_the_package_is_a_command():
+    done = subprocess.run([sys.executable, "-m", "triptych", "status", "nowhere"], capture_output=True, text=True)
+    assert done.stderr.startswith("triptych: ")
+    assert "is not a run folder" in done.stderr
+
+
+def commands():
+    from triptych.app.cli import app
+
+    found = {}
+
+    def walk(command, path):
+        if getattr(command, "commands", None):
+            for name, child in command.commands.items():
+                walk(child, [*path, name])
+        else:
+            found[" ".join(path)] = command
+
+    walk(typer.main.get_command(app), ["triptych"])
+    return found
+
+
+def test_every_command_is_explained():
+    readme = (ROOT / "README.md").read_text()
+    for name, command in commands().items():
+        assert command.help, f"{name} has no help"
+        assert f"`{name}" in readme, f"README does not show {name}"
+
+
+def test_every_option_is_explained():
+    for name, command in commands().items():
+        for parameter in command.params:
+            if parameter.name != "help":
+                assert getattr(parameter, "help", None), f"{name} --{parameter.name} has no help"
+
+
+def test_every_command_that_takes_a_label_store_is_in_the_guide():
+    guide = (ROOT / "docs" / "guide.md").read_text()
+    paragraph = guide[guide.index("**Label store.**") :].split("\n\n")[0]
+    for name, command in commands().items():
+        takes = any(parameter.name == "labels" for parameter in command.params)
+        assert takes == (f"`{name.removeprefix('triptych ')}`" in paragraph), name
+
+
+@pytest.mark.parametrize("group", [[], ["labels"], ["user"]])
+def test_what_a_command_does_fits_on_its_line_of_the_list(group):
+    from triptych.app.cli import app
+
+    shown = CliRunner().invoke(app, [*group, "--help"]).output.split("Commands:")[1]
+    assert not [line for line in shown.splitlines() if line.endswith("...")]
+
+
+def test_every_data_file_of_the_pipeline_is_shipped_and_all_are_small():
+    patterns = PYPROJECT["tool"]["setuptools"]["package-data"]["pipeline"]
+    data = [path for path in (ROOT / "pipeline").iterdir() if path.is_file() and path.suffix != ".py"]
+    assert simulated_teacher.FILE in data
+    for path in data:
+        assert any(path.match(pattern) for pattern in patterns), f"{path.name} would not be installed"
+    assert sum(path.stat().st_size for path in data) < MOST_DATA_MB * 1e6
+
+
+def test_no_path_of_a_machine_and_no_registry():
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if tracked.returncode:
+        pytest.skip("not a git checkout")
+    forbidden = re.compile(
+        "|".join(["/" + "root/", "/" + "home/[a-z]", "/" + "work/", "files.python" + "hosted", "pypi" + r"\.org"])
+    )
+    for name in tracked.stdout.splitlines():
+        path = ROOT / name
+        if (
+            path.suffix in (".py", ".js", ".md", ".toml", ".yml", ".css", ".html", ".ipynb", ".sh", "")
+            and path.is_file()
+        ):
+            found = forbidden.search(path.read_text(errors="ignore"))
+            assert not found, f"{name} holds {found.group()}"
