@@ -17,6 +17,7 @@ import pandas as pd
 from tests import templates
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.classifier import candidates, model_files, train
+from triptych.pipeline.image_ids import image_id_of
 from triptych.pipeline.store.store import LabelStore, Vote
 
 DEAD = 61
@@ -51,7 +52,7 @@ def write(folder: Path, *, exposures: int, seed: int) -> Catalog:
     expnums = np.arange(900001, 900001 + exposures)
     reason_of = {int(e): ("good" if i % 2 else BAD_REASONS[(i // 2) % 4]) for i, e in enumerate(expnums)}
     rows = pd.concat([ccds.assign(expnum=e) for e in expnums], ignore_index=True)
-    rows["image_id"] = 100 * rows.expnum + rows.ccdnum
+    rows["image_id"] = image_id_of(rows.expnum, rows.ccdnum)
     in_defect = rng.random(len(rows)) < 0.8
     rows["reason"] = [reason_of[e] if hit else "good" for e, hit in zip(rows.expnum, in_defect, strict=True)]
     _write_tables(catalog, rows, expnums, rng)

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.image_ids import ccdnum_of, image_id_of
 
 NAMES = ("N1", "N2", "N3", "N4", "S1", "S2")
 KINDS = ("good", "PSF", "good", "Ghost_Scatter", "good", "Clouds_transparency")
@@ -20,7 +21,7 @@ def make(
     rng = np.random.default_rng(seed)
     truth = pd.DataFrame(
         [
-            (100 * e + c + 1, e, name, KINDS[e % 6] if c < 4 else "good")
+            (image_id_of(e, c + 1), e, name, KINDS[e % 6] if c < 4 else "good")
             for e in range(1, exposures + 1)
             for c, name in enumerate(NAMES)
         ],
@@ -32,7 +33,7 @@ def make(
         np.stack([centres[r] for r in truth.reason]) + own[truth.expnum] + rng.normal(0, spread, (len(truth), dim))
     )
     catalog = Catalog.create(folder)
-    frame = truth.assign(ccdnum=truth.image_id % 100, image_hdu=1, sampled=True).drop(columns="reason")
+    frame = truth.assign(ccdnum=ccdnum_of(truth.image_id), image_hdu=1, sampled=True).drop(columns="reason")
     exposure_table = pd.DataFrame({"expnum": range(1, exposures + 1), "camera": "decam", "n_ccds": len(NAMES)})
     catalog.write_tables(exposures=exposure_table, ccds=frame)
     with catalog.new_stage("embedding", "drawn") as writer:

@@ -23,6 +23,7 @@ from triptych.app.judging.known_answers import readable_labels, secret_answers
 from triptych.app.survey.image_set import ImageSet
 from triptych.app.survey.survey import Survey
 from triptych.pipeline.errors import choose
+from triptych.pipeline.image_ids import expnum_of, image_id_of
 from triptych.pipeline.reasons import GOOD, REASONS
 from triptych.pipeline.store.accounts import User
 
@@ -68,7 +69,7 @@ def by_reason(scene):
     places = scene.images.places_of(training["image_id"].to_numpy(np.int64))
     here = places >= 0
     training, places = training[here], places[here]
-    known = may_be_known(scene.sight, training) & ~(training["image_id"] // 100).isin(secret).to_numpy()
+    known = may_be_known(scene.sight, training) & ~expnum_of(training["image_id"]).isin(secret).to_numpy()
     place_reasons(codes, places[known], training["reason"][known])
     return reason_colours("reason", "labelled", codes, "unlabelled")
 
@@ -79,7 +80,7 @@ def may_be_known(sight, training):
     One that does not say where it comes from may come from votes. Whether anybody has voted by now makes no
     difference: what came or went would tell of it.
     """
-    expnums = training["image_id"].to_numpy(np.int64) // 100
+    expnums = expnum_of(training["image_id"].to_numpy(np.int64))
     provenance = training["provenance"].to_numpy(object) if "provenance" in training else np.full(len(expnums), "")
     return ~np.isin(provenance, (*FROM_VOTES, "")) | sight.sees_verdict(expnums)
 
@@ -97,7 +98,7 @@ def imported_reasons(scene):
     single = labels[labels["ccdname"] != ""]
     numbers = single["ccdname"].map(scene.survey.ccd_numbers)
     single, numbers = single[numbers.notna()], numbers.dropna()
-    places = scene.images.places_of(100 * single["expnum"].to_numpy(np.int64) + numbers.to_numpy(np.int64))
+    places = scene.images.places_of(image_id_of(single["expnum"].to_numpy(np.int64), numbers.to_numpy(np.int64)))
     place_reasons(codes, places[places >= 0], single["reason"][places >= 0])
     return codes
 

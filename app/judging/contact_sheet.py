@@ -6,6 +6,7 @@ from triptych.app import palette
 from triptych.app.judging.evidence import in_this_version
 from triptych.app.judging.votes import LARGEST_BATCH, VOTERS, own_votes
 from triptych.pipeline.errors import BadInput, LabelError
+from triptych.pipeline.image_ids import expnum_of
 from triptych.pipeline.reasons import REASONS
 
 MOST_EXPOSURES = LARGEST_BATCH
@@ -22,7 +23,7 @@ def sheet_of(app, survey, user, image_ids):
     if user.role not in VOTERS:
         raise LabelError(f"{user.name} is a {user.role} and cannot vote; a lead can change the role")
     image_ids = np.asarray(image_ids, np.int64)
-    expnums, first = np.unique(image_ids // 100, return_index=True)
+    expnums, first = np.unique(expnum_of(image_ids), return_index=True)
     expnums = expnums[np.argsort(first)]
     if len(expnums) > MOST_EXPOSURES:
         raise BadInput(
@@ -30,8 +31,8 @@ def sheet_of(app, survey, user, image_ids):
         )
     images = {expnum: [] for expnum in expnums.tolist()}
     for image_id in image_ids.tolist():
-        if len(images[image_id // 100]) < IMAGES_EACH:
-            images[image_id // 100].append(image_id)
+        if len(images[expnum_of(image_id)]) < IMAGES_EACH:
+            images[expnum_of(image_id)].append(image_id)
     mine = own_judgements(app, survey, user)
     exposures = [
         {"expnum": expnum, "facts": facts_line(survey, expnum), "images": images[expnum], "mine": mine.get(expnum)}

@@ -13,6 +13,7 @@ from triptych.app.judging.votes import own_votes
 from triptych.app.survey.around import around, with_own
 from triptych.pipeline.classifier.candidates import RULES
 from triptych.pipeline.export.explain import plain
+from triptych.pipeline.image_ids import expnum_of
 from triptych.pipeline.reasons import REASONS
 from triptych.pipeline.votes.verdicts import verdicts
 
@@ -167,19 +168,19 @@ def labelled_neighbours(app, survey, user, expnum):
     worst = survey.prediction.loc[images].sort_values("p_good", kind="stable").head(SUSPICIOUS_CCDS)
     worst = worst[(worst["p_good"] < LIKELY_GOOD) | (np.arange(len(worst)) == 0)]
     near = np.concatenate([np.asarray(ids, np.int64) for ids in worst["neighbour_ids"]])
-    hidden = hidden_labels(app, survey, user, np.unique(near // 100).tolist())
+    hidden = hidden_labels(app, survey, user, np.unique(expnum_of(near)).tolist())
     nearest = {}
     for row in worst.itertuples():
         for image_id, distance in zip(row.neighbour_ids, row.neighbour_distances, strict=True):
             known = nearest.get(int(image_id))
-            allowed = int(image_id) // 100 != expnum and int(image_id) not in hidden
+            allowed = expnum_of(int(image_id)) != expnum and int(image_id) not in hidden
             if allowed and (known is None or distance < known[0]):
                 nearest[int(image_id)] = (float(distance), str(row.ccdname))
     names = survey.reason_names(list(nearest))
     found = [
         {
             "image_id": image_id,
-            "expnum": image_id // 100,
+            "expnum": expnum_of(image_id),
             "ccdname": names[image_id][0],
             "reason": names[image_id][1],
             "distance": round(distance, 4),
@@ -202,9 +203,9 @@ def hidden_labels(app, survey, user, expnums=None):
     own = set(own) - set(repeats.waiting(app, user))
     training = survey.training
     if expnums is not None:
-        training = training[(training["image_id"] // 100).isin(expnums)]
-    from_votes = training["provenance"].isin(FROM_VOTES) & ~(training["image_id"] // 100).isin(own)
-    secret = (training["image_id"] // 100).isin(secret_answers(app, user))
+        training = training[expnum_of(training["image_id"]).isin(expnums)]
+    from_votes = training["provenance"].isin(FROM_VOTES) & ~expnum_of(training["image_id"]).isin(own)
+    secret = expnum_of(training["image_id"]).isin(secret_answers(app, user))
     return set(training.loc[from_votes | secret, "image_id"])
 
 

@@ -10,6 +10,7 @@ from triptych.app.judging.doubtful_labels import doubtful_facet
 from triptych.app.judging.evidence import FROM_VOTES
 from triptych.app.survey.search import worst_images
 from triptych.app.survey.survey import open_stage
+from triptych.pipeline.image_ids import expnum_of
 from triptych.pipeline.votes.expected_gain import disagreement
 from triptych.pipeline.votes.queue_order import latitude_names, ordered, places_of
 
@@ -110,13 +111,14 @@ def with_gain(survey, table):
     labels, divided = survey.training.groupby("image_id")["reason"].agg(",".join), pd.Series(dtype=float)
     if "neighbour_ids" in survey.prediction and len(labels):
         divided = disagreement(survey.prediction, labels)
-    listed = survey.training.loc[~survey.training["provenance"].isin((*FROM_VOTES, "annotation")), "image_id"] // 100
+    from_lists = ~survey.training["provenance"].isin((*FROM_VOTES, "annotation"))
+    listed = expnum_of(survey.training.loc[from_lists, "image_id"])
     return table.assign(disagreement=divided.reindex(table.index).astype(float), taught=table.index.isin(listed))
 
 
 def with_places(survey, table):
     worst = pd.Series(np.asarray(worst_images(survey, table.index), dtype=np.int64))
-    worst.index = (worst // 100).to_numpy()
+    worst.index = expnum_of(worst).to_numpy()
     worst = worst[~worst.index.duplicated()].reindex(table.index)
     known = worst.dropna().astype("int64")
     table = table.assign(group=survey.cluster["cluster"].reindex(known).set_axis(known.index).reindex(table.index))

@@ -15,6 +15,7 @@ from triptych.app.palette import REASON_COLOURS
 from triptych.app.survey.around import middle_image
 from triptych.pipeline.errors import choose
 from triptych.pipeline.export.explain import plain
+from triptych.pipeline.image_ids import expnum_of
 from triptych.pipeline.reasons import REASONS
 
 MOST = 6
@@ -91,10 +92,10 @@ def from_training(app, survey, user, sight, name):
     training = training[training["reason"] == name]
     hidden = hidden_labels(app, survey, user) if len(training) else set()
     training = training[~training["image_id"].isin(hidden)]
-    expnums = training["image_id"] // 100
+    expnums = expnum_of(training["image_id"])
     images = training.loc[expnums.isin(survey.exposures.index), "image_id"]
     images = images[images.isin(survey.ccds.index)]
-    first = images.groupby(images // 100).first()
+    first = images.groupby(expnum_of(images)).first()
     return [(*survey.ccd_of(image_id), "taught the predictions") for image_id in first]
 
 

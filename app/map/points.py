@@ -21,6 +21,7 @@ import numpy as np
 from cachetools import LRUCache, cached
 
 from triptych.app.survey.image_set import ImageSet
+from triptych.pipeline.image_ids import ccdnum_of, expnum_of
 
 FOLDER = ".map"
 LONG = 200_000  # points from which on the encoded arrays are kept as files
@@ -59,7 +60,7 @@ class MapTable:
     @cached_property
     def ids(self):
         """(5 n,) uint8: expnum (n,) uint32, then ccdnum (n,) uint8."""
-        expnum, ccdnum = np.divmod(self.image_ids, 100)
+        expnum, ccdnum = expnum_of(self.image_ids), ccdnum_of(self.image_ids)
         return np.concatenate([expnum.astype("<u4").view(np.uint8), ccdnum.astype("u1")])
 
 

@@ -27,6 +27,7 @@ from triptych.app.survey.around import nearby
 from triptych.app.web.auth import PrivateHandler
 from triptych.pipeline import camera as cameras
 from triptych.pipeline.errors import BadInput, CatalogError, TriptychError, choose
+from triptych.pipeline.image_ids import ccdnum_of, expnum_of
 from triptych.pipeline.pixels import images
 
 PICTURE_BYTES = 192 * 2**20
@@ -62,7 +63,7 @@ class PictureShelf:
 
     def plane_of_ccd(self, image_id, stretch):
         """A plane that holds this CCD: it alone where that is enough, so that scrolling reads no whole exposures."""
-        expnum, ccdnum = divmod(image_id, 100)
+        expnum, ccdnum = expnum_of(image_id), ccdnum_of(image_id)
         if stretch != "sky" and self._stamp(expnum) and expnum in self.app.survey().exposures.index:
             catalog = self.app.catalog
             one = Plane.of_one(ccdnum, lambda: catalog.ccd_preview(expnum, ccdnum), *self._about(expnum))
@@ -92,7 +93,7 @@ class PictureShelf:
         return self._picture(_mosaic_jpeg, expnum, self._stamp(expnum), self, stretch, width)
 
     def thumbnail(self, image_id, stretch):
-        return self._picture(_thumbnail, image_id, self._stamp(image_id // 100), self, stretch)
+        return self._picture(_thumbnail, image_id, self._stamp(expnum_of(image_id)), self, stretch)
 
     def mask(self, expnum):
         return self._picture(_mask, expnum, self._stamp(expnum), self)
@@ -106,7 +107,7 @@ class PictureShelf:
         survey = self.app.survey()
         if image_id not in survey.ccds.index:
             raise KeyError(f"this run has no CCD image {image_id}")
-        exposure = survey.exposures.loc[image_id // 100]
+        exposure = survey.exposures.loc[expnum_of(image_id)]
         camera = cameras.camera(exposure["camera"] or self.app.catalog.camera)
         return exposure, camera, survey.ccds.loc[[image_id]].assign(camera=camera.name)
 
@@ -135,9 +136,9 @@ def _mosaic_jpeg(expnum, _stamp, shelf, stretch, width):
 
 def _thumbnail(image_id, _stamp, shelf, stretch):
     plane = shelf.plane_of_ccd(image_id, stretch)
-    i = plane.index(image_id % 100)
+    i = plane.index(ccdnum_of(image_id))
     if i is None:
-        raise KeyError(f"exposure {image_id // 100} has no CCD number {image_id % 100}")
+        raise KeyError(f"exposure {expnum_of(image_id)} has no CCD number {ccdnum_of(image_id)}")
     return thumbnails.thumbnail(plane, i, stretch)
 
 

@@ -6,6 +6,7 @@ Only header facts and the user's own votes are told: nothing of others' votes, n
 import numpy as np
 
 from triptych.pipeline import camera as cameras
+from triptych.pipeline.image_ids import ccdnum_of
 
 MOST = 10
 SAME_FIELD_DEGREES = 0.5  # between pointings; half the radius of DECam's field
@@ -74,7 +75,7 @@ def middle_image(survey, expnum):
         ccd.number: np.hypot(ccd.x0 + ccd.width / 2 - width / 2, ccd.y0 + ccd.height / 2 - height / 2)
         for ccd in camera.ccds
     }
-    return int(min(images, key=lambda image_id: from_middle.get(int(image_id) % 100, np.inf)))
+    return int(min(images, key=lambda image_id: from_middle.get(ccdnum_of(int(image_id)), np.inf)))
 
 
 FIELD_DEGREES = 0.5

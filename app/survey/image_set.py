@@ -4,6 +4,8 @@ from functools import cached_property
 
 import numpy as np
 
+from triptych.pipeline.image_ids import expnum_of
+
 
 class ImageSet:
     """image_ids : (n,) int64, each once, in any order."""
@@ -23,7 +25,7 @@ class ImageSet:
     @cached_property
     def exposures(self):
         """(m,) int64 expnums, sorted, and (n,) int32: which of them each image belongs to."""
-        in_order = self.image_ids[self.by_id] // 100
+        in_order = expnum_of(self.image_ids[self.by_id])
         first = np.ones(len(in_order), bool)
         first[1:] = in_order[1:] != in_order[:-1]
         group = np.empty(len(in_order), np.int32)

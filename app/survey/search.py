@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from triptych.pipeline.image_ids import ccdnum_of, image_id_of
 from triptych.pipeline.reasons import GOOD, REASONS, canonical
 
 NIGHT = re.compile(r"(\d{4})-?(\d{2})-?(\d{2})")
@@ -109,7 +110,7 @@ def match(survey, word, *, predicted, labels):
         return of_exposures(survey, survey.exposures["night"] == int("".join(night.groups()))), f"night {word}", None
     if word.upper() in survey.ccd_numbers:
         number = survey.ccd_numbers[word.upper()]
-        return survey.ccds.index.to_numpy() % 100 == number, f"CCD {word.upper()}", None
+        return ccdnum_of(survey.ccds.index.to_numpy()) == number, f"CCD {word.upper()}", None
     cluster = CLUSTER.fullmatch(word)
     if cluster:
         rows = survey.cluster["cluster"].to_numpy()
@@ -143,7 +144,7 @@ def match_reason(survey, word, *, predicted, labels):
     frame = frame[frame["reason"].isin(reasons)]
     whole = survey.ccds["expnum"].isin(frame.loc[frame["ccdname"] == "", "expnum"]).to_numpy()
     numbers = frame["ccdname"].map(survey.ccd_numbers)
-    single = 100 * frame["expnum"][numbers.notna()].to_numpy(np.int64) + numbers.dropna().to_numpy(np.int64)
+    single = image_id_of(frame["expnum"][numbers.notna()].to_numpy(np.int64), numbers.dropna().to_numpy(np.int64))
     return whole | np.isin(survey.ccds.index.to_numpy(), single), f"labelled {meaning}", None
 
 

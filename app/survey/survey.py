@@ -9,6 +9,7 @@ import pandas as pd
 
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import StageMissing, StageStale
+from triptych.pipeline.image_ids import ids_of
 
 EMPTY = {
     "prediction": ["image_id", "expnum", "ccdname", "reason", "probability", "p_good"],
@@ -156,8 +157,8 @@ class Survey:
 
     def images_of(self, expnum):
         """(n_ccd,) int64 image_ids of one exposure, by CCD number."""
-        ids = self.ccds.index.to_numpy()
-        first, last = np.searchsorted(ids, [100 * int(expnum), 100 * int(expnum) + 100])
+        ids, own = self.ccds.index.to_numpy(), ids_of(int(expnum))
+        first, last = np.searchsorted(ids, [own[0], own[-1] + 1])
         return ids[first:last].astype(np.int64)
 
     def ccd_of(self, image_id):

@@ -26,6 +26,7 @@ from triptych.pipeline import focal_plane
 from triptych.pipeline.camera import DECAM
 from triptych.pipeline.classifier import train
 from triptych.pipeline.embedding import backbones, line_filters, statistics_backbone
+from triptych.pipeline.image_ids import image_id_of
 from triptych.pipeline.pixels import focal_plane_pictures
 from triptych.pipeline.reasons import GOOD
 from triptych.pipeline.simulation import survey_plan
@@ -51,7 +52,7 @@ def real_ghosts(folder: Path) -> tuple[Sample, pd.DataFrame]:
     ghosts = folder / "focal_planes" / "ghosts"
     tiles = focal_plane_pictures.read_tiles(ghosts / "ghost_tiles.csv", DECAM)
     marks = pd.read_csv(ghosts / "ghost_annotations.csv")
-    marks["image_id"] = 100 * marks.expnum + marks.ccdnum
+    marks["image_id"] = image_id_of(marks.expnum, marks.ccdnum)
     marked = marks.assign(bad=marks.marked_fraction > MARKED)
     votes = marked.pivot_table(index="image_id", columns="annotator", values="bad", aggfunc="max").astype(int)
     exposures, rows = [], []
@@ -65,7 +66,7 @@ def real_ghosts(folder: Path) -> tuple[Sample, pd.DataFrame]:
         exposures.append((ccdnums, pixels))
         rows += [(focal_plane_pictures.expnum_of_name(path), number) for number in ccdnums]
     table = pd.DataFrame(rows, columns=["expnum", "ccdnum"])
-    table["image_id"] = 100 * table.expnum + table.ccdnum
+    table["image_id"] = image_id_of(table.expnum, table.ccdnum)
     votes = votes.loc[table.image_id]
     bad = (votes.sum(axis=1) >= 5).to_numpy()
     table["reasons"] = [(GHOST,) if b else (GOOD,) for b in bad]
@@ -88,7 +89,7 @@ def simulated(n: int, seed: int, processes: int) -> Sample:
         for number, reasons in zip(ccdnums, found, strict=True)
     ]
     table = pd.DataFrame(rows, columns=["expnum", "ccdnum", "reasons"])
-    table["image_id"] = 100 * table.expnum + table.ccdnum
+    table["image_id"] = image_id_of(table.expnum, table.ccdnum)
     return Sample([(ccdnums, pixels) for ccdnums, pixels, _ in drawn], table)
 
 

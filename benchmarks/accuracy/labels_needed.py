@@ -24,6 +24,7 @@ from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.embedding.backbones import open_backbone
 from triptych.pipeline.evaluation import label_curve, plots, probe_targets, probes
 from triptych.pipeline.evaluation.evaluate import folds_of
+from triptych.pipeline.image_ids import ccdnum_of, expnum_of, image_id_of
 from triptych.pipeline.store.store import open_store
 
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
@@ -47,11 +48,16 @@ def of_runs(folders: list[Path]) -> tuple[np.ndarray, pd.DataFrame, pd.DataFrame
         beyond = place * 10_000_000
         for frame in (own, table):
             frame["expnum"] += beyond
-            frame["image_id"] += 100 * beyond
+            frame["image_id"] = moved(frame["image_id"], beyond)
         vectors.append(np.asarray(stage.array()))
         keys.append(own.assign(run=place))
         tables.append(table.rename(columns={"value": "reasons"}))
     return np.concatenate(vectors), pd.concat(keys, ignore_index=True), pd.concat(tables, ignore_index=True)
+
+
+def moved(image_ids: pd.Series, beyond: int) -> pd.Series:
+    """The same CCDs of exposures whose numbers are `beyond` higher."""
+    return image_id_of(expnum_of(image_ids) + beyond, ccdnum_of(image_ids))
 
 
 def of_samples(drawn: list[samples.Sample]) -> tuple[np.ndarray, pd.DataFrame, pd.DataFrame]:
@@ -62,7 +68,7 @@ def of_samples(drawn: list[samples.Sample]) -> tuple[np.ndarray, pd.DataFrame, p
         beyond = place * 10_000_000
         vectors += [backbone.vectors(DECAM, ccdnums, pixels) for ccdnums, pixels in sample.exposures]
         table = sample.table.assign(run=place, ccdname=[DECAM.name_of(number) for number in sample.table.ccdnum])
-        tables.append(table.assign(expnum=table.expnum + beyond, image_id=table.image_id + 100 * beyond))
+        tables.append(table.assign(expnum=table.expnum + beyond, image_id=moved(table.image_id, beyond)))
     table = pd.concat(tables, ignore_index=True)
     vectors = np.concatenate(vectors)
     order = table.image_id.argsort(kind="stable").to_numpy()

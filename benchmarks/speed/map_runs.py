@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from triptych.pipeline.camera import CAMERAS
 from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.image_ids import image_id_of
 from triptych.pipeline.reasons import REASONS
 from triptych.pipeline.store.store import LabelStore
 
@@ -54,7 +55,7 @@ def make_run(folder, places, reasons, *, seed=0, previews=None):
     n = len(places)
     expnums = FIRST + np.arange(n) // len(ccds)
     ccd = np.arange(n) % len(ccds)
-    keys = {"image_id": 100 * expnums + numbers[ccd], "expnum": expnums, "ccdname": names[ccd]}
+    keys = {"image_id": image_id_of(expnums, numbers[ccd]), "expnum": expnums, "ccdname": names[ccd]}
     catalog = Catalog.create(folder)
     catalog.write_tables(exposures=exposures(np.unique(expnums), rng), ccds=ccd_rows(keys, numbers[ccd], previews))
     bad = reasons != "good"

@@ -33,6 +33,7 @@ from triptych.pipeline.classifier.prediction_table import (
     reduced,
     write_blocks,
 )
+from triptych.pipeline.image_ids import image_id_of
 from triptych.pipeline.parallel import cores
 from triptych.pipeline.reasons import GOOD, REASONS
 from triptych.pipeline.vectors.neighbours import nearest, neighbourhood
@@ -72,7 +73,7 @@ def keys_of(n: int) -> pd.DataFrame:
     rows = np.arange(n)
     expnums, ccdnums = rows // CCDS + 1, rows % CCDS + 1
     names = np.array([f"S{ccdnum}" for ccdnum in range(CCDS + 1)])
-    return pd.DataFrame({"image_id": 100 * expnums + ccdnums, "expnum": expnums, "ccdname": names[ccdnums]})
+    return pd.DataFrame({"image_id": image_id_of(expnums, ccdnums), "expnum": expnums, "ccdname": names[ccdnums]})
 
 
 def a_model(vectors: np.ndarray) -> Model:

@@ -18,6 +18,7 @@ from sklearn.preprocessing import StandardScaler
 
 from triptych.pipeline.classifier.cross_fitted_heads import relative
 from triptych.pipeline.classifier.surroundings import groups_of, neighbour_weights
+from triptych.pipeline.image_ids import ccdnum_of
 
 SURE = 1e-3
 FEWEST = 3  # exposures of either answer that are needed to learn from
@@ -49,7 +50,7 @@ def describe(
     (n_exposures,) probability of being bad by the vector of the whole focal plane; without it that number is one half.
     """
     bad = 1 - np.asarray(p_good, float)
-    expnums, ccdnums = keys.expnum.to_numpy(), keys.image_id.to_numpy() % 100
+    expnums, ccdnums = keys.expnum.to_numpy(), ccdnum_of(keys.image_id.to_numpy())
     groups = groups_of(expnums)
     numbers = np.empty((len(groups), 6))
     for place, rows in enumerate(groups):

@@ -10,6 +10,7 @@ import pandas as pd
 
 from triptych.pipeline import focal_plane
 from triptych.pipeline.camera import camera as camera_named
+from triptych.pipeline.image_ids import ccdnum_of
 
 REACH = 0.9  # standard deviation, in CCD widths, of the Gaussian that weights neighbours
 
@@ -40,7 +41,7 @@ def surrounded(vectors: np.ndarray, keys: pd.DataFrame, camera: str) -> np.ndarr
     """
     vectors = np.asarray(vectors, np.float32)
     dim = vectors.shape[1]
-    ccdnums = keys.image_id.to_numpy() % 100
+    ccdnums = ccdnum_of(keys.image_id.to_numpy())
     found = np.empty((len(vectors), 3 * dim + 2), np.float32)
     for rows in groups_of(keys.expnum.to_numpy()):
         own = vectors[rows]

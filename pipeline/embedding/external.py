@@ -29,6 +29,7 @@ from triptych.pipeline.camera import CAMERAS
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.catalog.stage import Stage
 from triptych.pipeline.errors import BadInput, UnknownName
+from triptych.pipeline.image_ids import ccdnum_of, expnum_of, image_id_of
 
 KEYS = ("image_id", "expnum", "ccdname", "ccdnum")
 # Columns of a sample table that are numbers but no features.
@@ -173,7 +174,7 @@ def image_ids(keys: pd.DataFrame, camera: str) -> np.ndarray:
     else:
         known = {ccd.name: ccd.number for ccd in CAMERAS[camera].ccds}
         numbers = keys.ccdname.astype(str).str.strip().str.upper().map(known).fillna(-1).to_numpy(np.int64)
-    return np.where((expnums > 0) & (numbers > 0), 100 * expnums + numbers, -1)
+    return np.where((expnums > 0) & (numbers > 0), image_id_of(expnums, numbers), -1)
 
 
 def read(source: Path, keys: Path | None = None, progress: Callable | None = None) -> External:
@@ -261,5 +262,9 @@ def _keys(ids: np.ndarray, camera: str) -> pd.DataFrame:
     """Columns image_id, expnum, ccdname, as every embedding has them."""
     names = {ccd.number: ccd.name for ccd in CAMERAS[camera].ccds}
     return pd.DataFrame(
-        {"image_id": ids, "expnum": ids // 100, "ccdname": [names.get(int(number), "") for number in ids % 100]}
+        {
+            "image_id": ids,
+            "expnum": expnum_of(ids),
+            "ccdname": [names.get(int(number), "") for number in ccdnum_of(ids)],
+        }
     )

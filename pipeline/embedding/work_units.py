@@ -24,6 +24,7 @@ from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.embedding import backbones
 from triptych.pipeline.embedding.backbones import BACKBONES
 from triptych.pipeline.errors import BadInput, CatalogError
+from triptych.pipeline.image_ids import ccdnum_of
 from triptych.pipeline.parallel import cores
 from triptych.pipeline.pixels.full_resolution import full_ccd
 
@@ -154,7 +155,7 @@ class Task:
         if self.models.reads == "preview":
             ccdnums, pixels = self.catalog.preview(unit.expnum)
             values = self.models.of_preview(unit.camera, ccdnums, pixels)
-            rows = pd.Index(ccdnums.astype(np.int64)).get_indexer([i % 100 for i in unit.image_ids])
+            rows = pd.Index(ccdnums.astype(np.int64)).get_indexer([ccdnum_of(i) for i in unit.image_ids])
             if (rows < 0).any():
                 raise CatalogError(f"the preview of exposure {unit.expnum} lacks a CCD; run `triptych ingest` again")
             values = values[rows]

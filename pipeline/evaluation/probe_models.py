@@ -25,6 +25,7 @@ from triptych.pipeline.camera import camera as camera_named
 from triptych.pipeline.errors import BadInput, choose
 from triptych.pipeline.evaluation import attentive_probe
 from triptych.pipeline.evaluation.probe_targets import Target
+from triptych.pipeline.image_ids import ccdnum_of
 from triptych.pipeline.reasons import GOOD
 from triptych.pipeline.vectors.rows import rows_of
 
@@ -89,7 +90,7 @@ def tokens_of(vectors: np.ndarray, keys: pd.DataFrame, camera: str) -> Tokens:
     rows = np.full((len(expnums), place.max(initial=-1) + 1), -1)
     rows[which[order], place] = order
     mask = rows >= 0
-    centres = focal_plane.centres(camera_named(camera), (keys.image_id % 100).to_numpy())
+    centres = focal_plane.centres(camera_named(camera), ccdnum_of(keys.image_id).to_numpy())
     return Tokens(
         expnums,
         np.where(mask[..., None], np.asarray(vectors, np.float32)[rows], 0),

@@ -8,6 +8,7 @@ from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.catalog.stage import Stage
 from triptych.pipeline.classifier.candidates import RULES
 from triptych.pipeline.errors import CatalogError
+from triptych.pipeline.image_ids import expnum_of
 from triptych.pipeline.reasons import REASONS
 
 DRIVERS = 6  # CCDs that are named
@@ -129,9 +130,9 @@ def neighbours_of(model: Stage | None, rows: pd.DataFrame, expnum: int) -> list[
     for row in rows.head(ASKED).itertuples():
         for image_id, distance in zip(row.neighbour_ids, row.neighbour_distances, strict=True):
             known = nearest.get(int(image_id))
-            if int(image_id) // 100 != expnum and (known is None or distance < known[0]):
+            if expnum_of(int(image_id)) != expnum and (known is None or distance < known[0]):
                 nearest[int(image_id)] = (float(distance), str(row.ccdname))
-    labels = labels_of(model, [image_id // 100 for image_id in nearest])
+    labels = labels_of(model, [expnum_of(image_id) for image_id in nearest])
     labels = {row["image_id"]: row for row in labels.to_dict("records")}
     ordered = sorted(nearest.items(), key=lambda item: (item[1][0], item[0]))
     return [

@@ -9,6 +9,7 @@ import numpy as np
 
 from triptych.pipeline.camera import camera
 from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.image_ids import image_id_of
 from triptych.pipeline.ingest.exposure_files import ExposurePlan
 from triptych.pipeline.pixels import focal_plane_pictures
 from triptych.pipeline.pixels.compressed_tiles import TileTable, tile_tables
@@ -131,7 +132,7 @@ def _take(plan: ExposurePlan, ccd: dict, measured: Measured, read: ExposureRead)
     ny, nx = measured.shape
     read.rows.append(
         {
-            "image_id": 100 * plan.expnum + ccd["ccdnum"],
+            "image_id": image_id_of(plan.expnum, ccd["ccdnum"]),
             "expnum": plan.expnum,
             "ccdname": ccd["ccdname"],
             "ccdnum": ccd["ccdnum"],

@@ -22,6 +22,7 @@ import pandas as pd
 from triptych.pipeline.camera import camera
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import CatalogError
+from triptych.pipeline.image_ids import CCDS
 from triptych.pipeline.ingest import reprocessed
 from triptych.pipeline.ingest.exposure_files import ExposurePlan, plan_exposure
 from triptych.pipeline.ingest.exposure_pixels import ExposureRead, read_exposure
@@ -198,7 +199,7 @@ def choose_sample(ccds: pd.DataFrame, sample: int, seed: int) -> np.ndarray:
     blank CCDs are taken only where there are no others.
     """
     expnum = int(ccds.expnum.iloc[0])
-    rank = np.random.default_rng([seed, expnum]).permutation(100)[ccds.ccdnum.to_numpy()]
+    rank = np.random.default_rng([seed, expnum]).permutation(CCDS)[ccds.ccdnum.to_numpy()]
     found = camera(ccds.camera.iloc[0])
     dead = np.array([found.missing(name) == "dead" for name in ccds.ccdname])
     useless = dead | (ccds.blank_fraction.to_numpy() >= MOSTLY_BLANK)

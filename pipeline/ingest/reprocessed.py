@@ -18,6 +18,7 @@ import pandas as pd
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.catalog.files import write_aside
 from triptych.pipeline.catalog.stage import Stage
+from triptych.pipeline.image_ids import ccdnum_of
 
 FILE = "reprocessed.parquet"
 COLUMNS = {
@@ -154,7 +155,7 @@ def measure(catalog: Catalog, stage: Stage) -> None:
                 continue
             difference = np.asarray(now.vectors[both["row_now"]], float) - then.vectors[both["row_then"]]
             distances = np.sqrt(((difference / scale) ** 2).sum(axis=1))
-            moved = how_far(distances, usual.reindex(both.index % 100).to_numpy())
+            moved = how_far(distances, usual.reindex(ccdnum_of(both.index)).to_numpy())
             table.loc[place, ["moved", "moved_much"]] = [moved, bool(moved > MUCH)]
     write(catalog, table)
 
@@ -198,7 +199,7 @@ def usual_distances(keys: pd.DataFrame, vectors: np.ndarray) -> tuple[np.ndarray
     sample = np.asarray(vectors[rows], float)
     scale = sample.std(axis=0)
     scale[scale <= 0] = 1.0
-    ccdnums = (keys["image_id"].iloc[rows] % 100).to_numpy()
+    ccdnums = ccdnum_of(keys["image_id"].iloc[rows]).to_numpy()
     usual = {}
     for ccdnum in np.unique(ccdnums):
         own = sample[ccdnums == ccdnum] / scale

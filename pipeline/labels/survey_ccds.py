@@ -13,6 +13,7 @@ from astropy.io import fits
 
 from triptych.pipeline.camera import camera
 from triptych.pipeline.errors import BadInput, UnknownName
+from triptych.pipeline.image_ids import image_id_of
 
 COLUMNS = ("camera", "expnum", "ccdname", "image_id", "ccd_cuts", "ebv", "plver", "image_filename")
 UNKNOWN = -1
@@ -87,7 +88,7 @@ def _read_one(path: Path) -> pd.DataFrame:
     ccds = [(*pair, *_identity(path, *pair)) for pair in known.itertuples(index=False, name=None)]
     ccds = pd.DataFrame(ccds, columns=["camera", "ccdname", "our_camera", "our_ccdname", "ccdnum"])
     frame = frame.merge(ccds, on=["camera", "ccdname"], how="left")
-    frame["image_id"] = 100 * frame.expnum + frame.ccdnum.astype(np.int64)
+    frame["image_id"] = image_id_of(frame.expnum, frame.ccdnum.astype(np.int64))
     frame = frame.drop(columns=["camera", "ccdname", "ccdnum"])
     return frame.rename(columns={"our_camera": "camera", "our_ccdname": "ccdname"})[list(COLUMNS)]
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from triptych.pipeline.classifier import candidates
+from triptych.pipeline.image_ids import expnum_of
 
 CHANGES = ("entered", "left", "reasons", "ccds", "probability")
 KINDS = ("model", "prediction", "candidates")
@@ -182,7 +183,7 @@ def causes(images: pd.DataFrame, old: pd.DataFrame | None, new: pd.DataFrame, la
         links.append(_links(old, images, labels.image_id[labels.what != "new"]))
     links = pd.concat(links, ignore_index=True)
     links = links.sort_values(["distance", "cause"], kind="stable").drop_duplicates(["image_id", "cause"])
-    links["expnum"], links["from"] = links.image_id // 100, links.cause // 100
+    links["expnum"], links["from"] = expnum_of(links.image_id), expnum_of(links.cause)
     near = links.groupby(["expnum", "from"], sort=True).agg(
         n=("image_id", "nunique"), distance=("distance", "first"), cause=("cause", "first")
     )

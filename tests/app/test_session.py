@@ -15,6 +15,7 @@ from triptych.app.session import Session
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.classifier import candidates
 from triptych.pipeline.errors import BadInput, LabelError, UnknownName
+from triptych.pipeline.image_ids import expnum_of
 from triptych.pipeline.store.store import LabelStore, Vote
 from triptych.pipeline.votes.queue_order import BAND_WIDTH
 
@@ -271,7 +272,7 @@ def test_similar_starts_from_the_focused_ccd_else_from_the_selection(app):
     assert "Pick an image" in session.notice
     session.focus_on(900001, "S4")
     session.show_similar()
-    assert len(session.selection) == len({image_id // 100 for image_id in session.selection})
+    assert len(session.selection) == len({expnum_of(image_id) for image_id in session.selection})
     assert "similar" in session.selection_how
 
 
@@ -345,8 +346,8 @@ def test_in_a_blind_run_nobody_turns_the_models_opinion_on(app, monkeypatch):
 def test_a_known_answer_is_found_by_no_search_and_among_no_neighbours_before_the_own_vote(app):
     session = session_of(app, "amy", assisted=False)
     count = session.search("ghost")
-    known = int(session.selection[0] // 100)
-    here = int((session.selection // 100 == known).sum())
+    known = int(expnum_of(session.selection[0]))
+    here = int((expnum_of(session.selection) == known).sum())
     assert known in near_any_candidate(app, "amy")
     app.store.draw("decam", "known", [{"expnum": known, "judgement": "bad", "reasons": ["Ghost_Scatter"]}], "lea")
     assert session.search("ghost") == count - here

@@ -3,6 +3,7 @@
 import ast
 import graphlib
 import importlib.metadata
+import re
 import sys
 import tomllib
 from pathlib import Path
@@ -14,7 +15,7 @@ FILES = sorted(path for top in ("pipeline", "app") for path in (ROOT / top).rglo
 
 # Lowest first. A package or file may import what stands on a line above its own, and nothing else of this project.
 PIPELINE = (
-    ("errors", "reasons"),
+    ("errors", "reasons", "image_ids"),
     ("camera", "parallel"),
     ("focal_plane", "catalog", "store"),
     ("pixels", "simulation", "vectors", "votes"),
@@ -158,6 +159,15 @@ def test_a_folder_can_be_taken_in_at_a_glance():
             if len(files) > 17:  # sixteen and __init__.py
                 crowded[name_of(folder)] = len(files)
     assert not crowded
+
+
+def test_image_ids_are_made_and_read_in_one_file():
+    ids = r"(image_ids?|expnums?|ids|images|members|near|cause)"
+    by_hand = re.compile(rf"\b{ids}\b[\])\"'\w.\[]* (//|%) 100\b|\b100 \* [\w.\[\"]*{ids}\b|divmod\([\w.]*{ids}, 100")
+    for path in FILES:
+        if name_of(path) != "pipeline/image_ids.py":
+            found = by_hand.search(path.read_text())
+            assert not found, f"{name_of(path)} has `{found.group()}`: image_ids has functions for it"
 
 
 def test_nothing_of_ours_is_imported_by_its_old_name():

@@ -13,6 +13,7 @@ from triptych.app.rooms.clusters.table import cluster_list, groups_of
 from triptych.app.web.answers import ApiHandler
 from triptych.pipeline.errors import BadInput
 from triptych.pipeline.export.explain import plain
+from triptych.pipeline.image_ids import expnum_of
 
 PAGE = 60
 MOST_AT_ONCE = 600  # exposures of one contact sheet
@@ -50,7 +51,7 @@ def one_answer(app, user, label: int, *, start=0, count=PAGE, unjudged=False, as
     exposures = []
     opinion = sight.sees_opinion(survey, expnums[shown], assisted)
     for expnum, n, seen in zip(expnums[shown].tolist(), n_images[shown].tolist(), opinion, strict=True):
-        images = members[members // 100 == expnum]
+        images = members[expnum_of(members) == expnum]
         p_good = survey.prediction["p_good"].reindex(images).mean() if seen else np.nan
         exposures.append(
             {

@@ -20,6 +20,7 @@ from triptych.app.colours.colours import REASON_CODES, Scene, by_prediction, by_
 from triptych.app.judging import repeats
 from triptych.app.judging.knowledge import Sight
 from triptych.app.survey.image_set import ImageSet
+from triptych.pipeline.image_ids import expnum_of
 
 NOISE = -1
 PICTURES = 6  # that stand for a cluster
@@ -53,13 +54,13 @@ class Groups:
         ids, cluster = ids[order], cluster[order]
         labels, first = np.unique(cluster, return_index=True)
         number = np.repeat(np.arange(len(labels)), np.diff([*first, len(ids)]))
-        pair = number * (ids.max(initial=0) // 100 + 1) + ids // 100
+        pair = number * (expnum_of(ids.max(initial=0)) + 1) + expnum_of(ids)
         begins = np.flatnonzero(np.diff(pair, prepend=-1))
         membership = survey.cluster["membership"].to_numpy(float)[order]
         on_map = survey.map2d[["x", "y"]].reindex(ids).to_numpy(float)
         images = np.diff(begins, append=len(ids))
         starts = np.append(first, len(ids))
-        return cls(ids, membership, labels, starts, on_map, number[begins], ids[begins] // 100, images)
+        return cls(ids, membership, labels, starts, on_map, number[begins], expnum_of(ids[begins]), images)
 
     @cached_property
     def images(self) -> ImageSet:
@@ -103,7 +104,7 @@ class Groups:
     def _spread_out(self, number: int) -> list[int]:
         here = np.arange(self.starts[number], self.starts[number + 1])
         here = here[np.argsort(-self.membership[here], kind="stable")][: 8 * PICTURE_CHOICE]
-        _, one_each = np.unique(self.image_ids[here] // 100, return_index=True)
+        _, one_each = np.unique(expnum_of(self.image_ids[here]), return_index=True)
         here = (here[np.sort(one_each)] if len(one_each) >= PICTURES else here)[:PICTURE_CHOICE]
         placed = here[np.isfinite(self.places[here]).all(axis=1)]
         if not len(placed):

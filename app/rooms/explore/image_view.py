@@ -11,6 +11,7 @@ from triptych.app.survey import search
 from triptych.app.web.component import EsModule
 from triptych.pipeline import camera as cameras
 from triptych.pipeline.errors import TriptychError, choose
+from triptych.pipeline.image_ids import expnum_of
 
 PAGE = 300  # thumbnails whose names and colours are sent at a time
 MOST_THUMBS = 60_000
@@ -136,7 +137,7 @@ class ThumbsView(EsModule):
         session = self.session
         expnum = -1 if session.focus is None else session.focus
         image_id = session.survey.image_of(expnum, session.focus_ccd) if expnum >= 0 and session.focus_ccd else None
-        found = np.flatnonzero(self._order == image_id if image_id is not None else self._order // 100 == expnum)
+        found = np.flatnonzero(self._order == image_id if image_id is not None else expnum_of(self._order) == expnum)
         self.param.update(
             focus=-1 if image_id is None else image_id,
             focus_expnum=expnum,
@@ -205,7 +206,7 @@ def ordered(survey, image_ids, sorted_by):
 
 def n_exposures(image_ids):
     """How many exposures some images belong to."""
-    expnums = image_ids // 100
+    expnums = expnum_of(image_ids)
     if (expnums[1:] >= expnums[:-1]).all():
         return int(np.count_nonzero(np.diff(expnums, prepend=-1)))
     return len(np.unique(expnums))

@@ -16,6 +16,7 @@ from triptych.app.rooms.explore.map_routes import colour_urls, points_of
 from triptych.app.session import OPENING
 from triptych.app.web.component import EsModule
 from triptych.pipeline.errors import TriptychError
+from triptych.pipeline.image_ids import ccdnum_of
 
 HOW = {"lasso": "in a lasso", "box": "in a box", "click": "clicked on the map", "clear": ""}
 MOST_SENT = 4000  # points that are told one by one; longer selections go as an address
@@ -112,7 +113,7 @@ class MapView(ColouredView):
     def _focused(self):
         session = self.session
         image_id = session.survey.image_of(session.focus, session.focus_ccd) if session.focus else None
-        return {"focus": -1 if session.focus is None else session.focus, "focus_ccd": (image_id or 0) % 100}
+        return {"focus": -1 if session.focus is None else session.focus, "focus_ccd": ccdnum_of(image_id or 0)}
 
     def _follow_focus(self, *events):
         self.param.update(**self._focused())

@@ -12,6 +12,7 @@ from triptych.app.colours.colours import COLOURINGS, WAITS, paint
 from triptych.app.context import AppContext
 from triptych.app.map.points import map_table
 from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.image_ids import expnum_of
 from triptych.pipeline.store.store import LabelStore, Vote
 
 FIRST = 900001  # of eight exposures; odd ones are bad; the last but one has a vote by ben
@@ -36,7 +37,7 @@ def painted(app, name, colour_by, assisted=True):
     for entry in colours.entries:
         inside = (colours.codes >= entry.first) & (colours.codes <= entry.last)
         assert inside.sum() == entry.count
-        found[entry.label] = set((image_ids[inside] // 100).tolist())
+        found[entry.label] = set(expnum_of(image_ids[inside]).tolist())
     return found
 
 

@@ -5,6 +5,7 @@ import pytest
 from triptych.app.context import AppContext
 from triptych.app.judging import votes
 from triptych.pipeline.errors import LabelError
+from triptych.pipeline.image_ids import image_id_of
 from triptych.pipeline.store.accounts import User
 from triptych.pipeline.store.store import LabelStore
 
@@ -77,7 +78,7 @@ def test_undo_without_a_name_takes_a_whole_batch_and_then_what_came_before(app):
 
 
 def test_undo_goes_back_step_by_step_over_changed_minds(app):
-    ccdname = app.survey().ccds.loc[100 * FIRST + 32, "ccdname"]
+    ccdname = app.survey().ccds.loc[image_id_of(FIRST, 32), "ccdname"]
     cast(app, FIRST, "good")
     cast(app, FIRST + 1, "unsure")
     cast(app, FIRST, "bad", reasons=["PSF"], ccdnames=[ccdname], comment="see there")

@@ -6,13 +6,14 @@ import pytest
 from triptych.app.map import regions
 from triptych.app.map.points import HALF_RANGE, NOWHERE, MapTable
 from triptych.pipeline.errors import BadInput
+from triptych.pipeline.image_ids import image_id_of
 
 UNIT = 2**10
 
 
 def table_of(places, dims):
     n = len(places)
-    return MapTable(np.arange(n) * 100 + 7, {dims: places}, {dims: [1.0] * dims}, "v")
+    return MapTable(image_id_of(np.arange(n), 7), {dims: places}, {dims: [1.0] * dims}, "v")
 
 
 def step_text(outline, *, op="r", dims=2, rotation="", more=""):

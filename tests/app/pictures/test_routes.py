@@ -21,6 +21,7 @@ from triptych.app.pictures.routes import PictureShelf, routes
 from triptych.app.pictures.version import picture_version
 from triptych.app.web.auth import StoreAuth
 from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.image_ids import ccdnum_of, expnum_of, image_id_of
 from triptych.pipeline.pixels.sky_levels import levels
 from triptych.pipeline.store.store import LabelStore
 
@@ -133,7 +134,7 @@ def test_what_is_not_there_is_said(app):
 
 
 def test_many_at_once_are_all_answered(app):
-    paths = [f"/picture/thumb/{100 * (EXPNUM + i % 8) + 1 + i % 60}?s=faint" for i in range(120)]
+    paths = [f"/picture/thumb/{image_id_of(EXPNUM + i % 8, 1 + i % 60)}?s=faint" for i in range(120)]
     assert {answer.code for answer in fetch_all(app, paths)} == {200}
 
 
@@ -237,15 +238,15 @@ def test_a_thumbnail_from_its_ccd_alone_is_the_one_from_the_whole_exposure(tmp_p
     try:
         shelf = PictureShelf(app)
         for image_id in app.survey().ccds.index[[0, 30, 60]].tolist():
-            whole = shelf.plane(image_id // 100)
+            whole = shelf.plane(expnum_of(image_id))
             for stretch in ("faint", "stars", "sky"):
-                expected = thumbnails.thumbnail(whole, whole.index(image_id % 100), stretch)
+                expected = thumbnails.thumbnail(whole, whole.index(ccdnum_of(image_id)), stretch)
                 assert shelf.thumbnail(image_id, stretch) == expected
             alone = shelf.plane_of_ccd(image_id, "faint")
             assert len(alone.ccdnums) == 1
-            assert np.array_equal(alone.pixels[0], whole.pixels[whole.index(image_id % 100)], equal_nan=True)
+            assert np.array_equal(alone.pixels[0], whole.pixels[whole.index(ccdnum_of(image_id))], equal_nan=True)
             assert (alone.sky, alone.sigma) == (whole.sky, whole.sigma)
-            measured = levels(catalog.preview(image_id // 100)[1])
+            measured = levels(catalog.preview(expnum_of(image_id))[1])
             assert np.array_equal(whole.skies, measured[0], equal_nan=True)
     finally:
         app.store.close()

@@ -9,6 +9,7 @@ from triptych.app.rooms.clusters.routes import list_answer, one_answer
 from triptych.app.rooms.clusters.table import NOISE, PICTURES, groups_of
 from triptych.app.server import make_app
 from triptych.pipeline.errors import BadInput
+from triptych.pipeline.image_ids import expnum_of
 from triptych.pipeline.store.store import Vote
 
 
@@ -49,8 +50,8 @@ def test_pictures_are_members_of_different_exposures(app):
     groups = groups_of(app.survey())
     for label, pictures in zip(groups.labels, groups.pictures, strict=True):
         assert set(pictures) <= set(groups.members(int(label)).tolist())
-        exposures = {image_id // 100 for image_id in pictures}
-        there = {image_id // 100 for image_id in groups.members(int(label)).tolist()}
+        exposures = {expnum_of(image_id) for image_id in pictures}
+        there = {expnum_of(image_id) for image_id in groups.members(int(label)).tolist()}
         assert len(pictures) == len(set(pictures)) == min(PICTURES, len(groups.members(int(label))))
         assert len(exposures) == PICTURES or len(there) < PICTURES
 
@@ -69,7 +70,9 @@ def test_own_judgements_count_and_others_do_not_show_to_an_inspector(app):
     own = ask(app, "amy")
     here = {row["cluster"] for row in own["clusters"] if row["mine"] == 1}
     groups = groups_of(app.survey())
-    assert here == {int(label) for label in groups.labels if label >= 0 and 900003 in groups.members(int(label)) // 100}
+    assert here == {
+        int(label) for label in groups.labels if label >= 0 and 900003 in expnum_of(groups.members(int(label)))
+    }
 
 
 def test_a_lead_sees_what_anybody_judged_and_a_viewer_what_the_panel_did(app):
@@ -89,7 +92,7 @@ def test_without_assistance_the_models_opinion_is_summed_over_what_may_be_known(
     waiting = set(app.survey().candidates.index)
     groups = groups_of(app.survey())
     for row, full in zip(hidden["clusters"], shown["clusters"], strict=True):
-        known = [image for image in groups.members(row["cluster"]).tolist() if image // 100 not in waiting]
+        known = [image for image in groups.members(row["cluster"]).tolist() if expnum_of(image) not in waiting]
         assert row["n_opinions"] == len(known) < full["n_opinions"]
     first = hidden["clusters"][0]["cluster"]
     rows = one_answer(app, app.accounts.user("amy"), first, count=100)["exposures"]

@@ -13,6 +13,7 @@ from triptych.app.rooms.model.asking_routes import asking_answer
 from triptych.app.rooms.model.doubtful_routes import doubtful_answer, images_answer
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import TriptychError
+from triptych.pipeline.image_ids import expnum_of
 from triptych.pipeline.store.store import LabelStore, Vote
 
 
@@ -47,7 +48,7 @@ def test_who_may_know_nothing_of_votes_sees_what_lists_say_and_a_picture_of_it(a
     assert row["expnum"] == 900001
     assert row["answer"] == ""
     assert row["sentence"].startswith("release.csv says good of the whole exposure; made-up says Ghost_Scatter")
-    assert row["image_id"] // 100 == 900001
+    assert expnum_of(row["image_id"]) == 900001
     assert images_answer(app, user(app, "amy"), why="lists")["image_ids"] == [row["image_id"]]
 
 

@@ -8,6 +8,7 @@ from triptych.app.judging.reason_examples import help_on
 from triptych.app.rooms.review.help_routes import keep, settings_of
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput, TriptychError
+from triptych.pipeline.image_ids import image_id_of
 from triptych.pipeline.store.accounts import User
 from triptych.pipeline.store.store import LabelStore
 
@@ -50,7 +51,7 @@ def test_a_known_answer_that_queues_hold_is_no_example_before_ones_vote(app):
 
 
 def test_examples_from_votes_come_first_and_only_after_ones_own_vote(app):
-    ccdname = app.survey().ccds.loc[100 * NEW + 32, "ccdname"]
+    ccdname = app.survey().ccds.loc[image_id_of(NEW, 32), "ccdname"]
     for user in (BEN, CAI):
         say(app, user, NEW, GHOST, ccdnames=[ccdname])
     assert NEW not in [one["expnum"] for one in ask(app, AMY)["examples"]]

@@ -21,6 +21,7 @@ from triptych.app.rooms.explore.map_routes import colour_urls, opinion_key, poin
 from triptych.app.rooms.explore.map_view import chosen_points
 from triptych.app.web.auth import StoreAuth
 from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.image_ids import expnum_of, image_id_of
 from triptych.pipeline.store.store import LabelStore
 
 
@@ -83,7 +84,7 @@ def test_places_of_both_maps_and_ids_are_in_one_order(app, get):
     points = points_of(survey)
     body = get(points["ids"]).body
     n = points["n"]
-    image_ids = 100 * np.frombuffer(body, "<u4", n).astype(np.int64) + np.frombuffer(body, "u1", n, 4 * n)
+    image_ids = image_id_of(np.frombuffer(body, "<u4", n).astype(np.int64), np.frombuffer(body, "u1", n, 4 * n))
     assert np.array_equal(np.sort(image_ids), np.sort(survey.map2d.index))
     for name, frame, dims in (("flat", survey.map2d, 2), ("solid", survey.map3d, 3)):
         answer = get(points[name]["url"])
@@ -98,7 +99,7 @@ def test_places_of_both_maps_and_ids_are_in_one_order(app, get):
 
 
 def test_an_order_that_needs_nothing_but_the_ids_and_shuffles_them():
-    ids = np.arange(1000, dtype=np.int64) * 100 + 7
+    ids = image_id_of(np.arange(1000, dtype=np.int64), 7)
     order = drawing_order(ids)
     assert np.array_equal(order, drawing_order(ids[::-1]))
     assert np.array_equal(np.sort(order), ids)
@@ -161,7 +162,7 @@ def test_one_users_codes_are_not_given_to_another(app, get):
     table = map_table(app.survey())
     for name in ("ben", "amy", "lea"):
         _header, codes = header_and_codes(get(url, name).body)
-        assert not codes[table.image_ids // 100 == last_but_one].any()  # one vote of three decides nothing
+        assert not codes[expnum_of(table.image_ids) == last_but_one].any()  # one vote of three decides nothing
     assert get(url, "nobody").code == 403
 
 

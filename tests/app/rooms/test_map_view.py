@@ -10,6 +10,7 @@ from triptych.app.map.selections import kept_bits
 from triptych.app.rooms.explore.map_view import LegendView, MapView
 from triptych.app.session import Session
 from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.image_ids import ccdnum_of
 from triptych.pipeline.store.store import LabelStore
 
 
@@ -59,7 +60,7 @@ def test_a_click_also_focuses_the_image(view, session):
     view._handle_msg({"type": "select", "gesture": "click", "focus": int(i), "indices": [int(i)]})
     assert (session.focus, session.focus_ccd) == session.survey.ccd_of(image_id)
     assert view.focus == 900002
-    assert view.focus_ccd == image_id % 100
+    assert view.focus_ccd == ccdnum_of(image_id)
 
 
 def test_a_step_is_heard_when_its_focus_is_known_and_also_when_it_fails(view, session, monkeypatch):

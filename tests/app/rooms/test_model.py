@@ -15,6 +15,7 @@ from triptych.app.context import AppContext
 from triptych.app.rooms.model.routes import routes
 from triptych.app.web.auth import StoreAuth
 from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.image_ids import expnum_of
 from triptych.pipeline.retraining import retrain
 from triptych.pipeline.store.store import LabelStore, Vote, open_store
 
@@ -103,7 +104,7 @@ def test_an_inspector_sees_no_change_and_no_cause_that_tells_others_votes(ask, a
     _, overview = ask("cai", "overview")
     assert overview["news"] is None
     _, moved = ask("cai", f"moved?id={overview['retraining']}&list=moved&assisted=1")
-    assert not {image_id // 100 for image_id in moved["image_ids"]} & voted
+    assert not {expnum_of(image_id) for image_id in moved["image_ids"]} & voted
 
 
 def test_who_judged_them_sees_them(ask, made):

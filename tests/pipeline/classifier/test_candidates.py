@@ -7,6 +7,7 @@ import pytest
 from tests import vectors
 from triptych.pipeline.classifier import candidates, predict, train
 from triptych.pipeline.errors import BadInput, UnknownName
+from triptych.pipeline.image_ids import image_id_of
 from triptych.pipeline.store.store import open_store
 
 
@@ -19,7 +20,7 @@ def prediction(rows) -> pd.DataFrame:
             reason = max(own, key=own.get)
             found.append(
                 {
-                    "image_id": 100 * expnum + ccd + 1 + (20 if not chances else 0),
+                    "image_id": image_id_of(expnum, ccd + 1 + (0 if chances else 20)),
                     "expnum": expnum,
                     "reason": reason,
                     "probability": own[reason],

@@ -19,6 +19,7 @@ from triptych.pipeline.classifier.cross_fitted_heads import (
 )
 from triptych.pipeline.classifier.metrics import calibration
 from triptych.pipeline.classifier.simulated_teacher import Teacher
+from triptych.pipeline.image_ids import image_id_of
 from triptych.pipeline.reasons import GOOD
 
 CCDS = 6
@@ -28,7 +29,7 @@ DIM = 10
 def table_of(reasons, expnums) -> pd.DataFrame:
     """Training rows of exposures of CCDS images each."""
     ccdnums = 1 + np.arange(len(expnums)) % CCDS
-    return pd.DataFrame({"image_id": 100 * expnums + ccdnums, "expnum": expnums, "reasons": reasons})
+    return pd.DataFrame({"image_id": image_id_of(expnums, ccdnums), "expnum": expnums, "reasons": reasons})
 
 
 def separable(exposures: int = 40, *, seed: int = 0, spread: float = 1.0):

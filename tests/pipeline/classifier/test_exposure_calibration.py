@@ -14,13 +14,14 @@ from triptych.pipeline.classifier.exposure_calibration import (
 )
 from triptych.pipeline.classifier.metrics import calibration
 from triptych.pipeline.focal_plane import centres
+from triptych.pipeline.image_ids import image_id_of
 
 CCDNUMS = np.array([number for number in range(1, 63) if number != 61])
 
 
 def keys_of(n: int, first: int = 1) -> pd.DataFrame:
     expnums = np.repeat(np.arange(first, first + n), len(CCDNUMS))
-    return pd.DataFrame({"image_id": 100 * expnums + np.tile(CCDNUMS, n), "expnum": expnums})
+    return pd.DataFrame({"image_id": image_id_of(expnums, np.tile(CCDNUMS, n)), "expnum": expnums})
 
 
 def nearest_to(place: int, n: int) -> np.ndarray:

@@ -12,6 +12,7 @@ from triptych.pipeline.classifier import model_files, predict, train
 from triptych.pipeline.classifier.parameter_search import FOLDS, SPACE, schedule, search
 from triptych.pipeline.errors import BadInput, LabelError, UnknownName
 from triptych.pipeline.evaluation import evaluate
+from triptych.pipeline.image_ids import image_id_of
 from triptych.pipeline.store.store import open_store
 
 
@@ -30,7 +31,7 @@ def drawn(n: int = 240, dim: int = 6):
     values = rng.normal(0, 1, (n, dim))
     values[:, 0] += 6.0 * (np.arange(n) // 4 % 3)
     expnums = np.arange(n) // 4
-    ids = 100 * expnums + 1 + np.arange(n) % 4
+    ids = image_id_of(expnums, 1 + np.arange(n) % 4)
     table = pd.DataFrame({"image_id": ids, "expnum": expnums, "reasons": [(own,) for own in labels]})
     return values, table
 

@@ -7,6 +7,7 @@ import pytest
 from tests import vectors
 from triptych.pipeline.classifier import predict, simulated_teacher, train
 from triptych.pipeline.classifier.surroundings import surrounded
+from triptych.pipeline.image_ids import image_id_of
 from triptych.pipeline.labels.recipe import Recipe
 from triptych.pipeline.reasons import GOOD, REASONS
 from triptych.pipeline.store.store import open_store
@@ -18,7 +19,8 @@ def keys_and_truth(exposures: int = 6, ccds: int = 40):
 
     pairs = [(expnum, ccdnum) for expnum in range(1, exposures + 1) for ccdnum in range(1, ccds + 1)]
     keys = pd.DataFrame(
-        [(100 * e + c, e, camera("decam").name_of(c)) for e, c in pairs], columns=["image_id", "expnum", "ccdname"]
+        [(image_id_of(e, c), e, camera("decam").name_of(c)) for e, c in pairs],
+        columns=["image_id", "expnum", "ccdname"],
     )
     reasons = np.where(keys.expnum == 1, "PSF", np.where((keys.expnum == 2) & (keys.index % 2 == 0), "Noise", GOOD))
     truth = keys[["expnum", "ccdname"]].assign(reason=reasons)

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from triptych.pipeline.classifier.surroundings import groups_of, neighbour_weights, pooled, surrounded
+from triptych.pipeline.image_ids import image_id_of
 
 DIM = 4
 
@@ -12,7 +13,7 @@ DIM = 4
 def drawn(ccdnums, expnums=(7, 9), seed: int = 0):
     """Vectors of some CCDs of some exposures, in order, and their keys."""
     pairs = [(expnum, ccdnum) for expnum in expnums for ccdnum in ccdnums]
-    keys = pd.DataFrame({"image_id": [100 * e + c for e, c in pairs], "expnum": [e for e, _ in pairs]})
+    keys = pd.DataFrame({"image_id": [image_id_of(e, c) for e, c in pairs], "expnum": [e for e, _ in pairs]})
     return np.random.default_rng(seed).normal(0, 1, (len(keys), DIM)).astype(np.float32), keys
 
 

@@ -15,6 +15,7 @@ from tests import vectors
 from triptych.pipeline.camera import camera
 from triptych.pipeline.classifier import model_files, predict, train
 from triptych.pipeline.errors import BadInput, LabelError, StageMissing, StageStale, UnknownName
+from triptych.pipeline.image_ids import expnum_of, image_id_of
 from triptych.pipeline.reasons import GOOD
 from triptych.pipeline.store.store import LabelStore, open_store
 from triptych.pipeline.vectors.neighbours import nearest
@@ -34,7 +35,7 @@ def training_rows(reasons, expnums) -> pd.DataFrame:
     ccdnums = [1 + row % 60 for row in range(len(reasons))]
     return pd.DataFrame(
         {
-            "image_id": [100 * e + number for number, e in zip(ccdnums, expnums, strict=True)],
+            "image_id": [image_id_of(e, number) for number, e in zip(ccdnums, expnums, strict=True)],
             "expnum": expnums,
             "ccdname": [DECAM.name_of(number) for number in ccdnums],
             "reasons": reasons,
@@ -140,7 +141,7 @@ def test_train_and_predict_a_run(run, classifier):
     assert ((table.groupby("expnum").exposure_probability.first() > 0.5) == bad).mean() > 0.9
     for row in table.itertuples():
         assert len(row.neighbour_ids) == len(row.neighbour_distances) == 7
-        assert row.expnum not in row.neighbour_ids // 100
+        assert row.expnum not in expnum_of(row.neighbour_ids)
         assert (np.diff(row.neighbour_distances) >= 0).all()
 
 

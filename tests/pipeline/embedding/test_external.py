@@ -9,6 +9,7 @@ from tests import vectors
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.embedding import external
 from triptych.pipeline.errors import BadInput, UnknownName
+from triptych.pipeline.image_ids import ccdnum_of, image_id_of
 from triptych.pipeline.vectors import clusters, placing, similar, tsne
 
 
@@ -19,7 +20,7 @@ def run(tmp_path):
     drawn = catalog.stage("embedding").array(mmap=False)
     order = np.random.default_rng(0).permutation(len(truth))
     table = pd.DataFrame(
-        {"image_filename": "x.fits", "expnum": truth.expnum, "ccdnum": truth.image_id % 100, "label": 0}
+        {"image_filename": "x.fits", "expnum": truth.expnum, "ccdnum": ccdnum_of(truth.image_id), "label": 0}
     )
     return catalog, drawn, table.iloc[order].reset_index(drop=True), drawn[order]
 
@@ -59,7 +60,7 @@ def test_hdf5_of_several_workers_with_gaps(run, tmp_path):
     published(folder / "1_worker_embeds.h5", shuffled, range(40, len(table)))
     stage = external.bring_in(catalog, folder)
     present = np.r_[0:30, 40 : len(table)]
-    holds(stage, catalog, drawn, (100 * table.expnum + table.ccdnum).iloc[present])
+    holds(stage, catalog, drawn, image_id_of(table.expnum, table.ccdnum).iloc[present])
     assert stage.parameters["run_images_without"] == 10
 
 
@@ -69,14 +70,16 @@ def test_npy_with_a_table(run, tmp_path, kind):
     np.save(tmp_path / "vectors.npy", shuffled.astype(np.float16))
     names = dict(enumerate(vectors.NAMES, 1))
     ids = catalog.ccds().set_index("image_id").ccdname
-    keys = pd.DataFrame({"expnum": table.expnum, "ccdname": ids.loc[100 * table.expnum + table.ccdnum].to_numpy()})
+    keys = pd.DataFrame(
+        {"expnum": table.expnum, "ccdname": ids.loc[image_id_of(table.expnum, table.ccdnum)].to_numpy()}
+    )
     assert set(keys.ccdname) == set(names.values())
     path = tmp_path / f"vectors{kind}"
     keys.to_csv(path, index=False) if kind.endswith("csv") else keys.to_parquet(path)
     real = external.image_ids(keys, "decam")
-    stage_ids = dict(zip(keys.ccdname, real % 100, strict=True))
+    stage_ids = dict(zip(keys.ccdname, ccdnum_of(real), strict=True))
     assert stage_ids["S1"] == 25  # by the camera's own numbers, whatever the run calls them
-    keys = table.assign(image_id=100 * table.expnum + table.ccdnum)[["image_id"]]
+    keys = table.assign(image_id=image_id_of(table.expnum, table.ccdnum))[["image_id"]]
     keys.to_csv(path, index=False) if kind.endswith("csv") else keys.to_parquet(path)
     holds(external.bring_in(catalog, tmp_path / "vectors.npy"), catalog, drawn.astype(np.float16))
 
@@ -102,7 +105,7 @@ def test_what_is_of_no_use_is_left_out_and_counted(run, tmp_path):
     stage = external.bring_in(catalog, tmp_path / "vectors.parquet")
     counts = {name: stage.parameters[name] for name in ("of_no_ccd", "not_in_run", "not_finite", "run_images_without")}
     assert counts == {"of_no_ccd": 1, "not_in_run": 1, "not_finite": 1, "run_images_without": 1}
-    holds(stage, catalog, drawn, (100 * table.expnum + table.ccdnum).drop(3))
+    holds(stage, catalog, drawn, image_id_of(table.expnum, table.ccdnum).drop(3))
 
 
 def test_a_run_of_nothing_but_vectors_can_be_mapped_and_searched(run, tmp_path):

@@ -6,6 +6,7 @@ import pytest
 
 from benchmarks.accuracy import asking
 from triptych.pipeline.camera import DECAM
+from triptych.pipeline.image_ids import image_id_of
 
 
 def loops(**figures):
@@ -36,7 +37,7 @@ def test_a_loop_asks_every_exposure_once_and_none_that_is_measured():
     rng = np.random.default_rng(0)
     ccds = [ccd.name for ccd in DECAM.ccds[:8]]
     keys = pd.DataFrame([(100 + place, name) for place in range(24) for name in ccds], columns=["expnum", "ccdname"])
-    keys["image_id"] = 100 * keys.expnum + keys.ccdname.map({ccd.name: ccd.number for ccd in DECAM.ccds})
+    keys["image_id"] = image_id_of(keys.expnum, keys.ccdname.map({ccd.name: ccd.number for ccd in DECAM.ccds}))
     keys = keys.sort_values("image_id", ignore_index=True)
     bad = (keys.expnum % 2 == 0).to_numpy()
     vectors = (rng.normal(size=(len(keys), 6)) + 3 * bad[:, None]).astype(np.float32)

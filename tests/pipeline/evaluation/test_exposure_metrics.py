@@ -14,6 +14,7 @@ from triptych.pipeline.evaluation.exposure_metrics import (
     scored_exposures,
     thinned,
 )
+from triptych.pipeline.image_ids import image_id_of
 
 
 def drawn(n: int = 300, seed: int = 0):
@@ -76,7 +77,9 @@ def test_exposures_of_one_kind_have_figures_too(bad):
 
 
 def test_the_first_named_reason_is_compared_with_those_of_the_exposure():
-    rows = [(e, 100 * e + c, reason) for e, reason in ((1, "PSF"), (2, "Noise"), (3, "good")) for c in range(1, 5)]
+    rows = [
+        (e, image_id_of(e, c), reason) for e, reason in ((1, "PSF"), (2, "Noise"), (3, "good")) for c in range(1, 5)
+    ]
     prediction = pd.DataFrame(rows, columns=["expnum", "image_id", "reason"]).assign(probability=1.0)
     prediction["p_good"] = (prediction.reason == "good").astype(float)
     for name in ("PSF", "Noise"):

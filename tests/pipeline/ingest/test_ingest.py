@@ -20,6 +20,7 @@ from tests import fits_makers as make
 from tests import warm
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput, CatalogError
+from triptych.pipeline.image_ids import image_id_of
 from triptych.pipeline.ingest import ingest as ingest_module
 from triptych.pipeline.ingest.ingest import ingest
 from triptych.pipeline.ingest.sources import PROBLEMS
@@ -123,7 +124,7 @@ def test_names_and_packings_of_files(run, files):
     assert ingest(run, files).n_new == 3
     assert problems(run) == []
     for expnum in (101, 102, 103):
-        assert full_ccd(run, 100 * expnum + 3).mean() == pytest.approx(130, abs=0.5)
+        assert full_ccd(run, image_id_of(expnum, 3)).mean() == pytest.approx(130, abs=0.5)
 
 
 def test_masks_in_the_same_file_and_beside_it(run, files):

@@ -8,6 +8,7 @@ from astropy.io import fits
 from PIL import Image
 
 from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.image_ids import image_id_of
 from triptych.pipeline.ingest.ingest import ingest
 from triptych.pipeline.pixels.full_resolution import full_ccd, full_mask
 from triptych.pipeline.pixels.images import display
@@ -99,7 +100,7 @@ def test_thirty_ghosts_of_61_ccds(run, real_data):
     assert not blank.sampled.any()
     assert (rows.groupby("expnum").sampled.sum() == 20).all()
     picture = np.asarray(Image.open(ghosts.source.iloc[0]).convert("L"), dtype=np.float32)
-    shown = display(full_ccd(run, 100 * int(ghosts.expnum.iloc[0]) + 28))
+    shown = display(full_ccd(run, image_id_of(int(ghosts.expnum.iloc[0]), 28)))
     assert np.array_equal(shown, picture[170:198, 170:229])
 
 

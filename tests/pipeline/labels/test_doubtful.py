@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.classifier.predict import predict
 from triptych.pipeline.classifier.train import train
+from triptych.pipeline.image_ids import expnum_of
 from triptych.pipeline.labels.doubtful import WHYS, doubtful_labels, listed_both, summary
 from triptych.pipeline.labels.imported import LABEL_NAMES, ReadOptions
 from triptych.pipeline.labels.readers import READERS, guess_kind
@@ -88,7 +89,7 @@ def test_wrong_labels_stand_out_from_their_neighbours_and_right_ones_do_not(rela
     assert found.set_index("expnum").loc[wrong_bad, "says"] == "PSF"
     assert found.sure.between(0.5, 1).all()
     assert found.sure.is_monotonic_decreasing
-    assert (found.image_id // 100 == found.expnum).all()
+    assert (expnum_of(found.image_id) == found.expnum).all()
     assert summary(found) == {
         "n": 2,
         "in_run": 2,

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from triptych.pipeline.errors import BadInput, UnknownName
+from triptych.pipeline.image_ids import image_id_of
 from triptych.pipeline.labels.recipe import Recipe, balanced, galactic_latitude, with_good_pool
 from triptych.pipeline.labels.training_set import COLUMNS, TrainingSet
 from triptych.pipeline.reasons import GOOD
@@ -21,7 +22,7 @@ def run(n: int = 6):
     exposures["ra"] = np.where(exposures.expnum % 2, 192.86, 266.4)
     exposures["dec"] = np.where(exposures.expnum % 2, 27.13, -28.94)
     ccds = pd.DataFrame(
-        [(100 * e + c, e, name) for e in exposures.expnum for c, name in zip(NUMBERS, NAMES, strict=True)],
+        [(image_id_of(e, c), e, name) for e in exposures.expnum for c, name in zip(NUMBERS, NAMES, strict=True)],
         columns=["image_id", "expnum", "ccdname"],
     )
     return ccds, exposures

@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 
+from triptych.pipeline.image_ids import expnum_of, image_id_of
 from triptych.pipeline.labels.training_set import training_set
 from triptych.pipeline.store.store import LabelStore, Vote
 
@@ -13,7 +14,7 @@ def tables(n_exposures: int = 4, plver: str = "V5"):
     """Exposures 1.. of four CCDs each, as tables of a run."""
     exposures = pd.DataFrame({"expnum": range(1, n_exposures + 1), "camera": "decam", "plver": plver})
     ccds = pd.DataFrame(
-        [(100 * e + c + 1, e, name) for e in exposures.expnum for c, name in enumerate(NAMES)],
+        [(image_id_of(e, c + 1), e, name) for e in exposures.expnum for c, name in enumerate(NAMES)],
         columns=["image_id", "expnum", "ccdname"],
     )
     return ccds, exposures
@@ -145,7 +146,7 @@ def test_votes_on_another_pipeline_version_do_not_teach(store):
     panel_votes(store, 1, ["bad", "bad", "bad"], plver="V4")
     panel_votes(store, 2, ["bad", "bad", "bad"], plver="V5")
     found = learn(store)
-    assert sorted({image // 100 for image in taught(found)}) == [2]
+    assert sorted({expnum_of(image) for image in taught(found)}) == [2]
     assert found.left_out["votes on another pipeline version"] == 3
 
 

@@ -6,6 +6,7 @@ import pytest
 from tests import vectors
 from tests.pipeline.retraining.test_retrain import ghosts, vote_ghosts
 from triptych.pipeline.classifier import candidates, predict, train
+from triptych.pipeline.image_ids import ccdnum_of, expnum_of
 from triptych.pipeline.retraining import changes, retrain
 from triptych.pipeline.store.store import open_store
 
@@ -36,7 +37,7 @@ def test_a_vote_beside_an_exposure_is_named_as_what_changed_it(done):
         assert set(row["causes"]) <= taught
         assert row["n_causes"] == len(row["causes"])
         assert set(row["changed_ids"]) <= set(truth.image_id[truth.expnum == expnum])
-    assert all(cause // 100 != expnum for expnum, causes in table.causes.items() for cause in causes)
+    assert all(expnum_of(cause) != expnum for expnum, causes in table.causes.items() for cause in causes)
 
 
 def test_every_cause_is_a_changed_label_among_the_neighbours(done):
@@ -70,8 +71,8 @@ def prediction(rows):
         [
             {
                 "image_id": image_id,
-                "expnum": image_id // 100,
-                "ccdname": f"S{image_id % 100}",
+                "expnum": expnum_of(image_id),
+                "ccdname": f"S{ccdnum_of(image_id)}",
                 "reason": reason,
                 "probability": max(p_good, 1 - p_good),
                 "p_good": p_good,
@@ -87,7 +88,7 @@ def prediction(rows):
 
 def training(rows):
     return pd.DataFrame(
-        [(image_id, image_id // 100, "S1", reasons, "truth", "truth") for image_id, reasons in rows.items()],
+        [(image_id, expnum_of(image_id), "S1", reasons, "truth", "truth") for image_id, reasons in rows.items()],
         columns=["image_id", "expnum", "ccdname", "reasons", "provenance", "basis"],
     )
 

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from tests import vectors
+from triptych.pipeline.image_ids import image_id_of
 from triptych.pipeline.retraining import gain
 from triptych.pipeline.store.store import LabelStore, Vote, open_store
 
@@ -24,7 +25,7 @@ def predicted(expnums, bad, reason="PSF") -> pd.DataFrame:
     chance = np.where(bad, 0.9, 0.1)
     return pd.DataFrame(
         {
-            "image_id": [100 * e + 1 for e in expnums],
+            "image_id": [image_id_of(e, 1) for e in expnums],
             "expnum": expnums,
             "reason": np.where(bad, reason, "good"),
             "probability": np.maximum(chance, 1 - chance),

@@ -17,6 +17,7 @@ from triptych.app.worker import LiveWork, WorkerProcess
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.classifier import model_files, predict, train
 from triptych.pipeline.classifier.classifier import predict_images
+from triptych.pipeline.image_ids import expnum_of
 from triptych.pipeline.labels.training_set import read_training_set
 from triptych.pipeline.retraining import live_cache, live_changes
 from triptych.pipeline.retraining.live_changes import follow
@@ -94,7 +95,7 @@ def test_a_verdict_tells_what_it_changes_and_why(run):
         assert set(ghosts[1:]) <= set(found.table.expnum)
         assert found.info["revision"] == store.revision()
         near = found.table[found.table.expnum == ghosts[1]].iloc[0]
-        assert {int(cause) // 100 for cause in near.causes} == {ghosts[0]}
+        assert {expnum_of(int(cause)) for cause in near.causes} == {ghosts[0]}
         assert near.reason_after == GHOSTS
         label = found.labels.set_index("image_id").loc[near.causes[0]]
         assert (label.what, label.reasons_before, label.reasons_after) == ("new", "", GHOSTS)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from triptych.pipeline.classifier.classifier import Classifier
 from triptych.pipeline.classifier.cross_fitted_heads import indicators
 from triptych.pipeline.classifier.prediction_table import as_table, asks_neighbours
+from triptych.pipeline.image_ids import image_id_of
 from triptych.pipeline.reasons import GOOD
 from triptych.pipeline.retraining import live_neighbours
 from triptych.pipeline.retraining.live_cells import lay_out
@@ -22,7 +23,7 @@ SAID = [("good",), ("PSF",), ("Ghost_Scatter",), ("PSF", "Ghost_Scatter"), ("Clo
 def images(n: int) -> tuple[np.ndarray, np.ndarray]:
     """image_ids and expnums of n images, CCDS of each exposure."""
     expnums = np.arange(n) // CCDS + 1
-    return 100 * expnums + np.arange(n) % CCDS + 1, expnums
+    return image_id_of(expnums, np.arange(n) % CCDS + 1), expnums
 
 
 def following(vectors: np.ndarray, classifier: Classifier) -> live_neighbours.Live:

@@ -7,6 +7,7 @@ from playwright.sync_api import expect
 
 from tests import survey
 from tests.ui.conftest import wait_ready
+from triptych.pipeline.image_ids import expnum_of
 
 # The element that carries the map's hooks lies inside a shadow root; the last line gives them to a function.
 HOOKS = """(() => {
@@ -161,7 +162,7 @@ def test_a_click_selects_focuses_and_rings_the_exposure(open_map):
     assert one.selection() == {i}
     assert len(one.ask("m => m.rings().focus")) == 61
     assert one.ask("m => m.rings().ccd") == [i]
-    one.page.wait_for_function(f"new URLSearchParams(location.search).get('focus') === '{image_id // 100}'")
+    one.page.wait_for_function(f"new URLSearchParams(location.search).get('focus') === '{expnum_of(image_id)}'")
 
 
 def test_what_other_views_select_and_focus_comes_to_the_map(open_map):
@@ -169,7 +170,7 @@ def test_what_other_views_select_and_focus_comes_to_the_map(open_map):
     one.page.get_by_role("searchbox").fill("900004")
     one.page.keyboard.press("Enter")
     one.wait("m => m.selection().length === 61")
-    assert {one.ask(f"m => m.imageId({i})") // 100 for i in list(one.selection())[:5]} == {900004}
+    assert {expnum_of(one.ask(f"m => m.imageId({i})")) for i in list(one.selection())[:5]} == {900004}
     one.wait("m => m.rings().focus.length === 61")
     expect(one.page.locator(".map .chosen")).to_contain_text("61 selected")
     # the browser's own choice is not sent back to it, and not lost
@@ -303,7 +304,7 @@ def test_the_card_beside_the_cursor_names_the_image(open_map):
     i = one.ask(f"m => m.pick({x}, {y})")
     card = one.page.locator(".map-card")
     expect(card).to_be_visible()
-    expect(card.locator(".name")).to_contain_text(str(one.ask(f"m => m.imageId({i})") // 100))
+    expect(card.locator(".name")).to_contain_text(str(expnum_of(one.ask(f"m => m.imageId({i})"))))
     expect(card.locator(".facts")).to_contain_text("labelled")
     expect(card.locator(".facts")).to_contain_text("predicted")
     one.page.wait_for_function("() => true")

@@ -9,6 +9,7 @@ from tests import survey
 from tests.ui.conftest import READY
 from triptych.pipeline import examples
 from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.image_ids import expnum_of
 from triptych.pipeline.store.store import Vote, open_store
 
 GONE = 900003
@@ -56,7 +57,7 @@ def test_explore_and_clusters_show_a_place_for_what_is_missing(bare, run):
     expect(page.locator("#explore .mosaic .message")).to_contain_text(SAYS)
     expect(page.locator("#explore .thumb.gone").first).to_be_visible()
     table = Catalog.open(run).stage("cluster").table()
-    number = table.loc[(table["image_id"] // 100 == GONE) & (table["cluster"] >= 0), "cluster"].iloc[0]
+    number = table.loc[(expnum_of(table["image_id"]) == GONE) & (table["cluster"] >= 0), "cluster"].iloc[0]
     page = bare("lea", f"/?room=clusters&cluster={number}")
     expect(page.locator(f"#clusters .tile[data-expnum='{GONE}'] .no-picture")).to_be_visible()
 

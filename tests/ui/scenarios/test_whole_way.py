@@ -11,6 +11,7 @@ from tests.ui.pictures.test_map import Map
 from tests.ui.rooms.test_review import wait_for_exposure, wait_saved
 from triptych.app import demo
 from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.image_ids import expnum_of
 
 EXPOSURES = 14  # of the demonstration seed, few, with a ghost among the unlabelled ones
 INSPECTORS = [name for name, role in demo.ACCOUNTS.items() if role == "inspector"]
@@ -52,7 +53,7 @@ def lasso_round(one: Map, image_ids, share=0.5):
 def test_from_the_map_to_the_list(server, open_page):
     catalog = Catalog.open(server.run)
     expnum = new_ghost(catalog)
-    ghosts = [i for i in catalog.stage("map2d").table().image_id if i // 100 == expnum]
+    ghosts = [i for i in catalog.stage("map2d").table().image_id if expnum_of(i) == expnum]
 
     page = open_page(INSPECTORS[0], "/?colour=prediction", server=server)
     one = Map(page)
