@@ -25,9 +25,9 @@ import pandas as pd
 
 from benchmarks.accuracy import backbones as samples
 from benchmarks.accuracy.labels_needed import of_samples
-from triptych.pipeline.classifier.classifier import predict_images
 from triptych.pipeline.classifier.folds import deal
 from triptych.pipeline.classifier.metrics import ccd_metrics, rates
+from triptych.pipeline.classifier.predict import predict_images
 from triptych.pipeline.classifier.surroundings import surrounded
 from triptych.pipeline.classifier.train import learn
 from triptych.pipeline.evaluation import plots

@@ -25,7 +25,8 @@ from sklearn.neighbors import NearestNeighbors
 
 from benchmarks.speed.maps import draw
 from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.classifier.classifier import Model, fit, indicators
+from triptych.pipeline.classifier.classifier import Model, fit
+from triptych.pipeline.classifier.cross_fitted_heads import indicators
 from triptych.pipeline.classifier.prediction_table import (
     as_table,
     asks_neighbours,

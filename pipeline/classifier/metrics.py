@@ -10,7 +10,7 @@ where that is one of its true ones, else its first true one.
 import numpy as np
 import pandas as pd
 
-from triptych.pipeline.classifier.classifier import indicators
+from triptych.pipeline.classifier.cross_fitted_heads import indicators
 from triptych.pipeline.reasons import GOOD, REASONS
 
 BINS = 10

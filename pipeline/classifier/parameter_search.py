@@ -22,8 +22,10 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.model_selection import GroupKFold, HalvingRandomSearchCV, cross_val_score
 
-from triptych.pipeline.classifier.classifier import Classifier, chances, fit, probabilities
+from triptych.pipeline.classifier.classifier import Classifier, fit
+from triptych.pipeline.classifier.cross_fitted_heads import indicators
 from triptych.pipeline.classifier.metrics import ccd_metrics
+from triptych.pipeline.classifier.prediction_table import as_table, asks_neighbours
 from triptych.pipeline.errors import LabelError, choose
 from triptych.pipeline.vectors.reduction import SCALERS
 
@@ -61,7 +63,10 @@ class Trial(ClassifierMixin, BaseEstimator):
 
     def table(self, X) -> pd.DataFrame:
         """What is said of (n, dim) vectors; folds are of whole exposures, so none of them is left out here."""
-        return chances(probabilities(self.model_, X, np.full(len(X), -1))[0], self.model_.classes)
+        keys = pd.DataFrame({"image_id": np.arange(len(X)), "expnum": -1, "ccdname": ""})
+        model = self.model_
+        answer = asks_neighbours(model, indicators(model.training.reasons, model.classes), len(X))(X, keys)
+        return as_table(answer, keys, model.classes, model.training.image_id.to_numpy()).to_pandas()
 
     def predict(self, X):
         return self.table(X).reason.to_numpy()

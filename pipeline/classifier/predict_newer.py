@@ -18,23 +18,11 @@ def predict(catalog: Catalog, vectors: Stage, model: Stage, *, progress: Callabl
                 catalog.make_current(stage)
             return stage
     # learners are slow to import, and most who ask about models never predict
-    from triptych.pipeline.classifier import model_files
-    from triptych.pipeline.classifier.predict import answers_of
-    from triptych.pipeline.classifier.prediction_table import prediction_blocks, write_blocks
+    from triptych.pipeline.classifier.model_files import read_model
+    from triptych.pipeline.classifier.predict import predicted_blocks, write_prediction
 
-    taught, keys = model_files.read_model(model), vectors.table("keys")
-    blocks = prediction_blocks(
-        answers_of(taught, len(keys)),
-        vectors.array(),
-        keys,
-        taught.classes,
-        taught.training.image_id.to_numpy(),
-        progress=progress,
-    )
-    parameters = {"classifier": model.parameters["classifier"], "left_out": "own exposure"}
-    with catalog.new_stage("prediction", model.name, parents=[vectors, model], parameters=parameters) as writer:
-        writer.note_rows(write_blocks(writer.folder / "table.parquet", blocks))
-    return writer.stage
+    blocks = predicted_blocks(read_model(model), vectors.array(), vectors.table("keys"), progress=progress)
+    return write_prediction(catalog, vectors, model, blocks)
 
 
 def comparable(one: Stage, other: Stage) -> bool:

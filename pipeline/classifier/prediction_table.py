@@ -126,24 +126,27 @@ def as_table(answer: Answer, keys: pd.DataFrame, classes: tuple[str, ...], train
 
 
 def prediction_blocks(
-    answer: Callable[[np.ndarray, pd.DataFrame], Answer],
+    answer: Callable[..., Answer],
     vectors: np.ndarray,
     keys: pd.DataFrame,
     classes: tuple[str, ...],
     training_ids: np.ndarray,
     *,
+    surroundings: np.ndarray | None = None,
     threads: int | None = None,
     progress: Callable | None = None,
 ) -> Iterator[pa.Table]:
     """Yield the prediction table of all images in blocks, in the order of `keys`, the same for any number of threads.
 
     answer : function(vectors, keys) of a block, called in threads. vectors : (n, dim), read block by block and best
-    memory-mapped. keys : `image_id, expnum, ccdname` of each, sorted by exposure.
+    memory-mapped. keys : `image_id, expnum, ccdname` of each, sorted by exposure. surroundings : (n, m), of which
+    `answer` gets the rows of its block, too.
     """
 
     def predicted(block: slice) -> pa.Table:
         own = keys.iloc[block].reset_index(drop=True)
-        table = as_table(answer(vectors[block], own), own, classes, training_ids)
+        further = () if surroundings is None else (surroundings[block],)
+        table = as_table(answer(vectors[block], own, *further), own, classes, training_ids)
         _let_go(vectors)
         return table
 

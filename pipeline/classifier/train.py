@@ -15,16 +15,15 @@ from triptych.pipeline.classifier.classifier import (
     Model,
     fit,
     has_head,
-    indicators,
-    predict_images,
-    probabilities,
-    with_view,
 )
+from triptych.pipeline.classifier.cross_fitted_heads import indicators
 from triptych.pipeline.classifier.metrics import ccd_metrics
 from triptych.pipeline.classifier.model_files import write_model
 from triptych.pipeline.classifier.parameter_search import search
+from triptych.pipeline.classifier.predict import predict_images
 from triptych.pipeline.classifier.simulated_teacher import Teacher, teacher_for
 from triptych.pipeline.classifier.surroundings import surrounded
+from triptych.pipeline.classifier.whole_exposures import with_view
 from triptych.pipeline.errors import BadInput, LabelError, choose
 from triptych.pipeline.labels.recipe import Recipe, balanced, with_good_pool
 from triptych.pipeline.labels.training_set import TrainingSet, read_training_set, training_set
@@ -41,7 +40,6 @@ __all__ = [
     "indicators",
     "learn",
     "predict_images",
-    "probabilities",
     "read_training_set",
     "train",
     "training_set",

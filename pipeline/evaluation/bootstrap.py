@@ -8,7 +8,7 @@ What it leaves out: the classifier is not fitted again, so the luck of the train
 import numpy as np
 import pandas as pd
 
-from triptych.pipeline.classifier.classifier import indicators
+from triptych.pipeline.classifier.cross_fitted_heads import indicators
 from triptych.pipeline.classifier.metrics import predicted_sets
 from triptych.pipeline.reasons import GOOD, REASONS
 

@@ -13,11 +13,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import pandas as pd
+import pyarrow as pa
 
 from triptych.pipeline.catalog import locks
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.catalog.stage import Stage
 from triptych.pipeline.classifier import candidates, model_files, predict, train
+from triptych.pipeline.classifier.predict import predicted_blocks
 from triptych.pipeline.errors import BadInput, Cancelled
 from triptych.pipeline.labels.recipe import Recipe
 from triptych.pipeline.labels.training_set import read_training_set
@@ -166,7 +168,9 @@ def _retrain(catalog, store, steps, say, *, policy, classifier, rule, seed, by) 
     )
     say(f"fitted {model.name}")
     steps.at(60, "predicting")
-    table = train.predict_images(model, embedding.array(), embedding.table("keys"), progress=steps.between(60, 82))
+    asked = embedding.array(), embedding.table("keys")
+    predicted = list(predicted_blocks(model, *asked, progress=steps.between(60, 82)))
+    table = pa.concat_tables(predicted).to_pandas()
     say(f"predicted {len(table)} images")
     steps.at(82, "candidates")
     sampled = candidates.sampled_images(catalog)
@@ -190,7 +194,7 @@ def _retrain(catalog, store, steps, say, *, policy, classifier, rule, seed, by) 
         "rule": rule,
     }
     parameters = {"policy": policy, "store_revision": revision, **Recipe(simulated=simulated).parameters()}
-    written = _write(catalog, embedding, model, table, scored, changes, report, rule, parameters, steps, by)
+    written = _write(catalog, embedding, model, predicted, scored, changes, report, rule, parameters, steps, by)
     steps.done()
     after = {kind: written[kind] for kind in KINDS}
     return RetrainReport(
@@ -231,7 +235,9 @@ def _report_of(model: Stage | None) -> dict | None:
     return model.json("report") if model and (model.path / "report.json").exists() else None
 
 
-def _write(catalog, embedding, model, table, scored, changes, report, rule, parameters, steps, by) -> dict[str, Stage]:
+def _write(
+    catalog, embedding, model, predicted, scored, changes, report, rule, parameters, steps, by
+) -> dict[str, Stage]:
     """Write the four stages, then move the pointers together; on any failure take the written ones away again."""
     written: dict[str, Stage] = {}
     there = {stage.path for kind in leftovers.ALL_KINDS for stage in catalog.stages(kind)}
@@ -242,7 +248,7 @@ def _write(catalog, embedding, model, table, scored, changes, report, rule, para
         )
         steps.at(93, "writing")
         written["prediction"] = predict.write_prediction(
-            catalog, embedding, written["model"], table, make_current=False
+            catalog, embedding, written["model"], predicted, make_current=False
         )
         steps.at(96, "writing")
         written["candidates"] = candidates.write_candidates(

@@ -14,6 +14,7 @@ from sklearn.preprocessing import MinMaxScaler
 from tests import vectors
 from triptych.pipeline.camera import camera
 from triptych.pipeline.classifier import model_files, predict, train
+from triptych.pipeline.classifier.predict import answers_of
 from triptych.pipeline.errors import BadInput, LabelError, StageMissing, StageStale, UnknownName
 from triptych.pipeline.image_ids import expnum_of, image_id_of
 from triptych.pipeline.reasons import GOOD
@@ -53,7 +54,8 @@ def test_same_answers_as_a_plain_scikit_learn_pipeline():
     table = training_rows([(reasons[c],) for c in classes], np.arange(600) // 6 + 1)
     model = train.fit(known, table)
     assert model.classes == ("PSF", "Noise", "Wonky", GOOD)
-    ours, rows, distances = train.probabilities(model, asked, np.full(500, -1))
+    said = answers_of(model, 500)(asked, training_rows([()] * 500, np.full(500, -1)))
+    ours, rows, distances = said.shares, said.rows, said.distances
     plain = make_pipeline(
         MinMaxScaler(),
         PCA(15, random_state=0),

@@ -16,7 +16,7 @@ from triptych.app.cli import app as command_line
 from triptych.app.worker import LiveWork, WorkerProcess
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.classifier import model_files, predict, train
-from triptych.pipeline.classifier.classifier import predict_images
+from triptych.pipeline.classifier.predict import predict_images
 from triptych.pipeline.image_ids import expnum_of
 from triptych.pipeline.labels.training_set import read_training_set
 from triptych.pipeline.retraining import live_cache, live_changes
