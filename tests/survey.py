@@ -170,11 +170,11 @@ def _write_labels(catalog, rows, expnums) -> None:
     store.close()
 
 
-def teach_by_votes(catalog, expnum: int) -> None:
-    """Make the model's training labels of one exposure ones that came from ticks of inspectors."""
+def teach_by_votes(catalog, expnum: int, provenance: str = "ticked") -> None:
+    """Make the model's training labels of one exposure ones that came from inspectors, by their ticks or otherwise."""
     path = catalog.stage("model").path / "training.parquet"
     training = pd.read_parquet(path)
-    training.loc[training["expnum"] == expnum, "provenance"] = "ticked"
+    training.loc[training["expnum"] == expnum, "provenance"] = provenance
     training.to_parquet(path)
 
 

@@ -24,10 +24,10 @@ from triptych.app.survey.image_set import ImageSet
 from triptych.app.survey.survey import Survey
 from triptych.pipeline.errors import choose
 from triptych.pipeline.image_ids import expnum_of, image_id_of
+from triptych.pipeline.labels.training_set import tells_votes
 from triptych.pipeline.reasons import GOOD, REASONS
 from triptych.pipeline.store.accounts import User
 
-FROM_VOTES = ("ticked", "candidate_ccds", "whole_exposure", "annotation")  # provenances that tell votes
 LEVELS = (("below 0.5", 0.0), ("0.5 to 0.9", 0.5), ("0.9 and above", 0.9))
 REASON_CODES = {name: code for code, name in enumerate(palette.REASON_COLOURS, start=1)}
 WAITS_CODE = len(REASON_CODES) + 1
@@ -81,8 +81,7 @@ def may_be_known(sight, training):
     difference: what came or went would tell of it.
     """
     expnums = expnum_of(training["image_id"].to_numpy(np.int64))
-    provenance = training["provenance"].to_numpy(object) if "provenance" in training else np.full(len(expnums), "")
-    return ~np.isin(provenance, (*FROM_VOTES, "")) | sight.sees_verdict(expnums)
+    return ~tells_votes(training) | sight.sees_verdict(expnums)
 
 
 def imported_reasons(scene):

@@ -14,13 +14,13 @@ from triptych.app.survey.around import around, with_own
 from triptych.pipeline.classifier.candidates import RULES
 from triptych.pipeline.export.explain import plain
 from triptych.pipeline.image_ids import expnum_of
+from triptych.pipeline.labels.training_set import tells_votes
 from triptych.pipeline.reasons import REASONS
 from triptych.pipeline.votes.verdicts import verdicts
 
 SUSPICIOUS_CCDS = 3  # whose neighbours are shown
 LIKELY_GOOD = 0.5
 NEIGHBOURS = 12
-FROM_VOTES = ("ticked", "candidate_ccds", "whole_exposure", "")  # provenances that tell votes, or may
 EXPOSURE_FACTS = ("filter", "band", "mjd_obs", "night", "exptime", "ra", "dec", "airmass", "object", "propid", "plver")
 VOTE_FACTS = ("judgement", "reasons", "comment", "created_utc", "via")
 
@@ -204,7 +204,7 @@ def hidden_labels(app, survey, user, expnums=None):
     training = survey.training
     if expnums is not None:
         training = training[expnum_of(training["image_id"]).isin(expnums)]
-    from_votes = training["provenance"].isin(FROM_VOTES) & ~expnum_of(training["image_id"]).isin(own)
+    from_votes = tells_votes(training) & ~expnum_of(training["image_id"]).isin(own)
     secret = expnum_of(training["image_id"]).isin(secret_answers(app, user))
     return set(training.loc[from_votes | secret, "image_id"])
 

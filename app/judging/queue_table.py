@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 
 from triptych.app.judging.doubtful_labels import doubtful_facet
-from triptych.app.judging.evidence import FROM_VOTES
 from triptych.app.survey.search import worst_images
 from triptych.app.survey.survey import open_stage
 from triptych.pipeline.image_ids import expnum_of
+from triptych.pipeline.labels.training_set import tells_votes
 from triptych.pipeline.votes.expected_gain import disagreement
 from triptych.pipeline.votes.queue_order import latitude_names, ordered, places_of
 
@@ -111,8 +111,7 @@ def with_gain(survey, table):
     labels, divided = survey.training.groupby("image_id")["reason"].agg(",".join), pd.Series(dtype=float)
     if "neighbour_ids" in survey.prediction and len(labels):
         divided = disagreement(survey.prediction, labels)
-    from_lists = ~survey.training["provenance"].isin((*FROM_VOTES, "annotation"))
-    listed = expnum_of(survey.training.loc[from_lists, "image_id"])
+    listed = expnum_of(survey.training.loc[~tells_votes(survey.training), "image_id"])
     return table.assign(disagreement=divided.reindex(table.index).astype(float), taught=table.index.isin(listed))
 
 

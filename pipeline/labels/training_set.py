@@ -28,13 +28,14 @@ import numpy as np
 import pandas as pd
 
 from triptych.pipeline.labels.suspicious import SUSPICIOUS
-from triptych.pipeline.labels.training_weights import BASES, WEIGHTS, standing, weights
+from triptych.pipeline.labels.training_weights import BASES, BASES_OF_VOTES, WEIGHTS, standing, weights
 from triptych.pipeline.reasons import GOOD, REASONS
 from triptych.pipeline.votes import verdicts as consensus
 
 COLUMNS = ("image_id", "expnum", "ccdname", "reasons", "source", "provenance", "basis", "weight")
 PROVENANCES = ("ticked", "candidate_ccds", "whole_exposure", "annotation", "label_list", "truth", "unlisted")
 LONG = ("image_id", "expnum", "reason", "source", "provenance", "whole", "basis", "weight")
+FROM_LISTS = ("label_list", "truth", "unlisted")  # the provenances that no vote has given
 FLAGGED_ABOVE = 0.9
 ORDER = {name: place for place, name in enumerate([*REASONS, GOOD])}
 
@@ -175,6 +176,19 @@ def _listed(places, labels, unmapped: Counter, left_out: Counter) -> pd.DataFram
     basis = rows.kind.where(rows.kind.isin(["truth", "annotation"]), "label_list").astype(object)
     weight = basis.map(WEIGHTS).astype(float)
     return _rows(rows, rows.reason.astype(object), rows.source.astype(object), basis, basis, weight, rows.whole)
+
+
+def tells_votes(labels: pd.DataFrame) -> np.ndarray:
+    """(n,) bool: which labels tell what somebody voted, or may: one that does not say where it comes from may.
+
+    labels : rows of a training set or of its changes, of which `provenance` and `basis` are read
+    """
+    told = np.ones(len(labels), bool)
+    if "provenance" in labels:
+        told = ~labels["provenance"].isin(FROM_LISTS).to_numpy(bool)
+    if "basis" in labels:
+        told |= labels["basis"].isin(BASES_OF_VOTES).to_numpy(bool)
+    return told
 
 
 def _votes_of_run(votes, exposures, left_out: Counter) -> pd.DataFrame:

@@ -30,6 +30,7 @@ WEIGHTS: dict[str, float] = {
     "unlisted": 0.5,  # nobody has said anything: good for want of a complaint
 }
 BASES = tuple(WEIGHTS)
+BASES_OF_VOTES = ("decision", "votes", "single_vote", "bulk_votes")
 STEPS = 20
 _VOTED = {"good", "bad"}
 

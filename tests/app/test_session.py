@@ -249,7 +249,8 @@ def test_what_a_rule_asks_is_what_makes_candidates(app, rule):
         assert enough == (row.expnum in sent)
 
 
-def test_neighbours_are_labelled_near_first_and_never_what_only_others_judged(app):
+@pytest.mark.parametrize("provenance", ["ticked", "candidate_ccds", "whole_exposure", "annotation"])
+def test_neighbours_are_labelled_near_first_and_never_what_only_others_judged(app, provenance):
     session = session_of(app, "amy")
     first = session.queue()[0]
     neighbours = session.evidence(first)["neighbours"]
@@ -259,7 +260,7 @@ def test_neighbours_are_labelled_near_first_and_never_what_only_others_judged(ap
     hidden = neighbours[0]["expnum"]
     cast(app, "ben", hidden, "bad", reasons=("PSF",))
     assert session.evidence(first)["neighbours"] == neighbours, "a label of a list tells nothing of votes"
-    survey.teach_by_votes(app.catalog, hidden)
+    survey.teach_by_votes(app.catalog, hidden, provenance)
     vars(app.survey()).pop("training", None)  # read again
     assert hidden not in {n["expnum"] for n in session.evidence(first)["neighbours"]}
     cast(app, "amy", hidden, "bad", reasons=("PSF",))

@@ -171,6 +171,14 @@ def test_image_ids_are_made_and_read_in_one_file():
             assert not found, f"{name_of(path)} has `{found.group()}`: image_ids has functions for it"
 
 
+def test_one_place_says_which_labels_tell_votes():
+    """The dashboard had four lists of provenances of its own; they disagreed, and one told what others had voted."""
+    for path in FILES:
+        if name_of(path).startswith("app/"):
+            found = re.search(r"""["'](ticked|candidate_ccds|whole_exposure|annotation)["']""", path.read_text())
+            assert not found, f"{name_of(path)} names {found.group()}: ask pipeline.labels.training_set.tells_votes"
+
+
 def test_nothing_of_ours_is_imported_by_its_old_name():
     """`import app` works in a checkout, as the current folder is searched, and would load a second copy."""
     for path in [*FILES, *ROOT.glob("tests/**/*.py"), *ROOT.glob("benchmarks/**/*.py"), *ROOT.glob("docs/*.py")]:

@@ -5,9 +5,11 @@ votes of others, verdicts, decisions and what was taught after their own vote, a
 nothing of votes.
 """
 
+import pandas as pd
+
 from triptych.app import palette
 from triptych.app.judging import repeats
-from triptych.app.judging.evidence import FROM_VOTES, hidden_labels, in_this_version
+from triptych.app.judging.evidence import hidden_labels, in_this_version
 from triptych.app.judging.known_answers import secret_answers
 from triptych.app.judging.votes import own_votes
 from triptych.app.rooms.export.routes import tables_of
@@ -15,6 +17,7 @@ from triptych.app.web.answers import ApiHandler
 from triptych.pipeline.errors import BadInput
 from triptych.pipeline.export.explain import explain, nothing_known
 from triptych.pipeline.export.explain_text import BASES, PROVENANCES, why_nothing
+from triptych.pipeline.labels.training_set import tells_votes
 from triptych.pipeline.votes.verdicts import POLICIES
 
 OF_OTHERS = (
@@ -30,7 +33,6 @@ OF_OTHERS = (
     "state",
 )
 OF_OWN = (*OF_OTHERS, "via", "until", "screen", "model_then")
-FROM_PEOPLE = (*FROM_VOTES, "annotation")
 
 
 def explanation(app, user, expnum: int, policy: str, assisted: bool) -> dict:
@@ -124,8 +126,10 @@ def secret_images(app, user, neighbours: list[dict]) -> set[int]:
     own = own_votes(app, user, [one["expnum"] for one in neighbours]) if neighbours else None
     judged = set() if own is None else set(own.loc[own["ccdname"] == "", "expnum"].astype(int))
     judged -= set(repeats.waiting(app, user))
-    told = (one for one in neighbours if one["provenance"] in FROM_PEOPLE and one["expnum"] not in judged)
-    return {one["image_id"] for one in told}
+    told = tells_votes(pd.DataFrame(neighbours, columns=["provenance", "basis"]))
+    return {
+        one["image_id"] for one, tells in zip(neighbours, told, strict=True) if tells and one["expnum"] not in judged
+    }
 
 
 class ExplainHandler(ApiHandler):

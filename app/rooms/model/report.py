@@ -17,11 +17,10 @@ from triptych.app.rooms.jobs import jobs
 from triptych.app.web.component import STATIC
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import choose
+from triptych.pipeline.labels.training_set import tells_votes
 from triptych.pipeline.retraining import models
 from triptych.pipeline.store import retrain_log
 
-FROM_VOTES = ("ticked", "candidate_ccds", "whole_exposure", "annotation", "")  # provenances that tell votes, or may
-VOTED = ("decision", "votes", "single_vote", "bulk_votes")  # bases that do
 SHOWN = 200  # changed exposures that one answer lists
 MOST_SELECTED = 20_000
 MOVES_SHOWN = 30
@@ -168,9 +167,8 @@ def known_to(app, user, table, labels, assisted):
     may = ~np.isin(expnums, np.array(sorted(set(voters["expnum"].astype(int)) - own), np.int64))
     survey = app.survey_for(user)
     may &= Sight.of(app, survey, user).sees_opinion(survey, expnums, assisted)
-    from_votes = labels["basis"].isin(VOTED) | labels["provenance"].isin(FROM_VOTES)
     secret = labels["expnum"].isin(secret_answers(app, user))
-    unseen = (from_votes & ~labels["expnum"].isin(own)) | secret
+    unseen = (tells_votes(labels) & ~labels["expnum"].isin(own)) | secret
     return may, frozenset(labels.loc[unseen, "image_id"].astype(int)) | {NO_IMAGE}
 
 

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from triptych.pipeline.image_ids import expnum_of, image_id_of
-from triptych.pipeline.labels.training_set import training_set
+from triptych.pipeline.labels.training_set import PROVENANCES, tells_votes, training_set
 from triptych.pipeline.store.store import LabelStore, Vote
 
 NAMES = ["N1", "N2", "S1", "S2"]
@@ -172,3 +172,11 @@ def test_a_decision_of_a_lead_teaches_as_a_judgement_of_the_whole_exposure(store
     reasons = found.table.groupby("expnum").reasons.agg(set).to_dict()
     assert reasons == {1: {("good",)}, 2: {("Noise",)}}
     assert set(found.table.source) == {"decision of lea"}
+
+
+@pytest.mark.parametrize("provenance", [*PROVENANCES, "", None, "of a kind that comes later"])
+def test_a_label_tells_votes_unless_it_comes_from_a_list(provenance):
+    rows = pd.DataFrame({"provenance": [provenance], "basis": [""]})
+    assert tells_votes(rows).tolist() == [provenance not in ("label_list", "truth", "unlisted")]
+    assert tells_votes(rows.drop(columns="provenance")).all()
+    assert tells_votes(rows.assign(provenance="truth", basis="single_vote")).all()
