@@ -28,7 +28,7 @@ def page(name, **values):
 
     name : file under static/, e.g. login.html
     """
-    return _pages.get_template(name).render(logo=(PAGES / "logo.svg").read_text(), **values)
+    return _pages.get_template(name).render(logo=(PAGES / "frame/logo.svg").read_text(), **values)
 
 
 class LoginHandler(tornado.web.RequestHandler):

@@ -24,7 +24,7 @@ export function render({ model, el }) {
   const box = document.createElement('div');
   box.className = 'fill';
   const base = window.location.origin + model.assets_base;
-  load(base + '/load.js').then(module => module.load(box, model, base, '%(module)s', '%(mount)s'));
+  load(base + '/frame/load.js').then(module => module.load(box, model, base, '%(module)s', '%(mount)s'));
   return box;
 }
 """

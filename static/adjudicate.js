@@ -5,14 +5,14 @@
 // the decision has left the browser; the outbox carries it, and the header says when it is on disk.
 
 import { AdjudicatePage } from './adjudicate_page.js';
-import { askFor } from './answers.js';
+import { askFor } from './frame/ask.js';
 import { LIKELY_BAD } from './evidence.js';
-import { openExplain } from './explain.js';
+import { openExplain } from './frame/explain.js';
 import { slotsOf } from './focal_plane.js';
-import { listen } from './keys.js';
+import { listen } from './frame/keys.js';
 import { mountMosaic } from './mosaic.js';
-import { hasPictures } from './no_pictures.js';
-import { Outbox } from './outbox.js';
+import { hasPictures } from './frame/has_pictures.js';
+import { Outbox } from './frame/outbox.js';
 
 const AHEAD = 3;
 const WISH = 'triptych-adjudicate';   // an exposure that another room sends here

@@ -1,7 +1,8 @@
 // @ts-check
 // What the Adjudicate room looks like: its parts, drawn from the room's state, which adjudicate.js keeps.
 
-import { escapeText, evidenceHtml } from './evidence.js';
+import { evidenceHtml } from './evidence.js';
+import { escapeText } from './frame/text.js';
 
 const STRETCH_NAMES = { faint: 'faint sky', stars: 'stars', sky: 'sky map' };
 const STATE_NAMES = { split: 'split', unsure: 'unsure', differ: 'differ so far', posterior: 'posterior differs', outvoted: 'outvoted', single_bad: 'one imported bad' };

@@ -5,15 +5,15 @@
 // open, a few seconds apart, and what is on screen stays until the new figures are there.
 
 import { categoriesHtml, emptyHtml, groupsHtml, listHtml, pairsHtml, peopleHtml, reasonsHtml, scopeLine, SHOWN, topHtml, unlikeHtml } from './agreement_page.js';
-import { read } from './answers.js';
-import { listen } from './keys.js';
-import { withSheet } from './sheet.js';
+import { read } from './frame/ask.js';
+import { listen } from './frame/keys.js';
+import { withSheet } from './frame/room_style.js';
 
 const FIGURES = [['alpha', 'alpha', '1'], ['ac1', 'AC1', '2'], ['dice', 'Dice on bad', '3']];
 const BETWEEN_MS = 5000;
 
 export async function mount(box, model) {
-  await withSheet(box, './agreement.css');
+  await withSheet(box, new URL('./agreement.css', import.meta.url));
   const room = new Agreement(box, model);
   await room.load();
   return () => room.close();

@@ -1,7 +1,7 @@
 // @ts-check
 // Small marks of the Agreement room: a figure as a dot on its interval, a figure in words, months as a row of dots.
 
-import { escapeText } from './evidence.js';
+import { escapeText } from './frame/text.js';
 
 export const text = value => escapeText(String(value));
 export const count = value => Number(value).toLocaleString('en');

@@ -3,10 +3,10 @@
 //
 // The list is small numbers, asked for once; pictures come when they scroll into view. One cluster is open at the right.
 
-import { askFor } from './answers.js';
+import { askFor } from './frame/ask.js';
 import { ClustersPage } from './clusters_page.js';
 import { openContactSheet } from './contact_sheet.js';
-import { listen } from './keys.js';
+import { listen } from './frame/keys.js';
 
 const PAGE = 60;
 const MOST_AT_ONCE = 600;

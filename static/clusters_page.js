@@ -2,7 +2,7 @@
 // What the Clusters room looks like: rows with pictures and stacked bars at the left, the open cluster at the right.
 
 import { SORTS } from './clusters.js';
-import { pictureHtml } from './no_pictures.js';
+import { pictureHtml } from './frame/has_pictures.js';
 
 const STRETCH_NAMES = { faint: 'faint sky', stars: 'stars', sky: 'sky map' };
 const UNKNOWN = '#5b6470';

@@ -2,9 +2,9 @@
 // Why an exposure is in the queue, as plain HTML beside it. Text only from the server, escaped; pictures by address.
 
 import { drivers, planeSvg } from './focal_plane.js';
-import { hasPictures, pictureHtml } from './no_pictures.js';
+import { hasPictures, pictureHtml } from './frame/has_pictures.js';
+import { escapeText } from './frame/text.js';
 
-export const escapeText = text => String(text ?? '').replace(/[&<>"']/g, c => `&#${c.charCodeAt(0)};`);
 const SHOWN = 6;
 const MOST_SHARES = 3;
 const FEW_TAUGHT = 100;

@@ -2,15 +2,15 @@
 // The Export room: how many exposures each policy lists and on what they rest, what differs between two policies, the list
 // itself, and the file with the command line that makes the same bytes.
 
-import { read } from './answers.js';
+import { read } from './frame/ask.js';
 import { ExportPage } from './export_page.js';
 import { mountOwn } from './export_own.js';
-import { openExplain } from './explain.js';
-import { listen } from './keys.js';
-import { withSheet } from './sheet.js';
+import { openExplain } from './frame/explain.js';
+import { listen } from './frame/keys.js';
+import { withSheet } from './frame/room_style.js';
 
 export async function mount(box, model) {
-  await withSheet(box, './export.css');
+  await withSheet(box, new URL('./export.css', import.meta.url));
   if (model.role !== 'lead') return mountOwn(box, model);
   const room = new Export(box, model);
   await room.load();

@@ -1,8 +1,8 @@
 // @ts-check
 // Exposures taken around this one, as a strip in order of time: own votes on them, which were looked at, how far away.
 
-import { escapeText } from './evidence.js';
-import { hasPictures, pictureHtml } from './no_pictures.js';
+import { escapeText } from './frame/text.js';
+import { hasPictures, pictureHtml } from './frame/has_pictures.js';
 
 const WIDTH = 120;
 const DWELL = 600;   // ms on an exposure before the pictures around it are asked for: whoever votes faster does not look at them

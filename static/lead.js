@@ -1,16 +1,16 @@
 // @ts-check
 // The Lead room: accounts and how far each inspector is, everybody's queue and what its rules save, known answers, jobs.
 
-import { read } from './answers.js';
-import { escapeText as text } from './evidence.js';
+import { read } from './frame/ask.js';
+import { escapeText as text } from './frame/text.js';
 import { Accounts } from './lead_accounts.js';
 import { QueueRules } from './lead_queue.js';
-import { withSheet } from './sheet.js';
+import { withSheet } from './frame/room_style.js';
 
 const AGAIN_MS = 5000;
 
 export async function mount(box, model) {
-  await withSheet(box, './lead.css');
+  await withSheet(box, new URL('./lead.css', import.meta.url));
   const room = new Lead(box, model);
   await room.load();
   return () => room.close();

@@ -1,9 +1,9 @@
 // @ts-check
 // Accounts of the Lead room: who may do what, how far each inspector is, which packet he has.
 
-import { escapeText as text } from './evidence.js';
+import { escapeText as text } from './frame/text.js';
 import { complain, count, focused, plainName, when } from './lead.js';
-import { packetOf, packetText } from './packet.js';
+import { packetOf, packetText } from './frame/packet.js';
 
 const ROLE_RULES = { inspector: 'votes', lead: 'sees all votes, decides, exports', viewer: 'looks' };
 

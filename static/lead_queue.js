@@ -2,9 +2,9 @@
 // Everybody's queue in the Lead room: its settings with their effect before they are kept, what the rule of votes saves,
 // known answers and control.
 
-import { escapeText as text } from './evidence.js';
+import { escapeText as text } from './frame/text.js';
 import { complain, count, focused, plainName } from './lead.js';
-import { packetOf, packetText } from './packet.js';
+import { packetOf, packetText } from './frame/packet.js';
 
 const ORDER_NAMES = { score: 'most suspicious first', uncertainty: 'least certain first', gain: 'most to learn first', similar: 'similar in a row', night: 'night by night', random: 'at random' };
 const WAIT_MS = 250;

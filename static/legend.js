@@ -2,9 +2,9 @@
 // The bar across the Explore room: what colours mean, how many images have each, and how many of those are selected. A
 // click shows one class alone, with Shift several. What does not fit into the line is in the list behind "more" (or `o`).
 
-import { listen } from './keys.js';
+import { listen } from './frame/keys.js';
 import { pageOf } from './map/shared.js';
-import { plain } from './map/furniture.js';
+import { plain } from './frame/plain.js';
 
 const BY_COUNT = new Set(['reason', 'prediction', 'cluster']);   // the others have an order of their own
 
@@ -23,7 +23,7 @@ class Legend {
     const heard = { signal: this.stop.signal };
     const root = this.root = document.createElement('div');
     root.className = 'legend';
-    root.innerHTML = `<link rel="stylesheet" href="${new URL('map.css', import.meta.url)}">
+    root.innerHTML = `<link rel="stylesheet" href="${new URL('./map.css', import.meta.url)}">
       <label class="by">colour by <select aria-label="Colour by"></select></label>
       <div class="ramp" hidden><span>0</span><i></i><span>1</span></div>
       <div class="chips" role="toolbar" aria-label="Classes: click one to see it alone, Shift and click for several"></div>

@@ -13,7 +13,8 @@ import { PointSet } from './map/points.js';
 import { regionOf, textOfImages, textOfRegion } from './map/region.js';
 import { countByCode, inSlices, insideRegion, nearest } from './map/select.js';
 import { pageOf, paletteTexture, shownCodes } from './map/shared.js';
-import { furnish, plain } from './map/furniture.js';
+import { furnish } from './map/furniture.js';
+import { plain } from './frame/plain.js';
 
 const REACH_PX = 8;                 // a click takes the nearest point within this
 const PREFETCH = 1_000_000;         // up to here the other map is fetched while nothing else happens

@@ -2,15 +2,15 @@
 // The Model room: which model is in use and what taught it, what the last retraining changed and why, what it gained, and
 // every earlier model to go back to. Leads act for everybody; each page goes over to another model when its user says so.
 
-import { read } from './answers.js';
-import { listen } from './keys.js';
+import { read } from './frame/ask.js';
+import { listen } from './frame/keys.js';
 import { changesHtml, currentHtml, emptyHtml, failedHtml, figuresHtml, LISTS, logHtml, mineHtml, modelsHtml, taughtHtml, workHtml } from './model_page.js';
-import { withSheet } from './sheet.js';
+import { withSheet } from './frame/room_style.js';
 
 const OPEN = ['waiting', 'running'];
 
 export async function mount(box, model) {
-  await withSheet(box, './model.css');
+  await withSheet(box, new URL('./model.css', import.meta.url));
   const room = new ModelRoom(box, model);
   await room.load();
   return () => room.close();

@@ -1,7 +1,7 @@
 // @ts-check
 // Small marks of the Model room: a probability before and after, a figure before and after on one axis, counts as bars.
 
-import { escapeText } from './evidence.js';
+import { escapeText } from './frame/text.js';
 
 export const text = value => escapeText(String(value ?? ''));
 export const count = value => Number(value ?? 0).toLocaleString('en');

@@ -2,7 +2,7 @@
 // The pieces of the Model room as markup; static/model.js fills them with what the server says and acts on what is pressed.
 
 import { bar, between, count, day, differenceText, figureText, pair, reasonsHtml, shift, some, text, words } from './model_marks.js';
-import { pictureHtml } from './no_pictures.js';
+import { pictureHtml } from './frame/has_pictures.js';
 
 export const LISTS = [['moved', 'moved most', '1'], ['side', 'changed side', '2'], ['entered', 'entered the queue', '3'], ['left', 'left the queue', '4']];
 const CHANGES = { entered: 'entered the queue', left: 'left the queue', reasons: 'other reasons', ccds: 'on some CCDs only', probability: 'probability alone' };

@@ -37,7 +37,7 @@ import { MosaicPicking } from './mosaic_picking.js';
 import { listenTo } from './mosaic_pointer.js';
 import { STRETCHES } from './mosaic_stretch.js';
 import * as place from './mosaic_view.js';
-import { hasPictures, onPictures } from './no_pictures.js';
+import { hasPictures, onPictures } from './frame/has_pictures.js';
 
 export { STRETCHES };
 export { mount } from './mosaic_component.js';

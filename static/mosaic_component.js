@@ -1,8 +1,8 @@
 // @ts-check
 // The mosaic in Explore: bound to the Panel component MosaicView (app/image_view.py), with a line of facts and a bar of keys.
 
-import { listen } from './keys.js';
-import { plain } from './map/furniture.js';
+import { listen } from './frame/keys.js';
+import { plain } from './frame/plain.js';
 import { mountMosaic } from './mosaic.js';
 import { Looking } from './mosaic_looking.js';
 

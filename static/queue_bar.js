@@ -2,10 +2,10 @@
 // The queue of the Review room: which order, which packet; it keeps the order fresh while votes go on, and tells the server
 // what is on screen, so that others get something else first.
 
-import { askFor, read } from './answers.js';
-import { escapeText } from './evidence.js';
-import { listen } from './keys.js';
-import { packetOf, packetText } from './packet.js';
+import { askFor, read } from './frame/ask.js';
+import { escapeText } from './frame/text.js';
+import { listen } from './frame/keys.js';
+import { packetOf, packetText } from './frame/packet.js';
 
 const SOON = 4;   // exposures that were fetched ahead keep their place
 const RENEW_AFTER = 15;        // votes

@@ -1,8 +1,8 @@
 // @ts-check
 // The written rule of a reason with exposures that show it, beside the form: the same words for every inspector.
 
-import { escapeText } from './evidence.js';
-import { pictureHtml } from './no_pictures.js';
+import { escapeText } from './frame/text.js';
+import { pictureHtml } from './frame/has_pictures.js';
 
 const MOSAIC_WIDTH = 220;
 

@@ -4,19 +4,19 @@
 // The queue comes once, the next exposures are loaded ahead, and the picture changes before the vote has left the browser:
 // the outbox carries it to the store and the header says when it is on disk.
 
-import { askFor } from './answers.js';
+import { askFor } from './frame/ask.js';
 import { openContactSheet } from './contact_sheet.js';
 import { evidenceHtml, evidencePictures } from './evidence.js';
-import { openExplain } from './explain.js';
+import { openExplain } from './frame/explain.js';
 import { slotsOf } from './focal_plane.js';
 import { nextInTime, runOf, showLater, stripHtml } from './in_time.js';
-import { listen } from './keys.js';
+import { listen } from './frame/keys.js';
 import { mountMosaic } from './mosaic.js';
-import { votesOutbox } from './outbox.js';
+import { votesOutbox } from './frame/outbox.js';
 import { mountQueueBar } from './queue_bar.js';
 import { ReasonHelp } from './reason_help.js';
 import { ReviewVoting } from './review_voting.js';
-import { offerTour } from './tour.js';
+import { offerTour } from './frame/tour.js';
 
 const AHEAD = 4;
 const AHEAD_AFTER = 250;   // ms

@@ -1,7 +1,7 @@
 // @ts-check
 // What the Review room looks like: its parts, drawn from the room's state, which review.js keeps.
 
-import { escapeText } from './evidence.js';
+import { escapeText } from './frame/text.js';
 
 const RECENT = 20;
 

@@ -3,9 +3,9 @@
 // Click = focus, Shift-click = pick up to there, Ctrl-click = pick one more, arrows (or j and k anywhere) move the focus.
 
 import { openContactSheet } from './contact_sheet.js';
-import { listen } from './keys.js';
-import { plain } from './map/furniture.js';
-import { hasPictures, onPictures } from './no_pictures.js';
+import { listen } from './frame/keys.js';
+import { plain } from './frame/plain.js';
+import { hasPictures, onPictures } from './frame/has_pictures.js';
 
 const GAP = 6, LABEL = 20, LEAST_WIDTH = 118;
 const AHEAD_SCREENS = 1.5;   // above and below the window

@@ -28,7 +28,7 @@ declare global {
   interface View { x: number; y: number; scale: number }
   type Rect = [number, number, number, number];
 
-  // Who hears of letters (outbox.js).
+  // Who hears of letters (frame/outbox.js).
   interface OutboxHooks {
     onState?: (state: { waiting: number; problem: string }) => void;
     onSaved?: (body: any, answer: any) => void;

@@ -87,13 +87,3 @@ function pathOf(kind, points) {
   const [[x0, y0], [x1, y1]] = points;
   return `M${x0} ${y0}H${x1}V${y1}H${x0}Z`;
 }
-
-// Values from Python may come as Map objects; the rest of the code reads plain ones.
-export function plain(value) {
-  if (value instanceof Map) return Object.fromEntries([...value].map(([key, inner]) => [key, plain(inner)]));
-  if (Array.isArray(value)) return value.map(plain);
-  if (value && value.constructor === Object) {
-    return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, plain(inner)]));
-  }
-  return value;
-}

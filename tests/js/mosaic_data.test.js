@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 const { parsePacket, Pictures, quartered } = await import('../../static/mosaic_data.js');
-const { setPictures } = await import('../../static/no_pictures.js');
+const { setPictures } = await import('../../static/frame/has_pictures.js');
 
 // A packet as app/packets.py writes it.
 function packet(header, sections = {}) {

@@ -1,4 +1,4 @@
-import { answers, json } from './browser.js';
+import { answers, json } from '../browser.js';
 import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
 
@@ -13,7 +13,7 @@ globalThis.MutationObserver = class { observe() {} disconnect() {} };
 document.body.querySelectorAll = () => [];
 document.body.dataset = { room: 'review', user: 'ann' };
 
-const { capOf, changeKeys, changedKeys, isTyping, keyOf, listen, ownKey, rest, startKeys } = await import('../../static/keys.js');
+const { capOf, changeKeys, changedKeys, isTyping, keyOf, listen, ownKey, rest, startKeys } = await import('../../../static/frame/keys.js');
 
 // A key pressed on the page, in an element with this tag. The keys that were heard, by a room that uses them all.
 function press(key, { tag = 'DIV', uses = true, ...more } = {}) {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { packetOf, packetText } from '../../static/packet.js';
+import { packetOf, packetText } from '../../../static/frame/packet.js';
 
 test('a packet by its parts', () => {
   assert.deepEqual(packetOf('band=g;month=2013-10'), { band: 'g', month: '2013-10' });

@@ -3,7 +3,7 @@
 
 import { listen, startKeys } from './keys.js';
 import { showKeys } from './keys_dialog.js';
-import { setPictures } from './no_pictures.js';
+import { setPictures } from './has_pictures.js';
 import { votesOutbox } from './outbox.js';
 import { askTour } from './tour.js';
 

@@ -1,9 +1,9 @@
-import './browser.js';
+import '../browser.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 document.body.dataset.pictures = '+7';
-const { hasPictures, onPictures, pictureHtml, setPictures } = await import('../../static/no_pictures.js');
+const { hasPictures, onPictures, pictureHtml, setPictures } = await import('../../../static/frame/has_pictures.js');
 
 test('the page says at first which exposures have pictures', () => {
   assert.deepEqual([hasPictures(7), hasPictures('7'), hasPictures(8)], [true, true, false]);

@@ -1,9 +1,9 @@
-import './browser.js';
+import '../browser.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-const { keyOf } = await import('../../static/keys.js');
-const { KEYS } = await import('../../static/shortcuts.js');
+const { keyOf } = await import('../../../static/frame/keys.js');
+const { KEYS } = await import('../../../static/frame/shortcuts.js');
 
 // Rooms whose keys are heard together.
 const TOGETHER = [

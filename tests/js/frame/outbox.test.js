@@ -1,10 +1,10 @@
-import { answers, json, settled } from './browser.js';
+import { answers, json, settled } from '../browser.js';
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
 
 delete globalThis.BroadcastChannel;
 Object.defineProperty(navigator, 'locks', { value: undefined, configurable: true });
-const { Outbox, votesOutbox } = await import('../../static/outbox.js');
+const { Outbox, votesOutbox } = await import('../../../static/frame/outbox.js');
 
 let open = [];
 

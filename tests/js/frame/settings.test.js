@@ -1,8 +1,8 @@
-import { answers, json } from './browser.js';
+import { answers, json } from '../browser.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-const { keepSettings, settings } = await import('../../static/settings.js');
+const { keepSettings, settings } = await import('../../../static/frame/settings.js');
 
 test('they are asked for once, and again after a failure', async () => {
   const asked = answers(new TypeError(''), json({ tour: '' }));

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { plain } from '../../../static/map/furniture.js';
+import { plain } from '../../../static/frame/plain.js';
 
 test('maps become plain objects, however deep', () => {
   const given = new Map([['n', 3], ['flat', new Map([['half', [1, new Map([['x', 2]])]]])]]);

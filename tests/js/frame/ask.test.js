@@ -1,8 +1,8 @@
-import { answers, json, settled } from './browser.js';
+import { answers, json, settled } from '../browser.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-const { askFor, read } = await import('../../static/answers.js');
+const { askFor, read } = await import('../../../static/frame/ask.js');
 
 const press = type => window.dispatchEvent(new Event(type));
 
