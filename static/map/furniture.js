@@ -14,7 +14,7 @@ const BUTTONS = [
 export function furnish(el, acts) {
   const root = document.createElement('div');
   root.className = 'map';
-  root.innerHTML = `<link rel="stylesheet" href="${new URL('../map.css', import.meta.url)}">
+  root.innerHTML = `<link rel="stylesheet" href="${new URL('./map.css', import.meta.url)}">
     <div class="map-bar" role="toolbar" aria-label="Map">
       <div class="buttons"></div>
     </div>

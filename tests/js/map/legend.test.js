@@ -1,8 +1,8 @@
-import './browser.js';
+import '../browser.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-const { nextIsolated } = await import('../../static/legend.js');
+const { nextIsolated } = await import('../../../static/map/legend.js');
 
 test('a click shows a class alone, a second one all again', () => {
   assert.deepEqual(nextIsolated([], 'a', false), ['a']);

@@ -2,9 +2,9 @@
 // The bar across the Explore room: what colours mean, how many images have each, and how many of those are selected. A
 // click shows one class alone, with Shift several. What does not fit into the line is in the list behind "more" (or `o`).
 
-import { listen } from './frame/keys.js';
-import { pageOf } from './map/shared.js';
-import { plain } from './frame/plain.js';
+import { listen } from '../frame/keys.js';
+import { pageOf } from './shared.js';
+import { plain } from '../frame/plain.js';
 
 const BY_COUNT = new Set(['reason', 'prediction', 'cluster']);   // the others have an order of their own
 
