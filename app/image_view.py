@@ -245,7 +245,7 @@ def values_of(survey, image_ids, sorted_by):
 class MosaicView(EsModule):
     """Every CCD of the focused exposure in its place; click = focus a CCD, click again = full resolution."""
 
-    _module = "mosaic.js"
+    _module = "mosaic/component.js"
 
     expnum = param.Integer(default=None, allow_None=True)
     focus_ccd = param.String()

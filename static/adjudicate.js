@@ -10,7 +10,7 @@ import { LIKELY_BAD } from './evidence.js';
 import { openExplain } from './frame/explain.js';
 import { slotsOf } from './focal_plane.js';
 import { listen } from './frame/keys.js';
-import { mountMosaic } from './mosaic.js';
+import { mountMosaic } from './mosaic/mosaic.js';
 import { hasPictures } from './frame/has_pictures.js';
 import { Outbox } from './frame/outbox.js';
 

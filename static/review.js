@@ -11,7 +11,7 @@ import { openExplain } from './frame/explain.js';
 import { slotsOf } from './focal_plane.js';
 import { nextInTime, runOf, showLater, stripHtml } from './in_time.js';
 import { listen } from './frame/keys.js';
-import { mountMosaic } from './mosaic.js';
+import { mountMosaic } from './mosaic/mosaic.js';
 import { votesOutbox } from './frame/outbox.js';
 import { mountQueueBar } from './queue_bar.js';
 import { ReasonHelp } from './reason_help.js';

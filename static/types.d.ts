@@ -24,7 +24,7 @@ declare global {
   // What a verdict, a vote or the ticks say of an exposure (roll_up.js).
   interface Rolled { state: 'good' | 'some' | 'whole' | 'unsure'; n: number; text: string }
 
-  // Part of the canvas that the panel shows (mosaic_view.js), and a rectangle on the canvas: x, y, width, height.
+  // Part of the canvas that the panel shows (mosaic/view.js), and a rectangle on the canvas: x, y, width, height.
   interface View { x: number; y: number; scale: number }
   type Rect = [number, number, number, number];
 
@@ -136,19 +136,5 @@ declare module './model_section.js' {
     load(): Promise<void>;
     fill(): void;
     click(event: Event): void;
-  }
-}
-
-declare module './mosaic_drawing.js' {
-  interface MosaicDrawing {
-    options: any; pictures: any; furniture: any; masks: any; root: HTMLElement;
-    expnum: number; picture: any; ccds: any[]; geometry: any; opened: any; other: any; blinked: number[]; next: number[];
-    view: View; fits: boolean; overlay: any; verdict: Rolled; ticked: Set<string>; focus: string; hover: string; keyed: string; byKeyboard?: boolean;
-    cursor: [number, number]; destroyed?: boolean;
-    listeners: Record<'pick' | 'tick' | 'change', Set<(detail: any) => void>>;
-    readyNow?: (value?: any) => void;
-    changed(kind: string): void;
-    openCcd(ccdname: string): Promise<void>;
-    screen(): any;
   }
 }

@@ -126,7 +126,7 @@ export class MosaicGL {
 
   has(key) { return this.textures.has(key); }
 
-  // ---- frames that are not on the screen (mosaic_ahead.js)
+  // ---- frames that are not on the screen (frames_ahead.js)
 
   newFrame() {
     const gl = this.gl;

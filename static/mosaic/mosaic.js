@@ -19,7 +19,7 @@
 //   setVerdict({state: 'good' | 'some' | 'whole' | 'unsure', text} | null)   corner label and frame of what was said of it
 //   openCcd(ccdname) -> Promise, closeCcd()    one CCD at full resolution over the panel; the preview until it is here
 //   blink(expnum, words) -> Promise, blink(null)   another exposure in the same place, or back; nothing can be picked in it
-//   fit(), zoomBy(factor), rowOf(ccdname), pointed(), cursorKey(key), histogram() (mosaic_limits.js)
+//   fit(), zoomBy(factor), rowOf(ccdname), pointed(), cursorKey(key), histogram() (limits.js)
 //   onPick(f)     click: f({expnum, ccdname, imageId, column, row, shiftKey, ctrlKey, altKey}); ccdname '' beside the CCDs
 //   onTick(f)     Shift and drag: f({ccdnames, on})
 //   onChange(f)   f({kind, ...screen()}) with kind 'show' | 'open' | 'close' | 'stretch' | 'view' | 'blink'
@@ -28,19 +28,18 @@
 //   ccdnames(), ready (Promise: first frame drawn), destroy()
 // Drag = pan; wheel = zoom at the cursor; double click = fit, and when it fits already: enlarge the CCD, or close it.
 // Listeners return a function that removes them. The root has data-expnum (what is painted), data-ccd, data-blink, data-state:
-// 'empty', 'loading', 'shown', 'failed', 'none' (the run has no pictures of it). mount(box, model) at the end binds all this to a Panel component (app/image_view.py).
+// 'empty', 'loading', 'shown', 'failed', 'none' (the run has no pictures of it). component.js binds all this to a Panel component (app/image_view.py).
 
-import { Pictures } from './mosaic_data.js';
-import { Furniture } from './mosaic_furniture.js';
-import { Masks } from './mosaic_masks.js';
-import { MosaicPicking } from './mosaic_picking.js';
-import { listenTo } from './mosaic_pointer.js';
-import { STRETCHES } from './mosaic_stretch.js';
-import * as place from './mosaic_view.js';
-import { hasPictures, onPictures } from './frame/has_pictures.js';
+import { Pictures } from './data.js';
+import { Furniture } from './furniture.js';
+import { Masks } from './masks.js';
+import { MosaicPicking } from './picking.js';
+import { listenTo } from './pointer.js';
+import { STRETCHES } from './stretch.js';
+import * as place from './view.js';
+import { hasPictures, onPictures } from '../frame/has_pictures.js';
 
 export { STRETCHES };
-export { mount } from './mosaic_component.js';
 
 const DEFAULTS = {
   stretch: 'faint', scaleMode: 'all', invert: false, names: false, insets: [10, 10, 10, 10], hud: true, keys: true, wheel: true,

@@ -4,7 +4,7 @@
 // Packet (app/packets.py): 'TPIX', header length as uint32, header as JSON padded to 8 bytes, then uint16 sections.
 // A code c > 0 stands for header.zero + header.step * c in header.unit; 0 = nothing recorded.
 
-import { NO_PICTURES, hasPictures } from './frame/has_pictures.js';
+import { NO_PICTURES, hasPictures } from '../frame/has_pictures.js';
 
 const MAGIC = 0x58495054; // 'TPIX', little-endian
 const KEPT = 10;

@@ -1,8 +1,8 @@
-import './browser.js';
+import '../browser.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-const { MosaicPicking } = await import('../../static/mosaic_picking.js');
+const { MosaicPicking } = await import('../../../static/mosaic/picking.js');
 
 // Two CCDs of 200 x 100 in one row and one below, seen pixel by pixel; the preview has 2 x 1 pixels for each.
 function mosaic(options = {}) {

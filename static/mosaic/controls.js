@@ -8,8 +8,8 @@
 // extra: () -> [[key, text, value, act, title]]; candidates: () -> [{expnum, words}] that the room knows beside those
 // in time; onStretch(name), onChange() after every change. Nothing here is a vote.
 
-import { LimitsPanel } from './mosaic_limits.js';
-import { STRETCHES } from './mosaic_stretch.js';
+import { LimitsPanel } from './limits.js';
+import { STRETCHES } from './stretch.js';
 
 const NAMES = Object.keys(STRETCHES);
 const HOLD = 350; // ms: a key held longer comes back when it is let go

@@ -1,8 +1,8 @@
-import { settled } from './browser.js';
+import { settled } from '../browser.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-const { Masks } = await import('../../static/mosaic_masks.js');
+const { Masks } = await import('../../../static/mosaic/masks.js');
 
 const CLASSES = [{ bit: 0, label: 'bad pixel', colour: '#ff0000' }, { bit: 2, label: 'trail', colour: '#00ff00' }, { bit: null, label: 'nothing', colour: '#808080' }];
 

@@ -1,10 +1,10 @@
 // @ts-check
 // The mosaic in Explore: bound to the Panel component MosaicView (app/image_view.py), with a line of facts and a bar of keys.
 
-import { listen } from './frame/keys.js';
-import { plain } from './frame/plain.js';
+import { listen } from '../frame/keys.js';
+import { plain } from '../frame/plain.js';
 import { mountMosaic } from './mosaic.js';
-import { Looking } from './mosaic_looking.js';
+import { Looking } from './controls.js';
 
 const MARKS = 'Frame each CCD in its colour on the map, with its probability of being bad';
 const MAP_ZOOMS = new Set(['+', '=', '_', '-']); // of whichever panel has the focus
@@ -18,7 +18,7 @@ export function mount(box, model) {
 class MosaicPanel {
   constructor(box, model) {
     this.model = model;
-    const style = new URL('./images.css', import.meta.url);
+    const style = new URL('../images.css', import.meta.url);
     box.innerHTML = `<link rel="stylesheet" href="${style}"><div class="pane exposure"><div class="head"></div><div class="body"></div>
       <div class="looking" role="toolbar" aria-label="looking"></div></div>`;
     const find = selector => box.querySelector(selector);

@@ -1,8 +1,8 @@
-import './browser.js';
+import '../browser.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-const { FramesAhead } = await import('../../static/mosaic_ahead.js');
+const { FramesAhead } = await import('../../../static/mosaic/frames_ahead.js');
 
 // A mosaic of `tiles` CCDs on a graphics card that writes down what it was told.
 function mosaicOf({ width = 1000, height = 1000, tiles = 14 } = {}) {

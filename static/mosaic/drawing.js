@@ -3,13 +3,13 @@
 //
 // Marks are redrawn alone where no pixel changes: on a processor without a graphics card the pixels take far longer.
 
-import { FramesAhead } from './mosaic_ahead.js';
-import { MosaicGL } from './mosaic_gl.js';
-import { MaskGL } from './mosaic_mask_gl.js';
-import { BACKGROUND, STRETCHES, howToDraw } from './mosaic_stretch.js';
-import * as place from './mosaic_view.js';
-import { drawCcdMarks, drawMarks } from './mosaic_marks.js';
-import { hover } from './mosaic_pointer.js';
+import { FramesAhead } from './frames_ahead.js';
+import { MosaicGL } from './gl.js';
+import { MaskGL } from './masks.js';
+import { BACKGROUND, STRETCHES, howToDraw } from './stretch.js';
+import * as place from './view.js';
+import { drawCcdMarks, drawMarks } from './marks.js';
+import { hover } from './pointer.js';
 
 const CCD_INSETS = [44, 12, 40, 12];
 const QUARTER_FROM = 4; // full-resolution pixels along one of the screen

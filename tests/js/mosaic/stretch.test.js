@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { BLANK, COLOURS, howToDraw, STRETCHES } from '../../static/mosaic_stretch.js';
+import { BLANK, COLOURS, howToDraw, STRETCHES } from '../../../static/mosaic/stretch.js';
 
 const PLAIN = { scaleMode: 'all', invert: false, limits: null, orientation: null };
 const HEADER = { sky: 110, sigma: 4, zero: 10, step: 2, blocks: { zero: 60, step: 0.5 } };

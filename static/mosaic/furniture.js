@@ -2,7 +2,7 @@
 // The mosaic's elements around the pixels: tag at the cursor, compass, colour scale, bar over an enlarged CCD or a blinked
 // exposure, legend of the masks, messages.
 
-import { toScreen } from './mosaic_view.js';
+import { toScreen } from './view.js';
 
 const STYLE = `
 .mosaic { position: relative; width: 100%; height: 100%; overflow: hidden; background: var(--image, #0a0a0a); color: var(--text, #e6edf3);

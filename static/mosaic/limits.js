@@ -1,7 +1,7 @@
 // @ts-check
 // Free limits of the stretch: two handles over a small histogram, or typed numbers, in sky sigmas and in the picture's unit.
 
-import { STRETCHES } from './mosaic_stretch.js';
+import { STRETCHES } from './stretch.js';
 
 const SAMPLES = 40000;
 const SOFT = 3;            // sigmas: the axis is asinh(sigmas / SOFT), so that sky and stars both have room

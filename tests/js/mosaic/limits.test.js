@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { histogram } from '../../static/mosaic_limits.js';
+import { histogram } from '../../../static/mosaic/limits.js';
 
 // Place of the axis as the panel says: asinh(sigmas / 3) from -12 to 400 sigmas, in 120 bins.
 const bin = sigmas => Math.floor(120 * (Math.asinh(sigmas / 3) - Math.asinh(-4)) / (Math.asinh(400 / 3) - Math.asinh(-4)));

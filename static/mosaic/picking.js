@@ -1,9 +1,9 @@
 // @ts-check
 // What lies under the pointer or the keyboard cursor, and ticks: by click, by Shift and drag, by row, all or none.
 
-import { MosaicDrawing } from './mosaic_drawing.js';
-import { STRETCHES } from './mosaic_stretch.js';
-import * as place from './mosaic_view.js';
+import { MosaicDrawing } from './drawing.js';
+import { STRETCHES } from './stretch.js';
+import * as place from './view.js';
 
 export class MosaicPicking extends MosaicDrawing {
   // CCD, canvas point and pixel under a point of the panel (screen pixels), of what is on the screen.

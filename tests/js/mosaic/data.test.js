@@ -1,9 +1,9 @@
-import { answers, json } from './browser.js';
+import { answers, json } from '../browser.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-const { parsePacket, Pictures, quartered } = await import('../../static/mosaic_data.js');
-const { setPictures } = await import('../../static/frame/has_pictures.js');
+const { parsePacket, Pictures, quartered } = await import('../../../static/mosaic/data.js');
+const { setPictures } = await import('../../../static/frame/has_pictures.js');
 
 // A packet as app/packets.py writes it.
 function packet(header, sections = {}) {

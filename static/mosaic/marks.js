@@ -1,7 +1,7 @@
 // @ts-check
 // What is drawn over the pixels: empty slots, names, probabilities, ticks, and the frames of focus and cursor.
 
-import { toScreen } from './mosaic_view.js';
+import { toScreen } from './view.js';
 
 const MONO = 'ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace';
 const MISSING_TEXT = { dead: 'dead', absent: 'absent', half: 'half dead', blank: 'blank', '': 'no image' };

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import * as place from '../../static/mosaic_view.js';
+import * as place from '../../../static/mosaic/view.js';
 
 const UPRIGHT = { column: [1, 0, 0], row: [0, 1, 0] };
 const TURNED = { column: [0, 1, 0], row: [1, 0, 0] };
