@@ -39,7 +39,7 @@ CAMERA_LABELS = {"decam": "DECam", "mosaic3": "Mosaic-3", "90prime": "90Prime"}
 # scripts that the browser may fetch while it still reads the page
 FRAME_MODULES = ("frame/load.js", "frame/shell.js", "frame/keys.js", "frame/shortcuts.js")
 ROOM_MODULES = {
-    "explore": ("map/legend.js", "map/map.js", "thumbs.js", "mosaic/component.js", "mosaic/mosaic.js"),
+    "explore": ("map/legend.js", "map/map.js", "sheets/thumbs.js", "mosaic/component.js", "mosaic/mosaic.js"),
     "review": ("review.js", "evidence.js", "frame/outbox.js", "mosaic/mosaic.js"),
     "clusters": ("clusters.js",),
     "adjudicate": ("adjudicate.js",),

@@ -22,7 +22,7 @@ FACTS = ("band", "exptime", "mjd_obs", "night", "airmass", "object", "n_ccds")
 class ThumbsView(EsModule):
     """The selected images in a scrolling grid, sorted; click = focus, Shift-click = pick a range, arrows move."""
 
-    _module = "thumbs.js"
+    _module = "sheets/thumbs.js"
 
     total = param.Integer(default=0, doc="Images in the selection.")
     how = param.String(doc="How the selection came about.")

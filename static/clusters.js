@@ -5,7 +5,7 @@
 
 import { askFor } from './frame/ask.js';
 import { ClustersPage } from './clusters_page.js';
-import { openContactSheet } from './contact_sheet.js';
+import { openContactSheet } from './sheets/contact_sheet.js';
 import { listen } from './frame/keys.js';
 
 const PAGE = 60;

@@ -5,7 +5,7 @@
 // the outbox carries it to the store and the header says when it is on disk.
 
 import { askFor } from './frame/ask.js';
-import { openContactSheet } from './contact_sheet.js';
+import { openContactSheet } from './sheets/contact_sheet.js';
 import { evidenceHtml, evidencePictures } from './evidence.js';
 import { openExplain } from './frame/explain.js';
 import { slotsOf } from './focal_plane.js';

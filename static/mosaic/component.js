@@ -18,8 +18,8 @@ export function mount(box, model) {
 class MosaicPanel {
   constructor(box, model) {
     this.model = model;
-    const style = new URL('../images.css', import.meta.url);
-    box.innerHTML = `<link rel="stylesheet" href="${style}"><div class="pane exposure"><div class="head"></div><div class="body"></div>
+    const styles = [new URL('../frame/pane.css', import.meta.url), new URL('./component.css', import.meta.url)];
+    box.innerHTML = `${styles.map(style => `<link rel="stylesheet" href="${style}">`).join('')}<div class="pane exposure"><div class="head"></div><div class="body"></div>
       <div class="looking" role="toolbar" aria-label="looking"></div></div>`;
     const find = selector => box.querySelector(selector);
     this.head = find('.head');

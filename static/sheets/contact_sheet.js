@@ -12,7 +12,7 @@
 // screen : what else was on screen, kept with the votes    onDone(answer) : after the votes are on disk
 // Returns {close, dialog}; the dialog lies in the page itself, so that rooms which look for dialog[open] rest meanwhile.
 
-import { hasPictures } from './frame/has_pictures.js';
+import { hasPictures } from '../frame/has_pictures.js';
 import { offerUndo } from './undo_offer.js';
 
 const GAP = 8, LINE = 22;

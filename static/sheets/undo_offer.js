@@ -1,7 +1,7 @@
 // @ts-check
 // What was just done, with a button that takes it back; `z` does the same while it is shown, in the room where it was done.
 
-import { listen } from './frame/keys.js';
+import { listen } from '../frame/keys.js';
 
 const SHOWN_MS = 20_000;
 let shown = null;

@@ -3,9 +3,9 @@
 // Click = focus, Shift-click = pick up to there, Ctrl-click = pick one more, arrows (or j and k anywhere) move the focus.
 
 import { openContactSheet } from './contact_sheet.js';
-import { listen } from './frame/keys.js';
-import { plain } from './frame/plain.js';
-import { hasPictures, onPictures } from './frame/has_pictures.js';
+import { listen } from '../frame/keys.js';
+import { plain } from '../frame/plain.js';
+import { hasPictures, onPictures } from '../frame/has_pictures.js';
 
 const GAP = 6, LABEL = 20, LEAST_WIDTH = 118;
 const AHEAD_SCREENS = 1.5;   // above and below the window
@@ -53,8 +53,8 @@ class Thumbs {
   }
 
   build(box) {
-    const style = new URL('./images.css', import.meta.url);
-    box.innerHTML = `<link rel="stylesheet" href="${style}"><div class="pane thumbs"><div class="head"></div>
+    const styles = [new URL('../frame/pane.css', import.meta.url), new URL('./thumbs.css', import.meta.url)];
+    box.innerHTML = `${styles.map(style => `<link rel="stylesheet" href="${style}">`).join('')}<div class="pane thumbs"><div class="head"></div>
       <div class="body"><div class="grid" tabindex="0" role="listbox" aria-label="Images of the selection" aria-multiselectable="true"><div class="room"></div></div>
       <div class="empty" hidden></div></div></div>`;
     const find = selector => box.querySelector(selector);
