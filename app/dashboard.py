@@ -40,7 +40,7 @@ CAMERA_LABELS = {"decam": "DECam", "mosaic3": "Mosaic-3", "90prime": "90Prime"}
 FRAME_MODULES = ("frame/load.js", "frame/shell.js", "frame/keys.js", "frame/shortcuts.js")
 ROOM_MODULES = {
     "explore": ("map/legend.js", "map/map.js", "sheets/thumbs.js", "mosaic/component.js", "mosaic/mosaic.js"),
-    "review": ("review.js", "evidence.js", "frame/outbox.js", "mosaic/mosaic.js"),
+    "review": ("review.js", "evidence/evidence.js", "frame/outbox.js", "mosaic/mosaic.js"),
     "clusters": ("clusters.js",),
     "adjudicate": ("adjudicate.js",),
     "agreement": ("agreement.js",),

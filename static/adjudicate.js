@@ -6,9 +6,9 @@
 
 import { AdjudicatePage } from './adjudicate_page.js';
 import { askFor } from './frame/ask.js';
-import { LIKELY_BAD } from './evidence.js';
+import { LIKELY_BAD } from './evidence/evidence.js';
 import { openExplain } from './frame/explain.js';
-import { slotsOf } from './focal_plane.js';
+import { slotsOf } from './evidence/focal_plane.js';
 import { listen } from './frame/keys.js';
 import { mountMosaic } from './mosaic/mosaic.js';
 import { hasPictures } from './frame/has_pictures.js';

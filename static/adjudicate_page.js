@@ -1,7 +1,7 @@
 // @ts-check
 // What the Adjudicate room looks like: its parts, drawn from the room's state, which adjudicate.js keeps.
 
-import { evidenceHtml } from './evidence.js';
+import { evidenceHtml } from './evidence/evidence.js';
 import { escapeText } from './frame/text.js';
 
 const STRETCH_NAMES = { faint: 'faint sky', stars: 'stars', sky: 'sky map' };
@@ -18,7 +18,7 @@ export class AdjudicatePage {
   part(name) { return this.box.querySelector(`[data-part=${name}]`); }
 
   draw() {
-    this.box.replaceChildren(...['review.css', 'adjudicate.css'].map(name => {
+    this.box.replaceChildren(...['evidence/evidence.css', 'adjudicate.css'].map(name => {
       const sheet = document.createElement('link');
       sheet.rel = 'stylesheet';
       sheet.href = `${this.model.assets_base}/${name}`;

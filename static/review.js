@@ -6,9 +6,9 @@
 
 import { askFor } from './frame/ask.js';
 import { openContactSheet } from './sheets/contact_sheet.js';
-import { evidenceHtml, evidencePictures } from './evidence.js';
+import { evidenceHtml, evidencePictures } from './evidence/evidence.js';
 import { openExplain } from './frame/explain.js';
-import { slotsOf } from './focal_plane.js';
+import { slotsOf } from './evidence/focal_plane.js';
 import { nextInTime, runOf, showLater, stripHtml } from './in_time.js';
 import { listen } from './frame/keys.js';
 import { mountMosaic } from './mosaic/mosaic.js';

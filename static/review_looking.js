@@ -1,7 +1,7 @@
 // @ts-check
 // Looking in Review: stretches and masks on the common bar, ticks of CCDs, and what they say of the exposure.
 
-import { LIKELY_BAD } from './evidence.js';
+import { LIKELY_BAD } from './evidence/evidence.js';
 import { Looking } from './mosaic/controls.js';
 import { ReviewPage } from './review_page.js';
 import { rollUp } from './roll_up.js';

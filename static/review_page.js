@@ -10,10 +10,12 @@ export class ReviewPage {
   part(name) { return this.box.querySelector(`[data-part=${name}]`); }
 
   draw() {
-    const sheet = document.createElement('link');
-    sheet.rel = 'stylesheet';
-    sheet.href = `${this.model.assets_base}/review.css`;
-    this.box.replaceChildren(sheet);
+    this.box.replaceChildren(...['evidence/evidence.css', 'review.css'].map(name => {
+      const sheet = document.createElement('link');
+      sheet.rel = 'stylesheet';
+      sheet.href = `${this.model.assets_base}/${name}`;
+      return sheet;
+    }));
     this.box.insertAdjacentHTML('beforeend', `
       <div class="review" data-part="review">
         <section class="stage" aria-label="exposure">

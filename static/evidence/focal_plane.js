@@ -2,7 +2,7 @@
 // A small map of the focal plane: what the model makes of each CCD. Hue and letter say the likeliest reason, strength how
 // likely the CCD is bad. A click enlarges the CCD; the caption says what is under the cursor.
 
-import { escapeText } from './frame/text.js';
+import { escapeText } from '../frame/text.js';
 
 const LIKELY_BAD = 0.5;
 const DRIVERS = 4;

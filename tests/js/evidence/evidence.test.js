@@ -1,9 +1,9 @@
-import './browser.js';
+import '../browser.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-const { evidenceHtml, evidencePictures, thumbnail } = await import('../../static/evidence.js');
-const { setPictures } = await import('../../static/frame/has_pictures.js');
+const { evidenceHtml, evidencePictures, thumbnail } = await import('../../../static/evidence/evidence.js');
+const { setPictures } = await import('../../../static/frame/has_pictures.js');
 
 const HOW = { colours: { ghosts: '#f00' }, stretch: 'faint', version: 'v1' };
 const MODEL = {

@@ -1,8 +1,8 @@
-import { answers, json, settled } from './browser.js';
+import { answers, json, settled } from '../browser.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-const { drivers, planeSvg, slotsOf } = await import('../../static/focal_plane.js');
+const { drivers, planeSvg, slotsOf } = await import('../../../static/evidence/focal_plane.js');
 
 const ccd = (p_bad, sampled = true) => ({ p_bad, sampled, bad_reason: 'ghosts' });
 const names = model => drivers(model).map(one => one.ccdname);
