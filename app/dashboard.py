@@ -40,13 +40,13 @@ CAMERA_LABELS = {"decam": "DECam", "mosaic3": "Mosaic-3", "90prime": "90Prime"}
 FRAME_MODULES = ("frame/load.js", "frame/shell.js", "frame/keys.js", "frame/shortcuts.js")
 ROOM_MODULES = {
     "explore": ("map/legend.js", "map/map.js", "sheets/thumbs.js", "mosaic/component.js", "mosaic/mosaic.js"),
-    "review": ("review.js", "evidence/evidence.js", "frame/outbox.js", "mosaic/mosaic.js"),
-    "clusters": ("clusters.js",),
-    "adjudicate": ("adjudicate.js",),
-    "agreement": ("agreement.js",),
-    "model": ("model.js",),
-    "export": ("export.js",),
-    "lead": ("lead.js",),
+    "review": ("rooms/review/review.js", "evidence/evidence.js", "frame/outbox.js", "mosaic/mosaic.js"),
+    "clusters": ("rooms/clusters/clusters.js",),
+    "adjudicate": ("rooms/adjudicate/adjudicate.js",),
+    "agreement": ("rooms/agreement/agreement.js",),
+    "model": ("rooms/model/model.js",),
+    "export": ("rooms/export/export.js",),
+    "lead": ("rooms/lead/lead.js",),
 }
 # what a room asks for first; the browser asks while it still reads the page
 FIRST_ASKED = {

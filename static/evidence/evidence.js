@@ -1,9 +1,9 @@
 // @ts-check
 // Why an exposure is in the queue, as plain HTML beside it. Text only from the server, escaped; pictures by address.
 
-import { drivers, planeSvg } from './focal_plane.js';
 import { hasPictures, pictureHtml } from '../frame/has_pictures.js';
 import { escapeText } from '../frame/text.js';
+import { drivers, planeSvg } from './focal_plane.js';
 
 const SHOWN = 6;
 const MOST_SHARES = 3;

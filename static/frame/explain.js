@@ -5,8 +5,8 @@
 //
 // It tells what the server says that this user may know. Esc closes it. The address names it while it is open.
 
-import { escapeText as text } from './text.js';
 import { pictureHtml } from './has_pictures.js';
+import { escapeText as text } from './text.js';
 
 const MANY_CCDS = 10, MANY_LINES = 8, MANY_PICTURES = 4;
 const POLICIES = ['any', 'majority', 'unanimous', 'posterior'];

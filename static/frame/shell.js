@@ -1,9 +1,9 @@
 // @ts-check
 // The frame: rooms, search, dividers, address, messages, keys. Its markup is page.html; its state is the session's.
 
+import { setPictures } from './has_pictures.js';
 import { listen, startKeys } from './keys.js';
 import { showKeys } from './keys_dialog.js';
-import { setPictures } from './has_pictures.js';
 import { votesOutbox } from './outbox.js';
 import { askTour } from './tour.js';
 

@@ -3,8 +3,8 @@
 // click shows one class alone, with Shift several. What does not fit into the line is in the list behind "more" (or `o`).
 
 import { listen } from '../frame/keys.js';
-import { pageOf } from './shared.js';
 import { plain } from '../frame/plain.js';
+import { pageOf } from './shared.js';
 
 const BY_COUNT = new Set(['reason', 'prediction', 'cluster']);   // the others have an order of their own
 

@@ -2,9 +2,11 @@
 // The map of all CCD images: one point each, in 2-D or 3-D, drawn by the browser. Pan, zoom, turn, recolour, isolate and
 // select ask the server for nothing; what is selected or focused is told to it, and comes back from it when another view chose.
 
+import { plain } from '../frame/plain.js';
 import { Camera } from './camera.js';
 import { Card } from './card.js';
 import { bytesOf, Choice } from './choice.js';
+import { furnish } from './furniture.js';
 import { listen } from './gestures.js';
 import { NoWebGL, PointPainter } from './gl.js';
 import { ImagePainter } from './image.js';
@@ -13,8 +15,6 @@ import { PointSet } from './points.js';
 import { regionOf, textOfImages, textOfRegion } from './region.js';
 import { countByCode, inSlices, insideRegion, nearest } from './select.js';
 import { pageOf, paletteTexture, shownCodes } from './shared.js';
-import { furnish } from './furniture.js';
-import { plain } from '../frame/plain.js';
 
 const REACH_PX = 8;                 // a click takes the nearest point within this
 const PREFETCH = 1_000_000;         // up to here the other map is fetched while nothing else happens

@@ -3,8 +3,8 @@
 
 import { listen } from '../frame/keys.js';
 import { plain } from '../frame/plain.js';
-import { mountMosaic } from './mosaic.js';
 import { Looking } from './controls.js';
+import { mountMosaic } from './mosaic.js';
 
 const MARKS = 'Frame each CCD in its colour on the map, with its probability of being bad';
 const MAP_ZOOMS = new Set(['+', '=', '_', '-']); // of whichever panel has the focus

@@ -5,11 +5,11 @@
 
 import { FramesAhead } from './frames_ahead.js';
 import { MosaicGL } from './gl.js';
+import { drawCcdMarks, drawMarks } from './marks.js';
 import { MaskGL } from './masks.js';
+import { hover } from './pointer.js';
 import { BACKGROUND, STRETCHES, howToDraw } from './stretch.js';
 import * as place from './view.js';
-import { drawCcdMarks, drawMarks } from './marks.js';
-import { hover } from './pointer.js';
 
 const CCD_INSETS = [44, 12, 40, 12];
 const QUARTER_FROM = 4; // full-resolution pixels along one of the screen

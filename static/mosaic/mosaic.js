@@ -30,6 +30,7 @@
 // Listeners return a function that removes them. The root has data-expnum (what is painted), data-ccd, data-blink, data-state:
 // 'empty', 'loading', 'shown', 'failed', 'none' (the run has no pictures of it). component.js binds all this to a Panel component (app/image_view.py).
 
+import { hasPictures, onPictures } from '../frame/has_pictures.js';
 import { Pictures } from './data.js';
 import { Furniture } from './furniture.js';
 import { Masks } from './masks.js';
@@ -37,7 +38,6 @@ import { MosaicPicking } from './picking.js';
 import { listenTo } from './pointer.js';
 import { STRETCHES } from './stretch.js';
 import * as place from './view.js';
-import { hasPictures, onPictures } from '../frame/has_pictures.js';
 
 export { STRETCHES };
 

@@ -2,10 +2,10 @@
 // The selected images as a grid that only holds what is near the window: any number scrolls, nothing is fetched twice.
 // Click = focus, Shift-click = pick up to there, Ctrl-click = pick one more, arrows (or j and k anywhere) move the focus.
 
-import { openContactSheet } from './contact_sheet.js';
+import { hasPictures, onPictures } from '../frame/has_pictures.js';
 import { listen } from '../frame/keys.js';
 import { plain } from '../frame/plain.js';
-import { hasPictures, onPictures } from '../frame/has_pictures.js';
+import { openContactSheet } from './contact_sheet.js';
 
 const GAP = 6, LABEL = 20, LEAST_WIDTH = 118;
 const AHEAD_SCREENS = 1.5;   // above and below the window
