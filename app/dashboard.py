@@ -1,6 +1,6 @@
 """One page: the rooms in one frame, bound to one Session.
 
-The frame is our own template (static/page.html with theme.css) and not a ready-made one: the page paints before a
+The frame is our own template (static/frame/page.html with theme.css) and not a ready-made one: the page paints before a
 script has run, weighs a fifth of a component library's, has exactly the layout of an image viewer (the window is full
 and never scrolls), and every element in it can be found by tests under its own name. A room is a section; a room that
 is not shown takes no part in layout, and its components start when it is first opened.
@@ -37,16 +37,16 @@ ROOM_TABS = {
 }
 CAMERA_LABELS = {"decam": "DECam", "mosaic3": "Mosaic-3", "90prime": "90Prime"}
 # scripts that the browser may fetch while it still reads the page
-FRAME_MODULES = ("load.js", "shell.js", "keys.js", "shortcuts.js")
+FRAME_MODULES = ("frame/load.js", "frame/shell.js", "frame/keys.js", "frame/shortcuts.js")
 ROOM_MODULES = {
-    "explore": ("legend.js", "map.js", "thumbs.js", "mosaic_component.js", "mosaic.js"),
-    "review": ("review.js", "evidence.js", "outbox.js", "mosaic.js"),
-    "clusters": ("clusters.js",),
-    "adjudicate": ("adjudicate.js",),
-    "agreement": ("agreement.js",),
-    "model": ("model.js",),
-    "export": ("export.js",),
-    "lead": ("lead.js",),
+    "explore": ("map/legend.js", "map/map.js", "sheets/thumbs.js", "mosaic/component.js", "mosaic/mosaic.js"),
+    "review": ("rooms/review/review.js", "evidence/evidence.js", "frame/outbox.js", "mosaic/mosaic.js"),
+    "clusters": ("rooms/clusters/clusters.js",),
+    "adjudicate": ("rooms/adjudicate/adjudicate.js",),
+    "agreement": ("rooms/agreement/agreement.js",),
+    "model": ("rooms/model/model.js",),
+    "export": ("rooms/export/export.js",),
+    "lead": ("rooms/lead/lead.js",),
 }
 # what a room asks for first; the browser asks while it still reads the page
 FIRST_ASKED = {
@@ -77,7 +77,7 @@ VIEWS = {
 class Shell(EsModule):
     """The frame's tie to the session: rooms, search, messages, jobs, address."""
 
-    _module = "shell.js"
+    _module = "frame/shell.js"
 
     room = param.String()
     focus = param.Integer(default=None, allow_None=True)
@@ -157,7 +157,7 @@ class Shell(EsModule):
 class Placeholder(EsModule):
     """What stands in a room whose view is not installed."""
 
-    _module = "placeholder.js"
+    _module = "frame/placeholder.js"
     text = param.String()
 
 
@@ -177,14 +177,14 @@ def build_page(app, user, arguments=None, runner=None):
     session = Session(app, user, **({"runner": runner} if runner else {}), assisted=not app.blind)
     session.poll(app.pulse())
     open_address(session, arguments or {})
-    template = Page((PAGES / "page.html").read_text())
+    template = Page((PAGES / "frame/page.html").read_text())
     for place, (module, name) in VIEWS.items():
         if place not in LEAD_ROOMS or user.role == "lead":
             template.add_panel(place, make_view(module, name, session))
     template.add_panel("shell", Shell(session))
     values = {
         "assets_base": assets_base(),
-        "logo": Markup((PAGES / "logo.svg").read_text()),
+        "logo": Markup((PAGES / "frame/logo.svg").read_text()),
         "rooms": [(room, *ROOM_TABS[room]) for room in rooms_of(user)],
         "modules": [*FRAME_MODULES, *ROOM_MODULES[session.room]],
         "asked": (FIRST_ASKED if user.role == "lead" else FIRST_ASKED_BY_OTHERS).get(session.room, ()),
@@ -253,7 +253,7 @@ def run_label(survey):
 
 
 def pictures_text(survey):
-    """Which exposures have pictures, as static/no_pictures.js reads it: '' all, '+1 2' these, '-1 2' all but these."""
+    """Which exposures have pictures, for static/basics/has_pictures.js: '' all, '+1 2' these, '-1 2' all but these."""
     without = np.setdiff1d(survey.exposures.index.to_numpy(np.int64), survey.pictured)
     if not len(without):
         return ""

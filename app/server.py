@@ -134,7 +134,7 @@ def make_server(app, *, port=5006, address="localhost", origins=(), behind_proxy
         check_unused_sessions_milliseconds=int(1000 * UNUSED_CHECK_SECONDS),
         extra_patterns=[*route_list(app), *libraries.routes()],
         static_dirs={f"cdn/panel/{JS_VERSION}/dist": str(DIST_DIR)},
-        index=str(STATIC / "error.html"),
+        index=str(STATIC / "outside/error.html"),
         compress_response=True,
         use_xheaders=behind_proxy,
         admin=False,

@@ -1,6 +1,7 @@
 // What the type checker has to be told (`make lint`); no browser reads this file.
 //
-// A room is a class over a page: the page draws what the room keeps. A page says here what it takes from its room.
+// A room is a class over a page: the page draws what the room keeps. What a page takes from its room, the
+// types.d.ts beside it says.
 
 export {};
 
@@ -21,14 +22,14 @@ declare global {
     onchange: (event: any) => void;
   }
 
-  // What a verdict, a vote or the ticks say of an exposure (roll_up.js).
+  // What a verdict, a vote or the ticks say of an exposure (rooms/review/verdict_of_ccds.js).
   interface Rolled { state: 'good' | 'some' | 'whole' | 'unsure'; n: number; text: string }
 
-  // Part of the canvas that the panel shows (mosaic_view.js), and a rectangle on the canvas: x, y, width, height.
+  // Part of the canvas that the panel shows (mosaic/view.js), and a rectangle on the canvas: x, y, width, height.
   interface View { x: number; y: number; scale: number }
   type Rect = [number, number, number, number];
 
-  // Who hears of letters (outbox.js).
+  // Who hears of letters (frame/outbox.js).
   interface OutboxHooks {
     onState?: (state: { waiting: number; problem: string }) => void;
     onSaved?: (body: any, answer: any) => void;
@@ -47,108 +48,5 @@ declare global {
     'triptych-enlarge': CustomEvent;
     'triptych-saved': CustomEvent;
     'triptych-toast': CustomEvent<string>;
-  }
-}
-
-declare module './adjudicate_page.js' {
-  interface AdjudicatePage {
-    box: any; model: any; mosaic: any; outbox: any;
-    items: any[]; decisions: any[]; states: any[]; vocabulary: any[]; phrases: Record<string, string[]>; colours: Record<string, string>;
-    chosen: Set<string>; reasons: Set<string>; lastWhy: Record<string, string>;
-    expnum: number; step: string; judgement: string; order: string; panel: number; problem: string; shown: any; slots: any;
-    stretch: string; scale: string; inverted: boolean; named: boolean; opinion: boolean; withoutPictures: boolean;
-    list(): any[];
-    item(expnum: number): any;
-    next(step?: number): void;
-    open(expnum: number): void;
-    begin(judgement: string): void;
-    pickReason(name: string, several: boolean): void;
-    decide(why: string): void;
-    retract(decision: any): void;
-    showTicks(inspector?: string): void;
-    skip(): void;
-    undo(): void;
-    where(): void;
-  }
-}
-
-declare module './clusters_page.js' {
-  interface ClustersPage {
-    box: any; model: any; answer: any;
-    open: any; exposures: any[]; sort: string; reason: string; least: number; unjudged: boolean; ccds: boolean; stretch: string; stale: boolean;
-    watch?: MutationObserver;
-    list(): any[];
-    choose(cluster: number): void;
-    filter(values: object): void;
-    judge(): void;
-    look(expnum: number): void;
-    more(): void;
-    onMap(): void;
-    setPictures(ccds: boolean): void;
-    setStretch(): void;
-  }
-}
-
-declare module './export_page.js' {
-  interface ExportPage {
-    box: any; counts: any;
-    policy: string; other: string; format: string; old: boolean; reasons: Set<string>;
-    readonly asked: string;
-    choose(values: object): void;
-    load(): void;
-    look(expnum: number): void;
-    toggleReason(name: string): void;
-    where(expnum: string): boolean;
-  }
-}
-
-declare module './review_page.js' {
-  interface ReviewPage {
-    box: any; model: any; mosaic: any; outbox: any; help: any; tour?: any;
-    canVote: boolean; assisted: boolean; choosing: boolean; stretch: string; comment: string; problem: string;
-    expnum: number; origin: number; opened: number; order: number; total: number;
-    queue: number[]; votes: any[]; vocabulary: any[]; facts: Map<number, any>; answers: Map<string, any>; colours: Record<string, string>;
-    reasons: Set<string>; ticked: Set<string>; skipped: Set<number>; shown: any; said: { n: number; unsure: number };
-    drawViewing(): void;
-    rollUp(): Rolled;
-    scopeOf(vote: any): string;
-    judge(judgement: string): void;
-    bad(): void;
-    pickReason(name: string, several: boolean): void;
-    write(): void;
-    next(): void;
-    open(expnum: number): void;
-    explain(expnum: number): void;
-    forget(expnum: number): void;
-    judgeRun(): void;
-    load(): void;
-    lookAt(expnum: number): void;
-    rules(keep?: boolean): void;
-    say(text: string): void;
-    skip(): void;
-    toggleModel(): void;
-    where(): void;
-  }
-}
-
-declare module './model_section.js' {
-  interface Section {
-    load(): Promise<void>;
-    fill(): void;
-    click(event: Event): void;
-  }
-}
-
-declare module './mosaic_drawing.js' {
-  interface MosaicDrawing {
-    options: any; pictures: any; furniture: any; masks: any; root: HTMLElement;
-    expnum: number; picture: any; ccds: any[]; geometry: any; opened: any; other: any; blinked: number[]; next: number[];
-    view: View; fits: boolean; overlay: any; verdict: Rolled; ticked: Set<string>; focus: string; hover: string; keyed: string; byKeyboard?: boolean;
-    cursor: [number, number]; destroyed?: boolean;
-    listeners: Record<'pick' | 'tick' | 'change', Set<(detail: any) => void>>;
-    readyNow?: (value?: any) => void;
-    changed(kind: string): void;
-    openCcd(ccdname: string): Promise<void>;
-    screen(): any;
   }
 }

@@ -46,7 +46,7 @@ def page(stage: Stage) -> str:
     )
     environment = Environment(loader=FileSystemLoader(PAGES), autoescape=select_autoescape(), trim_blocks=True)
     environment.filters["spoken"] = charts.spoken
-    return environment.get_template("evaluation.html").render(
+    return environment.get_template("evaluation/evaluation.html").render(
         stage=stage,
         metrics=metrics,
         rule=metrics["exposure"]["rule"],

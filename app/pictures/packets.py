@@ -1,4 +1,4 @@
-"""Pictures as packets of unsigned 16-bit codes, which the browser stretches itself (static/mosaic_data.js reads them).
+"""Pictures as packets of unsigned 16-bit codes, which the browser stretches itself (static/mosaic/data.js reads them).
 
 Layout: b"TPIX", length of the header (uint32, little-endian), header (JSON, padded with blanks to a multiple of 8),
 then sections of uint16 codes. A code c > 0 stands for `zero + step * c` in the header's `unit`; 0 = nothing recorded.

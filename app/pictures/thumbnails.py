@@ -16,7 +16,7 @@ QUALITY = 85
 BACKGROUND = 10  # grey of the panel around the CCDs
 BLANK = (22, 23, 25)  # where nothing was recorded
 SMALLEST_SIDE = 56  # a thumbnail of fewer pixels is enlarged smoothly
-# below the sky blue, above it red, dark in the middle; the same table is in static/mosaic_stretch.js
+# below the sky blue, above it red, dark in the middle; the same table is in static/mosaic/stretch.js
 DIVERGING = (
     (158, 209, 255),
     (74, 138, 205),

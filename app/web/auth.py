@@ -26,9 +26,9 @@ _pages = Environment(loader=FileSystemLoader(PAGES), autoescape=select_autoescap
 def page(name, **values):
     """A page that works without a login: its style and logo are inside it.
 
-    name : file under static/, e.g. login.html
+    name : file under static/, e.g. outside/login.html
     """
-    return _pages.get_template(name).render(logo=(PAGES / "logo.svg").read_text(), **values)
+    return _pages.get_template(name).render(logo=(PAGES / "frame/logo.svg").read_text(), **values)
 
 
 class LoginHandler(tornado.web.RequestHandler):
@@ -67,7 +67,7 @@ class LoginHandler(tornado.web.RequestHandler):
         next_url = _validate_next_url(self.get_argument("next", "")) or "/"
         self.set_header("Cache-Control", "no-store")
         libraries = addresses(self.application)
-        self.finish(page("login.html", problem=problem, username=name, next_url=next_url, libraries=libraries))
+        self.finish(page("outside/login.html", problem=problem, username=name, next_url=next_url, libraries=libraries))
 
     def set_default_headers(self):
         harden(self)
@@ -82,7 +82,7 @@ class LogoutHandler(tornado.web.RequestHandler):
     def get(self):
         self.clear_cookie("user", path="/")
         self.set_header("Cache-Control", "no-store")
-        self.finish(page("logout.html"))
+        self.finish(page("outside/logout.html"))
 
     def set_default_headers(self):
         harden(self)
@@ -94,9 +94,9 @@ class StoreAuth(BasicAuthProvider):
     def __init__(self, app):
         self.app = app
         super().__init__(
-            login_template=str(PAGES / "login.html"),
-            logout_template=str(PAGES / "logout.html"),
-            error_template=str(PAGES / "error.html"),
+            login_template=str(PAGES / "outside/login.html"),
+            logout_template=str(PAGES / "outside/logout.html"),
+            error_template=str(PAGES / "outside/error.html"),
         )
 
     @property
@@ -193,7 +193,7 @@ def write_error_page(handler, status_code, **kwargs):
     """The error page for whoever is looking, with what to do."""
     error = kwargs.get("exc_info", (None, None, None))[1]
     detail = getattr(error, "log_message", None) or handler._reason
-    handler.finish(page("error.html", title=str(status_code), error_type=str(status_code), error_msg=detail))
+    handler.finish(page("outside/error.html", title=str(status_code), error_type=str(status_code), error_msg=detail))
 
 
 def configure(cookie_secret):

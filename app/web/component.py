@@ -1,6 +1,6 @@
 """Base of our own browser components: the code lives in plain modules under static/, Python names the file.
 
-A component is a class with `_module = "map.js"`; that module exports `mount(el, model)` and may return a
+A component is a class with `_module = "map/map.js"`; that module exports `mount(el, model)` and may return a
 function that is called when the component leaves the page. A component mounts when it first becomes visible, so a
 room that nobody opens costs nothing. Modules import each other by relative paths; the version is part of the path,
 so that a browser may keep every file for ever and still never mix two versions.
@@ -24,7 +24,7 @@ export function render({ model, el }) {
   const box = document.createElement('div');
   box.className = 'fill';
   const base = window.location.origin + model.assets_base;
-  load(base + '/load.js').then(module => module.load(box, model, base, '%(module)s', '%(mount)s'));
+  load(base + '/frame/load.js').then(module => module.load(box, model, base, '%(module)s', '%(mount)s'));
   return box;
 }
 """

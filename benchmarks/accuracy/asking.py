@@ -1,7 +1,7 @@
 """Which exposure to ask about next: quality against the number of answers, order by order.
 
     python -m benchmarks.accuracy.asking [--surveys 3] [--exposures 60] [--classifier linear ...] [--order NAME ...]
-                                [--no-real] [--write docs/asking.md] [--plot static/figures/asking.png]
+                                [--no-real] [--write docs/asking.md] [--plot static/rooms/model/figures/asking.png]
 
 The loop of the program: a few exposures are answered, a model learns from them, every exposure left is put in one of
 the orders of a queue (pipeline/votes/queue_order.py), the first of it are answered, and so on. What is measured are

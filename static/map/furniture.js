@@ -14,7 +14,7 @@ const BUTTONS = [
 export function furnish(el, acts) {
   const root = document.createElement('div');
   root.className = 'map';
-  root.innerHTML = `<link rel="stylesheet" href="${new URL('../map.css', import.meta.url)}">
+  root.innerHTML = `<link rel="stylesheet" href="${new URL('./map.css', import.meta.url)}">
     <div class="map-bar" role="toolbar" aria-label="Map">
       <div class="buttons"></div>
     </div>
@@ -86,14 +86,4 @@ function pathOf(kind, points) {
   if (kind === 'lasso') return `M${points.map(point => point.join(' ')).join('L')}Z`;
   const [[x0, y0], [x1, y1]] = points;
   return `M${x0} ${y0}H${x1}V${y1}H${x0}Z`;
-}
-
-// Values from Python may come as Map objects; the rest of the code reads plain ones.
-export function plain(value) {
-  if (value instanceof Map) return Object.fromEntries([...value].map(([key, inner]) => [key, plain(inner)]));
-  if (Array.isArray(value)) return value.map(plain);
-  if (value && value.constructor === Object) {
-    return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, plain(inner)]));
-  }
-  return value;
 }

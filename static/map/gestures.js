@@ -1,7 +1,7 @@
 // @ts-check
 // Pointer, wheel and keys on the map's surface -> what they mean. Knows nothing of points or of the server.
 
-import { listen as listenToKeys } from '../keys.js';
+import { listen as listenToKeys } from '../frame/keys.js';
 
 const CLICK_PX = 4;       // less movement than this is a click
 const STEP_PX = 60;       // arrow keys

@@ -1,6 +1,8 @@
 // @ts-check
 // The points of one survey: positions as they came over the wire, ids, colour codes and states, all by one index.
 
+import { ccdnumOf, expnumOf, imageIdOf } from '../basics/image_ids.js';
+
 export const UNIT = 32500;        // uint16 0..65000 <-> -1..1
 const NOWHERE = 65535;            // a point that this map does not place
 
@@ -85,7 +87,7 @@ export class PointSet {
     return `${this.expnum[i]}-${this.meta.ccdnames[this.ccdnum[i]] || this.ccdnum[i]}`;
   }
 
-  imageId(i) { return this.expnum ? 100 * this.expnum[i] + this.ccdnum[i] : -1; }
+  imageId(i) { return this.expnum ? imageIdOf(this.expnum[i], this.ccdnum[i]) : -1; }
 
   indicesOf(expnum, ccdnum = 0) {
     const found = [];
@@ -97,8 +99,7 @@ export class PointSet {
   }
 
   indexOf(imageId) {
-    const expnum = Math.floor(imageId / 100);
-    const found = this.indicesOf(expnum, imageId % 100);
+    const found = this.indicesOf(expnumOf(imageId), ccdnumOf(imageId));
     return found.length ? found[0] : -1;
   }
 

@@ -104,7 +104,7 @@ def paths_of(served):
     found = [example_of(pattern) for pattern in patterns]
     assert all(re.fullmatch(pattern, path) for pattern, path in zip(patterns, found, strict=True))
     pages = ["/", "/?room=review&focus=900001", "/autoload.js?bokeh-autoload-element=x", "/metadata"]
-    return [*pages, "/assets/theme.css", "/assets/v-0123456789ab/shell.js", *found]
+    return [*pages, "/assets/frame/theme.css", "/assets/v-0123456789ab/frame/shell.js", *found]
 
 
 def test_anonymous_gets_no_page_script_picture_or_number(served, door):
@@ -171,9 +171,9 @@ def test_login_cookie_is_signed_http_only_and_same_site(door):
     cookie = answer.headers["Set-Cookie"]
     for part in ("HttpOnly", "SameSite=Strict", "Path=/"):
         assert part in cookie
-    assert door.ask("/assets/theme.css").status == 200
+    assert door.ask("/assets/frame/theme.css").status == 200
     door.cookies.clear()
-    assert door.ask("/assets/theme.css", Cookie='user="2|1:0|10:1700000000|4:user|4:YW15|00"').status == 403
+    assert door.ask("/assets/frame/theme.css", Cookie='user="2|1:0|10:1700000000|4:user|4:YW15|00"').status == 403
 
 
 @pytest.mark.parametrize("user", ["amy", "nobody"])
@@ -215,9 +215,9 @@ def test_versioned_assets_are_kept_for_ever_and_others_are_asked_for_again(door)
     from triptych.app.web.component import assets_base
 
     door.log_in("amy")
-    assert "immutable" in door.ask(f"{assets_base()}/shell.js").headers["Cache-Control"]
-    assert "no-cache" in door.ask("/assets/shell.js").headers["Cache-Control"]
-    assert "immutable" not in door.ask("/assets/v-000000000000/shell.js").headers["Cache-Control"]
+    assert "immutable" in door.ask(f"{assets_base()}/frame/shell.js").headers["Cache-Control"]
+    assert "no-cache" in door.ask("/assets/frame/shell.js").headers["Cache-Control"]
+    assert "immutable" not in door.ask("/assets/v-000000000000/frame/shell.js").headers["Cache-Control"]
     assert door.ask("/assets/../pyproject.toml").status in (403, 404)
 
 
@@ -256,12 +256,12 @@ def test_an_account_that_is_switched_off_is_out_at_the_next_reading_of_the_accou
     app = make_app(served.run)
     app.store.add_user("dan", PASSWORD, "inspector")
     door.log_in("dan")
-    assert door.ask("/assets/theme.css").status == 200
+    assert door.ask("/assets/frame/theme.css").status == 200
     app.store.set_active("dan", False)
     app.store.close()
     unknown = create_signed_value(secret_of(Catalog.open(served.run)), "user", "nobody").decode()
-    assert Browser(served.url).ask("/assets/theme.css", Cookie=f'user="{unknown}"').status == 403
-    assert door.ask("/assets/theme.css").status == 403
+    assert Browser(served.url).ask("/assets/frame/theme.css", Cookie=f'user="{unknown}"').status == 403
+    assert door.ask("/assets/frame/theme.css").status == 403
 
 
 def test_a_server_starts_without_what_only_some_pages_and_jobs_need():

@@ -14,6 +14,11 @@ def test_what_is_made_is_read_again():
     assert len(set(ids.tolist())) == 3
 
 
+def test_the_browser_counts_the_same():
+    """tests/js/basics/image_ids.test.js has the same numbers."""
+    assert image_id_of(1_234_567, 62) == 123_456_762
+
+
 def test_small_integers_do_not_overflow():
     table = pd.DataFrame({"expnum": np.array([900_000], "int64"), "ccdnum": np.array([62], "int8")})
     assert int(image_id_of(table.expnum, table.ccdnum)[0]) == image_id_of(900_000, 62)

@@ -133,6 +133,6 @@ def test_links_and_pictures_of_the_documentation_exist(name):
 
 def test_every_key_is_in_the_guide():
     guide = words((DOCS / "guide.md").read_text())
-    script = (DOCS.parent / "static" / "shortcuts.js").read_text()
+    script = (DOCS.parent / "static" / "frame" / "shortcuts.js").read_text()
     caps = {cap for caps in re.findall(r"\['([^']+)', '", script) for cap in caps.split() if cap not in ("…", "drag")}
     assert caps - guide == set()

@@ -8,7 +8,7 @@ from triptych.app.rooms.room import RoomView
 class AdjudicateView(RoomView):
     """Queue, votes side by side, mosaic and the decision."""
 
-    _module = "adjudicate.js"
+    _module = "rooms/adjudicate/adjudicate.js"
 
     focus = param.Integer(default=None, allow_None=True, doc="expnum of the exposure that is looked at.")
 

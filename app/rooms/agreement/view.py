@@ -6,4 +6,4 @@ from triptych.app.rooms.room import RoomView
 class AgreementView(RoomView):
     """Figures with their intervals, pairs, reasons, bands, months, people, and the exposures behind them."""
 
-    _module = "agreement.js"
+    _module = "rooms/agreement/agreement.js"

@@ -9,7 +9,7 @@ from triptych.app.rooms.room import RoomView
 class ClustersView(RoomView):
     """Every cluster with its pictures and make-up; one is open."""
 
-    _module = "clusters.js"
+    _module = "rooms/clusters/clusters.js"
 
     cluster = param.Integer(default=None, allow_None=True, doc="The open cluster; None = whichever comes first.")
     FOLLOWED = (*RoomView.FOLLOWED, "cluster")

@@ -23,7 +23,7 @@ FACTS = ("band", "exptime", "mjd_obs", "night", "airmass", "object", "n_ccds")
 class ThumbsView(EsModule):
     """The selected images in a scrolling grid, sorted; click = focus, Shift-click = pick a range, arrows move."""
 
-    _module = "thumbs.js"
+    _module = "sheets/thumbs.js"
 
     total = param.Integer(default=0, doc="Images in the selection.")
     how = param.String(doc="How the selection came about.")
@@ -246,7 +246,7 @@ def values_of(survey, image_ids, sorted_by):
 class MosaicView(EsModule):
     """Every CCD of the focused exposure in its place; click = focus a CCD, click again = full resolution."""
 
-    _module = "mosaic.js"
+    _module = "mosaic/component.js"
 
     expnum = param.Integer(default=None, allow_None=True)
     focus_ccd = param.String()

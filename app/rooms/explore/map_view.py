@@ -73,7 +73,7 @@ class ColouredView(EsModule):
 class LegendView(ColouredView):
     """Colour-by and legend chips, across the top of Explore."""
 
-    _module = "legend.js"
+    _module = "map/legend.js"
     _mount = "mountLegend"
 
     options = param.Dict(default={one.name: one.text for one in COLOURINGS.values()}, doc="colour-by -> text.")
@@ -82,7 +82,7 @@ class LegendView(ColouredView):
 class MapView(ColouredView):
     """All CcdImages as points, in 2-D or 3-D."""
 
-    _module = "map.js"
+    _module = "map/map.js"
 
     points = param.Dict(default={}, doc="Number of points and where to fetch them; see map_routes.points_of.")
     dims = param.Integer(default=2)

@@ -6,4 +6,4 @@ from triptych.app.rooms.room import RoomView
 class ExportView(RoomView):
     """Policies and what differs between them, format, preview and download."""
 
-    _module = "export.js"
+    _module = "rooms/export/export.js"

@@ -6,4 +6,4 @@ from triptych.app.rooms.room import RoomView
 class LeadView(RoomView):
     """Accounts, progress, the queue's settings, known answers and control, jobs."""
 
-    _module = "lead.js"
+    _module = "rooms/lead/lead.js"

@@ -57,7 +57,7 @@ def overview(app, user):
         "news": news,
         "retrainings": retrainings,
         "retraining": catalog.info["current"].get("retraining") or (retrainings[0]["id"] if retrainings else ""),
-        "sections": [name for name in SECTIONS if (STATIC / f"{name}.js").exists()],
+        "sections": [name for name in SECTIONS if (STATIC / f"rooms/model/{name}.js").exists()],
         "colours": palette.REASON_COLOURS,
         "letters": palette.REASON_LETTERS,
         **work(app, user),

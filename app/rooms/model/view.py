@@ -6,9 +6,9 @@ from triptych.app.rooms.room import RoomView
 
 
 class ModelView(RoomView):
-    """Filled by static/model.js, which asks /model/..."""
+    """Filled by static/rooms/model/model.js, which asks /model/..."""
 
-    _module = "model.js"
+    _module = "rooms/model/model.js"
 
     new_prediction = param.String(doc="Prediction stage that this page may go over to; '' = none.")
     work = param.Dict(default={}, doc="State, text and progress of the newest retraining; {} = none.")

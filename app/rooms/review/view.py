@@ -9,7 +9,7 @@ from triptych.app.web.component import EsModule
 class ReviewView(EsModule):
     """Queue, mosaic, evidence and verdict bar in one. Reads the session and calls its verbs; keeps no state itself."""
 
-    _module = "review.js"
+    _module = "rooms/review/review.js"
 
     user = param.String(doc="Name that signs the votes.")
     room = param.String(doc="Room that is open; keys are heard in this one only.")

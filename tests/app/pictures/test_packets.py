@@ -167,7 +167,7 @@ def test_a_block_needs_one_per_cent_of_its_pixels():
 def test_inverted_the_sky_view_has_matplotlib_s_seismic():
     from matplotlib import colormaps
 
-    text = (STATIC / "mosaic_stretch.js").read_text()
+    text = (STATIC / "mosaic" / "stretch.js").read_text()
     stops = re.findall(r"\[(\d+, \d+, \d+)\]", re.search(r"const DIVERGING_LIGHT = (.*);", text)[1])
     stops = np.array([list(map(int, stop.split(","))) for stop in stops], float)
     at = np.linspace(0, 1, 41)
@@ -248,7 +248,7 @@ def test_unknown_stretch_says_what_there_is():
 
 
 def test_diverging_colours_are_the_browser_s():
-    text = (STATIC / "mosaic_stretch.js").read_text()
+    text = (STATIC / "mosaic" / "stretch.js").read_text()
     table = re.search(r"const DIVERGING = (\[.*?\]\]);", text)[1]
     stops = tuple(tuple(map(int, stop.split(","))) for stop in re.findall(r"\[(\d+, \d+, \d+)\]", table))
     assert stops == thumbnails.DIVERGING

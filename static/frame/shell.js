@@ -1,0 +1,257 @@
+// @ts-check
+// The frame: rooms, search, dividers, address, messages, keys. Its markup is page.html; its state is the session's.
+
+import { setPictures } from '../basics/has_pictures.js';
+import { listen, startKeys } from './keys.js';
+import { showKeys } from './keys_dialog.js';
+import { votesOutbox } from './outbox.js';
+import { askTour } from './tour.js';
+
+const TOAST_SECONDS = 5;
+
+const $ = selector => document.querySelector(selector);
+const $$ = selector => [...document.querySelectorAll(selector)];
+
+export function mount(_box, model) {
+  const shell = new Shell(model);
+  return () => shell.close();
+}
+
+class Shell {
+  constructor(model) {
+    this.model = model;
+    this.unsaved = new Map();
+    this.connected = true;
+    this.abort = new AbortController();
+    this.rooms();
+    this.searchBox();
+    this.menus();
+    this.dividers();
+    this.address();
+    this.messages();
+    startKeys();
+    this.stopKeys = listen((key, event) => this.key(key, event));
+    document.body.dataset.ready = '1';
+  }
+
+  close() { this.abort.abort(); this.stopKeys(); this.stopOutbox(); clearInterval(this.asking); }
+
+  on(target, type, heard) { target.addEventListener(type, heard, { signal: this.abort.signal }); }
+
+  ask(verb, values = {}) { this.model.send_msg({ verb, ...values }); }
+
+  // ---- rooms
+
+  rooms() {
+    for (const tab of $$('#rooms button')) this.on(tab, 'click', () => { this.enter(tab.dataset.room); tab.blur(); });
+    this.model.on('room', () => { this.showRoom(this.model.room); this.writeAddress(true); });
+    this.showRoom(this.model.room);
+  }
+
+  enter(room) {
+    if (room === this.model.room) return;
+    this.model.room = room;
+    this.showRoom(room);
+    this.writeAddress(true);
+  }
+
+  showRoom(room) {
+    document.body.dataset.room = room;
+    for (const section of $$('main > section')) section.classList.toggle('shown', section.id === room);
+    for (const tab of $$('#rooms button')) tab.setAttribute('aria-selected', String(tab.dataset.room === room));
+    window.dispatchEvent(new Event('resize'));
+  }
+
+  // ---- search
+
+  searchBox() {
+    const input = $('#search input');
+    this.on($('#search'), 'submit', event => {
+      event.preventDefault();
+      if (input.value.trim()) this.ask('search', { text: input.value });
+      else this.ask('clear');
+      input.blur();
+    });
+    this.on(input, 'keydown', event => { if (event.key === 'Escape') input.blur(); });
+    this.model.on('pictures', () => setPictures(this.model.pictures ?? ''));
+    this.model.on('query', () => { if (document.activeElement !== input) input.value = this.model.query; this.writeAddress(); });
+  }
+
+  // ---- menus, jobs, offers
+
+  menus() {
+    const menu = $('#user-menu');
+    const button = $('#user > button');
+    const open = state => { menu.hidden = !state; button.setAttribute('aria-expanded', String(state)); };
+    this.on(button, 'click', event => { event.stopPropagation(); open(menu.hidden); });
+    this.on(document, 'click', event => { if (!menu.contains(event.target)) open(false); });
+    this.on(menu, 'keydown', event => { if (event.key === 'Escape') { open(false); button.focus(); } });
+    this.on($('#assisted'), 'click', () => { this.model.assisted = !this.model.assisted; this.drawAssisted(); });
+    this.model.on('assisted', () => this.drawAssisted());
+    if ($('#retrain')) this.on($('#retrain'), 'click', () => { open(false); this.ask('retrain'); });
+    this.on($('#job button'), 'click', () => this.ask('cancel_job', { job_id: this.model.job.job_id }));
+    this.on($('#offer button'), 'click', () => this.ask('accept_prediction'));
+    this.on($('#help'), 'click', () => this.showKeys());
+    for (const name of ['job', 'new_prediction', 'run']) this.model.on(name, () => this.drawState());
+    this.drawAssisted();
+    this.drawState();
+  }
+
+  drawAssisted() {
+    const button = $('#assisted');
+    button.setAttribute('aria-pressed', String(this.model.assisted));
+    button.innerHTML = `Model's opinion before the vote <span class="muted">${this.model.assisted ? 'on' : 'off'}</span>`;
+  }
+
+  drawState() {
+    const { job, new_prediction: offer, run, role } = this.model;
+    $('#run').textContent = run;
+    $('#run').title = run;
+    $('#offer').hidden = !offer;
+    $('#offer button').textContent = `New predictions ${offer}: use them`;
+    $('#job').hidden = !job.state;
+    if (!job.state) return;
+    $('#job span').textContent = job.text;
+    $('#job span').title = job.error || '';
+    $('#job progress').hidden = job.state === 'failed';
+    $('#job progress').value = job.progress;
+    $('#job button').hidden = role !== 'lead';
+    $('#job button').textContent = job.state === 'failed' ? 'dismiss' : 'stop';
+  }
+
+  // ---- dividers: shares of the width, remembered by the browser
+
+  dividers() {
+    const names = ['map', 'thumbs', 'mosaic'];
+    const triptych = $('.triptych');
+    let shares = { map: 36, thumbs: 30, mosaic: 34 };
+    try { shares = { ...shares, ...JSON.parse(localStorage.getItem('triptych-widths')) }; } catch { /* first visit */ }
+    const draw = () => {
+      for (const name of names) triptych.style.setProperty(`--${name}`, `${shares[name]}fr`);
+      $$('.divider').forEach((divider, index) => divider.setAttribute('aria-valuenow', Math.round(shares[names[index]])));
+    };
+    const shift = (index, part) => {
+      const [left, right] = [names[index], names[index + 1]];
+      const both = shares[left] + shares[right];
+      shares[left] = Math.min(both - 12, Math.max(12, shares[left] + part));
+      shares[right] = both - shares[left];
+      draw();
+      window.dispatchEvent(new Event('resize'));
+      localStorage.setItem('triptych-widths', JSON.stringify(shares));
+    };
+    $$('.divider').forEach((divider, index) => {
+      this.on(divider, 'pointerdown', event => { divider.setPointerCapture(event.pointerId); divider.classList.add('moving'); document.body.classList.add('dragging'); });
+      this.on(divider, 'pointermove', event => { if (divider.classList.contains('moving')) shift(index, event.movementX / triptych.clientWidth * 100); });
+      for (const end of ['pointerup', 'pointercancel']) this.on(divider, end, () => { divider.classList.remove('moving'); document.body.classList.remove('dragging'); });
+      this.on(divider, 'keydown', event => { if (event.key === 'ArrowLeft') shift(index, -2); else if (event.key === 'ArrowRight') shift(index, 2); });
+    });
+    draw();
+  }
+
+  // ---- the address names the room, the exposure and the search
+
+  address() {
+    for (const name of ['focus', 'focus_ccd', 'colour_by', 'dims', 'region', 'isolate', 'cluster']) this.model.on(name, () => this.writeAddress());
+    this.on(window, 'popstate', () => {
+      const values = Object.fromEntries(new URLSearchParams(location.search));
+      this.showRoom(values.room || 'explore');
+      this.ask('show', { values });
+    });
+    this.writeAddress();
+    const asked = new URLSearchParams(performance.getEntriesByType('navigation')[0]?.name.split('?')[1] ?? '').get('explain');
+    if (/^\d+$/.test(asked ?? '')) this.explain(Number(asked));
+  }
+
+  // Where a verdict comes from; the panel is fetched when it is first asked for.
+  async explain(expnum) {
+    const { openExplain } = await import('./explain.js');
+    openExplain({ expnum, assisted: this.model.assisted });
+  }
+
+  writeAddress(asStep = false) {
+    const { room, focus, focus_ccd: ccd, query, region, colour_by: colour, dims, isolate, cluster } = this.model;
+    const parts = { room, focus: focus || '', ccd: focus ? ccd : '', q: query, sel: region, only: [...isolate].join('|'), cluster: room === 'clusters' ? cluster ?? '' : '', colour: colour === 'reason' ? '' : colour, dims: dims === 2 ? '' : dims, explain: $('dialog.explain')?.dataset.expnum ?? '' };
+    const known = new URLSearchParams(Object.entries(parts).filter(([, value]) => value !== ''));
+    const address = `${location.pathname}?${known}`;
+    if (address === location.pathname + location.search) return;
+    history[asStep ? 'pushState' : 'replaceState'](null, '', address);
+  }
+
+  // ---- messages: what was said, what is saved, whether the server answers
+
+  messages() {
+    this.model.on('said', () => this.toast(this.model.notice));
+    this.on(window, 'triptych-toast', event => this.toast(event.detail));
+    this.on(window, 'triptych-saved', event => { this.unsaved.set(event.detail.of ?? 'vote', event.detail); this.drawSaved(); });
+    // Votes of an earlier visit leave whichever room is open.
+    this.stopOutbox = votesOutbox(document.body.dataset.user).listen({ onState: state => window.dispatchEvent(new CustomEvent('triptych-saved', { detail: state })) });
+    for (const doc of window.Bokeh ? window.Bokeh.documents : []) {
+      doc.on_event('connection_lost', () => this.lost());
+      doc.on_event('client_reconnected', () => this.found());
+    }
+    this.drawSaved();
+  }
+
+  // A cut connection comes back by itself. A server that was started again has forgotten this page, and nothing else:
+  // the address says what was on screen and unsent votes wait in the browser, so the page is opened again.
+  lost() {
+    this.connected = false;
+    this.drawSaved();
+    clearInterval(this.asking);
+    this.asking = setInterval(() => this.askServer(), 1000);
+  }
+
+  found() {
+    this.connected = true;
+    clearInterval(this.asking);
+    this.drawSaved();
+  }
+
+  async askServer() {
+    let answer;
+    try { answer = await fetch('/boot'); } catch { return; }
+    if (answer.status === 403) location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
+    else if (answer.ok && await answer.text() !== this.model.boot_id) location.reload();
+  }
+
+  drawSaved() {
+    const node = $('#saved');
+    const boxes = [...this.unsaved].filter(([, box]) => box.waiting);
+    const votes = boxes.map(([of, box]) => `${box.waiting} ${of}${box.waiting === 1 ? '' : 's'}`).join(', ');
+    const waiting = boxes.length, problem = boxes.map(([, box]) => box.problem).find(Boolean);
+    node.dataset.state = problem || !this.connected ? 'lost' : waiting ? 'waiting' : 'saved';
+    const trouble = problem || 'no connection, trying again';
+    node.textContent = problem || !this.connected ? (waiting ? `${votes} not saved: ${trouble}` : trouble) : waiting ? `saving ${votes}` : 'saved';
+    if (!problem?.startsWith('log in')) return;
+    const link = document.createElement('a');
+    link.href = `/login?next=${encodeURIComponent(location.pathname + location.search)}`;
+    link.textContent = 'log in';
+    node.append(' · ', link);
+  }
+
+  toast(text) {
+    if (!text) return;
+    $('#toast').textContent = text;
+    $('#toast').classList.add('on');
+    clearTimeout(this.toastTimer);
+    this.toastTimer = setTimeout(() => $('#toast').classList.remove('on'), 1000 * TOAST_SECONDS);
+  }
+
+  // ---- keys
+
+  key(key, event) {
+    if ($('#keys').open) { if (key === '?') { $('#keys').close(); return true; } return false; }
+    if (key === '?') { this.showKeys(); return true; }
+    const tab = event.shiftKey && $$('#rooms button').find(button => button.dataset.key === key);
+    if (tab) { this.enter(tab.dataset.room); return true; }
+    if (this.model.room !== 'explore') return false;
+    if (key === '/') { $('#search input').focus(); $('#search input').select(); return true; }
+    if (key === 'r') { this.enter('review'); return true; }
+    if (key === 'i' && this.model.focus) { this.explain(this.model.focus); return true; }
+    return false;
+  }
+
+  showKeys() {
+    showKeys($('#keys'), { tour: this.model.role === 'viewer' ? null : () => { this.enter('review'); askTour(); } });
+  }
+}

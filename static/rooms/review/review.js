@@ -1,0 +1,361 @@
+// @ts-check
+// The Review room. One key says good, bad or unsure, saves and goes on; bad asks for one key more, the reason.
+//
+// The queue comes once, the next exposures are loaded ahead, and the picture changes before the vote has left the browser:
+// the outbox carries it to the store and the header says when it is on disk.
+
+import { evidenceHtml, evidencePictures } from '../../evidence/evidence.js';
+import { slotsOf } from '../../evidence/focal_plane.js';
+import { askFor } from '../../basics/ask.js';
+import { openExplain } from '../../frame/explain.js';
+import { listen } from '../../frame/keys.js';
+import { votesOutbox } from '../../frame/outbox.js';
+import { offerTour } from '../../frame/tour.js';
+import { mountMosaic } from '../../mosaic/mosaic.js';
+import { openContactSheet } from '../../sheets/contact_sheet.js';
+import { nextInTime, runOf, showLater, stripHtml } from './around.js';
+import { mountQueueBar } from './queue_bar.js';
+import { ReasonHelp } from './reason_help.js';
+import { ReviewVoting } from './voting.js';
+
+const AHEAD = 4;
+const AHEAD_AFTER = 250;   // ms
+const LOOKED_SECONDS = 0.3;
+
+export function mount(box, model) {
+  const room = new Review(box, model);
+  window.__review = { shown: () => room.expnum, waiting: () => room.outbox.waiting.length, queue: () => [...room.queue] };
+  return () => { delete window.__review; room.close(); };
+}
+
+class Review extends ReviewVoting {
+  constructor(box, model) {
+    super();
+    this.box = box;
+    this.model = model;
+    this.queue = [];
+    this.facts = new Map();
+    this.votes = [];
+    this.skipped = new Set();
+    this.answers = new Map();
+    this.pictures = [];   // of the evidence that comes next, loaded ahead
+    this.expnum = null;
+    this.choosing = false;
+    this.reasons = new Set();
+    this.ticked = new Set();
+    this.stretch = model.stretch || 'faint';
+    this.assisted = model.assisted;
+    this.comment = '';
+    this.said = { n: 0, unsure: 0 };
+    this.order = 0;
+    this.looks = new Map();     // expnum -> seconds on screen
+    this.origin = null;         // the exposure that a look around in time began at
+    this.context = [];
+    this.draw();
+    this.help = new ReasonHelp(this.part('rules'), () => ({ expnum: this.expnum, stretch: this.stretch, version: model.picture_version, assisted: this.assisted }));
+    this.mosaic = mountMosaic(this.part('picture'), {
+      stretch: this.stretch, version: model.picture_version, insets: [12, 12, 44, 12], keys: false, ticking: true,
+    });
+    this.startLooking();
+    this.mosaic.onChange(({ kind, expnum }) => { if (kind === 'show' && expnum === this.expnum) this.painted(); });
+    this.outbox = votesOutbox(model.user);
+    this.stopOutbox = this.outbox.listen({
+      onState: state => this.showSaved(state),
+      onSaved: (vote, answer) => this.saved(vote, answer),
+      onRefused: (vote, text) => this.refused(vote, text),
+    });
+    this.stopKeys = listen((key, event) => this.key(key, event));
+    this.follow();
+    this.load();
+    this.bar = mountQueueBar(this);
+  }
+
+  follow() {
+    const { model } = this;
+    model.on('focus', () => { if (this.visible() && model.focus && model.focus !== this.expnum) this.open(model.focus); });
+    model.on('room', () => { if (this.visible()) this.load(); });
+    model.on('assisted', () => this.setAssisted(model.assisted));
+    model.on('survey_version', () => { this.answers.clear(); this.help.forget(); this.load(); });
+    model.on('picture_version', () => this.mosaic.setVersion(model.picture_version));
+  }
+
+  visible() { return this.model.room === 'review'; }
+
+  // ---- the queue
+
+  async load() {
+    const response = await askFor('/api/queue');
+    if (!response) return;
+    this.canVote = response.can_vote;
+    this.total = response.total;
+    this.colours = response.colours;
+    this.vocabulary = response.reasons;
+    this.facts = new Map(response.items.map(item => [item.expnum, item]));
+    this.takeVotes(response);
+    const mine = new Set(this.votes.map(vote => vote.expnum));
+    this.queue = response.items.filter(item => !item.voted && !mine.has(item.expnum)).map(item => item.expnum);
+    this.drawChips();
+    const wanted = this.model.focus;
+    const first = this.expnum !== null && this.facts.has(this.expnum) ? this.expnum : null;
+    if (wanted && this.visible() && wanted !== this.expnum) this.open(wanted);
+    else if (first === null) this.next();
+    else this.refresh();
+    if (this.canVote && this.visible() && this.expnum !== null) offerTour(this);
+  }
+
+  // Own votes as the server has them, with those that are still on their way, without those that are being taken back.
+  takeVotes({ votes, n_votes: n, n_unsure: unsure }) {
+    const coming = this.outbox.waiting.filter(body => body.judgement).reverse();
+    const going = new Set(this.outbox.waiting.map(body => body.undoes).filter(Boolean));
+    const batches = new Set(this.outbox.waiting.map(body => body.batch_id).filter(Boolean));
+    const expnums = new Set(coming.map(vote => vote.expnum));
+    const kept = votes.filter(vote => !expnums.has(vote.expnum) && !going.has(vote.client_vote_id) && !batches.has(vote.batch_id));
+    this.votes = [...coming, ...kept].map(vote => ({ seconds: vote.screen?.seconds, ...vote }));
+    this.votes.forEach((vote, place) => { vote.order = -place; });
+    this.said = { n, unsure };
+  }
+
+  next() {
+    if (this.origin !== null && this.origin !== this.expnum) return this.open(this.origin);
+    const waiting = this.queue.filter(expnum => !this.skipped.has(expnum));
+    if (!waiting.length && this.skipped.size && this.queue.length) {
+      this.skipped.clear();
+      return this.next();
+    }
+    if (!waiting.length) return this.finish();
+    const at = waiting.findIndex(expnum => expnum === this.expnum);
+    this.open(waiting[at >= 0 && at + 1 < waiting.length ? at + 1 : 0]);
+  }
+
+  // around : look at an exposure taken around the one on screen; Escape or a vote leads back there
+  open(expnum, { around = false } = {}) {
+    this.noteLook();
+    const back = expnum === this.origin;
+    this.origin = around ? this.origin ?? this.expnum : null;
+    if (!around && !back) this.context = [];
+    this.expnum = expnum;
+    this.opened = performance.now();
+    this.choosing = false;
+    this.reasons.clear();
+    this.ticked.clear();
+    this.comment = '';
+    this.part('note').hidden = true;
+    this.part('empty').hidden = true;
+    this.mosaic.setTicked([]);
+    this.mosaic.setOverlay(null);
+    this.mosaic.show(expnum);
+    this.lookAnew();
+    this.refresh();
+    this.explain(expnum);
+    this.later ??= setTimeout(() => this.fetchAhead(), AHEAD_AFTER);
+    if (this.visible() && this.model.focus !== expnum) this.model.focus = expnum;
+  }
+
+  // The vote that brought this exposure has the connection and the server for itself first.
+  fetchAhead() {
+    this.later = null;
+    const waiting = this.queue.filter(other => other !== this.expnum && !this.skipped.has(other)).slice(0, AHEAD);
+    this.mosaic.prefetch(waiting);
+    this.pictures = [];
+    waiting.slice(0, 2).forEach(other => this.evidenceAhead(other));
+  }
+
+  // With its pictures: asked for when the exposure is opened, they would take every connection before the vote.
+  async evidenceAhead(expnum) {
+    const answer = await this.answer(expnum);
+    if (!answer) return this.forget(expnum);
+    const addresses = evidencePictures(answer, { stretch: this.stretch, version: this.model.picture_version });
+    this.pictures.push(...addresses.map(src => Object.assign(new Image(), { fetchPriority: 'low', src })));
+  }
+
+  finish() {
+    this.expnum = null;
+    this.mosaic.blink(null);
+    this.bench.exposure(null);
+    const empty = this.part('empty');
+    empty.hidden = false;
+    empty.innerHTML = this.votes.length || this.total
+      ? '<h2>Your queue is empty.</h2><div>Every candidate has your vote. Click a vote at the right to see it again, or browse in Explore.</div>'
+      : '<h2>There are no candidates.</h2><div>Train, predict and find candidates first; then they wait here, the most suspicious first.</div>';
+    this.refresh();
+    this.part('evidence').innerHTML = '';
+    this.part('strip').innerHTML = '';
+  }
+
+  // ---- evidence
+
+  answer(expnum) {
+    const key = `${expnum}/${this.assisted ? 1 : 0}`;
+    if (!this.answers.has(key)) this.answers.set(key, askFor(`/api/exposure/${expnum}?assisted=${this.assisted ? 1 : 0}`));
+    return this.answers.get(key);
+  }
+
+  forget(expnum) {
+    this.answers.delete(`${expnum}/0`);
+    this.answers.delete(`${expnum}/1`);
+  }
+
+  async explain(expnum) {
+    const answer = await this.answer(expnum);
+    if (!answer) return this.forget(expnum);
+    if (expnum !== this.expnum) return;
+    this.shown = answer;
+    if (answer.facts) this.facts.set(expnum, { ...this.facts.get(expnum), ...answer.facts });
+    this.mark();
+    this.recall();
+    if (this.origin === null) this.context = answer.context;
+    this.drawEvidence(answer);
+    this.refresh();
+    const slots = await slotsOf(answer.camera, this.model.picture_version);
+    if (slots !== this.slots && expnum === this.expnum) { this.slots = slots; this.drawEvidence(answer); }
+  }
+
+  drawEvidence(answer) {
+    const letters = Object.fromEntries(this.vocabulary.map(({ name, key }) => [name, key]));
+    const how = { colours: this.colours, letters, stretch: this.stretch, version: this.model.picture_version, slots: this.slots };
+    this.part('evidence').innerHTML = evidenceHtml(answer, how);
+    this.drawStrip();
+  }
+
+  setAssisted(assisted) {
+    if (assisted === this.assisted) return;
+    this.assisted = assisted;
+    if (this.model.assisted !== assisted) this.model.assisted = assisted;
+    if (this.expnum !== null) this.explain(this.expnum);
+    this.refresh();
+  }
+
+  // ---- keys
+
+  key(key, event) {
+    if (!this.visible() || document.querySelector('dialog[open]')) return false;
+    const reason = (this.vocabulary || []).find(item => item.key === key);
+    const verbs = {
+      g: () => this.judge('good'), b: () => this.bad(), u: () => this.judge('unsure'),
+      ArrowRight: () => this.skip(), ' ': () => this.skip(), z: () => this.undo(), Backspace: () => this.undo(),
+      h: () => this.setAssisted(!this.assisted), w: () => this.write(),
+      ',': () => this.stepInTime(-1), '.': () => this.stepInTime(1), a: () => this.judgeRun(), r: () => this.rules(), i: () => this.where(),
+    };
+    if (key === 'Escape') return this.bench.escape() || this.escape();
+    if ((key === ' ' || key === 'Enter') && event.composedPath()[0].closest?.('button, a, select')) return false;
+    if (key === 'Enter' && this.choosing) { this.judge('bad'); return true; }
+    if (this.help.open && (key === 'ArrowUp' || key === 'ArrowDown')) { this.help.step(key === 'ArrowUp' ? -1 : 1); return true; }
+    if (reason && this.canVote && this.expnum !== null && (this.choosing || /[0-9-]/.test(key))) { this.pickReason(reason.name, event.shiftKey); return true; }
+    const shifted = this.choosing && event.shiftKey && this.byCode(event.code);
+    if (shifted) { this.pickReason(shifted.name, true); return true; }
+    if (key.startsWith('Arrow') && this.mosaic.cursorKey(key)) return true;
+    if (!verbs[key]) return this.lookKey(key);
+    verbs[key]();
+    return true;
+  }
+
+  // With Shift held a digit arrives as another character; the physical key still says which one it is.
+  byCode(code) {
+    const digit = /^(?:Digit|Key)(.)$/.exec(code)?.[1]?.toLowerCase() ?? (code === 'Minus' ? '-' : '');
+    return this.vocabulary.find(item => item.key === digit);
+  }
+
+  escape() {
+    if (this.tour?.end()) return true;
+    if (!this.part('note').hidden) { this.part('note').hidden = true; return true; }
+    if (this.help.open) { this.help.close(); return true; }
+    if (this.choosing) { this.choosing = false; this.reasons.clear(); this.refresh(); return true; }
+    if (this.origin !== null && !this.mosaic.screen().ccd) { this.open(this.origin); return true; }
+    this.mosaic.closeCcd();
+    return true;
+  }
+
+  skip() {
+    if (this.expnum === null) return;
+    this.skipped.add(this.expnum);
+    this.next();
+  }
+
+  toggleModel() { this.setAssisted(!this.assisted); }
+
+  where() {
+    const { expnum, assisted, stretch } = this;
+    if (expnum !== null) openExplain({ expnum, assisted, stretch, version: this.model.picture_version });
+  }
+
+  // ---- around it in time
+
+  painted() {
+    this.since = performance.now();
+    clearTimeout(this.looking);
+    this.looking = setTimeout(() => { this.noteLook(); this.drawStrip(); }, 1000 * LOOKED_SECONDS);
+  }
+
+  noteLook() {
+    const seconds = this.since ? (performance.now() - this.since) / 1000 : 0;
+    this.since = seconds ? performance.now() : null;
+    if (this.expnum === null || seconds + (this.looks.get(this.expnum) ?? 0) < LOOKED_SECONDS) return;
+    this.looks.set(this.expnum, seconds + (this.looks.get(this.expnum) ?? 0));
+  }
+
+  // The strip with what this page knows of own votes: newer than the answers that it fetched ahead.
+  aroundNow() {
+    const said = new Map(this.votes.map(vote => [vote.expnum, vote]));
+    return this.context.map(one => ({ ...one, mine: said.get(one.expnum) ?? one.mine }));
+  }
+
+  drawStrip() {
+    const strip = this.part('strip');
+    const held = strip.contains(this.box.getRootNode().activeElement);
+    strip.innerHTML = stripHtml(this.aroundNow(), {
+      shown: this.expnum, origin: this.origin, looks: this.looks, colours: this.colours, stretch: this.stretch, version: this.model.picture_version,
+    });
+    showLater(strip);
+    if (held) strip.querySelector('[aria-current=true]')?.focus({ preventScroll: true });
+  }
+
+  lookAt(expnum) {
+    if (expnum === (this.origin ?? this.expnum)) { if (this.origin !== null) this.open(this.origin); return; }
+    this.open(expnum, { around: true });
+  }
+
+  stepInTime(step) {
+    const next = this.expnum === null ? null : nextInTime(this.context, this.expnum, step);
+    if (next !== null) this.lookAt(next);
+  }
+
+  judgeRun() {
+    if (!this.canVote) return;
+    this.noteLook();
+    const run = runOf(this.aroundNow(), this.looks);
+    if (run.length < 2) return this.say('Look at the exposures around it first, with , and . or a click: one vote takes only what was on screen.');
+    openContactSheet({
+      exposures: run.map(one => ({ expnum: one.expnum, facts: `${one.band} band, ${one.minutes} min`, images: [one.image_id], mine: null })),
+      title: `${run.length} exposures of one night that you looked at`, how: 'run', stretch: this.stretch, version: this.model.picture_version,
+      reasons: this.vocabulary, onDone: () => { this.answers.clear(); this.origin = null; this.load(); },
+      screen: { looks: Object.fromEntries(run.map(one => [one.expnum, Number((this.looks.get(one.expnum) ?? 0).toFixed(2))])), assisted: this.assisted },
+    });
+  }
+
+  // ---- rules and examples
+
+  rules(keep = false) {
+    if (this.help.open && !keep) return this.help.close();
+    const under = [...this.reasons].pop() ?? this.box.querySelector('[data-reason]:hover, [data-reason]:focus')?.dataset.reason;
+    const likely = this.shown?.expnum === this.expnum && this.shown.model?.is_candidate ? (this.shown.model.reasons || '').split(',')[0] : '';
+    this.help.show(this.vocabulary, under || likely);
+  }
+
+  showSaved({ waiting, problem }) {
+    this.problem = problem;
+    if (this.part('progress') && this.outbox) this.drawProgress();
+    this.box.dataset.waiting = waiting;
+  }
+
+  say(text) { this.model.send_msg({ say: text }); }
+
+  close() {
+    this.bar.close();
+    this.stopKeys();
+    this.bench.close();
+    this.stopOutbox();
+    clearTimeout(this.looking);
+    clearTimeout(this.later);
+    this.mosaic.destroy();
+  }
+}

@@ -1,0 +1,131 @@
+// @ts-check
+// Voting in Review: a judgement and its reasons, what is counted of them, the way back, and the note.
+//
+// The picture changes before the vote has left the browser; the outbox carries it to the store.
+
+import { ReviewLooking } from './looking.js';
+
+export class ReviewVoting extends ReviewLooking {
+  // ---- a judgement
+
+  bad() {
+    if (!this.canVote || this.expnum === null) return;
+    this.mosaic.blink(null);
+    if (this.choosing) return this.judge('bad');
+    this.choosing = true;
+    this.refresh();
+    if (this.help.open) this.rules(true);
+  }
+
+  pickReason(name, several) {
+    if (several || (this.choosing && this.reasons.size)) {
+      this.choosing = true;
+      if (!this.reasons.delete(name)) this.reasons.add(name);
+      if (this.help.open) this.help.show(this.vocabulary, name);
+      return this.refresh();
+    }
+    this.reasons.add(name);
+    this.judge('bad');
+  }
+
+  judge(judgement) {
+    if (!this.canVote || this.expnum === null) return;
+    const seconds = Math.round((performance.now() - this.opened) / 10) / 100;
+    const shown = this.shown?.expnum === this.expnum ? this.shown : null;
+    const vote = {
+      client_vote_id: crypto.randomUUID ? crypto.randomUUID() : `${Date.now()}-${Math.random()}`,
+      expnum: this.expnum, judgement,
+      reasons: judgement === 'good' ? [] : [...this.reasons],
+      ccdnames: judgement === 'bad' ? [...this.ticked] : [],
+      comment: this.comment,
+      screen: {
+        ...this.mosaic.screen(), names: this.bench.names, assisted: this.assisted,
+        model_shown: Boolean(shown?.model), score: shown?.model?.bad_probability ?? null, seconds,
+      },
+    };
+    this.queue = this.queue.filter(expnum => expnum !== vote.expnum);
+    const before = this.votes.find(other => other.expnum === vote.expnum);
+    this.order += 1;
+    this.votes = [{ ...vote, seconds, before, order: this.order }, ...this.votes.filter(other => other !== before)].slice(0, 200);
+    this.count(vote, before);
+    const item = this.facts.get(vote.expnum);
+    if (item) item.voted = true;
+    this.forget(vote.expnum);
+    this.outbox.add(vote);   // first: what the next exposure asks for must not hold it up
+    this.next();
+  }
+
+  count(vote, before, sign = 1) {
+    this.said.n += sign * ((vote ? 1 : 0) - (before ? 1 : 0));
+    this.said.unsure += sign * (Number(vote?.judgement === 'unsure') - Number(before?.judgement === 'unsure'));
+  }
+
+  saved(vote, answer) {
+    if (!vote.judgement) return this.undone(answer);
+    this.forget(vote.expnum);
+    const own = this.votes.find(other => other.client_vote_id === vote.client_vote_id);
+    if (own) Object.assign(own, { vote_id: answer.vote_id, verdict: answer.verdict });
+    this.drawVotes();
+    if (this.expnum === vote.expnum) this.explain(vote.expnum);
+  }
+
+  refused(vote, text) {
+    if (!vote.judgement) { this.say(`Not undone: ${text}`); return this.load(); }
+    this.count(this.votes.find(other => other.client_vote_id === vote.client_vote_id), null, -1);
+    this.votes = this.votes.filter(other => other.client_vote_id !== vote.client_vote_id);
+    if (!this.queue.includes(vote.expnum)) this.queue.unshift(vote.expnum);
+    const item = this.facts.get(vote.expnum);
+    if (item) item.voted = false;
+    this.say(`The vote on ${vote.expnum} was refused: ${text}`);
+    this.refresh();
+  }
+
+  // ---- taking back
+
+  // One step back: a vote that has not left the browser is dropped, any other is taken back by a letter that waits its turn.
+  undo() {
+    if (!this.canVote) return;
+    const last = this.votes[0];
+    if (!last) { if (this.said.n > 0) this.load(); return; }
+    const unsent = !last.batch_id && this.outbox.remove(last.client_vote_id);
+    const step = this.votes.filter(vote => vote === last || (last.batch_id && vote.batch_id === last.batch_id));
+    this.votes = this.votes.filter(vote => !step.includes(vote));
+    for (const { before, ...vote } of step) {
+      this.count(vote, before, -1);
+      if (before) this.votes.push(before);
+      else this.queue = [vote.expnum, ...this.queue.filter(expnum => expnum !== vote.expnum)];
+      const item = this.facts.get(vote.expnum);
+      if (item) item.voted = Boolean(before);
+    }
+    this.votes.sort((one, other) => other.order - one.order);
+    this.answers.clear();
+    this.open(last.expnum);
+    if (unsent) return;
+    this.outbox.add(last.batch_id ? { batch_id: last.batch_id } : { expnum: last.expnum, undoes: last.client_vote_id }, '/api/undo');
+  }
+
+  undone(answer) {
+    this.answers.clear();
+    if (answer.votes?.length || answer.batch_id || !this.votes.length) this.load();
+    if (this.expnum !== null) this.explain(this.expnum);
+  }
+
+  // ---- the note
+
+  write() {
+    const note = this.part('note');
+    note.hidden = false;
+    const input = note.querySelector('input');
+    input.value = this.comment;
+    input.focus();
+    input.onkeydown = event => {
+      if (event.key === 'Enter' || event.key === 'Escape') {
+        if (event.key === 'Enter') this.comment = input.value.trim();
+        input.blur();
+        note.hidden = true;
+        this.refresh();
+      }
+      event.stopPropagation();
+    };
+  }
+}

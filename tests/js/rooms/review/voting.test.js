@@ -1,0 +1,135 @@
+import '../../browser.js';
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+const { ReviewVoting } = await import('../../../../static/rooms/review/voting.js');
+
+// A Review room without a page: a queue, an outbox that keeps everything, and what was opened.
+function roomOf(queue, { unsent = true } = {}) {
+  const sent = [], opened = [];
+  const room = Object.assign(new ReviewVoting(), {
+    canVote: true, expnum: queue[0], queue: [...queue], votes: [], facts: new Map(queue.map(expnum => [expnum, { n_ccds: 60, voted: false }])),
+    answers: new Map(), said: { n: 0, unsure: 0 }, order: 0, opened: performance.now(), reasons: new Set(), ticked: new Set(), comment: '', shown: null, assisted: false,
+    bench: { names: false }, help: { open: false },
+    mosaic: { screen: () => ({ stretch: 'faint' }), blink: () => {}, ccdnames: () => [] },
+    outbox: { add: (body, address = '/api/vote') => sent.push([address, body]), remove: () => unsent },
+    open(expnum) { this.expnum = expnum; this.reasons.clear(); this.ticked.clear(); this.choosing = false; opened.push(expnum); },
+    next() { this.open(this.queue[0] ?? null); },
+    forget() {}, refresh() {}, drawVotes() {}, explain() {}, load() { opened.push('load'); }, say(text) { opened.push(text); },
+  });
+  return { room, sent, opened };
+}
+
+test('a judgement leaves at once and the next exposure comes', () => {
+  const { room, sent } = roomOf([1, 2]);
+  room.judge('good');
+  const [[address, vote]] = sent;
+  assert.deepEqual([address, vote.expnum, vote.judgement, vote.reasons, vote.ccdnames], ['/api/vote', 1, 'good', [], []]);
+  assert.equal(vote.screen.stretch, 'faint');
+  assert.equal(room.expnum, 2);
+  assert.deepEqual([room.queue, room.said, room.facts.get(1).voted], [[2], { n: 1, unsure: 0 }, true]);
+});
+
+test('bad is asked for its reason; with several reasons a second b or Enter ends it', () => {
+  const { room, sent } = roomOf([1]);
+  room.bad();
+  assert.equal(room.choosing, true);
+  room.pickReason('ghosts', true);
+  room.pickReason('seeing', true);
+  room.pickReason('ghosts', true);
+  room.bad();
+  assert.deepEqual(sent[0][1].reasons, ['seeing']);
+});
+
+test('one reason alone votes at once, with the CCDs that are ticked', () => {
+  const { room, sent } = roomOf([1]);
+  room.ticked.add('N1');
+  room.bad();
+  room.pickReason('ghosts', false);
+  assert.deepEqual([sent[0][1].judgement, sent[0][1].reasons, sent[0][1].ccdnames], ['bad', ['ghosts'], ['N1']]);
+});
+
+test('ticks and reasons belong to bad only', () => {
+  const { room, sent } = roomOf([1, 2]);
+  room.ticked.add('N1');
+  room.reasons.add('ghosts');
+  room.judge('good');
+  assert.deepEqual([sent[0][1].reasons, sent[0][1].ccdnames], [[], []]);
+});
+
+test('whoever may not vote does not', () => {
+  const { room, sent } = roomOf([1]);
+  room.canVote = false;
+  room.judge('good');
+  room.bad();
+  assert.deepEqual([sent, room.choosing], [[], undefined]);
+});
+
+test('votes are counted once an exposure', () => {
+  const { room } = roomOf([1, 2]);
+  room.judge('unsure');
+  assert.deepEqual(room.said, { n: 1, unsure: 1 });
+  room.open(1);
+  room.judge('good');
+  assert.deepEqual(room.said, { n: 1, unsure: 0 });
+  assert.deepEqual(room.votes.map(vote => [vote.expnum, vote.judgement, vote.before?.judgement]), [[1, 'good', 'unsure']]);
+});
+
+test('a vote that has not left is dropped, the exposure comes back first', () => {
+  const { room, sent } = roomOf([1, 2, 3]);
+  room.judge('good');
+  room.undo();
+  assert.deepEqual([room.queue, room.expnum, room.votes, room.said.n], [[1, 2, 3], 1, [], 0]);
+  assert.equal(sent.length, 1);
+});
+
+test('a vote that is on disk is taken back by a letter', () => {
+  const { room, sent } = roomOf([1, 2], { unsent: false });
+  room.judge('good');
+  room.undo();
+  assert.deepEqual(sent[1], ['/api/undo', { expnum: 1, undoes: sent[0][1].client_vote_id }]);
+});
+
+test('the vote before it counts again', () => {
+  const { room } = roomOf([1, 2]);
+  room.judge('unsure');
+  room.open(1);
+  room.judge('good');
+  room.undo();
+  assert.deepEqual(room.votes.map(vote => vote.judgement), ['unsure']);
+  assert.deepEqual([room.said, room.facts.get(1).voted, room.queue], [{ n: 1, unsure: 1 }, true, [2]]);
+});
+
+test('a bulk vote is taken back as a whole', () => {
+  const { room, sent } = roomOf([9], { unsent: false });
+  room.votes = [{ expnum: 1, batch_id: 'b', judgement: 'bad', order: -1 }, { expnum: 2, batch_id: 'b', judgement: 'bad', order: -2 }, { expnum: 3, judgement: 'good', order: -3 }];
+  room.said = { n: 3, unsure: 0 };
+  room.undo();
+  assert.deepEqual([room.votes.map(vote => vote.expnum), room.said.n], [[3], 1]);
+  assert.deepEqual(sent, [['/api/undo', { batch_id: 'b' }]]);
+});
+
+test('a vote that was refused is none', () => {
+  const { room, sent, opened } = roomOf([1, 2]);
+  room.judge('unsure');
+  room.refused(sent[0][1], 'there is no exposure 1');
+  assert.deepEqual([room.votes, room.queue, room.said, room.facts.get(1).voted], [[], [1, 2], { n: 0, unsure: 0 }, false]);
+  assert.equal(opened.at(-1), 'The vote on 1 was refused: there is no exposure 1');
+});
+
+test('what the ticks say of the exposure, and what an earlier vote said', () => {
+  const { room } = roomOf([1]);
+  room.ticked.add('N1');
+  assert.equal(room.rollUp().text, '1 of 60 CCDs bad');
+  assert.equal(room.scopeOf({ expnum: 1, judgement: 'bad', ccdnames: ['N1', 'N2'] }), '2 of 60 CCDs bad');
+  assert.equal(room.scopeOf({ expnum: 1, judgement: 'bad', ccdnames: [] }), 'bad');
+  assert.equal(room.scopeOf({ expnum: 1, judgement: 'good', ccdnames: [] }), 'good');
+});
+
+test('whom to compare with: three labelled ones alike, and the one judged before', () => {
+  const { room } = roomOf([1]);
+  room.shown = { expnum: 1, neighbours: [11, 12, 13, 14].map(expnum => ({ expnum, reason: 'bad_seeing', ccdname: 'N1' })) };
+  room.votes = [{ expnum: 1 }, { expnum: 7 }, { expnum: 8 }];
+  assert.deepEqual(room.comparable().map(({ expnum }) => expnum), [11, 12, 13, 7]);
+  assert.equal(room.comparable()[0].words, 'labelled bad seeing; its N1 is alike');
+});
