@@ -4,15 +4,13 @@ Views read the parameters and call the verbs; none of them keeps state of its ow
 through `runner`, so that the same session runs at once in a test and off the event loop behind a page.
 """
 
-from functools import partial
-
 import param
 
 from triptych.app.colours.colours import COLOURINGS
 from triptych.app.judging import votes
 from triptych.app.judging.evidence import evidence_of
-from triptych.app.judging.known_answers import readable_labels
 from triptych.app.judging.queue import queue_of
+from triptych.app.judging.viewer import Viewer
 from triptych.app.map import regions, selections
 from triptych.app.survey import search
 from triptych.pipeline.errors import BadInput, LabelError, TriptychError, choose
@@ -65,6 +63,11 @@ class Session(param.Parameterized):
         super().__init__(**params)
 
     @property
+    def viewer(self):
+        """This user, looking at the tables of this tab."""
+        return Viewer(self.app, self.user, self.survey)
+
+    @property
     def catalog(self):
         return self.app.catalog
 
@@ -102,7 +105,7 @@ class Session(param.Parameterized):
                 done()
 
         self.run(
-            lambda: selections.images_of_region(self.app, survey, self.user, text, chosen, assisted=assisted),
+            lambda: selections.images_of_region(Viewer(self.app, self.user, survey), text, chosen, assisted=assisted),
             selected,
         )
 
@@ -115,7 +118,7 @@ class Session(param.Parameterized):
 
     def search(self, text):
         """Find an expnum, expnum-CCD, band, night or reason, or several of these together; return the number found."""
-        labels = partial(readable_labels, self.app, self.user)
+        labels = self.viewer.readable_labels
         found = search.find(self.survey, text, predicted=self.assisted, labels=labels)
         if found.expnum is not None:
             self.focus_on(found.expnum, found.ccdname)
@@ -162,14 +165,14 @@ class Session(param.Parameterized):
         more = {"reasons": reasons, "comment": comment, "screen": screen, "ccdnames": ccdnames}
         more["client_vote_id"] = client_vote_id
         survey = self.survey
-        self.run(lambda: votes.cast(self.app, survey, self.user, expnum, judgement, **more), self._voted)
+        self.run(lambda: votes.cast(Viewer(self.app, self.user, survey), expnum, judgement, **more), self._voted)
 
     def _voted(self, vote):
         self.revision = int(self.store.revision())
 
     def undo(self):
         """Take back the last judgement and look at that exposure again."""
-        self.run(lambda: votes.undo(self.app, self.user), self._undone)
+        self.run(lambda: votes.undo(Viewer(self.app, self.user)), self._undone)
 
     def _undone(self, expnum):
         if expnum is None:
@@ -180,7 +183,7 @@ class Session(param.Parameterized):
 
     def queue(self):
         """expnums of the candidates that this user has not judged yet, most suspicious first."""
-        return queue_of(self.app, self.survey, self.user)
+        return queue_of(self.viewer)
 
     def advance(self):
         """Look at the next exposure of the queue, and return it; None at the end."""
@@ -193,13 +196,13 @@ class Session(param.Parameterized):
 
     def evidence(self, expnum):
         """What this user may know about an exposure now, as plain values: see app.judging.evidence."""
-        return evidence_of(self.app, self.survey, self.user, int(expnum), assisted=self.assisted)
+        return evidence_of(self.viewer, int(expnum), assisted=self.assisted)
 
     # ---- learning
 
     def retrain(self, policy="majority"):
         """Ask for new predictions from all votes; a job that runs beside the server. For leads."""
-        if self.user.role != "lead":
+        if not self.viewer.is_lead:
             raise LabelError("only a lead can start a retraining; ask one")
         self.run(
             lambda: self.store.ask_job("retrain", {"policy": policy}, self.user.name, self.app.run_key), self._asked
@@ -210,7 +213,7 @@ class Session(param.Parameterized):
 
     def cancel_job(self, job_id):
         """Stop a job that waits or runs. For leads."""
-        if self.user.role != "lead":
+        if not self.viewer.is_lead:
             raise LabelError("only a lead can stop a job")
         self.run(lambda: self.store.cancel_job(job_id), lambda _: self.say("Stopping."))
 

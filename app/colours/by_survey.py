@@ -13,10 +13,10 @@ DATES = {1: "{0}-{1:02d}-{2:02d}", 100: "{0}-{1:02d}", 10000: "{0}"}
 
 def by_cluster(scene):
     """HDBSCAN's label; beyond MOST_CLUSTERS the smallest clusters share one code."""
-    rows = scene.images.rows_in(scene.survey.cluster.index)
+    rows = scene.images.rows_in(scene.viewer.survey.cluster.index)
     labels = np.full(len(rows), -1, np.int64)
     known = rows >= 0
-    labels[known] = scene.survey.cluster["cluster"].to_numpy()[rows[known]]
+    labels[known] = scene.viewer.survey.cluster["cluster"].to_numpy()[rows[known]]
     found, sizes = np.unique(labels[labels >= 0], return_counts=True)
     largest = np.sort(found[np.argsort(-sizes, kind="stable")[:MOST_CLUSTERS]])
     other = len(largest) + 1
@@ -37,7 +37,7 @@ def by_cluster(scene):
 
 def exposure_column(scene, name):
     """A column of the exposures table, one row per exposure of the images; NaN where it has none."""
-    return scene.survey.exposures[name].reindex(scene.images.exposures[0])
+    return scene.viewer.survey.exposures[name].reindex(scene.images.exposures[0])
 
 
 def by_band(scene):

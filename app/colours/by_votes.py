@@ -1,6 +1,6 @@
 """Colourings that tell votes: verdict, disagreement, what waits for the own vote, model against people.
 
-Each shows only what app.judging.knowledge.Sight lets this user know; an exposure that hides something has the code of
+Each shows only what app.judging.viewer.Knowledge lets this user know; an exposure that hides something has the code of
 one where there is nothing to hide.
 """
 
@@ -20,14 +20,14 @@ def by_exposure(scene, codes):
 def by_verdict(scene):
     """What the panel decided by majority; what this user may not know yet is open, like what nobody judged."""
     names = ("good", "bad", "split")
-    decided = scene.sight.known_verdicts()["verdict"].map({name: code for code, name in enumerate(names, start=1)})
+    decided = scene.knowledge.known_verdicts()["verdict"].map({name: code for code, name in enumerate(names, start=1)})
     entries = [(name, palette.VERDICT_COLOURS[name], name[0], "") for name in names]
     return classes("verdict", "verdict", by_exposure(scene, decided), entries, "open")
 
 
 def by_disagreement(scene):
     """How far the votes on an exposure are apart, of exposures whose votes this user may know."""
-    known = scene.sight.known_verdicts()
+    known = scene.knowledge.known_verdicts()
     counts = known[["n_bad", "n_good", "n_unsure"]].to_numpy(int)
     n_votes = counts.sum(axis=1)
     against = n_votes - counts.max(axis=1, initial=0)
@@ -49,10 +49,10 @@ def by_disagreement(scene):
 def by_pending(scene):
     """Candidates that wait for this user's vote, and what this user has judged; nothing for a viewer, who has none."""
     expnums = scene.images.exposures[0]
-    candidates = np.isin(expnums, scene.survey.candidates.index.to_numpy(np.int64))
-    own = scene.sight.own
+    candidates = np.isin(expnums, scene.viewer.survey.candidates.index.to_numpy(np.int64))
+    own = scene.knowledge.own
     judged = np.isin(expnums, np.fromiter(own, np.int64, len(own)))
-    codes = np.where(judged, 2, candidates & (scene.sight.role != "viewer")).astype(np.uint8)
+    codes = np.where(judged, 2, candidates & (scene.knowledge.viewer.can_vote)).astype(np.uint8)
     entries = [
         ("waits for you", palette.VERDICT_COLOURS["split"], "w", "A candidate without your vote"),
         ("judged by you", palette.GOOD_COLOUR, "j", "Exposures with your own vote"),
@@ -62,12 +62,12 @@ def by_pending(scene):
 
 def by_contradiction(scene):
     """The model against people: candidates with the verdict good, and exposures with the verdict bad that are none."""
-    known = scene.sight.known_verdicts()["verdict"]
+    known = scene.knowledge.known_verdicts()["verdict"]
     known = known[known.isin(("good", "bad"))]
     expnums = known.index.to_numpy(np.int64)
-    scored = np.isin(expnums, scene.survey.scored.index.to_numpy(np.int64))
-    known = known[scored & scene.sight.sees_opinion(scene.survey, expnums, scene.assisted)]
-    model_bad = np.isin(known.index.to_numpy(np.int64), scene.survey.candidates.index.to_numpy(np.int64))
+    scored = np.isin(expnums, scene.viewer.survey.scored.index.to_numpy(np.int64))
+    known = known[scored & scene.knowledge.of_opinion(expnums, scene.assisted)]
+    model_bad = np.isin(known.index.to_numpy(np.int64), scene.viewer.survey.candidates.index.to_numpy(np.int64))
     people_bad = (known == "bad").to_numpy()
     codes = known.map({"good": 0, "bad": 0}).mask(
         np.ones(len(known), bool),

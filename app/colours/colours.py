@@ -17,16 +17,11 @@ from triptych.app import palette
 from triptych.app.colours.by_survey import by_band, by_cluster, by_night
 from triptych.app.colours.by_votes import by_contradiction, by_disagreement, by_pending, by_verdict
 from triptych.app.colours.codes import WAITS, Colours, Entry, quiet, ramp
-from triptych.app.context import AppContext
-from triptych.app.judging.knowledge import Sight
-from triptych.app.judging.known_answers import readable_labels, secret_answers
+from triptych.app.judging.viewer import Knowledge, Viewer
 from triptych.app.survey.image_set import ImageSet
-from triptych.app.survey.survey import Survey
 from triptych.pipeline.errors import choose
-from triptych.pipeline.image_ids import expnum_of, image_id_of
-from triptych.pipeline.labels.training_set import tells_votes
+from triptych.pipeline.image_ids import image_id_of
 from triptych.pipeline.reasons import GOOD, REASONS
-from triptych.pipeline.store.accounts import User
 
 LEVELS = (("below 0.5", 0.0), ("0.5 to 0.9", 0.5), ("0.9 and above", 0.9))
 REASON_CODES = {name: code for code, name in enumerate(palette.REASON_COLOURS, start=1)}
@@ -37,56 +32,42 @@ WAITS_CODE = len(REASON_CODES) + 1
 class Scene:
     """What a colouring works on."""
 
-    app: AppContext
-    survey: Survey
-    user: User
-    sight: Sight
+    viewer: Viewer
+    knowledge: Knowledge
     images: ImageSet
     assisted: bool
 
     def opinion_shown(self):
         """(n,) bool: of which images the model's opinion may be known."""
         expnums = self.images.exposures[0]
-        return self.images.spread(self.sight.sees_opinion(self.survey, expnums, self.assisted))
+        return self.images.spread(self.knowledge.of_opinion(expnums, self.assisted))
 
 
-def paint(app, survey, user, colour_by, image_ids, *, assisted):
+def paint(viewer: Viewer, colour_by, image_ids, *, assisted):
     """Colours of these images for one user.
 
-    app : app.context.AppContext    survey : app.survey.survey.Survey    user : pipeline.store.accounts.User
     image_ids : (n,) int64, or an ImageSet    assisted : whether the model's opinion is shown before the vote
     """
     colouring = COLOURINGS[choose(colour_by, COLOURINGS, "colouring")]
     images = image_ids if isinstance(image_ids, ImageSet) else ImageSet(image_ids)
-    return colouring.paint(Scene(app, survey, user, Sight.of(app, survey, user), images, assisted))
+    return colouring.paint(Scene(viewer, viewer.knowledge(), images, assisted))
 
 
 def by_reason(scene):
     """What labels say: the training labels, else the imported lists."""
     codes = imported_reasons(scene)
-    secret = secret_answers(scene.app, scene.user)
-    training = scene.survey.training
+    training = scene.viewer.survey.training
     places = scene.images.places_of(training["image_id"].to_numpy(np.int64))
     here = places >= 0
     training, places = training[here], places[here]
-    known = may_be_known(scene.sight, training) & ~expnum_of(training["image_id"]).isin(secret).to_numpy()
+    known = ~scene.viewer.hides(training, scene.knowledge)
     place_reasons(codes, places[known], training["reason"][known])
     return reason_colours("reason", "labelled", codes, "unlabelled")
 
 
-def may_be_known(sight, training):
-    """(m,) bool: training rows that come from no votes, or from votes on exposures that this user may know about.
-
-    One that does not say where it comes from may come from votes. Whether anybody has voted by now makes no
-    difference: what came or went would tell of it.
-    """
-    expnums = expnum_of(training["image_id"].to_numpy(np.int64))
-    return ~tells_votes(training) | sight.sees_verdict(expnums)
-
-
 def imported_reasons(scene):
     """(n,) uint8 codes of what imported lists say, a CCD's own label before its exposure's; 0 = nothing."""
-    labels = readable_labels(scene.app, scene.user)
+    labels = scene.viewer.readable_labels()
     labels = labels[labels["reason"] != ""]
     expnums = scene.images.exposures[0]
     by_exposure = np.zeros(len(expnums), np.uint8)
@@ -95,7 +76,7 @@ def imported_reasons(scene):
         place_reasons(by_exposure, np.searchsorted(expnums, whole["expnum"].to_numpy(np.int64)), whole["reason"])
     codes = scene.images.spread(by_exposure)
     single = labels[labels["ccdname"] != ""]
-    numbers = single["ccdname"].map(scene.survey.ccd_numbers)
+    numbers = single["ccdname"].map(scene.viewer.survey.ccd_numbers)
     single, numbers = single[numbers.notna()], numbers.dropna()
     places = scene.images.places_of(image_id_of(single["expnum"].to_numpy(np.int64), numbers.to_numpy(np.int64)))
     place_reasons(codes, places[places >= 0], single["reason"][places >= 0])
@@ -115,8 +96,8 @@ def place_reasons(codes, places, reasons):
 
 def by_prediction(scene):
     """The likeliest reason according to the model."""
-    reasons = scene.survey.prediction["reason"]
-    rows = scene.images.rows_in(scene.survey.prediction.index)
+    reasons = scene.viewer.survey.prediction["reason"]
+    rows = scene.images.rows_in(scene.viewer.survey.prediction.index)
     categories = reasons.astype("category").cat
     code_of = np.array([*(REASON_CODES.get(name, 0) for name in categories.categories), 0], np.uint8)
     codes = code_of[categories.codes.to_numpy()]  # no reason is code -1, the last
@@ -149,8 +130,8 @@ def reason_colours(colour_by, title, codes, nothing):
 
 def by_probability(scene):
     """How likely the image is bad, 1 - p_good: codes 1 to 255."""
-    rows = scene.images.rows_in(scene.survey.prediction.index)
-    p_bad = 1.0 - scene.survey.prediction["p_good"].to_numpy(float)
+    rows = scene.images.rows_in(scene.viewer.survey.prediction.index)
+    p_bad = 1.0 - scene.viewer.survey.prediction["p_good"].to_numpy(float)
     levels = np.where(np.isfinite(p_bad), 1 + np.rint(254 * np.clip(np.nan_to_num(p_bad), 0, 1)), 0).astype(np.uint8)
     codes = np.append(levels, np.uint8(0))[rows]
     shown = scene.opinion_shown()

@@ -3,8 +3,8 @@
 import numpy as np
 
 from triptych.app import palette
-from triptych.app.judging.evidence import in_this_version
-from triptych.app.judging.votes import LARGEST_BATCH, VOTERS, own_votes
+from triptych.app.judging.viewer import Viewer
+from triptych.app.judging.votes import LARGEST_BATCH, own_votes
 from triptych.pipeline.errors import BadInput, LabelError
 from triptych.pipeline.image_ids import expnum_of
 from triptych.pipeline.reasons import REASONS
@@ -13,15 +13,15 @@ MOST_EXPOSURES = LARGEST_BATCH
 IMAGES_EACH = 3  # CCDs of the selection that stand for an exposure
 
 
-def sheet_of(app, survey, user, image_ids):
+def sheet_of(viewer: Viewer, image_ids):
     """The exposures of these images in the order of their first image, as plain values.
 
     image_ids : (n,) int64, in the order in which they are shown
     Returns {exposures: [{expnum, facts, images, mine}], reasons}; mine is the user's own vote as {judgement, reasons,
     via}, or None; nobody else's votes are looked at. Refuses who cannot vote, and more than one looks through.
     """
-    if user.role not in VOTERS:
-        raise LabelError(f"{user.name} is a {user.role} and cannot vote; a lead can change the role")
+    if not viewer.can_vote:
+        raise LabelError(f"{viewer.name} is a {viewer.role} and cannot vote; a lead can change the role")
     image_ids = np.asarray(image_ids, np.int64)
     expnums, first = np.unique(expnum_of(image_ids), return_index=True)
     expnums = expnums[np.argsort(first)]
@@ -33,19 +33,24 @@ def sheet_of(app, survey, user, image_ids):
     for image_id in image_ids.tolist():
         if len(images[expnum_of(image_id)]) < IMAGES_EACH:
             images[expnum_of(image_id)].append(image_id)
-    mine = own_judgements(app, survey, user)
+    mine = own_judgements(viewer)
     exposures = [
-        {"expnum": expnum, "facts": facts_line(survey, expnum), "images": images[expnum], "mine": mine.get(expnum)}
+        {
+            "expnum": expnum,
+            "facts": facts_line(viewer.survey, expnum),
+            "images": images[expnum],
+            "mine": mine.get(expnum),
+        }
         for expnum in images
-        if expnum in survey.exposures.index
+        if expnum in viewer.survey.exposures.index
     ]
     return {"exposures": exposures, "reasons": vocabulary()}
 
 
-def own_judgements(app, survey, user):
+def own_judgements(viewer: Viewer):
     """expnum -> {judgement, reasons, via} of this user's current votes on whole exposures of this pipeline version."""
-    votes = own_votes(app, user)
-    votes = votes[in_this_version(survey, votes) & (votes["ccdname"] == "").to_numpy()]
+    votes = own_votes(viewer)
+    votes = votes[viewer.survey.in_this_version(votes) & (votes["ccdname"] == "").to_numpy()]
     return {
         int(row["expnum"]): {"judgement": row["judgement"], "reasons": list(row["reasons"]), "via": row["via"]}
         for row in votes.to_dict("records")

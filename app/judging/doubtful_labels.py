@@ -6,8 +6,7 @@ import weakref
 import numpy as np
 import pandas as pd
 
-from triptych.app.judging.knowledge import Sight
-from triptych.app.judging.known_answers import known_answers, secret_answers
+from triptych.app.judging.viewer import Viewer, known_answers
 from triptych.pipeline.errors import StageStale
 from triptych.pipeline.labels.doubtful import doubtful_labels, without_votes
 
@@ -48,21 +47,20 @@ def doubtful_facet(app) -> pd.Series:
     return found.groupby("expnum").why.agg(lambda own: ",".join(sorted(set(own)))).astype(object)
 
 
-def known_to(app, user, *, assisted) -> pd.DataFrame:
+def known_to(viewer: Viewer, *, assisted) -> pd.DataFrame:
     """The rows of `doubts` in the run that this user may know, `answer` blank where he may not know it.
 
     A lead who does not vote knows all. Others know of votes after their own, of the model's opinion where it is shown
     (`assisted`), and of a known answer once they have given theirs; a label from a list never comes or goes by what
     others say.
     """
-    rows = doubts(app)
+    rows = doubts(viewer.app)
     rows = rows[rows.in_run]
-    if user.role == "lead":
+    if viewer.is_lead:
         return rows
-    survey = app.survey_for(user)
-    sight, expnums = Sight.of(app, survey, user), rows.expnum.to_numpy(np.int64)
-    sees_votes = sight.sees_verdict(expnums)
+    knowledge, expnums = viewer.knowledge(), rows.expnum.to_numpy(np.int64)
+    sees_votes = knowledge.of_votes(expnums)
     may = ~rows.from_votes.to_numpy() | sees_votes
-    may &= (rows.why != "neighbours").to_numpy() | sight.sees_opinion(survey, expnums, assisted)
-    may &= ~rows.expnum.isin(secret_answers(app, user)).to_numpy()
+    may &= (rows.why != "neighbours").to_numpy() | knowledge.of_opinion(expnums, assisted)
+    may &= ~rows.expnum.isin(viewer.secret_answers()).to_numpy()
     return rows.assign(answer=rows.answer.where(sees_votes, ""))[may]

@@ -8,13 +8,12 @@ that this user has not judged.
 import numpy as np
 
 from triptych.app.judging import repeats
-from triptych.app.judging.known_answers import secret_answers
+from triptych.app.judging.viewer import Viewer
 from triptych.app.judging.votes import own_votes
 from triptych.app.survey.around import around, with_own
 from triptych.pipeline.classifier.candidates import RULES
 from triptych.pipeline.export.explain import plain
 from triptych.pipeline.image_ids import expnum_of
-from triptych.pipeline.labels.training_set import tells_votes
 from triptych.pipeline.reasons import REASONS
 from triptych.pipeline.votes.verdicts import verdicts
 
@@ -25,13 +24,7 @@ EXPOSURE_FACTS = ("filter", "band", "mjd_obs", "night", "exptime", "ra", "dec", 
 VOTE_FACTS = ("judgement", "reasons", "comment", "created_utc", "via")
 
 
-def in_this_version(survey, votes):
-    """(n,) bool: votes on the pipeline version of the exposure in this run; an imported vote without version counts."""
-    plver = votes["expnum"].map(survey.exposures["plver"])
-    return ((votes["plver"] == plver) | (votes["plver"] == "")).to_numpy(bool) & plver.notna().to_numpy()
-
-
-def evidence_of(app, survey, user, expnum, *, assisted):
+def evidence_of(viewer: Viewer, expnum, *, assisted):
     """A dict of plain values (JSON) for the page.
 
     exposure : header facts; camera : name; voted : bool; mine : own vote or None
@@ -42,10 +35,10 @@ def evidence_of(app, survey, user, expnum, *, assisted):
     old : own vote on another pipeline version {plver, judgement, reasons, ..}, with others' after the own vote on this
     one; None without
     """
-    frames = around(survey, expnum)
-    own = repeats.as_shown(app, user, own_votes(app, user, [expnum, *(frame["expnum"] for frame in frames)]))
+    frames = around(viewer.survey, expnum)
+    own = repeats.as_shown(viewer, own_votes(viewer, [expnum, *(frame["expnum"] for frame in frames)]))
     own = own[(own["ccdname"] == "").to_numpy()]
-    here = in_this_version(survey, own)
+    here = viewer.survey.in_this_version(own)
     before = own[~here & (own["expnum"] == expnum).to_numpy()]
     own = own[here]
     mine = own[own["expnum"] == expnum]
@@ -53,33 +46,33 @@ def evidence_of(app, survey, user, expnum, *, assisted):
     shown = assisted or voted
     answer = {
         "expnum": expnum,
-        "exposure": plain(survey.exposures.loc[expnum, list(EXPOSURE_FACTS)].to_dict()),
-        "camera": str(survey.exposures.loc[expnum].get("camera") or app.catalog.camera),
-        "stage": survey.prediction_id,
+        "exposure": plain(viewer.survey.exposures.loc[expnum, list(EXPOSURE_FACTS)].to_dict()),
+        "camera": str(viewer.survey.exposures.loc[expnum].get("camera") or viewer.catalog.camera),
+        "stage": viewer.survey.prediction_id,
         "assisted": assisted,
         "voted": voted,
         "mine": own_vote(mine.iloc[-1]) if voted else None,
-        "model": model_opinion(survey, expnum) if shown else None,
-        "neighbours": labelled_neighbours(app, survey, user, expnum) if shown else [],
+        "model": model_opinion(viewer.survey, expnum) if shown else None,
+        "neighbours": labelled_neighbours(viewer, expnum) if shown else [],
         "context": with_own(frames, own),
         "others": None,
         "verdict": None,
         "old": {"plver": str(before["plver"].iloc[-1]), **own_vote(before.iloc[-1])} if len(before) else None,
     }
     if voted:
-        answer |= others_opinion(app, survey, user, expnum)
+        answer |= others_opinion(viewer, expnum)
         if answer["old"]:
-            answer["old"]["others"] = old_opinions(app, survey, user, expnum)
+            answer["old"]["others"] = old_opinions(viewer, expnum)
     return answer
 
 
-def old_opinions(app, survey, user, expnum):
+def old_opinions(viewer: Viewer, expnum):
     """The others' current votes on other pipeline versions of an exposure; only called after the user's own vote."""
-    votes = app.store.votes(expnum=expnum, current=True)
-    votes = votes[~in_this_version(survey, votes) & (votes["ccdname"] == "").to_numpy()]
-    votes = votes[votes["inspector"] != user.name]
+    votes = viewer.store.votes(expnum=expnum, current=True)
+    votes = votes[~viewer.survey.in_this_version(votes) & (votes["ccdname"] == "").to_numpy()]
+    votes = votes[votes["inspector"] != viewer.name]
     if len(votes):
-        app.note_seen(user, expnum)
+        viewer.app.note_seen(viewer.user, expnum)
     wanted = ("inspector", "judgement", "reasons", "comment", "plver")
     return [plain({name: row[name] for name in wanted}) for row in votes.sort_values("vote_id").to_dict("records")]
 
@@ -157,18 +150,20 @@ def asks_of(rule, n_counted):
     return {"whole": settings.whole, "above": settings.above, "needed": needed}
 
 
-def labelled_neighbours(app, survey, user, expnum):
+def labelled_neighbours(viewer: Viewer, expnum):
     """The labelled images nearest to the CCDs that are more likely bad than good, or to the worst one.
 
     A CCD that looks like hundreds of good ones always has nearer ones; they would crowd out what shows why.
     """
-    images = np.intersect1d(survey.images_of(expnum), survey.prediction.index.to_numpy())
-    if not len(images) or "neighbour_ids" not in survey.prediction:
+    images = np.intersect1d(viewer.survey.images_of(expnum), viewer.survey.prediction.index.to_numpy())
+    if not len(images) or "neighbour_ids" not in viewer.survey.prediction:
         return []
-    worst = survey.prediction.loc[images].sort_values("p_good", kind="stable").head(SUSPICIOUS_CCDS)
+    worst = viewer.survey.prediction.loc[images].sort_values("p_good", kind="stable").head(SUSPICIOUS_CCDS)
     worst = worst[(worst["p_good"] < LIKELY_GOOD) | (np.arange(len(worst)) == 0)]
     near = np.concatenate([np.asarray(ids, np.int64) for ids in worst["neighbour_ids"]])
-    hidden = hidden_labels(app, survey, user, np.unique(expnum_of(near)).tolist())
+    training = viewer.survey.training
+    training = training[training["image_id"].isin(near)]
+    hidden = set(training.loc[viewer.hides(training), "image_id"])
     nearest = {}
     for row in worst.itertuples():
         for image_id, distance in zip(row.neighbour_ids, row.neighbour_distances, strict=True):
@@ -176,7 +171,7 @@ def labelled_neighbours(app, survey, user, expnum):
             allowed = expnum_of(int(image_id)) != expnum and int(image_id) not in hidden
             if allowed and (known is None or distance < known[0]):
                 nearest[int(image_id)] = (float(distance), str(row.ccdname))
-    names = survey.reason_names(list(nearest))
+    names = viewer.survey.reason_names(list(nearest))
     found = [
         {
             "image_id": image_id,
@@ -192,34 +187,17 @@ def labelled_neighbours(app, survey, user, expnum):
     return sorted(found, key=lambda neighbour: (neighbour["distance"], neighbour["image_id"]))[:NEIGHBOURS]
 
 
-def hidden_labels(app, survey, user, expnums=None):
-    """image_ids (a set) whose label may be others' answer on an exposure that this user has not judged, or is a known
-    answer that waits for his. expnums : of which exposures alone, None = of all.
-
-    Whether others' votes are still there makes no difference: a label that came or went would tell of them.
-    """
-    votes = app.store.voters(expnums)
-    own = votes.loc[(votes["inspector"] == user.name) & (votes["ccdname"] == ""), "expnum"]
-    own = set(own) - set(repeats.waiting(app, user))
-    training = survey.training
-    if expnums is not None:
-        training = training[expnum_of(training["image_id"]).isin(expnums)]
-    from_votes = tells_votes(training) & ~expnum_of(training["image_id"]).isin(own)
-    secret = expnum_of(training["image_id"]).isin(secret_answers(app, user))
-    return set(training.loc[from_votes | secret, "image_id"])
-
-
-def others_opinion(app, survey, user, expnum):
+def others_opinion(viewer: Viewer, expnum):
     """The others' current votes and the verdict of all; only ever called after the user's own vote."""
-    votes = app.store.votes(expnum=expnum, current=True)
-    votes = votes[in_this_version(survey, votes)]
+    votes = viewer.store.votes(expnum=expnum, current=True)
+    votes = votes[viewer.survey.in_this_version(votes)]
     whole = votes[votes["ccdname"] == ""]
-    others = whole[whole["inspector"] != user.name]
+    others = whole[whole["inspector"] != viewer.name]
     if len(others):
-        app.note_seen(user, expnum)
-    decisions = app.store.adjudications()
-    decisions = decisions[in_this_version(survey, decisions)]
-    verdict = verdicts(votes, "majority", app.catalog.panel, decisions)
+        viewer.app.note_seen(viewer.user, expnum)
+    decisions = viewer.store.adjudications()
+    decisions = decisions[viewer.survey.in_this_version(decisions)]
+    verdict = verdicts(votes, "majority", viewer.catalog.panel, decisions)
     verdict = verdict[verdict["expnum"] == expnum] if "expnum" in verdict else verdict.loc[[expnum]]
     return {
         "others": [

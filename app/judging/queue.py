@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from triptych.app.judging import repeats
 from triptych.app.judging.queue_table import candidates_first, facets_of, keep, order_of, table_of
 from triptych.app.judging.reprocessed import overtaken, with_what_came_back
+from triptych.app.judging.viewer import Viewer
 from triptych.pipeline.errors import BadInput, choose
 from triptych.pipeline.votes.queue_order import (
     FACETS,
@@ -43,7 +43,6 @@ ASSIGNED = "queue assigned"  # packet that the lead gave an account
 REPEATS_AHEAD = 200  # places of a queue in which repeats are handed out at once
 LEASE_SECONDS = 120.0
 BEFORE_ALL = 10  # places in the sorting below: before what waits, whatever the rule of votes says of it
-VOTERS = ("inspector", "lead")
 DOUBTFUL = "doubtful"  # the facet whose packets hold more than candidates
 
 
@@ -60,84 +59,88 @@ class Queue:
     packet: str
 
 
-def queue_of(app, survey, user):
+def queue_of(viewer: Viewer):
     """expnums (ints) that wait for this user's vote, in his order: see `queue_for`."""
-    return list(queue_for(app, survey, user).expnums)
+    return list(queue_for(viewer).expnums)
 
 
-def unjudged(app, survey, user):
+def unjudged(viewer: Viewer):
     """expnums (a set) that this user has not judged, of all that any of his queues may ever hold."""
-    offered = keep(survey, "candidates", lambda: candidates_first(survey))
-    own = app.store.ballots(app.catalog.camera, user.name)["expnum"]
-    known = known_in(app, survey, {})
-    return ({*offered.tolist(), *known.tolist()} - set(own)) | set(repeats.waiting(app, user))
+    offered = keep(viewer.survey, "candidates", lambda: candidates_first(viewer.survey))
+    own = viewer.store.ballots(viewer.catalog.camera, viewer.name)["expnum"]
+    known = known_in(viewer.app, viewer.survey, {})
+    return ({*offered.tolist(), *known.tolist()} - set(own)) | set(viewer.asked_again())
 
 
-def queue_for(app, survey, user):
+def queue_for(viewer: Viewer):
     """The queue of one user as it is now; what it mixes in is noted in the store.
 
     app : app.context.AppContext    survey : app.survey.survey.Survey    user : pipeline.store.accounts.User
     """
-    settings = settings_in_force(app)
-    order, packet = choice_of(app, user, settings)
-    ballots = ballots_of(app, survey)
-    own = ballots[ballots["inspector"] == user.name]
+    settings = settings_in_force(viewer.app)
+    order, packet = choice_of(viewer, settings)
+    ballots = ballots_of(viewer.app, viewer.survey)
+    own = ballots[ballots["inspector"] == viewer.name]
     judged = own["expnum"].to_numpy(np.int64)
-    seed = seed_of(app.catalog.name, user.name, order, settings.seed)
-    whole = order_of(survey, order, seed, division_of(ballots) if order == "split" else None)
+    seed = seed_of(viewer.catalog.name, viewer.name, order, settings.seed)
+    whole = order_of(viewer.survey, order, seed, division_of(ballots) if order == "split" else None)
     cut = parse_packet(packet)
-    offered, first = with_what_came_back(app, survey, user, offered_in(app, survey, cut), cut, ballots, settings)
-    known = known_in(app, survey, cut)
+    offered, first = with_what_came_back(viewer, offered_in(viewer.app, viewer.survey, cut), cut, ballots, settings)
+    known = known_in(viewer.app, viewer.survey, cut)
     whole = whole[np.isin(whole, offered) | np.isin(whole, known)]
     left = whole[np.isin(whole, offered) & ~np.isin(whole, judged)]
-    stage = stages_of(app, survey, user, left, ballots, settings)
+    stage = stages_of(viewer, left, ballots, settings)
     later = (stage == LATER).astype(int) - BEFORE_ALL * np.isin(left, first)
-    if user.role in VOTERS:
-        later += 2 * np.isin(left, list(taken_by_others(app, user)))
+    if viewer.can_vote:
+        later += 2 * np.isin(left, list(taken_by_others(viewer)))
     asked = stage != SETTLED
     found = left[asked][np.argsort(later[asked], kind="stable")].tolist()
-    if user.role in VOTERS:
+    if viewer.can_vote:
         rank = {expnum: place for place, expnum in enumerate(whole.tolist())}
         unseen = known[~np.isin(known, judged)].tolist()
-        found = mix_in(app, survey, user, found, unseen, own, rank, settings, packet)
+        found = mix_in(viewer, found, unseen, own, rank, settings, packet)
     voted = whole[np.isin(whole, judged) & ~np.isin(whole, found)].tolist()
-    app.queues[user.name] = {"order": order, "packet": packet, "places": {e: i for i, e in enumerate(found)}}
+    viewer.app.queues[viewer.name] = {
+        "order": order,
+        "packet": packet,
+        "places": {e: i for i, e in enumerate(found)},
+    }
     return Queue(tuple(found), tuple(voted), order, packet)
 
 
-def count_left(app, survey, user, ballots, settings):
+def count_left(viewer: Viewer, ballots, settings):
     """How many exposures wait for this user's vote in his packet; without what is mixed in.
 
     ballots : as `ballots_of` gives them
     """
-    cut = parse_packet(choice_of(app, user, settings)[1])
-    offered, _first = with_what_came_back(app, survey, user, offered_in(app, survey, cut), cut, ballots, settings)
-    left = offered[~np.isin(offered, ballots.loc[ballots["inspector"] == user.name, "expnum"].to_numpy(np.int64))]
-    return int((stages_of(app, survey, user, left, ballots, settings) != SETTLED).sum())
+    cut = parse_packet(choice_of(viewer, settings)[1])
+    offered, _first = with_what_came_back(viewer, offered_in(viewer.app, viewer.survey, cut), cut, ballots, settings)
+    left = offered[~np.isin(offered, ballots.loc[ballots["inspector"] == viewer.name, "expnum"].to_numpy(np.int64))]
+    return int((stages_of(viewer, left, ballots, settings) != SETTLED).sum())
 
 
-def mix_in(app, survey, user, queue, known, own, rank, settings, packet):
+def mix_in(viewer: Viewer, queue, known, own, rank, settings, packet):
     """The queue with repeats and known answers at their places; hands the repeats out."""
-    camera, start = app.catalog.camera, app.store.answers_given(user.name)
+    camera, start = viewer.catalog.camera, viewer.store.answers_given(viewer.name)
     stop = start + len(queue) + len(known)
     places = slots(
-        settings.repeats, seed_of(settings.seed, user.name, "repeats"), start, min(stop, start + REPEATS_AHEAD)
+        settings.repeats, seed_of(settings.seed, viewer.name, "repeats"), start, min(stop, start + REPEATS_AHEAD)
     )
-    for_known = slots(settings.known, seed_of(settings.seed, user.name, "known"), start, stop)
-    out = app.store.handed_out(user.name, camera)
-    may = repeatable(app, survey, user, own, settings, packet)
+    for_known = slots(settings.known, seed_of(settings.seed, viewer.name, "known"), start, stop)
+    out = viewer.store.handed_out(viewer.name, camera)
+    may = repeatable(viewer, own, settings, packet)
     still = {expnum: vote_id for expnum, vote_id in out.items() if own["vote_id"].eq(vote_id).any() and expnum in rank}
     fresh = {expnum: vote_id for expnum, vote_id in may.items() if expnum not in out and expnum in rank}
     pools = [(places[: len(still)], list(still)), (places[len(still) :], list(fresh)), (for_known, known)]
-    found = mixed(queue, pools, rank, start=start, seed=seed_of(settings.seed, user.name, "place"))
+    found = mixed(queue, pools, rank, start=start, seed=seed_of(settings.seed, viewer.name, "place"))
     here = set(found)
     out_now = {e: vote_id for e, vote_id in (still | fresh).items() if e in here}
     if out_now != out:
-        app.store.hand_out(user.name, camera, out_now, drop=set(out) - set(out_now))
+        viewer.store.hand_out(viewer.name, camera, out_now, drop=set(out) - set(out_now))
     return found
 
 
-def repeatable(app, survey, user, own, settings, packet):
+def repeatable(viewer: Viewer, own, settings, packet):
     """expnum -> vote_id of the user's votes that may be asked for again.
 
     Blind, given one by one, long ago, on which nothing of others was shown since, and not asked for again before.
@@ -148,10 +151,10 @@ def repeatable(app, survey, user, own, settings, packet):
     single = single.iloc[: max(0, len(single) - settings.repeat_age)]
     if single.empty:
         return {}
-    again = set(app.store.repeats(user.name)["vote_id"])
-    shown = app.store.revealed(user.name, app.catalog.camera)
+    again = set(viewer.store.repeats(viewer.name)["vote_id"])
+    shown = viewer.store.revealed(viewer.name, viewer.catalog.camera)
     cut = parse_packet(packet)
-    inside = facets_for(app, survey, cut).reindex(single["expnum"])
+    inside = facets_for(viewer.app, viewer.survey, cut).reindex(single["expnum"])
     may = ~single["vote_id"].isin(again) & ~single["expnum"].isin(shown)
     may &= in_packet(inside.fillna(""), cut)
     return dict(zip(single.loc[may, "expnum"].astype(int), single.loc[may, "vote_id"].astype(int), strict=True))
@@ -202,12 +205,12 @@ def division_of(ballots):
     return counts[["good", "bad"]].min(axis=1) + 0.5 * counts["unsure"]
 
 
-def stages_of(app, survey, user, expnums, ballots, settings):
+def stages_of(viewer: Viewer, expnums, ballots, settings):
     """(n,) int: ASKED, LATER or SETTLED for this user, under the rule of votes."""
     if settings.rule == "all":
         return np.full(len(expnums), ASKED)
-    table = standing_of(app, survey, expnums, ballots, settings)
-    return asked_of(user.name, inspectors_of(app), table, settings, app.catalog.panel)
+    table = standing_of(viewer.app, viewer.survey, expnums, ballots, settings)
+    return asked_of(viewer.name, inspectors_of(viewer.app), table, settings, viewer.catalog.panel)
 
 
 def standing_of(app, survey, expnums, ballots, settings):
@@ -242,10 +245,10 @@ def inspectors_of(app):
     return [user.name for user in app.store.users() if user.active and user.role == "inspector"]
 
 
-def taken_by_others(app, user):
+def taken_by_others(viewer: Viewer):
     """expnums (a set) that somebody else has on screen."""
-    leases = app.store.leases(app.catalog.camera)
-    return set(leases.loc[leases["inspector"] != user.name, "expnum"])
+    leases = viewer.store.leases(viewer.catalog.camera)
+    return set(leases.loc[leases["inspector"] != viewer.name, "expnum"])
 
 
 # ---- choosing
@@ -258,74 +261,67 @@ def settings_in_force(app):
     return replace(settings, order="") if hidden else settings
 
 
-def may_know(app, user, tells):
-    """Whether an order or facet that tells this (the model's opinion, others' votes, nothing) is offered to a user."""
-    return {"": True, "model": not app.blind, "votes": user.role == "lead"}[tells]
-
-
-def choice_of(app, user, settings=None):
+def choice_of(viewer: Viewer, settings=None):
     """(order, packet) in force for a user: his own, else what the lead chose for him or for all."""
-    settings = settings or settings_in_force(app)
-    chosen = app.store.setting(SETTINGS, {}, owner=user.name)
+    settings = settings or settings_in_force(viewer.app)
+    chosen = viewer.store.setting(SETTINGS, {}, owner=viewer.name)
     order = chosen.get("order") or settings.order
-    if order not in ORDERS or not may_know(app, user, ORDERS[order].tells):
-        order = "random" if app.blind else "score"
+    if order not in ORDERS or not viewer.may_know(ORDERS[order].tells):
+        order = "random" if viewer.app.blind else "score"
     packet = chosen.get("packet")
     if packet is None:
-        packet = app.store.setting(ASSIGNED, None, owner=user.name)
+        packet = viewer.store.setting(ASSIGNED, None, owner=viewer.name)
     packet = parse_packet(settings.packet if packet is None else packet)
-    return order, packet_text({name: packet[name] for name in packet if may_know(app, user, FACETS[name].tells)})
+    return order, packet_text({name: packet[name] for name in packet if viewer.may_know(FACETS[name].tells)})
 
 
-def choose_queue(app, survey, user, *, order=None, packet=None):
+def choose_queue(viewer: Viewer, *, order=None, packet=None):
     """Keep what a user chooses; refuses what he may not know and packets that hold nothing. Returns `choices`."""
-    chosen = dict(app.store.setting(SETTINGS, {}, owner=user.name))
+    chosen = dict(viewer.store.setting(SETTINGS, {}, owner=viewer.name))
     if order is not None:
-        offered = [name for name, known in ORDERS.items() if may_know(app, user, known.tells)]
+        offered = [name for name, known in ORDERS.items() if viewer.may_know(known.tells)]
         chosen["order"] = choose(order, offered, "order of your queue")
     if packet is not None:
-        chosen["packet"] = checked_packet(app, survey, user, packet)
-    app.store.keep_setting(SETTINGS, chosen, owner=user.name)
-    return choices(app, survey, user)
+        chosen["packet"] = checked_packet(viewer, packet)
+    viewer.store.keep_setting(SETTINGS, chosen, owner=viewer.name)
+    return choices(viewer)
 
 
 def assign(app, survey, name, packet):
     """Give an account a packet; None takes it back. What its owner chose before gives way."""
     user = app.store.user(name)
     choose(name, [known.name for known in app.store.users()], "account")
-    packet = None if packet is None else checked_packet(app, survey, user, packet)
+    packet = None if packet is None else checked_packet(Viewer(app, user, survey), packet)
     app.store.keep_setting(ASSIGNED, packet, owner=name)
     chosen = {key: value for key, value in app.store.setting(SETTINGS, {}, owner=name).items() if key != "packet"}
     app.store.keep_setting(SETTINGS, chosen, owner=name)
 
 
-def checked_packet(app, survey, user, text):
+def checked_packet(viewer: Viewer, text):
     """A packet as text in its usual form, if this user may ask for it and it holds something."""
     packet = parse_packet(text)
     for name in packet:
-        choose(
-            name, [facet.name for facet in FACETS.values() if may_know(app, user, facet.tells)], "way to cut packets"
-        )
-    if packet and not len(offered_in(app, survey, packet)):
+        choose(name, [facet.name for facet in FACETS.values() if viewer.may_know(facet.tells)], "way to cut packets")
+    if packet and not len(offered_in(viewer.app, viewer.survey, packet)):
         raise BadInput(f"no exposure of the queue is in the packet {packet_text(packet)}; choose another")
     return packet_text(packet)
 
 
-def choices(app, survey, user):
+def choices(viewer: Viewer):
     """What a user may choose, as plain values.
 
     order, packet : in force; assigned : packet from the lead or None; orders : [{name, rule}]
     facets : [{name, label, values: [{value, n, left}]}]; left : of n exposures those without this user's vote
     """
-    order, packet = choice_of(app, user)
-    offered = keep(survey, "candidates", lambda: candidates_first(survey))
-    every = facets_of(survey, app)
-    own = app.store.ballots(app.catalog.camera, user.name)["expnum"]
-    again = list(repeats.waiting(app, user))
+    order, packet = choice_of(viewer)
+    offered = keep(viewer.survey, "candidates", lambda: candidates_first(viewer.survey))
+    every = facets_of(viewer.survey, viewer.app)
+    own = viewer.store.ballots(viewer.catalog.camera, viewer.name)["expnum"]
+    again = list(viewer.asked_again())
     unseen = ~np.isin(offered, own) | np.isin(offered, again)
     found = []
     for facet in FACETS.values():
-        if not may_know(app, user, facet.tells):
+        if not viewer.may_know(facet.tells):
             continue
         inside = offered_in_facet(every, offered, facet.name)
         values, waits = every.loc[inside, facet.name], ~np.isin(inside, own) | np.isin(inside, again)
@@ -335,8 +331,8 @@ def choices(app, survey, user):
     return {
         "order": order,
         "packet": packet,
-        "assigned": app.store.setting(ASSIGNED, None, owner=user.name),
-        "orders": [{"name": o.name, "rule": o.rule} for o in ORDERS.values() if may_know(app, user, o.tells)],
+        "assigned": viewer.store.setting(ASSIGNED, None, owner=viewer.name),
+        "orders": [{"name": o.name, "rule": o.rule} for o in ORDERS.values() if viewer.may_know(o.tells)],
         "facets": found,
         "n": len(offered),
         "left": int(unseen.sum()),
@@ -346,20 +342,20 @@ def choices(app, survey, user):
 # ---- looking and voting
 
 
-def look(app, user, expnum):
+def look(viewer: Viewer, expnum):
     """Note that this user has an exposure on screen (None: nothing any more); others get it later."""
-    if user.role not in VOTERS:
+    if not viewer.can_vote:
         return
     if expnum is None:
-        app.store.release(user.name, app.catalog.camera)
+        viewer.store.release(viewer.name, viewer.catalog.camera)
     else:
-        app.store.lease(user.name, app.catalog.camera, int(expnum), LEASE_SECONDS)
+        viewer.store.lease(viewer.name, viewer.catalog.camera, int(expnum), LEASE_SECONDS)
 
 
-def place_of(app, user, expnum):
+def place_of(viewer: Viewer, expnum):
     """What a vote records of the queue: order, packet, and the place that the exposure had in it (None: not in it)."""
-    queue = app.queues.get(user.name)
+    queue = viewer.app.queues.get(viewer.name)
     if queue is None:
-        order, packet = choice_of(app, user)
+        order, packet = choice_of(viewer)
         queue = {"order": order, "packet": packet, "places": {}}
     return {"order": queue["order"], "packet": queue["packet"], "position": queue["places"].get(int(expnum))}

@@ -9,6 +9,7 @@ who have judged it before, and nothing of what was said.
 import numpy as np
 
 from triptych.app.judging.queue_table import facets_of, keep
+from triptych.app.judging.viewer import Viewer
 from triptych.pipeline.ingest import reprocessed
 from triptych.pipeline.votes.queue_order import in_packet
 
@@ -37,17 +38,17 @@ def fact_of(survey, expnum):
     return {"before": before, "now": now, "moved": None if moved is None else round(moved, 2), "much": much}
 
 
-def with_what_came_back(app, survey, user, offered, packet, ballots, settings):
+def with_what_came_back(viewer: Viewer, offered, packet, ballots, settings):
     """(offered, first): what a queue offers to a user, and which of it comes first; both (n,) int64 expnums.
 
     offered : expnums that the packet holds. ballots : current votes on this version, everybody's
     """
-    changed = changes_of(survey)
+    changed = changes_of(viewer.survey)
     if not changed:
         return offered, np.empty(0, np.int64)
-    judged = {expnum: plver for expnum, plver in old_versions(app, survey, user).items() if expnum in changed}
+    judged = {expnum: plver for expnum, plver in old_versions(viewer).items() if expnum in changed}
     anew = set(ballots["expnum"].astype(int))
-    first, back, left_out = moved_much(survey) - set(judged), set(), set()
+    first, back, left_out = moved_much(viewer.survey) - set(judged), set(), set()
     for expnum, plver in judged.items():
         _moved, much = reprocessed.moved_since(changed[expnum], plver)
         if much:
@@ -57,15 +58,15 @@ def with_what_came_back(app, survey, user, offered, packet, ballots, settings):
         elif much is False and expnum not in anew:
             left_out.add(expnum)
     back = np.array(sorted(back - set(offered.tolist())), dtype=np.int64)
-    back = back[in_packet(facets_of(survey).reindex(back).fillna(""), packet)]
+    back = back[in_packet(facets_of(viewer.survey).reindex(back).fillna(""), packet)]
     offered = np.concatenate([offered[~np.isin(offered, list(left_out))], back])
     return offered, offered[np.isin(offered, list(first))]
 
 
-def old_versions(app, survey, user):
+def old_versions(viewer: Viewer):
     """expnum -> the other pipeline version that this user's newest vote on it is of."""
-    own = app.store.ballots(app.catalog.camera, user.name)
-    now = own["expnum"].map(survey.exposures["plver"])
+    own = viewer.store.ballots(viewer.catalog.camera, viewer.name)
+    now = own["expnum"].map(viewer.survey.exposures["plver"])
     own = own[(own["plver"] != "") & now.notna() & (now != "") & (own["plver"] != now)]
     return dict(zip(own["expnum"].astype(int), own["plver"], strict=True))
 

@@ -10,20 +10,20 @@ goes back step by step over everything that is in the store, and a bulk vote is 
 import uuid
 
 from triptych.app.judging import repeats
+from triptych.app.judging.viewer import Viewer
 from triptych.app.palette import REASON_LETTERS
 from triptych.pipeline.errors import BadInput, LabelError, choose
 from triptych.pipeline.reasons import REASONS
 from triptych.pipeline.store.store import Vote
 
 JUDGEMENTS = ("good", "bad", "unsure")
-VOTERS = ("inspector", "lead")
 LONGEST_COMMENT = 2000
 BATCH_KINDS = ("lasso", "cluster", "run")
 LARGEST_BATCH = 2000
 SHORTEST_LOOK = 0.3  # seconds
 
 
-def build_votes(app, survey, user, expnum, judgement, *, blind, **more):
+def build_votes(viewer: Viewer, expnum, judgement, *, blind, **more):
     """The Vote rows of one judgement: the exposure, and one row per CCD ticked as the bad one.
 
     survey : app.survey.survey.Survey; the pipeline version comes from its exposures table
@@ -32,25 +32,25 @@ def build_votes(app, survey, user, expnum, judgement, *, blind, **more):
     more : reasons, comment, screen (dict, what was on screen), ccdnames, client_vote_id, via
     """
     expnum = int(expnum)
-    may_vote(user)
-    if expnum not in survey.exposures.index:
+    may_vote(viewer)
+    if expnum not in viewer.survey.exposures.index:
         raise BadInput(f"exposure {expnum} is not in this run")
     choose(judgement, JUDGEMENTS, "judgement")
     reasons = tuple(choose(reason, REASONS, "reason") for reason in more.get("reasons") or ())
     reasons = tuple(sorted(set(reasons), key=list(REASON_LETTERS).index)) if judgement != "good" else ()
     ccdnames = tuple(dict.fromkeys(more.get("ccdnames") or ())) if judgement == "bad" else ()
     for ccdname in ccdnames:
-        if survey.image_of(expnum, ccdname) is None:
+        if viewer.survey.image_of(expnum, ccdname) is None:
             raise BadInput(f"exposure {expnum} has no CCD {ccdname}")
     client_vote_id = str(more.get("client_vote_id") or uuid.uuid4().hex)
     common = {
-        **thing_of(app, survey, expnum),
-        "inspector": user.name,
+        **thing_of(viewer.app, viewer.survey, expnum),
+        "inspector": viewer.name,
         "judgement": judgement,
         "reasons": reasons,
         "via": more.get("via") or "single",
         "blind": blind,
-        "screen": {"stage": survey.prediction_id, **(more.get("screen") or {}), "ccds_ticked": list(ccdnames)},
+        "screen": {"stage": viewer.survey.prediction_id, **(more.get("screen") or {}), "ccds_ticked": list(ccdnames)},
     }
     comment = str(more.get("comment") or "")[:LONGEST_COMMENT]
     votes = [Vote(comment=comment, client_vote_id=client_vote_id, **common)]
@@ -65,52 +65,56 @@ def thing_of(app, survey, expnum):
     return {"camera": camera, "expnum": expnum, "plver": str(exposure.get("plver") or "")}
 
 
-def may_vote(user):
-    """Refuse a viewer."""
-    if user.role not in VOTERS:
-        raise LabelError(f"{user.name} is a {user.role} and cannot vote; a lead can change the role")
+def may_vote(viewer: Viewer):
+    """Refuse one who only looks."""
+    if not viewer.can_vote:
+        raise LabelError(f"{viewer.name} is a {viewer.role} and cannot vote; a lead can change the role")
 
 
-def is_blind(app, user, expnum, votes):
+def is_blind(viewer: Viewer, expnum, votes):
     """Whether this user's next judgement is made without knowing the others' on this exposure.
 
     It is not where others have voted and their votes were shown to this user (they are after a vote of one's own), or
     may have been: a lead can look at everybody's. votes : current votes on it
     """
-    if (votes["inspector"] == user.name).all():
+    if (votes["inspector"] == viewer.name).all():
         return True
-    return user.role == "inspector" and user.name not in set(votes["inspector"]) and not app.has_seen(user, expnum)
+    return (
+        viewer.is_inspector
+        and viewer.name not in set(votes["inspector"])
+        and not viewer.app.has_seen(viewer.user, expnum)
+    )
 
 
-def cast(app, survey, user, expnum, judgement, **more):
+def cast(viewer: Viewer, expnum, judgement, **more):
     """Store one judgement and return its exposure-level Vote as stored. The same client_vote_id twice is one vote.
 
     CCDs that an earlier judgement of the same exposure ticked and this one does not are taken back.
     """
-    current = app.store.votes(expnum=int(expnum), current=True)
-    blind = is_blind(app, user, int(expnum), current)
-    votes = build_votes(app, survey, user, expnum, judgement, blind=blind, **more)
-    again = repeats.answer(app, user, votes)
+    current = viewer.store.votes(expnum=int(expnum), current=True)
+    blind = is_blind(viewer, int(expnum), current)
+    votes = build_votes(viewer, expnum, judgement, blind=blind, **more)
+    again = repeats.answer(viewer, votes)
     if again is not None:
         return again
     ticked = {vote.ccdname for vote in votes}
-    own = current[current["inspector"] == user.name]
+    own = current[current["inspector"] == viewer.name]
     own = own[~own["ccdname"].isin(ticked) & (own["via"] != "import") & (own["plver"] == votes[0].plver)]
-    return app.store.cast_many(votes, take_back=own["vote_id"].tolist())[0]
+    return viewer.store.cast_many(votes, take_back=own["vote_id"].tolist())[0]
 
 
-def own_votes(app, user, expnum=None):
+def own_votes(viewer: Viewer, expnum=None):
     """Current votes of this user, oldest first; of one exposure or of several, if given.
 
     Returns a DataFrame with the columns of LabelStore.votes: vote_id, expnum, ccdname, judgement, reasons, ...
     """
-    return app.store.votes(inspector=user.name, expnum=expnum, current=True).sort_values("vote_id")
+    return viewer.store.votes(inspector=viewer.name, expnum=expnum, current=True).sort_values("vote_id")
 
 
 # ---- one judgement of many exposures
 
 
-def cast_batch(app, survey, user, expnums, judgement, *, batch_id, how, reasons=(), comment="", screen=None):
+def cast_batch(viewer: Viewer, expnums, judgement, *, batch_id, how, reasons=(), comment="", screen=None):
     """Store one judgement of several exposures as one step, via `bulk`; the same batch_id twice is one batch.
 
     how : a name of BATCH_KINDS. A vote that the user gave one by one (or that was imported under his name) stays as it
@@ -119,7 +123,7 @@ def cast_batch(app, survey, user, expnums, judgement, *, batch_id, how, reasons=
     Returns {batch_id, n, n_replaced, vote_ids (receipts), skipped: [{expnum, why}]}; n_replaced: bulk votes that were
     superseded.
     """
-    may_vote(user)
+    may_vote(viewer)
     choose(how, BATCH_KINDS, "kind of bulk vote")
     batch_id = str(batch_id or "").strip()
     expnums = list(dict.fromkeys(int(expnum) for expnum in expnums))
@@ -131,14 +135,14 @@ def cast_batch(app, survey, user, expnums, judgement, *, batch_id, how, reasons=
         raise LabelError("a bulk vote that says bad needs a reason; choose one")
     screen = {**(screen or {}), "batch": batch_id, "how": how, "n_batch": len(expnums)}
     looks = seconds_of(screen.pop("looks", None))
-    current = app.store.votes(current=True)
+    current = viewer.store.votes(current=True)
     current = {int(expnum): rows for expnum, rows in current[current["expnum"].isin(expnums)].groupby("expnum")}
     votes, skipped, kept = [], [], {}
-    again = repeats.waiting(app, user)
+    again = viewer.asked_again()
     for expnum in expnums:
         here = None if expnum in again else current.get(expnum)
         seconds = looks.get(expnum)
-        why = why_not(app, survey, user, expnum, here, seconds if how == "run" else None, looked=how != "run")
+        why = why_not(viewer, expnum, here, seconds if how == "run" else None, looked=how != "run")
         if why:
             skipped.append({"expnum": expnum, "why": why})
             continue
@@ -146,14 +150,14 @@ def cast_batch(app, survey, user, expnums, judgement, *, batch_id, how, reasons=
         if expnum in again:
             kept[expnum] = repeats.receipt(name)
             continue
-        blind = here is None or is_blind(app, user, expnum, here)
+        blind = here is None or is_blind(viewer, expnum, here)
         more = {"reasons": reasons, "comment": comment, "via": "bulk", "blind": bool(blind)}
         seen = screen if seconds is None else {**screen, "look_seconds": seconds}
-        votes += build_votes(app, survey, user, expnum, judgement, client_vote_id=name, screen=seen, **more)
+        votes += build_votes(viewer, expnum, judgement, client_vote_id=name, screen=seen, **more)
     taken = {vote.expnum for vote in votes}
-    replaced = [row for expnum in taken & set(current) for row in own_bulk(current[expnum], user, batch_id)]
-    stored = app.store.cast_many(votes) if votes else []
-    repeats.drop(app, user, kept)
+    replaced = [row for expnum in taken & set(current) for row in own_bulk(current[expnum], viewer.user, batch_id)]
+    stored = viewer.store.cast_many(votes) if votes else []
+    repeats.drop(viewer, kept)
     return {
         "batch_id": batch_id,
         "n": len(stored) + len(kept),
@@ -171,19 +175,19 @@ def seconds_of(looks):
         raise LabelError('looks are seconds by expnum: {"900001": 1.5}') from None
 
 
-def why_not(app, survey, user, expnum, votes, seconds, *, looked):
+def why_not(viewer: Viewer, expnum, votes, seconds, *, looked):
     """Why a bulk vote leaves an exposure out, as one line; '' if it does not.
 
     votes : current votes on the exposure or None. looked : whether looks need no check; else seconds : of the look
     """
-    if expnum not in survey.exposures.index:
+    if expnum not in viewer.survey.exposures.index:
         return "not in this run"
     if votes is not None:
-        plver = str(survey.exposures.loc[expnum].get("plver") or "")
-        own = votes[(votes["inspector"] == user.name) & (votes["ccdname"] == "") & (votes["via"] != "bulk")]
+        plver = str(viewer.survey.exposures.loc[expnum].get("plver") or "")
+        own = votes[(votes["inspector"] == viewer.name) & (votes["ccdname"] == "") & (votes["via"] != "bulk")]
         if own["plver"].isin([plver, ""]).any():
             return "you judged it by itself; that vote stays"
-    if not looked and ((user.name, expnum) not in app.looks or (seconds or 0) < SHORTEST_LOOK):
+    if not looked and ((viewer.name, expnum) not in viewer.app.looks or (seconds or 0) < SHORTEST_LOOK):
         return "not looked at yet; open it first"
     return ""
 
@@ -194,21 +198,21 @@ def own_bulk(votes, user, batch_id):
     return [int(i) for i, screen in zip(own["vote_id"], own["screen"], strict=True) if screen.get("batch") != batch_id]
 
 
-def note_look(app, user, expnum):
+def note_look(viewer: Viewer, expnum):
     """This server has sent what there is to see of an exposure to this user."""
-    app.looks.add((user.name, int(expnum)))
+    viewer.app.looks.add((viewer.name, int(expnum)))
 
 
 # ---- taking back
 
 
-def undo(app, user, expnum=None):
+def undo(viewer: Viewer, expnum=None):
     """Take back this user's last judgement (of `expnum`, if given). Returns its expnum, None if there is none."""
-    taken = take_back(app, user, expnum=expnum)
+    taken = take_back(viewer, expnum=expnum)
     return taken["expnums"][-1] if taken else None
 
 
-def take_back(app, user, *, expnum=None, batch_id="", client_vote_id=""):
+def take_back(viewer: Viewer, *, expnum=None, batch_id="", client_vote_id=""):
     """Undo one step: the last judgement, the last one of `expnum`, or a whole batch; CCD ticks and all.
 
     client_vote_id : of the judgement of `expnum` that is meant; where it is no longer current nothing happens, so that
@@ -216,12 +220,12 @@ def take_back(app, user, *, expnum=None, batch_id="", client_vote_id=""):
     Returns None when there is nothing to take back, else {expnums, batch_id, restored: [expnum]}: the exposures that
     lost their vote or got their earlier one back (restored), newest last.
     """
-    again = None if batch_id else repeats.take_back(app, user, expnum)
+    again = None if batch_id else repeats.take_back(viewer, expnum)
     if again is not None:
         return {"expnums": [again], "batch_id": "", "restored": []}
-    if client_vote_id and expnum is not None and repeats.is_waiting(app, user, expnum):
+    if client_vote_id and expnum is not None and int(expnum) in viewer.asked_again():
         return None
-    votes = own_votes(app, user, None if expnum is None else int(expnum))
+    votes = own_votes(viewer, None if expnum is None else int(expnum))
     votes = votes[votes["via"] != "import"]
     whole = votes[votes["ccdname"] == ""]
     if batch_id:
@@ -241,15 +245,15 @@ def take_back(app, user, *, expnum=None, batch_id="", client_vote_id=""):
     back, gone = [], []
     for row in whole.to_dict("records"):
         ticks = votes[(votes["expnum"] == row["expnum"]) & (votes["ccdname"] != "") & (votes["plver"] == row["plver"])]
-        earlier = earlier_votes(app, user, row)
+        earlier = earlier_votes(viewer, row)
         again = {vote.ccdname for vote in earlier}
         back += earlier
         gone += [int(i) for i, name in zip(ticks["vote_id"], ticks["ccdname"], strict=True) if name not in again]
         gone += [] if earlier else [int(row["vote_id"])]
     if back:
-        app.store.cast_many(back, take_back=gone)
+        viewer.store.cast_many(back, take_back=gone)
     else:
-        app.store.retract(gone, user.name)
+        viewer.store.retract(gone, viewer.name)
     expnums = [int(number) for number in whole["expnum"]]
     return {"expnums": expnums, "batch_id": batch if len(whole) > 1 or batch_id else "", "restored": restored_of(back)}
 
@@ -263,9 +267,9 @@ def restored_of(votes):
     return list(dict.fromkeys(vote.expnum for vote in votes))
 
 
-def earlier_votes(app, user, row):
+def earlier_votes(viewer: Viewer, row):
     """The rows that say again what the user said before the judgement that `row` stands for; [] if nothing."""
-    record = app.store.votes(inspector=user.name, expnum=int(row["expnum"]), current=False)
+    record = viewer.store.votes(inspector=viewer.name, expnum=int(row["expnum"]), current=False)
     record = record[record["camera"] == row["camera"]]
     before = record[(record["superseded_by"] == act_of(row)) & (record["ccdname"] == "")]
     if before.empty:

@@ -7,6 +7,7 @@ import numpy as np
 from cachetools import LRUCache
 
 from triptych.app.colours.colours import paint
+from triptych.app.judging.viewer import Viewer
 from triptych.app.map.points import map_table
 
 KEPT_BYTES = 128_000_000  # colour codes of all users together
@@ -15,15 +16,23 @@ _kept_lock = threading.Lock()
 _painting = threading.Lock()  # one at a time: a map of millions needs memory while it is painted
 
 
-def colour_bytes(app, survey, user, colour_by, *, assisted):
+def colour_bytes(viewer: Viewer, colour_by, *, assisted):
     """Colours.tobytes() of the survey's whole map: uint32 length of a JSON header, the header, one code a point.
 
     assisted : whether the model's opinion is shown before the vote
     """
-    table = map_table(survey)
+    table = map_table(viewer.survey)
     # The revision is read before the votes: what is kept under it is never older than it says.
-    known = (app.boot_id, survey.version, table.version, user.name, user.role, colour_by, assisted)
-    key = (*known, int(app.store.revision()))
+    known = (
+        viewer.app.boot_id,
+        viewer.survey.version,
+        table.version,
+        viewer.name,
+        viewer.role,
+        colour_by,
+        assisted,
+    )
+    key = (*known, int(viewer.store.revision()))
     with _kept_lock:
         content = _kept.get(key)
     if content is not None:
@@ -32,7 +41,7 @@ def colour_bytes(app, survey, user, colour_by, *, assisted):
         with _kept_lock:
             content = _kept.get(key)
         if content is None:
-            content = paint(app, survey, user, colour_by, table.images, assisted=assisted).tobytes()
+            content = paint(viewer, colour_by, table.images, assisted=assisted).tobytes()
             with _kept_lock:
                 if len(content) <= KEPT_BYTES:
                     _kept[key] = content

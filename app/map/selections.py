@@ -6,6 +6,7 @@ import threading
 import numpy as np
 from cachetools import LRUCache
 
+from triptych.app.judging.viewer import Viewer
 from triptych.app.map import regions
 from triptych.app.map.colour_bytes import colour_bytes, opened
 from triptych.app.map.points import map_table
@@ -15,12 +16,12 @@ _kept: LRUCache[str, tuple] = LRUCache(KEPT_BYTES, getsizeof=lambda one: len(one
 _lock = threading.Lock()
 
 
-def images_of_region(app, survey, user, text, chosen, *, assisted):
+def images_of_region(viewer: Viewer, text, chosen, *, assisted):
     """(n,) int64, sorted: what a selection's text takes for this user. pipeline.errors.BadInput where it is no text.
 
     text : see app.map.regions; chosen : image_ids selected before its first step
     """
-    table = map_table(survey)
+    table = map_table(viewer.survey)
     steps = regions.parse(text)
     if len(steps) == 1 and steps[0].dims == 0 and steps[0].op == "replace" and not steps[0].colour_by:
         return steps[0].image_ids  # in their order
@@ -29,7 +30,7 @@ def images_of_region(app, survey, user, text, chosen, *, assisted):
         before[table.index_of(chosen)] = True
 
     def codes_of(colour_by):
-        header, codes = opened(colour_bytes(app, survey, user, colour_by, assisted=assisted))
+        header, codes = opened(colour_bytes(viewer, colour_by, assisted=assisted))
         return codes, header["entries"]
 
     taken = regions.resolve(steps, table, before, codes_of)

@@ -155,6 +155,11 @@ class Survey:
         """Whether the exposure tables or a stage other than the prediction changed since this was read."""
         return self.signature != run_signature(self.catalog)
 
+    def in_this_version(self, votes):
+        """(n,) bool: votes on the pipeline version of the exposure in this run, or imported without a version."""
+        plver = votes["expnum"].map(self.exposures["plver"])
+        return ((votes["plver"] == plver) | (votes["plver"] == "")).to_numpy(bool) & plver.notna().to_numpy()
+
     def images_of(self, expnum):
         """(n_ccd,) int64 image_ids of one exposure, by CCD number."""
         ids, own = self.ccds.index.to_numpy(), ids_of(int(expnum))

@@ -21,6 +21,11 @@ class ApiHandler(PrivateHandler):
         self.set_header("Content-Type", "application/json; charset=utf-8")
         self.finish(json.dumps(plain(result), allow_nan=False))
 
+    @property
+    def assisted(self) -> bool:
+        """Whether the page shows the model's opinion before the vote: ?assisted=1, and never in blind mode."""
+        return self.get_query_argument("assisted", "0") == "1" and not self.app.blind
+
     def body(self) -> dict:
         try:
             values = json.loads(self.request.body)

@@ -1,6 +1,7 @@
 """What the store remembers of people beside their votes: settings, and whose votes were shown to whom."""
 
 import json
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -14,7 +15,7 @@ class Settings:
 
     engine: sa.Engine
 
-    def setting(self, name: str, default=None, owner: str = EVERYBODY):
+    def setting(self, name: str, default: Any = None, owner: str = EVERYBODY) -> Any:
         """A setting as the plain value (JSON) that was kept, or `default`. owner : an account, '' = everybody's."""
         here = (schema.settings.c.owner == owner, schema.settings.c.name == name)
         with schema.reading(self.engine) as connection:

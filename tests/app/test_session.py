@@ -11,6 +11,7 @@ import pytest
 from tests import survey
 from triptych.app.context import AppContext
 from triptych.app.judging.evidence import asks_of, bad_reasons, evidence_of
+from triptych.app.judging.viewer import Viewer
 from triptych.app.session import Session
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.classifier import candidates
@@ -361,5 +362,5 @@ def test_a_known_answer_is_found_by_no_search_and_among_no_neighbours_before_the
 def near_any_candidate(app, name):
     """expnums of the labelled neighbours that this user is shown of all candidates."""
     tables, user = app.survey(), app.accounts.user(name)
-    found = [evidence_of(app, tables, user, expnum, assisted=True) for expnum in tables.candidates.index]
+    found = [evidence_of(Viewer(app, user, tables), expnum, assisted=True) for expnum in tables.candidates.index]
     return {one["expnum"] for answer in found for one in answer["neighbours"]}

@@ -13,6 +13,7 @@ import pytest
 from tests import nights
 from tests.killing import appears, command, finish, kill
 from tests.pipeline.test_rerun import assert_same
+from triptych.app.judging.viewer import Viewer
 from triptych.app.verbs import watch as verbs_watch
 from triptych.pipeline.catalog import retention
 from triptych.pipeline.catalog.catalog import Catalog
@@ -135,7 +136,7 @@ def test_votes_stay_and_who_judged_is_not_asked_again(run, night):
         one_pass(run, night)
         pd.testing.assert_frame_equal(store.votes(), before)
         app = AppContext(run.refresh(), store, secret="of a test")
-        waits = queue_for(app, app.survey(), app.accounts.user("amy")).expnums
+        waits = queue_for(Viewer(app, app.accounts.user("amy"), app.survey())).expnums
         assert {114, 117} <= set(waits)
         assert 102 not in waits
 

@@ -56,6 +56,14 @@ ONLY_IN = {
     "distributed": {"pipeline/embedding/dask_cluster.py"},
     "sqlalchemy": {"pipeline/store"},
 }
+# where a decision about what somebody may know could be made, and what it would look like
+DECIDING = ("app/judging/", "app/colours/", "app/map/", "app/pictures/", "app/rooms/", "app/session.py")
+DECISIONS = {
+    "which labels tell votes": r"""["'](ticked|candidate_ccds|whole_exposure|annotation)["']""",
+    "what a role means": r"(viewer|self|session\.user|self\.user)\.role (==|!=|in|not in)",
+    "which known answers are secret": r"""kind=["']known["']\)\["expnum"\]""",
+    "who has judged what": r"\.voters\(",
+}
 CODE = (".py", ".js", ".ts", ".css", ".html")
 DRAWING = {"panel", "holoviews", "bokeh", "datashader"}
 WITHOUT_PANEL = [ROOT / "app/session.py", ROOT / "app/cli.py", *sorted((ROOT / "app/verbs").glob("*.py"))]
@@ -175,12 +183,15 @@ def test_image_ids_are_made_and_read_in_one_file():
         assert not found, f"{name_of(path)} has `{found.group()}`: image_ids.js has functions for it"
 
 
-def test_one_place_says_which_labels_tell_votes():
-    """The dashboard had four lists of provenances of its own; they disagreed, and one told what others had voted."""
+def test_one_place_decides_what_may_be_known():
+    """Where others decided for themselves, four lists of provenances disagreed, and one told what others had voted."""
     for path in FILES:
-        if name_of(path).startswith("app/"):
-            found = re.search(r"""["'](ticked|candidate_ccds|whole_exposure|annotation)["']""", path.read_text())
-            assert not found, f"{name_of(path)} names {found.group()}: ask pipeline.labels.training_set.tells_votes"
+        name, text = name_of(path), path.read_text()
+        if name == "app/judging/viewer.py" or not name.startswith(DECIDING):
+            continue
+        for what, pattern in DECISIONS.items():
+            found = re.search(pattern, text)
+            assert not found, f"{name} has `{found.group()}`, {what}: ask app.judging.viewer"
 
 
 def test_nothing_of_ours_is_imported_by_its_old_name():

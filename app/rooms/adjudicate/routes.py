@@ -6,6 +6,7 @@ For leads only. What was shown here was seen: a vote that the same account casts
 from triptych.app import palette
 from triptych.app.judging.evidence import labelled_neighbours, model_opinion
 from triptych.app.judging.facts import facts_of
+from triptych.app.judging.viewer import Viewer
 from triptych.app.web.answers import ApiHandler
 from triptych.pipeline.errors import BadInput, LabelError, choose
 from triptych.pipeline.export.explain import plain
@@ -33,27 +34,27 @@ PHRASES = {
 }
 
 
-def queue_answer(app, user) -> dict:
+def queue_answer(viewer: Viewer) -> dict:
     """Everything that the room needs to start.
 
     Returns {panel, states: [{name, rule, waiting}], phrases, colours, reasons, items, decisions}. An item: expnum,
     camera, states, counts of votes, p_bad, verdict, inspectors, reasons, last_vote_utc, score, band, night, in_run,
     own (whether this lead voted). decisions : current ones, newest first, as `decision_answer` gives them.
     """
-    survey = app.survey_for(user)
-    (votes, _old), (decisions, _) = by_version(app.catalog, app.store.votes(), app.store.adjudications())
-    table = undecided(votes, app.catalog.panel)
+    (votes, _old), (decisions, _) = by_version(viewer.catalog, viewer.store.votes(), viewer.store.adjudications())
+    table = undecided(votes, viewer.catalog.panel)
     decided = set(verdicts.decisions_on(votes, decisions))
-    own = set(votes.loc[votes["inspector"] == user.name, "expnum"])
+    own = set(votes.loc[votes["inspector"] == viewer.name, "expnum"])
     items = []
     for row in table.to_dict("records"):
         if (row["camera"], int(row["expnum"])) not in decided:
-            items.append(plain(row) | known_of(survey, int(row["expnum"])) | {"own": row["expnum"] in own})
+            items.append(plain(row) | known_of(viewer.survey, int(row["expnum"])) | {"own": row["expnum"] in own})
     made = [
-        decision_answer(row) | known_of(survey, int(row["expnum"])) for row in decisions.iloc[::-1].to_dict("records")
+        decision_answer(row) | known_of(viewer.survey, int(row["expnum"]))
+        for row in decisions.iloc[::-1].to_dict("records")
     ]
     return {
-        "panel": app.catalog.panel,
+        "panel": viewer.catalog.panel,
         "states": [{"name": name, "rule": rule, "waiting": name in WAITING} for name, rule in STATES.items()],
         "phrases": PHRASES,
         "colours": palette.REASON_COLOURS,
@@ -98,7 +99,7 @@ def decision_answer(row: dict) -> dict:
     return plain({name: row[name] for name in (*wanted, "votes_seen", "created_utc")})
 
 
-def exposure_answer(app, user, expnum: int) -> dict:
+def exposure_answer(viewer: Viewer, expnum: int) -> dict:
     """The votes on one exposure side by side, the model's opinion, and what was decided before.
 
     Returns {expnum, camera, facts, votes, old, verdicts: {policy: verdict of the votes}, decisions, model, neighbours,
@@ -106,25 +107,24 @@ def exposure_answer(app, user, expnum: int) -> dict:
     votes : see `vote_answers`; old : those on another pipeline version, which do not count. decisions : every one ever
     made on it, newest first, with superseded_by and retracted_utc.
     """
-    survey = app.survey_for(user)
-    record = app.store.votes(expnum=expnum, current=False)
+    record = viewer.store.votes(expnum=expnum, current=False)
     standing = record[record["superseded_by"].isna() & record["retracted_utc"].isna()]
-    (current, _old), _ = by_version(app.catalog, standing)
+    (current, _old), _ = by_version(viewer.catalog, standing)
     old = standing[~standing["vote_id"].isin(current["vote_id"])]
-    if current.empty and expnum not in survey.exposures.index:
+    if current.empty and expnum not in viewer.survey.exposures.index:
         raise BadInput(f"nobody voted on exposure {expnum}, and it is not in this run")
-    if (standing["inspector"] != user.name).any():
-        app.note_seen(user, expnum)
-    made = app.store.adjudications(current=False)
+    if (standing["inspector"] != viewer.name).any():
+        viewer.app.note_seen(viewer.user, expnum)
+    made = viewer.store.adjudications(current=False)
     made = made[made["expnum"] == expnum].iloc[::-1]
-    in_run = expnum in survey.exposures.index
+    in_run = expnum in viewer.survey.exposures.index
     # The posterior takes all votes; it is in the queue.
     by_count = [name for name in verdicts.POLICIES if name != "posterior"]
-    counted = {name: verdicts.verdicts(current, name, app.catalog.panel).verdict for name in by_count}
+    counted = {name: verdicts.verdicts(current, name, viewer.catalog.panel).verdict for name in by_count}
     return {
         "expnum": expnum,
-        "camera": thing_of(app, user, expnum)[0],
-        "facts": facts_of(survey, expnum) if in_run else {"expnum": expnum},
+        "camera": thing_of(viewer, expnum)[0],
+        "facts": facts_of(viewer.survey, expnum) if in_run else {"expnum": expnum},
         "votes": vote_answers(current, record[~record["vote_id"].isin(old["vote_id"])]),
         "old": vote_answers(old, old),
         "verdicts": {name: str(verdict.iloc[0]) for name, verdict in counted.items() if len(verdict)},
@@ -132,9 +132,9 @@ def exposure_answer(app, user, expnum: int) -> dict:
             decision_answer(row) | plain({"superseded_by": row["superseded_by"], "retracted_utc": row["retracted_utc"]})
             for row in made.to_dict("records")
         ],
-        "model": model_opinion(survey, expnum) if in_run else None,
-        "neighbours": labelled_neighbours(app, survey, user, expnum) if in_run else [],
-        "own": bool((current["inspector"] == user.name).any()),
+        "model": model_opinion(viewer.survey, expnum) if in_run else None,
+        "neighbours": labelled_neighbours(viewer, expnum) if in_run else [],
+        "own": bool((current["inspector"] == viewer.name).any()),
     }
 
 
@@ -168,7 +168,7 @@ def vote_answers(current, record) -> list[dict]:
     return plain(answers)
 
 
-def decide(app, user, values: dict) -> dict:
+def decide(viewer: Viewer, values: dict) -> dict:
     """Store one decision, and say what the verdict is now: {adjudication_id, expnum}.
 
     values : expnum, judgement, reasons, comment (why; required), votes_seen, client_vote_id (may come twice)
@@ -183,11 +183,11 @@ def decide(app, user, values: dict) -> dict:
     reasons = tuple(name for name in REASONS if name in set(values.get("reasons") or ()))
     for name in values.get("reasons") or ():
         choose(name, REASONS, "reason")
-    camera, plver = thing_of(app, user, expnum)
-    number = app.store.adjudicate(
+    camera, plver = thing_of(viewer, expnum)
+    number = viewer.store.adjudicate(
         camera,
         expnum,
-        user.name,
+        viewer.name,
         judgement,
         plver=plver,
         reasons=reasons,
@@ -198,25 +198,24 @@ def decide(app, user, values: dict) -> dict:
     return {"adjudication_id": int(number), "expnum": expnum}
 
 
-def thing_of(app, user, expnum: int) -> tuple[str, str]:
+def thing_of(viewer: Viewer, expnum: int) -> tuple[str, str]:
     """(camera, pipeline version) that a decision is about: the run's, else that of the last vote."""
-    survey = app.survey_for(user)
-    if expnum in survey.exposures.index:
-        exposure = survey.exposures.loc[expnum]
-        return str(exposure.get("camera") or app.catalog.camera), str(exposure.get("plver") or "")
-    votes = app.store.votes(expnum=expnum)
+    if expnum in viewer.survey.exposures.index:
+        exposure = viewer.survey.exposures.loc[expnum]
+        return str(exposure.get("camera") or viewer.catalog.camera), str(exposure.get("plver") or "")
+    votes = viewer.store.votes(expnum=expnum)
     if votes.empty:
         raise BadInput(f"nobody voted on exposure {expnum}, and it is not in this run")
     return str(votes["camera"].iloc[-1]), str(votes["plver"].iloc[-1])
 
 
-def retract(app, user, values: dict) -> dict:
+def retract(viewer: Viewer, values: dict) -> dict:
     """Take a current decision back; the votes decide again. values : adjudication_id."""
     try:
         number = int(values["adjudication_id"])
     except (KeyError, TypeError, ValueError):
         raise LabelError("say which decision: adjudication_id") from None
-    app.store.retract_adjudication(number, user.name)
+    viewer.store.retract_adjudication(number, viewer.name)
     return {"adjudication_id": number}
 
 
@@ -228,28 +227,28 @@ class QueueHandler(LeadHandler):
     """GET: what waits for a decision, and the decisions made."""
 
     async def get(self):
-        await self.answer(queue_answer, self.app, self.user)
+        await self.answer(queue_answer, Viewer(self.app, self.user))
 
 
 class ExposureHandler(LeadHandler):
     """GET: everybody's votes on one exposure."""
 
     async def get(self, expnum):
-        await self.answer(exposure_answer, self.app, self.user, int(expnum))
+        await self.answer(exposure_answer, Viewer(self.app, self.user), int(expnum))
 
 
 class DecisionHandler(LeadHandler):
     """POST: one decision. Answers when it is on disk."""
 
     async def post(self):
-        await self.answer(decide, self.app, self.user, self.body())
+        await self.answer(decide, Viewer(self.app, self.user), self.body())
 
 
 class RetractHandler(LeadHandler):
     """POST {adjudication_id}: take a decision back."""
 
     async def post(self):
-        await self.answer(retract, self.app, self.user, self.body())
+        await self.answer(retract, Viewer(self.app, self.user), self.body())
 
 
 def routes(app) -> list:

@@ -8,8 +8,7 @@ panel has judged, and no name.
 from functools import lru_cache
 
 from triptych.app import palette
-from triptych.app.judging import repeats
-from triptych.app.judging.knowledge import Sight
+from triptych.app.judging.viewer import Viewer
 from triptych.app.web.answers import ApiHandler
 from triptych.pipeline.errors import choose
 from triptych.pipeline.votes.agreement_report import EVERYBODY, NOBODYS, of_run
@@ -20,36 +19,41 @@ REPORTS_KEPT = 24
 KINDS = ("split", "one vote", "unsure")
 
 
-def report_for(app, user, unit, blanks_are_good, revision, *_moved):
+def report_for(viewer: Viewer, unit, blanks_are_good, revision, *_moved):
     """The report of `pipeline.votes.agreement_report` that this user may see, with what the page needs beside it.
 
     revision : of the store; _moved : what else the answer follows, see `ReportHandler.look_up`
     Adds scope (all, own or complete), role, revision, colours, listed_total {kind: number}, and band and night of each
     listed exposure.
     """
-    survey = app.survey_for(user)
     options = {"unit": unit, "blanks_are_good": blanks_are_good}
-    if user.role == "lead":
-        scope, found = "all", of_run(app.catalog, app.store, **options)
-    elif user.role == "inspector":
-        own = Sight.of(app, survey, user).own
-        scope, found = "own", of_run(app.catalog, app.store, expnums=own, names=user.name, **options)
+    if viewer.is_lead:
+        scope, found = "all", of_run(viewer.catalog, viewer.store, **options)
+    elif viewer.is_inspector:
+        own = viewer.knowledge().own
+        scope, found = (
+            "own",
+            of_run(viewer.catalog, viewer.store, expnums=own, names=viewer.name, **options),
+        )
     else:
-        complete = Sight.of(app, survey, user).complete
-        scope, found = "complete", of_run(app.catalog, app.store, expnums=complete, names=NOBODYS, **options)
+        complete = viewer.knowledge().complete
+        scope, found = (
+            "complete",
+            of_run(viewer.catalog, viewer.store, expnums=complete, names=NOBODYS, **options),
+        )
     rows = sorted(found["listed"], key=lambda row: KINDS.index(row["kind"]))
     total = {kind: sum(row["kind"] == kind for row in rows) for kind in KINDS}
-    most = LISTED[user.role]
-    listed = [row | facts_of(survey, row["expnum"]) for row in rows[:most]]
-    unlike = [row | facts_of(survey, row["expnum"]) for row in found["unlike"][:most]]
-    if user.role == "inspector":
+    most = LISTED[viewer.role]
+    listed = [row | facts_of(viewer.survey, row["expnum"]) for row in rows[:most]]
+    unlike = [row | facts_of(viewer.survey, row["expnum"]) for row in found["unlike"][:most]]
+    if viewer.is_inspector:
         for row in (*listed, *unlike):
             if row["n_bad"] + row["n_good"] + row.get("n_unsure", 0) > 1:
-                app.note_seen(user, row["expnum"])
+                viewer.app.note_seen(viewer.user, row["expnum"])
     return {
         **found,
         "scope": scope,
-        "role": user.role,
+        "role": viewer.role,
         "revision": revision,
         "colours": palette.REASON_COLOURS,
         "letters": palette.REASON_LETTERS,
@@ -84,11 +88,12 @@ class ReportHandler(ApiHandler):
     def look_up(self, unit, blanks):
         if unit:
             choose(unit, UNITS, "unit of agreement")
-        asked_again = tuple(sorted(repeats.waiting(self.app, self.user)))  # these look unjudged until they are answered
+        # these look unjudged until they are answered
+        asked_again = tuple(sorted(Viewer(self.app, self.user).asked_again()))
         moved = (asked_again, self.app.survey_for(self.user).version)
         return self.report(self.user, unit, blanks, int(self.app.store.revision()), *moved)
 
 
 def routes(app):
-    kept = lru_cache(maxsize=REPORTS_KEPT)(lambda *asked: report_for(app, *asked))
+    kept = lru_cache(maxsize=REPORTS_KEPT)(lambda user, *asked: report_for(Viewer(app, user), *asked))
     return [(r"/agreement/report", ReportHandler, {"app": app, "report": kept})]

@@ -1,14 +1,13 @@
 """What the Clusters room asks over HTTP: every cluster in numbers, and the exposures of one.
 
-`table` and app.judging.knowledge decide what a user may know of votes and of the model's opinion.
+`table` and app.judging.viewer decide what a user may know of votes and of the model's opinion.
 """
 
 import numpy as np
 
 from triptych.app import palette
 from triptych.app.judging.contact_sheet import IMAGES_EACH, facts_line, own_judgements, vocabulary
-from triptych.app.judging.knowledge import Sight
-from triptych.app.judging.votes import VOTERS
+from triptych.app.judging.viewer import Viewer
 from triptych.app.rooms.clusters.table import cluster_list, groups_of
 from triptych.app.web.answers import ApiHandler
 from triptych.pipeline.errors import BadInput
@@ -19,49 +18,47 @@ PAGE = 60
 MOST_AT_ONCE = 600  # exposures of one contact sheet
 
 
-def list_answer(app, user, assisted: bool) -> dict:
+def list_answer(viewer: Viewer, assisted: bool) -> dict:
     """`cluster_list`, and whether this user may vote."""
-    survey = app.survey_for(user)
-    found = cluster_list(app, survey, user, assisted=assisted)
-    return found | {"can_vote": user.role in VOTERS, "reasons": vocabulary()}
+    found = cluster_list(viewer, assisted=assisted)
+    return found | {"can_vote": viewer.can_vote, "reasons": vocabulary()}
 
 
-def one_answer(app, user, label: int, *, start=0, count=PAGE, unjudged=False, assisted=False) -> dict:
+def one_answer(viewer: Viewer, label: int, *, start=0, count=PAGE, unjudged=False, assisted=False) -> dict:
     """Exposures of one cluster, those with most images in it first.
 
     Returns {cluster, total, start, exposures: [{expnum, facts, images (a few image_ids), n_images (in the cluster),
     n_ccds, p_bad (mean over those; None where unknown), mine}], colour}; total counts those that `unjudged` leaves.
     """
-    survey = app.survey_for(user)
-    groups = groups_of(survey)
+    groups = groups_of(viewer.survey)
     number = groups.number_of(label)
     if number is None:
-        raise BadInput(f"there is no cluster {label}; `triptych cluster {app.catalog.path}` finds clusters")
-    sight = Sight.of(app, survey, user)
+        raise BadInput(f"there is no cluster {label}; `triptych cluster {viewer.catalog.path}` finds clusters")
+    knowledge = viewer.knowledge()
     here = groups.pair_label == number
     expnums, n_images = groups.pair_expnum[here], groups.pair_images[here]
-    kept = np.isin(expnums, survey.exposures.index.to_numpy(np.int64))
+    kept = np.isin(expnums, viewer.survey.exposures.index.to_numpy(np.int64))
     if unjudged:
-        kept &= ~np.isin(expnums, np.fromiter(sight.own, np.int64, len(sight.own)))
+        kept &= ~np.isin(expnums, np.fromiter(knowledge.own, np.int64, len(knowledge.own)))
     order = np.lexsort((expnums[kept], -n_images[kept]))
     expnums, n_images = expnums[kept][order], n_images[kept][order]
     shown = slice(max(0, start), max(0, start) + min(count, MOST_AT_ONCE))
     members = groups.members(label)
-    mine = own_judgements(app, survey, user)
+    mine = own_judgements(viewer)
     exposures = []
-    opinion = sight.sees_opinion(survey, expnums[shown], assisted)
+    opinion = knowledge.of_opinion(expnums[shown], assisted)
     for expnum, n, seen in zip(expnums[shown].tolist(), n_images[shown].tolist(), opinion, strict=True):
         images = members[expnum_of(members) == expnum]
-        p_good = survey.prediction["p_good"].reindex(images).mean() if seen else np.nan
+        p_good = viewer.survey.prediction["p_good"].reindex(images).mean() if seen else np.nan
         exposures.append(
             {
                 "expnum": expnum,
-                "facts": facts_line(survey, expnum),
+                "facts": facts_line(viewer.survey, expnum),
                 "images": images[:IMAGES_EACH].tolist(),
                 "n_images": n,
-                "n_ccds": len(survey.images_of(expnum)),
+                "n_ccds": len(viewer.survey.images_of(expnum)),
                 "p_bad": round(1 - p_good, 4),
-                "mine": mine.get(expnum) if expnum in sight.own else None,
+                "mine": mine.get(expnum) if expnum in knowledge.own else None,
             }
         )
     found = {"cluster": label, "total": len(expnums), "start": shown.start, "exposures": exposures}
@@ -72,8 +69,8 @@ class ListHandler(ApiHandler):
     """GET: every cluster."""
 
     async def get(self):
-        assisted = self.get_query_argument("assisted", "0") == "1" and not self.app.blind
-        await self.answer(list_answer, self.app, self.user, assisted)
+        assisted = self.assisted
+        await self.answer(list_answer, Viewer(self.app, self.user), assisted)
 
 
 class OneHandler(ApiHandler):
@@ -85,9 +82,9 @@ class OneHandler(ApiHandler):
             "start": int(start) if start.isdigit() else 0,
             "count": int(count) if count.isdigit() else PAGE,
             "unjudged": self.get_query_argument("unjudged", "0") == "1",
-            "assisted": self.get_query_argument("assisted", "0") == "1" and not self.app.blind,
+            "assisted": self.assisted,
         }
-        await self.answer(lambda: one_answer(self.app, self.user, int(label), **options))
+        await self.answer(lambda: one_answer(Viewer(self.app, self.user), int(label), **options))
 
 
 def routes(app) -> list:

@@ -17,8 +17,7 @@ from cachetools import LRUCache, cached
 
 from triptych.app import palette
 from triptych.app.colours.colours import REASON_CODES, Scene, by_prediction, by_reason
-from triptych.app.judging import repeats
-from triptych.app.judging.knowledge import Sight
+from triptych.app.judging.viewer import Knowledge, Viewer
 from triptych.app.survey.image_set import ImageSet
 from triptych.pipeline.image_ids import expnum_of
 
@@ -130,43 +129,43 @@ def groups_of(survey) -> Groups:
     return Groups.of(survey)
 
 
-def cluster_list(app, survey, user, *, assisted: bool) -> dict:
+def cluster_list(viewer: Viewer, *, assisted: bool) -> dict:
     """Everything the room's list needs, as plain values; kept until the store or the survey changes.
 
     Returns {clusters: [see `_rows`], noise: a row or None, stage, n_images, n_exposures, judged_means, colours,
     letters, band_colours}. judged_means : what `judged` counts: 'anybody', 'panel', '' where this user may not know.
     """
-    asked_again = tuple(sorted(repeats.waiting(app, user)))
-    state = (app.boot_id, survey.version, int(app.store.revision()), app.catalog.panel)
-    key = (*state, user.name, user.role, bool(assisted), asked_again)
+    asked_again = tuple(sorted(viewer.asked_again()))
+    state = (viewer.app.boot_id, viewer.survey.version, int(viewer.store.revision()), viewer.catalog.panel)
+    key = (*state, viewer.name, viewer.role, bool(assisted), asked_again)
     with _lock:
         if key not in _tallies:
-            _tallies[key] = _cluster_list(app, survey, user, assisted)
+            _tallies[key] = _cluster_list(viewer, assisted)
         return _tallies[key]
 
 
-def _cluster_list(app, survey, user, assisted) -> dict:
-    groups, sight = groups_of(survey), Sight.of(app, survey, user)
-    scene = Scene(app, survey, user, sight, groups.images, assisted)
+def _cluster_list(viewer: Viewer, assisted) -> dict:
+    groups, knowledge = groups_of(viewer.survey), viewer.knowledge()
+    scene = Scene(viewer, knowledge, groups.images, assisted)
     rows = _rows(scene, groups)
     return {
         "clusters": [row for row in rows if row["cluster"] != NOISE],
         "noise": next((row for row in rows if row["cluster"] == NOISE), None),
-        "stage": survey.stages.get("cluster", ""),
+        "stage": viewer.survey.stages.get("cluster", ""),
         "n_images": len(groups.image_ids),
         "n_exposures": len(groups.images.exposures[0]),
-        "judged_means": judged_means(sight),
+        "judged_means": judged_means(knowledge),
         "colours": palette.REASON_COLOURS,
         "letters": palette.REASON_LETTERS,
         "band_colours": palette.BAND_COLOURS,
     }
 
 
-def judged_means(sight: Sight) -> str:
+def judged_means(knowledge: Knowledge) -> str:
     """What a count of exposures that others judged may mean to this user; '' = he gets none."""
-    if sight.everything:
+    if knowledge.everything:
         return "anybody"
-    return "" if sight.role == "inspector" else "panel"
+    return "" if knowledge.viewer.is_inspector else "panel"
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,16 +180,16 @@ class Unvoted:
     p_bad: np.ndarray
 
 
-@cached(_unvoted, key=lambda scene, groups: scene.survey.version, condition=threading.Condition())
+@cached(_unvoted, key=lambda scene, groups: scene.viewer.survey.version, condition=threading.Condition())
 def _unvoted_of(scene, groups) -> Unvoted:
     everything = replace(scene, assisted=True)
-    return Unvoted(*_bands_and_nights(scene.survey, groups), *_opinion(everything, groups))
+    return Unvoted(*_bands_and_nights(scene.viewer.survey, groups), *_opinion(everything, groups))
 
 
 def _opinion(scene, groups) -> tuple[list[dict], np.ndarray, np.ndarray]:
     """(predicted, n_known, p_bad) of the images whose opinion may be known; see Unvoted."""
-    p_good = scene.survey.prediction["p_good"].to_numpy(float)
-    rows = scene.images.rows_in(scene.survey.prediction.index)
+    p_good = scene.viewer.survey.prediction["p_good"].to_numpy(float)
+    rows = scene.images.rows_in(scene.viewer.survey.prediction.index)
     p_good = np.append(p_good, np.nan)[rows]  # no row is -1, the last
     known = np.isfinite(p_good) & scene.opinion_shown()
     n_known, p_bad = groups.sums(known), groups.sums(np.where(known, 1 - p_good, 0))
@@ -204,14 +203,14 @@ def _rows(scene, groups) -> list[dict]:
     1 - p_good over n_opinions images, None where unknown; bands : {band: exposures}; nights : {n, first, last, most:
     [[night, exposures]]}; mine, judged : exposures, judged None where this user may not know
     """
-    sight, unvoted = scene.sight, _unvoted_of(scene, groups)
+    knowledge, unvoted = scene.knowledge, _unvoted_of(scene, groups)
     labels = _by_reason(groups, by_reason(scene).codes)
     predicted, n_known, p_bad = unvoted.predicted, unvoted.n_known, unvoted.p_bad
-    if not sight.sees_opinion(scene.survey, groups.images.exposures[0], scene.assisted).all():
+    if not knowledge.of_opinion(groups.images.exposures[0], scene.assisted).all():
         predicted, n_known, p_bad = _opinion(scene, groups)
     bands, nights = unvoted.bands, unvoted.nights
-    mine = groups.exposures_in(sight.own)
-    others = {"anybody": frozenset(sight.votes["expnum"]), "panel": sight.complete}.get(judged_means(sight))
+    mine = groups.exposures_in(knowledge.own)
+    others = {"anybody": frozenset(knowledge.votes["expnum"]), "panel": knowledge.complete}.get(judged_means(knowledge))
     judged = None if others is None else groups.exposures_in(others)
     n_exposures = np.bincount(groups.pair_label, minlength=len(groups.labels))
     return [

@@ -5,7 +5,7 @@ import param
 
 from triptych.app.colours.colours import COLOURINGS, paint
 from triptych.app.judging.contact_sheet import sheet_of
-from triptych.app.judging.votes import VOTERS
+from triptych.app.judging.viewer import Viewer
 from triptych.app.pictures.version import picture_version
 from triptych.app.survey import search
 from triptych.app.web.component import EsModule
@@ -47,7 +47,7 @@ class ThumbsView(EsModule):
         catalog = session.catalog
         ny, nx = cameras.camera(catalog.camera).ccd_shape
         shown = {"stretch": session.stretch, "picture_version": picture_version(catalog), "aspect": round(ny / nx, 3)}
-        can_vote, has_images = session.user.role in VOTERS, len(session.survey.ccds) > 0
+        can_vote, has_images = session.viewer.can_vote, len(session.survey.ccds) > 0
         super().__init__(can_vote=can_vote, has_images=has_images, **shown, **params)
         session.param.watch(self._reorder, ["selection"])
         session.param.watch(self._renew, ["survey", "assisted"])
@@ -112,7 +112,10 @@ class ThumbsView(EsModule):
         session = self.session
         survey, colour_by, assisted, sorted_by = session.survey, session.colour_by, session.assisted, self.sorted_by
         session.run(
-            lambda: rows_of(session.app, survey, session.user, image_ids, colour_by, sorted_by, assisted=assisted), done
+            lambda: rows_of(
+                Viewer(session.app, session.user, survey), image_ids, colour_by, sorted_by, assisted=assisted
+            ),
+            done,
         )
 
     def _send_page(self, key, start):
@@ -127,7 +130,7 @@ class ThumbsView(EsModule):
         chosen = picked if len(picked) else self._order if len(self._order) == self.total else session.selection
         how = session.selection_how or "picked"
         session.run(
-            lambda: sheet_of(session.app, survey, session.user, chosen),
+            lambda: sheet_of(Viewer(session.app, session.user, survey), chosen),
             lambda sheet: self._send_msg({"kind": "sheet", "how": how, "stage": survey.prediction_id, **sheet}),
         )
 
@@ -179,7 +182,7 @@ class ThumbsView(EsModule):
 def sorts_for(session):
     """Orders on offer: the model's probability only to those who may know it before their vote."""
     sorts = ["expnum"]
-    if len(session.survey.prediction) and (session.assisted or session.user.role == "viewer"):
+    if len(session.survey.prediction) and (session.assisted or not session.viewer.can_vote):
         sorts.insert(0, "probability")
     if len(session.survey.cluster):
         sorts.append("cluster")
@@ -212,21 +215,21 @@ def n_exposures(image_ids):
     return len(np.unique(expnums))
 
 
-def rows_of(app, survey, user, image_ids, colour_by, sorted_by, *, assisted):
+def rows_of(viewer: Viewer, image_ids, colour_by, sorted_by, *, assisted):
     """Names and colours of some images, as plain values.
 
     Returns ids, names, codes and values (lists, one per image; a value is what the order goes by), and palette, letters
     and titles of the codes.
     """
-    colours = paint(app, survey, user, colour_by, image_ids, assisted=assisted)
+    colours = paint(viewer, colour_by, image_ids, assisted=assisted)
     marked = {
         code: entry for entry in colours.entries if not entry.quiet for code in range(entry.first, entry.last + 1)
     }
     return {
         "ids": [int(image_id) for image_id in image_ids],
-        "names": search.column_at(survey.ccds, "ccdname", image_ids, "").tolist(),
+        "names": search.column_at(viewer.survey.ccds, "ccdname", image_ids, "").tolist(),
         "codes": colours.codes.tolist(),
-        "values": values_of(survey, image_ids, sorted_by),
+        "values": values_of(viewer.survey, image_ids, sorted_by),
         "palette": list(colours.palette),
         "letters": {str(code): entry.letter for code, entry in marked.items()},
         "titles": {str(code): entry.name or entry.label for code, entry in marked.items()},
@@ -300,7 +303,7 @@ class MosaicView(EsModule):
             return
         survey, expnum, colour_by, assisted = session.survey, session.focus, session.colour_by, session.assisted
         session.run(
-            lambda: marks_of(session.app, survey, session.user, expnum, colour_by, assisted=assisted),
+            lambda: marks_of(Viewer(session.app, session.user, survey), expnum, colour_by, assisted=assisted),
             lambda overlay: self._place(expnum, overlay),
         )
 
@@ -325,14 +328,14 @@ def facts_of(survey, expnum):
     return {name: None if value != value else value for name, value in facts.items()}
 
 
-def marks_of(app, survey, user, expnum, colour_by, *, assisted):
+def marks_of(viewer: Viewer, expnum, colour_by, *, assisted):
     """Frames for the CCDs of an exposure: colour in the current colouring, and how likely it is bad, where known."""
-    image_ids = survey.images_of(expnum)
-    colours = paint(app, survey, user, colour_by, image_ids, assisted=assisted)
+    image_ids = viewer.survey.images_of(expnum)
+    colours = paint(viewer, colour_by, image_ids, assisted=assisted)
     quiet = {code for entry in colours.entries if entry.quiet for code in range(entry.first, entry.last + 1)}
-    bad = paint(app, survey, user, "probability", image_ids, assisted=assisted)
+    bad = paint(viewer, "probability", image_ids, assisted=assisted)
     overlay = {}
-    for name, code, level in zip(survey.ccds.loc[image_ids, "ccdname"], colours.codes, bad.codes, strict=True):
+    for name, code, level in zip(viewer.survey.ccds.loc[image_ids, "ccdname"], colours.codes, bad.codes, strict=True):
         mark = {"label": f"{(int(level) - 1) / 254:.2f}"} if level else {}
         if int(code) not in quiet:
             mark["colour"] = colours.palette[int(code)]

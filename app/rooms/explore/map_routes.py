@@ -9,6 +9,7 @@ import tornado.iostream
 import tornado.web
 
 from triptych.app.colours.colours import COLOURINGS
+from triptych.app.judging.viewer import Viewer
 from triptych.app.map.colour_bytes import colour_bytes, opened
 from triptych.app.map.picture import View, draw
 from triptych.app.map.points import map_table
@@ -46,29 +47,29 @@ def points_of(survey):
     return answer
 
 
-def colour_urls(app, survey, user, *, assisted, revision):
+def colour_urls(viewer: Viewer, *, assisted, revision):
     """colour-by -> address of its codes, a new one whenever the codes may have changed.
 
     assisted : whether the model's opinion is shown before the vote; the address proves that this page shows it
     """
-    table = map_table(survey)
+    table = map_table(viewer.survey)
     urls = {}
     for name, colouring in COLOURINGS.items():
-        query = {"prediction": survey.prediction_id}
+        query = {"prediction": viewer.survey.prediction_id}
         if "cluster" in colouring.needs:
-            query["cluster"] = survey.stages.get("cluster", "")
+            query["cluster"] = viewer.survey.stages.get("cluster", "")
         if "store" in colouring.needs or (colouring.opinion and not assisted):
             query["revision"] = revision
         if colouring.opinion and assisted:
-            query["opinion"] = opinion_key(app, user)
+            query["opinion"] = opinion_key(viewer)
         urls[name] = f"/map/{table.version}/colours/{name}.bin?{urlencode(query)}"
     return urls
 
 
-def opinion_key(app, user):
+def opinion_key(viewer: Viewer):
     """Only a page that shows the model's opinion knows it; without it a blind inspector's request stays blind."""
-    text = f"opinion {app.boot_id} {user.name}"
-    return hmac.new(app.secret.encode(), text.encode(), hashlib.sha256).hexdigest()[:24]
+    text = f"opinion {viewer.app.boot_id} {viewer.name}"
+    return hmac.new(viewer.app.secret.encode(), text.encode(), hashlib.sha256).hexdigest()[:24]
 
 
 class MapHandler(PrivateHandler):
@@ -93,7 +94,7 @@ class MapHandler(PrivateHandler):
     def assisted(self):
         """Whether the page that asks shows the model's opinion before the vote."""
         given = self.get_query_argument("opinion", "")
-        return hmac.compare_digest(given.encode(), opinion_key(self.app, self.user).encode())
+        return hmac.compare_digest(given.encode(), opinion_key(Viewer(self.app, self.user)).encode())
 
     def finish_bytes(self, content, kind="application/octet-stream"):
         self.set_header("Content-Type", kind)
@@ -151,7 +152,7 @@ class ColoursHandler(MapHandler):
     def codes(self, version, colour_by):
         survey = self.survey()
         self.table(survey, version)
-        return colour_bytes(self.app, survey, self.user, colour_by, assisted=self.assisted())
+        return colour_bytes(Viewer(self.app, self.user, survey), colour_by, assisted=self.assisted())
 
 
 class SelectionHandler(MapHandler):

@@ -47,9 +47,7 @@ class ColouredView(EsModule):
 
     def _urls(self):
         session = self.session
-        return colour_urls(
-            session.app, session.survey, session.user, assisted=session.assisted, revision=session.revision
-        )
+        return colour_urls(session.viewer, assisted=session.assisted, revision=session.revision)
 
     def _recolour(self, *events):
         self.param.update(colour_by=self.session.colour_by, isolate=list(self.session.isolate))

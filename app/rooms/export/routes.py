@@ -18,6 +18,7 @@ from cachetools import LRUCache, cached
 
 from triptych.app import palette
 from triptych.app.judging import repeats
+from triptych.app.judging.viewer import Viewer
 from triptych.app.judging.votes import JUDGEMENTS, own_votes
 from triptych.app.web.auth import PrivateHandler
 from triptych.pipeline.errors import TriptychError, choose
@@ -158,28 +159,28 @@ def command_of(app, format, policy, choice: Choice, name) -> str:
     return shlex.join([*words, "-o", name])
 
 
-def own_record(app, user) -> pd.DataFrame:
+def own_record(viewer: Viewer) -> pd.DataFrame:
     """One's own current votes as on every page (see app.judging.repeats), oldest first: OWN_COLUMNS."""
-    return repeats.as_shown(app, user, own_votes(app, user))[OWN_COLUMNS]
+    return repeats.as_shown(viewer, own_votes(viewer))[OWN_COLUMNS]
 
 
-def own_csv(app, user):
+def own_csv(viewer: Viewer):
     """One's own current votes as CSV bytes."""
-    votes = own_record(app, user)
+    votes = own_record(viewer)
     votes = votes.assign(reasons=[";".join(reasons) for reasons in votes["reasons"]])
     text = io.StringIO()
     pd.DataFrame(votes).to_csv(text, index=False, lineterminator="\n")
     return text.getvalue().encode()
 
 
-def own_summary(app, user) -> dict:
+def own_summary(viewer: Viewer) -> dict:
     """One's own votes in short: {name, counts: {judgement: exposures}, ccds (ticked), votes: [the last OWN_SHOWN]}."""
-    votes = own_record(app, user)
+    votes = own_record(viewer)
     whole = votes[votes["ccdname"] == ""]
     counts = {name: int((whole["judgement"] == name).sum()) for name in JUDGEMENTS}
     shown = whole.iloc[::-1].head(OWN_SHOWN)[["expnum", "judgement", "reasons", "comment", "created_utc"]]
     found = {"counts": counts, "ccds": int((votes["ccdname"] != "").sum()), "votes": shown.to_dict("records")}
-    return plain(found | {"name": f"{app.catalog.name}_votes_{user.name}.csv"})
+    return plain(found | {"name": f"{viewer.catalog.name}_votes_{viewer.name}.csv"})
 
 
 class ExportHandler(PrivateHandler):
@@ -248,14 +249,14 @@ class FileHandler(ExportHandler):
 
 class OwnVotesHandler(ExportHandler):
     async def get(self):
-        body = await self.answer(own_csv, self.user)
+        body = await self.answer(lambda app: own_csv(Viewer(app, self.user)))
         if body is not None:
             self.send_file(body, f"{self.app.catalog.name}_votes_{self.user.name}.csv")
 
 
 class OwnSummaryHandler(ExportHandler):
     async def get(self):
-        values = await self.answer(own_summary, self.user)
+        values = await self.answer(lambda app: own_summary(Viewer(app, self.user)))
         if values is not None:
             self.send_json(values)
 

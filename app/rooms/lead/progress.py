@@ -6,6 +6,7 @@ import numpy as np
 
 from triptych.app.judging import queue
 from triptych.app.judging.queue_table import candidates_first, facets_of, keep
+from triptych.app.judging.viewer import Viewer
 from triptych.pipeline.votes.queue_order import FACETS, has_value, values_in
 
 PAUSE_SECONDS = 300.0  # a longer gap between two votes is a pause, not work
@@ -28,7 +29,7 @@ def progress(app, survey):
         "n_done": int(standing["settled"].sum()),
         "n_started": int((standing["n_votes"] > 0).sum()),
         "n_votes": int(standing["n_votes"].sum()),
-        "inspectors": [inspector(app, survey, user, ballots, settings) for user in voters(app, ballots)],
+        "inspectors": [inspector(Viewer(app, user, survey), ballots, settings) for user in voters(app, ballots)],
         "packets": packets(facets, standing, of_all),
     }
 
@@ -39,21 +40,21 @@ def voters(app, ballots):
     return [user for user in app.store.users() if (user.active and user.role == "inspector") or user.name in names]
 
 
-def inspector(app, survey, user, ballots, settings):
+def inspector(viewer: Viewer, ballots, settings):
     """{name, active, voted, left, unsure, pace_seconds, hours_left, last_utc, order, packet, assigned} of one account.
 
     unsure : share of his votes; pace_seconds : median time on an exposure; hours_left : what is left at the mean time
     from vote to vote while at work; None where there is nothing to measure
     """
-    own = ballots[(ballots["inspector"] == user.name) & (ballots["via"] != "import")]
-    left = queue.count_left(app, survey, user, ballots, settings)
-    order, packet = queue.choice_of(app, user, settings)
+    own = ballots[(ballots["inspector"] == viewer.name) & (ballots["via"] != "import")]
+    left = queue.count_left(viewer, ballots, settings)
+    order, packet = queue.choice_of(viewer, settings)
     seconds = own["seconds"].dropna().tail(RECENT)
     step = seconds_between(own.loc[own["via"] == "single", "created_utc"].tail(RECENT))
     step = step if step is not None else float(seconds.mean()) if len(seconds) else None
     return {
-        "name": user.name,
-        "active": user.active,
+        "name": viewer.name,
+        "active": viewer.user.active,
         "voted": len(own),
         "left": left,
         "unsure": float((own["judgement"] == "unsure").mean()) if len(own) else None,
@@ -62,7 +63,7 @@ def inspector(app, survey, user, ballots, settings):
         "last_utc": str(own["created_utc"].max()) if len(own) else None,
         "order": order,
         "packet": packet,
-        "assigned": app.store.setting(queue.ASSIGNED, None, owner=user.name),
+        "assigned": viewer.store.setting(queue.ASSIGNED, None, owner=viewer.name),
     }
 
 

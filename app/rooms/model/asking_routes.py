@@ -1,6 +1,7 @@
 """What the Model room asks over HTTP about what to ask next: how each model of the run did with the labels it had."""
 
 from triptych.app.judging import queue
+from triptych.app.judging.viewer import Viewer
 from triptych.app.web.answers import ApiHandler
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.retraining import models
@@ -9,7 +10,7 @@ from triptych.pipeline.votes.queue_order import ORDERS
 FIGURES = ("f1", "precision", "recall")
 
 
-def asking_answer(app, user) -> dict:
+def asking_answer(viewer: Viewer) -> dict:
     """{points, orders, order}: F1 of each measured model against the labels that taught it, oldest first.
 
     A point: model, created, current, exposures and images that taught it, n exposures that measured it and their kinds,
@@ -17,7 +18,7 @@ def asking_answer(app, user) -> dict:
     order : the one in force for him.
     """
     points = []
-    for row in reversed(models.models(Catalog.open(app.catalog.path))):
+    for row in reversed(models.models(Catalog.open(viewer.catalog.path))):
         figures = row["figures"]
         if not figures.get("f1") or not row["taught"]:
             continue
@@ -26,14 +27,12 @@ def asking_answer(app, user) -> dict:
             | {name: row["taught"].get(name) for name in ("exposures", "images")}
             | {name: figures.get(name) for name in (*FIGURES, "n", "kinds")}
         )
-    orders = [
-        {"name": order.name, "rule": order.rule} for order in ORDERS.values() if queue.may_know(app, user, order.tells)
-    ]
-    can_vote = user.role in queue.VOTERS
+    orders = [{"name": order.name, "rule": order.rule} for order in ORDERS.values() if viewer.may_know(order.tells)]
+    can_vote = viewer.can_vote
     return {
         "points": points,
         "orders": orders if can_vote else [],
-        "order": queue.choice_of(app, user)[0] if can_vote else "",
+        "order": queue.choice_of(viewer)[0] if can_vote else "",
     }
 
 
@@ -41,7 +40,7 @@ class AskingHandler(ApiHandler):
     """GET: see `asking_answer`."""
 
     async def get(self):
-        await self.answer(lambda: asking_answer(self.app, self.user))
+        await self.answer(lambda: asking_answer(Viewer(self.app, self.user)))
 
 
 def routes(app) -> list:

@@ -5,6 +5,7 @@ import numpy as np
 from triptych.app import palette
 from triptych.app.judging.doubtful_labels import known_to
 from triptych.app.judging.facts import facts_of_all
+from triptych.app.judging.viewer import Viewer
 from triptych.app.web.answers import ApiHandler
 from triptych.pipeline.errors import choose
 from triptych.pipeline.export.explain import plain
@@ -14,20 +15,20 @@ PAGE = 60
 MOST_AT_ONCE = 600
 
 
-def doubtful_answer(app, user, *, why="", answered=False, start=0, count=PAGE, assisted=False) -> dict:
+def doubtful_answer(viewer: Viewer, *, why="", answered=False, start=0, count=PAGE, assisted=False) -> dict:
     """Doubtful labels that this user may know of, the surest first, one page of them.
 
     why : a name in WHYS, '' = all. Returns {summary, whys: [{name, rule, n}], total, start, rows, can_queue, colours}.
     A row: expnum, ccdnames, image_id (None = no picture), says, source, why, against, sure, sentence, answer, facts.
     """
-    found = known_to(app, user, assisted=assisted)
+    found = known_to(viewer, assisted=assisted)
     counts = summary(found)
     if why:
         found = found[found.why == choose(why, WHYS, "kind of doubt")]
     found = found[(found.answer != "") == answered]
     start = max(0, start)
     shown = found.iloc[start : start + min(count, MOST_AT_ONCE)]
-    facts = facts_of_all(app.survey_for(user), shown.expnum.tolist()) if len(shown) else []
+    facts = facts_of_all(viewer.survey, shown.expnum.tolist()) if len(shown) else []
     names = ["expnum", "ccdnames", "says", "source", "why", "against", "sure", "sentence", "answer"]
     rows = [
         row | {"image_id": image_id if image_id >= 0 else None, "facts": fact}
@@ -40,15 +41,15 @@ def doubtful_answer(app, user, *, why="", answered=False, start=0, count=PAGE, a
             "total": len(found),
             "start": start,
             "rows": rows,
-            "can_queue": user.role == "lead",
+            "can_queue": viewer.is_lead,
             "colours": palette.REASON_COLOURS,
         }
     )
 
 
-def images_answer(app, user, *, why="", assisted=False) -> dict:
+def images_answer(viewer: Viewer, *, why="", assisted=False) -> dict:
     """{image_ids}: the pictures of the doubtful labels that wait, to be selected on the map."""
-    found = known_to(app, user, assisted=assisted)
+    found = known_to(viewer, assisted=assisted)
     found = found[(found.answer == "") & (found.image_id >= 0)]
     if why:
         found = found[found.why == choose(why, WHYS, "kind of doubt")]
@@ -65,9 +66,9 @@ class DoubtfulHandler(ApiHandler):
             "answered": self.get_query_argument("answered", "0") == "1",
             "start": int(start) if start.isdigit() else 0,
             "count": int(count) if count.isdigit() else PAGE,
-            "assisted": self.get_query_argument("assisted", "0") == "1" and not self.app.blind,
+            "assisted": self.assisted,
         }
-        await self.answer(lambda: doubtful_answer(self.app, self.user, **options))
+        await self.answer(lambda: doubtful_answer(Viewer(self.app, self.user), **options))
 
 
 class ImagesHandler(ApiHandler):
@@ -75,8 +76,8 @@ class ImagesHandler(ApiHandler):
 
     async def get(self):
         why = self.get_query_argument("why", "")
-        assisted = self.get_query_argument("assisted", "0") == "1" and not self.app.blind
-        await self.answer(lambda: images_answer(self.app, self.user, why=why, assisted=assisted))
+        assisted = self.assisted
+        await self.answer(lambda: images_answer(Viewer(self.app, self.user), why=why, assisted=assisted))
 
 
 def routes(app) -> list:

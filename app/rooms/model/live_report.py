@@ -7,6 +7,7 @@ how many exposures changed that a user may not see, leads alone are told.
 import numpy as np
 
 from triptych.app import palette
+from triptych.app.judging.viewer import Viewer
 from triptych.app.rooms.model.report import SHOWN, known_to, row_of
 from triptych.app.web.answers import ApiHandler
 from triptych.pipeline.reasons import GOOD
@@ -17,26 +18,26 @@ FOR_ALL = ("revision", "model", "prediction", "learners", "neighbours", "seconds
 FOR_LEADS = ("training", "images", "added", "removed", "relabelled", "reweighted")
 
 
-def changes(app, user, *, assisted):
+def changes(viewer: Viewer, *, assisted):
     """{state, rows, total, seen, shown, ...}: state is waiting, failed, behind (votes came since) or current."""
-    found = written(app.catalog)
+    found = written(viewer.catalog)
     if found is None:
-        return {"state": "waiting", "revision": int(app.store.revision()), "followed": -1} | _nothing(user)
-    info, lead = found.info, user.role == "lead"
-    revision = int(app.store.revision())
-    current = app.catalog.refresh().info["current"].get("prediction", "")
+        return {"state": "waiting", "revision": int(viewer.store.revision()), "followed": -1} | _nothing(viewer.user)
+    info, lead = found.info, viewer.is_lead
+    revision = int(viewer.store.revision())
+    current = viewer.catalog.refresh().info["current"].get("prediction", "")
     behind = info["revision"] < revision or info.get("prediction", current) != current
     told = {name: info[name] for name in (*FOR_ALL, *(FOR_LEADS if lead else ())) if name in info}
     told |= {"state": "behind" if behind else "failed" if info["error"] else "current", "revision": revision}
     told |= {"followed": info["revision"], "error": info["error"] if lead else bool(info["error"]) and "ask a lead"}
-    seen, hidden = _seen(app, user, found, assisted)
-    survey = app.survey_for(user)
+    seen, hidden = _seen(viewer, found, assisted)
     rows = [
-        row_of(_as_retraining(row), survey, labels_of(found), hidden) for row in seen.head(SHOWN).to_dict("records")
+        row_of(_as_retraining(row), viewer.survey, labels_of(found), hidden)
+        for row in seen.head(SHOWN).to_dict("records")
     ]
     return (
         told
-        | _nothing(user)
+        | _nothing(viewer.user)
         | {
             "rows": rows,
             "seen": len(seen),
@@ -45,13 +46,13 @@ def changes(app, user, *, assisted):
     )
 
 
-def moved_images(app, user, *, assisted):
+def moved_images(viewer: Viewer, *, assisted):
     """{image_ids, n}: the CCDs that changed of all exposures that this user may see, for the map."""
-    found = written(app.catalog)
+    found = written(viewer.catalog)
     if found is None:
         return {"image_ids": [], "n": 0}
-    seen, _ = _seen(app, user, found, assisted)
-    ccds = app.survey_for(user).ccds.index
+    seen, _ = _seen(viewer, found, assisted)
+    ccds = viewer.survey.ccds.index
     ids = [int(one) for own in seen.image_ids for one in own][:MOST_SELECTED]
     ids = [image_id for image_id in ids if image_id in ccds]
     return {"image_ids": ids, "n": len(ids)}
@@ -65,10 +66,10 @@ def labels_of(found):
     return found.labels.set_index("image_id", drop=False)
 
 
-def _seen(app, user, found, assisted):
+def _seen(viewer: Viewer, found, assisted):
     """(rows that this user may see, image_ids of labels that he may not)."""
-    may, hidden = known_to(app, user, found.table, found.labels, assisted)
-    there = found.table.expnum.isin(app.survey_for(user).exposures.index).to_numpy()
+    may, hidden = known_to(viewer, found.table, found.labels, assisted)
+    there = found.table.expnum.isin(viewer.survey.exposures.index).to_numpy()
     return found.table[np.asarray(may) & there], hidden
 
 
@@ -98,8 +99,8 @@ class LiveHandler(ApiHandler):
     told = staticmethod(changes)
 
     async def get(self):
-        assisted = self.get_query_argument("assisted", "0") == "1" and not self.app.blind
-        await self.answer(lambda: self.told(self.app, self.user, assisted=assisted))
+        assisted = self.assisted
+        await self.answer(lambda: self.told(Viewer(self.app, self.user), assisted=assisted))
 
 
 class LiveMovedHandler(LiveHandler):

@@ -10,14 +10,11 @@ from functools import lru_cache
 import numpy as np
 
 from triptych.app import palette
-from triptych.app.judging import repeats
-from triptych.app.judging.knowledge import Sight
-from triptych.app.judging.known_answers import secret_answers
+from triptych.app.judging.viewer import Viewer
 from triptych.app.rooms.jobs import jobs
 from triptych.app.web.component import STATIC
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import choose
-from triptych.pipeline.labels.training_set import tells_votes
 from triptych.pipeline.retraining import models
 from triptych.pipeline.store import retrain_log
 
@@ -36,20 +33,20 @@ LISTS = {
 }
 
 
-def overview(app, user):
+def overview(viewer: Viewer):
     """Models, moves, jobs and log of the run, as plain values."""
-    catalog, survey = Catalog.open(app.catalog.path), app.survey_for(user)
+    catalog = Catalog.open(viewer.catalog.path)
     found = models.models(catalog)
-    mine = survey.prediction_id
-    lead = user.role == "lead"
+    mine = viewer.survey.prediction_id
+    lead = viewer.is_lead
     current = next((row for row in found if row["current"]), None)
     news = None
     if lead and current and current["store_revision"] is not None:
-        news = max(0, int(app.store.revision()) - int(current["store_revision"]))
+        news = max(0, int(viewer.store.revision()) - int(current["store_revision"]))
     retrainings = [named(stage) for stage in catalog.stages("retraining")][::-1]
     return {
-        "role": user.role,
-        "blind": app.blind,
+        "role": viewer.role,
+        "blind": viewer.app.blind,
         "models": found,
         "moves": models.moves(catalog)[-MOVES_SHOWN:][::-1],
         "mine": {"prediction": mine, "model": models.model_of(catalog, mine) if mine else ""},
@@ -60,7 +57,7 @@ def overview(app, user):
         "sections": [name for name in SECTIONS if (STATIC / f"rooms/model/{name}.js").exists()],
         "colours": palette.REASON_COLOURS,
         "letters": palette.REASON_LETTERS,
-        **work(app, user),
+        **work(viewer),
     }
 
 
@@ -70,14 +67,14 @@ def named(stage):
     return {"id": stage.stage_id, "before": report["before"]["model"], "after": report["after"]["model"]}
 
 
-def work(app, user):
+def work(viewer: Viewer):
     """{job, log}: the newest retraining asked for from a page, and the last lines of the log."""
-    own = [row for row in jobs(app) if row["kind"] == "retrain"]
+    own = [row for row in jobs(viewer.app) if row["kind"] == "retrain"]
     names = ("job_id", "state", "progress", "text", "asked_by", "asked_utc", "finished_utc")
     job = {name: own[0][name] for name in names} if own else None
-    if job and user.role == "lead":
+    if job and viewer.is_lead:
         job["error"] = own[0]["error"]
-    return {"job": job, "log": retrain_log.lines(app.store, app.run_key)[-LINES_SHOWN:]}
+    return {"job": job, "log": retrain_log.lines(viewer.store, viewer.app.run_key)[-LINES_SHOWN:]}
 
 
 @lru_cache(maxsize=4)
@@ -93,13 +90,12 @@ def _opened(app, stage_id):
     return _read(stages[choose(stage_id, stages, "retraining")].path)
 
 
-def retraining(app, user, stage_id, listed, *, assisted):
+def retraining(viewer: Viewer, stage_id, listed, *, assisted):
     """What one retraining changed: `report`, totals of the lists, and rows of the one that is asked for."""
-    report, table, labels = _opened(app, stage_id)
+    report, table, labels = _opened(viewer.app, stage_id)
     chosen = LISTS[choose(listed, LISTS, "list of changes")]
-    may, hidden = known_to(app, user, table, labels, assisted)
+    may, hidden = known_to(viewer, table, labels, assisted)
     seen = table[may]
-    survey = app.survey_for(user)
     rows = seen[chosen(seen)].head(SHOWN)
     return {
         "id": stage_id,
@@ -108,7 +104,7 @@ def retraining(app, user, stage_id, listed, *, assisted):
         "total": {name: int(LISTS[name](table).sum()) for name in LISTS},
         "seen": {name: int(LISTS[name](seen).sum()) for name in LISTS},
         "shown": SHOWN,
-        "rows": [row_of(row, survey, labels, hidden) for row in rows.to_dict("records")],
+        "rows": [row_of(row, viewer.survey, labels, hidden) for row in rows.to_dict("records")],
     }
 
 
@@ -156,32 +152,23 @@ def _cause(label):
     }
 
 
-def known_to(app, user, table, labels, assisted):
-    """((n,) bool: rows that this user may see, image_ids of labels that he may not)."""
-    if user.role == "lead":
+def known_to(viewer: Viewer, table, labels, assisted):
+    """((n,) bool: rows that this user may see, image_ids of labels that they may not)."""
+    if viewer.is_lead:
         return np.ones(len(table), bool), frozenset()
-    voters = app.store.voters()
-    own = voters.loc[(voters["inspector"] == user.name) & (voters["ccdname"] == ""), "expnum"]
-    own = set(own.astype(int)) - set(repeats.waiting(app, user))
-    expnums = table["expnum"].to_numpy(np.int64)
-    may = ~np.isin(expnums, np.array(sorted(set(voters["expnum"].astype(int)) - own), np.int64))
-    survey = app.survey_for(user)
-    may &= Sight.of(app, survey, user).sees_opinion(survey, expnums, assisted)
-    secret = labels["expnum"].isin(secret_answers(app, user))
-    unseen = (tells_votes(labels) & ~labels["expnum"].isin(own)) | secret
-    return may, frozenset(labels.loc[unseen, "image_id"].astype(int)) | {NO_IMAGE}
+    may = viewer.may_hear_of(table["expnum"].to_numpy(np.int64), assisted)
+    return may, frozenset(labels.loc[viewer.hides(labels), "image_id"].astype(int)) | {NO_IMAGE}
 
 
-def moved_images(app, user, stage_id, listed, *, assisted):
+def moved_images(viewer: Viewer, stage_id, listed, *, assisted):
     """{image_ids, n}: the changed CCDs of the exposures of a list, for the map; of an exposure without any all CCDs."""
-    _, table, labels = _opened(app, stage_id)
-    may, _ = known_to(app, user, table, labels, assisted)
+    _, table, labels = _opened(viewer.app, stage_id)
+    may, _ = known_to(viewer, table, labels, assisted)
     seen = table[may]
-    survey = app.survey_for(user)
     ids = []
     for row in seen[LISTS[choose(listed, LISTS, "list of changes")](seen)].itertuples():
-        ids += list(row.changed_ids) if len(row.changed_ids) else survey.images_of(row.expnum).tolist()
+        ids += list(row.changed_ids) if len(row.changed_ids) else viewer.survey.images_of(row.expnum).tolist()
         if len(ids) >= MOST_SELECTED:
             break
-    there = [int(image_id) for image_id in ids[:MOST_SELECTED] if image_id in survey.ccds.index]
+    there = [int(image_id) for image_id in ids[:MOST_SELECTED] if image_id in viewer.survey.ccds.index]
     return {"image_ids": there, "n": len(there)}

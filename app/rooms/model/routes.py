@@ -1,5 +1,6 @@
 """What the Model room asks over HTTP: the models and retrainings, and for leads what starts, stops and goes back."""
 
+from triptych.app.judging.viewer import Viewer
 from triptych.app.rooms.model import report
 from triptych.app.web.answers import ApiHandler
 from triptych.pipeline.catalog.catalog import Catalog
@@ -13,14 +14,14 @@ class OverviewHandler(ApiHandler):
     """GET: see `model_report.overview`."""
 
     async def get(self):
-        await self.answer(lambda: report.overview(self.app, self.user))
+        await self.answer(lambda: report.overview(Viewer(self.app, self.user)))
 
 
 class WorkHandler(ApiHandler):
     """GET: the newest retraining and the log, while one runs."""
 
     async def get(self):
-        await self.answer(lambda: report.work(self.app, self.user))
+        await self.answer(lambda: report.work(Viewer(self.app, self.user)))
 
 
 class RetrainingHandler(ApiHandler):
@@ -30,8 +31,8 @@ class RetrainingHandler(ApiHandler):
 
     async def get(self):
         stage_id, listed = self.get_query_argument("id", ""), self.get_query_argument("list", "moved")
-        assisted = self.get_query_argument("assisted", "0") == "1" and not self.app.blind
-        await self.answer(lambda: self.told(self.app, self.user, stage_id, listed, assisted=assisted))
+        assisted = self.assisted
+        await self.answer(lambda: self.told(Viewer(self.app, self.user), stage_id, listed, assisted=assisted))
 
 
 class MovedHandler(RetrainingHandler):
@@ -59,7 +60,7 @@ class JobHandler(ApiHandler):
             store.ask_job("retrain", {"policy": POLICY}, self.user.name, self.app.run_key)
         else:
             raise BadInput('say {"ask": "retrain"} or {"cancel": JOB}')
-        return report.work(self.app, self.user)
+        return report.work(Viewer(self.app, self.user))
 
 
 class UseHandler(ApiHandler):
@@ -73,7 +74,7 @@ class UseHandler(ApiHandler):
     def use(self, values):
         catalog = Catalog.open(self.app.catalog.path)
         models.use(catalog, str(values.get("model") or ""), by=self.user.name, why="chosen in the page")
-        return report.overview(self.app, self.user)
+        return report.overview(Viewer(self.app, self.user))
 
 
 def routes(app):

@@ -6,6 +6,7 @@ POST /api/settings       {keys} or {tour}: kept for this account
 """
 
 from triptych.app.judging import reason_examples
+from triptych.app.judging.viewer import Viewer
 from triptych.app.palette import REASON_COLOURS
 from triptych.app.web.answers import ApiHandler
 from triptych.pipeline.errors import BadInput
@@ -20,10 +21,10 @@ class ReasonHandler(ApiHandler):
     """GET: what a reason means, shown."""
 
     async def get(self, name):
-        assisted = self.get_query_argument("assisted", "0") == "1" and not self.app.blind
+        assisted = self.assisted
         await self.answer(
             lambda: reason_examples.help_on(
-                self.app, self.app.survey_for(self.user), self.user, name, assisted=assisted
+                Viewer(self.app, self.user, self.app.survey_for(self.user)), name, assisted=assisted
             )
         )
 
@@ -32,18 +33,18 @@ class SettingsHandler(ApiHandler):
     """GET and POST of one's own settings."""
 
     async def get(self):
-        await self.answer(settings_of, self.app, self.user)
+        await self.answer(settings_of, Viewer(self.app, self.user))
 
     async def post(self):
-        await self.answer(keep, self.app, self.user, self.body())
+        await self.answer(keep, Viewer(self.app, self.user), self.body())
 
 
-def settings_of(app, user):
+def settings_of(viewer: Viewer):
     """{user, keys: {room: {key of the program: own key, '' = off}}, tour, reasons: [{name, label, key, colour}]}"""
     return {
-        "user": user.name,
-        "keys": app.store.setting("keys", {}, owner=user.name),
-        "tour": app.store.setting("tour", "", owner=user.name),
+        "user": viewer.name,
+        "keys": viewer.store.setting("keys", {}, owner=viewer.name),
+        "tour": viewer.store.setting("tour", "", owner=viewer.name),
         "reasons": [
             {"name": reason.name, "label": reason.label, "key": reason.key, "colour": REASON_COLOURS[reason.name]}
             for reason in REASONS.values()
@@ -51,15 +52,15 @@ def settings_of(app, user):
     }
 
 
-def keep(app, user, values):
+def keep(viewer: Viewer, values):
     """Keep some settings of a user and return all; what cannot be is refused in one line."""
     if "keys" in values:
-        app.store.keep_setting("keys", checked_keys(values["keys"]), owner=user.name)
+        viewer.store.keep_setting("keys", checked_keys(values["keys"]), owner=viewer.name)
     if "tour" in values:
         if values["tour"] not in TOURS:
             raise BadInput("the tour is seen or not: send 'seen' or ''")
-        app.store.keep_setting("tour", values["tour"], owner=user.name)
-    return settings_of(app, user)
+        viewer.store.keep_setting("tour", values["tour"], owner=viewer.name)
+    return settings_of(viewer)
 
 
 def checked_keys(keys):

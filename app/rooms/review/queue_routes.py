@@ -1,6 +1,7 @@
 """What the Review room asks about its queue over HTTP: order, choices, what is on screen."""
 
 from triptych.app.judging import queue
+from triptych.app.judging.viewer import Viewer
 from triptych.app.web.answers import ApiHandler
 from triptych.pipeline.errors import BadInput
 
@@ -12,7 +13,7 @@ class OrderHandler(ApiHandler):
         await self.answer(self.find)
 
     def find(self):
-        found = queue.queue_for(self.app, self.app.survey_for(self.user), self.user)
+        found = queue.queue_for(Viewer(self.app, self.user, self.app.survey_for(self.user)))
         return {"order": list(found.expnums), "total": len(found.expnums) + len(found.voted)}
 
 
@@ -20,14 +21,14 @@ class ChoicesHandler(ApiHandler):
     """GET: orders and packets that this user may choose. POST {order, packet}: choose; either may be missing."""
 
     async def get(self):
-        await self.answer(lambda: queue.choices(self.app, self.app.survey_for(self.user), self.user))
+        await self.answer(lambda: queue.choices(Viewer(self.app, self.user, self.app.survey_for(self.user))))
 
     async def post(self):
         await self.answer(self.choose, self.body())
 
     def choose(self, values):
         chosen = {name: str(values[name]) for name in ("order", "packet") if values.get(name) is not None}
-        return queue.choose_queue(self.app, self.app.survey_for(self.user), self.user, **chosen)
+        return queue.choose_queue(Viewer(self.app, self.user, self.app.survey_for(self.user)), **chosen)
 
 
 class LookHandler(ApiHandler):
@@ -39,7 +40,7 @@ class LookHandler(ApiHandler):
     def note(self, expnum):
         if expnum is not None and not (isinstance(expnum, int) and expnum in self.app.survey().exposures.index):
             raise BadInput(f"exposure {expnum} is not in this run")
-        queue.look(self.app, self.user, expnum)
+        queue.look(Viewer(self.app, self.user), expnum)
         return {"expnum": expnum}
 
 

@@ -8,6 +8,7 @@ from triptych.app import palette
 from triptych.app.judging import evidence, queue, repeats, votes
 from triptych.app.judging.contact_sheet import vocabulary
 from triptych.app.judging.facts import facts_of, facts_of_all
+from triptych.app.judging.viewer import Viewer
 from triptych.app.web.answers import ApiHandler
 from triptych.pipeline.errors import LabelError, TriptychError
 from triptych.pipeline.export.explain import plain
@@ -15,17 +16,17 @@ from triptych.pipeline.export.explain import plain
 VOTES_SHOWN = 200
 
 
-def queue_answer(app, survey, user) -> dict:
+def queue_answer(viewer: Viewer) -> dict:
     """Everything that Review needs to start: the whole queue in order, own votes, vocabulary and colours."""
-    waits = queue.queue_for(app, survey, user)
-    own = repeats.as_shown(app, user, votes.own_votes(app, user))
-    elsewhere = ~own["expnum"].isin(survey.exposures.index).to_numpy()
-    own = own[elsewhere | evidence.in_this_version(survey, own)]  # of the old version of an exposure: asked again
+    waits = queue.queue_for(viewer)
+    own = repeats.as_shown(viewer, votes.own_votes(viewer))
+    elsewhere = ~own["expnum"].isin(viewer.survey.exposures.index).to_numpy()
+    own = own[elsewhere | viewer.survey.in_this_version(own)]  # of the old version of an exposure: asked again
     own = in_order_of_giving(own[(own["ccdname"] == "") & (own["via"] != "import")])
-    items = [facts | {"voted": False} for facts in facts_of_all(survey, waits.expnums)]
-    items += [facts | {"voted": True} for facts in facts_of_all(survey, waits.voted)]
+    items = [facts | {"voted": False} for facts in facts_of_all(viewer.survey, waits.expnums)]
+    items += [facts | {"voted": True} for facts in facts_of_all(viewer.survey, waits.voted)]
     return {
-        "can_vote": user.role in votes.VOTERS,
+        "can_vote": viewer.can_vote,
         "total": len(items),
         "items": items,
         "votes": [vote_answer(row) for row in own.iloc[::-1].head(VOTES_SHOWN).to_dict("records")],
@@ -63,22 +64,22 @@ class QueueHandler(ApiHandler):
     """GET: the user's queue."""
 
     async def get(self):
-        await self.answer(lambda: queue_answer(self.app, self.app.survey_for(self.user), self.user))
+        await self.answer(lambda: queue_answer(Viewer(self.app, self.user, self.app.survey_for(self.user))))
 
 
 class ExposureHandler(ApiHandler):
     """GET: what this user may know about one exposure now."""
 
     async def get(self, expnum):
-        assisted = self.get_query_argument("assisted", "0") == "1" and not self.app.blind
+        assisted = self.assisted
         await self.answer(self.find, int(expnum), assisted)
 
     def find(self, expnum, assisted):
         survey = self.app.survey_for(self.user)
         if expnum not in survey.exposures.index:
             raise TriptychError(f"exposure {expnum} is not in this run")
-        found = evidence.evidence_of(self.app, survey, self.user, expnum, assisted=assisted)
-        votes.note_look(self.app, self.user, expnum)
+        found = evidence.evidence_of(Viewer(self.app, self.user, survey), expnum, assisted=assisted)
+        votes.note_look(Viewer(self.app, self.user), expnum)
         return found | {"facts": facts_of(survey, expnum)}
 
 
@@ -98,8 +99,8 @@ class VoteHandler(ApiHandler):
         more = {name: values[name] for name in wanted if values.get(name)}
         screen = more.get("screen")
         screen = screen if isinstance(screen, dict) else {}
-        more["screen"] = {**screen, "queue": queue.place_of(self.app, self.user, expnum)}
-        vote = votes.cast(self.app, survey, self.user, expnum, judgement, **more)
+        more["screen"] = {**screen, "queue": queue.place_of(Viewer(self.app, self.user), expnum)}
+        vote = votes.cast(Viewer(self.app, self.user, survey), expnum, judgement, **more)
         return {"vote_id": repeats.receipt(vote.client_vote_id), "expnum": expnum}
 
 
@@ -117,7 +118,9 @@ class BatchHandler(ApiHandler):
         except (KeyError, TypeError, ValueError):
             raise LabelError("a bulk vote needs expnums, a judgement, a batch_id and how it came about") from None
         more = {name: values[name] for name in ("reasons", "comment", "screen") if values.get(name)}
-        return votes.cast_batch(self.app, survey, self.user, expnums, judgement, batch_id=batch_id, how=how, **more)
+        return votes.cast_batch(
+            Viewer(self.app, self.user, survey), expnums, judgement, batch_id=batch_id, how=how, **more
+        )
 
 
 class UndoHandler(ApiHandler):
@@ -132,10 +135,10 @@ class UndoHandler(ApiHandler):
 
     def take_back(self, values):
         named = {"expnum": values.get("expnum"), "batch_id": str(values.get("batch_id") or "")}
-        taken = votes.take_back(self.app, self.user, **named, client_vote_id=str(values.get("undoes") or ""))
+        taken = votes.take_back(Viewer(self.app, self.user), **named, client_vote_id=str(values.get("undoes") or ""))
         if taken is None:
             return {"expnum": None, "expnums": [], "batch_id": named["batch_id"], "restored": [], "votes": []}
-        back = [votes.own_votes(self.app, self.user, expnum) for expnum in taken["restored"]]
+        back = [votes.own_votes(Viewer(self.app, self.user), expnum) for expnum in taken["restored"]]
         back = [vote_answer(row) for own in back for row in own[own["ccdname"] == ""].to_dict("records")]
         return taken | {"expnum": taken["expnums"][-1], "votes": back}
 

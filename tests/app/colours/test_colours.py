@@ -10,6 +10,7 @@ import pytest
 from tests import survey
 from triptych.app.colours.colours import COLOURINGS, WAITS, paint
 from triptych.app.context import AppContext
+from triptych.app.judging.viewer import Viewer
 from triptych.app.map.points import map_table
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.image_ids import expnum_of
@@ -31,7 +32,7 @@ def painted(app, name, colour_by, assisted=True):
     """label -> set of expnums that carry it, for one user."""
     survey = app.survey()
     image_ids = map_table(survey).image_ids
-    colours = paint(app, survey, app.accounts.user(name), colour_by, image_ids, assisted=assisted)
+    colours = paint(Viewer(app, app.accounts.user(name), survey), colour_by, image_ids, assisted=assisted)
     assert sum(entry.count for entry in colours.entries) == len(image_ids)
     found = {}
     for entry in colours.entries:
@@ -51,7 +52,7 @@ def test_every_colouring_gives_one_code_per_image_and_a_colour_for_each(app):
     survey = app.survey()
     image_ids = map_table(survey).image_ids
     for name in COLOURINGS:
-        colours = paint(app, survey, app.accounts.user("amy"), name, image_ids, assisted=True)
+        colours = paint(Viewer(app, app.accounts.user("amy"), survey), name, image_ids, assisted=True)
         assert colours.codes.dtype == np.uint8
         assert colours.codes.shape == image_ids.shape
         assert colours.codes.max() < len(colours.palette)
@@ -60,7 +61,9 @@ def test_every_colouring_gives_one_code_per_image_and_a_colour_for_each(app):
 
 def test_the_bytes_hold_header_and_codes(app):
     survey = app.survey()
-    colours = paint(app, survey, app.accounts.user("amy"), "cluster", map_table(survey).image_ids, assisted=True)
+    colours = paint(
+        Viewer(app, app.accounts.user("amy"), survey), "cluster", map_table(survey).image_ids, assisted=True
+    )
     content = colours.tobytes()
     (length,) = struct.unpack("<I", content[:4])
     header = json.loads(content[4 : 4 + length])
@@ -172,7 +175,7 @@ def test_a_ccds_own_label_comes_before_its_exposures(app):
     model = app.survey().catalog.stage("model", fresh=False)
     (model.path / "training.parquet").unlink()
     survey = app.survey("")
-    colours = paint(app, survey, app.accounts.user("amy"), "reason", survey.images_of(FIRST + 5), assisted=True)
+    colours = paint(Viewer(app, app.accounts.user("amy"), survey), "reason", survey.images_of(FIRST + 5), assisted=True)
     counts = {entry.label: entry.count for entry in colours.entries if entry.count}
     assert counts == {"Noise": 60, "Streak": 1}
 
@@ -180,7 +183,7 @@ def test_a_ccds_own_label_comes_before_its_exposures(app):
 def test_probability_codes_are_one_minus_p_good(app):
     survey = app.survey()
     image_ids = survey.prediction.index.to_numpy()
-    colours = paint(app, survey, app.accounts.user("amy"), "probability", image_ids, assisted=True)
+    colours = paint(Viewer(app, app.accounts.user("amy"), survey), "probability", image_ids, assisted=True)
     assert np.allclose((colours.codes - 1.0) / 254, 1 - survey.prediction["p_good"], atol=0.5 / 254 + 1e-9)
     assert colours.palette[1] != colours.palette[255]
 
@@ -189,7 +192,7 @@ def test_unknown_colouring_names_the_known_ones(app):
     from triptych.pipeline.errors import UnknownName
 
     with pytest.raises(UnknownName, match="probability"):
-        paint(app, app.survey(), app.accounts.user("amy"), "probabilty", np.empty(0, np.int64), assisted=True)
+        paint(Viewer(app, app.accounts.user("amy"), app.survey()), "probabilty", np.empty(0, np.int64), assisted=True)
 
 
 def test_disagreement_tells_only_of_exposures_that_one_may_know(app):
@@ -258,7 +261,7 @@ def test_images_in_any_order_get_the_codes_of_their_own(app):
     user = app.accounts.user("amy")
     few = image_ids[::7]
     for name in COLOURINGS:
-        whole = paint(app, survey, user, name, image_ids, assisted=True)
-        part = paint(app, survey, user, name, few, assisted=True)
+        whole = paint(Viewer(app, user, survey), name, image_ids, assisted=True)
+        part = paint(Viewer(app, user, survey), name, few, assisted=True)
         if name != "cluster":  # numbered among those shown
             assert np.array_equal(part.codes, whole.codes[::7]), name

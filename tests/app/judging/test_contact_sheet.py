@@ -8,6 +8,7 @@ import pytest
 
 from triptych.app.context import AppContext
 from triptych.app.judging import contact_sheet
+from triptych.app.judging.viewer import Viewer
 from triptych.app.rooms.explore.image_view import n_exposures
 from triptych.app.survey import search
 from triptych.pipeline.catalog.catalog import Catalog
@@ -24,7 +25,7 @@ def app(survey_folder, tmp_path):
 
 
 def sheet(app, name, image_ids):
-    return contact_sheet.sheet_of(app, app.survey(), app.accounts.user(name), image_ids)
+    return contact_sheet.sheet_of(Viewer(app, app.accounts.user(name), app.survey()), image_ids)
 
 
 def test_exposures_come_in_the_order_of_their_images_with_a_few_of_them_each(app):

@@ -9,8 +9,8 @@ import pytest
 from tests import survey
 from triptych.app.context import AppContext
 from triptych.app.judging import evidence, queue, repeats, votes
-from triptych.app.judging.knowledge import Sight
 from triptych.app.judging.queue_table import facets_of, galactic_latitude
+from triptych.app.judging.viewer import Viewer
 from triptych.app.rooms.export import routes as export_routes
 from triptych.app.rooms.lead import queue as lead_queue
 from triptych.app.rooms.review import routes
@@ -46,11 +46,11 @@ def user(app, name):
 
 
 def waiting(app, name):
-    return queue.queue_of(app, app.survey(), user(app, name))
+    return queue.queue_of(Viewer(app, user(app, name), app.survey()))
 
 
 def cast(app, name, expnum, judgement="good", **more):
-    return votes.cast(app, app.survey(), user(app, name), expnum, judgement, **more)
+    return votes.cast(Viewer(app, user(app, name), app.survey()), expnum, judgement, **more)
 
 
 def keep(app, **values):
@@ -71,7 +71,7 @@ def test_everybody_gets_every_candidate_in_an_order_of_his_own(app):
 
 @pytest.mark.parametrize("order", [name for name in ORDERS if name != "split"])
 def test_an_inspector_chooses_an_order_and_a_vote_takes_only_its_exposure_out(app, order):
-    queue.choose_queue(app, app.survey(), user(app, "amy"), order=order)
+    queue.choose_queue(Viewer(app, user(app, "amy"), app.survey()), order=order)
     before = waiting(app, "amy")
     cast(app, "ben", before[0])
     cast(app, "amy", before[1])
@@ -79,7 +79,7 @@ def test_an_inspector_chooses_an_order_and_a_vote_takes_only_its_exposure_out(ap
 
 
 def test_similar_exposures_stand_in_a_row(app):
-    queue.choose_queue(app, app.survey(), user(app, "amy"), order="similar")
+    queue.choose_queue(Viewer(app, user(app, "amy"), app.survey()), order="similar")
     reasons = facets_of(app.survey()).loc[waiting(app, "amy"), "reason"].to_numpy()
     changes = (reasons[1:] != reasons[:-1]).sum()
     assert changes < 0.2 * len(reasons)
@@ -88,61 +88,67 @@ def test_similar_exposures_stand_in_a_row(app):
 def test_the_order_by_split_votes_is_for_leads_and_finds_them(app):
     amy = user(app, "amy")
     with pytest.raises(TriptychError, match="'split' is not a order"):
-        queue.choose_queue(app, app.survey(), amy, order="split")
+        queue.choose_queue(Viewer(app, amy, app.survey()), order="split")
     app.store.keep_setting(queue.SETTINGS, {"order": "split"}, owner="amy")
-    assert queue.choice_of(app, amy)[0] == "score"
+    assert queue.choice_of(Viewer(app, amy))[0] == "score"
     third = waiting(app, "lea")[30]
     cast(app, "amy", third, "good")
     cast(app, "ben", third, "bad", reasons=["PSF"])
-    queue.choose_queue(app, app.survey(), user(app, "lea"), order="split")
+    queue.choose_queue(Viewer(app, user(app, "lea"), app.survey()), order="split")
     assert waiting(app, "lea")[0] == third
 
 
 def test_where_the_model_is_hidden_nothing_is_offered_that_tells_its_opinion(app):
     app.blind = True
-    offered = queue.choices(app, app.survey(), user(app, "amy"))
+    offered = queue.choices(Viewer(app, user(app, "amy"), app.survey()))
     assert offered["order"] == "random"
     assert [order["name"] for order in offered["orders"]] == ["similar", "night", "random"]
     assert "reason" not in [facet["name"] for facet in offered["facets"]]
     with pytest.raises(TriptychError, match="way to cut packets"):
-        queue.choose_queue(app, app.survey(), user(app, "amy"), packet="reason=PSF")
+        queue.choose_queue(Viewer(app, user(app, "amy"), app.survey()), packet="reason=PSF")
     keep(app, order="score", packet="reason=PSF")
-    assert queue.choice_of(app, user(app, "amy")) == ("random", "")
+    assert queue.choice_of(Viewer(app, user(app, "amy"))) == ("random", "")
 
 
 def test_a_packet_is_a_part_of_the_queue_and_its_counts_say_what_is_left(app):
     amy, tables = user(app, "amy"), app.survey()
     band = {
-        v["value"]: v for f in queue.choices(app, tables, amy)["facets"] if f["name"] == "band" for v in f["values"]
+        v["value"]: v
+        for f in queue.choices(Viewer(app, amy, tables))["facets"]
+        if f["name"] == "band"
+        for v in f["values"]
     }
-    queue.choose_queue(app, tables, amy, packet="band=g")
+    queue.choose_queue(Viewer(app, amy, tables), packet="band=g")
     found = waiting(app, "amy")
     assert set(tables.exposures.loc[found, "band"]) == {"g"}
     assert len(found) == band["g"]["n"] == band["g"]["left"]
     cast(app, "amy", found[0])
     cast(app, "ben", found[1])
     after = {
-        v["value"]: v for f in queue.choices(app, tables, amy)["facets"] if f["name"] == "band" for v in f["values"]
+        v["value"]: v
+        for f in queue.choices(Viewer(app, amy, tables))["facets"]
+        if f["name"] == "band"
+        for v in f["values"]
     }
     assert after["g"] == {"value": "g", "n": band["g"]["n"], "left": band["g"]["n"] - 1}
-    answer = routes.queue_answer(app, tables, amy)
+    answer = routes.queue_answer(Viewer(app, amy, tables))
     assert answer["total"] == band["g"]["n"]
     with pytest.raises(TriptychError, match="no exposure of the queue"):
-        queue.choose_queue(app, tables, amy, packet="band=g;month=1999-01")
+        queue.choose_queue(Viewer(app, amy, tables), packet="band=g;month=1999-01")
 
 
 def test_a_packet_from_the_lead_holds_until_its_owner_chooses_and_again_when_it_is_renewed(app):
     amy = user(app, "amy")
     keep(app, packet="band=z")
-    assert queue.choice_of(app, amy)[1] == "band=z"
+    assert queue.choice_of(Viewer(app, amy))[1] == "band=z"
     queue.assign(app, app.survey(), "amy", "band=r")
-    assert queue.choice_of(app, amy)[1] == "band=r"
-    queue.choose_queue(app, app.survey(), amy, packet="")
-    assert queue.choice_of(app, amy)[1] == ""
+    assert queue.choice_of(Viewer(app, amy))[1] == "band=r"
+    queue.choose_queue(Viewer(app, amy, app.survey()), packet="")
+    assert queue.choice_of(Viewer(app, amy))[1] == ""
     queue.assign(app, app.survey(), "amy", "band=i")
-    assert queue.choice_of(app, amy)[1] == "band=i"
+    assert queue.choice_of(Viewer(app, amy))[1] == "band=i"
     queue.assign(app, app.survey(), "amy", None)
-    assert queue.choice_of(app, amy)[1] == "band=z"
+    assert queue.choice_of(Viewer(app, amy))[1] == "band=z"
 
 
 def test_galactic_latitude_of_the_pole_and_the_centre():
@@ -154,21 +160,25 @@ def test_galactic_latitude_of_the_pole_and_the_centre():
 
 def test_what_somebody_looks_at_comes_last_for_the_others_until_he_is_done(app):
     first = waiting(app, "ben")[0]
-    queue.look(app, user(app, "amy"), first)
+    queue.look(Viewer(app, user(app, "amy")), first)
     assert waiting(app, "ben")[-1] == first
     assert first in waiting(app, "amy")[:-1]
-    queue.look(app, user(app, "amy"), None)
+    queue.look(Viewer(app, user(app, "amy")), None)
     assert waiting(app, "ben")[0] == first
-    queue.look(app, user(app, "vic"), first)
+    queue.look(Viewer(app, user(app, "vic")), first)
     assert app.store.leases().empty
 
 
 def test_a_vote_records_order_packet_and_place(app):
-    queue.choose_queue(app, app.survey(), user(app, "amy"), order="night", packet="band=z")
+    queue.choose_queue(Viewer(app, user(app, "amy"), app.survey()), order="night", packet="band=z")
     found = waiting(app, "amy")
-    assert queue.place_of(app, user(app, "amy"), found[2]) == {"order": "night", "packet": "band=z", "position": 2}
+    assert queue.place_of(Viewer(app, user(app, "amy")), found[2]) == {
+        "order": "night",
+        "packet": "band=z",
+        "position": 2,
+    }
     app.queues.clear()
-    assert queue.place_of(app, user(app, "amy"), found[2])["position"] is None
+    assert queue.place_of(Viewer(app, user(app, "amy")), found[2])["position"] is None
 
 
 # ---- repeats
@@ -188,18 +198,18 @@ def practised(app):
 
 def test_old_blind_votes_are_asked_for_again_and_recent_ones_are_not(app, practised):
     found = waiting(app, "amy")
-    again = set(repeats.waiting(app, user(app, "amy")))
+    again = set(Viewer(app, user(app, "amy")).asked_again())
     assert again
     assert again <= set(practised)
     assert again == set(found) & set(app.store.ballots("decam", "amy")["expnum"])
     assert waiting(app, "amy") == found
-    assert set(repeats.waiting(app, user(app, "amy"))) == again
+    assert set(Viewer(app, user(app, "amy")).asked_again()) == again
 
 
 def test_what_a_page_gets_of_a_repeat_is_what_it_gets_of_an_exposure_never_judged(app, practised):
     amy, tables = user(app, "amy"), app.survey()
-    answer = routes.queue_answer(app, tables, amy)
-    again = repeats.waiting(app, amy)
+    answer = routes.queue_answer(Viewer(app, amy, tables))
+    again = Viewer(app, amy).asked_again()
     repeat = next(item for item in answer["items"] if item["expnum"] in again)
     fresh = next(item for item in answer["items"] if not item["voted"] and item["expnum"] not in again)
     assert repeat.keys() == fresh.keys()
@@ -207,7 +217,8 @@ def test_what_a_page_gets_of_a_repeat_is_what_it_gets_of_an_exposure_never_judge
     assert not again.keys() & {vote["expnum"] for vote in answer["votes"]}
     for assisted in (False, True):
         one, other = (
-            evidence.evidence_of(app, tables, amy, item["expnum"], assisted=assisted) for item in (repeat, fresh)
+            evidence.evidence_of(Viewer(app, amy, tables), item["expnum"], assisted=assisted)
+            for item in (repeat, fresh)
         )
         assert one.keys() == other.keys()
         for name in ("voted", "mine", "others", "verdict", "assisted", "stage"):
@@ -216,35 +227,37 @@ def test_what_a_page_gets_of_a_repeat_is_what_it_gets_of_an_exposure_never_judge
         assert '"ben"' not in text(one)
         frames = [frame for frame in one["context"] if frame["expnum"] in again]
         assert not any(frame["mine"] for frame in frames)
-    sight = Sight.of(app, tables, amy)
-    assert not again.keys() & sight.own
-    assert not sight.sees_verdict(np.array(list(again))).any()
+    knowledge = Viewer(app, amy, tables).knowledge()
+    assert not again.keys() & knowledge.own
+    assert not knowledge.of_votes(np.array(list(again))).any()
 
 
 def test_what_one_takes_home_does_not_list_what_is_asked_for_again_until_it_is_answered(app, practised):
     amy = user(app, "amy")
     waiting(app, "amy")
-    again = set(repeats.waiting(app, amy))
+    again = set(Viewer(app, amy).asked_again())
     own = set(app.store.votes(inspector="amy")["expnum"])
     assert again
     assert again < own
 
     def listed():
-        return {int(line.split(",")[0]) for line in export_routes.own_csv(app, amy).decode().splitlines()[1:]}
+        return {int(line.split(",")[0]) for line in export_routes.own_csv(Viewer(app, amy)).decode().splitlines()[1:]}
 
     assert listed() == own - again
-    assert sum(export_routes.own_summary(app, amy)["counts"].values()) == len(own - again)
+    assert sum(export_routes.own_summary(Viewer(app, amy))["counts"].values()) == len(own - again)
     one = min(again)
     cast(app, "amy", one, "good")
     assert listed() == own - again | {one}
-    line = next(line for line in export_routes.own_csv(app, amy).decode().splitlines() if line.startswith(str(one)))
+    line = next(
+        line for line in export_routes.own_csv(Viewer(app, amy)).decode().splitlines() if line.startswith(str(one))
+    )
     assert "good" in line, "as on every page: what was said last"
 
 
 def test_what_is_said_of_a_repeat_is_no_vote_and_looks_like_one_ever_after(app, practised):
     amy, tables = user(app, "amy"), app.survey()
     waiting(app, "amy")
-    expnum, vote_id = next(iter(repeats.waiting(app, amy).items()))
+    expnum, vote_id = next(iter(Viewer(app, amy).asked_again().items()))
     before = text(app.store.votes().drop(columns="screen").to_dict("records"))
     said = cast(app, "amy", expnum, "good", client_vote_id="again", screen={"seconds": 1.0})
     assert cast(app, "amy", expnum, "good", client_vote_id="again", screen={"seconds": 1.0}) == said
@@ -252,8 +265,8 @@ def test_what_is_said_of_a_repeat_is_no_vote_and_looks_like_one_ever_after(app, 
     (row,) = app.store.repeats("amy").to_dict("records")
     assert (row["vote_id"], row["judgement"]) == (vote_id, "good")
     assert expnum not in waiting(app, "amy")
-    assert evidence.evidence_of(app, tables, amy, expnum, assisted=True)["mine"]["judgement"] == "good"
-    last = routes.queue_answer(app, tables, amy)["votes"][0]
+    assert evidence.evidence_of(Viewer(app, amy, tables), expnum, assisted=True)["mine"]["judgement"] == "good"
+    last = routes.queue_answer(Viewer(app, amy, tables))["votes"][0]
     assert (last["expnum"], last["judgement"], last["seconds"]) == (expnum, "good", 1.0)
     fresh = cast(app, "amy", waiting(app, "amy")[-1], "good")
     assert repeats.receipt("again") > 0
@@ -263,44 +276,44 @@ def test_what_is_said_of_a_repeat_is_no_vote_and_looks_like_one_ever_after(app, 
 def test_a_repeat_taken_back_is_asked_for_again_and_the_vote_stays(app, practised):
     amy = user(app, "amy")
     waiting(app, "amy")
-    expnum = next(iter(repeats.waiting(app, amy)))
+    expnum = next(iter(Viewer(app, amy).asked_again()))
     cast(app, "amy", expnum, "good")
-    assert votes.undo(app, amy) == expnum
-    assert expnum in repeats.waiting(app, amy)
+    assert votes.undo(Viewer(app, amy)) == expnum
+    assert expnum in Viewer(app, amy).asked_again()
     assert app.store.votes("amy", expnum)["judgement"].tolist() == ["bad"]
     cast(app, "amy", expnum, "unsure")
     assert app.store.repeats("amy", current=False)["judgement"].tolist() == ["good", "unsure"]
     assert app.store.repeats("amy")["judgement"].tolist() == ["unsure"]
-    assert repeats.last_answers(app, amy).popitem()[1]["judgement"] == "unsure"
+    assert repeats.last_answers(Viewer(app, amy)).popitem()[1]["judgement"] == "unsure"
 
 
 def test_an_undo_after_a_later_vote_takes_that_vote_back(app, practised):
     amy = user(app, "amy")
     waiting(app, "amy")
-    cast(app, "amy", next(iter(repeats.waiting(app, amy))), "good")
-    fresh = next(e for e in waiting(app, "amy") if e not in repeats.waiting(app, amy))
+    cast(app, "amy", next(iter(Viewer(app, amy).asked_again())), "good")
+    fresh = next(e for e in waiting(app, "amy") if e not in Viewer(app, amy).asked_again())
     cast(app, "amy", fresh)
-    assert votes.undo(app, amy) == fresh
+    assert votes.undo(Viewer(app, amy)) == fresh
     assert app.store.votes("amy", fresh).empty
 
 
 def test_a_bulk_vote_does_not_tell_which_exposure_is_asked_for_again(app, practised):
     amy = user(app, "amy")
     found = waiting(app, "amy")
-    expnum = next(iter(repeats.waiting(app, amy)))
-    fresh = next(e for e in found if e not in repeats.waiting(app, amy))
+    expnum = next(iter(Viewer(app, amy).asked_again()))
+    fresh = next(e for e in found if e not in Viewer(app, amy).asked_again())
     both, more = [fresh, expnum], {"batch_id": "b1", "how": "lasso", "reasons": ["Noise"]}
-    answer = votes.cast_batch(app, app.survey(), amy, both, "bad", **more)
+    answer = votes.cast_batch(Viewer(app, amy, app.survey()), both, "bad", **more)
     assert (answer["n"], answer["skipped"], len(set(answer["vote_ids"]))) == (2, [], 2)
     assert app.store.votes("amy", expnum)["via"].tolist() == ["single"]
-    assert expnum not in repeats.waiting(app, amy)
+    assert expnum not in Viewer(app, amy).asked_again()
 
 
 def test_a_restarted_server_still_knows_what_it_asks_for_again(app, practised):
     waiting(app, "amy")
-    again = repeats.waiting(app, user(app, "amy"))
+    again = Viewer(app, user(app, "amy")).asked_again()
     other = AppContext(app.catalog, app.store)
-    assert repeats.waiting(other, user(app, "amy")) == again
+    assert Viewer(other, user(app, "amy")).asked_again() == again
     expnum = next(iter(again))
     cast(other, "amy", expnum, "good")
     assert len(app.store.repeats("amy")) == 1
@@ -310,14 +323,14 @@ def test_what_others_were_seen_to_say_is_not_asked_for_again(app, practised):
     for expnum in practised:
         app.note_seen(user(app, "amy"), expnum)
     waiting(app, "amy")
-    assert repeats.waiting(app, user(app, "amy")) == {}
+    assert Viewer(app, user(app, "amy")).asked_again() == {}
 
 
 def test_a_repeat_belongs_to_the_packet_that_is_judged(app, practised):
     band = app.survey().exposures.loc[practised, "band"].mode()[0]
-    queue.choose_queue(app, app.survey(), user(app, "amy"), packet=f"band={band}")
+    queue.choose_queue(Viewer(app, user(app, "amy"), app.survey()), packet=f"band={band}")
     assert set(app.survey().exposures.loc[waiting(app, "amy"), "band"]) <= {band}
-    queue.choose_queue(app, app.survey(), user(app, "amy"), packet="")
+    queue.choose_queue(Viewer(app, user(app, "amy"), app.survey()), packet="")
 
 
 # ---- known answers
@@ -335,7 +348,7 @@ def test_known_answers_are_drawn_good_and_bad_alike_and_mixed_in_once(app):
     assert mixed_in
     assert set(tables.candidates.index) <= set(found)
     assert len(found) == len(set(found))
-    answer = routes.queue_answer(app, tables, user(app, "amy"))
+    answer = routes.queue_answer(Viewer(app, user(app, "amy"), tables))
     items = {item["expnum"]: item for item in answer["items"]}
     expnum = next(iter(mixed_in))
     assert len({tuple(item) for item in items.values()}) == 1

@@ -12,6 +12,7 @@ from tests import skies
 from tests.pipeline.ingest.test_reprocessed import come_back, other_pixels
 from triptych.app.context import AppContext
 from triptych.app.judging import evidence, queue, votes
+from triptych.app.judging.viewer import Viewer
 from triptych.app.rooms.lead import queue as lead_queue
 from triptych.app.rooms.review import routes
 from triptych.pipeline.catalog.catalog import Catalog
@@ -43,7 +44,7 @@ def judged(tmp_path_factory):
             store.add_user(name, "a long password", "inspector")
             for expnum, judgement in ((101, "bad"), (102, "bad"), (104, "good")):
                 reasons = ("PSF",) if judgement == "bad" else ()
-                votes.cast(app, app.survey(), store.user(name), expnum, judgement, reasons=reasons)
+                votes.cast(Viewer(app, store.user(name), app.survey()), expnum, judgement, reasons=reasons)
         store.add_user("dan", "a long password", "inspector")
         store.add_user("lea", "a long password", "lead")
     return folder
@@ -77,11 +78,11 @@ def app(judged, tmp_path):
 
 
 def waiting(app, name):
-    return queue.queue_of(app, app.survey(), app.store.user(name))
+    return queue.queue_of(Viewer(app, app.store.user(name), app.survey()))
 
 
 def cast(app, name, expnum, judgement):
-    return votes.cast(app, app.survey(), app.store.user(name), expnum, judgement)
+    return votes.cast(Viewer(app, app.store.user(name), app.survey()), expnum, judgement)
 
 
 def listed(app, old=False):
@@ -131,17 +132,19 @@ def test_a_list_has_old_verdicts_only_by_the_switch(app):
 
 
 def test_the_page_says_what_happened_and_what_was_said(app):
-    items = {item["expnum"]: item for item in routes.queue_answer(app, app.survey(), app.store.user("amy"))["items"]}
+    items = {
+        item["expnum"]: item for item in routes.queue_answer(Viewer(app, app.store.user("amy"), app.survey()))["items"]
+    }
     assert items[101]["reprocessed"]["much"] is True
     assert (items[101]["reprocessed"]["before"], items[101]["reprocessed"]["now"]) == ("V4.3", "V5.0")
     assert "reprocessed" not in items[103]
-    found = evidence.evidence_of(app, app.survey(), app.store.user("amy"), 101, assisted=True)
+    found = evidence.evidence_of(Viewer(app, app.store.user("amy"), app.survey()), 101, assisted=True)
     assert found["voted"] is False
     assert (found["old"]["plver"], found["old"]["judgement"]) == ("V4.3", "bad")
     assert "others" not in found["old"]
-    assert evidence.evidence_of(app, app.survey(), app.store.user("dan"), 101, assisted=True)["old"] is None
+    assert evidence.evidence_of(Viewer(app, app.store.user("dan"), app.survey()), 101, assisted=True)["old"] is None
     cast(app, "amy", 101, "good")
-    found = evidence.evidence_of(app, app.survey(), app.store.user("amy"), 101, assisted=True)
+    found = evidence.evidence_of(Viewer(app, app.store.user("amy"), app.survey()), 101, assisted=True)
     assert [one["inspector"] for one in found["old"]["others"]] == ["ben", "cai"]
     assert found["verdict"]["n_bad"] == 0  # the old votes do not count for the new version
 
@@ -168,7 +171,7 @@ def test_the_whole_way_on_a_simulated_survey(tmp_path):
         store.add_user("amy", "a long password", "inspector")
         app = AppContext(catalog, store)
         for expnum in good[:2]:
-            votes.cast(app, app.survey(), store.user("amy"), expnum, "bad", reasons=("PSF",))
+            votes.cast(Viewer(app, store.user("amy"), app.survey()), expnum, "bad", reasons=("PSF",))
         redo(exposures.source[good[0]], tmp_path / "files", good[0], exposures.source[spoiled])
         redo(exposures.source[good[1]], tmp_path / "files", good[1], exposures.source[good[1]])
         ingest(catalog, tmp_path / "files", workers=1)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from triptych.app.context import AppContext
+from triptych.app.judging.viewer import Viewer
 from triptych.app.map import points
 from triptych.app.map.selections import images_of_region, keep_bits, kept_bits
 from triptych.app.session import Session
@@ -70,7 +71,7 @@ def test_a_box_on_the_map_as_text_selects_the_same_for_everybody(app):
         assert np.array_equal(session.selection, survey.image_ids)
         assert (session.region, session.query) == (whole, "")
     only = f"{whole}.f.band%3Ag"
-    in_g = images_of_region(app, survey, app.accounts.user("amy"), only, (), assisted=True)
+    in_g = images_of_region(Viewer(app, app.accounts.user("amy"), survey), only, (), assisted=True)
     assert set(expnum_of(in_g)) == set(survey.exposures.index[survey.exposures["band"] == "g"])
     assert len(table) == len(survey.image_ids)
 

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from triptych.app.judging.viewer import Viewer
 from triptych.app.rooms.clusters.routes import list_answer, one_answer
 from triptych.app.rooms.clusters.table import NOISE, PICTURES, groups_of
 from triptych.app.server import make_app
@@ -21,7 +22,7 @@ def app(fresh_survey):
 
 
 def ask(app, name, assisted=True):
-    return list_answer(app, app.accounts.user(name), assisted)
+    return list_answer(Viewer(app, app.accounts.user(name)), assisted)
 
 
 def judge(app, name, expnums, judgement="bad"):
@@ -95,23 +96,23 @@ def test_without_assistance_the_models_opinion_is_summed_over_what_may_be_known(
         known = [image for image in groups.members(row["cluster"]).tolist() if expnum_of(image) not in waiting]
         assert row["n_opinions"] == len(known) < full["n_opinions"]
     first = hidden["clusters"][0]["cluster"]
-    rows = one_answer(app, app.accounts.user("amy"), first, count=100)["exposures"]
+    rows = one_answer(Viewer(app, app.accounts.user("amy")), first, count=100)["exposures"]
     assert all((row["p_bad"] is None) == (row["expnum"] in waiting) for row in rows)
 
 
 def test_one_cluster_lists_its_exposures_in_pages(app):
     user = app.accounts.user("amy")
     label = ask(app, "amy")["clusters"][0]["cluster"]
-    whole = one_answer(app, user, label, count=100)
+    whole = one_answer(Viewer(app, user), label, count=100)
     counts = [row["n_images"] for row in whole["exposures"]]
     assert counts == sorted(counts, reverse=True)
     assert whole["total"] == len(counts)
-    part = one_answer(app, user, label, start=1, count=2)
+    part = one_answer(Viewer(app, user), label, start=1, count=2)
     assert part["exposures"] == whole["exposures"][1:3]
     judge(app, "amy", [whole["exposures"][0]["expnum"]])
-    left = one_answer(app, user, label, unjudged=True, count=100)
+    left = one_answer(Viewer(app, user), label, unjudged=True, count=100)
     assert left["total"] == whole["total"] - 1
-    assert one_answer(app, user, label)["exposures"][0]["mine"] == {
+    assert one_answer(Viewer(app, user), label)["exposures"][0]["mine"] == {
         "judgement": "bad",
         "reasons": [],
         "via": "single",
@@ -120,7 +121,7 @@ def test_one_cluster_lists_its_exposures_in_pages(app):
 
 def test_an_unknown_cluster_is_refused(app):
     with pytest.raises(BadInput, match="there is no cluster 4711"):
-        one_answer(app, app.accounts.user("amy"), 4711)
+        one_answer(Viewer(app, app.accounts.user("amy")), 4711)
 
 
 def test_a_run_without_clusters_has_an_empty_list(app, monkeypatch):

@@ -9,6 +9,7 @@ import pytest
 from triptych.app.context import AppContext
 from triptych.app.judging import queue, votes
 from triptych.app.judging.doubtful_labels import doubtful_facet
+from triptych.app.judging.viewer import Viewer
 from triptych.app.rooms.model.asking_routes import asking_answer
 from triptych.app.rooms.model.doubtful_routes import doubtful_answer, images_answer
 from triptych.pipeline.catalog.catalog import Catalog
@@ -36,7 +37,7 @@ def user(app, name):
 
 
 def shown(app, name, **options):
-    return doubtful_answer(app, user(app, name), **options)["rows"]
+    return doubtful_answer(Viewer(app, user(app, name)), **options)["rows"]
 
 
 def listed(app, name, why="lists", **options):
@@ -49,15 +50,15 @@ def test_who_may_know_nothing_of_votes_sees_what_lists_say_and_a_picture_of_it(a
     assert row["answer"] == ""
     assert row["sentence"].startswith("release.csv says good of the whole exposure; made-up says Ghost_Scatter")
     assert expnum_of(row["image_id"]) == 900001
-    assert images_answer(app, user(app, "amy"), why="lists")["image_ids"] == [row["image_id"]]
+    assert images_answer(Viewer(app, user(app, "amy")), why="lists")["image_ids"] == [row["image_id"]]
 
 
 def test_what_others_vote_changes_nothing_for_who_has_not_voted(app):
     before = {why: shown(app, "amy", why=why) for why in ("lists", "votes", "neighbours")}
     packets = doubtful_facet(app)
     for name in ("ben", "cai"):
-        votes.cast(app, app.survey(), user(app, name), 900001, "good")
-        votes.cast(app, app.survey(), user(app, name), 900002, "bad", reasons=["PSF"])
+        votes.cast(Viewer(app, user(app, name), app.survey()), 900001, "good")
+        votes.cast(Viewer(app, user(app, name), app.survey()), 900002, "bad", reasons=["PSF"])
     assert {why: shown(app, "amy", why=why) for why in before} == before
     assert listed(app, "amy", answered=True) == []
     assert doubtful_facet(app).equals(packets)
@@ -66,15 +67,15 @@ def test_what_others_vote_changes_nothing_for_who_has_not_voted(app):
 def test_a_lead_sees_what_votes_say_and_what_they_have_settled(app):
     app.store.cast(Vote(camera="decam", expnum=900002, inspector="ben", judgement="bad", reasons=("PSF",)))
     assert listed(app, "lea", why="votes") == [900002]
-    votes.cast(app, app.survey(), user(app, "ben"), 900001, "bad", reasons=["PSF"])
-    votes.cast(app, app.survey(), user(app, "cai"), 900001, "bad", reasons=["PSF"])
+    votes.cast(Viewer(app, user(app, "ben"), app.survey()), 900001, "bad", reasons=["PSF"])
+    votes.cast(Viewer(app, user(app, "cai"), app.survey()), 900001, "bad", reasons=["PSF"])
     assert listed(app, "lea") == []
     assert listed(app, "lea", answered=True) == [900001]
 
 
 def test_after_the_own_vote_an_inspector_knows_what_the_votes_say(app):
     for name in ("ben", "amy"):
-        votes.cast(app, app.survey(), user(app, name), 900002, "bad", reasons=["PSF"])
+        votes.cast(Viewer(app, user(app, name), app.survey()), 900002, "bad", reasons=["PSF"])
     assert listed(app, "amy", why="", answered=True) == [900002]
     assert listed(app, "cai", why="votes") == []
 
@@ -89,14 +90,14 @@ def test_a_known_answer_is_not_given_away(app):
 def test_a_packet_of_doubtful_labels_holds_what_is_no_candidate(app):
     survey, amy = app.survey(), user(app, "amy")
     assert 900001 in survey.exposures.index
-    queue.choose_queue(app, survey, amy, packet="doubtful=lists")
-    assert queue.queue_of(app, survey, amy) == [900001]
-    facets = {facet["name"]: facet["values"] for facet in queue.choices(app, survey, amy)["facets"]}
+    queue.choose_queue(Viewer(app, amy, survey), packet="doubtful=lists")
+    assert queue.queue_of(Viewer(app, amy, survey)) == [900001]
+    facets = {facet["name"]: facet["values"] for facet in queue.choices(Viewer(app, amy, survey))["facets"]}
     assert {"value": "lists", "n": 1, "left": 1} in facets["doubtful"]
     queue.assign(app, survey, "cai", "doubtful=lists")
-    assert queue.queue_of(app, survey, user(app, "cai")) == [900001]
+    assert queue.queue_of(Viewer(app, user(app, "cai"), survey)) == [900001]
     with pytest.raises(TriptychError, match="no exposure"):
-        queue.choose_queue(app, survey, amy, packet="doubtful=votes")
+        queue.choose_queue(Viewer(app, amy, survey), packet="doubtful=votes")
 
 
 def test_where_the_model_is_hidden_so_is_what_the_neighbours_say(app, monkeypatch):
@@ -109,7 +110,7 @@ def test_where_the_model_is_hidden_so_is_what_the_neighbours_say(app, monkeypatc
 
 def test_an_unknown_kind_of_doubt_is_refused_with_the_known_ones(app):
     with pytest.raises(TriptychError, match="lists"):
-        doubtful_answer(app, user(app, "lea"), why="list")
+        doubtful_answer(Viewer(app, user(app, "lea")), why="list")
 
 
 def test_pages_of_rows_follow_each_other(app):
@@ -119,12 +120,12 @@ def test_pages_of_rows_follow_each_other(app):
 
 
 def test_the_asking_section_has_orders_for_who_votes_and_none_for_a_viewer(app):
-    answer = asking_answer(app, user(app, "amy"))
+    answer = asking_answer(Viewer(app, user(app, "amy")))
     assert answer["points"] == []
     assert "gain" in {order["name"] for order in answer["orders"]}
     assert "split" not in {order["name"] for order in answer["orders"]}
     assert answer["order"] == "score"
-    viewer = asking_answer(app, user(app, "vic"))
+    viewer = asking_answer(Viewer(app, user(app, "vic")))
     assert viewer["orders"] == []
     assert viewer["order"] == ""
 
@@ -133,7 +134,7 @@ def test_the_queue_by_gain_is_whole_and_differs_between_inspectors(app):
     survey = app.survey()
     orders = {}
     for name in ("amy", "ben"):
-        queue.choose_queue(app, survey, user(app, name), order="gain")
-        orders[name] = queue.queue_of(app, survey, user(app, name))
+        queue.choose_queue(Viewer(app, user(app, name), survey), order="gain")
+        orders[name] = queue.queue_of(Viewer(app, user(app, name), survey))
     assert set(orders["amy"]) == set(orders["ben"]) == set(survey.candidates.index)
     assert not np.isin(900000, orders["amy"])

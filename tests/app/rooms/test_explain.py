@@ -7,7 +7,8 @@ import pytest
 
 from tests import survey
 from triptych.app.context import AppContext
-from triptych.app.judging import repeats, votes
+from triptych.app.judging import votes
+from triptych.app.judging.viewer import Viewer
 from triptych.app.rooms.export.explain_routes import explanation
 from triptych.app.rooms.lead import queue
 from triptych.pipeline.catalog.catalog import Catalog
@@ -30,11 +31,11 @@ def app(run, tmp_path):
 
 
 def ask(app, name, expnum, assisted=True):
-    return explanation(app, app.store.user(name), expnum, "majority", assisted)
+    return explanation(Viewer(app, app.store.user(name)), expnum, "majority", assisted)
 
 
 def cast(app, name, expnum, judgement="good", **more):
-    return votes.cast(app, app.survey(), app.store.user(name), expnum, judgement, **more)
+    return votes.cast(Viewer(app, app.store.user(name), app.survey()), expnum, judgement, **more)
 
 
 def test_nothing_of_others_votes_before_ones_own(app):
@@ -89,7 +90,7 @@ def test_the_models_opinion_waits_where_it_is_hidden(app):
     assert found["knows"]["model"] is False
     cast(app, "amy", 900005, screen={"score": 0.5})
     assert ask(app, "amy", 900005, assisted=False)["model"] is not None
-    votes.undo(app, app.store.user("amy"), 900005)
+    votes.undo(Viewer(app, app.store.user("amy")), 900005)
     found = ask(app, "amy", 900005, assisted=False)
     assert found["model"] is None
     [own] = found["votes"]
@@ -116,7 +117,7 @@ def test_a_vote_that_is_asked_for_again_looks_as_if_it_had_never_been_given(app)
     found = ask(app, "amy", 900006)
     assert found | {"revision": 0} == first | {"revision": 0}
     cast(app, "amy", 900006, "good")
-    assert repeats.waiting(app, user) == {}
+    assert Viewer(app, user).asked_again() == {}
     [own] = ask(app, "amy", 900006)["votes"]
     assert own["judgement"] == "good"
     assert "repeats" not in own

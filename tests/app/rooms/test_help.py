@@ -5,6 +5,7 @@ import pytest
 from triptych.app.context import AppContext
 from triptych.app.judging import votes
 from triptych.app.judging.reason_examples import help_on
+from triptych.app.judging.viewer import Viewer
 from triptych.app.rooms.review.help_routes import keep, settings_of
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput, TriptychError
@@ -26,12 +27,12 @@ def app(fresh_survey):
 
 
 def ask(app, user, name=GHOST):
-    return help_on(app, app.survey(), user, name, assisted=True)
+    return help_on(Viewer(app, user, app.survey()), name, assisted=True)
 
 
 def say(app, user, expnum, *reasons, ccdnames=()):
     judgement = "bad" if reasons else "good"
-    votes.cast(app, app.survey(), user, expnum, judgement, reasons=reasons, ccdnames=ccdnames)
+    votes.cast(Viewer(app, user, app.survey()), expnum, judgement, reasons=reasons, ccdnames=ccdnames)
 
 
 def test_rules_and_examples_from_imported_labels(app):
@@ -77,12 +78,12 @@ def test_an_unknown_reason_is_refused_with_the_nearest(app):
 
 
 def test_settings_are_each_persons_own(app):
-    assert settings_of(app, AMY)["keys"] == {}
+    assert settings_of(Viewer(app, AMY))["keys"] == {}
     app.store.keep_setting("tour", "", owner="amy")
-    keep(app, AMY, {"keys": {"review": {"g": "a", "u": ""}}, "tour": "seen"})
-    assert settings_of(app, AMY)["keys"] == {"review": {"g": "a", "u": ""}}
-    assert settings_of(app, AMY)["tour"] == "seen"
-    assert settings_of(app, BEN)["keys"] == {}
+    keep(Viewer(app, AMY), {"keys": {"review": {"g": "a", "u": ""}}, "tour": "seen"})
+    assert settings_of(Viewer(app, AMY))["keys"] == {"review": {"g": "a", "u": ""}}
+    assert settings_of(Viewer(app, AMY))["tour"] == "seen"
+    assert settings_of(Viewer(app, BEN))["keys"] == {}
 
 
 @pytest.mark.parametrize(
@@ -96,5 +97,5 @@ def test_settings_are_each_persons_own(app):
 )
 def test_settings_that_cannot_be_are_refused(app, values, says):
     with pytest.raises(BadInput, match=says):
-        keep(app, AMY, values)
-    assert settings_of(app, AMY)["keys"] == {}
+        keep(Viewer(app, AMY), values)
+    assert settings_of(Viewer(app, AMY))["keys"] == {}

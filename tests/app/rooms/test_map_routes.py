@@ -14,6 +14,7 @@ from PIL import Image, ImageColor
 
 from triptych.app.colours.colours import COLOURINGS, WAITS
 from triptych.app.context import AppContext
+from triptych.app.judging.viewer import Viewer
 from triptych.app.map.points import HALF_RANGE, NOWHERE, MapTable, drawing_order, map_table, scaled
 from triptych.app.map.selections import keep_bits
 from triptych.app.palette import REASON_COLOURS
@@ -65,7 +66,7 @@ def header_and_codes(body):
 def all_addresses(app, user="amy"):
     survey, person = app.survey(), app.accounts.user(user)
     points = points_of(survey)
-    urls = colour_urls(app, survey, person, assisted=True, revision=app.store.revision())
+    urls = colour_urls(Viewer(app, person, survey), assisted=True, revision=app.store.revision())
     pictures = [
         url.replace("/colours/", "/picture/").replace(".bin", ".png") + "&w=64&h=48&scale=20" for url in urls.values()
     ]
@@ -127,7 +128,7 @@ def test_points_are_found_by_image_id():
 def test_each_colouring_is_served_uncached_and_in_the_order_of_the_points(app, get):
     survey = app.survey()
     table = map_table(survey)
-    urls = colour_urls(app, survey, app.accounts.user("amy"), assisted=True, revision=1)
+    urls = colour_urls(Viewer(app, app.accounts.user("amy"), survey), assisted=True, revision=1)
     assert set(urls) == set(COLOURINGS)
     for name, url in urls.items():
         answer = get(url)
@@ -143,12 +144,12 @@ def test_each_colouring_is_served_uncached_and_in_the_order_of_the_points(app, g
 
 def test_the_model_opinion_needs_the_key_of_a_page_that_shows_it(app, get):
     survey, amy = app.survey(), app.accounts.user("amy")
-    blind = colour_urls(app, survey, amy, assisted=False, revision=1)["prediction"]
-    shown = colour_urls(app, survey, amy, assisted=True, revision=1)["prediction"]
+    blind = colour_urls(Viewer(app, amy, survey), assisted=False, revision=1)["prediction"]
+    shown = colour_urls(Viewer(app, amy, survey), assisted=True, revision=1)["prediction"]
     waiting = {name: counts_of(get(url).body)[WAITS] for name, url in (("blind", blind), ("shown", shown))}
     assert waiting["shown"] == 0
     assert waiting["blind"] > 0
-    for key in ("1", "", opinion_key(app, app.accounts.user("ben"))):
+    for key in ("1", "", opinion_key(Viewer(app, app.accounts.user("ben")))):
         assert counts_of(get(f"{blind}&opinion={key}").body)[WAITS] == waiting["blind"]
 
 
@@ -157,7 +158,7 @@ def counts_of(body):
 
 
 def test_one_users_codes_are_not_given_to_another(app, get):
-    url = colour_urls(app, app.survey(), app.accounts.user("amy"), assisted=True, revision=1)["verdict"]
+    url = colour_urls(Viewer(app, app.accounts.user("amy"), app.survey()), assisted=True, revision=1)["verdict"]
     last_but_one = app.survey().exposures.index[-2]  # ben alone has judged it
     table = map_table(app.survey())
     for name in ("ben", "amy", "lea"):
@@ -167,7 +168,7 @@ def test_one_users_codes_are_not_given_to_another(app, get):
 
 
 def test_old_addresses_say_what_to_do(app, get):
-    urls = colour_urls(app, app.survey(), app.accounts.user("amy"), assisted=True, revision=1)
+    urls = colour_urls(Viewer(app, app.accounts.user("amy"), app.survey()), assisted=True, revision=1)
     version = map_table(app.survey()).version
     assert get(urls["reason"].replace(version, "abc123")).code == 410
     gone = get(urls["reason"].replace("mixed-001", "mixed-999"))
@@ -186,7 +187,7 @@ def test_a_long_selection_is_only_for_the_user_who_made_it(app, get):
 
 
 def test_the_servers_picture_shows_what_the_browser_would(app, get):
-    url = colour_urls(app, app.survey(), app.accounts.user("amy"), assisted=True, revision=1)["reason"]
+    url = colour_urls(Viewer(app, app.accounts.user("amy"), app.survey()), assisted=True, revision=1)["reason"]
     picture = url.replace("/colours/", "/picture/").replace(".bin", ".png")
     for more in ("&w=200&h=160&scale=70&size=3", "&w=200&h=160&scale=60&size=3&dims=3&rotation=0,0,1,0,1,0,-1,0,0"):
         answer = get(picture + more)

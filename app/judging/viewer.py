@@ -1,0 +1,184 @@
+"""One user who looks at one survey, and the only place that decides what they may know of votes and of the model.
+
+Blind until you vote concerns who votes. An inspector, and a lead from their first vote on, knows the votes on an
+exposure after their own vote on it; in blind mode the model's opinion of a candidate waits for that, too. A lead who
+does not vote knows everything. A viewer, who cannot vote, knows what the whole panel has judged, and the model's
+opinion.
+
+An exposure that is asked for again looks as if this user had never judged it. A known answer that queues mix in stays
+secret until they have answered.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from triptych.app.context import AppContext
+from triptych.app.survey.survey import Survey
+from triptych.pipeline.image_ids import expnum_of
+from triptych.pipeline.labels.training_set import tells_votes
+from triptych.pipeline.store.accounts import User
+from triptych.pipeline.votes.verdicts import verdicts
+
+VOTERS = ("inspector", "lead")
+FEW = 500  # exposures that one question to the store names
+
+
+@dataclass(frozen=True, eq=False)
+class Viewer:
+    """A user of this server, and the tables that they look at. It keeps nothing: every answer is of now.
+
+    shown : the survey of a page that is open; without it the tables that this user accepted last
+    """
+
+    app: AppContext
+    user: User
+    shown: Survey | None = None
+
+    @cached_property
+    def survey(self) -> Survey:
+        return self.shown if self.shown is not None else self.app.survey_for(self.user)
+
+    @property
+    def store(self):
+        return self.app.store
+
+    @property
+    def catalog(self):
+        return self.app.catalog
+
+    @property
+    def name(self) -> str:
+        return self.user.name
+
+    @property
+    def role(self) -> str:
+        return self.user.role
+
+    @property
+    def is_lead(self) -> bool:
+        return self.role == "lead"
+
+    @property
+    def is_inspector(self) -> bool:
+        return self.role == "inspector"
+
+    @property
+    def can_vote(self) -> bool:
+        return self.role in VOTERS
+
+    def may_know(self, tells: str) -> bool:
+        """Whether an order or facet that tells this ("model": its opinion, "votes": others' votes) is offered."""
+        return {"": True, "model": not self.app.blind, "votes": self.is_lead}[tells]
+
+    def asked_again(self) -> dict[int, int]:
+        """expnum -> vote_id of the own judgements that this user is asked for again without being told."""
+        return self.store.handed_out(self.name, self.catalog.camera)
+
+    def judged(self, expnums=None) -> set[int]:
+        """Exposures that this user has judged as a whole, as far as they are told. expnums : of these alone"""
+        votes = self.store.voters(expnums)
+        own = votes.loc[(votes["inspector"] == self.name) & (votes["ccdname"] == ""), "expnum"]
+        return set(own.astype(int)) - set(self.asked_again())
+
+    def secret_answers(self) -> set[int]:
+        """Exposures with a known answer that this user may not read yet.
+
+        Of a lead who has not voted, and of a viewer, who cannot, nothing is kept secret.
+        """
+        known = known_answers(self.app)
+        if not known or not self.can_vote:
+            return set()
+        own = set(self.store.ballots(self.catalog.camera, self.name)["expnum"].astype(int))
+        if self.is_lead and not own:
+            return set()
+        return known - (own - set(self.asked_again()))
+
+    def readable_labels(self) -> pd.DataFrame:
+        """The imported labels that this user may read: see LabelStore.labels."""
+        labels, secret = self.store.labels(), self.secret_answers()
+        return labels[~labels["expnum"].isin(secret)] if secret else labels
+
+    def hides(self, labels: pd.DataFrame, knowledge: "Knowledge | None" = None) -> np.ndarray:
+        """(n,) bool: labels that may tell others' votes which this user may not know, or a secret answer.
+
+        labels : `image_id` and what `tells_votes` reads. Whether others' votes are still there makes no difference: a
+        label that came or went would tell of them. knowledge : what was asked for already
+        """
+        expnums = expnum_of(labels["image_id"].to_numpy(np.int64))
+        if knowledge is None and self.is_inspector:  # a few exposures, without reading every vote
+            asked = np.unique(expnums)
+            judged = self.judged(asked.tolist() if len(asked) <= FEW else None)
+            knows = np.isin(expnums, np.fromiter(judged, np.int64, len(judged)))
+        else:
+            knows = (knowledge or self.knowledge()).of_votes(expnums)
+        secret = self.secret_answers()
+        return (tells_votes(labels) & ~knows) | np.isin(expnums, np.fromiter(secret, np.int64, len(secret)))
+
+    def may_hear_of(self, expnums, assisted) -> np.ndarray:
+        """(n,) bool: exposures of which a change of the model may be told: it may come from votes on them."""
+        others = set(self.store.voters()["expnum"].astype(int)) - self.judged()
+        told = ~np.isin(expnums, np.fromiter(others, np.int64, len(others)))
+        return told & self.knowledge().of_opinion(expnums, assisted)
+
+    def knowledge(self) -> "Knowledge":
+        """What this user may know now; it reads every current vote."""
+        votes = self.store.votes(current=True)
+        votes = votes[self.survey.in_this_version(votes)]
+        decisions = self.store.adjudications()
+        decisions = decisions[self.survey.in_this_version(decisions)]
+        decided = verdicts(votes, "majority", self.catalog.panel, decisions)
+        n_votes = decided["n_bad"] + decided["n_good"] + decided["n_unsure"]
+        mine = votes[(votes["inspector"] == self.name) & (votes["via"] != "import")]
+        return Knowledge(
+            viewer=self,
+            votes=votes,
+            verdicts=decided,
+            own=frozenset(mine.loc[mine["ccdname"] == "", "expnum"].astype(int)) - set(self.asked_again()),
+            complete=frozenset(decided.loc[n_votes >= self.catalog.panel, "expnum"].astype(int)),
+            everything=self.is_lead and mine.empty,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Knowledge:
+    """What one user may know of all exposures at one moment.
+
+    votes : everybody's current votes on this pipeline version; verdicts : what they imply by majority
+    own : expnums that this user judged as a whole, without those asked for again
+    complete : expnums judged by the whole panel
+    everything : a lead who does not vote
+    """
+
+    viewer: Viewer
+    votes: pd.DataFrame
+    verdicts: pd.DataFrame
+    own: frozenset
+    complete: frozenset
+    everything: bool
+
+    def of_votes(self, expnums) -> np.ndarray:
+        """(n,) bool: whether the votes on these exposures may be known."""
+        if self.everything:
+            return np.ones(len(expnums), bool)
+        known = {"inspector": self.own, "lead": self.own | self.complete, "viewer": self.complete}[self.viewer.role]
+        return np.isin(expnums, np.fromiter(known, np.int64, len(known)))
+
+    def of_opinion(self, expnums, assisted) -> np.ndarray:
+        """(n,) bool: whether the model's opinion of these exposures may be known."""
+        if assisted or self.everything or not self.viewer.can_vote:
+            return np.ones(len(expnums), bool)
+        waiting = set(self.viewer.survey.candidates.index) - self.own
+        return ~np.isin(expnums, np.fromiter(waiting, np.int64, len(waiting)))
+
+    def known_verdicts(self) -> pd.DataFrame:
+        """Rows of `verdicts` that this user may know, one per exposure, indexed by expnum."""
+        decided = self.verdicts.drop_duplicates("expnum").set_index("expnum")
+        return decided[self.of_votes(decided.index.to_numpy(np.int64))]
+
+
+def known_answers(app) -> set[int]:
+    """Exposures that queues hold although their answer is known."""
+    return set(app.store.draws(app.catalog.camera, kind="known")["expnum"].astype(int))
