@@ -96,7 +96,7 @@ def test_a_prefetched_exposure_is_there_in_the_next_frame(open_page):
     result = run(
         page,
         """async m => {
-            const ofMosaics = one => one.name.includes('/mosaic/');
+            const ofMosaics = one => one.name.includes('/picture/mosaic/');
             const asked = () => performance.getEntriesByType('resource').filter(ofMosaics).length;
             // the thumbnails of the page have wishes of their own, which may replace this one
             while (![900002, 900003].every(expnum => m.pictures.peek(expnum))) await m.prefetch([900002, 900003]);

@@ -104,7 +104,7 @@ def test_the_list_is_walked_by_keys_and_shown_on_the_map(open_page, model_server
 def test_without_a_connection_it_says_so_and_comes_back(open_page, model_server):
     page = open_page("lea", "/?room=export", server=model_server)
     page.expected_problems += ["/model/", "ERR_FAILED", "net::"]
-    with no_answer(page, "**/model/**"):
+    with no_answer(page, f"{model_server.url}/model/**"):
         page.keyboard.press("Shift+M")
         expect(page.get_by_text("The models could not be read.")).to_be_visible()
         expect(page.get_by_text("no connection to the server")).to_be_visible()
