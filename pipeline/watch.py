@@ -10,7 +10,6 @@ the embedding of before is made up for by the next pass.
 """
 
 import errno
-import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +17,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from triptych.pipeline.catalog import retention
+from triptych.pipeline.catalog import locks, retention
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.catalog.stage import Stage
 from triptych.pipeline.catalog.transaction import Draft
@@ -99,18 +98,13 @@ def watch(
 @contextmanager
 def _only_one(catalog: Catalog) -> Iterator[None]:
     """Hold the run's watch lock; it falls with the process that holds it."""
-    with open(catalog.path / ".watch.lock", "a+") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            handle.seek(0)
-            holder = handle.read().strip() or "another process"
-            raise CatalogError(f"{catalog.path} is watched already, by {holder}; stop that one first") from None
-        handle.truncate(0)
-        handle.write(f"process {os.getpid()} on {os.uname().nodename}")
-        handle.flush()
+    path = catalog.path / ".watch.lock"
+    with locks.try_exclusive(path) as own:
+        if not own:
+            holder = (path.read_text() if path.exists() else "") or "another process"
+            raise CatalogError(f"{catalog.path} is watched already, by {holder}; stop that one first")
+        path.write_text(f"process {os.getpid()} on {os.uname().nodename}")
         yield
-        handle.truncate(0)
 
 
 class _Watch:

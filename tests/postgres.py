@@ -4,11 +4,13 @@ The PostgreSQL comes as a wheel and runs on a socket in a temporary folder. As r
 wheel runs it as a system user of its own. Each store gets a schema of its own in one database, which costs little.
 """
 
+import itertools
 import os
 import shutil
 import signal
 import tempfile
 import uuid
+from collections.abc import Callable
 
 import pytest
 import sqlalchemy as sa
@@ -30,18 +32,32 @@ def postgres_server():
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def store_url(request, tmp_path) -> str:
-    """Address of a new, empty label store, on each kind of database in turn."""
+def new_store_url(request, tmp_path) -> Callable[[], str]:
+    """Called, it returns the address of a new, empty label store; on each kind of database in turn."""
+
+    def in_sqlite() -> str:
+        return f"sqlite:///{tmp_path / f'labels{next(numbers)}.db'}"
+
+    def in_postgres() -> str:
+        schema = f"labels_{uuid.uuid4().hex[:12]}"
+        engine = sa.create_engine(server, isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.execute(sa.text(f"CREATE SCHEMA {schema}"))
+        engine.dispose()
+        own = server.set(drivername="postgresql").update_query_dict({"options": f"-c search_path={schema}"})
+        return own.render_as_string(hide_password=False)
+
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'labels.db'}"
+        numbers = itertools.count()
+        return in_sqlite
     server = sa.make_url(request.getfixturevalue("postgres_server")).set(drivername="postgresql+psycopg")
-    schema = f"labels_{uuid.uuid4().hex[:12]}"
-    engine = sa.create_engine(server, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(sa.text(f"CREATE SCHEMA {schema}"))
-    engine.dispose()
-    own = server.set(drivername="postgresql").update_query_dict({"options": f"-c search_path={schema}"})
-    return own.render_as_string(hide_password=False)
+    return in_postgres
+
+
+@pytest.fixture
+def store_url(new_store_url) -> str:
+    """Address of a new, empty label store, on each kind of database in turn."""
+    return new_store_url()
 
 
 @pytest.fixture

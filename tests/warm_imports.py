@@ -9,6 +9,7 @@ from triptych import pipeline
 # These import torch, which takes seconds and half a gigabyte; the commands that need it are tested in the test itself.
 WITH_TORCH = {"attentive", "dinov2", "label_curve", "masked_training", "masked_pictures", "preview_vit", "pretrain"}
 LIBRARIES = (
+    "alembic.command",
     "hdbscan",
     "openTSNE",
     "matplotlib.figure",

@@ -164,7 +164,7 @@ class Catalog:
 
     def set_info(self, **values) -> None:
         """Change keys of `run.json` in one step, whoever else is changing others; pointers in `current` are added."""
-        with locks.alone(self.path / ".run.lock"):
+        with locks.exclusive(self.path / ".run.lock"):
             for left in self.path.glob(".run.json.*.aside"):
                 left.unlink(missing_ok=True)
             self.refresh()
@@ -350,10 +350,11 @@ class Catalog:
         started = min([time.monotonic(), *(parent.opened for parent in parents)])
         folder = self.path / kind
         folder.mkdir(exist_ok=True)
-        locks.clear(folder)
+        locks.clear_unfinished(folder)
         aside = folder / f".aside-{name}-{os.getpid()}-{time.monotonic_ns()}"
         writer = StageWriter(aside)
-        with locks.held(aside), gone_on_failure(aside):
+        with locks.hold_folder(aside), gone_on_failure(aside):
+            aside.mkdir()
             yield writer
             info = {
                 "kind": kind,

@@ -14,16 +14,14 @@ these no parent. Models, retrainings, evaluations and whatever was computed rath
 """
 
 import calendar
-import contextlib
-import fcntl
 import json
 import os
 import shutil
 import time
 from itertools import pairwise
 
+from triptych.pipeline.catalog import locks
 from triptych.pipeline.catalog.catalog import STAGE_COMMANDS, Catalog
-from triptych.pipeline.catalog.locks import LOCK
 from triptych.pipeline.catalog.stage import Stage
 
 PAGE_SECONDS = 24 * 3600.0
@@ -125,10 +123,6 @@ def _with_all_they_rest_on(staying: dict[Key, Stage], every: dict[Key, Stage]) -
 def _remove(stage: Stage) -> None:
     """Take a stage out of sight in one step, then delete it; killed in between, the next new stage clears it up."""
     aside = stage.path.with_name(f".aside-gone-{stage.stage_id}")
-    lock = aside.with_name(aside.name + LOCK)
-    with open(lock, "w") as handle:
-        with contextlib.suppress(OSError):
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with locks.hold_folder(aside):
         os.rename(stage.path, aside)
         shutil.rmtree(aside, ignore_errors=True)
-        lock.unlink(missing_ok=True)

@@ -39,7 +39,7 @@ class Draft(Catalog):
 
     def publish(self) -> bool:
         """Move the run's pointers together; False, and nothing is moved, if somebody else moved one since the start."""
-        with locks.alone(self.path / ".run.lock"):
+        with locks.exclusive(self.path / ".run.lock"):
             info = Catalog.open(self.path).info
             if any(info["current"].get(kind) != stage_id for kind, stage_id in self.started.items()):
                 return False

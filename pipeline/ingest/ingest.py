@@ -5,7 +5,6 @@ read once. The tables depend on the files alone, not on the order or number of c
 running it again. What cannot be used goes to quarantine with its reason and costs that file or CCD only.
 """
 
-import fcntl
 import math
 import os
 import time
@@ -20,6 +19,7 @@ import numpy as np
 import pandas as pd
 
 from triptych.pipeline.camera import camera
+from triptych.pipeline.catalog import locks
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import CatalogError
 from triptych.pipeline.image_ids import CCDS
@@ -100,11 +100,9 @@ def ingest(
 @contextmanager
 def _only_one(catalog: Catalog) -> Iterator[None]:
     """Hold the run's ingest lock; it falls with the process that holds it."""
-    with open(catalog.path / ".ingest.lock", "w") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise CatalogError(f"another ingest of {catalog.path} is at work; wait until it has ended") from None
+    with locks.try_exclusive(catalog.path / ".ingest.lock") as own:
+        if not own:
+            raise CatalogError(f"another ingest of {catalog.path} is at work; wait until it has ended")
         yield
 
 

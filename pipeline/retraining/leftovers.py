@@ -51,7 +51,7 @@ def clear(catalog: Catalog) -> list[str]:
             model = model or models.get(_parent(stage, "prediction"), "")
             if model in ours and stage.stage_id not in told["there"][kind] and (kind, stage.stage_id) not in used:
                 left.append(stage)
-        locks.clear(catalog.path / kind)
+        locks.clear_unfinished(catalog.path / kind)
     for stage in left:
         shutil.rmtree(stage.path, ignore_errors=True)
     forget(catalog)
@@ -60,7 +60,7 @@ def clear(catalog: Catalog) -> list[str]:
 
 def clear_if_idle(catalog: Catalog) -> list[str]:
     """The same, unless a retraining runs now."""
-    with locks.sole(catalog.path / LOCK) as alone:
+    with locks.try_exclusive(catalog.path / LOCK) as alone:
         return clear(catalog) if alone else []
 
 

@@ -75,7 +75,7 @@ class DamagedState(Exception):
 def alone_with(catalog: Catalog) -> Iterator[None]:
     """Wait until no other process is at the state of this run."""
     catalog.live_folder.mkdir(exist_ok=True)
-    with locks.alone(catalog.live_folder / "one.lock"):
+    with locks.exclusive(catalog.live_folder / "one.lock"):
         yield
 
 
@@ -143,9 +143,10 @@ def _made(folder: Path, wanted: dict, embedding: Stage, model: Model, threads, g
     keys, vectors = embedding.table("keys"), embedding.array()
     if not len(keys):
         raise BadInput("there is no image to follow; ingest and embed some exposures first")
-    locks.clear(folder.parent)
+    locks.clear_unfinished(folder.parent)
     aside = folder.parent / f".aside-{os.getpid()}-{time.monotonic_ns()}"
-    with locks.held(aside), gone_on_failure(aside):
+    with locks.hold_folder(aside), gone_on_failure(aside):
+        aside.mkdir()
 
         def make(name: str, shape: tuple, kind) -> np.ndarray:
             return np.asarray(np.lib.format.open_memmap(aside / f"{name}.npy", "w+", kind, shape))

@@ -26,7 +26,7 @@ def point(catalog: Catalog, stages: Mapping[str, Stage | str], *, by: str = "", 
     stages : kind -> Stage or stage id, '' for none.
     """
     ids = {kind: stage.stage_id if isinstance(stage, Stage) else str(stage) for kind, stage in stages.items()}
-    with locks.turn(catalog.path / MOVES_LOCK):
+    with locks.wait_turn(catalog.path / MOVES_LOCK):
         catalog.refresh()
         was = {kind: catalog.info["current"].get(kind, "") for kind in ids}
         utc = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

@@ -93,7 +93,7 @@ def retrain(
     there = [stage.stage_id for stage in catalog.stages("retraining")]
     waited = False
     while True:
-        with locks.sole(catalog.path / leftovers.LOCK) as alone:
+        with locks.try_exclusive(catalog.path / leftovers.LOCK) as alone:
             if alone:
                 done = _just_done(catalog, store, asked, there) if waited else None
                 return done or _logged(catalog, store, asked, steps, by=by, job=job)

@@ -1,5 +1,8 @@
 """The label store's tables and how they are opened: one schema, on SQLite or PostgreSQL.
 
+The database itself sees to it that no vote, decision or repeated judgement is deleted, and that of an existing one only
+`superseded_by` and `retracted_utc` change. A change of what is declared here needs a step in `migrations`.
+
 Every write runs in one transaction that holds the only write lock from its first statement (`BEGIN IMMEDIATE`, or an
 advisory lock on PostgreSQL). So a number read there is still true when it is written back, vote numbers follow the
 order of commits, and no writer is ever refused half-way.
@@ -12,12 +15,11 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import OperationalError, ProgrammingError, SQLAlchemyError
 
 from triptych.pipeline.errors import LabelError
+from triptych.pipeline.store import migrate
 
-SCHEMA_VERSION = 2
-OLDER_SCHEMAS = (1,)  # to which only tables were added: they are made when such a store is opened
 BUSY_SECONDS = 30
 PG_WRITE_LOCK = 7_414_957  # any constant: the key of the advisory lock that writers of one database share
 
@@ -226,34 +228,6 @@ settings = sa.Table(
     sa.Column("value", sa.Text, nullable=False),
 )
 
-# A vote is never deleted, and of an existing one only these three columns change: the database itself sees to it.
-_MAY_CHANGE = {
-    "votes": ("superseded_by", "retracted_utc"),
-    "adjudications": ("superseded_by", "retracted_utc"),
-    "repeats": (),
-}
-
-
-def _fixed_columns(table: str) -> str:
-    return ", ".join(c.name for c in metadata.tables[table].columns if c.name not in _MAY_CHANGE[table])
-
-
-def _guards(backend: str, table: str) -> list[str]:
-    """Statements by which the database refuses to delete from or rewrite a table."""
-    never = {"deleted": "DELETE", "changed": f"UPDATE OF {_fixed_columns(table)}"}
-    if backend == "sqlite":
-        refuse = f"BEGIN SELECT RAISE(ABORT, '{table} are append-only'); END"
-        return [f"CREATE TRIGGER {table}_never_{word} BEFORE {act} ON {table} {refuse}" for word, act in never.items()]
-    function = (
-        f"CREATE FUNCTION {table}_append_only() RETURNS trigger LANGUAGE plpgsql AS "
-        f"$$ BEGIN RAISE EXCEPTION '{table} are append-only'; END $$"
-    )
-    each = f"FOR EACH ROW EXECUTE FUNCTION {table}_append_only()"
-    return [
-        function,
-        *(f"CREATE TRIGGER {table}_never_{word} BEFORE {act} ON {table} {each}" for word, act in never.items()),
-    ]
-
 
 def now_utc() -> str:
     """The present moment as ISO text in UTC, microseconds; such texts sort by time."""
@@ -261,7 +235,7 @@ def now_utc() -> str:
 
 
 def open_engine(url: str) -> sa.Engine:
-    """Return an engine for `url` whose tables exist."""
+    """Return an engine for `url` whose tables exist, as they are declared here."""
     try:
         address = sa.make_url(url)
     except SQLAlchemyError:
@@ -276,10 +250,18 @@ def open_engine(url: str) -> sa.Engine:
     else:
         raise LabelError(f"labels live in SQLite or PostgreSQL, not in {backend}; try sqlite:///labels.db")
     try:
-        _create_tables(engine)
-    except OperationalError as error:
+        _bring_up_to_date(engine)
+    except (OperationalError, ProgrammingError) as error:  # the latter where a user may not make tables
         raise LabelError(f"cannot open the label store at {address!r}: {error.orig}") from None
     return engine
+
+
+def _bring_up_to_date(engine: sa.Engine) -> None:
+    with reading(engine) as connection:
+        ready = migrate.is_ready(connection)
+    if not ready:
+        with migrate.one_at_a_time, writing(engine) as connection:
+            migrate.upgrade(connection)
 
 
 def _prepare_sqlite(connection, _record) -> None:
@@ -330,25 +312,3 @@ def bump_revision(connection: sa.Connection) -> None:
     """Note that votes or labels changed."""
     row = store_state.c.name == "revision"
     connection.execute(store_state.update().where(row).values(value=store_state.c.value + 1))
-
-
-def _create_tables(engine: sa.Engine) -> None:
-    """Make what is missing: every table of a new store, those that came later of an older one."""
-    with writing(engine) as connection:
-        known = set(sa.inspect(connection).get_table_names())
-        schema = store_state.c.name == "schema"
-        if "store_state" in known:
-            found = connection.execute(sa.select(store_state.c.value).where(schema)).scalar()
-            if found == SCHEMA_VERSION:
-                return
-            if found not in OLDER_SCHEMAS:
-                raise LabelError(f"the label store has schema {found}, this program reads {SCHEMA_VERSION}; update it")
-        metadata.create_all(connection)
-        for table in _MAY_CHANGE:
-            for guard in _guards(engine.dialect.name, table) if table not in known else ():
-                connection.exec_driver_sql(guard)
-        if "store_state" in known:
-            connection.execute(store_state.update().where(schema).values(value=SCHEMA_VERSION))
-            return
-        rows = [{"name": "schema", "value": SCHEMA_VERSION}, {"name": "revision", "value": 0}]
-        connection.execute(store_state.insert(), rows)

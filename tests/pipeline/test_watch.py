@@ -267,6 +267,7 @@ def test_one_watch_of_a_run_at_a_time(run, night):
             one_pass(run, night)
         first.close()
         one_pass(run, night)
+    assert not (run.path / ".watch.lock").exists()
 
 
 def test_a_full_disk_is_one_line_and_the_next_pass_goes_on(run, night):

@@ -1,13 +1,10 @@
-"""What the rooms keep beside votes: decisions of leads, settings, reveals; and stores that are older than these."""
-
-import json
+"""What the rooms keep beside votes: decisions of leads, settings, reveals."""
 
 import pytest
 import sqlalchemy as sa
 
 from triptych.pipeline.errors import LabelError, TriptychError
 from triptych.pipeline.store import schema as tables
-from triptych.pipeline.store.store import LabelStore, Vote
 
 pytest_plugins = ["tests.postgres"]
 
@@ -82,21 +79,3 @@ def test_who_has_seen_others_votes_is_remembered(store):
     assert store.was_revealed("amy", "decam", 7)
     assert not store.was_revealed("ben", "decam", 7)
     assert not store.was_revealed("amy", "decam", 8)
-
-
-def test_a_store_of_the_first_schema_gets_what_it_lacks_and_keeps_its_votes(store_url):
-    later = ("adjudications", "repeats", "draws", "leases", "reveals", "settings")
-    with LabelStore(store_url) as store:
-        store.cast(Vote(expnum=1, inspector="amy", judgement="good"))
-        with tables.writing(store.engine) as connection:
-            for name in later:
-                connection.exec_driver_sql(f"DROP TABLE {name}")
-            if store.engine.dialect.name == "postgresql":
-                for name in ("adjudications", "repeats"):
-                    connection.exec_driver_sql(f"DROP FUNCTION {name}_append_only")
-            schema = tables.store_state.c.name == "schema"
-            connection.execute(tables.store_state.update().where(schema).values(value=1))
-    with LabelStore(store_url) as store:
-        assert store.votes()["judgement"].tolist() == ["good"]
-        decide(store)
-        assert json.loads(json.dumps(store.setting("tour", False))) is False

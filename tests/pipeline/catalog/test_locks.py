@@ -1,7 +1,10 @@
 """A killed process leaves nothing that stays; what another one is still writing is left alone."""
 
+import errno
 import os
+import shutil
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -12,6 +15,7 @@ import pytest
 
 from tests import warm
 from triptych.pipeline.catalog import catalog as catalog_module
+from triptych.pipeline.catalog import locks
 from triptych.pipeline.catalog.catalog import Catalog
 
 
@@ -123,3 +127,68 @@ def test_a_pointer_half_moved_is_as_it_was(catalog):
     catalog.set_info(panel=7)
     assert Catalog.open(catalog.path).panel == 7
     assert set(left(catalog.path)) <= {"run.json", ".run.lock"}
+
+
+def add_one(lock: Path, times: int) -> None:
+    """Count up in a file, which goes wrong as soon as two do it at once."""
+    locks.POLL_SECONDS = 0.0  # all come as often as they can
+    count = lock.with_name("count")
+    for _ in range(times):
+        with locks.wait_turn(lock):
+            count.write_text(str(int(count.read_text()) + 1))
+
+
+def test_one_at_a_time_though_the_lock_file_comes_and_goes(tmp_path, monkeypatch):
+    monkeypatch.setattr(locks, "POLL_SECONDS", 0.0)
+    (tmp_path / "count").write_text("0")
+    lock = tmp_path / ".moves.lock"
+    others = [warm.process(add_one, lock, 60) for _ in range(3)]
+    for other in others:
+        other.start()
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(add_one, [lock] * 2, [60] * 2))
+    for other in others:
+        other.join()
+    assert (tmp_path / "count").read_text() == "300"
+    assert left(tmp_path) == ["count"]
+
+
+def hold_and_die(lock: Path) -> None:
+    with locks.try_exclusive(lock):
+        die()
+
+
+def test_a_killed_holder_stands_in_nobodys_way(tmp_path):
+    lock = tmp_path / ".retrain.lock"
+    process = warm.process(hold_and_die, lock)
+    process.start()
+    process.join()
+    assert left(tmp_path) == [lock.name]
+    with locks.try_exclusive(lock) as own:
+        assert own
+        with locks.try_exclusive(lock) as second:
+            assert not second
+        assert left(tmp_path) == [lock.name]
+    assert left(tmp_path) == []
+
+
+@pytest.mark.parametrize("number", locks.NO_FLOCK, ids=errno.errorcode.get)
+def test_without_flock_the_work_goes_on_and_nothing_is_cleared(catalog, number, monkeypatch):
+    def no_flock(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("fcntl.flock", no_flock)
+    with catalog.new_stage("embedding", "tiny") as writer:
+        write(catalog, value=2.0)
+        writer.write_array(np.ones((3, 2), np.float32))
+    with locks.try_exclusive(catalog.path / ".retrain.lock") as own:
+        assert own
+    assert [stage.array()[0, 0] for stage in catalog.stages("embedding")] == [2.0, 1.0]
+    assert not [name for name in left(catalog.path) if name.endswith(".lock") and name != ".run.lock"]
+
+
+def test_a_deleted_run_does_not_come_back(catalog):
+    shutil.rmtree(catalog.path)
+    with pytest.raises(FileNotFoundError):
+        catalog.set_info(panel=5)
+    assert not catalog.path.exists()

@@ -214,13 +214,6 @@ def test_the_address_to_show_is_the_one_given_without_a_password(tmp_path):
         assert store.address == "postgresql://triptych:***@db.example/labels"
 
 
-def test_a_newer_schema_is_refused_with_advice(store_url):
-    with LabelStore(store_url) as store, schema.writing(store.engine) as connection:
-        connection.execute(schema.store_state.update().where(schema.store_state.c.name == "schema").values(value=99))
-    with pytest.raises(LabelError, match="schema 99"):
-        LabelStore(store_url)
-
-
 @pytest.mark.parametrize("url", ["labels.db", "mysql://somewhere/labels", "sqlite:////no/such/folder/labels.db"])
 def test_an_address_that_cannot_work_says_so(url):
     with pytest.raises(LabelError):

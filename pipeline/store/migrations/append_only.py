@@ -1,0 +1,21 @@
+"""Triggers by which the database itself refuses to delete from or rewrite a table.
+
+Migrations that are released rest on this file: what it executes stays as it is.
+"""
+
+from alembic import op
+
+
+def guard(table: str, fixed: str) -> None:
+    """fixed : the columns that never change, as SQL lists them."""
+    never = {"deleted": "DELETE", "changed": f"UPDATE OF {fixed}"}
+    if op.get_bind().dialect.name == "sqlite":
+        refuse = f"BEGIN SELECT RAISE(ABORT, '{table} are append-only'); END"
+    else:
+        op.execute(
+            f"CREATE FUNCTION {table}_append_only() RETURNS trigger LANGUAGE plpgsql AS "
+            f"$$ BEGIN RAISE EXCEPTION '{table} are append-only'; END $$"
+        )
+        refuse = f"FOR EACH ROW EXECUTE FUNCTION {table}_append_only()"
+    for word, act in never.items():
+        op.execute(f"CREATE TRIGGER {table}_never_{word} BEFORE {act} ON {table} {refuse}")
