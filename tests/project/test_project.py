@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import typer.main
+import yaml
 from typer.testing import CliRunner
 
 from triptych.pipeline.classifier import simulated_teacher
@@ -47,6 +48,15 @@ def test_every_dependency_is_explained():
     readme = (ROOT / "README.md").read_text().lower()
     for name, _ in map(requirement, PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"]):
         assert f"| `{name}`" in readme, f"README does not say what {name} is for"
+
+
+def test_version_and_licence_are_the_same_everywhere():
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert (cited["version"], cited["license"]) == (PROJECT["version"], PROJECT["license"])
+    newest = re.search(r"^## (\S+) \((\S+)\)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert newest
+    assert newest.groups() == (PROJECT["version"], str(cited["date-released"]))
+    assert (ROOT / "LICENSE").read_text().startswith("BSD 3-Clause License")
 
 
 def test_the_package_is_a_command():
