@@ -15,6 +15,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from triptych.pipeline.errors import LabelError
+from triptych.pipeline.extras import need
 
 SCHEMA_VERSION = 2
 OLDER_SCHEMAS = (1,)  # to which only tables were added: they are made when such a store is opened
@@ -272,6 +273,7 @@ def open_engine(url: str) -> sa.Engine:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     elif backend == "postgresql":
+        need("a label store in PostgreSQL", "psycopg")
         engine = sa.create_engine(address.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
     else:
         raise LabelError(f"labels live in SQLite or PostgreSQL, not in {backend}; try sqlite:///labels.db")
