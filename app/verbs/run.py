@@ -15,7 +15,7 @@ def demo(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Where the demonstration survey lies or will lie.")] = Path(
         "runs/demo"
     ),
-    port: Annotated[int, typer.Option(help="Port of the dashboard on localhost.")] = 5006,
+    port: Annotated[int, typer.Option(help="Port of the dashboard on localhost.", min=0, max=65535)] = 5006,
     exposures: Annotated[int, typer.Option(help="How many exposures to simulate.")] = 64,
     seed: Seed = 0,
     serve: Annotated[bool, typer.Option(help="Start the dashboard when all is made.")] = True,
