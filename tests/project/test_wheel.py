@@ -137,7 +137,9 @@ def test_what_is_installed_says_what_it_can_do_anywhere(installed):
 
 
 def test_a_plain_install_makes_and_serves_the_demonstration(installed):
-    installed.run("triptych", "demo", "run", "--exposures", 4, "--no-serve")
+    said = installed.run("triptych", "demo", "run", "--exposures", 4, "--no-serve").splitlines()
+    assert [line for line in said if line.endswith("...")][:3] == ["simulate ...", "ingest ...", "embed ..."]
+    assert all(line.strip() for line in said)
     taught = installed.run("python", "-c", TAUGHT)
     assert taught == "True\n", "the default classifier has not found its simulated teacher"
     port = free_port()
