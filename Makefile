@@ -4,6 +4,7 @@ FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c '$(FITS)' >/dev/null 2>&1 && echo $$p && break; done)
 BIN := .venv/bin
+PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --constraint constraints.txt
 RUN ?= runs/demo
 PORT ?= 5006
 TYPESCRIPT := 7.0.2
@@ -32,14 +33,14 @@ install-test: .venv/installed-test
 .venv/bin/python:
 	@test -n "$(PYTHON)" || { echo "Triptych needs Python 3.11, 3.12 or 3.13; install one, or name it: make demo PYTHON=/path/to/python3.12"; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(PIP) --upgrade pip
 
-.venv/installed: pyproject.toml | .venv/bin/python
-	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --editable .
+.venv/installed: pyproject.toml constraints.txt | .venv/bin/python
+	$(PIP) --editable .
 	@touch $@
 
-.venv/installed-test: pyproject.toml | .venv/bin/python
-	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --editable ".[test]"
+.venv/installed-test: pyproject.toml constraints.txt | .venv/bin/python
+	$(PIP) --editable ".[test]"
 	@touch $@ .venv/installed
 
 # TypeScript checks the types of static/; it changes nothing and is not served.

@@ -4,11 +4,13 @@ triptych serve RUN          python -m triptych.app.server RUN --port 5006
 """
 
 import argparse
+import errno
 import importlib.util
 import logging
 import mimetypes
 import os
 import secrets
+import socket
 import sys
 from pathlib import Path
 
@@ -24,7 +26,7 @@ from triptych.app.web import auth, libraries
 from triptych.app.web.component import STATIC, assets_version
 from triptych.app.worker import WorkerProcess
 from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.errors import TriptychError
+from triptych.pipeline.errors import CatalogError, TriptychError
 from triptych.pipeline.store.store import LabelStore
 
 log = logging.getLogger("triptych")
@@ -52,6 +54,8 @@ UNUSED_SESSION_SECONDS = 10 * 60  # a closed lid may come back as late
 UNUSED_CHECK_SECONDS = 15
 WORKER_CHECK_SECONDS = 5
 SECRET_FILE = ".session-secret"
+# errno of a port or address that cannot be listened on -> the option to change
+REFUSED = {errno.EADDRINUSE: "--port", errno.EACCES: "--port", errno.EADDRNOTAVAIL: "--address"}
 
 mimetypes.add_type("text/javascript", ".js")
 
@@ -92,12 +96,17 @@ def secret_of(catalog):
     if os.environ.get("TRIPTYCH_SECRET"):
         return os.environ["TRIPTYCH_SECRET"]
     path = Path(catalog.path) / SECRET_FILE
-    if not path.exists():
-        aside = path.with_name(f"{SECRET_FILE}.{os.getpid()}")
-        aside.touch(mode=0o600)
-        aside.write_text(secrets.token_urlsafe(48))
-        os.replace(aside, path)
-    return path.read_text().strip()
+    try:
+        if not path.exists():
+            aside = path.with_name(f"{SECRET_FILE}.{os.getpid()}")
+            aside.touch(mode=0o600)
+            aside.write_text(secrets.token_urlsafe(48))
+            os.replace(aside, path)
+        return path.read_text().strip()
+    except OSError as error:
+        raise CatalogError(
+            f"{path} cannot be read or made ({error.strerror}); let this user write there, or set TRIPTYCH_SECRET"
+        ) from None
 
 
 def route_list(app):
@@ -150,13 +159,16 @@ def serve(run, *, port=5006, address="localhost", labels=None, blind=False, orig
     origins : further host:port of the address bar; tls_proxy : a proxy in front speaks HTTPS (cookies become Secure)
     worker : start the process that runs retrainings
     """
+    if not STATIC.is_dir():
+        raise TriptychError(f"{STATIC} is missing, which holds what runs in the browser; install triptych again")
     app = make_app(run, labels=labels, blind=blind, secure_cookies=tls_proxy)
     if not app.store.users():
         print(f"No account yet: make one with `triptych user add {app.catalog.path} NAME --role lead`", file=sys.stderr)
     try:
         server = make_server(app, port=port, address=address, origins=origins, behind_proxy=tls_proxy)
     except OSError as error:
-        raise TriptychError(f"cannot listen on {address}:{port} ({error.strerror}); choose another --port") from None
+        app.store.close()
+        raise TriptychError(why_not(error, address, port)) from None
     process = WorkerProcess(app.catalog.path, app.store.url) if worker else None
     if process:
         process.start()
@@ -173,6 +185,14 @@ def serve(run, *, port=5006, address="localhost", labels=None, blind=False, orig
         if process:
             process.stop()
         app.store.close()
+
+
+def why_not(error, address, port):
+    """Why there is no server, in one line. A file that is missing or may not be read is no fault of the port."""
+    option = "--address" if isinstance(error, socket.gaierror) else REFUSED.get(error.errno)
+    if option and error.filename is None:
+        return f"cannot listen on {address}:{port} ({error.strerror}); choose another {option}"
+    return f"cannot serve: {error}"
 
 
 def main(arguments=None):

@@ -7,6 +7,7 @@ TriptychError
 │   ├── StageMissing    a stage that has not been made yet
 │   └── StageStale      a stage made from a parent that is no longer the current one
 ├── LabelError      a vote or label that the store refuses
+├── NotInstalled    a package that the plain install leaves out
 └── Cancelled       work stopped because somebody asked for it
 
 The command line prints the message of a TriptychError as one line and exits with 1, so each message says what to do.
@@ -42,6 +43,10 @@ class StageStale(CatalogError):
 
 class LabelError(TriptychError):
     """A vote or label that the store refuses."""
+
+
+class NotInstalled(TriptychError):
+    """A package that the plain install leaves out."""
 
 
 class Cancelled(TriptychError):

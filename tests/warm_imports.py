@@ -7,7 +7,7 @@ from tests import passwords
 from triptych import pipeline
 
 # These import torch, which takes seconds and half a gigabyte; the commands that need it are tested in the test itself.
-WITH_TORCH = {"attentive", "dinov2", "label_curve", "masked_training", "masked_pictures", "preview_vit", "pretrain"}
+WITH_TORCH = {"attentive_probe", "dinov2", "masked_training", "preview_vit", "pretrain"}
 LIBRARIES = (
     "alembic.command",
     "hdbscan",
@@ -19,9 +19,9 @@ LIBRARIES = (
     "sklearn.decomposition",
 )
 
-for module in pkgutil.iter_modules(pipeline.__path__):
-    if module.name not in WITH_TORCH:
-        importlib.import_module(f"triptych.pipeline.{module.name}")
+for module in pkgutil.walk_packages(pipeline.__path__, "triptych.pipeline."):
+    if module.name.split(".")[-1] not in WITH_TORCH:
+        importlib.import_module(module.name)
 for name in LIBRARIES:
     importlib.import_module(name)
 passwords.make_cheap()

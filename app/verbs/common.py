@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 from rich.table import Table
 
 from triptych.app.verbs.progress import console
@@ -102,12 +103,24 @@ def open_store(catalog, labels: str = ""):
     return LabelStore(labels or catalog.labels_url())
 
 
+FILE_WIDTH = 10_000  # columns of what is no terminal: nothing is wrapped or cut there
+
+
 def say(text: str) -> None:
+    """Tell the person at the terminal, on standard error: what was done, what to do next."""
     console.print(text, soft_wrap=True)
+
+
+def print_result(result: str | Table) -> None:
+    """Print what a verb was asked for to standard output, where a file or another program may take it."""
+    out = Console(highlight=False)
+    if not out.is_terminal:
+        out.width = FILE_WIDTH
+    out.print(result, soft_wrap=isinstance(result, str))
 
 
 def print_frame(frame, title: str) -> None:
     table = Table(*map(str, frame.columns), title=title, box=None, title_justify="left")
     for row in frame.itertuples(index=False):
         table.add_row(*map(str, row))
-    console.print(table)
+    print_result(table)

@@ -31,6 +31,9 @@ def pretrain(
     pictures: Annotated[bool, typer.Option("--pictures", help="Only draw a finished model's pictures anew.")] = False,
 ) -> None:
     """Train a backbone on the runs' own images. A small vision transformer; can be stopped and started again."""
+    from triptych.pipeline.extras import need
+
+    need("training a backbone", "torch", "transformers")
     from triptych.pipeline.embedding import pretrain as training
 
     catalogs = [open_run(run) for run in runs]

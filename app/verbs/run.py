@@ -7,15 +7,15 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from triptych.app.verbs.common import Labels, Run, Seed, Sources, open_run, open_store, say
-from triptych.app.verbs.progress import bar, console
+from triptych.app.verbs.common import Labels, Run, Seed, Sources, open_run, open_store, print_result, say
+from triptych.app.verbs.progress import bar
 
 
 def demo(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Where the demonstration survey lies or will lie.")] = Path(
         "runs/demo"
     ),
-    port: Annotated[int, typer.Option(help="Port of the dashboard on localhost.")] = 5006,
+    port: Annotated[int, typer.Option(help="Port of the dashboard on localhost.", min=0, max=65535)] = 5006,
     exposures: Annotated[int, typer.Option(help="How many exposures to simulate.")] = 64,
     seed: Seed = 0,
     serve: Annotated[bool, typer.Option(help="Start the dashboard when all is made.")] = True,
@@ -68,9 +68,9 @@ def status(run: Run) -> None:
     catalog = open_run(run)
     quarantine = catalog.quarantine()
     counts = f"{len(catalog.exposures())} exposures, {len(catalog.ccds())} CCD images, {len(quarantine)} in quarantine"
-    say(f"{catalog.path}  camera {catalog.camera}, {counts}")
+    print_result(f"{catalog.path}  camera {catalog.camera}, {counts}")
     for problem, count in quarantine.problem.value_counts().items():
-        say(f"  quarantine: {count} {problem}")
+        print_result(f"  quarantine: {count} {problem}")
     table = Table("stage", "current", "rows", "seconds", "made from", box=None)
     for kind in STAGE_COMMANDS:
         for stage in catalog.stages(kind):
@@ -78,7 +78,7 @@ def status(run: Run) -> None:
             parents = ", ".join(parent["stage_id"] for parent in stage.parents)
             info = stage.info
             table.add_row(f"{kind}/{stage.stage_id}", current, f"{info['rows']:,}", f"{info['seconds']:.1f}", parents)
-    console.print(table)
+    print_result(table)
 
 
 def example(

@@ -82,7 +82,7 @@ def user_list(run: Run, labels: Labels = "") -> None:
 
 def serve(
     run: Run,
-    port: Annotated[int, typer.Option(help="Port to listen on.")] = 5006,
+    port: Annotated[int, typer.Option(help="Port to listen on.", min=0, max=65535)] = 5006,
     address: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 lets other computers in.")] = "localhost",
     blind: Annotated[bool, typer.Option(help="Keep the model's opinion hidden until the inspector has voted.")] = False,
     origin: Annotated[

@@ -28,6 +28,7 @@ from triptych.pipeline.catalog.stage import (
     gone_on_failure,
     identity,
     installed_versions,
+    read_table,
     rows_of,
 )
 from triptych.pipeline.errors import CatalogError, StageMissing, StageStale, choose
@@ -137,11 +138,13 @@ class Catalog:
     @classmethod
     def open(cls, path: str | Path) -> Self:
         path = Path(path).resolve()
-        if not (path / "run.json").exists():
-            raise CatalogError(f"{path} is not a run folder; make one with `triptych ingest {path} SOURCE`")
         try:
             return cls(path, json.loads((path / "run.json").read_text()))
-        except ValueError as error:
+        except (FileNotFoundError, NotADirectoryError):
+            raise CatalogError(f"{path} is not a run folder; make one with `triptych ingest {path} SOURCE`") from None
+        except PermissionError:
+            raise CatalogError(f"{path / 'run.json'} may not be read by this user; ask for the right to") from None
+        except (OSError, ValueError) as error:
             raise CatalogError(f"{path / 'run.json'} cannot be read ({error}); restore it from a copy") from None
 
     @property
@@ -187,7 +190,7 @@ class Catalog:
         path = self.path / f"{name}.parquet"
         if not path.exists():
             return _conform(pd.DataFrame(), TABLES[name])
-        return pd.read_parquet(path)
+        return read_table(path)
 
     def tables_version(self) -> tuple:
         """Differs when `ccds` or `exposures` were written again."""

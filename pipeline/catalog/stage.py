@@ -29,6 +29,17 @@ IDENTITY = ("name", "parents", "parameters", "versions", "rows", "digest")
 VERSIONED = ("triptych", "numpy", "scikit-learn", "torch", "openTSNE", "hdbscan", "astropy")
 
 
+def read_table(path: Path) -> pd.DataFrame:
+    """A table of a run; CatalogError where it is there and cannot be read."""
+    try:
+        return pd.read_parquet(path)
+    except FileNotFoundError:
+        raise
+    except (OSError, pa.ArrowInvalid) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise CatalogError(f"{path} cannot be read ({reason}); restore it from a copy") from None
+
+
 def rows_of(path: Path, expnums, columns: list[str] | None = None) -> pd.DataFrame:
     wanted = pc.field("expnum").isin(pa.array(np.asarray(expnums, np.int64)))
     return pq.read_table(path, columns=columns, filters=wanted).to_pandas()
@@ -81,7 +92,7 @@ class Stage:
         raise CatalogError(f"{self.kind}/{self.stage_id} has no {kind} among its parents")
 
     def table(self, name: str = "table") -> pd.DataFrame:
-        return pd.read_parquet(self.path / f"{name}.parquet")
+        return read_table(self.path / f"{name}.parquet")
 
     def rows_of(self, expnums, columns: Sequence[str], name: str = "table") -> pd.DataFrame:
         """Some columns of the rows of some exposures, without reading the others."""

@@ -19,6 +19,7 @@ from triptych.pipeline import focal_plane
 from triptych.pipeline.camera import Camera
 from triptych.pipeline.embedding import line_filters, statistics_backbone
 from triptych.pipeline.errors import BadInput, choose
+from triptych.pipeline.extras import need
 
 NEAR = 0.5  # CCD widths over which statistics are averaged
 ODD = 0.3  # of a statistic's range, below which a CCD does not stand out
@@ -83,14 +84,19 @@ def _preview_transformer(model: str, device: str):
 
 @dataclass(frozen=True)
 class Backbone:
-    """One entry of the registry. open(model, device) loads it; takes_model: a folder or hub name may follow a colon."""
+    """One entry of the registry. open(model, device) loads it; takes_model: a folder or hub name may follow a colon.
+
+    needs : modules that the plain install leaves out.
+    """
 
     reads: str
     open: Callable[[str, str], Any]
     title: str
     takes_model: bool = False
+    needs: tuple[str, ...] = ()
 
 
+TRANSFORMER = ("torch", "transformers")
 BACKBONES: dict[str, Backbone] = {
     "triptych": Backbone(
         "preview", TriptychBackbone, "lines that cross CCDs, and image statistics of each CCD and its neighbours"
@@ -101,15 +107,21 @@ BACKBONES: dict[str, Backbone] = {
         lambda model, device: TransformerBackbone("dinov2-paper", model, device),
         "DINOv2 ViT-B/14 with registers on raw ADU, as published",
         takes_model=True,
+        needs=TRANSFORMER,
     ),
     "dinov2-sky": Backbone(
         "full",
         lambda model, device: TransformerBackbone("dinov2-sky", model, device),
         "DINOv2 ViT-B/14 with registers on sky-normalised pixels",
         takes_model=True,
+        needs=TRANSFORMER,
     ),
     "preview-vit": Backbone(
-        "preview", _preview_transformer, "a small transformer that `triptych pretrain` has trained", takes_model=True
+        "preview",
+        _preview_transformer,
+        "a small transformer that `triptych pretrain` has trained",
+        takes_model=True,
+        needs=TRANSFORMER,
     ),
 }
 
@@ -126,7 +138,13 @@ def parse(backbone: str) -> tuple[str, str]:
     return choose(name, BACKBONES, "backbone"), model
 
 
+def check_installed(name: str) -> None:
+    """Raise NotInstalled where a backbone of BACKBONES needs more than the plain install."""
+    need(f"the backbone {name}", *BACKBONES[name].needs)
+
+
 def open_backbone(backbone: str, device: str = "cpu") -> tuple[str, Any]:
     """Load a backbone: (its name in BACKBONES, the loaded backbone)."""
     name, model = parse(backbone)
+    check_installed(name)
     return name, BACKBONES[name].open(model, device)

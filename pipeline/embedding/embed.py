@@ -24,6 +24,7 @@ from triptych.pipeline.embedding import backbones, work_units
 from triptych.pipeline.embedding.backbones import BACKBONES
 from triptych.pipeline.embedding.work_units import Models, Order, Task, Unit
 from triptych.pipeline.errors import BadInput, CatalogError
+from triptych.pipeline.extras import need
 from triptych.pipeline.ingest import reprocessed
 
 __all__ = ["BACKBONES", "embed"]
@@ -193,6 +194,7 @@ def _crew(order: Order, scheduler: str | None, workers: int | None) -> "Iterator
     if not scheduler:
         yield Here(order, workers)
         return
+    need("a Dask cluster", "distributed")
     from triptych.pipeline.embedding.dask_cluster import connect
 
     with connect(scheduler, workers) as cluster:

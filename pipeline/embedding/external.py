@@ -19,7 +19,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -29,6 +28,7 @@ from triptych.pipeline.camera import CAMERAS
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.catalog.stage import Stage
 from triptych.pipeline.errors import BadInput, UnknownName
+from triptych.pipeline.extras import need
 from triptych.pipeline.image_ids import ccdnum_of, expnum_of, image_id_of
 
 KEYS = ("image_id", "expnum", "ccdname", "ccdnum")
@@ -58,6 +58,9 @@ class External:
 
 
 def read_hdf5(path: Path, keys: Path | None, progress: Callable) -> External:
+    need(f"reading {path}", "h5py")
+    import h5py
+
     table = read_keys(keys or beside(path))
     rows, vectors = [], []
     try:

@@ -93,6 +93,7 @@ class Models:
         self.name, _ = backbones.parse(backbone)
         self.reads = BACKBONES[self.name].reads
         self.devices = ["cpu"]
+        backbones.check_installed(self.name)
         if self.reads == "full":
             from triptych.pipeline.embedding.dinov2 import pick_devices
 

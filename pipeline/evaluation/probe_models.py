@@ -23,8 +23,8 @@ from sklearn.linear_model import ElasticNetCV, LogisticRegression
 from triptych.pipeline import focal_plane
 from triptych.pipeline.camera import camera as camera_named
 from triptych.pipeline.errors import BadInput, choose
-from triptych.pipeline.evaluation import attentive_probe
 from triptych.pipeline.evaluation.probe_targets import Target
+from triptych.pipeline.extras import need
 from triptych.pipeline.image_ids import ccdnum_of
 from triptych.pipeline.reasons import GOOD
 from triptych.pipeline.vectors.rows import rows_of
@@ -148,6 +148,12 @@ def fit_probe(
     return Probe(kind, level, target.labels, camera, weights, chosen=chosen, **number)
 
 
+def check_installed(*kinds: str) -> None:
+    """Raise NotInstalled, before anything is computed, where a kind of probe needs more than the plain install."""
+    if "attentive" in kinds:
+        need("an attentive probe", "torch")
+
+
 def ask_probe(probe: Probe, vectors: np.ndarray, keys: pd.DataFrame) -> pd.DataFrame:
     """Ask a probe about every image (or exposure) of `keys`.
 
@@ -258,6 +264,9 @@ def _fit_number(seen, outputs, groups, strength, seed) -> tuple[dict[str, np.nda
 
 
 def _fit_attentive(vectors, keys, values, outputs, goal, level, camera, seed) -> dict[str, np.ndarray]:
+    check_installed("attentive")
+    from triptych.pipeline.evaluation import attentive_probe
+
     tokens = tokens_of(vectors, keys, camera)
     targets, per = outputs, "sequence"
     if level == "ccd":
@@ -271,6 +280,8 @@ def _fit_attentive(vectors, keys, values, outputs, goal, level, camera, seed) ->
 
 
 def _ask_attentive(probe: Probe, vectors, keys) -> tuple[pd.DataFrame, np.ndarray]:
+    from triptych.pipeline.evaluation import attentive_probe
+
     tokens = tokens_of(vectors, keys, probe.camera)
     per = "token" if probe.level == "ccd" else "sequence"
     model = attentive_probe.Attentive(probe.weights, "classes" if probe.labels else "number", per)

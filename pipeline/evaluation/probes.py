@@ -17,7 +17,7 @@ from triptych.pipeline.errors import choose
 from triptych.pipeline.evaluation import label_curve, plots
 from triptych.pipeline.evaluation.evaluate import folds_of
 from triptych.pipeline.evaluation.probe_metrics import figures, truth_of
-from triptych.pipeline.evaluation.probe_models import KINDS, LEVELS, Probe, ask_probe, fit_probe
+from triptych.pipeline.evaluation.probe_models import KINDS, LEVELS, Probe, ask_probe, check_installed, fit_probe
 from triptych.pipeline.evaluation.probe_targets import Target, read_target
 
 FOLDS = 5
@@ -91,6 +91,7 @@ def probe(
     against the number of labelled exposures, by `methods`, at `sizes` and over `draws`.
     """
     choose(kind, KINDS, "kind of probe")
+    check_installed(kind, *(label_curve.PROBES[name][0] for name in methods if curve and name in label_curve.PROBES))
     level = choose(level, LEVELS, "level of a probe") if level else USUAL_LEVEL[kind]
     embedding = catalog.stage("embedding")
     vectors, keys = embedding.array(), embedding.table("keys")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from triptych.pipeline.camera import camera as camera_named
 from triptych.pipeline.errors import BadInput, TriptychError
+from triptych.pipeline.extras import need
 from triptych.pipeline.labels.imported import Imported, ReadOptions, csv_rows, imported_vote
 from triptych.pipeline.reasons import canonical, fold
 from triptych.pipeline.store.store import JUDGEMENTS, Vote
@@ -174,6 +175,7 @@ def _sheets(path: Path) -> Iterator[tuple[str, Iterator[list[str]]]]:
         with open(path, encoding="utf-8-sig", errors="replace", newline="") as handle:
             yield path.name, csv.reader(handle)
         return
+    need(f"reading {path}", "openpyxl")
     import openpyxl
 
     try:

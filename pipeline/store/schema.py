@@ -18,6 +18,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import OperationalError, ProgrammingError, SQLAlchemyError
 
 from triptych.pipeline.errors import LabelError
+from triptych.pipeline.extras import need
 from triptych.pipeline.store import migrate
 
 BUSY_SECONDS = 30
@@ -246,6 +247,7 @@ def open_engine(url: str) -> sa.Engine:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     elif backend == "postgresql":
+        need("a label store in PostgreSQL", "psycopg")
         engine = sa.create_engine(address.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
     else:
         raise LabelError(f"labels live in SQLite or PostgreSQL, not in {backend}; try sqlite:///labels.db")

@@ -1,6 +1,7 @@
 """The layers of the project, read from the imports themselves: who may know whom, package by package."""
 
 import ast
+import functools
 import graphlib
 import importlib.metadata
 import re
@@ -10,13 +11,15 @@ from pathlib import Path
 
 import pytest
 
+from triptych.pipeline.extras import EXTRA_OF
+
 ROOT = Path(__file__).parents[2]
 FILES = sorted(path for top in ("pipeline", "app") for path in (ROOT / top).rglob("*.py"))
 
 # Lowest first. A package or file may import what stands on a line above its own, and nothing else of this project.
 PIPELINE = (
     ("errors", "reasons", "image_ids"),
-    ("camera", "parallel"),
+    ("camera", "extras", "parallel"),
     ("focal_plane", "catalog", "store"),
     ("pixels", "simulation", "vectors", "votes"),
     ("ingest", "labels"),
@@ -66,6 +69,15 @@ DECISIONS = {
     "who has judged what": r"\.voters\(",
 }
 CODE = (".py", ".js", ".ts", ".css", ".html")
+# files that load at once what an extra brings; others import them inside a function, which asks for the extra first
+OF_AN_EXTRA = {
+    "pipeline/embedding/dask_cluster.py",
+    "pipeline/embedding/dinov2.py",
+    "pipeline/embedding/masked_training.py",
+    "pipeline/embedding/pretrain.py",
+    "pipeline/embedding/preview_vit.py",
+    "pipeline/evaluation/attentive_probe.py",
+}
 DRAWING = {"panel", "holoviews", "bokeh", "datashader"}
 WITHOUT_PANEL = [ROOT / "app/session.py", ROOT / "app/cli.py", *sorted((ROOT / "app/verbs").glob("*.py"))]
 
@@ -205,10 +217,23 @@ def test_nothing_of_ours_is_imported_by_its_old_name():
             assert not [name for name in names if name.split(".")[0] in ("app", "pipeline")], name_of(path)
 
 
+@pytest.mark.parametrize("path", [p for p in FILES if name_of(p) not in OF_AN_EXTRA], ids=name_of)
+def test_the_plain_install_loads_nothing_of_an_extra(path):
+    of_an_extra = {module_of(ROOT / name) for name in OF_AN_EXTRA}
+    for module in {*EXTRA_OF, *of_an_extra}:
+        assert not reaches(imports(path, only_at_once=True), module), f"{name_of(path)} loads {module} at once"
+
+
+@functools.cache
+def declared(extra: str = "") -> set[str]:
+    """Names of the packages of the plain install, or of an extra."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    listed = project["optional-dependencies"][extra] if extra else project["dependencies"]
+    return {re.split(r"[\[<>=]", text)[0].lower() for text in listed}
+
+
 def test_libraries_used_are_declared_dependencies():
-    """Every third-party top-level import of the program is a dependency that pyproject names."""
-    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
-    names = {dep.split("=")[0].split(">")[0].split("<")[0].split("[")[0].lower() for dep in declared}
+    """Every third-party import of the program is a dependency that pyproject names, in its extra if it has one."""
     by_module = importlib.metadata.packages_distributions()
     # what a declared package guarantees to bring along
     brought = {"tornado": "bokeh", "param": "panel", "jinja2": "panel", "pyviz_comms": "panel", "markupsafe": "panel"}
@@ -218,4 +243,5 @@ def test_libraries_used_are_declared_dependencies():
             if module in sys.stdlib_module_names or module in ("app", "pipeline", "triptych", "__future__"):
                 continue
             packages = {p.lower() for p in by_module.get(module, [module])} | {brought.get(module, "")}
+            names = declared(EXTRA_OF.get(module, ""))
             assert packages & names, f"{name_of(path)} imports {module}, which pyproject does not name"

@@ -8,13 +8,18 @@ from pathlib import Path
 
 import pytest
 import typer.main
+import yaml
+from packaging.specifiers import SpecifierSet
 from typer.testing import CliRunner
 
 from triptych.pipeline.classifier import simulated_teacher
+from triptych.pipeline.extras import EXTRA_OF
 
 ROOT = Path(__file__).parents[2]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT = PYPROJECT["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+FEATURES = [name for name in EXTRAS if name not in ("all", "docs", "test")]
 MOST_DATA_MB = 25
 FOR_CHECKS_ONLY = ("tsconfig.json", "types.d.ts")
 # PyPI name -> name in conda-forge, where they differ
@@ -26,6 +31,12 @@ def requirement(text: str) -> tuple[str, str]:
     return name.lower(), pins
 
 
+def requirements(*extras: str) -> list[tuple[str, str]]:
+    """(name, pins) of what the plain install brings, and what these extras add; what an extra names of ours left out"""
+    texts = [*PROJECT["dependencies"], *(text for extra in extras for text in EXTRAS[extra])]
+    return [requirement(text) for text in texts if not text.startswith(PROJECT["name"] + "[")]
+
+
 def conda_requirements() -> dict[str, str]:
     lines = [line.strip() for line in (ROOT / "environment.yml").read_text().splitlines()]
     listed = [line.removeprefix("- ").strip("\"'") for line in lines if line.startswith("- ")]
@@ -34,8 +45,7 @@ def conda_requirements() -> dict[str, str]:
 
 def test_environment_has_the_same_pins():
     conda = conda_requirements()
-    wanted = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"]
-    for name, pins in map(requirement, wanted):
+    for name, pins in requirements(*FEATURES, "test"):
         found = conda.get(CONDA_NAMES.get(name, name), "missing")
         assert found.replace("==", "=") == pins.replace("==", "="), (
             f"environment.yml: {name} {found}, pyproject: {pins}"
@@ -45,8 +55,45 @@ def test_environment_has_the_same_pins():
 
 def test_every_dependency_is_explained():
     readme = (ROOT / "README.md").read_text().lower()
-    for name, _ in map(requirement, PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"]):
-        assert f"| `{name}`" in readme, f"README does not say what {name} is for"
+    for name, _ in requirements("test"):
+        assert f"| `{name}` |" in readme, f"README does not say what {name} is for"
+    for extra in FEATURES:
+        for name, _ in map(requirement, EXTRAS[extra]):
+            assert f"| `{name}` | `{extra}` |" in readme, f"README does not say that {name} is in {extra}"
+
+
+def test_extras():
+    assert set(EXTRA_OF.values()) <= set(FEATURES)
+    for module, extra in EXTRA_OF.items():
+        assert any(text.startswith(module) for text in EXTRAS[extra]), f"the extra {extra} does not bring {module}"
+    assert EXTRAS["all"] == [f"{PROJECT['name']}[{','.join(sorted(FEATURES))}]"]
+    assert f"{PROJECT['name']}[all]" in EXTRAS["test"]
+    names = [name for name, _ in requirements(*FEATURES, "test")]
+    assert len(names) == len(set(names))
+
+
+def test_exact_pins_are_constraints_of_the_makefile():
+    """Whoever installs the package has a range, but for the type checker; what the tests run with is pinned."""
+    exact = [name for name, pins in requirements(*FEATURES, "test") if "==" in pins]
+    assert exact == ["pyright[nodejs]"]
+    pinned = [requirement(line) for line in (ROOT / "constraints.txt").read_text().splitlines() if line[0] != "#"]
+    ranges = dict(requirements(*FEATURES, "test"))
+    assert [name for name, _ in pinned] == ["torch"]
+    for name, pin in pinned:
+        version = pin.removeprefix("==")
+        assert version in SpecifierSet(ranges[name])
+    makefile = (ROOT / "Makefile").read_text()
+    assert makefile.count("pip install") == 1
+    assert "--constraint constraints.txt" in makefile
+
+
+def test_version_and_licence_are_the_same_everywhere():
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert (cited["version"], cited["license"]) == (PROJECT["version"], PROJECT["license"])
+    newest = re.search(r"^## (\S+) \((\S+)\)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert newest
+    assert newest.groups() == (PROJECT["version"], str(cited["date-released"]))
+    assert (ROOT / "LICENSE").read_text().startswith("BSD 3-Clause License")
 
 
 def test_the_package_is_a_command():
