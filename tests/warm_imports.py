@@ -20,7 +20,7 @@ LIBRARIES = (
 )
 
 for module in pkgutil.walk_packages(pipeline.__path__, "triptych.pipeline."):
-    if module.name.split(".")[-1] not in WITH_TORCH:
+    if module.name.split(".")[-1] not in WITH_TORCH and ".migrations." not in module.name:  # those Alembic runs
         importlib.import_module(module.name)
 for name in LIBRARIES:
     importlib.import_module(name)
