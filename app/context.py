@@ -75,7 +75,7 @@ class AppContext:
         self._pages = Counter()
         self._seen: set[tuple[str, int]] = set()
         self.looks: set[tuple[str, int]] = set()  # (user, expnum) whose evidence this server has sent
-        self.queues: dict[str, dict] = {}  # user -> order, packet and places of the queue that he was sent last
+        self.queues: dict[str, dict] = {}  # user -> order, packet and places of the queue that they were sent last
         self._looked = -PULSE_SECONDS
         self._current = ""
         self._pulse = None
@@ -155,7 +155,7 @@ class AppContext:
                 self._accepted.pop(user.name, None)
 
     def note_seen(self, user, expnum):
-        """Others' votes on this exposure were shown to this user: a later vote of his is not blind."""
+        """Others' votes on this exposure were shown to this user: a later vote of theirs is not blind."""
         if not self.has_seen(user, expnum):
             self.store.note_reveal(user.name, self.catalog.camera, int(expnum))
             self._seen.add((user.name, int(expnum)))

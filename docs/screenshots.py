@@ -233,7 +233,7 @@ def main() -> None:
             with served(run.resolve(), Path(folder), vote) as (server, catalog):
                 for size in SIZES:
                     rooms_of_inspector(browser, server, catalog, given.out, name, size)
-                if vote:  # after the inspector's pictures: what others' votes have taught he may not know yet
+                if vote:  # after the inspector's pictures: what others' votes have taught they may not know yet
                     with closing(LabelStore(catalog.labels_url())) as store:
                         retrain(catalog, store, by=LEAD)
                 for size in SIZES:

@@ -48,7 +48,7 @@ def doubtful_facet(app) -> pd.Series:
 
 
 def known_to(viewer: Viewer, *, assisted) -> pd.DataFrame:
-    """The rows of `doubts` in the run that this user may know, `answer` blank where he may not know it.
+    """The rows of `doubts` in the run that this user may know, `answer` blank where they may not know it.
 
     A lead who does not vote knows all. Others know of votes after their own, of the model's opinion where it is shown
     (`assisted`), and of a known answer once they have given theirs; a label from a list never comes or goes by what

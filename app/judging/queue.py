@@ -1,7 +1,7 @@
-"""Each inspector's queue: which exposures wait for his vote, in which order, and what is mixed in among them.
+"""Each inspector's queue: which exposures wait for their vote, in which order, and what is mixed in among them.
 
 An inspector chooses an order and a packet, or takes those that the lead chose. Nothing in a queue depends on what
-others said of an exposure that he has not judged, but for two things that the rule of votes needs: an exposure that
+others said of an exposure that they have not judged, but for two things that the rule of votes needs: an exposure that
 needs no more votes leaves it, and one that needs the whole panel comes forward, together with a random control. The
 order by split votes is therefore offered to leads alone. Where the model's opinion is hidden before the vote, orders
 and packets that would tell it are not offered either.
@@ -50,7 +50,7 @@ DOUBTFUL = "doubtful"  # the facet whose packets hold more than candidates
 class Queue:
     """One user's queue now.
 
-    expnums : what waits, in order    voted : what the packet holds that he judged    order, packet : names in force
+    expnums : what waits, in order    voted : what of the packet was judged    order, packet : names in force
     """
 
     expnums: tuple[int, ...]
@@ -60,12 +60,12 @@ class Queue:
 
 
 def queue_of(viewer: Viewer):
-    """expnums (ints) that wait for this user's vote, in his order: see `queue_for`."""
+    """expnums (ints) that wait for this user's vote, in their order: see `queue_for`."""
     return list(queue_for(viewer).expnums)
 
 
 def unjudged(viewer: Viewer):
-    """expnums (a set) that this user has not judged, of all that any of his queues may ever hold."""
+    """expnums (a set) that this user has not judged, of all that any of their queues may ever hold."""
     offered = keep(viewer.survey, "candidates", lambda: candidates_first(viewer.survey))
     own = viewer.store.ballots(viewer.catalog.camera, viewer.name)["expnum"]
     known = known_in(viewer.app, viewer.survey, {})
@@ -109,7 +109,7 @@ def queue_for(viewer: Viewer):
 
 
 def count_left(viewer: Viewer, ballots, settings):
-    """How many exposures wait for this user's vote in his packet; without what is mixed in.
+    """How many exposures wait for this user's vote in their packet; without what is mixed in.
 
     ballots : as `ballots_of` gives them
     """
@@ -262,7 +262,7 @@ def settings_in_force(app):
 
 
 def choice_of(viewer: Viewer, settings=None):
-    """(order, packet) in force for a user: his own, else what the lead chose for him or for all."""
+    """(order, packet) in force for a user: their own, else what the lead chose for them or for all."""
     settings = settings or settings_in_force(viewer.app)
     chosen = viewer.store.setting(SETTINGS, {}, owner=viewer.name)
     order = chosen.get("order") or settings.order
@@ -276,7 +276,7 @@ def choice_of(viewer: Viewer, settings=None):
 
 
 def choose_queue(viewer: Viewer, *, order=None, packet=None):
-    """Keep what a user chooses; refuses what he may not know and packets that hold nothing. Returns `choices`."""
+    """Keep what a user chooses; refuses what they may not know and packets that hold nothing. Returns `choices`."""
     chosen = dict(viewer.store.setting(SETTINGS, {}, owner=viewer.name))
     if order is not None:
         offered = [name for name, known in ORDERS.items() if viewer.may_know(known.tells)]

@@ -2,7 +2,7 @@
 
 An example is what people agreed on: a lead's decision, then votes without dissent, then imported labels. From votes,
 only exposures that this user may know of (see app.judging.viewer); from labels, none whose known answer is mixed
-into queues before he has judged it, and last those that still wait for his vote.
+into queues before they have judged it, and last those that still wait for their vote.
 """
 
 import numpy as np

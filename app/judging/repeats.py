@@ -1,8 +1,8 @@
 """Own earlier judgements that are asked for again without saying so.
 
-While one waits in an inspector's queue it looks to him, in every answer of the server, like an exposure that he never
-judged. What he says goes to the repeats of the label store and supersedes nothing; from then on his pages show it as
-his last word. What waits is kept in the store, so that a restart forgets nothing.
+While one waits in an inspector's queue it looks to them, in every answer of the server, like an exposure that they
+never judged. What they say goes to the repeats of the label store and supersedes nothing; from then on their pages show
+it as their last word. What waits is kept in the store, so that a restart forgets nothing.
 """
 
 import hashlib
@@ -69,7 +69,7 @@ def take_back(viewer: Viewer, expnum=None):
 
 
 def as_shown(viewer: Viewer, votes):
-    """The user's own current votes as his pages show them: without those asked for again, repeats as last words.
+    """The user's own current votes as their pages show them: without those asked for again, repeats as last words.
 
     votes : DataFrame as LabelStore.votes gives it, of this user; returned oldest first
     """

@@ -117,7 +117,7 @@ def own_votes(viewer: Viewer, expnum=None):
 def cast_batch(viewer: Viewer, expnums, judgement, *, batch_id, how, reasons=(), comment="", screen=None):
     """Store one judgement of several exposures as one step, via `bulk`; the same batch_id twice is one batch.
 
-    how : a name of BATCH_KINDS. A vote that the user gave one by one (or that was imported under his name) stays as it
+    how : a name of BATCH_KINDS. A vote that the user gave one by one (or that came in under their name) stays as it
     is; a run in time takes only exposures that were looked at: `screen["looks"]` has their seconds, and this server
     has sent their evidence.
     Returns {batch_id, n, n_replaced, vote_ids (receipts), skipped: [{expnum, why}]}; n_replaced: bulk votes that were

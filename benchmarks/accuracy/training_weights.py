@@ -63,7 +63,7 @@ class Truth:
 
 
 def ballot(expnum: int, inspector: str, says_bad: bool, reasons=(), ticked=(), via="single") -> list[Vote]:
-    """The votes of one inspector on one exposure: on all of it, and on each CCD that he ticks."""
+    """The votes of one inspector on one exposure: on all of it, and on each CCD that they tick."""
     own = {"expnum": int(expnum), "inspector": str(inspector), "judgement": "bad" if says_bad else "good"}
     own |= {"reasons": reasons, "via": via, "blind": via == "single"}
     return [Vote(**own), *(Vote(ccdname=name, **own) for name in ticked)]

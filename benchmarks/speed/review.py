@@ -6,7 +6,7 @@ RUN is copied, all its exposures are made candidates so that each waits in every
 process with one worker. Three inspectors log in, in three windows of one headless browser (WebGL in software), and
 vote at a random pace of `--pace` seconds on average: `bad` with a reason where an imported label says so, else `good`;
 first `--votes` each with nothing else going on, then as many while a lead's retraining runs, asked for again as soon
-as one ends. Each waits for his vote to be stored and for the next exposure before the next key, as people do.
+as one ends. Each waits for the vote to be stored and for the next exposure before the next key, as people do.
 
 Painted: from the time stamp of the key that ends a vote to the first frame after the one in which the mosaic has drawn
 another exposure.

@@ -1,7 +1,7 @@
 """Several learners, each taught by other exposures, that answer together: a classifier's head.
 
 The exposures that teach are dealt to FOLDS folds, and one learner is fitted without each. A new exposure is answered by
-all of them, one that taught by the learner that has not seen it: nobody is told the label that he gave. What the
+all of them, one that taught by the learner that has not seen it: nobody is told their own label. What the
 learners say of the exposures they have not seen sets, besides, whether the linear one listens to the simulated teacher
 (if that helps by more than the standard error over exposures), how its answer and the forest's are mixed (the forest
 answers alone unless a mix is as clearly better), and how sharp the result is, all by cross-entropy; so the

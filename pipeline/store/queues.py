@@ -29,7 +29,7 @@ class QueueStore:
     # ---- who looks at what
 
     def lease(self, inspector: str, camera: str, expnum: int, seconds: float) -> None:
-        """This inspector has this exposure on screen for `seconds` from now; he looks at one exposure at a time."""
+        """This inspector has this exposure on screen for `seconds` from now; they look at one exposure at a time."""
         t, now = schema.leases, time.time()
         own = sa.and_(t.c.camera == camera, t.c.inspector == inspector)
         row = {"camera": camera, "expnum": int(expnum), "inspector": inspector, "until": now + float(seconds)}
@@ -66,7 +66,7 @@ class QueueStore:
         screen: dict | None = None,
         client_vote_id: str = "",
     ) -> int:
-        """Store what an inspector says when his own vote `vote_id` is asked for again; returns its number.
+        """Store what an inspector says when their own vote `vote_id` is asked for again; returns its number.
 
         The same client_vote_id twice is one repeat. It is no vote: nothing is superseded.
         """

@@ -74,7 +74,7 @@ def report(
     repeats, decisions, known : see `inspectors.inspector_table`
     unit : 'exposure', 'ccd', or '' for exposures where there are answers about them, else CCDs
     blanks_are_good, inspected : see `ballots`
-    names : EVERYBODY; an inspector, who gets his own figures and none of another by name; NOBODYS
+    names : EVERYBODY; an inspector, who gets their own figures and none of another by name; NOBODYS
     """
     imports = None if imported is None or imported.empty else imported[["camera", "expnum", "source"]]
     given = {"blanks_are_good": blanks_are_good, "inspected": inspected, "imports": imports}

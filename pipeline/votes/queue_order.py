@@ -254,7 +254,7 @@ def latitude_names(degrees) -> np.ndarray:
 def slots(share: float, seed: int, start: int, stop: int) -> list[int]:
     """Places from start (kept) to stop (left out) at which something is mixed in: one in every 1/share, at random.
 
-    A place is counted from an inspector's very first judgement, so it stays where it is while he works.
+    A place is counted from an inspector's very first judgement, so it stays where it is while they work.
     """
     if share <= 0 or stop <= start:
         return []

@@ -128,7 +128,7 @@ def standing(
 def asked_of(
     inspector: str, inspectors: Sequence[str], table: pd.DataFrame, settings: QueueSettings, panel: int
 ) -> np.ndarray:
-    """(n,) int: ASKED, LATER or SETTLED for one inspector, of exposures that he has not voted on.
+    """(n,) int: ASKED, LATER or SETTLED for one inspector, of exposures that they have not voted on.
 
     table : as `standing` gives it. LATER: others are asked first; it waits at the end, so that nobody runs dry.
     """

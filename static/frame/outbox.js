@@ -4,7 +4,7 @@
 //
 // The storage is shared by all tabs of the browser, one entry a vote, so that no tab overwrites another's. One tab sends at
 // a time (a lock of the browser, where it has one; the server counts a vote that comes twice once). Each request says in
-// whose name it is sent: votes of somebody who is no longer logged in wait for him.
+// whose name it is sent: votes of somebody who is no longer logged in wait for them.
 
 const FIRST_PAUSE = 1000;
 const LONGEST_PAUSE = 15000;

@@ -1,4 +1,4 @@
-"""What one server process shares: new tables are read once, and nobody who has his own waits for them."""
+"""What one server process shares: new tables are read once, and nobody who has tables already waits for them."""
 
 import threading
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""The server's doors, over real HTTP: nobody without a login gets anything, and each gets only what his role allows."""
+"""The server's doors, over real HTTP: nobody without a login gets anything, and each gets what their role allows."""
 
 import gzip
 import http.cookiejar

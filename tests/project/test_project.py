@@ -160,6 +160,14 @@ def test_every_data_file_is_shipped_and_all_are_small():
     assert sum(path.stat().st_size for path in data) < MOST_DATA_MB * 1e6
 
 
+def test_an_inspector_is_they():
+    for folder in ("app", "pipeline", "static", "docs", "tests", "benchmarks"):
+        for path in sorted((ROOT / folder).rglob("*")):
+            if path.suffix in (".py", ".js", ".md", ".html") and path != Path(__file__):
+                found = re.search(r"(?i)\b(he|his|him|himself)\b[^/\n]{0,30}", path.read_text())
+                assert not found, f"{path.relative_to(ROOT)}: {found.group()}; say they, or the inspector"
+
+
 def test_no_path_of_a_machine_and_no_registry():
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
     if tracked.returncode:

@@ -1,6 +1,6 @@
 """What the Agreement room asks over HTTP: the figures, over what this user may know.
 
-A lead sees all. An inspector sees figures over the exposures that he has judged himself and nobody else by name; those
+A lead sees all. An inspector sees figures over the exposures that they have judged and nobody else by name; those
 of them that the answer lists are noted as seen, so that judging one again is not blind. A viewer sees what the whole
 panel has judged, and no name.
 """

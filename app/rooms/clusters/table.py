@@ -162,7 +162,7 @@ def _cluster_list(viewer: Viewer, assisted) -> dict:
 
 
 def judged_means(knowledge: Knowledge) -> str:
-    """What a count of exposures that others judged may mean to this user; '' = he gets none."""
+    """What a count of exposures that others judged may mean to this user; '' = they get none."""
     if knowledge.everything:
         return "anybody"
     return "" if knowledge.viewer.is_inspector else "panel"

@@ -95,7 +95,7 @@ def what_may_be_known(viewer: Viewer, found: dict, assisted: bool) -> dict:
 def votes_for(viewer: Viewer, expnum: int, votes: list[dict], own, *, voted: bool, shown: bool) -> list[dict]:
     """Own judgements as on every page (see app.judging.repeats), and after the own vote the others' current ones.
 
-    own : the user's current votes on whole exposures. shown : whether he may know the model's opinion.
+    own : the user's current votes on whole exposures. shown : whether they may know the model's opinion.
     """
     last = {} if int(expnum) in viewer.asked_again() else {row["vote_id"]: row for row in own.to_dict("records")}
     found = []
@@ -117,7 +117,7 @@ def votes_for(viewer: Viewer, expnum: int, votes: list[dict], own, *, voted: boo
 
 def neighbours_for(viewer: Viewer, neighbours: list[dict]) -> list[dict]:
     """Labelled neighbours without those whose label may tell others' votes on an exposure that this user has not
-    judged, or a known answer that waits for his."""
+    judged, or a known answer that waits for theirs."""
     told = pd.DataFrame(neighbours, columns=["image_id", "provenance", "basis"])
     hidden = viewer.hides(told.astype({"image_id": "int64"}))
     return [one for one, hides in zip(neighbours, hidden, strict=True) if not hides]

@@ -43,7 +43,7 @@ def voters(app, ballots):
 def inspector(viewer: Viewer, ballots, settings):
     """{name, active, voted, left, unsure, pace_seconds, hours_left, last_utc, order, packet, assigned} of one account.
 
-    unsure : share of his votes; pace_seconds : median time on an exposure; hours_left : what is left at the mean time
+    unsure : share of their votes; pace_seconds : median time on an exposure; hours_left : what is left at the mean time
     from vote to vote while at work; None where there is nothing to measure
     """
     own = ballots[(ballots["inspector"] == viewer.name) & (ballots["via"] != "import")]

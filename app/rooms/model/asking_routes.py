@@ -15,7 +15,7 @@ def asking_answer(viewer: Viewer) -> dict:
 
     A point: model, created, current, exposures and images that taught it, n exposures that measured it and their kinds,
     and f1, precision, recall, each {value, low, high} or None. orders : [{name, rule}] that this user may choose;
-    order : the one in force for him.
+    order : the one in force for them.
     """
     points = []
     for row in reversed(models.models(Catalog.open(viewer.catalog.path))):

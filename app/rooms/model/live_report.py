@@ -67,7 +67,7 @@ def labels_of(found):
 
 
 def _seen(viewer: Viewer, found, assisted):
-    """(rows that this user may see, image_ids of labels that he may not)."""
+    """(rows that this user may see, image_ids of labels that they may not)."""
     may, hidden = known_to(viewer, found.table, found.labels, assisted)
     there = found.table.expnum.isin(viewer.survey.exposures.index).to_numpy()
     return found.table[np.asarray(may) & there], hidden

@@ -2,7 +2,7 @@
 
 A lead sees everything. Others see counts, figures and models, and of the changed exposures those that they have judged
 themselves or that nobody has voted on; of the labels behind them those of exposures that they have judged, or that do
-not come from votes. A known answer that waits for somebody's vote is no cause that he may read.
+not come from votes. A known answer that waits for somebody's vote is no cause that they may read.
 """
 
 from functools import lru_cache

@@ -180,7 +180,7 @@ class Adjudicate extends AdjudicatePage {
     if (slots !== this.slots && this.shown === answer) { this.slots = slots; this.drawEvidence(); }
   }
 
-  // Frames: CCDs that somebody ticked; those of one inspector while the pointer or the focus is on his vote.
+  // Frames: CCDs that somebody ticked; those of one inspector while the pointer or the focus is on their vote.
   showTicks(inspector = '') {
     const votes = (this.shown?.votes ?? []).filter(vote => !inspector || vote.inspector === inspector);
     this.mosaic.setTicked([...new Set(votes.flatMap(vote => vote.ccdnames))]);

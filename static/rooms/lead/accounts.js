@@ -1,5 +1,5 @@
 // @ts-check
-// Accounts of the Lead room: who may do what, how far each inspector is, which packet he has.
+// Accounts of the Lead room: who may do what, how far each inspector is, which packet they have.
 
 import { packetOf, packetText } from '../../basics/packet.js';
 import { escapeText as text } from '../../basics/text.js';

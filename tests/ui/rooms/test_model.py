@@ -61,7 +61,7 @@ def test_a_lead_retrains_reads_what_changed_and_goes_back_while_an_inspector_kee
     expect(lea.locator("#run")).to_contain_text("knn-003")
     expect(use).to_have_count(0)
 
-    # an inspector keeps what he works with until he says so
+    # an inspector keeps what they work with until they say so
     expect(amy.get_by_role("button", name="Use knn-003 a")).to_be_visible()
     expect(amy.locator("#run")).to_contain_text("knn-002")
 

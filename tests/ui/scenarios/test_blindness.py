@@ -1,7 +1,7 @@
 """What reaches an inspector's browser before the own vote: read whole, in every room, and compared between two worlds.
 
 In both worlds the same inspector has cast the same vote, once on one exposure and once on another. Whoever has judged
-neither must not be able to tell the two worlds apart, whatever he opens.
+neither must not be able to tell the two worlds apart, whatever they open.
 """
 
 import re
