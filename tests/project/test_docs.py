@@ -1,6 +1,7 @@
 """docs/formats.md names what there really is: columns, problems, kinds, formats, policies, rules, reasons, keywords."""
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -136,3 +137,12 @@ def test_every_key_is_in_the_guide():
     script = (DOCS.parent / "static" / "frame" / "shortcuts.js").read_text()
     caps = {cap for caps in re.findall(r"\['([^']+)', '", script) for cap in caps.split() if cap not in ("…", "drag")}
     assert caps - guide == set()
+
+
+def test_the_python_example_of_the_readme_runs(survey_folder, tmp_path):
+    (example,) = re.findall(r"```python\n(.*?)```", (DOCS.parent / "README.md").read_text(), re.DOTALL)
+    shutil.copytree(survey_folder, tmp_path / "run", ignore=shutil.ignore_patterns("previews"))
+    found = {}
+    exec(example.replace('"runs/demo"', repr(str(tmp_path / "run"))), found)
+    assert found["worst"].is_monotonic_decreasing
+    assert len(found["judged"])
