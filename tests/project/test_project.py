@@ -12,6 +12,7 @@ import yaml
 from packaging.specifiers import SpecifierSet
 from typer.testing import CliRunner
 
+from tests.project import lowest
 from triptych.pipeline.classifier import simulated_teacher
 from triptych.pipeline.extras import EXTRA_OF
 
@@ -70,6 +71,14 @@ def test_extras():
     assert f"{PROJECT['name']}[all]" in EXTRAS["test"]
     names = [name for name, _ in requirements(*FEATURES, "test")]
     assert len(names) == len(set(names))
+
+
+def test_the_lowest_versions_are_the_lower_bounds():
+    pins = {name.split("[")[0]: pins for name, pins in requirements(*FEATURES, "test")}
+    found = dict(requirement(line) for line in lowest.lowest("test"))
+    assert set(found) == set(pins)
+    for name, exact in found.items():
+        assert exact.removeprefix("==") in re.split("[<>=,]+", pins[name])
 
 
 def test_exact_pins_are_constraints_of_the_makefile():
