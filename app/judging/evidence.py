@@ -1,8 +1,7 @@
-"""What one user may know about one exposure, now. The only place that decides what blindness hides.
+"""What the page shows beside one exposure, now.
 
 Before a user's own vote nothing of others' votes leaves this file; without assistance the model's opinion waits too.
-Afterwards both are shown. A labelled neighbour is left out where its label comes from others' votes on an exposure
-that this user has not judged.
+Afterwards both are shown. A labelled neighbour is left out where `Viewer.hides` its label.
 """
 
 import numpy as np

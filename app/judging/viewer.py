@@ -79,8 +79,10 @@ class Viewer:
 
     def judged(self, expnums=None) -> set[int]:
         """Exposures that this user has judged as a whole, as far as they are told. expnums : of these alone"""
-        votes = self.store.voters(expnums)
-        own = votes.loc[(votes["inspector"] == self.name) & (votes["ccdname"] == ""), "expnum"]
+        return self._judged_in(self.store.voters(expnums))
+
+    def _judged_in(self, voters: pd.DataFrame) -> set[int]:
+        own = voters.loc[(voters["inspector"] == self.name) & (voters["ccdname"] == ""), "expnum"]
         return set(own.astype(int)) - set(self.asked_again())
 
     def secret_answers(self) -> set[int]:
@@ -119,7 +121,8 @@ class Viewer:
 
     def may_hear_of(self, expnums, assisted) -> np.ndarray:
         """(n,) bool: exposures of which a change of the model may be told: it may come from votes on them."""
-        others = set(self.store.voters()["expnum"].astype(int)) - self.judged()
+        voters = self.store.voters()
+        others = set(voters["expnum"].astype(int)) - self._judged_in(voters)
         told = ~np.isin(expnums, np.fromiter(others, np.int64, len(others)))
         return told & self.knowledge().of_opinion(expnums, assisted)
 
