@@ -23,7 +23,7 @@ from triptych.pipeline.errors import Cancelled, TriptychError
 from triptych.pipeline.retraining import leftovers
 from triptych.pipeline.store.store import LabelStore
 
-POLITENESS = 19  # the most: a retraining may take longer; votes may not
+POLITENESS = 5  # it gives way to votes, but on a busy machine it still goes on
 
 log = logging.getLogger("triptych.worker")
 
@@ -207,10 +207,11 @@ class WorkerProcess:
 
 
 def stand_back():
-    """Let whatever else runs on this machine go first.
+    """Give way to votes, but not to everything: on a machine that others keep busy a retraining must still go on.
 
-    Linux shares processors between sessions before it looks at niceness inside one (sched(7), autogroup): without its
-    own session's share lowered, this process takes half a processor from a browser on the same machine.
+    Linux shares the processors between sessions before it looks at niceness inside one (sched(7), autogroup), so the
+    session of this process steps back too. At niceness 5 it gets a quarter of a processor beside one busy session; at
+    19 it got a seventieth and stood still.
     """
     os.nice(POLITENESS)
     if os.getsid(0) == os.getpid():

@@ -58,12 +58,15 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_terminal_summary(terminalreporter):
-    """Each test that needed its second try is a fault to be found: say which."""
-    again = sorted({report.nodeid for report in terminalreporter.stats.get("rerun", [])})
+    """Each test that needed its second try is a fault to be found: say which, and how its first try failed."""
+    again = terminalreporter.stats.get("rerun", [])
     if again:
         terminalreporter.section("needed a second try: find out why", red=True)
-        for nodeid in again:
-            terminalreporter.line(nodeid)
+        for report in again:
+            terminalreporter.line(report.nodeid, red=True)
+            terminalreporter.line(report.longreprtext)
+            for title, text in report.sections:
+                terminalreporter.line(f"{title}:\n{text}")
 
 
 @pytest.fixture(scope="session")

@@ -273,15 +273,17 @@ class PointMap {
   // One after the other and only when nothing else happens, so that a recolouring asks for nothing.
   prefetch(set) {
     const idle = window.requestIdleCallback || (act => setTimeout(act, 300));
-    idle(async () => {
-      const other = this.camera.dims === 2 ? 3 : 2;
-      if (set === this.set && set.n <= PREFETCH && set.has(other)) await this.fetchPlaces(set, other).catch(() => {});
-      const others = set.n <= PREFETCH ? Object.keys(this.page.urls) : ['cluster', 'verdict'];
-      for (const name of new Set([...KNOWN, ...others])) {
-        if (set !== this.set || this.closed) return;
-        await this.page.fetch(name).then(colours => colours.whole).catch(() => {});
-      }
-    });
+    this.ahead = new Promise(done => idle(() => this.fetchOthers(set).then(done)));
+  }
+
+  async fetchOthers(set) {
+    const other = this.camera.dims === 2 ? 3 : 2;
+    if (set === this.set && set.n <= PREFETCH && set.has(other)) await this.fetchPlaces(set, other).catch(() => {});
+    const others = set.n <= PREFETCH ? Object.keys(this.page.urls) : ['cluster', 'verdict'];
+    for (const name of new Set([...KNOWN, ...others])) {
+      if (set !== this.set || this.closed) return;
+      await this.page.fetch(name).then(colours => colours.whole).catch(() => {});
+    }
   }
 
   recolour() {
@@ -552,6 +554,8 @@ class PointMap {
       imageId: i => this.set.imageId(i),
       indexOf: imageId => this.set.indexOf(imageId),
       moving: () => this.camera.moving || this.refined === 'going',
+      heard: () => this.model.heard >= this.led,
+      ahead: () => this.ahead,
       drawn: () => (this.refined === 'done' ? this.set.n : Math.min(this.budget, this.set.drawable(this.camera))),
       budget: () => this.budget,
       times: () => ({ ...this.times }),

@@ -71,6 +71,7 @@ def test_three_rounds_of_votes_on_drawn_vectors(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("forty")  # one process makes the survey, and none waits for it
 def test_three_rounds_of_votes_on_a_simulated_survey(tmp_path):
     truth = skies.truth(skies.sky(*skies.FORTY))
     catalog = loop.without_labels(skies.embedded(*skies.FORTY), tmp_path / "run")

@@ -11,7 +11,7 @@ from triptych.pipeline.simulation.survey_plan import single
 from triptych.pipeline.store.store import open_store
 
 DECAM = camera("decam")
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("forty")]
 
 
 def test_two_trails_cross_more_ccds_than_one_and_a_ghost_of_that_size_is_found():

@@ -5,7 +5,7 @@
 
 `open_page(user, path)` gives a logged-in page of a browser context of its own; at the end of the test the guards fail
 it on any console error, page error, answer >= 400 or request to another host. A test that provokes one says so:
-`page.expected_problems.append("403")`.
+`page.expected_problems.append("403")`. `page.requests` has counted its requests from the first.
 """
 
 import os
@@ -23,6 +23,7 @@ from playwright.sync_api import expect
 from tornado.web import create_signed_value
 
 from tests import survey, warm
+from tests.ui.waiting import Requests
 from triptych.app.server import secret_of
 from triptych.pipeline.catalog.catalog import Catalog
 
@@ -35,6 +36,7 @@ BROWSER_FLAGS = [
     "--disable-component-update",
     "--enable-unsafe-swiftshader",
     "--use-angle=swiftshader",
+    "--disable-gpu-compositing",  # software WebGL for the map and the mosaic only: the page itself costs a fifth then
 ]
 SERVER_START_SECONDS = 240  # its imports alone take a minute and more where other work keeps all cores busy
 expect.set_options(timeout=20_000)  # two cores that also run the server and software WebGL
@@ -54,6 +56,26 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.ui)
             if item.config.getoption("--second-try"):
                 item.add_marker(pytest.mark.flaky(reruns=1))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A failure says what its pages showed and what their servers wrote."""
+    report = yield
+    if report.failed:
+        for page in getattr(item, "pages", []):
+            report.sections.append((f"page {page.url}", seen_of(page)))
+        for log in getattr(item, "logs", []):
+            report.sections.append((f"server {log}", log.read_text(errors="replace")[-3000:]))
+    return report
+
+
+def seen_of(page):
+    """The text of a page and what is still on its way, for somebody who was not there."""
+    try:
+        return f"{page.requests.open} requests without an answer\n{page.inner_text('body')[:3000]}"
+    except Exception as error:  # the page is closed, or its browser is gone
+        return f"cannot be asked: {error}"
 
 
 @dataclass
@@ -228,6 +250,9 @@ def open_page(contexts, request, serve_run):
         page = context.new_page()
         page.set_viewport_size({"width": size[0], "height": size[1]})
         page.expected_problems = guard.expected
+        page.requests = Requests(page, server.url)
+        request.node.pages = [*getattr(request.node, "pages", []), page]
+        request.node.logs = list(dict.fromkeys([*getattr(request.node, "logs", []), server.log]))
         if password is None:
             context.add_cookies([login_cookie(server, user)])
         page.goto(server.url + path)

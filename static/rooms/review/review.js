@@ -24,7 +24,7 @@ const LOOKED_SECONDS = 0.3;
 
 export function mount(box, model) {
   const room = new Review(box, model);
-  window.__review = { shown: () => room.expnum, waiting: () => room.outbox.waiting.length, queue: () => [...room.queue] };
+  window.__review = { shown: () => room.expnum, waiting: () => room.outbox.waiting.length, queue: () => [...room.queue], ahead: () => room.isAhead() };
   return () => { delete window.__review; room.close(); };
 }
 
@@ -155,9 +155,14 @@ class Review extends ReviewVoting {
   fetchAhead() {
     this.later = null;
     const waiting = this.queue.filter(other => other !== this.expnum && !this.skipped.has(other)).slice(0, AHEAD);
-    this.mosaic.prefetch(waiting);
     this.pictures = [];
-    waiting.slice(0, 2).forEach(other => this.evidenceAhead(other));
+    this.fetched = Promise.all([this.mosaic.prefetch(waiting), ...waiting.slice(0, 2).map(other => this.evidenceAhead(other))]);
+  }
+
+  // Resolves when all that comes next has been fetched.
+  async isAhead() {
+    while (this.later) await new Promise(requestAnimationFrame);
+    await this.fetched;
   }
 
   // With its pictures: asked for when the exposure is opened, they would take every connection before the vote.

@@ -27,7 +27,7 @@ def enter(page, room):
     """Open a room by its tab and wait until its components stand."""
     page.locator(f"#rooms button[data-room={room}]").click()
     page.locator(f"#{room} .fill[data-ready]").first.wait_for()
-    page.wait_for_load_state("networkidle")
+    page.requests.wait_for_answers()
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ from playwright.sync_api import expect
 
 from tests import survey
 from tests.ui.conftest import wait_ready
+from tests.ui.waiting import wait_until
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.store.store import LabelStore, Vote
 
@@ -55,8 +56,10 @@ def test_nothing_that_the_browser_receives_holds_anothers_vote_before_ones_own(o
     page.locator("#mosaic-panel .fill[data-ready]").wait_for()
     page.get_by_role("tab", name="Review").click()
     page.locator("#review .fill[data-ready]").wait_for()
-    page.wait_for_timeout(3000)
-    assert len(received) > 30
+    page.wait_for_function("() => window.__review?.shown()")
+    page.evaluate("() => window.__review.ahead()")
+    page.requests.wait_for_answers()
+    wait_until(page, lambda: len(received) > 30)
     texts = [frame if isinstance(frame, str) else bytes(frame).decode(errors="ignore") for frame in received]
     for told in ("zebra", '"ben"', vote.client_vote_id):
         assert not [text[:300] for text in texts if told in text], told

@@ -7,6 +7,7 @@ from playwright.sync_api import expect
 
 from tests import survey
 from tests.ui.conftest import wait_ready
+from tests.ui.waiting import wait_until
 from triptych.pipeline.image_ids import expnum_of
 
 # The element that carries the map's hooks lies inside a shadow root; the last line gives them to a function.
@@ -173,10 +174,15 @@ def test_what_other_views_select_and_focus_comes_to_the_map(open_map):
     assert {expnum_of(one.ask(f"m => m.imageId({i})")) for i in list(one.selection())[:5]} == {900004}
     one.wait("m => m.rings().focus.length === 61")
     expect(one.page.locator(".map .chosen")).to_contain_text("61 selected")
-    # the browser's own choice is not sent back to it, and not lost
+    # the browser's own choice is not sent back to it, and not lost: until the server's next word it stays as it is
     one.key("Escape")
-    one.page.wait_for_timeout(300)
-    assert one.selection() == set()
+    chosen = "m.selection().length ? Math.floor(Number(m.imageId(m.selection()[0])) / 100) : 0"
+    each_frame = f"function look() {{ selected.push({chosen}); requestAnimationFrame(look); }}"
+    one.ask(f"m => {{ window.selected = []; ({each_frame})(); }}")
+    one.page.get_by_role("searchbox").fill("900005")
+    one.page.keyboard.press("Enter")
+    one.wait(f"m => ({chosen}) === 900005")
+    assert set(one.page.evaluate("selected")) <= {0, 900005}
 
 
 def test_zoom_keeps_the_place_under_the_cursor(open_map):
@@ -187,17 +193,14 @@ def test_zoom_keeps_the_place_under_the_cursor(open_map):
     one.page.mouse.move(*one.at(x, y))
     for _ in range(5):
         one.page.mouse.wheel(0, -200)
-    one.page.wait_for_timeout(100)
-    one.settled()
-    factor = one.ask("m => m.view().scale") / scale
-    assert factor > 3
-    for a, b in zip(before, one.places(), strict=True):
+    one.wait(f"m => m.view().scale > {3 * scale} && !m.moving()")
+    now, places = one.ask("m => [m.view().scale, Array.from({ length: m.set().n }, (_, i) => m.project(i))]")
+    factor = now / scale
+    for a, b in zip(before, places, strict=True):
         assert b[0] - x == pytest.approx(factor * (a[0] - x), abs=6)  # a wheel event knows whole pixels only
         assert b[1] - y == pytest.approx(factor * (a[1] - y), abs=6)
     one.key("0")
-    one.page.wait_for_timeout(100)
-    one.settled()
-    assert one.ask("m => m.view().scale") == pytest.approx(scale)
+    one.wait(f"m => Math.abs(m.view().scale / {scale} - 1) < 1e-6 && !m.moving()")
 
 
 def test_drag_moves_the_flat_map_and_turns_the_solid_one(open_map):
@@ -220,9 +223,10 @@ def test_drag_moves_the_flat_map_and_turns_the_solid_one(open_map):
 
 def test_looking_around_asks_the_server_for_nothing(open_map):
     one = open_map(path="/?room=explore")
-    one.page.wait_for_timeout(1500)  # what is fetched ahead has come
-    asked = []
-    one.page.on("request", lambda request: asked.append(request.url))
+    one.page.wait_for_load_state("networkidle")
+    one.ask("m => m.ahead()")
+    asked = one.page.requests.addresses
+    asked.clear()
     for key in ("ArrowLeft", "+", "+", "3", "ArrowUp", "-", "2", "0"):
         one.key(key)
     one.drag([(100, 100), (140, 130)])
@@ -266,8 +270,7 @@ def test_colours_are_drawn(open_map):
     )
     one.click(i)
     one.page.mouse.move(*one.at(3, 3))
-    one.page.wait_for_timeout(300)
-    assert colours_on(one)["#ff5030"] < colours_on(one)["#30363d"] + 20
+    wait_until(one.page, lambda: colours_on(one)["#ff5030"] < colours_on(one)["#30363d"] + 20)
 
 
 def colours_on(one):
@@ -298,7 +301,8 @@ def test_names_stand_where_their_class_is_thick_and_can_be_put_away(open_map):
 
 def test_the_card_beside_the_cursor_names_the_image(open_map):
     one = open_map()
-    one.page.wait_for_timeout(1000)
+    one.settled()
+    one.ask("m => m.ahead()")  # the card says what the colours say that have come
     x, y, _ = one.places()[0]
     one.page.mouse.move(*one.at(x, y))
     i = one.ask(f"m => m.pick({x}, {y})")
@@ -307,7 +311,6 @@ def test_the_card_beside_the_cursor_names_the_image(open_map):
     expect(card.locator(".name")).to_contain_text(str(expnum_of(one.ask(f"m => m.imageId({i})"))))
     expect(card.locator(".facts")).to_contain_text("labelled")
     expect(card.locator(".facts")).to_contain_text("predicted")
-    one.page.wait_for_function("() => true")
     one.page.mouse.move(*one.at(2, 2))
     expect(card).to_be_hidden()
 
@@ -340,8 +343,7 @@ def test_a_lost_graphics_context_comes_back(open_map):
     )
     expect(one.page.locator(".map .note")).to_be_visible()
     expect(one.page.locator(".map .note")).to_be_hidden()
-    one.page.wait_for_timeout(300)
-    assert colours_on(one)["#ff5030"] > 20
+    wait_until(one.page, lambda: colours_on(one)["#ff5030"] > 20)
 
 
 def test_without_webgl_the_server_draws_and_the_lasso_still_works(open_page):
@@ -449,9 +451,9 @@ def test_keys_walk_through_the_selection(open_map):
     assert first != second
     one.key(",")
     one.key(".")
-    for _ in range(10):  # the server says each step again, later
-        assert one.ask("m => m.rings().ccd[0]") == second
-        one.page.wait_for_timeout(50)
+    assert one.ask("m => m.rings().ccd[0]") == second
+    one.wait("m => m.heard()")  # the server has said each step again
+    assert one.ask("m => m.rings().ccd[0]") == second
     one.key(",")
     assert one.ask("m => m.rings().ccd[0]") == first
 

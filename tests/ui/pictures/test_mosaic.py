@@ -2,7 +2,6 @@
 
 import io
 import re
-import time
 
 import numpy as np
 import pytest
@@ -10,6 +9,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from tests.ui.conftest import no_answer
+from tests.ui.waiting import painted, wait_until
 from triptych.app.pictures import packets
 from triptych.pipeline.camera import DECAM
 from triptych.pipeline.catalog.catalog import Catalog
@@ -18,14 +18,6 @@ from triptych.pipeline.store.store import LabelStore
 EXPNUM = 900001
 BACKGROUND = 10
 S7 = DECAM.slot("S7")
-
-
-def wait_until(condition, seconds=5.0):
-    """Wait for a condition that is asked in Python."""
-    give_up = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < give_up, "waited in vain"
-        time.sleep(0.05)
 
 
 def mosaic_of(page, expnum=EXPNUM):
@@ -82,10 +74,10 @@ def test_changing_the_stretch_asks_for_nothing(open_page):
     before = grey_at(page, *place_of(page, "S4"))
     page.keyboard.press("s")
     run(page, "m => m.setStretch('stars')")
-    page.wait_for_timeout(100)
+    painted(page)
     assert grey_at(page, *place_of(page, "S4")) < before
     run(page, "m => { m.setStretch('faint'); m.setInvert(true); m.setLimits(-1, 1); m.setScaleMode('ccd'); }")
-    page.wait_for_timeout(100)
+    painted(page)
     assert run(page, "m => m.screen()")["limits"] == [-1, 1]
     assert not asked
 
@@ -142,7 +134,7 @@ def test_zoom_at_the_cursor_drag_and_back(open_page):
     before = place_of(page, "S10")
     for _ in range(2):
         page.mouse.wheel(0, -240)
-    wait_until(lambda: run(page, "m => m.screen().zoom") > 2.8)
+    wait_until(page, lambda: run(page, "m => m.screen().zoom") > 2.8)
     now = place_of(page, "S10")
     assert np.hypot(now[0] - before[0], now[1] - before[1]) < 2.5, "what is under the cursor stays there"
     x, y = (round(value) for value in now)
@@ -163,7 +155,6 @@ def test_click_focuses_and_a_second_click_enlarges(open_page):
     at = place_of(page, "S9")
     page.mouse.click(*at)
     expect(page.locator("#thumbs-panel .thumb.focused")).to_contain_text("900001-S9")
-    page.wait_for_timeout(500)
     page.mouse.click(*at)
     enlarged = page.locator("#mosaic-panel .mosaic[data-ccd='S9']")
     expect(enlarged).to_contain_text("preview only")
@@ -217,8 +208,8 @@ def test_without_webgl_a_ready_made_picture_is_shown(open_page):
     page.goto(page.url.split("?")[0] + f"?focus={EXPNUM}&stretch=faint")
     mosaic_of(page)
     picture = "m => [...m.furniture.plain.values()].some(image => image.complete && image.naturalWidth)"
-    wait_until(lambda: run(page, picture))
-    page.wait_for_timeout(100)
+    wait_until(page, lambda: run(page, picture))
+    painted(page)
     assert grey_at(page, *place_of(page, "S4")) > 50
     assert grey_at(page, *place_of(page, "S31", -0.5, 0.5), 3) == pytest.approx(BACKGROUND, abs=3)
 
@@ -241,7 +232,7 @@ def test_a_frame_drawn_ahead_is_the_frame_drawn_now(open_page):
     run(page, "async m => { await m.prefetch([900002]); await m.show(900002); }")
     drawn = picture_of(page)
     run(page, "async m => { await m.show(900001); m.ahead.forget(); m.ahead.want([900002]); }")
-    wait_until(lambda: run(page, "m => Boolean(m.ahead.frames.get(900002)?.whole)"), 20)
+    wait_until(page, lambda: run(page, "m => Boolean(m.ahead.frames.get(900002)?.whole)"))
     run(page, "async m => { m.ahead.painted = m.ahead.paint(900002, m.look(m.view)); await m.show(900002); }")
     assert run(page, "m => m.ahead.painted"), "it has the look that is asked for"
     assert np.abs(picture_of(page) - drawn).max() <= 2
@@ -259,17 +250,15 @@ def test_blinking_shows_another_exposure_and_picks_nothing_in_it(open_page):
     expect(seen.locator(".blinked")).to_contain_text(f"a vote goes to {EXPNUM}")
     other = int(seen.get_attribute("data-blink"))
     assert other != EXPNUM
-    wait_until(lambda: run(page, "m => Boolean(m.other?.picture)"))
-    page.wait_for_timeout(200)
-    assert np.abs(picture_of(page) - own).max() > 20
+    wait_until(page, lambda: run(page, "m => Boolean(m.other?.picture)"))
+    wait_until(page, lambda: np.abs(picture_of(page) - own).max() > 20)
     run(page, "m => { m.pickedWhat = []; m.onPick(pick => m.pickedWhat.push(pick)); }")
     page.mouse.click(*place_of(page, "S9"))
     assert run(page, "m => [m.pickedWhat.length, m.expnum, m.screen().blinked_with]") == [0, EXPNUM, [other]]
     page.keyboard.press("Escape")
     expect(page.locator("#mosaic-panel .mosaic[data-blink='']")).to_have_count(1)
     page.mouse.move(5, 5)
-    page.wait_for_timeout(200)
-    assert np.abs(picture_of(page) - own).max() <= 2
+    wait_until(page, lambda: np.abs(picture_of(page) - own).max() <= 2)
 
 
 def test_the_mask_names_what_it_shows_and_hatches_what_recorded_nothing(open_page):
@@ -280,8 +269,7 @@ def test_the_mask_names_what_it_shows_and_hatches_what_recorded_nothing(open_pag
     legend = page.locator("#mosaic-panel .legend")
     expect(legend).to_contain_text("nothing recorded")
     expect(legend).to_contain_text("No data-quality mask")
-    page.wait_for_timeout(200)
-    assert grey_at(page, *place_of(page, "S7", 0.5, 0.75), 15) > dark + 10
+    wait_until(page, lambda: grey_at(page, *place_of(page, "S7", 0.5, 0.75), 15) > dark + 10)
     assert grey_at(page, *place_of(page, "S4")) > 50, "pixels stay under it"
     assert run(page, "m => m.screen().masks") == ["nothing_recorded"]
     page.keyboard.press("q")

@@ -84,7 +84,7 @@ def test_the_dr11_example_opens_every_room(real_data, tmp_path, serve_run, open_
     for room in page.eval_on_selector_all("#rooms button", "tabs => tabs.map(tab => tab.dataset.room)"):
         enter(page, room)
         page.wait_for_function(READY)
-        page.wait_for_load_state("networkidle")
+        page.requests.wait_for_answers()
     enter(page, "explore")
     expect(page.locator("#explore")).to_contain_text("There is no map yet")
     expect(page.locator("#explore")).to_contain_text("This run has no images")

@@ -6,6 +6,7 @@ import json
 import pytest
 from playwright.sync_api import expect
 
+from tests.ui.waiting import painted
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.store.store import LabelStore, Vote
 
@@ -56,9 +57,10 @@ def test_a_click_counts_though_new_figures_come_before_the_button_is_let_go(open
     expect(page.locator("pre")).to_contain_text("# reasons: all")
     page.locator("[data-reason=PSF]").hover()
     page.mouse.down()
-    with page.expect_response("**/export/summary?*"):
+    with page.expect_response("**/export/summary?*") as answer:
         page.locator("[data-old]").evaluate("box => box.click()")
-    page.wait_for_timeout(100)
+    answer.value.finished()
+    painted(page)
     page.mouse.up()
     expect(page.locator("pre")).to_contain_text("# reasons: PSF")
 

@@ -5,6 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from tests.ui.waiting import painted, wait_until
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.store.store import LabelStore
 
@@ -82,29 +83,27 @@ def test_several_reasons_and_a_note(room, server):
 
 @pytest.fixture
 def asked(open_page):
-    """(page in Review, addresses that it has asked for so far), opened by the tab."""
-    page, addresses = open_page("amy", "/", fresh=True), []
-    page.on("request", lambda request: addresses.append(request.url.removeprefix(page.url.split("/?")[0])))
+    """A page in Review that has kept nothing, opened by the tab."""
+    page = open_page("amy", "/", fresh=True)
     page.get_by_role("tab", name="Review").click()
     wait_for_exposure(page)
-    return page, addresses
+    return page
 
 
-def settle(page, addresses):
-    """Wait until the page asks for nothing more."""
-    n = -1
-    while n != len(addresses):
-        n = len(addresses)
-        page.wait_for_timeout(1500)
+def settle(page):
+    """Wait until the page asks for nothing more: what comes next is there, and what is on screen."""
+    page.locator(".evidence .neighbours").wait_for()
+    page.evaluate("() => window.__review.ahead()")
+    page.requests.wait_for_answers()
 
 
 def test_what_comes_next_is_fetched_before_the_key(asked):
-    page, addresses = asked
+    page = asked
     for _ in range(3):
-        settle(page, addresses)
+        settle(page)
         first, *after = page.evaluate("() => window.__review.queue()")
         for expnum in [first, *after[:3]]:
-            assert any(f"/picture/mosaic/{expnum}.bin" in address for address in addresses), expnum
+            assert any(f"/picture/mosaic/{expnum}.bin" in address for address in page.requests.addresses), expnum
         judged = shown(page)  # the first time that of Explore, which need not be the first of the queue
         page.keyboard.press("g")
         wait_for_exposure(page, judged)
@@ -115,8 +114,8 @@ def test_what_comes_next_is_fetched_before_the_key(asked):
 
 
 def test_nothing_is_asked_for_between_a_key_and_its_vote(asked):
-    page, addresses = asked
-    settle(page, addresses)
+    page, addresses = asked, asked.requests.addresses
+    settle(page)
     assert any("/picture/thumb/" in address for address in addresses), "the evidence has pictures"
     first, n = shown(page), len(addresses)
     page.keyboard.press("g")
@@ -166,8 +165,8 @@ def test_others_votes_come_after_ones_own(open_page, server):
     page.on("response", lambda r: bodies.append(r.text()) if f"/api/exposure/{expnum}" in r.url else None)
     page.goto(f"{server.url}/?room=review&focus={expnum}")
     page.wait_for_function("expnum => window.__review?.shown() === expnum", arg=expnum)
-    page.wait_for_timeout(500)
-    assert bodies
+    wait_until(page, lambda: bodies)
+    page.locator(".evidence .neighbours").wait_for()
     assert not any('"ben"' in body for body in bodies)
     page.keyboard.press("g")
     wait_saved(page)
@@ -179,7 +178,8 @@ def test_a_viewer_cannot_vote(open_page, server):
     page = open_page("vic", "/?room=review")
     wait_for_exposure(page)
     page.keyboard.press("g")
-    page.wait_for_timeout(300)
+    painted(page)
+    assert not [address for address in page.requests.addresses if address.startswith("/api/vote")]
     assert len(votes_of(server, "vic")) == 0
     page.expected_problems.append("400")
     status = page.evaluate(
@@ -196,7 +196,6 @@ def test_in_a_blind_run_the_models_opinion_waits_for_the_vote(open_page, serve_r
     expnum = shown(page)
     ask = "async e => (await (await fetch(`/api/exposure/${e}?assisted=1`)).json())"
     page.keyboard.press("h")
-    page.wait_for_timeout(500)
     before = page.evaluate(ask, expnum)
     assert before["model"] is None
     assert before["neighbours"] == []

@@ -47,12 +47,14 @@ def walk(page):
         page.get_by_label("colour by").wait_for()
         for colour in COLOURINGS:
             page.get_by_label("colour by").select_option(colour)
-            page.wait_for_load_state("networkidle")
+            page.locator(f".legend[data-colour-by={colour}]").wait_for()
+            page.requests.wait_for_answers()
         for room in rooms_of(User("amy", "inspector")):
             page.goto(f"{start}?room={room}&focus={expnum}")
             wait_ready(page)
             page.locator(f"#{room} .fill[data-ready]").first.wait_for()
             page.wait_for_load_state("networkidle")
+            page.requests.wait_for_answers()
 
 
 def read_everything(open_page, server):

@@ -141,7 +141,6 @@ def test_undo_goes_on_after_a_reload_and_brings_a_changed_mind_back(room, server
     wait_for(room, 0)
     said = votes_of(server, "amy").set_index("expnum")["judgement"]
     assert (said[first], said[second]) == ("good", "good")
-    room.wait_for_timeout(300)
     room.keyboard.press("z")
     room.wait_for_function("second => window.__review.shown() === second", arg=second)
     wait_for(room, 0)
