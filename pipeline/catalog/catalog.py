@@ -137,6 +137,7 @@ class Catalog:
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
+        """The run at `path`. CatalogError where there is none, or its `run.json` cannot be read."""
         path = Path(path).resolve()
         try:
             return cls(path, json.loads((path / "run.json").read_text()))
@@ -149,6 +150,7 @@ class Catalog:
 
     @property
     def camera(self) -> str:
+        """Name of the camera, one of CAMERAS."""
         return self.info["camera"]
 
     @property
@@ -158,6 +160,7 @@ class Catalog:
 
     @property
     def name(self) -> str:
+        """Name of the run: that of its folder."""
         return self.path.name
 
     def refresh(self) -> "Catalog":
@@ -234,9 +237,11 @@ class Catalog:
     # ---- previews
 
     def preview_path(self, expnum: int) -> Path:
+        """Where the preview of an exposure is, whether or not it exists."""
         return self.path / "previews" / f"{int(expnum) // 1000:05d}" / f"{int(expnum):08d}.npz"
 
     def has_preview(self, expnum: int) -> bool:
+        """Whether an exposure has a preview."""
         return self.preview_path(expnum).exists()
 
     def previewed(self) -> np.ndarray:
@@ -290,6 +295,7 @@ class Catalog:
     # ---- stages
 
     def has(self, kind: str) -> bool:
+        """Whether there is a current stage of a kind."""
         return bool(self.info["current"].get(kind))
 
     def stages(self, kind: str) -> list[Stage]:

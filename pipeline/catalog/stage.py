@@ -41,6 +41,7 @@ def read_table(path: Path) -> pd.DataFrame:
 
 
 def rows_of(path: Path, expnums, columns: list[str] | None = None) -> pd.DataFrame:
+    """The rows of a Parquet file whose `expnum` is among `expnums`; all columns unless some are named."""
     wanted = pc.field("expnum").isin(pa.array(np.asarray(expnums, np.int64)))
     return pq.read_table(path, columns=columns, filters=wanted).to_pandas()
 
@@ -66,22 +67,27 @@ class Stage:
 
     @property
     def path(self) -> Path:
+        """The folder of the stage."""
         return self.catalog.path / self.kind / self.stage_id
 
     @property
     def name(self) -> str:
+        """What made it: a backbone, a classifier, a rule, as `stage.json` says."""
         return self.info["name"]
 
     @property
     def parents(self) -> list[dict]:
+        """What it was made from: `kind`, `stage_id` and more of each, as `stage.json` says."""
         return self.info["parents"]
 
     @property
     def parameters(self) -> dict:
+        """The settings it was made with."""
         return self.info["parameters"]
 
     @property
     def digest(self) -> str:
+        """A short SHA-256 of the names and bytes of its files."""
         return self.info["digest"]
 
     def parent(self, kind: str) -> "Stage":
@@ -92,6 +98,7 @@ class Stage:
         raise CatalogError(f"{self.kind}/{self.stage_id} has no {kind} among its parents")
 
     def table(self, name: str = "table") -> pd.DataFrame:
+        """One of its tables, whole. CatalogError where it cannot be read."""
         return read_table(self.path / f"{name}.parquet")
 
     def rows_of(self, expnums, columns: Sequence[str], name: str = "table") -> pd.DataFrame:
@@ -99,12 +106,15 @@ class Stage:
         return rows_of(self.path / f"{name}.parquet", expnums, list(columns))
 
     def columns(self, name: str = "table") -> list[str]:
+        """The names of a table's columns, without reading its rows."""
         return pq.read_schema(self.path / f"{name}.parquet").names
 
     def array(self, name: str = "vectors", mmap: bool = True) -> np.ndarray:
+        """One of its arrays; memory-mapped for reading, unless `mmap` is false."""
         return np.load(self.path / f"{name}.npy", mmap_mode="r" if mmap else None, allow_pickle=False)
 
     def json(self, name: str):
+        """What one of its JSON files holds."""
         return json.loads((self.path / f"{name}.json").read_text())
 
 
@@ -123,10 +133,12 @@ class StageWriter:
         return self._rows.get("table", max(self._rows.values(), default=0))
 
     def write_table(self, frame: pd.DataFrame, name: str = "table") -> None:
+        """Write a table, without its index."""
         frame.reset_index(drop=True).to_parquet(self.folder / f"{name}.parquet", index=False)
         self._rows[name] = len(frame)
 
     def write_array(self, values: np.ndarray, name: str = "vectors") -> None:
+        """Write an array, (n, ...) of any dtype but objects."""
         np.save(self.folder / f"{name}.npy", values, allow_pickle=False)
         self._rows[name] = len(values)
 
@@ -135,11 +147,13 @@ class StageWriter:
         self._rows[name] = rows
 
     def write_json(self, value, name: str) -> None:
+        """Write a value as JSON."""
         write_json(self.folder / f"{name}.json", value)
 
 
 @contextlib.contextmanager
 def gone_on_failure(folder: Path) -> Iterator[None]:
+    """Delete the folder if what is done in this context fails."""
     try:
         yield
     except BaseException:
@@ -148,6 +162,7 @@ def gone_on_failure(folder: Path) -> Iterator[None]:
 
 
 def identity(info: Mapping) -> str:
+    """What `stage.json` says of IDENTITY, as one text: equal where two stages are the same result."""
     return json.dumps([info.get(name) for name in IDENTITY], sort_keys=True)
 
 

@@ -23,9 +23,11 @@ class Draft(Catalog):
 
     @classmethod
     def of(cls, catalog: Catalog) -> "Draft":
+        """A draft of a run, as the run is now."""
         return cls.open(catalog.path)
 
     def refresh(self) -> "Draft":
+        """Read `run.json` again; pointers that this draft moved stay where it moved them."""
         info = Catalog.open(self.path).info
         self.info = {**info, "current": {**info["current"], **self.moved}}
         return self

@@ -123,6 +123,7 @@ class Accounts:
         self._change_user(name, active=bool(active))
 
     def set_role(self, name: str, role: str) -> None:
+        """Give an account another role, one of ROLES."""
         self._change_user(name, role=choose(role, ROLES, "role"))
 
     def set_password(self, name: str, password: str) -> None:

@@ -172,6 +172,7 @@ class Jobs:
             connection.execute(jobs.update().where(here, jobs.c.state == "running").values(cancel_asked=True))
 
     def job(self, job_id: int) -> Job:
+        """The job of that number. LabelError where there is none."""
         with schema.reading(self.engine) as connection:
             row = connection.execute(sa.select(schema.jobs).where(schema.jobs.c.job_id == job_id)).first()
         if row is None:

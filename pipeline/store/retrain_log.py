@@ -24,5 +24,6 @@ class RetrainLog:
         self.store, self.run, self.by, self.job = store, run, by, job
 
     def say(self, text: str) -> None:
+        """Add a line to the run's log; the oldest go when there are more than MOST_LINES."""
         line = {"utc": schema.now_utc(), "job": self.job, "by": self.by, "text": text}
         self.store.keep_setting(_name(self.run), [*lines(self.store, self.run), line][-MOST_LINES:])

@@ -111,6 +111,7 @@ class LabelStore(Accounts, Jobs, Settings, Adjudications, QueueStore):
         return sa.make_url(self.url).render_as_string(hide_password=True)
 
     def close(self) -> None:
+        """Close all connections to the database."""
         self.engine.dispose()
 
     def __enter__(self) -> "LabelStore":

@@ -42,14 +42,17 @@ def draws_of(numbers, seed: int) -> np.ndarray:
 
 
 def by_score(table: pd.DataFrame, seed: int) -> np.ndarray:
+    """The highest `score` first."""
     return _by_bands(-table["score"].to_numpy(float), table, seed)
 
 
 def by_uncertainty(table: pd.DataFrame, seed: int) -> np.ndarray:
+    """The `probability` nearest to one half first."""
     return _by_bands(np.abs(table["probability"].to_numpy(float) - 0.5), table, seed)
 
 
 def by_split(table: pd.DataFrame, seed: int) -> np.ndarray:
+    """The largest `division` of the labels around it first."""
     return _sorted(table, -table["division"].to_numpy(float), draws_of(table.index, seed))
 
 
@@ -61,6 +64,7 @@ def by_night(table: pd.DataFrame, seed: int) -> np.ndarray:
 
 
 def by_chance(table: pd.DataFrame, seed: int) -> np.ndarray:
+    """In random order."""
     return _sorted(table, draws_of(table.index, seed))
 
 

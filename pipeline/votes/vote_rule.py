@@ -50,6 +50,7 @@ class QueueSettings:
     seed: int = 0
 
     def plain(self) -> dict:
+        """The settings as plain values, for JSON."""
         return asdict(self)
 
 
