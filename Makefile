@@ -1,4 +1,4 @@
-# Two commands: `make demo` and `make test`. Both set up what they need in .venv.
+# `make demo`, `make test` and `make docs` are the usual ones. Each sets up what it needs in .venv.
 
 FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
@@ -11,7 +11,7 @@ TYPESCRIPT := 7.0.2
 
 PROCESSES ?= 2
 
-.PHONY: demo test test-quick install install-test browser lint clean
+.PHONY: demo test test-quick docs install install-test browser lint clean
 
 demo: install
 	$(BIN)/triptych demo $(RUN) --port $(PORT)
@@ -22,6 +22,11 @@ test: install-test browser
 # Without a browser, and without what takes long.
 test-quick: install-test
 	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup -m "not ui and not slow" $(PYTEST)
+
+# The documentation as a site, to be opened as files or put on any server. A warning fails it.
+docs: .venv/installed-docs
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+	@echo "The documentation is in build/site/index.html"
 
 lint: install-test .venv/installed-typescript
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/pyright --pythonpath $(BIN)/python
@@ -41,6 +46,10 @@ install-test: .venv/installed-test
 
 .venv/installed-test: pyproject.toml constraints.txt | .venv/bin/python
 	$(PIP) --editable ".[test]"
+	@touch $@ .venv/installed
+
+.venv/installed-docs: pyproject.toml constraints.txt | .venv/bin/python
+	$(PIP) --editable ".[docs]"
 	@touch $@ .venv/installed
 
 # TypeScript checks the types of static/; it changes nothing and is not served.

@@ -46,7 +46,7 @@ def conda_requirements() -> dict[str, str]:
 
 def test_environment_has_the_same_pins():
     conda = conda_requirements()
-    for name, pins in requirements(*FEATURES, "test"):
+    for name, pins in requirements(*FEATURES, "docs", "test"):
         found = conda.get(CONDA_NAMES.get(name, name), "missing")
         assert found.replace("==", "=") == pins.replace("==", "="), (
             f"environment.yml: {name} {found}, pyproject: {pins}"
@@ -56,7 +56,7 @@ def test_environment_has_the_same_pins():
 
 def test_every_dependency_is_explained():
     readme = (ROOT / "README.md").read_text().lower()
-    for name, _ in requirements("test"):
+    for name, _ in requirements("docs", "test"):
         assert f"| `{name}` |" in readme, f"README does not say what {name} is for"
     for extra in FEATURES:
         for name, _ in map(requirement, EXTRAS[extra]):
@@ -68,13 +68,13 @@ def test_extras():
     for module, extra in EXTRA_OF.items():
         assert any(text.startswith(module) for text in EXTRAS[extra]), f"the extra {extra} does not bring {module}"
     assert EXTRAS["all"] == [f"{PROJECT['name']}[{','.join(sorted(FEATURES))}]"]
-    assert f"{PROJECT['name']}[all]" in EXTRAS["test"]
-    names = [name for name, _ in requirements(*FEATURES, "test")]
+    assert f"{PROJECT['name']}[all,docs]" in EXTRAS["test"]
+    names = [name for name, _ in requirements(*FEATURES, "docs", "test")]
     assert len(names) == len(set(names))
 
 
 def test_the_lowest_versions_are_the_lower_bounds():
-    pins = {name.split("[")[0]: pins for name, pins in requirements(*FEATURES, "test")}
+    pins = {name.split("[")[0]: pins for name, pins in requirements(*FEATURES, "docs", "test")}
     found = dict(requirement(line) for line in lowest.lowest("test"))
     assert set(found) == set(pins)
     for name, exact in found.items():
@@ -83,7 +83,7 @@ def test_the_lowest_versions_are_the_lower_bounds():
 
 def test_exact_pins_are_constraints_of_the_makefile():
     """Whoever installs the package has a range, but for the type checker; what the tests run with is pinned."""
-    exact = [name for name, pins in requirements(*FEATURES, "test") if "==" in pins]
+    exact = [name for name, pins in requirements(*FEATURES, "docs", "test") if "==" in pins]
     assert exact == ["pyright[nodejs]"]
     pinned = [requirement(line) for line in (ROOT / "constraints.txt").read_text().splitlines() if line[0] != "#"]
     ranges = dict(requirements(*FEATURES, "test"))
