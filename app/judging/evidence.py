@@ -42,7 +42,7 @@ def evidence_of(viewer: Viewer, expnum, *, assisted):
     own = own[here]
     mine = own[own["expnum"] == expnum]
     voted = len(mine) > 0
-    shown = assisted or voted
+    shown = viewer.may_hear_opinion(assisted=assisted, voted=voted)
     answer = {
         "expnum": expnum,
         "exposure": plain(viewer.survey.exposures.loc[expnum, list(EXPOSURE_FACTS)].to_dict()),

@@ -73,6 +73,15 @@ class Viewer:
         """Whether an order or facet that tells this ("model": its opinion, "votes": others' votes) is offered."""
         return {"": True, "model": not self.app.blind, "votes": self.is_lead}[tells]
 
+    def may_hear_opinion(self, *, assisted: bool, voted: bool) -> bool:
+        """Whether this user may see the model's opinion of one exposure now.
+
+        Who can vote waits for their own vote, unless the page gives assistance. The role "viewer" cannot vote, so
+        they need not wait. assisted : the page shows the model's opinion before the vote; never in blind mode.
+        voted : this user has judged the exposure, in the pipeline version of the run.
+        """
+        return assisted or voted or not self.can_vote
+
     def asked_again(self) -> dict[int, int]:
         """expnum -> vote_id of the own judgements that this user is asked for again without being told."""
         return self.store.handed_out(self.name, self.catalog.camera)

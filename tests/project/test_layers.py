@@ -67,6 +67,9 @@ DECISIONS = {
     "what a role means": r"(viewer|self|session\.user|self\.user)\.role (==|!=|in|not in)",
     "which known answers are secret": r"""kind=["']known["']\)\["expnum"\]""",
     "who has judged what": r"\.voters\(",
+    "when the model's opinion is shown": (
+        r"\b(assisted|voted|blind|can_vote) or\b|\bor (not )?([\w.]+\.)?(assisted|voted|blind|can_vote)\b"
+    ),
 }
 CODE = (".py", ".js", ".ts", ".css", ".html")
 # files that load at once what an extra brings; others import them inside a function, which asks for the extra first

@@ -182,7 +182,7 @@ class ThumbsView(EsModule):
 def sorts_for(session):
     """Orders on offer: the model's probability only to those who may know it before their vote."""
     sorts = ["expnum"]
-    if len(session.survey.prediction) and (session.assisted or not session.viewer.can_vote):
+    if len(session.survey.prediction) and session.viewer.may_hear_opinion(assisted=session.assisted, voted=False):
         sorts.insert(0, "probability")
     if len(session.survey.cluster):
         sorts.append("cluster")

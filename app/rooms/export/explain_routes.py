@@ -1,8 +1,8 @@
 """Where a verdict comes from, over HTTP: GET /explain/EXPNUM?policy=majority&assisted=1, for the page's own panel.
 
-What `pipeline.export.explain` finds, less what this user may not know. A lead sees everything. An inspector sees the
-votes of others, verdicts, decisions and what was taught after their own vote, as beside the exposure. A viewer sees
-nothing of votes.
+It tells what `pipeline.export.explain` finds, without what this user may not know. A lead sees all votes. An inspector
+sees the others' votes, the verdicts, the decisions and what the exposure taught the model only after their own vote.
+The role "viewer" sees no votes. `Viewer.may_hear_opinion` says whether the model's opinion is shown.
 """
 
 import pandas as pd
@@ -47,12 +47,18 @@ def explanation(viewer: Viewer, expnum: int, policy: str, assisted: bool) -> dic
         prediction=viewer.survey.prediction_id,
         tables=lambda: tables_of(viewer.app),
     )
-    found["knows"] = {"votes": True, "model": True}
-    if viewer.is_lead:
-        if any(vote["inspector"] != viewer.name for vote in found["votes"]):
-            viewer.app.note_seen(viewer.user, expnum)
-    else:
-        found = what_may_be_known(viewer, found, assisted)
+    own = repeats.as_shown(viewer, own_votes(viewer, expnum))
+    own = own[(own["ccdname"] == "").to_numpy()]
+    voted = bool(viewer.survey.in_this_version(own).any()) if found["in_run"] else len(own) > 0
+    shown = viewer.may_hear_opinion(assisted=assisted, voted=voted)
+    found["knows"] = {"votes": True, "model": shown}
+    if not viewer.is_lead:
+        found = what_may_be_known(viewer, found, own, voted=voted and viewer.can_vote, shown=shown)
+    elif any(vote["inspector"] != viewer.name for vote in found["votes"]):
+        viewer.app.note_seen(viewer.user, expnum)
+    if not shown:
+        found["model"] = None
+        found["votes"] = [without_opinion(vote) for vote in found["votes"]]
     if found["taught"]:
         found["taught"]["why"] = "" if found["taught"]["labels"] else why_nothing(found)
     return found | {
@@ -63,39 +69,40 @@ def explanation(viewer: Viewer, expnum: int, policy: str, assisted: bool) -> dic
     }
 
 
-def what_may_be_known(viewer: Viewer, found: dict, assisted: bool) -> dict:
-    """An explanation for an inspector or a viewer."""
+def what_may_be_known(viewer: Viewer, found: dict, own, *, voted: bool, shown: bool) -> dict:
+    """An explanation for an inspector or for the role "viewer".
+
+    own : this user's current votes on the whole exposure. voted : whether they have judged it, so that they may know
+    the others' votes. shown : whether they may know the model's opinion.
+    """
     expnum = found["expnum"]
-    own = repeats.as_shown(viewer, own_votes(viewer, expnum))
-    own = own[(own["ccdname"] == "").to_numpy()]
-    voted = len(own) > 0
-    if found["in_run"]:
-        voted = bool(viewer.survey.in_this_version(own).any())
-    voted = voted and viewer.can_vote
     if voted and any(vote["inspector"] != viewer.name for vote in found["votes"]):
         viewer.app.note_seen(viewer.user, expnum)
-    shown = assisted or voted or not viewer.can_vote
     if not voted:
         hidden = {name: one | {"verdict": None, "lines": []} for name, one in found["policies"].items()}
         found |= {"policies": hidden, "decisions": [], "taught": None, "tables": []}
     found["decisions"] = [one for one in found["decisions"] if one["state"] == "current"]
-    found["votes"] = votes_for(viewer, expnum, found["votes"], own, voted=voted, shown=shown)
+    found["votes"] = votes_for(viewer, expnum, found["votes"], own, voted=voted)
     if expnum in viewer.secret_answers():
         found["labels"] = []
     if not (found["in_run"] or found["votes"] or found["labels"]):
         raise BadInput(nothing_known(viewer.catalog, expnum))  # whatever others have said of it
-    if not shown:
-        found["model"] = None
-    elif found["model"]:
+    if shown and found["model"]:
         found["model"]["neighbours"] = neighbours_for(viewer, found["model"]["neighbours"])
     found["knows"] = {"votes": voted, "model": shown}
     return found | {"reveals": [], "draws": []}
 
 
-def votes_for(viewer: Viewer, expnum: int, votes: list[dict], own, *, voted: bool, shown: bool) -> list[dict]:
+def without_opinion(vote: dict) -> dict:
+    """A vote without what the model said when it was given."""
+    screen = {name: value for name, value in vote["screen"].items() if name != "score"}
+    return vote | {"model_then": None, "screen": screen}
+
+
+def votes_for(viewer: Viewer, expnum: int, votes: list[dict], own, *, voted: bool) -> list[dict]:
     """Own judgements as on every page (see app.judging.repeats), and after the own vote the others' current ones.
 
-    own : the user's current votes on whole exposures. shown : whether they may know the model's opinion.
+    own : this user's current votes on the whole exposure
     """
     last = {} if int(expnum) in viewer.asked_again() else {row["vote_id"]: row for row in own.to_dict("records")}
     found = []
@@ -105,10 +112,8 @@ def votes_for(viewer: Viewer, expnum: int, votes: list[dict], own, *, voted: boo
             if vote["vote_id"] in last:
                 row = last[vote["vote_id"]]
                 mine |= {name: row[name] for name in ("judgement", "reasons", "comment", "created_utc", "screen")}
-            if not shown or mine["screen"] != vote["screen"]:
+            if mine["screen"] != vote["screen"]:
                 mine["model_then"] = None
-            if not shown:
-                mine["screen"] = {name: value for name, value in mine["screen"].items() if name != "score"}
             found.append(mine)
         elif vote["inspector"] != viewer.name and voted and vote["state"] == "current":
             found.append({name: vote[name] for name in OF_OTHERS} | {"via": "", "until": None, "screen": {}})

@@ -8,6 +8,7 @@ import pytest
 from tests import survey
 from triptych.app.context import AppContext
 from triptych.app.judging import votes
+from triptych.app.judging.evidence import evidence_of
 from triptych.app.judging.viewer import Viewer
 from triptych.app.rooms.export.explain_routes import explanation
 from triptych.app.rooms.lead import queue
@@ -67,7 +68,7 @@ def test_after_the_own_vote_what_is_shown_beside_the_exposure(app):
 
 def test_a_lead_sees_everything_and_that_is_noted(app):
     app.store.cast(Vote(expnum=900005, **BEN, screen={"seconds": 3.0, "score": 0.7}))
-    found = ask(app, "lea", 900005, assisted=False)
+    found = ask(app, "lea", 900005)
     assert found["votes"][0]["screen"] == {"seconds": 3.0, "score": 0.7}
     assert found["policies"]["any"]["lines"] == ["900005 Telescope_Moving # 1 of 3 bad"]
     assert found["model"] is not None
@@ -97,6 +98,21 @@ def test_the_models_opinion_waits_where_it_is_hidden(app):
     assert own["state"] == "retracted"
     assert "score" not in own["screen"]
     assert own["model_then"] is None
+
+
+@pytest.mark.parametrize(("name", "waits"), [("amy", True), ("lea", True), ("vic", False)])
+def test_who_can_vote_waits_for_the_models_opinion_and_a_viewer_does_not(app, name, waits):
+    app.store.cast(Vote(expnum=900005, **BEN, screen={"stage": app.survey().prediction_id, "score": 0.7}))
+    user = Viewer(app, app.store.user(name))
+    beside, explained = evidence_of(user, 900005, assisted=False), ask(app, name, 900005, assisted=False)
+    assert [beside["model"] is None, explained["model"] is None] == [waits, waits]
+    assert explained["knows"]["model"] is not waits
+    if waits:
+        assert not any(vote["model_then"] or "score" in vote["screen"] for vote in explained["votes"])
+        cast(app, name, 900005)
+        beside, explained = evidence_of(user, 900005, assisted=False), ask(app, name, 900005, assisted=False)
+        assert beside["model"] is not None
+        assert explained["model"] is not None
 
 
 def test_a_neighbour_whose_label_comes_from_others_votes_is_not_named(app, run):
