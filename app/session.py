@@ -92,20 +92,20 @@ class Session(param.Parameterized):
     def select_region(self, text, how="", done=None):
         """Change the selection by one step or several of a region: see app.map.regions. done : called afterwards."""
         regions.parse(text)
-        survey, chosen, assisted = self.survey, self.selection, self.assisted
+        viewer, chosen, assisted = self.viewer, self.selection, self.assisted
         self._selecting += 1
         turn = self._selecting
         alone = text.startswith("r")
         region, query = regions.joined("" if alone else self.region, text), "" if alone else self.query
 
         def selected(image_ids):
-            if turn == self._selecting and survey is self.survey:  # nothing else was selected meanwhile
+            if turn == self._selecting and viewer.survey is self.survey:  # nothing else was selected meanwhile
                 self.select(image_ids, how, query=query if region else "", region=region)
             if done:
                 done()
 
         self.run(
-            lambda: selections.images_of_region(Viewer(self.app, self.user, survey), text, chosen, assisted=assisted),
+            lambda: selections.images_of_region(viewer, text, chosen, assisted=assisted),
             selected,
         )
 
@@ -164,15 +164,16 @@ class Session(param.Parameterized):
         screen = {"stretch": self.stretch, "assisted": self.assisted, **(screen or {})}
         more = {"reasons": reasons, "comment": comment, "screen": screen, "ccdnames": ccdnames}
         more["client_vote_id"] = client_vote_id
-        survey = self.survey
-        self.run(lambda: votes.cast(Viewer(self.app, self.user, survey), expnum, judgement, **more), self._voted)
+        viewer = self.viewer
+        self.run(lambda: votes.cast(viewer, expnum, judgement, **more), self._voted)
 
     def _voted(self, vote):
         self.revision = int(self.store.revision())
 
     def undo(self):
         """Take back the last judgement and look at that exposure again."""
-        self.run(lambda: votes.undo(Viewer(self.app, self.user)), self._undone)
+        viewer = self.viewer
+        self.run(lambda: votes.undo(viewer), self._undone)
 
     def _undone(self, expnum):
         if expnum is None:

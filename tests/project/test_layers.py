@@ -210,6 +210,11 @@ def test_one_place_decides_what_may_be_known():
             assert not found, f"{name} has `{found.group()}`, {what}: ask app.judging.viewer"
 
 
+def test_the_viewer_of_a_request_or_a_tab_is_built_in_one_place():
+    built = {name_of(path) for path in FILES if re.search(r"\bViewer\(self\.app, self\.user", path.read_text())}
+    assert built == {"app/judging/handlers.py", "app/session.py"}
+
+
 def test_nothing_of_ours_is_imported_by_its_old_name():
     """`import app` works in a checkout, as the current folder is searched, and would load a second copy."""
     for path in [*FILES, *ROOT.glob("tests/**/*.py"), *ROOT.glob("benchmarks/**/*.py"), *ROOT.glob("docs/*.py")]:

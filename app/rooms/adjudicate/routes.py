@@ -6,8 +6,8 @@ For leads only. What was shown here was seen: a vote that the same account casts
 from triptych.app import palette
 from triptych.app.judging.evidence import labelled_neighbours, model_opinion
 from triptych.app.judging.facts import facts_of
+from triptych.app.judging.handlers import ViewerApi
 from triptych.app.judging.viewer import Viewer
-from triptych.app.web.answers import ApiHandler
 from triptych.pipeline.errors import BadInput, LabelError, choose
 from triptych.pipeline.export.explain import plain
 from triptych.pipeline.reasons import REASONS
@@ -219,7 +219,7 @@ def retract(viewer: Viewer, values: dict) -> dict:
     return {"adjudication_id": number}
 
 
-class LeadHandler(ApiHandler):
+class LeadHandler(ViewerApi):
     roles = ("lead",)
 
 
@@ -227,28 +227,28 @@ class QueueHandler(LeadHandler):
     """GET: what waits for a decision, and the decisions made."""
 
     async def get(self):
-        await self.answer(queue_answer, Viewer(self.app, self.user))
+        await self.answer(queue_answer, self.viewer)
 
 
 class ExposureHandler(LeadHandler):
     """GET: everybody's votes on one exposure."""
 
     async def get(self, expnum):
-        await self.answer(exposure_answer, Viewer(self.app, self.user), int(expnum))
+        await self.answer(exposure_answer, self.viewer, int(expnum))
 
 
 class DecisionHandler(LeadHandler):
     """POST: one decision. Answers when it is on disk."""
 
     async def post(self):
-        await self.answer(decide, Viewer(self.app, self.user), self.body())
+        await self.answer(decide, self.viewer, self.body())
 
 
 class RetractHandler(LeadHandler):
     """POST {adjudication_id}: take a decision back."""
 
     async def post(self):
-        await self.answer(retract, Viewer(self.app, self.user), self.body())
+        await self.answer(retract, self.viewer, self.body())
 
 
 def routes(app) -> list:

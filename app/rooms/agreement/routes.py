@@ -8,8 +8,8 @@ panel has judged, and no name.
 from functools import lru_cache
 
 from triptych.app import palette
+from triptych.app.judging.handlers import ViewerApi
 from triptych.app.judging.viewer import Viewer
-from triptych.app.web.answers import ApiHandler
 from triptych.pipeline.errors import choose
 from triptych.pipeline.votes.agreement_report import EVERYBODY, NOBODYS, of_run
 from triptych.pipeline.votes.blind_votes import UNITS
@@ -73,7 +73,7 @@ def facts_of(survey, expnum):
     return {"band": str(row["band"]), "night": int(row["night"])}
 
 
-class ReportHandler(ApiHandler):
+class ReportHandler(ViewerApi):
     """GET ?unit=exposure|ccd&blanks=1: figures of agreement, over what this user may know."""
 
     def initialize(self, app, report):
@@ -89,8 +89,8 @@ class ReportHandler(ApiHandler):
         if unit:
             choose(unit, UNITS, "unit of agreement")
         # these look unjudged until they are answered
-        asked_again = tuple(sorted(Viewer(self.app, self.user).asked_again()))
-        moved = (asked_again, self.app.survey_for(self.user).version)
+        asked_again = tuple(sorted(self.viewer.asked_again()))
+        moved = (asked_again, self.viewer.survey.version)
         return self.report(self.user, unit, blanks, int(self.app.store.revision()), *moved)
 
 

@@ -7,9 +7,9 @@ import numpy as np
 
 from triptych.app import palette
 from triptych.app.judging.contact_sheet import IMAGES_EACH, facts_line, own_judgements, vocabulary
+from triptych.app.judging.handlers import ViewerApi
 from triptych.app.judging.viewer import Viewer
 from triptych.app.rooms.clusters.table import cluster_list, groups_of
-from triptych.app.web.answers import ApiHandler
 from triptych.pipeline.errors import BadInput
 from triptych.pipeline.export.explain import plain
 from triptych.pipeline.image_ids import expnum_of
@@ -65,15 +65,15 @@ def one_answer(viewer: Viewer, label: int, *, start=0, count=PAGE, unjudged=Fals
     return plain(found | {"colour": palette.cluster_colour(label)})
 
 
-class ListHandler(ApiHandler):
+class ListHandler(ViewerApi):
     """GET: every cluster."""
 
     async def get(self):
         assisted = self.assisted
-        await self.answer(list_answer, Viewer(self.app, self.user), assisted)
+        await self.answer(list_answer, self.viewer, assisted)
 
 
-class OneHandler(ApiHandler):
+class OneHandler(ViewerApi):
     """GET: a page of a cluster's exposures. ?start=&count=&unjudged=1&assisted=1"""
 
     async def get(self, label):
@@ -84,7 +84,7 @@ class OneHandler(ApiHandler):
             "unjudged": self.get_query_argument("unjudged", "0") == "1",
             "assisted": self.assisted,
         }
-        await self.answer(lambda: one_answer(Viewer(self.app, self.user), int(label), **options))
+        await self.answer(lambda: one_answer(self.viewer, int(label), **options))
 
 
 def routes(app) -> list:

@@ -110,13 +110,8 @@ class ThumbsView(EsModule):
 
     def _paint(self, image_ids, done):
         session = self.session
-        survey, colour_by, assisted, sorted_by = session.survey, session.colour_by, session.assisted, self.sorted_by
-        session.run(
-            lambda: rows_of(
-                Viewer(session.app, session.user, survey), image_ids, colour_by, sorted_by, assisted=assisted
-            ),
-            done,
-        )
+        viewer, colour_by, assisted, sorted_by = session.viewer, session.colour_by, session.assisted, self.sorted_by
+        session.run(lambda: rows_of(viewer, image_ids, colour_by, sorted_by, assisted=assisted), done)
 
     def _send_page(self, key, start):
         if key == self._key and 0 <= start < len(self._order):
@@ -126,12 +121,12 @@ class ThumbsView(EsModule):
     def _send_sheet(self, picked):
         """The contact sheet of the picked images, or of the whole selection in its order."""
         session = self.session
-        survey = session.survey
+        viewer = session.viewer
         chosen = picked if len(picked) else self._order if len(self._order) == self.total else session.selection
         how = session.selection_how or "picked"
         session.run(
-            lambda: sheet_of(Viewer(session.app, session.user, survey), chosen),
-            lambda sheet: self._send_msg({"kind": "sheet", "how": how, "stage": survey.prediction_id, **sheet}),
+            lambda: sheet_of(viewer, chosen),
+            lambda sheet: self._send_msg({"kind": "sheet", "how": how, "stage": viewer.survey.prediction_id, **sheet}),
         )
 
     # ---- focus
@@ -301,9 +296,9 @@ class MosaicView(EsModule):
         if not self.marks or session.focus is None:
             self.overlay = {}
             return
-        survey, expnum, colour_by, assisted = session.survey, session.focus, session.colour_by, session.assisted
+        viewer, expnum, colour_by, assisted = session.viewer, session.focus, session.colour_by, session.assisted
         session.run(
-            lambda: marks_of(Viewer(session.app, session.user, survey), expnum, colour_by, assisted=assisted),
+            lambda: marks_of(viewer, expnum, colour_by, assisted=assisted),
             lambda overlay: self._place(expnum, overlay),
         )
 

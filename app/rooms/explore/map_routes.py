@@ -3,18 +3,19 @@
 import asyncio
 import hashlib
 import hmac
+from dataclasses import replace
 from urllib.parse import urlencode
 
 import tornado.iostream
 import tornado.web
 
 from triptych.app.colours.colours import COLOURINGS
+from triptych.app.judging.handlers import ViewerHandler
 from triptych.app.judging.viewer import Viewer
 from triptych.app.map.colour_bytes import colour_bytes, opened
 from triptych.app.map.picture import View, draw
 from triptych.app.map.points import map_table
 from triptych.app.map.selections import kept_bits
-from triptych.app.web.auth import PrivateHandler
 
 FIRST_PIECE = 1 << 17  # bytes: enough points for a first picture
 PIECE = 1 << 20
@@ -72,12 +73,12 @@ def opinion_key(viewer: Viewer):
     return hmac.new(viewer.app.secret.encode(), text.encode(), hashlib.sha256).hexdigest()[:24]
 
 
-class MapHandler(PrivateHandler):
+class MapHandler(ViewerHandler):
     """Finds the survey and the points that an address speaks of."""
 
     def survey(self):
         """The survey that this user's page shows: the one accepted, or the current one."""
-        accepted = self.app.survey_for(self.user)
+        accepted = self.viewer.survey
         wanted = self.get_query_argument("prediction", accepted.prediction_id)
         if wanted == accepted.prediction_id:
             return accepted
@@ -94,7 +95,7 @@ class MapHandler(PrivateHandler):
     def assisted(self):
         """Whether the page that asks shows the model's opinion before the vote."""
         given = self.get_query_argument("opinion", "")
-        return hmac.compare_digest(given.encode(), opinion_key(Viewer(self.app, self.user)).encode())
+        return hmac.compare_digest(given.encode(), opinion_key(self.viewer).encode())
 
     def finish_bytes(self, content, kind="application/octet-stream"):
         self.set_header("Content-Type", kind)
@@ -152,7 +153,7 @@ class ColoursHandler(MapHandler):
     def codes(self, version, colour_by):
         survey = self.survey()
         self.table(survey, version)
-        return colour_bytes(Viewer(self.app, self.user, survey), colour_by, assisted=self.assisted())
+        return colour_bytes(replace(self.viewer, shown=survey), colour_by, assisted=self.assisted())
 
 
 class SelectionHandler(MapHandler):

@@ -9,10 +9,10 @@ import pandas as pd
 
 from triptych.app import palette
 from triptych.app.judging import repeats
+from triptych.app.judging.handlers import ViewerApi
 from triptych.app.judging.viewer import Viewer
 from triptych.app.judging.votes import own_votes
 from triptych.app.rooms.export.routes import tables_of
-from triptych.app.web.answers import ApiHandler
 from triptych.pipeline.errors import BadInput
 from triptych.pipeline.export.explain import explain, nothing_known
 from triptych.pipeline.export.explain_text import BASES, PROVENANCES, why_nothing
@@ -128,13 +128,13 @@ def neighbours_for(viewer: Viewer, neighbours: list[dict]) -> list[dict]:
     return [one for one, hides in zip(neighbours, hidden, strict=True) if not hides]
 
 
-class ExplainHandler(ApiHandler):
+class ExplainHandler(ViewerApi):
     """GET: where the verdict on one exposure comes from."""
 
     async def get(self, expnum):
         assisted = self.assisted
         policy = self.get_query_argument("policy", "majority")
-        await self.answer(explanation, Viewer(self.app, self.user), int(expnum), policy, assisted)
+        await self.answer(explanation, self.viewer, int(expnum), policy, assisted)
 
 
 def routes(app) -> list:

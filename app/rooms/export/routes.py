@@ -18,9 +18,9 @@ from cachetools import LRUCache, cached
 
 from triptych.app import palette
 from triptych.app.judging import repeats
+from triptych.app.judging.handlers import ViewerHandler
 from triptych.app.judging.viewer import Viewer
 from triptych.app.judging.votes import JUDGEMENTS, own_votes
-from triptych.app.web.auth import PrivateHandler
 from triptych.pipeline.errors import TriptychError, choose
 from triptych.pipeline.export import export
 from triptych.pipeline.export.explain import plain
@@ -183,7 +183,7 @@ def own_summary(viewer: Viewer) -> dict:
     return plain(found | {"name": f"{viewer.catalog.name}_votes_{viewer.name}.csv"})
 
 
-class ExportHandler(PrivateHandler):
+class ExportHandler(ViewerHandler):
     """Answers a refusal as text that says what to do."""
 
     async def answer(self, work, *arguments):
@@ -249,14 +249,14 @@ class FileHandler(ExportHandler):
 
 class OwnVotesHandler(ExportHandler):
     async def get(self):
-        body = await self.answer(lambda app: own_csv(Viewer(app, self.user)))
+        body = await self.answer(lambda app: own_csv(self.viewer))
         if body is not None:
             self.send_file(body, f"{self.app.catalog.name}_votes_{self.user.name}.csv")
 
 
 class OwnSummaryHandler(ExportHandler):
     async def get(self):
-        values = await self.answer(lambda app: own_summary(Viewer(app, self.user)))
+        values = await self.answer(lambda app: own_summary(self.viewer))
         if values is not None:
             self.send_json(values)
 

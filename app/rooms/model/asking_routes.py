@@ -1,8 +1,8 @@
 """What the Model room asks over HTTP about what to ask next: how each model of the run did with the labels it had."""
 
 from triptych.app.judging import queue
+from triptych.app.judging.handlers import ViewerApi
 from triptych.app.judging.viewer import Viewer
-from triptych.app.web.answers import ApiHandler
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.retraining import models
 from triptych.pipeline.votes.queue_order import ORDERS
@@ -36,11 +36,11 @@ def asking_answer(viewer: Viewer) -> dict:
     }
 
 
-class AskingHandler(ApiHandler):
+class AskingHandler(ViewerApi):
     """GET: see `asking_answer`."""
 
     async def get(self):
-        await self.answer(lambda: asking_answer(Viewer(self.app, self.user)))
+        await self.answer(lambda: asking_answer(self.viewer))
 
 
 def routes(app) -> list:

@@ -5,8 +5,8 @@ import numpy as np
 from triptych.app import palette
 from triptych.app.judging.doubtful_labels import known_to
 from triptych.app.judging.facts import facts_of_all
+from triptych.app.judging.handlers import ViewerApi
 from triptych.app.judging.viewer import Viewer
-from triptych.app.web.answers import ApiHandler
 from triptych.pipeline.errors import choose
 from triptych.pipeline.export.explain import plain
 from triptych.pipeline.labels.doubtful import WHYS, summary
@@ -56,7 +56,7 @@ def images_answer(viewer: Viewer, *, why="", assisted=False) -> dict:
     return {"image_ids": np.unique(found.image_id).tolist()}
 
 
-class DoubtfulHandler(ApiHandler):
+class DoubtfulHandler(ViewerApi):
     """GET ?why=lists&answered=1&start=0&count=60&assisted=1: see `doubtful_answer`."""
 
     async def get(self):
@@ -68,16 +68,16 @@ class DoubtfulHandler(ApiHandler):
             "count": int(count) if count.isdigit() else PAGE,
             "assisted": self.assisted,
         }
-        await self.answer(lambda: doubtful_answer(Viewer(self.app, self.user), **options))
+        await self.answer(lambda: doubtful_answer(self.viewer, **options))
 
 
-class ImagesHandler(ApiHandler):
+class ImagesHandler(ViewerApi):
     """GET ?why=lists&assisted=1: see `images_answer`."""
 
     async def get(self):
         why = self.get_query_argument("why", "")
         assisted = self.assisted
-        await self.answer(lambda: images_answer(Viewer(self.app, self.user), why=why, assisted=assisted))
+        await self.answer(lambda: images_answer(self.viewer, why=why, assisted=assisted))
 
 
 def routes(app) -> list:

@@ -7,9 +7,9 @@ how many exposures changed that a user may not see, leads alone are told.
 import numpy as np
 
 from triptych.app import palette
+from triptych.app.judging.handlers import ViewerApi
 from triptych.app.judging.viewer import Viewer
 from triptych.app.rooms.model.report import SHOWN, known_to, row_of
-from triptych.app.web.answers import ApiHandler
 from triptych.pipeline.reasons import GOOD
 from triptych.pipeline.retraining.live_written import written
 
@@ -93,14 +93,14 @@ def _as_retraining(row):
     }
 
 
-class LiveHandler(ApiHandler):
+class LiveHandler(ViewerApi):
     """GET ?assisted=1: what changes by the votes since the last fit, as far as this user may know."""
 
     told = staticmethod(changes)
 
     async def get(self):
         assisted = self.assisted
-        await self.answer(lambda: self.told(Viewer(self.app, self.user), assisted=assisted))
+        await self.answer(lambda: self.told(self.viewer, assisted=assisted))
 
 
 class LiveMovedHandler(LiveHandler):

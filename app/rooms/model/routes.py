@@ -1,8 +1,7 @@
 """What the Model room asks over HTTP: the models and retrainings, and for leads what starts, stops and goes back."""
 
-from triptych.app.judging.viewer import Viewer
+from triptych.app.judging.handlers import ViewerApi
 from triptych.app.rooms.model import report
-from triptych.app.web.answers import ApiHandler
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput
 from triptych.pipeline.retraining import models
@@ -10,21 +9,21 @@ from triptych.pipeline.retraining import models
 POLICY = "majority"
 
 
-class OverviewHandler(ApiHandler):
+class OverviewHandler(ViewerApi):
     """GET: see `model_report.overview`."""
 
     async def get(self):
-        await self.answer(lambda: report.overview(Viewer(self.app, self.user)))
+        await self.answer(lambda: report.overview(self.viewer))
 
 
-class WorkHandler(ApiHandler):
+class WorkHandler(ViewerApi):
     """GET: the newest retraining and the log, while one runs."""
 
     async def get(self):
-        await self.answer(lambda: report.work(Viewer(self.app, self.user)))
+        await self.answer(lambda: report.work(self.viewer))
 
 
-class RetrainingHandler(ApiHandler):
+class RetrainingHandler(ViewerApi):
     """GET ?id=mixed-002&list=moved&assisted=1: what a retraining changed, as far as this user may know."""
 
     told = staticmethod(report.retraining)
@@ -32,7 +31,7 @@ class RetrainingHandler(ApiHandler):
     async def get(self):
         stage_id, listed = self.get_query_argument("id", ""), self.get_query_argument("list", "moved")
         assisted = self.assisted
-        await self.answer(lambda: self.told(Viewer(self.app, self.user), stage_id, listed, assisted=assisted))
+        await self.answer(lambda: self.told(self.viewer, stage_id, listed, assisted=assisted))
 
 
 class MovedHandler(RetrainingHandler):
@@ -41,7 +40,7 @@ class MovedHandler(RetrainingHandler):
     told = staticmethod(report.moved_images)
 
 
-class JobHandler(ApiHandler):
+class JobHandler(ViewerApi):
     """POST {ask: "retrain"}: start a retraining, or join the one that is asked for. {cancel: job_id}: stop it."""
 
     roles = ("lead",)
@@ -60,10 +59,10 @@ class JobHandler(ApiHandler):
             store.ask_job("retrain", {"policy": POLICY}, self.user.name, self.app.run_key)
         else:
             raise BadInput('say {"ask": "retrain"} or {"cancel": JOB}')
-        return report.work(Viewer(self.app, self.user))
+        return report.work(self.viewer)
 
 
-class UseHandler(ApiHandler):
+class UseHandler(ViewerApi):
     """POST {model}: point the run at this model for everybody; each page offers it. Answers the overview."""
 
     roles = ("lead",)
@@ -74,7 +73,7 @@ class UseHandler(ApiHandler):
     def use(self, values):
         catalog = Catalog.open(self.app.catalog.path)
         models.use(catalog, str(values.get("model") or ""), by=self.user.name, why="chosen in the page")
-        return report.overview(Viewer(self.app, self.user))
+        return report.overview(self.viewer)
 
 
 def routes(app):

@@ -6,9 +6,9 @@ POST /api/settings       {keys} or {tour}: kept for this account
 """
 
 from triptych.app.judging import reason_examples
+from triptych.app.judging.handlers import ViewerApi
 from triptych.app.judging.viewer import Viewer
 from triptych.app.palette import REASON_COLOURS
-from triptych.app.web.answers import ApiHandler
 from triptych.pipeline.errors import BadInput
 from triptych.pipeline.reasons import REASONS
 
@@ -17,26 +17,22 @@ MOST_KEYS = 200
 TOURS = ("", "seen")
 
 
-class ReasonHandler(ApiHandler):
+class ReasonHandler(ViewerApi):
     """GET: what a reason means, shown."""
 
     async def get(self, name):
         assisted = self.assisted
-        await self.answer(
-            lambda: reason_examples.help_on(
-                Viewer(self.app, self.user, self.app.survey_for(self.user)), name, assisted=assisted
-            )
-        )
+        await self.answer(lambda: reason_examples.help_on(self.viewer, name, assisted=assisted))
 
 
-class SettingsHandler(ApiHandler):
+class SettingsHandler(ViewerApi):
     """GET and POST of one's own settings."""
 
     async def get(self):
-        await self.answer(settings_of, Viewer(self.app, self.user))
+        await self.answer(settings_of, self.viewer)
 
     async def post(self):
-        await self.answer(keep, Viewer(self.app, self.user), self.body())
+        await self.answer(keep, self.viewer, self.body())
 
 
 def settings_of(viewer: Viewer):

@@ -1,37 +1,36 @@
 """What the Review room asks about its queue over HTTP: order, choices, what is on screen."""
 
 from triptych.app.judging import queue
-from triptych.app.judging.viewer import Viewer
-from triptych.app.web.answers import ApiHandler
+from triptych.app.judging.handlers import ViewerApi
 from triptych.pipeline.errors import BadInput
 
 
-class OrderHandler(ApiHandler):
+class OrderHandler(ViewerApi):
     """GET: {order: [expnum], total}: the queue as it is now, for a page that has its facts already."""
 
     async def get(self):
         await self.answer(self.find)
 
     def find(self):
-        found = queue.queue_for(Viewer(self.app, self.user, self.app.survey_for(self.user)))
+        found = queue.queue_for(self.viewer)
         return {"order": list(found.expnums), "total": len(found.expnums) + len(found.voted)}
 
 
-class ChoicesHandler(ApiHandler):
+class ChoicesHandler(ViewerApi):
     """GET: orders and packets that this user may choose. POST {order, packet}: choose; either may be missing."""
 
     async def get(self):
-        await self.answer(lambda: queue.choices(Viewer(self.app, self.user, self.app.survey_for(self.user))))
+        await self.answer(lambda: queue.choices(self.viewer))
 
     async def post(self):
         await self.answer(self.choose, self.body())
 
     def choose(self, values):
         chosen = {name: str(values[name]) for name in ("order", "packet") if values.get(name) is not None}
-        return queue.choose_queue(Viewer(self.app, self.user, self.app.survey_for(self.user)), **chosen)
+        return queue.choose_queue(self.viewer, **chosen)
 
 
-class LookHandler(ApiHandler):
+class LookHandler(ViewerApi):
     """POST {expnum}: this exposure is on screen; null: none is."""
 
     async def post(self):
@@ -40,7 +39,7 @@ class LookHandler(ApiHandler):
     def note(self, expnum):
         if expnum is not None and not (isinstance(expnum, int) and expnum in self.app.survey().exposures.index):
             raise BadInput(f"exposure {expnum} is not in this run")
-        queue.look(Viewer(self.app, self.user), expnum)
+        queue.look(self.viewer, expnum)
         return {"expnum": expnum}
 
 

@@ -8,8 +8,8 @@ from triptych.app import palette
 from triptych.app.judging import evidence, queue, repeats, votes
 from triptych.app.judging.contact_sheet import vocabulary
 from triptych.app.judging.facts import facts_of, facts_of_all
+from triptych.app.judging.handlers import ViewerApi
 from triptych.app.judging.viewer import Viewer
-from triptych.app.web.answers import ApiHandler
 from triptych.pipeline.errors import LabelError, TriptychError
 from triptych.pipeline.export.explain import plain
 
@@ -60,14 +60,14 @@ def vote_answer(row: dict) -> dict:
     )
 
 
-class QueueHandler(ApiHandler):
+class QueueHandler(ViewerApi):
     """GET: the user's queue."""
 
     async def get(self):
-        await self.answer(lambda: queue_answer(Viewer(self.app, self.user, self.app.survey_for(self.user))))
+        await self.answer(lambda: queue_answer(self.viewer))
 
 
-class ExposureHandler(ApiHandler):
+class ExposureHandler(ViewerApi):
     """GET: what this user may know about one exposure now."""
 
     async def get(self, expnum):
@@ -75,22 +75,21 @@ class ExposureHandler(ApiHandler):
         await self.answer(self.find, int(expnum), assisted)
 
     def find(self, expnum, assisted):
-        survey = self.app.survey_for(self.user)
+        survey = self.viewer.survey
         if expnum not in survey.exposures.index:
             raise TriptychError(f"exposure {expnum} is not in this run")
-        found = evidence.evidence_of(Viewer(self.app, self.user, survey), expnum, assisted=assisted)
-        votes.note_look(Viewer(self.app, self.user), expnum)
+        found = evidence.evidence_of(self.viewer, expnum, assisted=assisted)
+        votes.note_look(self.viewer, expnum)
         return found | {"facts": facts_of(survey, expnum)}
 
 
-class VoteHandler(ApiHandler):
+class VoteHandler(ViewerApi):
     """POST: one judgement. Answers when it is on disk."""
 
     async def post(self):
         await self.answer(self.cast, self.body())
 
     def cast(self, values):
-        survey = self.app.survey_for(self.user)
         try:
             expnum, judgement = int(values["expnum"]), str(values["judgement"])
         except (KeyError, TypeError, ValueError):
@@ -99,31 +98,28 @@ class VoteHandler(ApiHandler):
         more = {name: values[name] for name in wanted if values.get(name)}
         screen = more.get("screen")
         screen = screen if isinstance(screen, dict) else {}
-        more["screen"] = {**screen, "queue": queue.place_of(Viewer(self.app, self.user), expnum)}
-        vote = votes.cast(Viewer(self.app, self.user, survey), expnum, judgement, **more)
+        more["screen"] = {**screen, "queue": queue.place_of(self.viewer, expnum)}
+        vote = votes.cast(self.viewer, expnum, judgement, **more)
         return {"vote_id": repeats.receipt(vote.client_vote_id), "expnum": expnum}
 
 
-class BatchHandler(ApiHandler):
+class BatchHandler(ViewerApi):
     """POST {expnums, judgement, reasons, comment, batch_id, how, screen}: one judgement of several exposures."""
 
     async def post(self):
         await self.answer(self.cast, self.body())
 
     def cast(self, values):
-        survey = self.app.survey_for(self.user)
         try:
             expnums = [int(expnum) for expnum in values["expnums"]]
             judgement, batch_id, how = (str(values[name]) for name in ("judgement", "batch_id", "how"))
         except (KeyError, TypeError, ValueError):
             raise LabelError("a bulk vote needs expnums, a judgement, a batch_id and how it came about") from None
         more = {name: values[name] for name in ("reasons", "comment", "screen") if values.get(name)}
-        return votes.cast_batch(
-            Viewer(self.app, self.user, survey), expnums, judgement, batch_id=batch_id, how=how, **more
-        )
+        return votes.cast_batch(self.viewer, expnums, judgement, batch_id=batch_id, how=how, **more)
 
 
-class UndoHandler(ApiHandler):
+class UndoHandler(ViewerApi):
     """POST {}: take back the user's last step. {expnum}: the last judgement of that exposure. {batch_id}: a bulk vote.
     {expnum, undoes: client_vote_id}: that judgement and no other, so that it may be sent twice.
 
@@ -135,10 +131,10 @@ class UndoHandler(ApiHandler):
 
     def take_back(self, values):
         named = {"expnum": values.get("expnum"), "batch_id": str(values.get("batch_id") or "")}
-        taken = votes.take_back(Viewer(self.app, self.user), **named, client_vote_id=str(values.get("undoes") or ""))
+        taken = votes.take_back(self.viewer, **named, client_vote_id=str(values.get("undoes") or ""))
         if taken is None:
             return {"expnum": None, "expnums": [], "batch_id": named["batch_id"], "restored": [], "votes": []}
-        back = [votes.own_votes(Viewer(self.app, self.user), expnum) for expnum in taken["restored"]]
+        back = [votes.own_votes(self.viewer, expnum) for expnum in taken["restored"]]
         back = [vote_answer(row) for own in back for row in own[own["ccdname"] == ""].to_dict("records")]
         return taken | {"expnum": taken["expnums"][-1], "votes": back}
 
