@@ -56,7 +56,7 @@ class Event:
 
 
 @dataclass(frozen=True)
-class Settings:
+class WatchSettings:
     """How a watch goes about it.
 
     rule : of the candidates, the current one's if None. keep : how many stages of a kind stay that nothing refers to;
@@ -72,7 +72,12 @@ class Settings:
 
 
 def watch(
-    catalog: Catalog, store, folders: Sequence[str | Path], settings: Settings = Settings(), *, once: bool = False
+    catalog: Catalog,
+    store,
+    folders: Sequence[str | Path],
+    settings: WatchSettings = WatchSettings(),
+    *,
+    once: bool = False,
 ) -> Iterator[Event]:
     """Make passes over folders for ever, or with `once` a single one; yields what there is to say.
 
@@ -110,7 +115,7 @@ def _only_one(catalog: Catalog) -> Iterator[None]:
 class _Watch:
     """One watch, from its start to its end."""
 
-    def __init__(self, catalog: Catalog, store, folders: list[Path], settings: Settings):
+    def __init__(self, catalog: Catalog, store, folders: list[Path], settings: WatchSettings):
         self.catalog, self.store, self.folders, self.settings = catalog, store, folders, settings
         known = {path: record.digest for path, record in Manifest(catalog.path / "ingested.parquet").files.items()}
         self.arrivals = Arrivals(settings.quiet, known)

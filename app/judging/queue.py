@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from triptych.app.judging.queue_table import candidates_first, facets_of, keep, order_of, table_of
+from triptych.app.judging.queue_table import candidates_of, facets_of, once_per_survey, order_of, table_of
 from triptych.app.judging.reprocessed import overtaken, with_what_came_back
 from triptych.app.judging.viewer import Viewer
 from triptych.pipeline.errors import BadInput, choose
@@ -35,7 +35,7 @@ from triptych.pipeline.votes.vote_rule import (
     counted,
     drawn_for_control,
     settings_of,
-    standing,
+    vote_progress,
 )
 
 SETTINGS = "queue"  # name of a setting: everybody's is the lead's, an account's is what its owner chose
@@ -66,7 +66,7 @@ def queue_of(viewer: Viewer):
 
 def unjudged(viewer: Viewer):
     """expnums (a set) that this user has not judged, of all that any of their queues may ever hold."""
-    offered = keep(viewer.survey, "candidates", lambda: candidates_first(viewer.survey))
+    offered = candidates_of(viewer.survey)
     own = viewer.store.ballots(viewer.catalog.camera, viewer.name)["expnum"]
     known = known_in(viewer.app, viewer.survey, {})
     return ({*offered.tolist(), *known.tolist()} - set(own)) | set(viewer.asked_again())
@@ -172,7 +172,7 @@ def offered_in(app, survey, packet):
 
     A packet of doubtful labels holds exposures that are no candidates too: nobody else would look at them.
     """
-    offered = keep(survey, "candidates", lambda: candidates_first(survey))
+    offered = candidates_of(survey)
     if not packet:
         return offered
     facets = facets_for(app, survey, packet)
@@ -209,15 +209,15 @@ def stages_of(viewer: Viewer, expnums, ballots, settings):
     """(n,) int: ASKED, LATER or SETTLED for this user, under the rule of votes."""
     if settings.rule == "all":
         return np.full(len(expnums), ASKED)
-    table = standing_of(viewer.app, viewer.survey, expnums, ballots, settings)
+    table = vote_progress_of(viewer.app, viewer.survey, expnums, ballots, settings)
     return asked_of(viewer.name, inspectors_of(viewer.app), table, settings, viewer.catalog.panel)
 
 
-def standing_of(app, survey, expnums, ballots, settings):
-    """Where exposures stand under the rule, see pipeline.votes.vote_rule.standing. A lead's decision settles them."""
+def vote_progress_of(app, survey, expnums, ballots, settings):
+    """How far the votes on exposures are: see pipeline.votes.vote_rule.vote_progress. A lead's decision settles one."""
     control = control_of(app, survey, settings) if settings.rule != "all" else set()
     probability = table_of(survey)["probability"]
-    table = standing(expnums, counted(ballots), probability, control, settings, app.catalog.panel)
+    table = vote_progress(expnums, counted(ballots), probability, control, settings, app.catalog.panel)
     decided = app.store.adjudications()
     decided = decided[(decided["camera"] == app.catalog.camera) & ~overtaken(survey, decided)]
     decided = set(decided["expnum"]) - control
@@ -228,10 +228,10 @@ def standing_of(app, survey, expnums, ballots, settings):
 def control_of(app, survey, settings):
     """expnums (a set) that get the whole panel's votes; candidates that are new join it by the same draw."""
     camera = app.catalog.camera
-    wanted = keep(
+    wanted = once_per_survey(
         survey,
         ("control", settings.seed, settings.control),
-        lambda: drawn_for_control(keep(survey, "candidates", lambda: candidates_first(survey)), settings),
+        lambda: drawn_for_control(candidates_of(survey), settings),
     )
     drawn = set(app.store.draws(camera, "control")["expnum"])
     if not drawn.issuperset(wanted.tolist()):
@@ -314,7 +314,7 @@ def choices(viewer: Viewer):
     facets : [{name, label, values: [{value, n, left}]}]; left : of n exposures those without this user's vote
     """
     order, packet = choice_of(viewer)
-    offered = keep(viewer.survey, "candidates", lambda: candidates_first(viewer.survey))
+    offered = candidates_of(viewer.survey)
     every = facets_of(viewer.survey, viewer.app)
     own = viewer.store.ballots(viewer.catalog.camera, viewer.name)["expnum"]
     again = list(viewer.asked_again())

@@ -18,7 +18,7 @@ _lock = threading.RLock()
 _kept = weakref.WeakKeyDictionary()  # survey -> {what: value}
 
 
-def keep(survey, what, make):
+def once_per_survey(survey, what, make):
     """A value that belongs to a survey, made once."""
     with _lock:
         kept = _kept.setdefault(survey, {})
@@ -27,15 +27,19 @@ def keep(survey, what, make):
         return kept[what]
 
 
-def candidates_first(survey):
+def candidates_of(survey):
     """expnums (n,) int64 that the queue offers: the candidates; without any, every exposure."""
+    return once_per_survey(survey, "candidates", lambda: _candidates(survey))
+
+
+def _candidates(survey):
     order = survey.candidates.index if len(survey.candidates) else survey.exposures.index
     return np.array([int(expnum) for expnum in order if expnum in survey.exposures.index], dtype=np.int64)
 
 
 def table_of(survey):
     """One row per exposure of the run, by expnum: score, probability, night, mjd_obs, and a text per packet facet."""
-    return keep(survey, "table", lambda: make_table(survey))
+    return once_per_survey(survey, "table", lambda: make_table(survey))
 
 
 def make_table(survey):
@@ -92,7 +96,7 @@ def order_of(survey, order, seed, division=None):
         table = table_of(survey)
         divided = pd.Series(dtype=float) if division is None else division
         return ordered(table.assign(division=divided.reindex(table.index).fillna(0.0)), order, seed)
-    return keep(survey, (order, seed), lambda: ordered(likeness_table(survey, order), order, seed))
+    return once_per_survey(survey, (order, seed), lambda: ordered(likeness_table(survey, order), order, seed))
 
 
 def likeness_table(survey, order):
@@ -101,8 +105,8 @@ def likeness_table(survey, order):
     table = table_of(survey)
     if order not in ("similar", "gain"):
         return table
-    table = keep(survey, "likeness", lambda: with_places(survey, table))
-    return keep(survey, "gain table", lambda: with_gain(survey, table)) if order == "gain" else table
+    table = once_per_survey(survey, "likeness", lambda: with_places(survey, table))
+    return once_per_survey(survey, "gain table", lambda: with_gain(survey, table)) if order == "gain" else table
 
 
 def with_gain(survey, table):

@@ -8,7 +8,7 @@ who have judged it before, and nothing of what was said.
 
 import numpy as np
 
-from triptych.app.judging.queue_table import facets_of, keep
+from triptych.app.judging.queue_table import facets_of, once_per_survey
 from triptych.app.judging.viewer import Viewer
 from triptych.pipeline.ingest import reprocessed
 from triptych.pipeline.votes.queue_order import in_packet
@@ -16,13 +16,15 @@ from triptych.pipeline.votes.queue_order import in_packet
 
 def changes_of(survey):
     """expnum -> changes of pipeline version, oldest first; see pipeline.ingest.reprocessed.changes."""
-    return keep(survey, "reprocessed", lambda: reprocessed.changes(survey.catalog, survey.exposures))
+    return once_per_survey(survey, "reprocessed", lambda: reprocessed.changes(survey.catalog, survey.exposures))
 
 
 def moved_much(survey):
     """expnums (a set) that moved much when they were last processed again."""
     rows = changes_of(survey)
-    return keep(survey, "moved much", lambda: {expnum for expnum, own in rows.items() if own[-1]["moved_much"]})
+    return once_per_survey(
+        survey, "moved much", lambda: {expnum for expnum, own in rows.items() if own[-1]["moved_much"]}
+    )
 
 
 def fact_of(survey, expnum):

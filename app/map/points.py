@@ -117,7 +117,7 @@ def table_of(stages, survey):
     folder = Path(survey.catalog.path) / FOLDER / version
     if not folder.exists():
         try:
-            keep(encoded(survey, version), folder)
+            save_table(encoded(survey, version), folder)
         except OSError:  # a run that may only be read
             return encoded(survey, version)
     return kept(folder, version)
@@ -138,7 +138,7 @@ def encoded(survey, version):
     return MapTable(images.image_ids, places, half, version)
 
 
-def keep(table, folder):
+def save_table(table, folder):
     """Write the arrays of a MapTable aside and rename; maps that are no longer drawn are removed."""
     aside = folder.with_name(f"{folder.name}.{os.getpid()}")
     aside.mkdir(parents=True, exist_ok=True)
@@ -155,7 +155,7 @@ def keep(table, folder):
 
 
 def kept(folder, version):
-    """A MapTable whose arrays are the files of `keep`, mapped into memory."""
+    """A MapTable whose arrays are the files of `save_table`, mapped into memory."""
 
     def array(name):
         return np.load(folder / f"{name}.npy", mmap_mode="r")

@@ -37,7 +37,7 @@ WIDTHS = (40, 2400)
 threads = ThreadPoolExecutor(max(2, min(6, os.cpu_count() or 2)), thread_name_prefix="pictures")
 
 
-class PictureShelf:
+class PictureCache:
     """Makes pictures of one run and keeps the last ones. Thread-safe; who asks for the same one twice waits once."""
 
     def __init__(self, app):
@@ -122,20 +122,20 @@ class PictureShelf:
         return packets.compressed(packets.ccd_packet(pixels, row.iloc[0], exposure, camera))
 
 
-def _mosaic_packet(expnum, _stamp, shelf):
-    return packets.compressed(packets.mosaic_packet(shelf.plane(expnum)))
+def _mosaic_packet(expnum, _stamp, cache):
+    return packets.compressed(packets.mosaic_packet(cache.plane(expnum)))
 
 
-def _mask(expnum, _stamp, shelf):
-    return packets.compressed(packets.mask_packet(*quality_masks.exposure_mask(shelf.plane(expnum))))
+def _mask(expnum, _stamp, cache):
+    return packets.compressed(packets.mask_packet(*quality_masks.exposure_mask(cache.plane(expnum))))
 
 
-def _mosaic_jpeg(expnum, _stamp, shelf, stretch, width):
-    return thumbnails.small_mosaic(shelf.plane(expnum), width, stretch)
+def _mosaic_jpeg(expnum, _stamp, cache, stretch, width):
+    return thumbnails.small_mosaic(cache.plane(expnum), width, stretch)
 
 
-def _thumbnail(image_id, _stamp, shelf, stretch):
-    plane = shelf.plane_of_ccd(image_id, stretch)
+def _thumbnail(image_id, _stamp, cache, stretch):
+    plane = cache.plane_of_ccd(image_id, stretch)
     i = plane.index(ccdnum_of(image_id))
     if i is None:
         raise KeyError(f"exposure {expnum_of(image_id)} has no CCD number {ccdnum_of(image_id)}")
@@ -145,9 +145,9 @@ def _thumbnail(image_id, _stamp, shelf, stretch):
 class PictureHandler(PrivateHandler):
     """Base: makes a picture in a thread and answers with it, or says why there is none."""
 
-    def initialize(self, app, shelf):
+    def initialize(self, app, cache):
         super().initialize(app)
-        self.shelf = shelf
+        self.cache = cache
         self.waiting = None
 
     async def answer(self, kind, make, *arguments, gzipped=False):
@@ -200,7 +200,7 @@ class GeometryHandler(PictureHandler):
 
 class MosaicPacketHandler(PictureHandler):
     async def get(self, expnum):
-        await self.answer("application/octet-stream", self.shelf.mosaic_packet, int(expnum), gzipped=True)
+        await self.answer("application/octet-stream", self.cache.mosaic_packet, int(expnum), gzipped=True)
 
 
 class MosaicJpegHandler(PictureHandler):
@@ -208,27 +208,27 @@ class MosaicJpegHandler(PictureHandler):
         text = self.get_query_argument("w", "640")
         if not text.isdigit() or not WIDTHS[0] <= int(text) <= WIDTHS[1]:
             raise tornado.web.HTTPError(400, f"w is a width of {WIDTHS[0]} to {WIDTHS[1]} pixels")
-        await self.answer("image/jpeg", self.shelf.mosaic_jpeg, int(expnum), self.stretch(), int(text))
+        await self.answer("image/jpeg", self.cache.mosaic_jpeg, int(expnum), self.stretch(), int(text))
 
 
 class ThumbnailHandler(PictureHandler):
     async def get(self, image_id):
-        await self.answer("image/jpeg", self.shelf.thumbnail, int(image_id), self.stretch())
+        await self.answer("image/jpeg", self.cache.thumbnail, int(image_id), self.stretch())
 
 
 class CcdHandler(PictureHandler):
     async def get(self, image_id):
-        await self.answer("application/octet-stream", self.shelf.ccd_packet, int(image_id), gzipped=True)
+        await self.answer("application/octet-stream", self.cache.ccd_packet, int(image_id), gzipped=True)
 
 
 class MaskHandler(PictureHandler):
     async def get(self, expnum):
-        await self.answer("application/octet-stream", self.shelf.mask, int(expnum), gzipped=True)
+        await self.answer("application/octet-stream", self.cache.mask, int(expnum), gzipped=True)
 
 
 class CcdMaskHandler(PictureHandler):
     async def get(self, image_id):
-        await self.answer("application/octet-stream", self.shelf.ccd_mask, int(image_id), gzipped=True)
+        await self.answer("application/octet-stream", self.cache.ccd_mask, int(image_id), gzipped=True)
 
 
 class NearHandler(PictureHandler):
@@ -243,7 +243,7 @@ class NearHandler(PictureHandler):
 
 def routes(app):
     """[(regex, handler, arguments)] of the pictures of one run. app : app.context.AppContext."""
-    arguments = {"app": app, "shelf": PictureShelf(app)}
+    arguments = {"app": app, "cache": PictureCache(app)}
     return [
         (r"/picture/geometry/([\w-]+)\.json", GeometryHandler, arguments),
         (r"/picture/mosaic/(\d{1,15})\.bin", MosaicPacketHandler, arguments),

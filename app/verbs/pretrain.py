@@ -40,7 +40,7 @@ def pretrain(
     if pictures:
         say(f"{training.pictures(catalogs, out)} shows what the model makes of hidden patches")
         return
-    settings = training.Settings(
+    settings = training.PretrainSettings(
         objective=objective,
         steps=steps,
         size=size,

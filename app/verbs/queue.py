@@ -86,7 +86,7 @@ def change(
     app = open_app(run, labels)
     effect = queue.effect(app, app.survey(), values)
     if not try_only:
-        queue.keep(app, app.survey(), values)
+        queue.keep_settings(app, app.survey(), values)
     verb = "would ask" if try_only else "asks"
     say(f"the queue {verb} for {range_of(effect)} more votes on {effect['n_exposures']} exposures")
 

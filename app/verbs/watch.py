@@ -63,7 +63,7 @@ def watch(
     catalog = Catalog.create(run)
     stop = Stop()
     shown = bar if console.is_terminal else lambda title: nullcontext(None)  # a log needs no bars
-    settings = watching.Settings(rule=rule or None, every=every, quiet=quiet, keep=keep, bar=shown, stop=stop)
+    settings = watching.WatchSettings(rule=rule or None, every=every, quiet=quiet, keep=keep, bar=shown, stop=stop)
     troubled = False
     try:
         with open_store(open_run(run), labels) as store:

@@ -36,7 +36,7 @@ MOST_HELD = 128  # CCD images on which the loss is measured at every checkpoint
 
 
 @dataclass(frozen=True)
-class Settings:
+class PretrainSettings:
     """All that decides the weights, with the images. mask : lowest and highest share of patches hidden."""
 
     objective: str = "simmim"
@@ -94,7 +94,7 @@ class Images:
 class Trainer:
     """A model in training: weights, optimiser, number of steps done, and losses so far."""
 
-    def __init__(self, settings: Settings, images: Images, device: str):
+    def __init__(self, settings: PretrainSettings, images: Images, device: str):
         self.settings, self.images, self.device = settings, images, device
         shape = images.pixels.shape[1:]
         model = preview_vit.new_model(

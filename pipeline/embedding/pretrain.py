@@ -21,7 +21,7 @@ from triptych.pipeline.embedding.dinov2 import pick_device
 from triptych.pipeline.embedding.masked_training import (
     OBJECTIVES,
     Images,
-    Settings,
+    PretrainSettings,
     Trainer,
     draw_masks,
     hidden_pixels,
@@ -30,7 +30,7 @@ from triptych.pipeline.embedding.masked_training import (
 )
 from triptych.pipeline.errors import BadInput
 
-__all__ = ["OBJECTIVES", "Settings", "parse_mask", "pictures", "pretrain"]
+__all__ = ["OBJECTIVES", "PretrainSettings", "parse_mask", "pictures", "pretrain"]
 
 HELD_OUT = 0.05  # of the exposures
 CHECKPOINT = "checkpoint.npz"
@@ -48,7 +48,7 @@ class Source:
     n_ccds: int
 
 
-def pick(catalogs: Sequence[Catalog], settings: Settings) -> list[Source]:
+def pick(catalogs: Sequence[Catalog], settings: PretrainSettings) -> list[Source]:
     """Exposures with previews in an order drawn from the seed, until they have `most_images` CCDs; each counts once."""
     found = {}
     for catalog in catalogs:
@@ -65,7 +65,7 @@ def pick(catalogs: Sequence[Catalog], settings: Settings) -> list[Source]:
     return sources[: max(2, int((before < settings.most_images).sum()))]
 
 
-def gather(sources: Sequence[Source], settings: Settings, progress: Progress | None = None) -> Images:
+def gather(sources: Sequence[Source], settings: PretrainSettings, progress: Progress | None = None) -> Images:
     """Read and prepare previews, blank CCDs left out; one exposure in twenty, and one at least, is held out."""
     shape, parts, owner = None, [], []
     for place, source in enumerate(sources):
@@ -84,7 +84,7 @@ def gather(sources: Sequence[Source], settings: Settings, progress: Progress | N
     return Images(np.concatenate(parts), exposure, held)
 
 
-def shape_of(pixels: np.ndarray, settings: Settings) -> tuple[int, int]:
+def shape_of(pixels: np.ndarray, settings: PretrainSettings) -> tuple[int, int]:
     """`size` rows, and as many columns as keep the CCD's shape, to the nearest whole patch."""
     columns = settings.size * pixels.shape[2] / pixels.shape[1] / settings.patch
     return settings.size, max(1, round(columns)) * settings.patch
@@ -93,7 +93,7 @@ def shape_of(pixels: np.ndarray, settings: Settings) -> tuple[int, int]:
 def pretrain(
     catalogs: Sequence[Catalog],
     folder: str | Path,
-    settings: Settings | None = None,
+    settings: PretrainSettings | None = None,
     *,
     device: str = "auto",
     progress: Progress | None = None,
@@ -103,7 +103,7 @@ def pretrain(
     folder : new, or holding the beginnings of the same training. A finished one of the same settings is left as it is.
     progress(done, total, text) counts steps.
     """
-    settings = settings or Settings()
+    settings = settings or PretrainSettings()
     settings.check()
     folder = Path(folder).expanduser().resolve()
     device = pick_device(device)
@@ -176,7 +176,7 @@ def _finish(trainer: Trainer, folder: Path, origin: dict) -> dict:
 
 
 @torch.no_grad()
-def painted_over(model, pixels: np.ndarray, settings: Settings) -> tuple[np.ndarray, np.ndarray]:
+def painted_over(model, pixels: np.ndarray, settings: PretrainSettings) -> tuple[np.ndarray, np.ndarray]:
     """What the model paints of images, and which pixels it was not shown: (n, ny, nx) float32 and bool.
 
     pixels : (n, ny, nx) float32, prepared, NaN = blank.
@@ -187,7 +187,7 @@ def painted_over(model, pixels: np.ndarray, settings: Settings) -> tuple[np.ndar
     return painted.numpy(), hidden_pixels(masked, pixels.shape[1:], settings.patch).numpy()
 
 
-def painting_error(model, pixels: np.ndarray, settings: Settings) -> tuple[float, float]:
+def painting_error(model, pixels: np.ndarray, settings: PretrainSettings) -> tuple[float, float]:
     """Mean absolute error on hidden recorded pixels: of the median of each image's shown pixels, and of the model."""
     painted, hidden = painted_over(model, pixels, settings)
     shown = np.ma.masked_invalid(np.where(hidden, np.nan, pixels)).reshape(len(pixels), -1)
@@ -197,7 +197,7 @@ def painting_error(model, pixels: np.ndarray, settings: Settings) -> tuple[float
     return by_median, by_model
 
 
-def _draw(model, images: Images, folder: Path, settings: Settings) -> None:
+def _draw(model, images: Images, folder: Path, settings: PretrainSettings) -> None:
     """Write reconstructions.png: the oddest of the held-out CCDs, and some others."""
     held = np.flatnonzero(images.held)
     chosen = reconstructions.odd_ones(images.pixels[held], images.exposure[held], N_ODD, N_ANY, settings.seed)
@@ -211,7 +211,7 @@ def pictures(catalogs: Sequence[Catalog], folder: str | Path) -> Path:
     """Draw reconstructions.png of a finished model anew, from the runs given; returns its path."""
     folder = Path(folder).expanduser().resolve()
     model, story = preview_vit.open_model(folder)
-    known = {field.name: story["settings"][field.name] for field in fields(Settings)}
-    settings = Settings(**{**known, "mask": tuple(known["mask"])})
+    known = {field.name: story["settings"][field.name] for field in fields(PretrainSettings)}
+    settings = PretrainSettings(**{**known, "mask": tuple(known["mask"])})
     _draw(model, gather(pick(catalogs, settings), settings), folder, settings)
     return folder / "reconstructions.png"

@@ -28,7 +28,7 @@ import numpy as np
 import pandas as pd
 
 from triptych.pipeline.labels.suspicious import SUSPICIOUS
-from triptych.pipeline.labels.training_weights import BASES, BASES_OF_VOTES, WEIGHTS, standing, weights
+from triptych.pipeline.labels.training_weights import BASES, BASES_OF_VOTES, WEIGHTS, basis_of_verdicts, weights
 from triptych.pipeline.reasons import GOOD, REASONS
 from triptych.pipeline.votes import verdicts as consensus
 
@@ -142,7 +142,7 @@ def read_labels(catalog, store, *, policy: str = "majority", drawn: Collection[i
 
 def _weighed(votes: pd.DataFrame, verdicts: pd.DataFrame) -> pd.DataFrame:
     """Verdicts with the `basis` and `weight` of what they teach."""
-    found = standing(votes, verdicts)
+    found = basis_of_verdicts(votes, verdicts)
     return verdicts.assign(basis=found.basis, weight=weights(found.basis, found.agreement))
 
 

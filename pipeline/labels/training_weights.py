@@ -35,7 +35,7 @@ STEPS = 20
 _VOTED = {"good", "bad"}
 
 
-def standing(votes: pd.DataFrame, verdicts: pd.DataFrame) -> pd.DataFrame:
+def basis_of_verdicts(votes: pd.DataFrame, verdicts: pd.DataFrame) -> pd.DataFrame:
     """What each verdict rests on: `basis` and `agreement`, one row per row of `verdicts`, with its index.
 
     votes : those that the verdicts count. verdicts : of exposures or, with `ccdname`, of CCDs that were judged one by

@@ -10,7 +10,7 @@ from triptych.pipeline.store import schema
 EVERYBODY = ""
 
 
-class Settings:
+class SettingsStore:
     """Settings of accounts and of the whole store; mixed into `LabelStore`, which owns `engine`."""
 
     engine: sa.Engine

@@ -20,7 +20,7 @@ from triptych.pipeline.store.accounts import Accounts, User
 from triptych.pipeline.store.decisions import Adjudications
 from triptych.pipeline.store.jobs import Job, Jobs
 from triptych.pipeline.store.queues import QueueStore
-from triptych.pipeline.store.settings import Settings
+from triptych.pipeline.store.settings import SettingsStore
 
 __all__ = ["JUDGEMENTS", "VIAS", "ImportCounts", "Job", "LabelStore", "User", "Vote", "open_store"]
 
@@ -98,7 +98,7 @@ class ImportCounts:
     kept: int = 0
 
 
-class LabelStore(Accounts, Jobs, Settings, Adjudications, QueueStore):
+class LabelStore(Accounts, Jobs, SettingsStore, Adjudications, QueueStore):
     """Votes, decisions, labels, accounts, settings, queues and jobs in one database (SQLite or PostgreSQL, by URL)."""
 
     def __init__(self, url: str):

@@ -43,12 +43,12 @@ GROUP_FIGURES = {name: FIGURES[name] for name in ("alpha", "ac1", "dice")}
 
 
 def headline(found: Ballots, resamples: int = RESAMPLES, seed: int = 0) -> dict:
-    """{name: figure} of FIGURES, and what they stand on: see `standing`."""
+    """{name: figure} of FIGURES, and what they stand on: see `ballot_counts`."""
     counted = tally(found, resamples, seed)
-    return {**standing(found), "figures": _figures(found, counted, FIGURES)}
+    return {**ballot_counts(found), "figures": _figures(found, counted, FIGURES)}
 
 
-def standing(found: Ballots) -> dict:
+def ballot_counts(found: Ballots) -> dict:
     """n_exposures, n_units with an answer and n_paired with two good or bad ones, n_votes, n_assumed, left_out, share
     of bad and of unsure answers, inspectors, assumption."""
     given = found.answers >= 0

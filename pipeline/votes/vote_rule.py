@@ -92,7 +92,7 @@ def first_votes(panel: int) -> int:
     return int(panel) // 2 + 1
 
 
-def standing(
+def vote_progress(
     expnums: Sequence[int] | np.ndarray,
     ballots: pd.DataFrame,
     probability: pd.Series,
@@ -131,7 +131,7 @@ def asked_of(
 ) -> np.ndarray:
     """(n,) int: ASKED, LATER or SETTLED for one inspector, of exposures that they have not voted on.
 
-    table : as `standing` gives it. LATER: others are asked first; it waits at the end, so that nobody runs dry.
+    table : as `vote_progress` gives it. LATER: others are asked first; it waits at the end, so that nobody runs dry.
     """
     if settings.rule == "all":
         return np.zeros(len(table), dtype=int)
@@ -165,7 +165,7 @@ def saving(
     control_waiting, others_waiting : exposures that wait for the rest of the panel, in the control and because they
     need it: the larger the first, the less a late vote learns from being asked
     """
-    table = standing(expnums, ballots, probability, control, settings, panel)
+    table = vote_progress(expnums, ballots, probability, control, settings, panel)
     kept = table.index.isin(list(control))
     short = table["settled"] & (table["n_votes"] < panel)
     waiting = table["first_in"] & ~table["settled"]

@@ -3,12 +3,11 @@
 
 import { hasPictures, pictureHtml } from '../basics/has_pictures.js';
 import { escapeText } from '../basics/text.js';
-import { drivers, planeSvg } from './focal_plane.js';
+import { drivers, LIKELY_BAD, planeSvg } from './focal_plane.js';
 
 const SHOWN = 6;
 const MOST_SHARES = 3;
 const FEW_TAUGHT = 100;
-export const LIKELY_BAD = 0.5;
 export const thumbnail = (imageId, stretch, version) => `/picture/thumb/${imageId}?s=${stretch}&v=${version}`;
 
 const percent = value => `${(100 * value).toFixed(1)}%`;   // as CSS reads it

@@ -4,7 +4,7 @@
 
 import { escapeText } from '../basics/text.js';
 
-const LIKELY_BAD = 0.5;
+export const LIKELY_BAD = 0.5; // the probability above which a CCD counts as more likely bad than good
 const DRIVERS = 4;
 const asked = new Map();
 

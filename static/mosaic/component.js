@@ -3,7 +3,7 @@
 
 import { listen } from '../frame/keys.js';
 import { plain } from '../basics/plain.js';
-import { Looking } from './controls.js';
+import { Controls } from './controls.js';
 import { mountMosaic } from './mosaic.js';
 
 const MARKS = 'Frame each CCD in its colour on the map, with its probability of being bad';
@@ -27,7 +27,7 @@ class MosaicPanel {
       version: model.picture_version, camera: model.camera, stretch: model.stretch, insets: [10, 10, 34, 10], keys: true,
       emptyText: 'Click a point on the map or a thumbnail to see its exposure here.',
     });
-    this.looking = new Looking(this.mosaic, find('.looking'), {
+    this.controls = new Controls(this.mosaic, find('.looking'), {
       onStretch: name => { model.stretch = name; },
       extra: () => [['m', 'marks', Boolean(model.marks), () => { model.marks = !model.marks; }, MARKS]],
     });
@@ -49,7 +49,7 @@ class MosaicPanel {
       focus_ccd: () => mosaic.setFocus(model.focus_ccd),
       stretch: () => { if (model.stretch !== mosaic.options.stretch) mosaic.setStretch(model.stretch); },
       overlay: () => this.overlay(),
-      marks: () => this.looking.draw(),
+      marks: () => this.controls.draw(),
       facts: () => this.drawHead(),
       picture_version: () => mosaic.setVersion(model.picture_version),
     };
@@ -68,7 +68,7 @@ class MosaicPanel {
     const { expnum, room } = this.model;
     this.drawHead();
     if (room !== 'explore') return;
-    this.looking.exposure(expnum ?? null);
+    this.controls.exposure(expnum ?? null);
     await this.mosaic.show(expnum ?? null);
     if (this.wanted && this.wanted.expnum === expnum) this.mosaic.openCcd(this.wanted.name);
     this.wanted = null;
@@ -103,12 +103,12 @@ class MosaicPanel {
 
   key(key) {
     if (this.model.room !== 'explore' || document.querySelector('dialog[open]')) return false;
-    if (key === 'Escape' && this.looking.escape()) return true;
+    if (key === 'Escape' && this.controls.escape()) return true;
     if (key === 'Escape' && this.mosaic.opened) { this.mosaic.closeCcd(); return true; }
     const verb = this.verbs()[key];
-    if (!verb) return !MAP_ZOOMS.has(key) && this.looking.key(key);
+    if (!verb) return !MAP_ZOOMS.has(key) && this.controls.key(key);
     verb();
-    this.looking.draw();
+    this.controls.draw();
     return true;
   }
 
@@ -134,7 +134,7 @@ class MosaicPanel {
 
   close() {
     this.stopKeys();
-    this.looking.close();
+    this.controls.close();
     this.heard.abort();
     this.mosaic.destroy();
   }

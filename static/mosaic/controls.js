@@ -1,9 +1,9 @@
 // @ts-check
 // Ways of looking, the same in every room with a mosaic: a bar of keys, what they do, and whom to blink with.
 //
-//   const looking = new Looking(mosaic, bar, { stretch, onStretch, extra, candidates, onChange });
-//   if (looking.key(key, event)) return true;
-//   looking.exposure(expnum);      // another exposure is under judgement
+//   const controls = new Controls(mosaic, bar, { stretch, onStretch, extra, candidates, onChange });
+//   if (controls.key(key, event)) return true;
+//   controls.exposure(expnum);      // another exposure is under judgement
 //
 // extra: () -> [[key, text, value, act, title]]; candidates: () -> [{expnum, words}] that the room knows beside those
 // in time; onStretch(name), onChange() after every change. Nothing here is a vote.
@@ -19,7 +19,7 @@ const TITLES = {
   d: 'Blink with another exposure and back; hold to look, with Shift the next one', ';': 'Free limits',
 };
 
-export class Looking {
+export class Controls {
   constructor(mosaic, bar, options = {}) {
     this.mosaic = mosaic;
     this.bar = bar;

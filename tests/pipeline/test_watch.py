@@ -21,7 +21,7 @@ from triptych.pipeline.classifier import train
 from triptych.pipeline.errors import CatalogError, UnknownName
 from triptych.pipeline.ingest.arrivals import Arrivals
 from triptych.pipeline.store.store import Vote, open_store
-from triptych.pipeline.watch import Settings, watch
+from triptych.pipeline.watch import WatchSettings, watch
 
 NEW = (113, 114, 115, 117)  # 114 and 117 are bad
 
@@ -53,7 +53,7 @@ def arrive(night: Path, expnums=NEW) -> None:
 
 def one_pass(run: Catalog, *folders, once=True, **settings) -> list:
     with open_store(run) as store:
-        return list(watch(run, store, folders, Settings(**{"quiet": 0, **settings}), once=once))
+        return list(watch(run, store, folders, WatchSettings(**{"quiet": 0, **settings}), once=once))
 
 
 def texts(events, kind: str) -> list[str]:
@@ -207,7 +207,7 @@ def test_a_broken_file_goes_to_quarantine_and_is_read_again_when_it_changes(run,
 def test_a_folder_that_is_not_there_is_said_once_and_waited_for(run, night, tmp_path):
     gone = tmp_path / "gone"
     with open_store(run) as store:
-        events = watch(run, store, [gone], Settings(quiet=0, every=0.05, stop=lambda: len(seen) > 2), once=False)
+        events = watch(run, store, [gone], WatchSettings(quiet=0, every=0.05, stop=lambda: len(seen) > 2), once=False)
         seen = [next(events)]
         assert (seen[0].kind, "is not there" in seen[0].text) == ("trouble", True)
         arrive(night)
@@ -261,7 +261,7 @@ def test_vectors_from_elsewhere_are_not_guessed(run, night):
 
 def test_one_watch_of_a_run_at_a_time(run, night):
     with open_store(run) as store:
-        first = watch(run, store, [night], Settings(quiet=0, every=0.05))
+        first = watch(run, store, [night], WatchSettings(quiet=0, every=0.05))
         next(first)
         with pytest.raises(CatalogError, match="is watched already, by process"):
             one_pass(run, night)
@@ -276,7 +276,7 @@ def test_a_full_disk_is_one_line_and_the_next_pass_goes_on(run, night):
     before = dict(run.info["current"])
     with open_store(run) as store:
         store.users()
-        events = watch(run, store, [night], Settings(quiet=0, every=0.05))
+        events = watch(run, store, [night], WatchSettings(quiet=0, every=0.05))
         resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))  # no file may grow beyond this, as on a full disk
         try:
             hindered = next(events)
@@ -314,7 +314,7 @@ def test_predictions_on_yesterdays_vectors_are_made_up_for(run, night):
     old = dict(run.info["current"])
     arrive(night)
     with open_store(run) as store:
-        events = watch(run, store, [night], Settings(quiet=0, every=0.05))
+        events = watch(run, store, [night], WatchSettings(quiet=0, every=0.05))
         next(events)
         run.set_info(current={kind: old[kind] for kind in ("model", "prediction", "candidates")})
         assert next(events).counts["entered"] == 2

@@ -13,8 +13,8 @@ MODULES = sorted(STATIC.rglob("*.js"))
 # the lower never knows the higher, and folders of one layer know nothing of each other; no room knows another room
 LAYERS = (("basics",), ("frame",), ("evidence", "map", "mosaic", "sheets"), ("rooms",))
 PAGES = ("outside", "evaluation")  # markup and style alone, no module
-# modules that fetch what they are told: a component's own (load.js), a section of the Model room
-TOLD = {"frame/load.js": "${base}/${path}", "rooms/model/model.js": "./${name}.js"}
+# the module that fetches what it is told: load.js, each component's own
+TOLD = {"frame/load.js": "${base}/${path}"}
 
 STATEMENT = r"^(?:import|export)\b[^;'\"`]*?\bfrom\s*|^import\s*"
 IMPORT = re.compile(rf"""(?m)(?:{STATEMENT}|\bimport\s*\(\s*)(['"`])([^'"`\n]+)\1""")

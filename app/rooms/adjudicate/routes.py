@@ -108,12 +108,12 @@ def exposure_answer(viewer: Viewer, expnum: int) -> dict:
     made on it, newest first, with superseded_by and retracted_utc.
     """
     record = viewer.store.votes(expnum=expnum, current=False)
-    standing = record[record["superseded_by"].isna() & record["retracted_utc"].isna()]
-    (current, _old), _ = by_version(viewer.catalog, standing)
-    old = standing[~standing["vote_id"].isin(current["vote_id"])]
+    in_force = record[record["superseded_by"].isna() & record["retracted_utc"].isna()]
+    (current, _old), _ = by_version(viewer.catalog, in_force)
+    old = in_force[~in_force["vote_id"].isin(current["vote_id"])]
     if current.empty and expnum not in viewer.survey.exposures.index:
         raise BadInput(f"nobody voted on exposure {expnum}, and it is not in this run")
-    if (standing["inspector"] != viewer.name).any():
+    if (in_force["inspector"] != viewer.name).any():
         viewer.app.note_seen(viewer.user, expnum)
     made = viewer.store.adjudications(current=False)
     made = made[made["expnum"] == expnum].iloc[::-1]

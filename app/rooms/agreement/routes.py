@@ -44,8 +44,8 @@ def report_for(viewer: Viewer, unit, blanks_are_good, revision, *_moved):
     rows = sorted(found["listed"], key=lambda row: KINDS.index(row["kind"]))
     total = {kind: sum(row["kind"] == kind for row in rows) for kind in KINDS}
     most = LISTED[viewer.role]
-    listed = [row | facts_of(viewer.survey, row["expnum"]) for row in rows[:most]]
-    unlike = [row | facts_of(viewer.survey, row["expnum"]) for row in found["unlike"][:most]]
+    listed = [row | band_and_night(viewer.survey, row["expnum"]) for row in rows[:most]]
+    unlike = [row | band_and_night(viewer.survey, row["expnum"]) for row in found["unlike"][:most]]
     if viewer.is_inspector:
         for row in (*listed, *unlike):
             if row["n_bad"] + row["n_good"] + row.get("n_unsure", 0) > 1:
@@ -65,7 +65,7 @@ def report_for(viewer: Viewer, unit, blanks_are_good, revision, *_moved):
     }
 
 
-def facts_of(survey, expnum):
+def band_and_night(survey, expnum):
     """Band and night of an exposure; empty where the run does not hold it."""
     if expnum not in survey.exposures.index:
         return {"band": "", "night": 0}

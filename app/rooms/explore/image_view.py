@@ -275,7 +275,7 @@ class MosaicView(EsModule):
 
     def _focused(self):
         session = self.session
-        facts = facts_of(session.survey, session.focus)
+        facts = header_facts(session.survey, session.focus)
         return {"expnum": session.focus, "focus_ccd": session.focus_ccd, "facts": facts}
 
     def _follow_focus(self, *events):
@@ -314,7 +314,7 @@ class MosaicView(EsModule):
             session.show(room="review")
 
 
-def facts_of(survey, expnum):
+def header_facts(survey, expnum):
     """Header facts of one exposure as plain values; {} without one."""
     if expnum is None or expnum not in survey.exposures.index:
         return {}

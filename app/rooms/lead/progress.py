@@ -5,7 +5,7 @@ from datetime import datetime
 import numpy as np
 
 from triptych.app.judging import queue
-from triptych.app.judging.queue_table import candidates_first, facets_of, keep
+from triptych.app.judging.queue_table import candidates_of, facets_of
 from triptych.app.judging.viewer import Viewer
 from triptych.pipeline.votes.queue_order import FACETS, has_value, values_in
 
@@ -17,20 +17,20 @@ def progress(app, survey):
     """{n_exposures, panel, n_done, n_started, n_votes, inspectors: [`inspector`], packets: `packets`}, plain values."""
     settings = queue.settings_in_force(app)
     ballots = queue.ballots_of(app, survey, seconds=True)
-    offered = keep(survey, "candidates", lambda: candidates_first(survey))
+    offered = candidates_of(survey)
     given = ballots[ballots["via"] != "import"]
     facets = facets_of(survey, app)
     doubtful = queue.offered_in_facet(facets, offered, queue.DOUBTFUL)
-    of_all = queue.standing_of(app, survey, doubtful, given, settings)
-    standing = of_all.loc[offered]
+    of_all = queue.vote_progress_of(app, survey, doubtful, given, settings)
+    of_queue = of_all.loc[offered]
     return {
         "n_exposures": len(offered),
         "panel": app.catalog.panel,
-        "n_done": int(standing["settled"].sum()),
-        "n_started": int((standing["n_votes"] > 0).sum()),
-        "n_votes": int(standing["n_votes"].sum()),
+        "n_done": int(of_queue["settled"].sum()),
+        "n_started": int((of_queue["n_votes"] > 0).sum()),
+        "n_votes": int(of_queue["n_votes"].sum()),
         "inspectors": [inspector(Viewer(app, user, survey), ballots, settings) for user in voters(app, ballots)],
-        "packets": packets(facets, standing, of_all),
+        "packets": packets(facets, of_queue, of_all),
     }
 
 
@@ -78,14 +78,14 @@ def seconds_between(times):
     return float(steps.mean()) if len(steps) else None
 
 
-def packets(facets, standing, of_all):
+def packets(facets, of_queue, of_all):
     """Per facet {name, label, values: [{value, n, n_done, n_votes}]}; done: no more votes are asked for.
 
-    facets : as `facets_of` gives them. standing : of the exposures of the queue; of_all : with the doubtful ones.
+    facets : as `facets_of` gives them. of_queue : of the exposures of the queue; of_all : with the doubtful ones.
     """
     found = []
     for facet in FACETS.values():
-        own = of_all if facet.name == queue.DOUBTFUL else standing
+        own = of_all if facet.name == queue.DOUBTFUL else of_queue
         column = facets.loc[own.index, facet.name]
         unknown = [""] if (column == "").any() else []
         values = []

@@ -14,7 +14,7 @@ from triptych.pipeline.votes.vote_rule import (
     first_votes,
     saving,
     settings_of,
-    standing,
+    vote_progress,
 )
 
 ENOUGH = 20  # exposures with their first votes, before their share of disagreement is believed
@@ -34,7 +34,7 @@ def settings(app):
     }
 
 
-def keep(app, survey, values):
+def keep_settings(app, survey, values):
     """Keep settings (those not named stay); a packet that holds nothing is refused. Returns `settings`."""
     wanted = settings_of({**settings(app)["settings"], **values})
     if wanted.packet and not len(queue.offered_in(app, survey, parse_packet(wanted.packet))):
@@ -59,7 +59,7 @@ def effect(app, survey, values):
     drawn = set(app.store.draws(camera, "control")["expnum"])
     control = (drawn | set(drawn_for_control(offered, wanted).tolist())) & set(offered.tolist())
     control = control if wanted.rule != "all" else set()
-    table = standing(offered, ballots, table_of(survey)["probability"], control, wanted, panel)
+    table = vote_progress(offered, ballots, table_of(survey)["probability"], control, wanted, panel)
     given = int(table["n_votes"].sum())
     left = votes_left(table, control, panel, first_votes(panel) if wanted.rule != "all" else panel)
     ask = left["expected"] if left["expected"] is not None else left["most"]
@@ -79,7 +79,7 @@ def effect(app, survey, values):
 
 
 def votes_left(table, control, panel, first):
-    """{least, expected, most} votes that are still to come. table : as pipeline.votes.vote_rule.standing gives it."""
+    """{least, expected, most} votes that are still to come. table : see pipeline.votes.vote_rule.vote_progress"""
     open_ = table[~table["settled"]]
     sure = open_["first_in"] | open_.index.isin(list(control))
     least = int((np.where(sure, panel, first) - open_["n_votes"]).clip(lower=0).sum())

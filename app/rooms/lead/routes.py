@@ -83,7 +83,7 @@ class SettingsHandler(LeadHandler):
     """POST {settings}: keep them."""
 
     async def post(self):
-        await self.answer(lambda values: lead_queue.keep(self.app, self.survey, values), self.body())
+        await self.answer(lambda values: lead_queue.keep_settings(self.app, self.survey, values), self.body())
 
 
 class DrawHandler(LeadHandler):

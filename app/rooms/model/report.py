@@ -12,7 +12,6 @@ import numpy as np
 from triptych.app import palette
 from triptych.app.judging.viewer import Viewer
 from triptych.app.rooms.jobs import jobs
-from triptych.app.web.component import STATIC
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import choose
 from triptych.pipeline.retraining import models
@@ -23,7 +22,6 @@ MOST_SELECTED = 20_000
 MOVES_SHOWN = 30
 LINES_SHOWN = 80
 NO_IMAGE = -1  # makes a set of hidden labels one that hides, even where it hides none of these
-SECTIONS = ("live_section", "doubtful_section", "asking_section")  # modules that the room shows where they are there
 # what is listed -> which rows of a retraining's table
 LISTS = {
     "moved": lambda table: np.ones(len(table), bool),
@@ -54,7 +52,6 @@ def overview(viewer: Viewer):
         "news": news,
         "retrainings": retrainings,
         "retraining": catalog.info["current"].get("retraining") or (retrainings[0]["id"] if retrainings else ""),
-        "sections": [name for name in SECTIONS if (STATIC / f"rooms/model/{name}.js").exists()],
         "colours": palette.REASON_COLOURS,
         "letters": palette.REASON_LETTERS,
         **work(viewer),

@@ -32,7 +32,7 @@ class SettingsHandler(ViewerApi):
         await self.answer(settings_of, self.viewer)
 
     async def post(self):
-        await self.answer(keep, self.viewer, self.body())
+        await self.answer(keep_own_settings, self.viewer, self.body())
 
 
 def settings_of(viewer: Viewer):
@@ -48,7 +48,7 @@ def settings_of(viewer: Viewer):
     }
 
 
-def keep(viewer: Viewer, values):
+def keep_own_settings(viewer: Viewer, values):
     """Keep some settings of a user and return all; what cannot be is refused in one line."""
     if "keys" in values:
         viewer.store.keep_setting("keys", checked_keys(values["keys"]), owner=viewer.name)

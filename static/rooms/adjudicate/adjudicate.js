@@ -4,8 +4,7 @@
 // g or b, for bad the reasons, then why: one key for a phrase, or words of one's own. The next exposure is on screen before
 // the decision has left the browser; the outbox carries it, and the header says when it is on disk.
 
-import { LIKELY_BAD } from '../../evidence/evidence.js';
-import { slotsOf } from '../../evidence/focal_plane.js';
+import { LIKELY_BAD, slotsOf } from '../../evidence/focal_plane.js';
 import { askFor } from '../../basics/ask.js';
 import { openExplain } from '../../frame/explain.js';
 import { hasPictures } from '../../basics/has_pictures.js';

@@ -29,14 +29,14 @@ export function topHtml(report) {
     .map(([name, title]) => `<dt>${title}</dt><dd title="${text(inWords(figures[name]))}">${value(figures[name])} ${interval(figures[name])}</dd>`).join('');
   const share = report.posterior.share;
   return `<section class="headline" aria-label="Headline">${big}</section>
-    <section class="standing" aria-label="What it stands on"><h2>What it stands on</h2><p>${standing(report)}</p>
+    <section class="standing" aria-label="What it stands on"><h2>What it stands on</h2><p>${countsText(report)}</p>
       <dl>${small}<dt>share of bad by Dawid-Skene</dt><dd title="${text(inWords(share))}">${value(share)} ${interval(share)}</dd></dl></section>
     <section class="reading" aria-label="How to read it"><h2>How to read it</h2>${reading(report)}</section>`;
 }
 
 const sentence = line => line.charAt(0).toUpperCase() + line.slice(1) + '.';
 
-function standing(report) {
+function countsText(report) {
   const inspectors = report.n_inspectors ?? report.inspectors.length;
   const parts = [`<b>${count(report.n_votes)}</b> ${report.assumption ? 'recorded' : 'blind'} votes of <b>${inspectors}</b> inspectors on <b>${count(report.n_units)}</b> ${thing(report, report.n_units)}` +
     `${report.unit === 'ccd' ? ` of ${count(report.n_exposures)} exposures` : ''}; <b>${count(report.n_paired)}</b> with two answers or more.`];

@@ -5,8 +5,12 @@
 import { read } from '../../basics/ask.js';
 import { listen } from '../../frame/keys.js';
 import { withSheet } from '../../basics/room_style.js';
+import { section as asking } from './asking_section.js';
+import { section as doubtful } from './doubtful_section.js';
+import { section as live } from './live_section.js';
 import { changesHtml, currentHtml, emptyHtml, failedHtml, figuresHtml, LISTS, logHtml, mineHtml, modelsHtml, taughtHtml, workHtml } from './page.js';
 
+const SECTIONS = { live_section: live, doubtful_section: doubtful, asking_section: asking };
 const OPEN = ['waiting', 'running'];
 
 export async function mount(box, model) {
@@ -191,7 +195,7 @@ class ModelRoom {
     if (list) list.scrollTop = list.scrollHeight;
   }
 
-  // ---- sections that other files deliver
+  // ---- sections in files of their own
 
   async mountSections() {
     const closing = [];
@@ -204,14 +208,13 @@ class ModelRoom {
       select: (imageIds, how) => this.model.send_msg({ select: imageIds, how, room: 'explore' }),
       say: line => this.model.send_msg({ say: line }),
     };
-    for (const name of this.overview.sections) {
+    for (const [name, mountSection] of Object.entries(SECTIONS)) {
+      if (gone) return;
       const place = document.createElement('section');
       place.dataset.section = name;
       this.part('sections').append(place);
       try {
-        const module = await import(`./${name}.js`);
-        if (gone) return;
-        const close = await module.section(place, this.model, tools);
+        const close = await mountSection(place, this.model, tools);
         if (typeof close === 'function') closing.push(close);
       } catch (error) { console.warn(`${name} could not start: ${error.message}`); place.remove(); }
     }

@@ -1,8 +1,8 @@
 // @ts-check
 // Looking in Review: stretches and masks on the common bar, ticks of CCDs, and what they say of the exposure.
 
-import { LIKELY_BAD } from '../../evidence/evidence.js';
-import { Looking } from '../../mosaic/controls.js';
+import { LIKELY_BAD } from '../../evidence/focal_plane.js';
+import { Controls } from '../../mosaic/controls.js';
 import { ReviewPage } from './page.js';
 import { rollUp } from './verdict_of_ccds.js';
 
@@ -11,7 +11,7 @@ const LABELLED = 3; // neighbours to blink with
 export class ReviewLooking extends ReviewPage {
   startLooking() {
     const { mosaic, model } = this;
-    this.bench = new Looking(mosaic, this.part('viewing'), {
+    this.controls = new Controls(mosaic, this.part('viewing'), {
       onStretch: name => { this.stretch = name; model.stretch = name; },
       onChange: () => this.mark(),
       candidates: () => this.comparable(),
@@ -27,17 +27,17 @@ export class ReviewLooking extends ReviewPage {
 
   // Another exposure is under judgement.
   lookAnew() {
-    this.bench.exposure(this.expnum);
+    this.controls.exposure(this.expnum);
     this.recall();
   }
 
-  drawViewing() { this.bench?.draw(); }
+  drawViewing() { this.controls?.draw(); }
 
   // Keys of looking alone; the room's own come first.
   lookKey(key) {
     const verbs = { x: () => this.tickPointed(), l: () => this.tickRow(), t: () => this.tickAll(), e: () => this.enlarge() };
     if (this.mosaic.cursorKey(key)) return true;
-    if (!verbs[key]) return this.bench.key(key);
+    if (!verbs[key]) return this.controls.key(key);
     verbs[key]();
     return true;
   }
@@ -109,7 +109,7 @@ export class ReviewLooking extends ReviewPage {
   // The model's marks: its suspects, and with the names of all CCDs every probability, where it may be known.
   mark() {
     const shown = this.shown?.expnum === this.expnum ? this.shown : null;
-    this.mosaic.setOverlay(shown ? overlayOf(shown.model, this.colours, this.bench.names) : null);
+    this.mosaic.setOverlay(shown ? overlayOf(shown.model, this.colours, this.controls.names) : null);
   }
 
   // Exposures that the room knows of and that one may want to compare with: labelled ones alike, and the one judged before.

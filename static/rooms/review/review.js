@@ -176,7 +176,7 @@ class Review extends ReviewVoting {
   finish() {
     this.expnum = null;
     this.mosaic.blink(null);
-    this.bench.exposure(null);
+    this.controls.exposure(null);
     const empty = this.part('empty');
     empty.hidden = false;
     empty.innerHTML = this.votes.length || this.total
@@ -241,7 +241,7 @@ class Review extends ReviewVoting {
       h: () => this.setAssisted(!this.assisted), w: () => this.write(),
       ',': () => this.stepInTime(-1), '.': () => this.stepInTime(1), a: () => this.judgeRun(), r: () => this.rules(), i: () => this.where(),
     };
-    if (key === 'Escape') return this.bench.escape() || this.escape();
+    if (key === 'Escape') return this.controls.escape() || this.escape();
     if ((key === ' ' || key === 'Enter') && event.composedPath()[0].closest?.('button, a, select')) return false;
     if (key === 'Enter' && this.choosing) { this.judge('bad'); return true; }
     if (this.help.open && (key === 'ArrowUp' || key === 'ArrowDown')) { this.help.step(key === 'ArrowUp' ? -1 : 1); return true; }
@@ -357,7 +357,7 @@ class Review extends ReviewVoting {
   close() {
     this.bar.close();
     this.stopKeys();
-    this.bench.close();
+    this.controls.close();
     this.stopOutbox();
     clearTimeout(this.looking);
     clearTimeout(this.later);

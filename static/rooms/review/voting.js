@@ -39,7 +39,7 @@ export class ReviewVoting extends ReviewLooking {
       ccdnames: judgement === 'bad' ? [...this.ticked] : [],
       comment: this.comment,
       screen: {
-        ...this.mosaic.screen(), names: this.bench.names, assisted: this.assisted,
+        ...this.mosaic.screen(), names: this.controls.names, assisted: this.assisted,
         model_shown: Boolean(shown?.model), score: shown?.model?.bad_probability ?? null, seconds,
       },
     };

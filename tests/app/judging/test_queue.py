@@ -54,7 +54,7 @@ def cast(app, name, expnum, judgement="good", **more):
 
 
 def keep(app, **values):
-    lead_queue.keep(app, app.survey(), values)
+    lead_queue.keep_settings(app, app.survey(), values)
 
 
 def text(value):

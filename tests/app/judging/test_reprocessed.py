@@ -100,7 +100,7 @@ def test_what_moved_comes_first_and_what_did_not_is_not_asked_again(app):
 
 
 def test_a_lead_may_ask_again_for_what_looks_the_same(app):
-    lead_queue.keep(app, app.survey(), {"ask_again": True})
+    lead_queue.keep_settings(app, app.survey(), {"ask_again": True})
     assert waiting(app, "amy")[0] == 101
     assert 102 in waiting(app, "amy")
     assert 104 not in waiting(app, "amy")  # it was not processed again
@@ -152,7 +152,7 @@ def test_the_page_says_what_happened_and_what_was_said(app):
 def test_a_decision_on_the_old_version_settles_nothing_once_the_exposure_moved(app):
     for expnum in (101, 102):
         app.store.adjudicate("mosaic3", expnum, "lea", "bad", plver="V4.3", comment="plain")
-    lead_queue.keep(app, app.survey(), {"rule": "adaptive", "control": 0.0})
+    lead_queue.keep_settings(app, app.survey(), {"rule": "adaptive", "control": 0.0})
     assert 101 in waiting(app, "dan")
     assert 102 not in waiting(app, "dan")
 

@@ -55,7 +55,7 @@ def test_a_run_that_may_only_be_read_is_drawn_all_the_same(app, monkeypatch):
     def refuse(table, folder):
         raise PermissionError("read only")
 
-    monkeypatch.setattr(points, "keep", refuse)
+    monkeypatch.setattr(points, "save_table", refuse)
     assert len(points.map_table(app.survey())) == len(app.survey().image_ids)
 
 

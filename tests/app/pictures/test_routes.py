@@ -17,7 +17,7 @@ from PIL import Image
 from triptych.app.context import AppContext
 from triptych.app.pictures import thumbnails
 from triptych.app.pictures.packets import read_packet
-from triptych.app.pictures.routes import PictureShelf, routes
+from triptych.app.pictures.routes import PictureCache, routes
 from triptych.app.pictures.version import picture_version
 from triptych.app.web.auth import StoreAuth
 from triptych.pipeline.catalog.catalog import Catalog
@@ -171,14 +171,14 @@ def test_full_resolution_comes_from_the_file_and_its_loss_is_said(fresh_survey, 
 def test_a_new_preview_gives_a_new_picture_and_a_new_version(fresh_survey):
     app = context_of(fresh_survey)
     try:
-        shelf = PictureShelf(app)
-        before, version = shelf.thumbnail(S31, "faint"), picture_version(app.catalog)
-        assert shelf.thumbnail(S31, "faint") is before
+        cache = PictureCache(app)
+        before, version = cache.thumbnail(S31, "faint"), picture_version(app.catalog)
+        assert cache.thumbnail(S31, "faint") is before
         ccdnums, pixels = app.catalog.preview(EXPNUM)
         pixels[:, :20] += 500
         app.catalog.write_preview(EXPNUM, ccdnums, pixels)
         app.catalog.write_tables(ccds=app.catalog.ccds())
-        assert shelf.thumbnail(S31, "faint") != before
+        assert cache.thumbnail(S31, "faint") != before
         assert picture_version(app.catalog) != version
     finally:
         app.store.close()
@@ -236,13 +236,13 @@ def test_a_thumbnail_from_its_ccd_alone_is_the_one_from_the_whole_exposure(tmp_p
     ingest(catalog, tmp_path / "fits")
     app = context_of(catalog.path)
     try:
-        shelf = PictureShelf(app)
+        cache = PictureCache(app)
         for image_id in app.survey().ccds.index[[0, 30, 60]].tolist():
-            whole = shelf.plane(expnum_of(image_id))
+            whole = cache.plane(expnum_of(image_id))
             for stretch in ("faint", "stars", "sky"):
                 expected = thumbnails.thumbnail(whole, whole.index(ccdnum_of(image_id)), stretch)
-                assert shelf.thumbnail(image_id, stretch) == expected
-            alone = shelf.plane_of_ccd(image_id, "faint")
+                assert cache.thumbnail(image_id, stretch) == expected
+            alone = cache.plane_of_ccd(image_id, "faint")
             assert len(alone.ccdnums) == 1
             assert np.array_equal(alone.pixels[0], whole.pixels[whole.index(ccdnum_of(image_id))], equal_nan=True)
             assert (alone.sky, alone.sigma) == (whole.sky, whole.sigma)

@@ -6,7 +6,7 @@ from triptych.app.context import AppContext
 from triptych.app.judging import votes
 from triptych.app.judging.reason_examples import help_on
 from triptych.app.judging.viewer import Viewer
-from triptych.app.rooms.review.help_routes import keep, settings_of
+from triptych.app.rooms.review.help_routes import keep_own_settings, settings_of
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput, TriptychError
 from triptych.pipeline.image_ids import image_id_of
@@ -80,7 +80,7 @@ def test_an_unknown_reason_is_refused_with_the_nearest(app):
 def test_settings_are_each_persons_own(app):
     assert settings_of(Viewer(app, AMY))["keys"] == {}
     app.store.keep_setting("tour", "", owner="amy")
-    keep(Viewer(app, AMY), {"keys": {"review": {"g": "a", "u": ""}}, "tour": "seen"})
+    keep_own_settings(Viewer(app, AMY), {"keys": {"review": {"g": "a", "u": ""}}, "tour": "seen"})
     assert settings_of(Viewer(app, AMY))["keys"] == {"review": {"g": "a", "u": ""}}
     assert settings_of(Viewer(app, AMY))["tour"] == "seen"
     assert settings_of(Viewer(app, BEN))["keys"] == {}
@@ -97,5 +97,5 @@ def test_settings_are_each_persons_own(app):
 )
 def test_settings_that_cannot_be_are_refused(app, values, says):
     with pytest.raises(BadInput, match=says):
-        keep(Viewer(app, AMY), values)
+        keep_own_settings(Viewer(app, AMY), values)
     assert settings_of(Viewer(app, AMY))["keys"] == {}

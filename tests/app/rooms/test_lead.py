@@ -122,9 +122,9 @@ def test_the_whole_page_is_plain_values_without_a_password(app):
 
 def test_settings_that_hold_nothing_are_refused_and_nothing_is_kept(app):
     with pytest.raises(TriptychError, match="no exposure of the queue"):
-        lead_queue.keep(app, app.survey(), {"packet": "month=1999-01"})
+        lead_queue.keep_settings(app, app.survey(), {"packet": "month=1999-01"})
     assert app.store.setting(queue.SETTINGS) is None
-    kept = lead_queue.keep(app, app.survey(), {"rule": "adaptive", "control": 0.5})["settings"]
+    kept = lead_queue.keep_settings(app, app.survey(), {"rule": "adaptive", "control": 0.5})["settings"]
     assert (kept["rule"], kept["control"], kept["repeats"]) == ("adaptive", 0.5, 0.04)
     assert lead_queue.draw_control(app, app.survey(), 1000, 0, "lea") + len(app.store.draws(kind="control")) > 0
     assert set(app.store.draws(kind="control")["expnum"]) == set(app.survey().candidates.index)

@@ -13,15 +13,15 @@ from triptych.app.verbs import pretrain as verbs_pretrain
 from triptych.pipeline.camera import CAMERAS
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.embedding import backbones, embed, masked_training, pretrain, preview_vit
-from triptych.pipeline.embedding.pretrain import Settings
+from triptych.pipeline.embedding.pretrain import PretrainSettings
 from triptych.pipeline.errors import BadInput, UnknownName
 
 DECAM = CAMERAS["decam"]
-SMALL = Settings(steps=4, size=32, patch=4, width=32, depth=1, batch=8, every=2, most_images=200)
+SMALL = PretrainSettings(steps=4, size=32, patch=4, width=32, depth=1, batch=8, every=2, most_images=200)
 
 
-def small(**changes) -> Settings:
-    return Settings(**{**SMALL.__dict__, **changes})
+def small(**changes) -> PretrainSettings:
+    return PretrainSettings(**{**SMALL.__dict__, **changes})
 
 
 @pytest.fixture(scope="module")

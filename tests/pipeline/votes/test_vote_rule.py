@@ -16,7 +16,7 @@ from triptych.pipeline.votes.vote_rule import (
     saving,
     settings_of,
     share_of,
-    standing,
+    vote_progress,
 )
 
 PANEL = 3
@@ -32,7 +32,7 @@ def ballots(*rows):
 def stand(said, settings=ADAPTIVE, probability=0.5, control=()):
     rows = [(7, name, judgement) for name, judgement in zip(NAMES, said, strict=False)]
     model = pd.Series({7: probability})
-    return standing([7], counted(ballots(*rows)), model, control, settings, PANEL).loc[7]
+    return vote_progress([7], counted(ballots(*rows)), model, control, settings, PANEL).loc[7]
 
 
 @pytest.mark.parametrize(
@@ -66,14 +66,14 @@ def test_without_the_rule_and_in_the_control_the_whole_panel_votes():
 def test_bulk_votes_and_votes_that_were_not_blind_settle_nothing():
     rows = ballots((7, "amy", "good"), (7, "ben", "good"), (8, "amy", "good"), (8, "ben", "good"))
     rows.loc[1, "via"], rows.loc[3, "blind"] = "bulk", False
-    table = standing([7, 8], counted(rows), pd.Series(dtype=float), (), ADAPTIVE, PANEL)
+    table = vote_progress([7, 8], counted(rows), pd.Series(dtype=float), (), ADAPTIVE, PANEL)
     assert table["n_votes"].tolist() == [1, 1]
     assert not table["settled"].any()
 
 
 def test_the_first_to_be_asked_are_two_of_three_and_share_the_work():
     expnums = np.arange(3000)
-    table = standing(expnums, counted(ballots()), pd.Series(dtype=float), (), ADAPTIVE, PANEL)
+    table = vote_progress(expnums, counted(ballots()), pd.Series(dtype=float), (), ADAPTIVE, PANEL)
     asked = np.array([asked_of(name, NAMES, table, ADAPTIVE, PANEL) == ASKED for name in NAMES])
     assert (asked.sum(axis=0) == 2).all()
     assert asked.mean(axis=1) == pytest.approx(2 / 3, abs=0.03)
@@ -81,7 +81,7 @@ def test_the_first_to_be_asked_are_two_of_three_and_share_the_work():
 
 def test_a_third_is_asked_alike_for_split_votes_and_for_control_and_not_before():
     expnums = np.arange(200)
-    none = standing(expnums, counted(ballots()), pd.Series(dtype=float), expnums[:100], ADAPTIVE, PANEL)
+    none = vote_progress(expnums, counted(ballots()), pd.Series(dtype=float), expnums[:100], ADAPTIVE, PANEL)
     third = [e for e in expnums if asked_of("cai", NAMES, none, ADAPTIVE, PANEL)[e] == LATER]
     split, kept = next(e for e in third if e >= 100), next(e for e in third if e < 100)
     done = next(e for e in third if e > split)
@@ -89,7 +89,7 @@ def test_a_third_is_asked_alike_for_split_votes_and_for_control_and_not_before()
         *((split, "amy", "good"), (split, "ben", "bad"), (kept, "amy", "good"), (kept, "ben", "good")),
         *((done, "amy", "good"), (done, "ben", "good")),
     )
-    table = standing(expnums, counted(rows), pd.Series(dtype=float), expnums[:100], ADAPTIVE, PANEL)
+    table = vote_progress(expnums, counted(rows), pd.Series(dtype=float), expnums[:100], ADAPTIVE, PANEL)
     now = asked_of("cai", NAMES, table, ADAPTIVE, PANEL)
     assert (now[split], now[kept], now[done]) == (ASKED, ASKED, SETTLED)
 
@@ -107,7 +107,7 @@ def simulate(settings, n=4000, seed=5, bad=0.2, miss=0.15, alarm=0.03, unsure=0.
         for name in NAMES:
             own = votes.loc[votes["inspector"] == name, "expnum"]
             left = expnums[~np.isin(expnums, own)]
-            table = standing(left, counted(votes), model, control, settings, PANEL)
+            table = vote_progress(left, counted(votes), model, control, settings, PANEL)
             left = left[asked_of(name, NAMES, table, settings, PANEL) == ASKED]
             says_bad = np.where(truth[left], rng.random(len(left)) > miss, rng.random(len(left)) < alarm)
             said = np.where(rng.random(len(left)) < unsure, "unsure", np.where(says_bad, "bad", "good"))

@@ -10,7 +10,7 @@ function roomOf(queue, { unsent = true } = {}) {
   const room = Object.assign(new ReviewVoting(), {
     canVote: true, expnum: queue[0], queue: [...queue], votes: [], facts: new Map(queue.map(expnum => [expnum, { n_ccds: 60, voted: false }])),
     answers: new Map(), said: { n: 0, unsure: 0 }, order: 0, opened: performance.now(), reasons: new Set(), ticked: new Set(), comment: '', shown: null, assisted: false,
-    bench: { names: false }, help: { open: false },
+    controls: { names: false }, help: { open: false },
     mosaic: { screen: () => ({ stretch: 'faint' }), blink: () => {}, ccdnames: () => [] },
     outbox: { add: (body, address = '/api/vote') => sent.push([address, body]), remove: () => unsent },
     open(expnum) { this.expnum = expnum; this.reasons.clear(); this.ticked.clear(); this.choosing = false; opened.push(expnum); },
