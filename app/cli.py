@@ -1,4 +1,7 @@
-"""`triptych VERB`: every verb by its name. Each parses, calls one function, prints; Panel is loaded only to serve."""
+"""`triptych VERB`: every verb by its name.
+
+Each verb reads its options, calls one function and prints. Only verbs that serve pages load Panel.
+"""
 
 import sys
 
@@ -97,7 +100,7 @@ app = assemble()
 
 
 def main() -> None:
-    """Run the command line; an error that we raise on purpose is one line and exit code 1."""
+    """Run the command line. A `TriptychError` becomes one line of text and exit code 1."""
     try:
         app()
     except TriptychError as error:

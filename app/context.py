@@ -10,7 +10,7 @@ from triptych.app.survey.survey import Survey
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.store.store import LabelStore
 
-SURVEYS_KEPT = 3  # tables of the current predictions, and of those that open pages still use
+SURVEYS_KEPT = 3  # tables in memory: of the current predictions, and of earlier ones that open pages still show
 PULSE_SECONDS = 1.0
 JOBS_SHOWN = 20
 USER_CACHE_SECONDS = 30.0
@@ -18,7 +18,7 @@ USER_CACHE_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Pulse:
-    """What changes while pages are open; read from the store once a second for everybody."""
+    """What may change while pages are open. It is read once a second, for all pages together."""
 
     revision: int
     prediction_id: str
@@ -26,7 +26,7 @@ class Pulse:
 
 
 class Accounts:
-    """Active users by name, read from the store at most every half minute. Thread-safe."""
+    """Active users by name. They are read from the store at most twice a minute. Thread-safe."""
 
     def __init__(self, store):
         self.store = store
@@ -35,7 +35,7 @@ class Accounts:
         self._read_time = -USER_CACHE_SECONDS
 
     def user(self, name):
-        """The active pipeline.store.accounts.User of that name, else None."""
+        """The active pipeline.store.accounts.User of that name, or None."""
         with self._lock:
             if time.monotonic() - self._read_time > USER_CACHE_SECONDS or name not in self._users:
                 self._users = {user.name: user for user in self.store.users() if user.active}
@@ -43,20 +43,20 @@ class Accounts:
             return self._users.get(name)
 
     def forget(self):
-        """An account was changed: read them again at the next request."""
+        """Read the accounts again at the next request, because one was changed."""
         with self._lock:
             self._users = {}
 
 
 @dataclass
 class AppContext:
-    """One per process, made by the server and given to every route, session and view.
+    """What one server process shares. The server makes it and gives it to every route, session and view.
 
-    catalog : read only here
-    store : the only thing that pages change
-    secret : signs cookies and sessions; kept beside the run so that logins outlive a restart
-    blind : the model's opinion on an exposure is sent to nobody before the own vote
-    boot_id : differs after every start of the server
+    catalog : the run; pages only read it
+    store : the label store; pages change nothing else
+    secret : signs cookies and sessions. It is kept beside the run, so that a login survives a restart
+    blind : nobody who votes gets the model's opinion of an exposure before their own vote
+    boot_id : new at every start of the server
     """
 
     catalog: Catalog
@@ -69,7 +69,7 @@ class AppContext:
     def __post_init__(self):
         self.accounts = Accounts(self.store)
         self._lock = threading.RLock()
-        self._reading = threading.Lock()  # of tables: those who need none that are read now go on meanwhile
+        self._reading = threading.Lock()  # held while tables are read; requests for other tables go on
         self._surveys: OrderedDict[str, Survey] = OrderedDict()
         self._accepted: dict[str, str] = {}
         self._pages = Counter()
@@ -83,14 +83,16 @@ class AppContext:
 
     @property
     def run_key(self):
-        """Tells this run's jobs from those of other runs that share the label store."""
+        """The name of this run in the job table. Several runs may share one label store."""
         return str(self.catalog.path)
 
     def survey(self, prediction_id=None):
-        """The tables under one prediction stage ('' = none); None = the run's current one. Thread-safe.
+        """The tables under one prediction stage. Thread-safe.
 
-        The run folder is looked at once a second at most: hundreds of pictures may ask at the same time. While new
-        tables are read, whoever asks for the current ones gets those used last.
+        prediction_id : stage id; '' = tables without predictions, None = the run's current prediction
+
+        This looks at the run folder at most once a second, because hundreds of pictures may ask at the same time.
+        While new tables are read, a request for the current ones gets the tables that were used last.
         """
         with self._lock:
             fresh = time.monotonic() - self._looked < PULSE_SECONDS
@@ -109,7 +111,7 @@ class AppContext:
         return survey
 
     def _read(self, prediction_id, instead_of):
-        """Read tables that are not in memory, or have changed; once, though several ask."""
+        """Read tables that are not in memory or have changed. Several requests at once cause one reading."""
         with self._reading:
             with self._lock:
                 known = self._surveys.get(prediction_id)
@@ -124,7 +126,7 @@ class AppContext:
             return survey
 
     def survey_for(self, user):
-        """The tables that this user's pages show: those accepted last, else the current ones.
+        """The tables that this user's pages show: those that they accepted last, or else the current ones.
 
         user : pipeline.store.accounts.User
         """
@@ -133,21 +135,21 @@ class AppContext:
         return self.survey(accepted)
 
     def accept(self, user, prediction_id):
-        """This user's pages go over to these predictions."""
+        """Show these predictions on this user's pages from now on. Returns their Survey."""
         survey = self.survey(prediction_id)
         with self._lock:
             self._accepted[user.name] = prediction_id
         return survey
 
     def page_opened(self, user):
-        """Pin the predictions of a user who opens a page, so that colours do not change under the cursor."""
+        """Keep the predictions of a user who opens a page fixed, so that colours do not change as they look."""
         shown = self.survey().prediction_id
         with self._lock:
             self._pages[user.name] += 1
             self._accepted.setdefault(user.name, shown)
 
     def page_closed(self, user):
-        """Without an open page a user starts the next one on the current predictions."""
+        """Note that a page was closed. After the last one, the user's next page shows the current predictions."""
         with self._lock:
             self._pages[user.name] -= 1
             if self._pages[user.name] <= 0:
@@ -155,12 +157,14 @@ class AppContext:
                 self._accepted.pop(user.name, None)
 
     def note_seen(self, user, expnum):
-        """Others' votes on this exposure were shown to this user: a later vote of theirs is not blind."""
+        """Note in the store that this user was shown others' votes on this exposure. Their later votes on it are not
+        blind."""
         if not self.has_seen(user, expnum):
             self.store.note_reveal(user.name, self.catalog.camera, int(expnum))
             self._seen.add((user.name, int(expnum)))
 
     def has_seen(self, user, expnum):
+        """Whether this user was ever shown others' votes on this exposure."""
         if (user.name, int(expnum)) not in self._seen:
             if not self.store.was_revealed(user.name, self.catalog.camera, int(expnum)):
                 return False

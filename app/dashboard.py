@@ -1,9 +1,11 @@
-"""One page: the rooms in one frame, bound to one Session.
+"""One page: all rooms in one frame, bound to one Session.
 
-The frame is our own template (static/frame/page.html with theme.css) and not a ready-made one: the page paints before a
-script has run, weighs a fifth of a component library's, has exactly the layout of an image viewer (the window is full
-and never scrolls), and every element in it can be found by tests under its own name. A room is a section; a room that
-is not shown takes no part in layout, and its components start when it is first opened.
+The frame is our own template (static/frame/page.html with theme.css), not a ready-made one. It has four advantages.
+The page appears before any script has run. It is a fifth as large as with a component library. Its layout is that of an
+image viewer: it fills the window and never scrolls. Tests find every element under its own name.
+
+Each room is a section. A room that is not shown takes no part in the layout, and its components start when it is first
+opened.
 """
 
 import asyncio
@@ -36,7 +38,7 @@ ROOM_TABS = {
     "lead": ("Lead", "L"),
 }
 CAMERA_LABELS = {"decam": "DECam", "mosaic3": "Mosaic-3", "90prime": "90Prime"}
-# scripts that the browser may fetch while it still reads the page
+# scripts that the browser fetches while it still reads the page
 FRAME_MODULES = ("frame/load.js", "frame/shell.js", "frame/keys.js", "frame/shortcuts.js")
 ROOM_MODULES = {
     "explore": ("map/legend.js", "map/map.js", "sheets/thumbs.js", "mosaic/component.js", "mosaic/mosaic.js"),
@@ -48,7 +50,7 @@ ROOM_MODULES = {
     "export": ("rooms/export/export.js",),
     "lead": ("rooms/lead/lead.js",),
 }
-# what a room asks for first; the browser asks while it still reads the page
+# addresses that a room needs first; the browser asks for them while it still reads the page
 FIRST_ASKED = {
     "review": ("/api/queue",),
     "adjudicate": ("/adjudicate/queue",),
@@ -57,8 +59,8 @@ FIRST_ASKED = {
     "export": ("/export/summary", "/export/difference/majority/any", "/export/preview/bad_expid/majority"),
     "lead": ("/lead/overview",),
 }
-FIRST_ASKED_BY_OTHERS = FIRST_ASKED | {"export": ("/export/mine/summary",)}  # who are no leads
-# place in page.html -> (module, class) of the view that fills it; each takes the session alone
+FIRST_ASKED_BY_OTHERS = FIRST_ASKED | {"export": ("/export/mine/summary",)}  # for users who are not leads
+# place in page.html -> (module, class) of the view that fills it; its only argument is the session
 VIEWS = {
     "legend": ("triptych.app.rooms.explore.map_view", "LegendView"),
     "map": ("triptych.app.rooms.explore.map_view", "MapView"),
@@ -75,7 +77,7 @@ VIEWS = {
 
 
 class Shell(EsModule):
-    """The frame's tie to the session: rooms, search, messages, jobs, address."""
+    """Connects the frame with the session: rooms, search, messages, jobs, address."""
 
     _module = "frame/shell.js"
 
@@ -84,19 +86,19 @@ class Shell(EsModule):
     focus_ccd = param.String()
     query = param.String()
     region = param.String(doc="The selection as text for the address.")
-    isolate = param.List(default=[], doc="Classes of the legend that are shown; [] = all.")
+    isolate = param.List(default=[], doc="Legend labels that are shown; [] = all.")
     cluster = param.Integer(default=None, allow_None=True)
     colour_by = param.String()
     dims = param.Integer(default=2)
     assisted = param.Boolean(default=True)
     notice = param.String()
-    said = param.Integer(doc="Counts messages, so that the same one twice is shown twice.")
+    said = param.Integer(doc="Number of messages so far. It makes the browser show the same message a second time.")
     job = param.Dict(default={}, doc="The job to show: job_id, state, text, progress, error; {} = none.")
     new_prediction = param.String()
     run = param.String()
     role = param.String()
     boot_id = param.String()
-    pictures = param.String(default=None, allow_None=True, doc="As in the page, once the run has changed.")
+    pictures = param.String(default=None, allow_None=True, doc="See pictures_text; None until the survey changes.")
 
     SHARED = ("room", "focus", "focus_ccd", "query", "region", "cluster", "colour_by", "dims", "assisted")
     SHARED += ("new_prediction",)
@@ -155,21 +157,24 @@ class Shell(EsModule):
 
 
 class Placeholder(EsModule):
-    """What stands in a room whose view is not installed."""
+    """A line of text in a room whose view is not installed."""
 
     _module = "frame/placeholder.js"
     text = param.String()
 
 
 class Page(pn.Template):
-    """Panel asks a template for its text at each panel that is added: described in full that is a tenth of a page."""
+    """A template with a short text of its own.
+
+    Panel asks for this text at each panel that is added. The full text takes a tenth of the time that a page needs.
+    """
 
     def __repr__(self):
         return f"Page({', '.join(self._render_items)})"
 
 
 def build_page(app, user, arguments=None, runner=None):
-    """The page of one user as a Panel template.
+    """(template, session): the page of one user as a Panel template, and its Session.
 
     app : app.context.AppContext    user : pipeline.store.accounts.User
     arguments : query of the address as name -> text    runner : see app.session.Session
@@ -202,7 +207,7 @@ def build_page(app, user, arguments=None, runner=None):
 
 
 def make_view(module, name, session):
-    """The view of a place, or a placeholder where its module is not there."""
+    """The view of a place, or a placeholder if its module does not exist."""
     if importlib.util.find_spec(module) is None:
         return Placeholder(text=f"{module} is not installed.")
     return getattr(importlib.import_module(module), name)(session)
@@ -214,7 +219,7 @@ def rooms_of(user):
 
 
 def open_address(session, values):
-    """Bring a session to what an address names: ?room=review&focus=243671&ccd=S7&q=...&sel=...&colour=...&dims=3."""
+    """Set a session to what an address asks for: ?room=review&focus=243671&ccd=S7&q=...&sel=...&colour=...&dims=3."""
     if values.get("room") in rooms_of(session.user):
         session.room = values["room"]
     if values.get("colour") in COLOURINGS:
@@ -238,7 +243,7 @@ def open_address(session, values):
 
 
 def open_selection(session, text):
-    """Select what an address names, after its search."""
+    """Select the region that an address names. Called after the search of the address."""
     try:
         session.select_region(text, "as in the address")
     except TriptychError as error:
@@ -246,14 +251,17 @@ def open_selection(session, text):
 
 
 def run_label(survey):
-    """One line that says what is on screen: camera, run, model."""
+    """One line with the camera, the run and the model on screen."""
     camera = CAMERA_LABELS.get(survey.catalog.camera, survey.catalog.camera)
     model = f"model {survey.prediction_id}" if survey.prediction_id else "no predictions yet"
     return f"{camera} · run {survey.catalog.name} · {model}"
 
 
 def pictures_text(survey):
-    """Which exposures have pictures, for static/basics/has_pictures.js: '' all, '+1 2' these, '-1 2' all but these."""
+    """Which exposures have pictures, as text for static/basics/has_pictures.js.
+
+    '' = all, '+1 2' = only exposures 1 and 2, '-1 2' = all except exposures 1 and 2
+    """
     without = np.setdiff1d(survey.exposures.index.to_numpy(np.int64), survey.pictured)
     if not len(without):
         return ""
@@ -262,7 +270,7 @@ def pictures_text(survey):
 
 
 def job_to_show(jobs, dismissed=()):
-    """The job that the top bar shows: the one that waits or runs, else the newest if it failed; {} for none."""
+    """The job that the top bar shows: one that waits or runs, or else the newest one if it failed. {} = none."""
     for job in reversed(jobs):
         if job["job_id"] in dismissed and job["state"] not in ("waiting", "running"):
             continue
@@ -281,7 +289,7 @@ def job_to_show(jobs, dismissed=()):
 
 
 def page_runner(document):
-    """A runner (see app.session) that works in a thread and comes back into the page's own turn."""
+    """A runner (see app.session.Session) that works in a thread and then calls `done` where the page may be changed."""
     tasks = set()
 
     async def work_aside(work, done):
@@ -301,13 +309,13 @@ def page_runner(document):
 
 
 def looked_at(document):
-    """Whether a browser is connected to a page; one that was closed is kept for a while, and follows nothing."""
+    """Whether a browser is connected to a page. A closed page is kept for a while, but is not updated."""
     session = document.session_context.session
     return session is not None and session.connection_count > 0
 
 
 def serve_page(app):
-    """Build the page of the request that is being answered. Called by the server, once per tab."""
+    """Build the page for the current request. The server calls this once per tab."""
     document = pn.state.curdoc
     assert document is not None  # the server calls this for a document
     user = app.accounts.user(pn.state.user)
@@ -323,6 +331,6 @@ def serve_page(app):
             return
         session.poll(await asyncio.to_thread(app.pulse))
 
-    # Panel awaits what an async function returns, though it declares functions that return nothing.
+    # Panel awaits an async function here, although its type says that the function returns nothing.
     pn.state.add_periodic_callback(poll, period=POLL_MILLISECONDS)  # pyright: ignore[reportArgumentType]
     return template

@@ -1,4 +1,4 @@
-"""The demonstration: a simulated survey whose older exposures carry labels, and three inspectors for the newer ones."""
+"""The demonstration: a simulated survey. Its older exposures have labels; three inspectors can judge the newer ones."""
 
 import csv
 from pathlib import Path
@@ -9,7 +9,7 @@ from triptych.pipeline.labels import readers
 from triptych.pipeline.simulation import simulate
 from triptych.pipeline.store.store import LabelStore
 
-# Accounts of the demonstration, which is served on localhost only.
+# The demonstration is served on localhost only, so its password may be known.
 PASSWORD = "triptych"
 ACCOUNTS = {"vera": "inspector", "henrietta": "inspector", "annie": "inspector", "cecilia": "lead"}
 STAGES = ("embedding", "model", "prediction", "candidates", "cluster", "map2d", "map3d")
@@ -18,7 +18,7 @@ BINNING = 8
 
 
 def prepare(folder: Path, *, exposures: int = 64, seed: int = 0, bar) -> Catalog:
-    """Make whatever of the demonstration run is missing; what exists is kept, so a second call takes seconds."""
+    """Make what is missing of the demonstration run. What exists is kept, so that a second call takes seconds."""
     catalog = Catalog.create(folder, camera="decam")
     survey = folder / "exposures"
     store = LabelStore(catalog.labels_url())
@@ -42,8 +42,10 @@ def prepare(folder: Path, *, exposures: int = 64, seed: int = 0, bar) -> Catalog
 
 
 def last_season(survey: Path, folder: Path) -> list[Path]:
-    """Write what is known of the older exposures, the labels that a survey has when it starts: their truth, and which
-    of the good ones look odd."""
+    """Write the labels of the older exposures, and return the paths of the two lists.
+
+    These are the labels that a survey has when it starts: the truth of each exposure, and which good ones look odd.
+    """
     expnums = sorted({int(row[0]) for row in _rows(survey / "truth.csv")[1]})
     last = expnums[int(LABELLED_SHARE * len(expnums)) - 1]
     paths = []
@@ -56,14 +58,14 @@ def last_season(survey: Path, folder: Path) -> list[Path]:
 
 
 def _rows(path: Path) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of a table of the simulated survey, the exposure number first in each."""
+    """Header and rows of a table of the simulated survey. The exposure number comes first in each row."""
     with open(path, newline="") as handle:
         header, *rows = csv.reader(line for line in handle if not line.startswith("#"))
     return header, rows
 
 
 def welcome(port: int) -> str:
-    """What to type where, for somebody who sees it for the first time."""
+    """The address, names and password, for somebody who starts the demonstration for the first time."""
     inspectors = ", ".join(name for name, role in ACCOUNTS.items() if role == "inspector")
     lead = next(name for name, role in ACCOUNTS.items() if role == "lead")
     return (

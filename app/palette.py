@@ -1,7 +1,7 @@
-"""Every colour that stands for data, in one place.
+"""Every colour that stands for data.
 
-The twelve hues are optimised for a near-black page in OKLab under normal, protan, deutan and tritan vision; each
-reason also has a letter (its key in Review), so that colour is never the only channel.
+Hues were chosen in OKLab for a nearly black page, under normal, protan, deutan and tritan vision. Each reason also has
+a letter (its key in Review), so that nobody depends on colour alone.
 """
 
 from triptych.pipeline.reasons import GOOD, REASONS
@@ -39,7 +39,7 @@ VERDICT_COLOURS: dict[str, str] = {"good": "#8fcfaf", "bad": "#ff5030", "split":
 DISAGREEMENT_COLOURS: dict[str, str] = {"one": "#cf70ff", "agree": "#8fcfaf", "single": "#9f9fbf"}
 CONTRADICTION_COLOURS: dict[str, str] = {"model": "#cf70ff", "people": "#dfaf00"}
 
-# From blue to red light, as far as twelve distinct hues allow; bands that a camera names otherwise take the rest.
+# From blue to red light, as far as distinct hues allow. Other bands take the colours of OTHER_BANDS.
 BAND_COLOURS: dict[str, str] = {
     "u": "#8f70bf",
     "g": "#4fb3ff",
@@ -51,7 +51,7 @@ BAND_COLOURS: dict[str, str] = {
 }
 OTHER_BANDS: tuple[str, ...] = ("#ffbfff", "#9f9fbf", "#60ffaf", "#cf70ff", "#609f70", "#ffd9a0")
 
-# Masks over grey pixels, named in the legend and at the cursor; what recorded nothing is hatched as well.
+# Masks over grey pixels. The legend and the cursor name them. Pixels that recorded nothing are hatched as well.
 MASK_COLOURS: dict[str, str] = {
     "saturated": "#ff5030",
     "bleed": "#dfaf00",
@@ -66,30 +66,15 @@ MASK_COLOURS: dict[str, str] = {
     "nothing": "#609f70",
 }
 
-# Perceptual ramp for time, early to late; other hues than the ramp of probability.
+# Ramp for time, early to late, with even steps to the eye. Its hues differ from those of the probability ramp.
 TIME_RAMP: tuple[str, ...] = ("#3f6fd0", "#45a0cf", "#6cc5b0", "#b3d98a", "#e8d27a", "#e0a06a")
 
-# Masks over grey pixels, named in the legend and at the cursor; what recorded nothing is hatched as well.
-MASK_COLOURS: dict[str, str] = {
-    "saturated": "#ff5030",
-    "bleed": "#dfaf00",
-    "bad": "#cf70ff",
-    "no_value": "#8f70bf",
-    "cosmic_ray": "#60ffaf",
-    "streak": "#cfef00",
-    "difference": "#4fb3ff",
-    "low_weight": "#b08968",
-    "interpolated": "#ffbfff",
-    "other": "#9f9fbf",
-    "nothing": "#609f70",
-}
-
-# Perceptual ramp for probability, dark to light (a subset of matplotlib's "plasma", BSD).
+# Ramp for probability, dark to light, with even steps to the eye (a subset of matplotlib's "plasma", BSD).
 PROBABILITY_RAMP: tuple[str, ...] = ("#3b4754", "#5c4a8a", "#9c4a97", "#d8576b", "#f89540", "#f7e225")
 
 _CLUSTER_HUES = tuple(REASON_COLOURS[name] for name in list(REASON_COLOURS)[1:15])
 
 
 def cluster_colour(cluster: int) -> str:
-    """Colour of one HDBSCAN cluster; -1 (noise) is grey, and hues repeat after fourteen clusters."""
+    """Colour of one HDBSCAN cluster. Cluster -1 (noise) is grey. Hues repeat after fourteen clusters."""
     return UNLABELLED if cluster < 0 else _CLUSTER_HUES[cluster % len(_CLUSTER_HUES)]

@@ -1,4 +1,4 @@
-"""The server: one run, one label store, one process for pages and pictures, one worker process for long work.
+"""The server of one run and one label store: a process for pages and pictures, and a worker process for long work.
 
 triptych serve RUN          python -m triptych.app.server RUN --port 5006
 """
@@ -49,19 +49,20 @@ ROUTE_MODULES = (
     "triptych.app.rooms.model.live_report",
     "triptych.app.rooms.export.explain_routes",
 )
-PAGE_LIFE_SECONDS = 12 * 3600  # a page may reconnect for as long
-UNUSED_SESSION_SECONDS = 10 * 60  # a closed lid may come back as late
+PAGE_LIFE_SECONDS = 12 * 3600  # for this long a page may reconnect
+UNUSED_SESSION_SECONDS = 10 * 60  # for this long a session waits for a computer that sleeps
 UNUSED_CHECK_SECONDS = 15
 WORKER_CHECK_SECONDS = 5
 SECRET_FILE = ".session-secret"
-# errno of a port or address that cannot be listened on -> the option to change
+# errno when the server cannot listen on a port or address -> the option to change
 REFUSED = {errno.EADDRINUSE: "--port", errno.EACCES: "--port", errno.EADDRNOTAVAIL: "--address"}
 
 mimetypes.add_type("text/javascript", ".js")
 
 
 class AssetHandler(auth.PrivateHandler, tornado.web.StaticFileHandler):
-    """Files of static/. With the version in the path a browser keeps them for ever; without it asks each time."""
+    """Files of static/. With the version in the path the browser keeps a file for ever; without it, it asks each
+    time."""
 
     def initialize(self, app):
         auth.PrivateHandler.initialize(self, app)
@@ -75,7 +76,7 @@ class AssetHandler(auth.PrivateHandler, tornado.web.StaticFileHandler):
 
 
 class BootHandler(auth.PrivateHandler):
-    """Tells a page that lost its connection whether this is still the server that it came from."""
+    """Answers the boot_id. A page that lost its connection learns from it whether the server was started again."""
 
     def get(self):
         self.finish(self.app.boot_id)
@@ -84,7 +85,7 @@ class BootHandler(auth.PrivateHandler):
 def make_app(run, *, labels=None, blind=False, secure_cookies=False):
     """Open a run and its label store for serving.
 
-    run : folder, or an open Catalog; labels : address of the label store, None = the run's own
+    run : folder, or an open Catalog. labels : address of the label store, None = the run's own
     """
     catalog = run if isinstance(run, Catalog) else Catalog.open(run)
     store = LabelStore(labels or catalog.labels_url())
@@ -92,7 +93,10 @@ def make_app(run, *, labels=None, blind=False, secure_cookies=False):
 
 
 def secret_of(catalog):
-    """What signs cookies: TRIPTYCH_SECRET, else a file beside the run that only its owner can read."""
+    """The secret that signs cookies: TRIPTYCH_SECRET, or else a file in the run folder that only its owner can read.
+
+    Raises CatalogError if the file can be neither read nor made.
+    """
     if os.environ.get("TRIPTYCH_SECRET"):
         return os.environ["TRIPTYCH_SECRET"]
     path = Path(catalog.path) / SECRET_FILE
@@ -110,7 +114,7 @@ def secret_of(catalog):
 
 
 def route_list(app):
-    """Every route of ours, each behind the login."""
+    """All routes of Triptych. Each needs a login."""
     routes = [
         (r"/assets/(?:v-[0-9a-f]+/)?(.*)", AssetHandler, {"app": app}),
         (r"/boot", BootHandler, {"app": app}),
@@ -124,7 +128,7 @@ def route_list(app):
 def make_server(app, *, port=5006, address="localhost", origins=(), behind_proxy=False):
     """A Tornado server that is not started yet.
 
-    origins : further host:port under which browsers reach it; behind_proxy : believe X-Forwarded-* headers
+    origins : further host:port under which browsers reach it. behind_proxy : believe X-Forwarded-* headers
     """
     auth.configure(app.secret)
     hosts = dict.fromkeys([f"{address}:{port}", f"localhost:{port}", f"127.0.0.1:{port}", *origins])
@@ -155,8 +159,10 @@ def make_server(app, *, port=5006, address="localhost", origins=(), behind_proxy
 def serve(run, *, port=5006, address="localhost", labels=None, blind=False, origins=(), tls_proxy=False, worker=True):
     """Serve the dashboard of a run until interrupted.
 
-    labels : address of a shared label store, None = the run's own; blind : hide the model's opinion until the vote
-    origins : further host:port of the address bar; tls_proxy : a proxy in front speaks HTTPS (cookies become Secure)
+    labels : address of a shared label store, None = the run's own
+    blind : hide the model's opinion until the vote
+    origins : further host:port that browsers may have in the address bar
+    tls_proxy : a proxy in front speaks HTTPS (cookies become Secure)
     worker : start the process that runs retrainings
     """
     if not STATIC.is_dir():
@@ -175,7 +181,7 @@ def serve(run, *, port=5006, address="localhost", labels=None, blind=False, orig
         PeriodicCallback(process.keep_alive, 1000 * WORKER_CHECK_SECONDS).start()
     print(f"Triptych: http://{address}:{server.port}/   (stop with Ctrl-C)", flush=True)
     try:
-        map_table(app.survey())  # a long map is encoded before the first page asks for it
+        map_table(app.survey())  # encodes a long map before the first page asks for it
         server.start()
         IOLoop.current().start()
     except KeyboardInterrupt:
@@ -188,7 +194,10 @@ def serve(run, *, port=5006, address="localhost", labels=None, blind=False, orig
 
 
 def why_not(error, address, port):
-    """Why there is no server, in one line. A file that is missing or may not be read is no fault of the port."""
+    """One line that says why the server could not start.
+
+    An error with a file name is about a file and not about the port, so it does not name an option.
+    """
     option = "--address" if isinstance(error, socket.gaierror) else REFUSED.get(error.errno)
     if option and error.filename is None:
         return f"cannot listen on {address}:{port} ({error.strerror}); choose another {option}"

@@ -1,7 +1,7 @@
-"""All state of one browser tab, and everything that can be done in it. Imports param, not panel.
+"""All state of one browser tab, and everything that can be done in it. It imports param, not panel.
 
-Views read the parameters and call the verbs; none of them keeps state of its own or touches the store. Slow work goes
-through `runner`, so that the same session runs at once in a test and off the event loop behind a page.
+Views read the parameters and call the methods. No view keeps state of its own or touches the store. Slow work goes
+through `runner`: in a test it runs at once, behind a page it runs outside the event loop.
 """
 
 import param
@@ -16,14 +16,14 @@ from triptych.app.survey import search
 from triptych.pipeline.errors import BadInput, LabelError, TriptychError, choose
 
 ROOMS = ("explore", "review", "clusters", "adjudicate", "agreement", "model", "export", "lead")
-LEAD_ROOMS = ("adjudicate", "lead")  # whose routes and pages only a lead may ask for
+LEAD_ROOMS = ("adjudicate", "lead")  # only leads may enter them and use their routes
 STRETCHES = ("faint", "stars", "sky")
-OPENING = "candidates, worst CCD of each"  # heading of what a new page selects; it leaves the map in full colour
+OPENING = "candidates, worst CCD of each"  # heading of a new page's selection; with it the map keeps its full colour
 MOST_PICKED = 24  # images that "similar" averages over when a whole region is selected
 
 
 def run_now(work, done):
-    """The simplest runner: do it here, then go on."""
+    """The simplest runner: do the work here, then call `done`."""
     done(work())
 
 
@@ -31,7 +31,7 @@ class Session(param.Parameterized):
     """One tab of one user.
 
     app : app.context.AppContext    user : pipeline.store.accounts.User
-    runner : callable (work, done); work() may take long and touches no parameter, done(result) sets parameters
+    runner : callable (work, done). work() may take long and touches no parameter; done(result) sets parameters
     """
 
     survey = param.Parameter(
@@ -41,8 +41,8 @@ class Session(param.Parameterized):
     selection = param.Parameter(doc="(n,) int64 image_ids, in the order to show them.")
     selection_how = param.String(default="", doc="How the selection came about, in words for its heading.")
     query = param.String(default="", doc="The search that made the selection; '' when something else did.")
-    region = param.String(default="", doc="The selection, or what changed it after the search, as in app.map.regions.")
-    focus = param.Integer(default=None, allow_None=True, doc="expnum of the exposure that is looked at.")
+    region = param.String(default="", doc="The selection, or its changes since the search; see app.map.regions.")
+    focus = param.Integer(default=None, allow_None=True, doc="expnum of the exposure in focus.")
     focus_ccd = param.String(default="", doc="ccdname within the focused exposure.")
     cluster = param.Integer(default=None, allow_None=True, doc="The cluster that is open in its room.")
     colour_by = param.Selector(default="reason", objects=list(COLOURINGS))
@@ -78,9 +78,10 @@ class Session(param.Parameterized):
     # ---- looking
 
     def select(self, image_ids, how="", query="", region=None):
-        """Select images, in this order; those that the run does not have are left out.
+        """Select images, in this order, and return how many were selected. Images that the run does not have are left
+        out.
 
-        query, region : what an address can say of them; a short list is its own region
+        query, region : how an address names the selection. Without either, a short list of images is its own region
         """
         picked = search.known_images(self.survey, image_ids)
         if region is None:
@@ -90,7 +91,7 @@ class Session(param.Parameterized):
         return len(picked)
 
     def select_region(self, text, how="", done=None):
-        """Change the selection by one step or several of a region: see app.map.regions. done : called afterwards."""
+        """Change the selection by one or several steps of a region: see app.map.regions. done : called afterwards"""
         regions.parse(text)
         viewer, chosen, assisted = self.viewer, self.selection, self.assisted
         self._selecting += 1
@@ -99,7 +100,7 @@ class Session(param.Parameterized):
         region, query = regions.joined("" if alone else self.region, text), "" if alone else self.query
 
         def selected(image_ids):
-            if turn == self._selecting and viewer.survey is self.survey:  # nothing else was selected meanwhile
+            if turn == self._selecting and viewer.survey is self.survey:  # no later selection, and the same tables
                 self.select(image_ids, how, query=query if region else "", region=region)
             if done:
                 done()
@@ -110,14 +111,15 @@ class Session(param.Parameterized):
         )
 
     def focus_on(self, expnum, ccdname=""):
-        """Look at one exposure, and at one of its CCDs; None looks at nothing."""
+        """Put one exposure in focus, and one of its CCDs if named. None = no exposure."""
         expnum = None if expnum is None else int(expnum)
         if expnum is not None and expnum not in self.survey.exposures.index:
             return self.say(f"Exposure {expnum} is not in this run.")
         self.param.update(focus=expnum, focus_ccd=str(ccdname or "") if expnum is not None else "")
 
     def search(self, text):
-        """Find an expnum, expnum-CCD, band, night or reason, or several of these together; return the number found."""
+        """Select what a text names, and return the number of images: an expnum, expnum-CCD, band, night, reason or
+        cluster. With several words all must hold."""
         labels = self.viewer.readable_labels
         found = search.find(self.survey, text, predicted=self.assisted, labels=labels)
         if found.expnum is not None:
@@ -128,7 +130,7 @@ class Session(param.Parameterized):
         return self.select(found.image_ids, found.how, query=text.strip())
 
     def show_similar(self):
-        """Select the images nearest to the selected ones (or to the focused CCD), one per exposure."""
+        """Select the images most similar to the CCD in focus, or else to the selection. One image per exposure."""
         picked = self.picked_images()
         if not len(picked):
             return self.say("Pick an image first: click a point, a thumbnail or a CCD.")
@@ -138,14 +140,14 @@ class Session(param.Parameterized):
         self.select(image_ids, "most similar, one per exposure")
 
     def show_candidates(self):
-        """Select the most suspicious image of each candidate and look at the first: what there is to do here."""
+        """Select the most suspicious image of each candidate and put the first in focus. A new page starts so."""
         if self.assisted and len(self.survey.candidates):
             worst = search.worst_images(self.survey, self.survey.candidates.index)
             self.select(worst, OPENING, region="")
             self.focus_on(*self.survey.ccd_of(worst[0]))
 
     def picked_images(self):
-        """image_ids that "similar" starts from: the focused CCD, else a spread over the selection."""
+        """image_ids that "similar" starts from: the CCD in focus, or else images spread over the selection."""
         image_id = self.survey.image_of(self.focus, self.focus_ccd) if self.focus and self.focus_ccd else None
         if image_id is not None:
             return search.as_ids([image_id])
@@ -153,7 +155,7 @@ class Session(param.Parameterized):
         return self.selection[::step][:MOST_PICKED]
 
     def clear(self):
-        """Select nothing, look at nothing, show every class."""
+        """Clear the selection and the focus, and show every class of the legend."""
         self.param.update(selection=search.no_images(), selection_how="", query="", region="", isolate=())
         self.focus_on(None)
 
@@ -171,7 +173,7 @@ class Session(param.Parameterized):
         self.revision = int(self.store.revision())
 
     def undo(self):
-        """Take back the last judgement and look at that exposure again."""
+        """Take back the last judgement and put that exposure in focus again."""
         viewer = self.viewer
         self.run(lambda: votes.undo(viewer), self._undone)
 
@@ -187,7 +189,7 @@ class Session(param.Parameterized):
         return queue_of(self.viewer)
 
     def advance(self):
-        """Look at the next exposure of the queue, and return it; None at the end."""
+        """Put the next exposure of the queue in focus, and return its expnum. None at the end."""
         waiting = [expnum for expnum in self.queue() if expnum != self.focus]
         if not waiting:
             self.say("No exposure left in your queue.")
@@ -196,13 +198,13 @@ class Session(param.Parameterized):
         return waiting[0]
 
     def evidence(self, expnum):
-        """What this user may know about an exposure now, as plain values: see app.judging.evidence."""
+        """What this user may know about an exposure now, as plain values: see app.judging.evidence.evidence_of."""
         return evidence_of(self.viewer, int(expnum), assisted=self.assisted)
 
     # ---- learning
 
     def retrain(self, policy="majority"):
-        """Ask for new predictions from all votes; a job that runs beside the server. For leads."""
+        """Ask for new predictions from all votes. The worker process runs the job. LabelError for all but leads."""
         if not self.viewer.is_lead:
             raise LabelError("only a lead can start a retraining; ask one")
         self.run(
@@ -213,13 +215,13 @@ class Session(param.Parameterized):
         self.say("Retraining asked for; this page will offer the new predictions.")
 
     def cancel_job(self, job_id):
-        """Stop a job that waits or runs. For leads."""
+        """Stop a job that waits or runs. LabelError for all but leads."""
         if not self.viewer.is_lead:
             raise LabelError("only a lead can stop a job")
         self.run(lambda: self.store.cancel_job(job_id), lambda _: self.say("Stopping."))
 
     def poll(self, pulse):
-        """Take over what changed elsewhere: the store, jobs, and predictions on offer.
+        """Take over what changed elsewhere: the store, the jobs, and predictions that the user may accept.
 
         pulse : app.context.Pulse
         """
@@ -228,7 +230,7 @@ class Session(param.Parameterized):
         self.param.update(**{name: value for name, value in changed.items() if getattr(self, name) != value})
 
     def accept_prediction(self):
-        """Go over to the new predictions."""
+        """Show the new predictions."""
         if self.new_prediction:
             wanted = self.new_prediction
             self.run(lambda: self.app.accept(self.user, wanted), self._accepted)
@@ -240,14 +242,14 @@ class Session(param.Parameterized):
     # ---- talking
 
     def say(self, text):
-        """Show a message, also when it is the same as the last one."""
+        """Show a message, even if it is the same as the last one."""
         if text == self.notice:
             self.param.trigger("notice")
         else:
             self.notice = text
 
     def run(self, work, done):
-        """Do slow work through the runner; a refusal becomes a message, not a broken page."""
+        """Do slow work through the runner. A TriptychError becomes a message, so that the page does not break."""
         self.runner(lambda: attempt(work), lambda outcome: self._finish(outcome, done))
 
     def _finish(self, outcome, done):
@@ -258,7 +260,8 @@ class Session(param.Parameterized):
             self.say(str(error))
 
     def show(self, **values):
-        """Set parameters from an address or a browser's message; unknown values are refused with the known ones."""
+        """Set parameters from an address or from a browser's message. An unknown value is refused, with the known ones
+        named."""
         for name, known in (("room", ROOMS), ("colour_by", COLOURINGS), ("stretch", STRETCHES)):
             if name in values:
                 choose(values[name], known, name.replace("_", " "))
@@ -271,7 +274,7 @@ class Session(param.Parameterized):
 
 
 def attempt(work):
-    """(result, None), or (None, error) where the work refuses for a reason that a person can act on."""
+    """(result of the work, None), or (None, error) if the work raises a TriptychError."""
     try:
         return work(), None
     except TriptychError as error:

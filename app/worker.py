@@ -1,8 +1,8 @@
-"""Long work beside the server: a process that takes jobs from the job table, one after the other, and between them
-follows what the votes change.
+"""The worker: a process beside the server for long work.
 
-It is started by the server, reads a pipe from it and ends when the pipe closes, so that it never outlives the server.
-A thread tells the store twice a minute or more that it lives; a job that is cancelled ends at its next step.
+It takes jobs from the job table, one after the other. Between jobs it follows what the votes change. The server starts
+it and holds a pipe to it; the worker ends when the pipe closes, so that it never runs longer than the server. While a
+job runs, a thread tells the store every few seconds that the worker is alive. A cancelled job ends at its next step.
 """
 
 import argparse
@@ -23,19 +23,19 @@ from triptych.pipeline.errors import Cancelled, TriptychError
 from triptych.pipeline.retraining import leftovers
 from triptych.pipeline.store.store import LabelStore
 
-POLITENESS = 5  # it gives way to votes, but on a busy machine it still goes on
+POLITENESS = 5  # niceness: votes go first, but on a busy machine the worker still gets on
 
 log = logging.getLogger("triptych.worker")
 
 IDLE_SECONDS = 1.0
-REST = 3.0  # times what following the votes took: three inspectors who vote all the time must not wait for it
+REST = 3.0  # after following the votes the worker rests this many times as long, so that voting stays fast
 LONGEST_REST_SECONDS = 5.0
 HEARTBEAT_SECONDS = 5.0
-TELL_SECONDS = 2.0  # between two lines of progress: pages look as often, and each is a write that votes wait for
+TELL_SECONDS = 2.0  # between two lines of progress. Pages look as often, and votes must wait for each such write
 
 
 def retrain(catalog, store, parameters, report):
-    """Votes -> training set -> new predictions; returns what changed, for the page."""
+    """Retrain from the votes. Returns a summary of what changed, for the page."""
     from triptych.pipeline.retraining.retrain import retrain as run
 
     asked = {"by": report.asked_by, "job": report.job_id}
@@ -47,7 +47,10 @@ KINDS = {"retrain": retrain}
 
 
 class LiveWork:
-    """Follows one run. catalog : pipeline.catalog.catalog.Catalog. store : pipeline.store.store.LabelStore."""
+    """Follows the votes on one run, and writes what they change.
+
+    catalog : pipeline.catalog.catalog.Catalog    store : pipeline.store.store.LabelStore
+    """
 
     def __init__(self, catalog, store):
         self.catalog, self.store = catalog, store
@@ -55,17 +58,20 @@ class LiveWork:
         self._labelled = None
 
     def look(self):
-        """Follow the votes where there is something new; returns whether there was. Never raises for a run's sake."""
+        """Follow the votes if there is anything new. Returns whether there was.
+
+        Whatever is wrong with the run's files, this only logs a warning and does not raise.
+        """
         try:
             now = self._now()
             if now == self._followed or not now[1]:
                 return False
-            self._followed = now  # also where it fails: the same votes would fail again
+            self._followed = now  # set before the attempt: if it fails, the same votes would fail again
             self._follow()
         except Cancelled:
             self._followed = None
             return False
-        except Exception:  # whatever a run's files hold, votes and retrainings go on
+        except Exception:  # votes and retrainings must go on, whatever the run's files hold
             log.warning("the votes could not be followed", exc_info=True)
         return True
 
@@ -88,14 +94,14 @@ class LiveWork:
             live_written.failed(self.catalog, self.store, error)
 
     def _no_job_waits(self):
-        """Making the state anew takes minutes at survey size; a job that was asked for goes first."""
+        """Raise Cancelled if a job waits. Following may take minutes for a large survey, and a job goes first."""
         jobs = self.store.jobs(run=str(self.catalog.path))
         if len(jobs) and (jobs.state == "waiting").any():
             raise Cancelled("a job waits")
 
 
 class Report:
-    """How a running job talks to the store: progress out, cancellation in."""
+    """Connects a running job with the store: it writes the progress and notices a cancellation."""
 
     def __init__(self, store, job_id, worker, asked_by=""):
         self.store, self.job_id, self.worker, self.asked_by = store, job_id, worker, asked_by
@@ -107,7 +113,7 @@ class Report:
         self._beat.start()
 
     def progress(self, done, total, text=""):
-        """Called by the work: done of total, and what it is at."""
+        """The job calls this: `done` of `total` steps are done, and `text` says what it does now."""
         another_step = text not in ("", self.text)
         self.done, self.text = done / max(total, 1), text or self.text
         if another_step or time.monotonic() - self._told >= TELL_SECONDS:
@@ -135,7 +141,7 @@ class Report:
 
 
 def run_job(catalog, store, job, worker):
-    """Run one claimed job and write down how it ended."""
+    """Run one claimed job and write to the store how it ended."""
     report = Report(store, job.job_id, worker, job.asked_by)
     outcome = {}
     try:
@@ -155,8 +161,10 @@ def run_job(catalog, store, job, worker):
 
 
 def work(run, labels, *, once=False):
-    """Take jobs of a run for ever and follow the votes between them, or with `once` jobs until none waits; returns the
-    number done."""
+    """Take the jobs of a run for ever, and follow the votes between them.
+
+    once : end when no job waits, without following the votes; returns the number of jobs done
+    """
     catalog = Catalog.open(run)
     store = LabelStore(labels or catalog.labels_url())
     leftovers.clear_if_idle(catalog)
@@ -180,7 +188,7 @@ def work(run, labels, *, once=False):
 
 
 class WorkerProcess:
-    """The server's side of it."""
+    """The worker process, as the server sees it. labels : address of the label store"""
 
     def __init__(self, run, labels):
         self.command = [sys.executable, "-P", "-m", "triptych.app.worker", str(run), "--labels", labels]
@@ -190,7 +198,7 @@ class WorkerProcess:
         self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, start_new_session=True)
 
     def keep_alive(self):
-        """Start it again if it died."""
+        """Start the worker again if it has ended."""
         if self.process is not None and self.process.poll() is not None:
             log.warning("the worker ended with %s and is started again", self.process.returncode)
             self.start()
@@ -207,20 +215,20 @@ class WorkerProcess:
 
 
 def stand_back():
-    """Give way to votes, but not to everything: on a machine that others keep busy a retraining must still go on.
+    """Let votes go first, but not everything else: on a busy machine a retraining must still go on.
 
-    Linux shares the processors between sessions before it looks at niceness inside one (sched(7), autogroup), so the
-    session of this process steps back too. At niceness 5 it gets a quarter of a processor beside one busy session; at
-    19 it got a seventieth and stood still.
+    Linux shares processors among sessions, and looks at niceness only inside one session (see sched(7), autogroup). So
+    this also lowers the share of its own session. At niceness 5 the worker gets a quarter of a processor beside one
+    busy session. At 19 it got a seventieth and stood still.
     """
     os.nice(POLITENESS)
     if os.getsid(0) == os.getpid():
-        with contextlib.suppress(OSError):  # another system, or a container that may not
+        with contextlib.suppress(OSError):  # not Linux, or a container without the right
             Path("/proc/self/autogroup").write_text(str(POLITENESS))
 
 
 def end_with_server():
-    """End this process when the server's end of the pipe closes."""
+    """End this process when the server closes the pipe."""
     while os.read(sys.stdin.fileno(), 1024):
         pass
     os._exit(0)

@@ -1,6 +1,6 @@
-"""Exposures taken around one: same night, and same field or same band. What else the sky or the telescope did then.
+"""Exposures to compare one with: those of the same night nearest in time, and those of the same field, band or night.
 
-Only header facts and the user's own votes are told: nothing of others' votes, nothing of the model's opinion.
+Answers hold only header facts and the user's own votes: nothing of others' votes or of the model's opinion.
 """
 
 import numpy as np
@@ -14,17 +14,21 @@ MINUTES_PER_DAY = 1440.0
 
 
 def with_own(frames, own):
-    """What `around` gives, each with mine: {judgement, reasons} or None. own : one user's votes on whole exposures"""
+    """The frames of `around`, each with `mine`: the user's own {judgement, reasons}, or None.
+
+    own : this user's votes on whole exposures
+    """
     said = {int(row.expnum): {"judgement": row.judgement, "reasons": list(row.reasons)} for row in own.itertuples()}
     return [frame | {"mine": said.get(frame["expnum"])} for frame in frames]
 
 
 def around(survey, expnum):
-    """The exposures nearest in time to `expnum`, by time, `expnum` itself among them; [] where there is no other.
+    """The exposures of the same night and of the same field or band, nearest in time to `expnum`.
 
     survey : app.survey.survey.Survey
-    Returns [{expnum, band, minutes (after `expnum`, negative = before), same_field, same_band, image_id}], MOST others
-    at most; image_id is the CCD nearest to the middle of the focal plane.
+    Returns [{expnum, band, minutes (after `expnum`, negative = before), same_field, same_band, image_id}] in order of
+    time. The list holds `expnum` itself and at most MOST others; it is empty if there is no other. image_id is the CCD
+    nearest to the middle of the focal plane, None if the exposure has no images.
     """
     exposures = survey.exposures
     here = exposures.loc[expnum]
@@ -55,7 +59,8 @@ def around(survey, expnum):
 
 
 def in_same_field(exposures, here):
-    """(n,) bool: pointed where `here` was; by the object's name where a pointing is not known."""
+    """(n,) bool: whether each exposure points within SAME_FIELD_DEGREES of `here`. If a pointing is not known, the
+    object's name decides."""
     named = (exposures["object"] == here["object"]).to_numpy() & bool(str(here["object"]).strip())
     ra, dec = exposures["ra"].to_numpy(float), exposures["dec"].to_numpy(float)
     across = (np.mod(ra - here["ra"] + 180, 360) - 180) * np.cos(np.radians(here["dec"]))
@@ -64,7 +69,7 @@ def in_same_field(exposures, here):
 
 
 def middle_image(survey, expnum):
-    """image_id of the CCD nearest to the middle of the focal plane, of those that there are; None without any."""
+    """image_id of the exposure's CCD nearest to the middle of the focal plane. None if it has no images."""
     images = survey.images_of(expnum)
     if not len(images):
         return None
@@ -85,10 +90,10 @@ MOST = 8
 
 
 def nearby(survey, expnum, most=MOST):
-    """[{expnum, band, exptime, object, alike, words}] of other exposures with pictures, the most alike first.
+    """[{expnum, band, exptime, object, alike, words}] of at most `most` other exposures with pictures.
 
-    alike : 'same field and band', 'same night and band', 'same field' or 'same night'. Header facts alone, nothing of
-    votes or predictions. KeyError when the run has no such exposure.
+    alike : 'same field and band', 'same night and band', 'same field' or 'same night'; the list is in this order, and
+    then by time from `expnum`. exptime is in seconds. Raises KeyError if the run has no such exposure.
     """
     table = survey.exposures
     if expnum not in table.index:
@@ -118,7 +123,7 @@ def nearby(survey, expnum, most=MOST):
 
 
 def separation(ra, dec, ras, decs):
-    """Angle on the sky between one place and others, degrees; NaN where a place is not known. All in degrees."""
+    """Angle on the sky between one place and others. All in degrees; NaN if a place is not known."""
     ra, dec, ras, decs = (np.radians(np.asarray(values, float)) for values in (ra, dec, ras, decs))
     half = np.sin((decs - dec) / 2) ** 2 + np.cos(dec) * np.cos(decs) * np.sin((ras - ra) / 2) ** 2
     return np.degrees(2 * np.arcsin(np.sqrt(np.clip(half, 0, 1))))

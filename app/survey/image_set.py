@@ -1,4 +1,7 @@
-"""A list of CcdImages and where each stands in other tables, found once: maps of millions are recoloured often."""
+"""A list of CCD images, and the row of each in other tables.
+
+The rows are found once and kept, because maps of millions of images are recoloured often.
+"""
 
 from functools import cached_property
 
@@ -8,7 +11,7 @@ from triptych.pipeline.image_ids import expnum_of
 
 
 class ImageSet:
-    """image_ids : (n,) int64, each once, in any order."""
+    """A list of CCD images. image_ids : (n,) int64, each once, in any order"""
 
     def __init__(self, image_ids):
         self.image_ids = np.asarray(image_ids, np.int64)
@@ -19,12 +22,12 @@ class ImageSet:
 
     @cached_property
     def by_id(self):
-        """(n,) int32: places of the images in the order of their ids."""
+        """(n,) int32: the indices that sort the list by image_id."""
         return np.argsort(self.image_ids, kind="stable").astype(np.int32)
 
     @cached_property
     def exposures(self):
-        """(m,) int64 expnums, sorted, and (n,) int32: which of them each image belongs to."""
+        """((m,) int64 sorted expnums, (n,) int32 index of each image's exposure among them)."""
         in_order = expnum_of(self.image_ids[self.by_id])
         first = np.ones(len(in_order), bool)
         first[1:] = in_order[1:] != in_order[:-1]
@@ -33,17 +36,17 @@ class ImageSet:
         return in_order[first], group
 
     def spread(self, by_exposure):
-        """(n, ...): of each image what its exposure has. by_exposure : (m, ...) in the order of `exposures`."""
+        """(n, ...): the value of each image's exposure. by_exposure : (m, ...) values in the order of `exposures`"""
         return np.asarray(by_exposure)[self.exposures[1]]
 
     def index_of(self, image_ids):
-        """(k,) int64, sorted: places of those image_ids that are in the list."""
+        """(k,) int64, sorted: indices in the list of those image_ids that it holds."""
         wanted = np.unique(np.asarray(image_ids, np.int64))
         found = self.places_of(wanted)
         return np.sort(found[found >= 0])
 
     def places_of(self, image_ids):
-        """(k,) int64: the place of each, -1 for one that is not in the list."""
+        """(k,) int64: index of each image in the list; -1 if it is not in the list."""
         wanted = np.asarray(image_ids, np.int64)
         if not len(self):
             return np.full(len(wanted), -1, np.int64)
@@ -52,9 +55,9 @@ class ImageSet:
         return np.where(self.image_ids[found] == wanted, found, -1)
 
     def rows_in(self, index):
-        """(n,) int32: row of each image in a table, -1 where it has none.
+        """(n,) int32: row of each image in a table; -1 if the table does not hold it.
 
-        index : the table's index (pandas), image_ids in rising order; the rows are kept as long as this list is
+        index : the table's index (pandas), image_ids in rising order. The rows are kept as long as this object exists
         """
         kept = self._rows.get(id(index))
         if kept is None or kept[0] is not index:

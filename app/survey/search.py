@@ -1,4 +1,4 @@
-"""What the search box understands, and lists of images: plain functions over one Survey."""
+"""The search box, and functions for lists of images, over one Survey."""
 
 import re
 from dataclasses import dataclass, field
@@ -19,8 +19,10 @@ CLUSTER_WORDS = re.compile(r"\bcluster\s+(\d+)\b", re.IGNORECASE)
 class Found:
     """Result of one search.
 
-    image_ids : (n,) int64 in order; expnum, ccdname : what to look at, None and '' where nothing is singled out
-    how : heading for the selection; problem : what to tell the user when image_ids is empty
+    image_ids : (n,) int64, in order
+    expnum, ccdname : the exposure and CCD to put in focus; None and '' if the text names no single one
+    how : heading for the selection
+    problem : what to tell the user if image_ids is empty
     """
 
     image_ids: np.ndarray = field(default_factory=lambda: no_images())
@@ -43,7 +45,7 @@ def as_ids(image_ids):
 
 
 def known_images(survey, image_ids):
-    """Those of image_ids that the run has, each once, in the order given."""
+    """(n,) int64: the image_ids that the run has, each once, in the order given."""
     ids = as_ids(image_ids)
     known = survey.ccds.index.to_numpy()
     places = np.searchsorted(known, ids)
@@ -52,9 +54,10 @@ def known_images(survey, image_ids):
 
 
 def column_at(frame, name, image_ids, missing: float | str = np.nan):
-    """(n,) values of a column of one of a survey's tables for some images; `missing` where it has no row.
+    """(n,) values of one column for some images; `missing` for an image without a row.
 
-    frame : indexed by image_id in rising order. A look-up by halving: no index is built for a table of millions.
+    frame : one of a survey's tables, indexed by image_id in rising order. The rows are found by binary search, which
+    needs no extra memory for a table of millions.
     """
     known = frame.index.to_numpy()
     values = frame[name].to_numpy()
@@ -65,10 +68,10 @@ def column_at(frame, name, image_ids, missing: float | str = np.nan):
 
 
 def find(survey, text, *, predicted, labels):
-    """Images and exposure that a search text names; several words must all hold.
+    """The images and the exposure that a search text names, as Found. With several words all must hold.
 
     predicted : whether reasons may be looked up among predictions
-    labels : function that returns the imported labels that may be read
+    labels : function that returns the imported labels that this user may read
     """
     words = CLUSTER_WORDS.sub(r"cluster-\1", text.replace(",", " ")).split()
     if not words:
@@ -95,7 +98,10 @@ def find(survey, text, *, predicted, labels):
 
 
 def match(survey, word, *, predicted, labels):
-    """((n_ccds,) bool, meaning, (expnum, ccdname) or None) of one word; (None, '', None) when it means nothing here."""
+    """What one word means: ((n_ccds,) bool, meaning in words, (expnum, ccdname) or None).
+
+    (None, '', None) if the word means nothing in this run.
+    """
     expnums = survey.ccds["expnum"].to_numpy()
     if word.isdigit() and int(word) in survey.exposures.index:
         return expnums == int(word), f"exposure {int(word)}", (int(word), "")
@@ -127,12 +133,15 @@ def match(survey, word, *, predicted, labels):
 
 
 def of_exposures(survey, chosen):
-    """(n_ccds,) bool: the CcdImages of the exposures where chosen (a Series by expnum) holds."""
+    """(n_ccds,) bool: the images of the chosen exposures. chosen : bool Series by expnum"""
     return survey.ccds["expnum"].isin(chosen.index[chosen]).to_numpy()
 
 
 def match_reason(survey, word, *, predicted, labels):
-    """Images predicted as a reason, or labelled so where predictions are not to be shown or do not exist."""
+    """The images that are predicted as a reason. If there are no predictions to show, the images labelled with it.
+
+    Returns the same as `match`.
+    """
     reasons = (GOOD,) if word.lower() == GOOD else canonical(word.replace("_", " ")) or beginning_with(word)
     if not reasons:
         return None, "", None
@@ -149,7 +158,7 @@ def match_reason(survey, word, *, predicted, labels):
 
 
 def beginning_with(word):
-    """The reasons whose name begins with a word of at least three letters, however it is written."""
+    """The reasons whose name begins with the word, in upper or lower case. () for a word of less than three letters."""
     if len(word) < 3:
         return ()
     return tuple(name for name in REASONS if name.lower().startswith(word.lower()))
@@ -163,7 +172,7 @@ def similar_images(catalog, image_ids, k=36):
 
 
 def worst_images(survey, expnums):
-    """(n,) int64: of each exposure the image that the model finds most suspicious, in the order of `expnums`."""
+    """(n,) int64: the image of each exposure that the model finds most suspicious, in the order of `expnums`."""
     rows = survey.prediction[survey.prediction["expnum"].isin(expnums)].sort_values("p_good", kind="stable")
     worst = rows.drop_duplicates("expnum").set_index("expnum")["image_id"]
     return as_ids([worst[expnum] for expnum in expnums if expnum in worst.index])

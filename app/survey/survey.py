@@ -1,4 +1,4 @@
-"""The tables that one page needs, read from the run once per process and shared by every session."""
+"""The tables that pages need. They are read from the run once per process, and all sessions share them."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -23,15 +23,16 @@ IMAGE_TABLES = ("prediction", "map2d", "map3d", "cluster")
 
 @dataclass(frozen=True, eq=False)
 class Survey:
-    """Tables of one run under one prediction stage. Read only: many sessions share it.
+    """Tables of one run under one prediction stage. Nobody may change them, because many sessions share them.
 
     exposures : one row per exposure, indexed by expnum (and with the column)
     ccds : one row per CcdImage, indexed by image_id (and with the column)
-    prediction, map2d, map3d, cluster : columns of the stage tables, indexed by image_id; empty where there is no stage
-    candidates : indexed by expnum, in rank order; scored : every exposure, by falling bad_probability
-    image_ids : (n,) int64, sorted: the images that the map draws (all CcdImages before there is a map)
-    stages : stage kind -> stage id, of those that were read
-    version : changes whenever any of this does; used in addresses that may be cached for ever
+    prediction, map2d, map3d, cluster : stage tables, indexed by image_id; empty if there is no such stage
+    candidates : indexed by expnum, in order of rank
+    scored : every scored exposure, indexed by expnum, highest bad_probability first
+    image_ids : (n,) int64, sorted: the images on the map (all CcdImages before there is a map)
+    stages : stage kind -> id of the stage that was read
+    version : new whenever any of this changes; addresses that a browser keeps for ever hold it
     """
 
     catalog: Catalog
@@ -54,7 +55,10 @@ class Survey:
 
     @classmethod
     def read(cls, catalog, prediction_id=None):
-        """Read every table that exists; prediction_id picks an earlier prediction ('' = none)."""
+        """Read every table that exists.
+
+        prediction_id : stage id of the prediction; '' = no prediction, None = the run's current one
+        """
         signature = run_signature(catalog)
         exposures, ccds = catalog.exposures(), catalog.ccds()
         exposures = exposures.sort_values("expnum").set_index("expnum", drop=False).rename_axis(None)
@@ -88,7 +92,8 @@ class Survey:
 
     @cached_property
     def training(self):
-        """What taught the predictions, one row per image and reason: image_id, reason, provenance ('' = unknown)."""
+        """The training set of the predictions, one row per image and reason: image_id, reason, provenance ('' =
+        unknown)."""
         model = open_stage(self.catalog, "model", self.stages.get("model"))
         try:
             rows = model.table("training") if model else pd.DataFrame()
@@ -106,13 +111,15 @@ class Survey:
 
     @cached_property
     def pictured(self):
-        """(n,) int64, rising: the exposures of the run whose previews are there."""
+        """(n,) int64, rising: the exposures of the run that have previews."""
         return np.intersect1d(self.exposures.index.to_numpy(np.int64), self.catalog.previewed())
 
     @cached_property
     def exposures_taught(self):
-        """How many labelled exposures taught the exposures' probability; 0 = too few, it is not calibrated; None = not
-        known."""
+        """Number of labelled exposures that calibrated the exposures' probability.
+
+        0 = there were too few, so it is not calibrated; None = not known
+        """
         model = open_stage(self.catalog, "model", self.stages.get("model"))
         try:
             return int(model.json("view")["taught"]) if model else None
@@ -121,7 +128,7 @@ class Survey:
 
     @cached_property
     def learners(self):
-        """Whether learners gave the probabilities; otherwise they are shares of the nearest labelled images."""
+        """Whether learners gave the probabilities. If not, they are shares of the nearest labelled images."""
         model = open_stage(self.catalog, "model", self.stages.get("model"))
         try:
             return bool(model and model.json("classifier").get("learner"))
@@ -135,7 +142,7 @@ class Survey:
         return dict(zip(ccds["ccdname"].astype(str), ccds["ccdnum"].astype(int), strict=True))
 
     def reason_names(self, image_ids):
-        """image_id -> (ccdname, reasons as one text) of those image_ids that are labelled; others are left out."""
+        """image_id -> (ccdname, reasons as one text), for the images of the training set among image_ids."""
         rows = self.training[self.training["image_id"].isin(image_ids)]
         reasons = rows.groupby("image_id")["reason"].agg(lambda names: ", ".join(dict.fromkeys(map(str, names))))
         return {
@@ -152,16 +159,19 @@ class Survey:
         return hashlib.sha256(repr((self.signature, sorted(self.stages.items()))).encode()).hexdigest()[:12]
 
     def outdated(self):
-        """Whether the exposure tables or a stage other than the prediction changed since this was read."""
+        """Whether the run's tables or a stage other than the prediction changed since this was read."""
         return self.signature != run_signature(self.catalog)
 
     def in_this_version(self, votes):
-        """(n,) bool: votes on the pipeline version of the exposure in this run, or imported without a version."""
+        """(n,) bool: whether each vote is on the pipeline version that the exposure has in this run.
+
+        A vote without a version (an imported one) counts as well. A vote on an exposure outside the run does not.
+        """
         plver = votes["expnum"].map(self.exposures["plver"])
         return ((votes["plver"] == plver) | (votes["plver"] == "")).to_numpy(bool) & plver.notna().to_numpy()
 
     def images_of(self, expnum):
-        """(n_ccd,) int64 image_ids of one exposure, by CCD number."""
+        """(n_ccd,) int64: image_ids of one exposure, in order of CCD number."""
         ids, own = self.ccds.index.to_numpy(), ids_of(int(expnum))
         first, last = np.searchsorted(ids, [own[0], own[-1] + 1])
         return ids[first:last].astype(np.int64)
@@ -172,14 +182,17 @@ class Survey:
         return int(row["expnum"]), str(row["ccdname"])
 
     def image_of(self, expnum, ccdname):
-        """image_id of a CCD of an exposure, None when it has none of that name."""
+        """image_id of a CCD of an exposure. None if the exposure has no CCD of that name."""
         rows = self.ccds.loc[self.images_of(expnum)]
         found = rows.index[rows["ccdname"].str.upper() == str(ccdname).upper()]
         return int(found[0]) if len(found) else None
 
 
 def run_signature(catalog):
-    """What tells two states of a run apart, without reading a table; the prediction is left out on purpose."""
+    """A value that changes when the run does. It reads no table.
+
+    The prediction is left out on purpose: each page stays with its own prediction.
+    """
     current = catalog.refresh().info["current"]
     parts: list[tuple] = [
         tuple(sorted((path.name, path.stat().st_mtime_ns) for path in catalog.path.glob("*.parquet")))
@@ -190,7 +203,7 @@ def run_signature(catalog):
 
 
 def open_stage(catalog, kind, stage_id=None):
-    """A stage for looking at: an outdated one is better than an empty room; None when there is none."""
+    """A stage to show, or None if there is none. An outdated stage is better than an empty room."""
     try:
         return catalog.stage(kind, stage_id, fresh=False)
     except (StageMissing, StageStale):
@@ -198,7 +211,7 @@ def open_stage(catalog, kind, stage_id=None):
 
 
 def parent_model(catalog, prediction_id):
-    """{"model": stage id} that a prediction was made with; {} where it does not say."""
+    """{"model": stage id} of the model that made a prediction; {} if it is not known."""
     prediction = open_stage(catalog, "prediction", prediction_id) if prediction_id else None
     parents = prediction.parents if prediction else ()
     models = [parent["stage_id"] for parent in parents if parent["kind"] == "model"]
@@ -206,7 +219,7 @@ def parent_model(catalog, prediction_id):
 
 
 def candidates_of(catalog, prediction_id):
-    """The candidates stage made from this prediction, newest first; None when there is none."""
+    """The newest candidates stage made from this prediction. None if there is none."""
     for stage in sorted(catalog.stages("candidates"), key=lambda stage: stage.stage_id, reverse=True):
         if any(parent["kind"] == "prediction" and parent["stage_id"] == prediction_id for parent in stage.parents):
             return stage
@@ -214,7 +227,7 @@ def candidates_of(catalog, prediction_id):
 
 
 def stage_frame(stage, kind):
-    """The table of a stage, indexed by its key."""
+    """The table of a stage, indexed by image_id or by expnum. An empty table without a stage."""
     if stage is None:
         frame = pd.DataFrame(
             {column: pd.Series(dtype="int64" if "_id" in column else "float64") for column in EMPTY[kind]}
@@ -229,7 +242,10 @@ def stage_frame(stage, kind):
 
 
 def scored_frame(catalog, stage_id, candidates):
-    """Every exposure by falling bad_probability, indexed by expnum; the candidates where nothing else is known."""
+    """Every scored exposure, indexed by expnum, highest bad_probability first.
+
+    The candidates alone if the scores of the others were not kept.
+    """
     frame = candidates
     if stage_id:
         try:

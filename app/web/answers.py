@@ -11,9 +11,10 @@ from triptych.pipeline.export.explain import plain
 
 
 class ApiHandler(PrivateHandler):
-    """Answers JSON; a refusal that a person can act on is 400 with one line of text."""
+    """A route that answers JSON. A TriptychError becomes status 400 with one line of text."""
 
     async def answer(self, work, *arguments):
+        """Do work(*arguments) in a thread and send its result as JSON."""
         try:
             result = await asyncio.to_thread(work, *arguments)
         except TriptychError as error:
@@ -23,10 +24,11 @@ class ApiHandler(PrivateHandler):
 
     @property
     def assisted(self) -> bool:
-        """Whether the page shows the model's opinion before the vote: ?assisted=1, and never in blind mode."""
+        """Whether the page shows the model's opinion before the vote: ?assisted=1. Always False in blind mode."""
         return self.get_query_argument("assisted", "0") == "1" and not self.app.blind
 
     def body(self) -> dict:
+        """The JSON object that was sent. Status 400 if it is anything else."""
         try:
             values = json.loads(self.request.body)
         except ValueError:

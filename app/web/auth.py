@@ -1,9 +1,11 @@
-"""Who may see what: accounts of the label store as Panel's login, and the base of every route of ours.
+"""The login, with the accounts of the label store, and the base of every route.
 
-Passwords are argon2 hashes in the label store, which also counts failures and locks an account for a while. The login
-is one signed cookie (HttpOnly, SameSite=Strict, Secure behind TLS). Nobody without it gets a page, a picture, a script
-of ours or a number; an account that is switched off loses its rights within half a minute. Requests that change
-something must come from our own page: SameSite keeps the cookie from other sites, and the Origin header is checked.
+The label store keeps passwords as argon2 hashes. It also counts failures and locks an account for a while. The login is
+one signed cookie (HttpOnly, SameSite=Strict, Secure behind TLS). Without it nobody gets a page, a picture, a script of
+Triptych or a number. An account that is switched off loses its rights within half a minute.
+
+A request that changes something must come from our own page: SameSite keeps the cookie from other sites, and the server
+checks the Origin header.
 """
 
 import asyncio
@@ -24,7 +26,7 @@ _pages = Environment(loader=FileSystemLoader(PAGES), autoescape=select_autoescap
 
 
 def page(name, **values):
-    """A page that works without a login: its style and logo are inside it.
+    """A page that works without a login, because its style and logo are part of it.
 
     name : file under static/, e.g. outside/login.html
     """
@@ -32,7 +34,11 @@ def page(name, **values):
 
 
 class LoginHandler(tornado.web.RequestHandler):
-    """The login form. A failure says the same whether the name or the password is wrong or the account is paused."""
+    """The login form.
+
+    The message after a failure is always the same, so that nobody learns whether the name, the password or a pause of
+    the account was the cause.
+    """
 
     @property
     def app(self):
@@ -63,7 +69,7 @@ class LoginHandler(tornado.web.RequestHandler):
         self.redirect(_validate_next_url(self.get_argument("next", "")) or "/")
 
     def show(self, problem, name=""):
-        """Write the form, with what went wrong and the name already typed."""
+        """Write the form. problem : what went wrong, '' = nothing. name : what the user typed before"""
         next_url = _validate_next_url(self.get_argument("next", "")) or "/"
         self.set_header("Cache-Control", "no-store")
         libraries = addresses(self.application)
@@ -77,7 +83,7 @@ class LoginHandler(tornado.web.RequestHandler):
 
 
 class LogoutHandler(tornado.web.RequestHandler):
-    """Ends the login. The page says so, as anybody may be the next at this screen."""
+    """Ends the login. The page says so, because somebody else may use this screen next."""
 
     def get(self):
         self.clear_cookie("user", path="/")
@@ -104,13 +110,13 @@ class StoreAuth(BasicAuthProvider):
         return self.user_name
 
     def user_name(self, handler):
-        """Name of the logged-in active user of a request, else None."""
+        """Name of the active user who sent a request, or None."""
         cookie = handler.get_signed_cookie("user", max_age_days=LOGIN_DAYS)
         user = self.app.accounts.user(cookie.decode()) if cookie else None
         return user.name if user else None
 
     def _remove_user(self, session_context):
-        """Panel counts users per websocket for its admin page, which is off."""
+        """Do nothing. Panel counts users per websocket for its admin page, which is off."""
 
     @property
     def login_handler(self):
@@ -122,18 +128,19 @@ class StoreAuth(BasicAuthProvider):
 
 
 def provider_of(handler) -> StoreAuth:
-    """Panel hangs it on the application that a request came to."""
+    """The StoreAuth of the application that a request came to. Panel keeps it there."""
     return handler.application.auth_provider
 
 
 class PrivateHandler(tornado.web.RequestHandler):
-    """Base of every route of ours: only for a logged-in, active user, who is in `self.user`.
+    """Base of every route of Triptych. It answers only a logged-in, active user, and keeps that user in `self.user`.
 
-    A page or picture asked for without a login answers 403 (scripts, pictures, numbers: there is nothing to redirect
-    to); requests other than GET and HEAD must come from our own page, and one that says in whose name it is sent
-    (X-Triptych-User) is only taken from that user: somebody else may have logged in meanwhile. `roles` narrows it
-    further.
-    Constructor argument `app` : app.context.AppContext, kept in `self.app`.
+    Without a login it answers 403; there is no redirect, because routes send scripts, pictures and numbers. Requests
+    other than GET and HEAD must come from our own page (else 403). A request may name its user in the header
+    X-Triptych-User. If somebody else has logged in meanwhile, it answers 409.
+
+    roles : if not empty, only these roles may use the route (else 403)
+    app (constructor argument) : app.context.AppContext, kept in `self.app`
     """
 
     roles: tuple[str, ...] = ()
@@ -164,7 +171,7 @@ class PrivateHandler(tornado.web.RequestHandler):
         self.set_header("Cache-Control", "private, no-store")
 
     def keep_for_ever(self, etag=""):
-        """The address of this answer names its version: the browser may keep it, a proxy may not."""
+        """Let the browser, but no proxy, keep this answer for ever. The address must hold the version of the answer."""
         self.set_header("Cache-Control", "private, max-age=31536000, immutable")
         if etag:
             self.set_header("ETag", f'"{etag}"')
@@ -177,27 +184,27 @@ class PrivateHandler(tornado.web.RequestHandler):
 
 
 def same_origin(request):
-    """Whether a request was sent by a page of this server: the browser's Origin (or Referer) names this host."""
+    """Whether a page of this server sent the request: the header Origin (or Referer) must name this host."""
     source = request.headers.get("Origin") or request.headers.get("Referer") or ""
     return bool(source) and urlsplit(source).netloc == request.host
 
 
 def harden(handler):
-    """Headers that every answer of ours carries."""
+    """Set the security headers of every answer."""
     handler.set_header("X-Content-Type-Options", "nosniff")
     handler.set_header("Referrer-Policy", "same-origin")
     handler.set_header("X-Frame-Options", "SAMEORIGIN")
 
 
 def write_error_page(handler, status_code, **kwargs):
-    """The error page for whoever is looking, with what to do."""
+    """Send the error page, which says what to do."""
     error = kwargs.get("exc_info", (None, None, None))[1]
     detail = getattr(error, "log_message", None) or handler._reason
     handler.finish(page("outside/error.html", title=str(status_code), error_type=str(status_code), error_msg=detail))
 
 
 def configure(cookie_secret):
-    """Panel reads the login cookie with the same secret and for as long as we do."""
-    # Panel takes these words though it declares them as properties that are only read.
+    """Make Panel read the login cookie with our secret, and for as long as we do."""
+    # Panel lets us set these, although it declares them as read-only properties.
     config.cookie_secret = cookie_secret  # pyright: ignore[reportAttributeAccessIssue]
     config.oauth_expiry = LOGIN_DAYS  # pyright: ignore[reportAttributeAccessIssue]

@@ -1,9 +1,11 @@
-"""Base of our own browser components: the code lives in plain modules under static/, Python names the file.
+"""Base of our own browser components. Their code is in plain modules under static/; Python only names the file.
 
-A component is a class with `_module = "map/map.js"`; that module exports `mount(el, model)` and may return a
-function that is called when the component leaves the page. A component mounts when it first becomes visible, so a
-room that nobody opens costs nothing. Modules import each other by relative paths; the version is part of the path,
-so that a browser may keep every file for ever and still never mix two versions.
+A component is a class with `_module = "map/map.js"`. That module exports `mount(el, model)`. It may return a function,
+which is called when the component leaves the page. A component mounts when it first becomes visible, so that a room
+that nobody opens costs nothing.
+
+Modules import each other by relative paths, and the version is part of the path. So a browser may keep every file for
+ever and still never mixes two versions.
 """
 
 import hashlib
@@ -32,9 +34,9 @@ export function render({ model, el }) {
 
 @cached(TTLCache(1, ttl=1.0), lock=threading.Lock())
 def assets_version():
-    """Hash of everything under static/, as 12 hexadecimal digits; new within a second after a file changes.
+    """Hash of everything under static/, as 12 hexadecimal digits. It is new within a second after a file changes.
 
-    A page with an empty cache asks for it a hundred times.
+    It is kept for a second, because a page with an empty cache asks for it a hundred times.
     """
     stats = tuple(
         (path.relative_to(STATIC).as_posix(), path.stat().st_mtime_ns, path.stat().st_size)
@@ -59,7 +61,7 @@ def assets_base():
 
 
 class EsModule(pn.custom.JSComponent):
-    """A component whose browser code is static/<_module>; the function named _mount is called with (box, model)."""
+    """A component whose browser code is static/<_module>. Its function <_mount> is called with (box, model)."""
 
     _module = ""
     _mount = "mount"

@@ -1,8 +1,7 @@
-"""Bokeh's and Panel's scripts, compressed once.
+"""Serves Bokeh's and Panel's scripts, each compressed only once.
 
-Tornado compresses each of them anew for every browser, piece by piece, in the thread that answers everybody; while
-other threads compute, every piece waits for its turn. They are public files, the same for all: no login is asked for,
-so that the login form can fetch them while somebody types.
+Tornado would compress every script anew for every browser, in the thread that answers all requests. These scripts are
+public files. They need no login, so that the login form can fetch them while the user types.
 """
 
 import gzip
@@ -16,23 +15,25 @@ from panel.io.resources import DIST_DIR, bundle_resources
 PREFIX = "/libs/"
 PANEL = "static/extensions/panel/"
 BOKEH = "static/"
-LEVEL = 9  # it is done once
+LEVEL = 9  # the strongest and slowest, because each script is compressed only once
 
 
 def addresses(application):
-    """Addresses of the scripts in the order of the page. application : the server's own, of Tornado"""
+    """Addresses of the scripts, in the order of the page. application : the server's tornado.web.Application"""
     return [PREFIX + name for name in names(application)]
 
 
 def names(application):
-    """The same as Panel names them: below the server's root, with a version. None where BOKEH_RESOURCES has the page
-    take them from elsewhere."""
+    """Paths of the scripts below the server's root, as Panel gives them, with their versions.
+
+    [] if BOKEH_RESOURCES makes the page take them from elsewhere.
+    """
     files = map(str, bundle_resources([], application.resources()).js_files)
     return [name for name in files if name.startswith(BOKEH)]
 
 
 def file_of(name):
-    """The script's file; its name has no version any more."""
+    """Path of a script's file. name : its path below the server's root, without the version"""
     if name.startswith(PANEL):
         return Path(DIST_DIR) / name.removeprefix(PANEL)
     return Path(settings.bokehjs_path()) / name.removeprefix(BOKEH)
@@ -44,9 +45,9 @@ def compressed(name):
 
 
 class LibraryHandler(tornado.web.RequestHandler):
-    """One script; 404 for anything that no page names.
+    """Sends one script. 404 for a name that no page uses.
 
-    Constructor argument `known` : a set, filled at the first request with the names of one server, without versions.
+    known (constructor argument) : a set, which the first request fills with the names of the scripts, without versions
     """
 
     def initialize(self, known):
