@@ -1,4 +1,4 @@
-"""What a contact sheet shows: the exposures of a selection, and this user's own earlier votes on them."""
+"""The contact sheet: the exposures of a selection, with this user's own earlier votes on them."""
 
 import numpy as np
 
@@ -10,15 +10,16 @@ from triptych.pipeline.image_ids import expnum_of
 from triptych.pipeline.reasons import REASONS
 
 MOST_EXPOSURES = LARGEST_BATCH
-IMAGES_EACH = 3  # CCDs of the selection that stand for an exposure
+IMAGES_EACH = 3  # most CCDs that are shown of each exposure
 
 
 def sheet_of(viewer: Viewer, image_ids):
     """The exposures of these images in the order of their first image, as plain values.
 
     image_ids : (n,) int64, in the order in which they are shown
-    Returns {exposures: [{expnum, facts, images, mine}], reasons}; mine is the user's own vote as {judgement, reasons,
-    via}, or None; nobody else's votes are looked at. Refuses who cannot vote, and more than one looks through.
+    Returns {exposures: [{expnum, facts, images, mine}], reasons}. mine is the user's own vote as {judgement, reasons,
+    via}, or None. It reads nobody else's votes. Raises LabelError if the user cannot vote, and BadInput for more than
+    MOST_EXPOSURES exposures.
     """
     if not viewer.can_vote:
         raise LabelError(f"{viewer.name} is a {viewer.role} and cannot vote; a lead can change the role")
@@ -27,7 +28,7 @@ def sheet_of(viewer: Viewer, image_ids):
     expnums = expnums[np.argsort(first)]
     if len(expnums) > MOST_EXPOSURES:
         raise BadInput(
-            f"{len(expnums):,} exposures are more than one looks through; narrow the selection to {MOST_EXPOSURES:,}"
+            f"{len(expnums):,} exposures are too many for one sheet; narrow the selection to {MOST_EXPOSURES:,}"
         )
     images = {expnum: [] for expnum in expnums.tolist()}
     for image_id in image_ids.tolist():

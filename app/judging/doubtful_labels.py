@@ -1,4 +1,4 @@
-"""The doubtful labels of a run, read once for everybody, and which of them a user may know of."""
+"""The doubtful labels of a run, read once for all users, and which of them each user may see."""
 
 import threading
 import weakref
@@ -15,7 +15,7 @@ _kept = weakref.WeakKeyDictionary()  # store -> {what: (key, value)}
 
 
 def _keep(app, what, key, make):
-    """The last value made for a key; another key takes its place. One thread makes it, the others wait."""
+    """The value of `make()` for this key, made once. A value for another key replaces it. Other threads wait."""
     with _lock:
         kept = _kept.setdefault(app.store, {})
         if what not in kept or kept[what][0] != key:
@@ -24,20 +24,21 @@ def _keep(app, what, key, make):
 
 
 def doubts(app) -> pd.DataFrame:
-    """pipeline.labels.doubtful.doubtful_labels of the run as it is now, the settled ones too."""
+    """The doubtful labels of the run now, including settled ones: see pipeline.labels.doubtful.doubtful_labels."""
     catalog = app.catalog.refresh()
     key = (app.store.revision(), catalog.info["current"].get("prediction"))
     try:
         return _keep(app, "rows", key, lambda: doubtful_labels(catalog, app.store, answered=True))
-    except (FileNotFoundError, StageStale):  # a stage is being taken away; the next question finds the new one
+    except (FileNotFoundError, StageStale):  # a stage is being replaced; the next request finds the new one
         return doubtful_labels(catalog, app.store, answered=True).iloc[:0]
 
 
 def doubtful_facet(app) -> pd.Series:
-    """expnum -> why its imported label is doubtful, commas between, for packets that anybody may be given.
+    """expnum -> why its imported label is doubtful, separated by commas. Packets of the queue are cut by it.
 
-    Nothing in it comes from votes or goes by them: an exposure stays in it when others have judged it. Exposures with a
-    known answer are left out, and where the model's opinion is hidden so is what its neighbours say.
+    Any user may be given such a packet, so nothing in it depends on votes: an exposure stays in it after others have
+    judged it. Exposures with a known answer are left out. In blind mode doubts that come from its neighbours are left
+    out too, because they tell the model's opinion.
     """
     catalog = app.catalog.refresh()
     key = (app.store.n_labels(), catalog.info["current"].get("prediction"))
@@ -48,11 +49,11 @@ def doubtful_facet(app) -> pd.Series:
 
 
 def known_to(viewer: Viewer, *, assisted) -> pd.DataFrame:
-    """The rows of `doubts` in the run that this user may know, `answer` blank where they may not know it.
+    """The rows of `doubts` in the run that this user may know. `answer` is '' where they may not know it.
 
-    A lead who does not vote knows all. Others know of votes after their own, of the model's opinion where it is shown
-    (`assisted`), and of a known answer once they have given theirs; a label from a list never comes or goes by what
-    others say.
+    A lead sees all rows. Others see what comes from votes only after their own vote, what comes from the model only
+    where they may know its opinion (see `Knowledge.of_opinion`), and an exposure with a known answer only after they
+    have answered. What others vote never adds or removes a label that comes from a list.
     """
     rows = doubts(viewer.app)
     rows = rows[rows.in_run]

@@ -1,7 +1,7 @@
-"""What the page shows beside one exposure, now.
+"""What the page shows beside one exposure at this moment.
 
-Before a user's own vote nothing of others' votes leaves this file; without assistance the model's opinion waits too.
-Afterwards both are shown. A labelled neighbour is left out where `Viewer.hides` its label.
+Before a user's own vote these functions give nothing of others' votes. `Viewer.may_hear_opinion` says whether they give
+the model's opinion. A labelled neighbour is left out if `Viewer.hides` its label.
 """
 
 import numpy as np
@@ -16,7 +16,7 @@ from triptych.pipeline.image_ids import expnum_of
 from triptych.pipeline.reasons import REASONS
 from triptych.pipeline.votes.verdicts import verdicts
 
-SUSPICIOUS_CCDS = 3  # whose neighbours are shown
+SUSPICIOUS_CCDS = 3  # most CCDs of an exposure whose neighbours are shown
 LIKELY_GOOD = 0.5
 NEIGHBOURS = 12
 EXPOSURE_FACTS = ("filter", "band", "mjd_obs", "night", "exptime", "ra", "dec", "airmass", "object", "propid", "plver")
@@ -24,15 +24,16 @@ VOTE_FACTS = ("judgement", "reasons", "comment", "created_utc", "via")
 
 
 def evidence_of(viewer: Viewer, expnum, *, assisted):
-    """A dict of plain values (JSON) for the page.
+    """What this user may know about one exposure, as a dict of plain values (JSON) for the page.
 
-    exposure : header facts; camera : name; voted : bool; mine : own vote or None
-    model : None while it is hidden, else what `model_opinion` says
+    exposure : header facts; camera : its name; voted : bool; mine : own vote or None
+    model : None while it is hidden, or else what `model_opinion` gives
     context : exposures taken around it, see `app.survey.around.around`
-    neighbours : [] while hidden, else [{image_id, expnum, ccdname, reason, distance, of_ccdname}], nearest first
-    others, verdict : None before the own vote, else [{inspector, judgement, reasons, comment}] and {verdict, n_bad, ..}
-    old : own vote on another pipeline version {plver, judgement, reasons, ..}, with others' after the own vote on this
-    one; None without
+    neighbours : [] while the model is hidden, or else [{image_id, expnum, ccdname, reason, distance, of_ccdname}],
+    nearest first
+    others, verdict : None before the own vote, then [{inspector, judgement, reasons, comment}] and {verdict, n_bad, ..}
+    old : own vote on another pipeline version {plver, judgement, reasons, ..}, or None. After the own vote on this
+    version it also holds the others' votes on other versions (`others`)
     """
     frames = around(viewer.survey, expnum)
     own = repeats.as_shown(viewer, own_votes(viewer, [expnum, *(frame["expnum"] for frame in frames)]))
@@ -66,7 +67,10 @@ def evidence_of(viewer: Viewer, expnum, *, assisted):
 
 
 def old_opinions(viewer: Viewer, expnum):
-    """The others' current votes on other pipeline versions of an exposure; only called after the user's own vote."""
+    """The others' current votes on other pipeline versions of an exposure. Call it only after the user's own vote.
+
+    It notes that the user has seen them.
+    """
     votes = viewer.store.votes(expnum=expnum, current=True)
     votes = votes[~viewer.survey.in_this_version(votes) & (votes["ccdname"] == "").to_numpy()]
     votes = votes[votes["inspector"] != viewer.name]
@@ -77,18 +81,19 @@ def old_opinions(viewer: Viewer, expnum):
 
 
 def own_vote(row):
-    """One's own vote as plain values; its vote_id is a number that tells nothing of the others' votes."""
+    """The user's own vote as plain values. Its vote_id is a `receipt`, which tells nothing of the others' votes."""
     return {"vote_id": repeats.receipt(row["client_vote_id"])} | plain(row[list(VOTE_FACTS)].to_dict())
 
 
 def model_opinion(survey, expnum):
-    """What the predictions say about every CCD and about the exposure; None where it has none.
+    """What the predictions say about an exposure and each of its CCDs. None if it has no predictions.
 
-    stage, n_sampled, is_candidate; exposure_probability : that the exposure is bad, where the predictions know it
-    ccds : {ccdname: {p_bad, reason, bad_reason, sampled}}; bad_reason is the likeliest one that is not good
-    taught : by how many labelled exposures that probability was calibrated, 0 = it was not, None = not known
-    learners : whether learners gave the probabilities, and not the shares of the nearest labelled images
-    and where the exposure was scored: rule, asks (see `asks_of`), bad_probability, n_bad of n_counted CCDs, reasons
+    stage : id of the prediction; n_sampled : number of sampled CCDs; is_candidate : bool
+    ccds : {ccdname: {p_bad, reason, bad_reason, sampled}}; bad_reason is the likeliest reason that is not good
+    exposure_probability : probability that the exposure is bad; None if the predictions do not hold it
+    taught : number of labelled exposures that calibrated that probability; 0 = it is not calibrated, None = not known
+    learners : True if learners gave the probabilities, False if they are shares of the nearest labelled images
+    If the exposure was scored, also: rule, asks (see `asks_of`), bad_probability, n_bad of n_counted CCDs, reasons
     """
     images = np.intersect1d(survey.images_of(expnum), survey.prediction.index.to_numpy())
     if not len(images):
@@ -129,7 +134,8 @@ def model_opinion(survey, expnum):
 
 
 def bad_reasons(rows):
-    """Per row of a prediction the likeliest reason that is not good; '' where no reason can be told."""
+    """For each row of a prediction the likeliest reason that is not good. All '' if the rows hold no probabilities of
+    reasons."""
     names = [name for name in REASONS if f"p_{name}" in rows]
     if not names:
         return [""] * len(rows)
@@ -138,9 +144,11 @@ def bad_reasons(rows):
 
 
 def asks_of(rule, n_counted):
-    """What a candidate rule asks of an exposure of which n_counted CCDs count, as plain values; None if unknown.
+    """What a candidate rule asks of an exposure with n_counted CCDs that count, as plain values. None = unknown rule.
 
-    whole : the exposure's own probability is asked, not CCDs; above : the cut; needed : how many CCDs above it, else.
+    whole : True if the rule compares the exposure's own probability, False if it counts CCDs
+    above : the probability above which the exposure, or a CCD, counts as bad
+    needed : how many CCDs must be above it; 0 for a rule about the whole exposure
     """
     if rule not in RULES:
         return None
@@ -150,9 +158,10 @@ def asks_of(rule, n_counted):
 
 
 def labelled_neighbours(viewer: Viewer, expnum):
-    """The labelled images nearest to the CCDs that are more likely bad than good, or to the worst one.
+    """The labelled images nearest to the worst CCDs of an exposure, nearest first.
 
-    A CCD that looks like hundreds of good ones always has nearer ones; they would crowd out what shows why.
+    The worst CCDs are at most SUSPICIOUS_CCDS that are more likely bad than good, or else the single worst one. CCDs
+    that look good are left out. Hundreds of good images are nearer to them, and would hide the neighbours that matter.
     """
     images = np.intersect1d(viewer.survey.images_of(expnum), viewer.survey.prediction.index.to_numpy())
     if not len(images) or "neighbour_ids" not in viewer.survey.prediction:
@@ -187,7 +196,10 @@ def labelled_neighbours(viewer: Viewer, expnum):
 
 
 def others_opinion(viewer: Viewer, expnum):
-    """The others' current votes and the verdict of all; only ever called after the user's own vote."""
+    """The others' current votes and the verdict of all votes. Call it only after the user's own vote.
+
+    It notes that the user has seen them.
+    """
     votes = viewer.store.votes(expnum=expnum, current=True)
     votes = votes[viewer.survey.in_this_version(votes)]
     whole = votes[votes["ccdname"] == ""]

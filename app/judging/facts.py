@@ -12,7 +12,10 @@ def facts_of(survey, expnum) -> dict:
 
 
 def facts_of_all(survey, expnums) -> list[dict]:
-    """Header facts of several exposures, as plain values, in their order. reprocessed : see `reprocessed.fact_of`"""
+    """Header facts of several exposures, as plain values, in the order given.
+
+    An exposure that was processed again also has `reprocessed`: see `reprocessed.fact_of`.
+    """
     rows = survey.exposures.loc[list(expnums), ["expnum", "night", *FACTS]].to_dict("records")
     items = [{"expnum": int(row.pop("expnum")), "date": date_of(row.pop("night")), **plain(row)} for row in rows]
     changed = reprocessed.changes_of(survey)
@@ -24,6 +27,6 @@ def _reprocessed(survey, expnum) -> dict:
 
 
 def date_of(night) -> str:
-    """20131012 as 2013-10-12; '' where the night is unknown."""
+    """A night as a date: 20131012 becomes 2013-10-12. '' if the night is unknown."""
     night = int(night)
     return f"{night // 10000}-{night // 100 % 100:02d}-{night % 100:02d}" if night > 0 else ""

@@ -1,10 +1,11 @@
-"""Each inspector's queue: which exposures wait for their vote, in which order, and what is mixed in among them.
+"""Each inspector's queue: the exposures that wait for their vote, the order, and what is mixed in.
 
-An inspector chooses an order and a packet, or takes those that the lead chose. Nothing in a queue depends on what
-others said of an exposure that they have not judged, but for two things that the rule of votes needs: an exposure that
-needs no more votes leaves it, and one that needs the whole panel comes forward, together with a random control. The
-order by split votes is therefore offered to leads alone. Where the model's opinion is hidden before the vote, orders
-and packets that would tell it are not offered either.
+An inspector chooses an order and a packet, or takes those that the lead chose.
+
+A queue must not tell an inspector what others said of an exposure that they have not judged. The rule of votes needs
+two exceptions. An exposure that needs no more votes leaves the queue. An exposure that needs the whole panel comes
+forward, together with a random control. For the same reason only leads may choose the order by split votes. In blind
+mode nobody may choose an order or packet that tells the model's opinion.
 """
 
 from dataclasses import dataclass, replace
@@ -38,11 +39,11 @@ from triptych.pipeline.votes.vote_rule import (
     vote_progress,
 )
 
-SETTINGS = "queue"  # name of a setting: everybody's is the lead's, an account's is what its owner chose
+SETTINGS = "queue"  # name of a setting: without an owner it is the lead's choice for all, else the owner's choice
 ASSIGNED = "queue assigned"  # packet that the lead gave an account
-REPEATS_AHEAD = 200  # places of a queue in which repeats are handed out at once
+REPEATS_AHEAD = 200  # repeats are handed out only among this many next answers
 LEASE_SECONDS = 120.0
-BEFORE_ALL = 10  # places in the sorting below: before what waits, whatever the rule of votes says of it
+BEFORE_ALL = 10  # larger than any other number in the sorting of `queue_for`: these exposures come first
 DOUBTFUL = "doubtful"  # the facet whose packets hold more than candidates
 
 
@@ -50,7 +51,7 @@ DOUBTFUL = "doubtful"  # the facet whose packets hold more than candidates
 class Queue:
     """One user's queue now.
 
-    expnums : what waits, in order    voted : what of the packet was judged    order, packet : names in force
+    expnums : exposures that wait, in order    voted : judged exposures of the packet    order, packet : those in use
     """
 
     expnums: tuple[int, ...]
@@ -60,12 +61,12 @@ class Queue:
 
 
 def queue_of(viewer: Viewer):
-    """expnums (ints) that wait for this user's vote, in their order: see `queue_for`."""
+    """expnums (list of int) that wait for this user's vote, in order: see `queue_for`."""
     return list(queue_for(viewer).expnums)
 
 
 def unjudged(viewer: Viewer):
-    """expnums (a set) that this user has not judged, of all that any of their queues may ever hold."""
+    """expnums (a set) that this user has not judged, among all that any of their queues may hold."""
     offered = candidates_of(viewer.survey)
     own = viewer.store.ballots(viewer.catalog.camera, viewer.name)["expnum"]
     known = known_in(viewer.app, viewer.survey, {})
@@ -73,10 +74,7 @@ def unjudged(viewer: Viewer):
 
 
 def queue_for(viewer: Viewer):
-    """The queue of one user as it is now; what it mixes in is noted in the store.
-
-    app : app.context.AppContext    survey : app.survey.survey.Survey    user : pipeline.store.accounts.User
-    """
+    """The Queue of one user now. The store notes which repeats it hands out."""
     settings = settings_in_force(viewer.app)
     order, packet = choice_of(viewer, settings)
     ballots = ballots_of(viewer.app, viewer.survey)
@@ -109,7 +107,7 @@ def queue_for(viewer: Viewer):
 
 
 def count_left(viewer: Viewer, ballots, settings):
-    """How many exposures wait for this user's vote in their packet; without what is mixed in.
+    """How many exposures of their packet wait for this user's vote, without those that are mixed in.
 
     ballots : as `ballots_of` gives them
     """
@@ -120,7 +118,7 @@ def count_left(viewer: Viewer, ballots, settings):
 
 
 def mix_in(viewer: Viewer, queue, known, own, rank, settings, packet):
-    """The queue with repeats and known answers at their places; hands the repeats out."""
+    """The queue (list of expnums) with repeats and known answers mixed in. It hands the repeats out in the store."""
     camera, start = viewer.catalog.camera, viewer.store.answers_given(viewer.name)
     stop = start + len(queue) + len(known)
     places = slots(
@@ -141,9 +139,10 @@ def mix_in(viewer: Viewer, queue, known, own, rank, settings, packet):
 
 
 def repeatable(viewer: Viewer, own, settings, packet):
-    """expnum -> vote_id of the user's votes that may be asked for again.
+    """expnum -> vote_id of the user's votes that the queue may ask for again.
 
-    Blind, given one by one, long ago, on which nothing of others was shown since, and not asked for again before.
+    Such a vote is blind, was given by itself, is at least `repeat_age` votes old, and was never asked for again. The
+    user was not shown others' votes on the exposure.
     """
     if settings.repeats <= 0 or own.empty:
         return {}
@@ -168,9 +167,10 @@ def ballots_of(app, survey, seconds=False):
 
 
 def offered_in(app, survey, packet):
-    """expnums (n,) int64 of the candidates of a packet (of all exposures where there are no candidates).
+    """expnums (n,) int64 of the candidates in a packet. Without any candidates, all exposures are offered.
 
-    A packet of doubtful labels holds exposures that are no candidates too: nobody else would look at them.
+    A packet of doubtful labels also holds exposures that are not candidates, because nobody would look at them
+    otherwise.
     """
     offered = candidates_of(survey)
     if not packet:
@@ -181,7 +181,7 @@ def offered_in(app, survey, packet):
 
 
 def offered_in_facet(facets, offered, name):
-    """expnums (n,) int64 that packets by one facet are cut from: those of `offered`, by doubtful labels others too."""
+    """expnums (n,) int64 that packets of one facet are cut from: `offered`, and for doubtful labels others as well."""
     others = facets.index[facets[name] != ""].to_numpy(np.int64) if name == DOUBTFUL else offered
     return np.concatenate([offered, others[~np.isin(others, offered)]])
 
@@ -194,12 +194,12 @@ def known_in(app, survey, packet):
 
 
 def facets_for(app, survey, packet):
-    """One column of texts per facet, by expnum; which labels are doubtful only where the packet asks."""
+    """One column of texts per facet, by expnum. It looks up doubtful labels only if the packet needs them."""
     return facets_of(survey, app if DOUBTFUL in packet else None)
 
 
 def division_of(ballots):
-    """How divided the votes are, by expnum: the smaller side, and half of each unsure."""
+    """How divided the votes are, by expnum: the smaller of the counts of good and bad, plus half of the unsure ones."""
     counts = ballots.groupby(["expnum", "judgement"]).size().unstack(fill_value=0)
     counts = counts.reindex(columns=["good", "bad", "unsure"], fill_value=0)
     return counts[["good", "bad"]].min(axis=1) + 0.5 * counts["unsure"]
@@ -226,7 +226,10 @@ def vote_progress_of(app, survey, expnums, ballots, settings):
 
 
 def control_of(app, survey, settings):
-    """expnums (a set) that get the whole panel's votes; candidates that are new join it by the same draw."""
+    """expnums (a set) of the random control, which gets the votes of the whole panel.
+
+    New candidates join it by the same draw, and the store notes them.
+    """
     camera = app.catalog.camera
     wanted = once_per_survey(
         survey,
@@ -241,7 +244,7 @@ def control_of(app, survey, settings):
 
 
 def inspectors_of(app):
-    """Names of the accounts that are meant to vote."""
+    """Names of the active accounts with the role "inspector"."""
     return [user.name for user in app.store.users() if user.active and user.role == "inspector"]
 
 
@@ -255,14 +258,14 @@ def taken_by_others(viewer: Viewer):
 
 
 def settings_in_force(app):
-    """What the lead decided, as pipeline.votes.vote_rule.QueueSettings."""
+    """The lead's settings, as pipeline.votes.vote_rule.QueueSettings. In blind mode without an order that tells."""
     settings = settings_of(app.store.setting(SETTINGS))
     hidden = app.blind and settings.order and ORDERS[settings.order].tells
     return replace(settings, order="") if hidden else settings
 
 
 def choice_of(viewer: Viewer, settings=None):
-    """(order, packet) in force for a user: their own, else what the lead chose for them or for all."""
+    """(order, packet) of a user: their own choice, or else what the lead chose for them or for all."""
     settings = settings or settings_in_force(viewer.app)
     chosen = viewer.store.setting(SETTINGS, {}, owner=viewer.name)
     order = chosen.get("order") or settings.order
@@ -276,7 +279,10 @@ def choice_of(viewer: Viewer, settings=None):
 
 
 def choose_queue(viewer: Viewer, *, order=None, packet=None):
-    """Keep what a user chooses; refuses what they may not know and packets that hold nothing. Returns `choices`."""
+    """Keep what a user chooses. Returns `choices`.
+
+    Raises an error for an order or packet that would tell what they may not know, and for an empty packet.
+    """
     chosen = dict(viewer.store.setting(SETTINGS, {}, owner=viewer.name))
     if order is not None:
         offered = [name for name, known in ORDERS.items() if viewer.may_know(known.tells)]
@@ -288,7 +294,7 @@ def choose_queue(viewer: Viewer, *, order=None, packet=None):
 
 
 def assign(app, survey, name, packet):
-    """Give an account a packet; None takes it back. What its owner chose before gives way."""
+    """Give an account a packet. None takes it back. It replaces the packet that the account's owner chose before."""
     user = app.store.user(name)
     choose(name, [known.name for known in app.store.users()], "account")
     packet = None if packet is None else checked_packet(Viewer(app, user, survey), packet)
@@ -298,7 +304,7 @@ def assign(app, survey, name, packet):
 
 
 def checked_packet(viewer: Viewer, text):
-    """A packet as text in its usual form, if this user may ask for it and it holds something."""
+    """A packet as text in its standard form. Raises an error if this user may not ask for it or it is empty."""
     packet = parse_packet(text)
     for name in packet:
         choose(name, [facet.name for facet in FACETS.values() if viewer.may_know(facet.tells)], "way to cut packets")
@@ -310,8 +316,9 @@ def checked_packet(viewer: Viewer, text):
 def choices(viewer: Viewer):
     """What a user may choose, as plain values.
 
-    order, packet : in force; assigned : packet from the lead or None; orders : [{name, rule}]
-    facets : [{name, label, values: [{value, n, left}]}]; left : of n exposures those without this user's vote
+    order, packet : those in use; assigned : packet from the lead or None; orders : [{name, rule}]
+    facets : [{name, label, values: [{value, n, left}]}]; of n exposures, `left` have no vote of this user
+    n, left : the same for all candidates
     """
     order, packet = choice_of(viewer)
     offered = candidates_of(viewer.survey)
@@ -343,7 +350,7 @@ def choices(viewer: Viewer):
 
 
 def look(viewer: Viewer, expnum):
-    """Note that this user has an exposure on screen (None: nothing any more); others get it later."""
+    """Note that this user has an exposure on screen, so that others get it later. None = no exposure any more."""
     if not viewer.can_vote:
         return
     if expnum is None:
@@ -353,7 +360,7 @@ def look(viewer: Viewer, expnum):
 
 
 def place_of(viewer: Viewer, expnum):
-    """What a vote records of the queue: order, packet, and the place that the exposure had in it (None: not in it)."""
+    """What a vote records of the queue: order, packet, and the exposure's position in it (None = not in it)."""
     queue = viewer.app.queues.get(viewer.name)
     if queue is None:
         order, packet = choice_of(viewer)

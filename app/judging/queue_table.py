@@ -1,4 +1,4 @@
-"""What the queue knows of every exposure of a run under one prediction: scores, sky, time, groups. Read once each."""
+"""Tables that the queue needs of all exposures: scores, sky, time, groups. They are made once per Survey."""
 
 import threading
 import weakref
@@ -19,7 +19,7 @@ _kept = weakref.WeakKeyDictionary()  # survey -> {what: value}
 
 
 def once_per_survey(survey, what, make):
-    """A value that belongs to a survey, made once."""
+    """The value of `make()`, made once for each survey. what : its name"""
     with _lock:
         kept = _kept.setdefault(survey, {})
         if what not in kept:
@@ -28,7 +28,7 @@ def once_per_survey(survey, what, make):
 
 
 def candidates_of(survey):
-    """expnums (n,) int64 that the queue offers: the candidates; without any, every exposure."""
+    """expnums (n,) int64 that the queue offers: the candidates, or all exposures if there are no candidates."""
     return once_per_survey(survey, "candidates", lambda: _candidates(survey))
 
 
@@ -38,7 +38,7 @@ def _candidates(survey):
 
 
 def table_of(survey):
-    """One row per exposure of the run, by expnum: score, probability, night, mjd_obs, and a text per packet facet."""
+    """One row per exposure, by expnum: score, probability, night, mjd_obs, and a text for each facet of packets."""
     return once_per_survey(survey, "table", lambda: make_table(survey))
 
 
@@ -65,7 +65,7 @@ def make_table(survey):
 
 
 def galactic_latitude(ra, dec):
-    """(n,) float64 degrees from right ascension and declination in degrees (ICRS); NaN where either is missing."""
+    """(n,) float64, degrees: galactic latitude. ra, dec : degrees (ICRS). NaN if either is missing."""
     from astropy import units
     from astropy.coordinates import SkyCoord
 
@@ -80,7 +80,7 @@ def galactic_latitude(ra, dec):
 def facets_of(survey, app=None):
     """One column of texts per facet of pipeline.votes.queue_order.FACETS, by expnum.
 
-    Which labels are doubtful is looked up where `app` is given; it takes the longest by far.
+    app : if given, the column `doubtful` is filled; without it that column is ''. It takes by far the longest
     """
     table = table_of(survey)[["band", "latitude", "month", "night_name", "reason"]]
     doubtful = "" if app is None else doubtful_facet(app).reindex(table.index).fillna("").astype(str)
@@ -88,9 +88,9 @@ def facets_of(survey, app=None):
 
 
 def order_of(survey, order, seed, division=None):
-    """expnums (n,) int64 of all exposures in a named order; made once per seed.
+    """expnums (n,) int64 of all exposures in a named order. Except for `split` it is made once per seed.
 
-    division : how divided the votes on an exposure are, by expnum; only the order `split` asks for it
+    division : how divided the votes on an exposure are, by expnum. Only the order `split` needs it
     """
     if order == "split":
         table = table_of(survey)
@@ -100,8 +100,11 @@ def order_of(survey, order, seed, division=None):
 
 
 def likeness_table(survey, order):
-    """The table, with `group` and places by the worst image of each exposure where the order needs them, and for `gain`
-    how divided its neighbours are and whether a list has taught it."""
+    """The table with the columns that an order needs.
+
+    `similar` and `gain` get the group and the places of each exposure's worst image. `gain` also gets the columns of
+    `with_gain`.
+    """
     table = table_of(survey)
     if order not in ("similar", "gain"):
         return table
@@ -110,8 +113,11 @@ def likeness_table(survey, order):
 
 
 def with_gain(survey, table):
-    """The table with `disagreement` and `taught`. A label that votes gave does not count as taught: an exposure's place
-    in the order would tell somebody who has not judged it that others have."""
+    """The table with `disagreement` (how divided the labelled neighbours are) and `taught` (bool: a list labels it).
+
+    Labels that come from votes do not count in `taught`. Otherwise an exposure's place in the order would tell a user
+    that others have judged it.
+    """
     labels, divided = survey.training.groupby("image_id")["reason"].agg(",".join), pd.Series(dtype=float)
     if "neighbour_ids" in survey.prediction and len(labels):
         divided = disagreement(survey.prediction, labels)
@@ -120,6 +126,7 @@ def with_gain(survey, table):
 
 
 def with_places(survey, table):
+    """The table with the cluster (`group`) and the reduced vector (`place_0`, ...) of each exposure's worst image."""
     worst = pd.Series(np.asarray(worst_images(survey, table.index), dtype=np.int64))
     worst.index = expnum_of(worst).to_numpy()
     worst = worst[~worst.index.duplicated()].reindex(table.index)

@@ -1,8 +1,8 @@
-"""The written rule of a reason, and exposures of this survey that show it, the best agreed first.
+"""The written rule of a reason, and exposures of this survey that show it.
 
-An example is what people agreed on: a lead's decision, then votes without dissent, then imported labels. From votes,
-only exposures that this user may know of (see app.judging.viewer); from labels, none whose known answer is mixed
-into queues before they have judged it, and last those that still wait for their vote.
+Examples come in this order: a lead's decisions, votes (those with the least dissent first), imported labels, and what
+else taught the predictions. From votes only exposures are shown that this user may know of (see app.judging.viewer).
+From labels, no exposure is shown whose known answer is still secret; those that wait for this user's vote come last.
 """
 
 import numpy as np
@@ -45,7 +45,7 @@ def help_on(viewer: Viewer, name, *, assisted):
 
 
 def from_votes(viewer: Viewer, knowledge, name):
-    """(expnum, ccdname or '', why) of bad exposures with this reason: decided by a lead, then by agreement."""
+    """[(expnum, ccdname or '', why)] of bad exposures with this reason: a lead's decisions first, then by agreement."""
     if not len(knowledge.verdicts):
         return []
     table = knowledge.verdicts[knowledge.of_votes(knowledge.verdicts["expnum"].to_numpy(np.int64))]
@@ -75,7 +75,7 @@ def carries(table, name):
 
 
 def from_labels(viewer: Viewer, knowledge, name):
-    """The same of imported labels, in the order of the lists, every list in turn."""
+    """The same from imported labels, one of each list in turn. Exposures that wait for the user's vote come last."""
     labels = viewer.readable_labels()
     labels = labels[(labels["reason"] == name) & labels["expnum"].isin(viewer.survey.exposures.index)]
     waiting = unjudged(viewer)
@@ -87,7 +87,7 @@ def from_labels(viewer: Viewer, knowledge, name):
 
 
 def from_training(viewer: Viewer, knowledge, name):
-    """The same of what else taught the predictions: labels that come from no votes this user may not know."""
+    """The same from the training set of the predictions, without labels that `Viewer.hides`."""
     training = viewer.survey.training
     training = training[training["reason"] == name]
     training = training[~viewer.hides(training)]
@@ -99,8 +99,10 @@ def from_training(viewer: Viewer, knowledge, name):
 
 
 def telling_image(survey, knowledge, expnum, name, assisted):
-    """The CCD that shows a reason best: the model's most suspicious one where its opinion may be known, else the
-    middle one."""
+    """image_id of the CCD that shows a reason best.
+
+    It is the CCD for which the model finds this reason likeliest, or the middle one if the user may not know that.
+    """
     images = np.intersect1d(survey.images_of(expnum), survey.prediction.index.to_numpy())
     column = f"p_{name}"
     may = bool(knowledge.of_opinion(np.array([expnum]), assisted)[0])

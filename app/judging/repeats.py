@@ -1,8 +1,8 @@
-"""Own earlier judgements that are asked for again without saying so.
+"""Repeats: the queue asks an inspector again for a judgement that they gave before, without telling them.
 
-While one waits in an inspector's queue it looks to them, in every answer of the server, like an exposure that they
-never judged. What they say goes to the repeats of the label store and supersedes nothing; from then on their pages show
-it as their last word. What waits is kept in the store, so that a restart forgets nothing.
+While a repeat waits in their queue, every answer of the server makes the exposure look as if they had never judged it.
+Their new judgement goes to the repeats of the label store and replaces no vote. From then on their pages show it as
+their last judgement. The store keeps what waits, so that a restart forgets nothing.
 """
 
 import hashlib
@@ -14,14 +14,15 @@ from triptych.pipeline.store.store import Vote
 
 
 def last_answers(viewer: Viewer):
-    """vote_id -> the newest repeat of it (a dict), of one user."""
+    """vote_id -> the newest repeat of that vote (a dict), of this user."""
     return {row["vote_id"]: row for row in viewer.store.repeats(viewer.name).to_dict("records")}
 
 
 def answer(viewer: Viewer, votes):
-    """Store a judgement as a repeat where it is one: returns the Vote that it repeats, with the new words; else None.
+    """Store a judgement as a repeat if it is one.
 
-    votes : rows of one judgement as app.judging.votes.build_votes makes them, the exposure's first
+    votes : rows of one judgement as app.judging.votes.build_votes makes them, the whole exposure's first
+    Returns the new judgement as a Vote with the vote_id of the vote that it repeats; None if it is not a repeat.
     """
     vote = votes[0]
     vote_id = viewer.store.repeated_vote(vote.client_vote_id)
@@ -40,15 +41,16 @@ def answer(viewer: Viewer, votes):
 
 
 def drop(viewer: Viewer, expnums):
-    """Ask no more for these, which a bulk vote took along: the vote given one by one stays, and nothing is told."""
+    """Stop asking again for exposures that were in a bulk vote. Their earlier votes stay, and the user is not told."""
     if expnums:
         viewer.store.hand_out(viewer.name, viewer.catalog.camera, {}, drop=expnums)
 
 
 def take_back(viewer: Viewer, expnum=None):
-    """Ask again for the user's newest repeat (of `expnum`, if given), where nothing was judged since; else None.
+    """Undo the user's newest repeat (of `expnum`, if given): ask for it again, and return its expnum.
 
-    The row stays on record; the newest repeat of a vote counts.
+    None if there is no repeat, or if the user has judged something since. The row stays in the store; of several
+    repeats of a vote the newest counts.
     """
     repeats = viewer.store.repeats(viewer.name)
     if repeats.empty:
@@ -69,9 +71,10 @@ def take_back(viewer: Viewer, expnum=None):
 
 
 def as_shown(viewer: Viewer, votes):
-    """The user's own current votes as their pages show them: without those asked for again, repeats as last words.
+    """The user's own current votes as their pages show them, oldest first.
 
-    votes : DataFrame as LabelStore.votes gives it, of this user; returned oldest first
+    Votes that are asked for again are left out. A repeated vote shows what the user said last.
+    votes : DataFrame as LabelStore.votes gives it, of this user
     """
     hidden = viewer.asked_again()
     votes = votes[~votes["expnum"].isin(hidden)].copy()
@@ -87,5 +90,6 @@ def as_shown(viewer: Viewer, votes):
 
 
 def receipt(client_vote_id):
-    """Number (48 bits) by which a page knows a vote: it tells neither how many there are nor whether it is a repeat."""
+    """The number (48 bits) of a vote on a page. It tells neither how many votes there are nor whether it is a
+    repeat."""
     return int(hashlib.sha256(str(client_vote_id).encode()).hexdigest()[:12], 16)

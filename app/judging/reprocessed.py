@@ -1,9 +1,9 @@
-"""Exposures that were processed again: who is asked anew, and what was said of the old version.
+"""Exposures that were processed again, and who is asked to judge them again.
 
-One that moved much comes first in the queue of whoever judged its old version, and of everybody else whose queue holds
-it. One that did not is asked of those who judged its old version only if the lead wants it, or once somebody has judged
-the new version: the old verdict does not stand beside a new vote. That it comes back then says that much, to people
-who have judged it before, and nothing of what was said.
+An exposure that moved much among the vectors comes first in the queue of everybody who judged its old version, and of
+everybody else whose queue holds it. An exposure that did not move much is different. Those who judged its old version
+are asked again only if the lead wants it, or once somebody has judged the new version, because old and new votes are
+not counted together. When it comes back, they learn that somebody has judged it, but not how.
 """
 
 import numpy as np
@@ -20,7 +20,7 @@ def changes_of(survey):
 
 
 def moved_much(survey):
-    """expnums (a set) that moved much when they were last processed again."""
+    """expnums (a set) of exposures that moved much when they were last processed again."""
     rows = changes_of(survey)
     return once_per_survey(
         survey, "moved much", lambda: {expnum for expnum, own in rows.items() if own[-1]["moved_much"]}
@@ -28,9 +28,10 @@ def moved_much(survey):
 
 
 def fact_of(survey, expnum):
-    """What a page says of an exposure that was processed again, as plain values; None of any other.
+    """What a page says of an exposure that was processed again, as plain values. None for any other exposure.
 
-    before, now : versions; moved : how far, 1 = as far as another exposure is, None = not known; much : see MUCH
+    before, now : pipeline versions; moved : how far, 1 = as far as the distance to another exposure, None = not known
+    much : whether it moved much, see MUCH in pipeline.ingest.reprocessed
     """
     rows = changes_of(survey).get(int(expnum))
     if not rows:
@@ -41,9 +42,9 @@ def fact_of(survey, expnum):
 
 
 def with_what_came_back(viewer: Viewer, offered, packet, ballots, settings):
-    """(offered, first): what a queue offers to a user, and which of it comes first; both (n,) int64 expnums.
+    """(offered, first): the exposures that a queue offers this user, and those that come first; (n,) int64 expnums.
 
-    offered : expnums that the packet holds. ballots : current votes on this version, everybody's
+    offered : expnums that the packet holds. ballots : all users' current votes on this version
     """
     changed = changes_of(viewer.survey)
     if not changed:
@@ -66,7 +67,7 @@ def with_what_came_back(viewer: Viewer, offered, packet, ballots, settings):
 
 
 def old_versions(viewer: Viewer):
-    """expnum -> the other pipeline version that this user's newest vote on it is of."""
+    """expnum -> pipeline version of this user's newest vote, for exposures that have another version now."""
     own = viewer.store.ballots(viewer.catalog.camera, viewer.name)
     now = own["expnum"].map(viewer.survey.exposures["plver"])
     own = own[(own["plver"] != "") & now.notna() & (now != "") & (own["plver"] != now)]
@@ -74,7 +75,7 @@ def old_versions(viewer: Viewer):
 
 
 def overtaken(survey, decisions):
-    """(n,) bool: decisions of leads on another version of exposures that have moved much since."""
+    """(n,) bool: leads' decisions on an earlier version of exposures that have moved much since."""
     changed = changes_of(survey)
     pairs = zip(decisions["expnum"].astype(int), decisions["plver"], strict=True)
     return np.array([bool(reprocessed.moved_since(changed.get(expnum, []), plver)[1]) for expnum, plver in pairs], bool)

@@ -1,12 +1,14 @@
-"""One user who looks at one survey, and the only place that decides what they may know of votes and of the model.
+"""One user who looks at one survey. Only this file decides what they may know of votes and of the model.
 
-Blind until you vote concerns who votes. An inspector, and a lead from their first vote on, knows the votes on an
-exposure after their own vote on it; in blind mode the model's opinion of a candidate waits for that, too. A lead who
-does not vote knows everything. A viewer, who cannot vote, knows what the whole panel has judged, and the model's
-opinion.
+A `Viewer` is such a user, in any role. The role "viewer" is something else: an account that cannot vote.
 
-An exposure that is asked for again looks as if this user had never judged it. A known answer that queues mix in stays
-secret until they have answered.
+Who votes is blind until they vote. An inspector knows the votes on an exposure after their own vote on it. The same
+holds for a lead from their first vote on. In blind mode the model's opinion waits for the own vote, too. A lead who has
+not voted at all knows all votes, and the model's opinion everywhere except beside a single exposure. The role "viewer"
+knows the votes on exposures that the whole panel has judged, and the model's opinion.
+
+An exposure that the queue asks for again looks as if this user had never judged it. A known answer that is mixed into
+queues stays secret until the user has answered.
 """
 
 from dataclasses import dataclass
@@ -23,14 +25,14 @@ from triptych.pipeline.store.accounts import User
 from triptych.pipeline.votes.verdicts import verdicts
 
 VOTERS = ("inspector", "lead")
-FEW = 500  # exposures that one question to the store names
+FEW = 500  # most exposures that one query to the store names
 
 
 @dataclass(frozen=True, eq=False)
 class Viewer:
-    """A user of this server, and the tables that they look at. It keeps nothing: every answer is of now.
+    """A user in any role, and the tables that they look at. Every answer is about this moment; nothing is kept.
 
-    shown : the survey of a page that is open; without it the tables that this user accepted last
+    shown : the survey of an open page; without it, the tables that this user's pages show
     """
 
     app: AppContext
@@ -70,24 +72,32 @@ class Viewer:
         return self.role in VOTERS
 
     def may_know(self, tells: str) -> bool:
-        """Whether an order or facet that tells this ("model": its opinion, "votes": others' votes) is offered."""
+        """Whether this user may choose an order or facet that tells the model's opinion or others' votes.
+
+        tells : "model", "votes" or "" (neither)
+        """
         return {"": True, "model": not self.app.blind, "votes": self.is_lead}[tells]
 
     def may_hear_opinion(self, *, assisted: bool, voted: bool) -> bool:
         """Whether this user may see the model's opinion of one exposure now.
 
-        Who can vote waits for their own vote, unless the page gives assistance. The role "viewer" cannot vote, so
-        they need not wait. assisted : the page shows the model's opinion before the vote; never in blind mode.
-        voted : this user has judged the exposure, in the pipeline version of the run.
+        A user who can vote must vote first, unless the page is assisted. The role "viewer" cannot vote, and does not
+        wait.
+
+        assisted : the page shows the model's opinion before the vote; never so in blind mode
+        voted : this user has judged the exposure, in the pipeline version of the run
         """
         return assisted or voted or not self.can_vote
 
     def asked_again(self) -> dict[int, int]:
-        """expnum -> vote_id of the own judgements that this user is asked for again without being told."""
+        """expnum -> vote_id of this user's judgements that the queue asks for again without telling them."""
         return self.store.handed_out(self.name, self.catalog.camera)
 
     def judged(self, expnums=None) -> set[int]:
-        """Exposures that this user has judged as a whole, as far as they are told. expnums : of these alone"""
+        """expnums that this user has judged as a whole, without those that are asked for again.
+
+        expnums : look among these only; None = all
+        """
         return self._judged_in(self.store.voters(expnums))
 
     def _judged_in(self, voters: pd.DataFrame) -> set[int]:
@@ -95,9 +105,9 @@ class Viewer:
         return set(own.astype(int)) - set(self.asked_again())
 
     def secret_answers(self) -> set[int]:
-        """Exposures with a known answer that this user may not read yet.
+        """expnums with a known answer that this user may not read yet.
 
-        Of a lead who has not voted, and of a viewer, who cannot, nothing is kept secret.
+        Empty for a lead who has not voted, and for the role "viewer".
         """
         known = known_answers(self.app)
         if not known or not self.can_vote:
@@ -115,11 +125,14 @@ class Viewer:
     def hides(self, labels: pd.DataFrame, knowledge: "Knowledge | None" = None) -> np.ndarray:
         """(n,) bool: labels that may tell others' votes which this user may not know, or a secret answer.
 
-        labels : `image_id` and what `tells_votes` reads. Whether others' votes are still there makes no difference: a
-        label that came or went would tell of them. knowledge : what was asked for already
+        labels : DataFrame with `image_id` and the columns that `tells_votes` reads
+        knowledge : this user's Knowledge, if it was made already
+
+        It does not matter whether the others' votes still exist: a label that appeared or disappeared would tell of
+        them.
         """
         expnums = expnum_of(labels["image_id"].to_numpy(np.int64))
-        if knowledge is None and self.is_inspector:  # a few exposures, without reading every vote
+        if knowledge is None and self.is_inspector:  # faster for a few exposures: it does not read every vote
             asked = np.unique(expnums)
             judged = self.judged(asked.tolist() if len(asked) <= FEW else None)
             knows = np.isin(expnums, np.fromiter(judged, np.int64, len(judged)))
@@ -129,14 +142,18 @@ class Viewer:
         return (tells_votes(labels) & ~knows) | np.isin(expnums, np.fromiter(secret, np.int64, len(secret)))
 
     def may_hear_of(self, expnums, assisted) -> np.ndarray:
-        """(n,) bool: exposures of which a change of the model may be told: it may come from votes on them."""
+        """(n,) bool: exposures about which this user may hear that the model's opinion changed.
+
+        Such a change may come from votes on the exposure. So it is hidden if others have judged it and this user has
+        not.
+        """
         voters = self.store.voters()
         others = set(voters["expnum"].astype(int)) - self._judged_in(voters)
         told = ~np.isin(expnums, np.fromiter(others, np.int64, len(others)))
         return told & self.knowledge().of_opinion(expnums, assisted)
 
     def knowledge(self) -> "Knowledge":
-        """What this user may know now; it reads every current vote."""
+        """What this user may know at this moment. It reads every current vote."""
         votes = self.store.votes(current=True)
         votes = votes[self.survey.in_this_version(votes)]
         decisions = self.store.adjudications()
@@ -158,10 +175,10 @@ class Viewer:
 class Knowledge:
     """What one user may know of all exposures at one moment.
 
-    votes : everybody's current votes on this pipeline version; verdicts : what they imply by majority
-    own : expnums that this user judged as a whole, without those asked for again
-    complete : expnums judged by the whole panel
-    everything : a lead who does not vote
+    votes : all users' current votes on this pipeline version; verdicts : their verdicts by majority
+    own : expnums that this user judged as a whole, without those that are asked for again
+    complete : expnums that the whole panel judged
+    everything : True for a lead who has not voted
     """
 
     viewer: Viewer
@@ -172,25 +189,29 @@ class Knowledge:
     everything: bool
 
     def of_votes(self, expnums) -> np.ndarray:
-        """(n,) bool: whether the votes on these exposures may be known."""
+        """(n,) bool: whether this user may know the votes on each exposure."""
         if self.everything:
             return np.ones(len(expnums), bool)
         known = {"inspector": self.own, "lead": self.own | self.complete, "viewer": self.complete}[self.viewer.role]
         return np.isin(expnums, np.fromiter(known, np.int64, len(known)))
 
     def of_opinion(self, expnums, assisted) -> np.ndarray:
-        """(n,) bool: whether the model's opinion of these exposures may be known."""
+        """(n,) bool: whether this user may know the model's opinion of each exposure.
+
+        Without assistance the opinion of a candidate waits for their own vote. `Viewer.may_hear_opinion` is stricter:
+        it decides for the place where the vote is cast.
+        """
         if assisted or self.everything or not self.viewer.can_vote:
             return np.ones(len(expnums), bool)
         waiting = set(self.viewer.survey.candidates.index) - self.own
         return ~np.isin(expnums, np.fromiter(waiting, np.int64, len(waiting)))
 
     def known_verdicts(self) -> pd.DataFrame:
-        """Rows of `verdicts` that this user may know, one per exposure, indexed by expnum."""
+        """The rows of `verdicts` that this user may know: one per exposure, indexed by expnum."""
         decided = self.verdicts.drop_duplicates("expnum").set_index("expnum")
         return decided[self.of_votes(decided.index.to_numpy(np.int64))]
 
 
 def known_answers(app) -> set[int]:
-    """Exposures that queues hold although their answer is known."""
+    """expnums with a known answer, which are mixed into queues."""
     return set(app.store.draws(app.catalog.camera, kind="known")["expnum"].astype(int))

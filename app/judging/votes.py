@@ -1,10 +1,11 @@
-"""One way for a vote to reach the store, and one way back: the page's callbacks and the REST routes come through here.
+"""Casting votes and taking them back. All pages and routes use these functions.
 
-Every function takes the shared AppContext first, runs in any thread and knows nothing of Panel or Tornado.
+Every function runs in any thread and knows nothing of Panel or Tornado.
 
-An undo never deletes. A judgement that replaced an earlier one is superseded by a new row that says what the earlier
-one said (`screen`: `undoes` and `restores` name both rows); one that replaced nothing is stamped as retracted. So undo
-goes back step by step over everything that is in the store, and a bulk vote is one step.
+An undo never deletes a row. If the judgement had replaced an earlier one, a new row repeats the earlier judgement and
+supersedes the row that is undone; its `screen` names both rows (`undoes` and `restores`). If the judgement had replaced
+nothing, its row is stamped as retracted. So repeated undo goes back step by step through all of the user's judgements.
+A bulk vote is one step.
 """
 
 import uuid
@@ -24,12 +25,11 @@ SHORTEST_LOOK = 0.3  # seconds
 
 
 def build_votes(viewer: Viewer, expnum, judgement, *, blind, **more):
-    """The Vote rows of one judgement: the exposure, and one row per CCD ticked as the bad one.
+    """The Vote rows of one judgement: one row for the exposure, and one for each CCD ticked as bad.
 
-    survey : app.survey.survey.Survey; the pipeline version comes from its exposures table
-    user : pipeline.store.accounts.User
     blind : as `is_blind` says
     more : reasons, comment, screen (dict, what was on screen), ccdnames, client_vote_id, via
+    Raises LabelError if the user cannot vote, and BadInput for an exposure or CCD that is not in the run.
     """
     expnum = int(expnum)
     may_vote(viewer)
@@ -59,23 +59,25 @@ def build_votes(viewer: Viewer, expnum, judgement, *, blind, **more):
 
 
 def thing_of(app, survey, expnum):
-    """What a vote on an exposure of this run is on: camera, expnum, plver."""
+    """What identifies an exposure of this run in a vote: {camera, expnum, plver}."""
     exposure = survey.exposures.loc[expnum]
     camera = str(exposure.get("camera") or app.catalog.camera)
     return {"camera": camera, "expnum": expnum, "plver": str(exposure.get("plver") or "")}
 
 
 def may_vote(viewer: Viewer):
-    """Refuse one who only looks."""
+    """Raise LabelError for a user who cannot vote."""
     if not viewer.can_vote:
         raise LabelError(f"{viewer.name} is a {viewer.role} and cannot vote; a lead can change the role")
 
 
 def is_blind(viewer: Viewer, expnum, votes):
-    """Whether this user's next judgement is made without knowing the others' on this exposure.
+    """Whether this user's next judgement of an exposure is made without knowing the others' votes.
 
-    It is not where others have voted and their votes were shown to this user (they are after a vote of one's own), or
-    may have been: a lead can look at everybody's. votes : current votes on it
+    votes : current votes on the exposure
+
+    It is blind if nobody else has voted. Otherwise it is blind only for an inspector who has not voted on it, and was
+    not shown the others' votes. It is never blind for a lead, who can look at all votes.
     """
     if (votes["inspector"] == viewer.name).all():
         return True
@@ -87,9 +89,10 @@ def is_blind(viewer: Viewer, expnum, votes):
 
 
 def cast(viewer: Viewer, expnum, judgement, **more):
-    """Store one judgement and return its exposure-level Vote as stored. The same client_vote_id twice is one vote.
+    """Store one judgement, and return its Vote on the whole exposure as stored.
 
-    CCDs that an earlier judgement of the same exposure ticked and this one does not are taken back.
+    A second vote with the same client_vote_id counts as the same vote. CCDs that the user's earlier judgement ticked
+    and this one does not are taken back.
     """
     current = viewer.store.votes(expnum=int(expnum), current=True)
     blind = is_blind(viewer, int(expnum), current)
@@ -104,7 +107,7 @@ def cast(viewer: Viewer, expnum, judgement, **more):
 
 
 def own_votes(viewer: Viewer, expnum=None):
-    """Current votes of this user, oldest first; of one exposure or of several, if given.
+    """Current votes of this user, oldest first. expnum : one exposure or several; None = all
 
     Returns a DataFrame with the columns of LabelStore.votes: vote_id, expnum, ccdname, judgement, reasons, ...
     """
@@ -115,13 +118,15 @@ def own_votes(viewer: Viewer, expnum=None):
 
 
 def cast_batch(viewer: Viewer, expnums, judgement, *, batch_id, how, reasons=(), comment="", screen=None):
-    """Store one judgement of several exposures as one step, via `bulk`; the same batch_id twice is one batch.
+    """Store one judgement of several exposures as one step, via `bulk`. The same batch_id twice is one batch.
 
-    how : a name of BATCH_KINDS. A vote that the user gave one by one (or that came in under their name) stays as it
-    is; a run in time takes only exposures that were looked at: `screen["looks"]` has their seconds, and this server
-    has sent their evidence.
-    Returns {batch_id, n, n_replaced, vote_ids (receipts), skipped: [{expnum, why}]}; n_replaced: bulk votes that were
-    superseded.
+    how : a name of BATCH_KINDS
+
+    A vote that the user gave one by one, or that was imported under their name, stays as it is. If `how` is "run" (a
+    run in time), only exposures that the user looked at are judged: this server has sent their evidence, and
+    `screen["looks"]` holds at least SHORTEST_LOOK seconds for them.
+    Returns {batch_id, n, n_replaced, vote_ids (receipts), skipped: [{expnum, why}]}. n_replaced : number of earlier
+    bulk votes that were superseded. Raises LabelError for a batch that is empty, too large, or bad without a reason.
     """
     may_vote(viewer)
     choose(how, BATCH_KINDS, "kind of bulk vote")
@@ -168,7 +173,7 @@ def cast_batch(viewer: Viewer, expnums, judgement, *, batch_id, how, reasons=(),
 
 
 def seconds_of(looks):
-    """{expnum: seconds} of what a browser says it showed."""
+    """{expnum: seconds} that the user looked at each exposure, as the browser sent them. LabelError if malformed."""
     try:
         return {int(expnum): float(seconds) for expnum, seconds in (looks or {}).items()}
     except (AttributeError, TypeError, ValueError):
@@ -178,7 +183,8 @@ def seconds_of(looks):
 def why_not(viewer: Viewer, expnum, votes, seconds, *, looked):
     """Why a bulk vote leaves an exposure out, as one line; '' if it does not.
 
-    votes : current votes on the exposure or None. looked : whether looks need no check; else seconds : of the look
+    votes : current votes on the exposure, or None
+    looked : True if the look need not be checked. seconds : how long the user looked
     """
     if expnum not in viewer.survey.exposures.index:
         return "not in this run"
@@ -193,13 +199,13 @@ def why_not(viewer: Viewer, expnum, votes, seconds, *, looked):
 
 
 def own_bulk(votes, user, batch_id):
-    """vote_ids of the user's current bulk votes among these that belong to another batch."""
+    """vote_ids of this user's bulk votes among `votes` that belong to another batch."""
     own = votes[(votes["inspector"] == user.name) & (votes["ccdname"] == "") & (votes["via"] == "bulk")]
     return [int(i) for i, screen in zip(own["vote_id"], own["screen"], strict=True) if screen.get("batch") != batch_id]
 
 
 def note_look(viewer: Viewer, expnum):
-    """This server has sent what there is to see of an exposure to this user."""
+    """Note that this server has sent this user the evidence on an exposure."""
     viewer.app.looks.add((viewer.name, int(expnum)))
 
 
@@ -207,18 +213,18 @@ def note_look(viewer: Viewer, expnum):
 
 
 def undo(viewer: Viewer, expnum=None):
-    """Take back this user's last judgement (of `expnum`, if given). Returns its expnum, None if there is none."""
+    """Take back this user's last judgement (of `expnum`, if given). Returns its expnum, or None if there is none."""
     taken = take_back(viewer, expnum=expnum)
     return taken["expnums"][-1] if taken else None
 
 
 def take_back(viewer: Viewer, *, expnum=None, batch_id="", client_vote_id=""):
-    """Undo one step: the last judgement, the last one of `expnum`, or a whole batch; CCD ticks and all.
+    """Undo one step with its CCD ticks: the last judgement, the last one of `expnum`, or a whole batch.
 
-    client_vote_id : of the judgement of `expnum` that is meant; where it is no longer current nothing happens, so that
-    an undo that is sent twice counts once.
-    Returns None when there is nothing to take back, else {expnums, batch_id, restored: [expnum]}: the exposures that
-    lost their vote or got their earlier one back (restored), newest last.
+    client_vote_id : names the judgement of `expnum` to undo. If that judgement is no longer current, nothing happens,
+    so that an undo sent twice counts once.
+    Returns None if there is nothing to take back, or else {expnums, batch_id, restored}. expnums : the exposures whose
+    vote was undone, newest last. restored : those of them that got an earlier vote back.
     """
     again = None if batch_id else repeats.take_back(viewer, expnum)
     if again is not None:
@@ -259,7 +265,7 @@ def take_back(viewer: Viewer, *, expnum=None, batch_id="", client_vote_id=""):
 
 
 def act_of(row):
-    """Number of the judgement that a current row stands for: its own, or that of the row that an undo brought back."""
+    """vote_id of the judgement in a row. If an undo brought the judgement back, it is the vote_id of its first row."""
     return int(row["screen"].get("restores") or row["vote_id"])
 
 
@@ -268,7 +274,7 @@ def restored_of(votes):
 
 
 def earlier_votes(viewer: Viewer, row):
-    """The rows that say again what the user said before the judgement that `row` stands for; [] if nothing."""
+    """New Vote rows that repeat what the user said before the judgement in `row`. [] if they said nothing before."""
     record = viewer.store.votes(inspector=viewer.name, expnum=int(row["expnum"]), current=False)
     record = record[record["camera"] == row["camera"]]
     before = record[(record["superseded_by"] == act_of(row)) & (record["ccdname"] == "")]
