@@ -1,13 +1,12 @@
 """Jobs of the worker, as the rooms show them."""
 
 JOBS_SHOWN = 12
-
-
-LOG_LETTERS = 2000
+LOG_LETTERS = 2000  # most letters of an error that are shown
 
 
 def jobs(app):
-    """The newest jobs of this run: job_id, kind, state, progress, text, asked_by, times, error, result in one line."""
+    """The newest jobs of this run as plain values: job_id, kind, state, progress, text, asked_by, times, attempts,
+    error, result (one line of text), parameters."""
     rows = app.store.jobs(run=app.run_key).head(JOBS_SHOWN).to_dict("records")
     names = ("job_id", "kind", "state", "progress", "text", "asked_by", "asked_utc", "finished_utc", "attempts")
     return [
@@ -18,7 +17,7 @@ def jobs(app):
 
 
 def in_words(result):
-    """What a retraining changed, in one line; '' where a job says nothing."""
+    """One line that says what a retraining changed. '' if the result does not say."""
     if not isinstance(result, dict) or "changed" not in result:
         return ""
     taught, changed = result.get("training") or {}, result["changed"]

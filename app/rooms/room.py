@@ -1,4 +1,4 @@
-"""Base of a room that is one browser component and gets its numbers over HTTP, when it is open."""
+"""Base of a room that is one browser component. It asks for its numbers over HTTP when it is open."""
 
 import param
 
@@ -7,21 +7,21 @@ from triptych.app.web.component import EsModule
 
 
 class RoomView(EsModule):
-    """Reads the session, keeps no state. What the browser may ask for: see `_handle_msg`.
+    """A room. It reads the session and keeps no state. For messages from the browser see `_handle_msg`.
 
-    A room asks its route again when `revision` (votes, decisions, labels) or `survey_version` (predictions) changes
-    while `room` names it.
+    While the room is open, it asks its route again when `revision` (votes, decisions, labels) or `survey_version`
+    (predictions) changes.
     """
 
     __abstract = True
 
     user = param.String()
     role = param.String()
-    room = param.String(doc="Room that is open; keys are heard in this one only.")
-    assisted = param.Boolean(default=True, doc="Model's opinion shown before the vote.")
-    revision = param.Integer(doc="Grows with every vote.")
-    survey_version = param.String(doc="Changes when new predictions were accepted.")
-    picture_version = param.String(doc="Changes when the pixels do; part of every picture's address.")
+    room = param.String(doc="Name of the open room. Only this room reacts to keys.")
+    assisted = param.Boolean(default=True, doc="Whether the model's opinion is shown before the vote.")
+    revision = param.Integer(doc="Grows with every change of the store.")
+    survey_version = param.String(doc="New when the user accepts new predictions.")
+    picture_version = param.String(doc="New when pixels change; part of every picture's address.")
 
     FOLLOWED = ("room", "assisted", "revision")
 
@@ -43,7 +43,8 @@ class RoomView(EsModule):
         self.param.update(survey_version=event.new.version, picture_version=picture_version(self.session.catalog))
 
     def _handle_msg(self, message):
-        """{say}: show a line. {select: [image_id], how}: select images. {focus, ccd}: look at. {room}: go there."""
+        """{say}: show a message. {select: [image_id], how}: select images. {focus, ccd}: put an exposure in focus.
+        {room}: open a room."""
         session = self.session
         if message.get("say"):
             session.say(str(message["say"]))

@@ -1,8 +1,8 @@
-"""What the Agreement room asks over HTTP: the figures, over what this user may know.
+"""Route of the Agreement room: its figures, over the exposures that this user may know of.
 
-A lead sees all. An inspector sees figures over the exposures that they have judged and nobody else by name; those
-of them that the answer lists are noted as seen, so that judging one again is not blind. A viewer sees what the whole
-panel has judged, and no name.
+A lead sees all exposures and names. An inspector sees figures over the exposures that they have judged, and no other
+names than their own. The exposures in their list are noted as seen, so that judging one again is not blind. The role
+"viewer" sees figures over the exposures that the whole panel has judged, without names.
 """
 
 from functools import lru_cache
@@ -14,17 +14,17 @@ from triptych.pipeline.errors import choose
 from triptych.pipeline.votes.agreement_report import EVERYBODY, NOBODYS, of_run
 from triptych.pipeline.votes.blind_votes import UNITS
 
-LISTED = {"lead": 5000, "inspector": 200, "viewer": 5000}  # rows of the longest list that is sent
+LISTED = {"lead": 5000, "inspector": 200, "viewer": 5000}  # role -> most rows of a list
 REPORTS_KEPT = 24
 KINDS = ("split", "one vote", "unsure")
 
 
 def report_for(viewer: Viewer, unit, blanks_are_good, revision, *_moved):
-    """The report of `pipeline.votes.agreement_report` that this user may see, with what the page needs beside it.
+    """The report of `pipeline.votes.agreement_report` that this user may see, with more that the page needs.
 
-    revision : of the store; _moved : what else the answer follows, see `ReportHandler.look_up`
-    Adds scope (all, own or complete), role, revision, colours, listed_total {kind: number}, and band and night of each
-    listed exposure.
+    revision : of the store. _moved : other values that the kept answer depends on, see `ReportHandler.look_up`
+    It adds scope (all, own or complete), role, revision, colours, letters, listed_total {kind: number}, unlike_total,
+    names, and the band and night of each listed exposure.
     """
     options = {"unit": unit, "blanks_are_good": blanks_are_good}
     if viewer.is_lead:
@@ -66,7 +66,7 @@ def report_for(viewer: Viewer, unit, blanks_are_good, revision, *_moved):
 
 
 def band_and_night(survey, expnum):
-    """Band and night of an exposure; empty where the run does not hold it."""
+    """{band, night} of an exposure. '' and 0 if it is not in the run."""
     if expnum not in survey.exposures.index:
         return {"band": "", "night": 0}
     row = survey.exposures.loc[expnum]
@@ -74,7 +74,7 @@ def band_and_night(survey, expnum):
 
 
 class ReportHandler(ViewerApi):
-    """GET ?unit=exposure|ccd&blanks=1: figures of agreement, over what this user may know."""
+    """GET ?unit=exposure|ccd&blanks=1: figures of agreement, over the exposures that this user may know of."""
 
     def initialize(self, app, report):
         super().initialize(app)
@@ -88,7 +88,7 @@ class ReportHandler(ViewerApi):
     def look_up(self, unit, blanks):
         if unit:
             choose(unit, UNITS, "unit of agreement")
-        # these look unjudged until they are answered
+        # exposures that are asked for again count as not judged, so the answer depends on them
         asked_again = tuple(sorted(self.viewer.asked_again()))
         moved = (asked_again, self.viewer.survey.version)
         return self.report(self.user, unit, blanks, int(self.app.store.revision()), *moved)

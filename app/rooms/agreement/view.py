@@ -1,9 +1,9 @@
-"""The Agreement room: how well the inspectors agree, and what rests on one vote. `routes` has its numbers."""
+"""The Agreement room: how well the inspectors agree. Its numbers come from app.rooms.agreement.routes."""
 
 from triptych.app.rooms.room import RoomView
 
 
 class AgreementView(RoomView):
-    """Figures with their intervals, pairs, reasons, bands, months, people, and the exposures behind them."""
+    """Figures with intervals, by pair, reason, band, month and inspector, and the exposures behind them."""
 
     _module = "rooms/agreement/agreement.js"

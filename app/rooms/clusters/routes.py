@@ -1,6 +1,6 @@
-"""What the Clusters room asks over HTTP: every cluster in numbers, and the exposures of one.
+"""Routes of the Clusters room: all clusters in numbers, and the exposures of one cluster.
 
-`table` and app.judging.viewer decide what a user may know of votes and of the model's opinion.
+app.judging.viewer decides what a user may know of votes and of the model's opinion.
 """
 
 import numpy as np
@@ -25,10 +25,13 @@ def list_answer(viewer: Viewer, assisted: bool) -> dict:
 
 
 def one_answer(viewer: Viewer, label: int, *, start=0, count=PAGE, unjudged=False, assisted=False) -> dict:
-    """Exposures of one cluster, those with most images in it first.
+    """One page of the exposures of a cluster, those with most images in it first.
 
-    Returns {cluster, total, start, exposures: [{expnum, facts, images (a few image_ids), n_images (in the cluster),
-    n_ccds, p_bad (mean over those; None where unknown), mine}], colour}; total counts those that `unjudged` leaves.
+    unjudged : leave out exposures that this user has judged
+    Returns {cluster, total, start, exposures, colour}. total : number of exposures without those left out.
+    An exposure : expnum, facts, images (at most IMAGES_EACH image_ids), n_images (in the cluster), n_ccds (in all),
+    p_bad (mean over the images in the cluster; None if unknown or hidden), mine
+    Raises BadInput if there is no such cluster.
     """
     groups = groups_of(viewer.survey)
     number = groups.number_of(label)
@@ -66,7 +69,7 @@ def one_answer(viewer: Viewer, label: int, *, start=0, count=PAGE, unjudged=Fals
 
 
 class ListHandler(ViewerApi):
-    """GET: every cluster."""
+    """GET ?assisted=1: see `list_answer`."""
 
     async def get(self):
         assisted = self.assisted
@@ -74,7 +77,7 @@ class ListHandler(ViewerApi):
 
 
 class OneHandler(ViewerApi):
-    """GET: a page of a cluster's exposures. ?start=&count=&unjudged=1&assisted=1"""
+    """GET ?start=&count=&unjudged=1&assisted=1: see `one_answer`."""
 
     async def get(self, label):
         start, count = (self.get_query_argument(name, "") for name in ("start", "count"))

@@ -1,10 +1,12 @@
-"""Every HDBSCAN cluster in numbers, as far as one user may know them.
+"""All HDBSCAN clusters in numbers, as far as one user may know them.
 
-What no vote changes is counted once for each state of the survey; the rest once for each user and revision of the
-store. Blindness holds for sums as it does for single exposures, as a sum over a small cluster, or two sums a minute
-apart, tell single votes: labels and the model's opinion are summed over those images only whose colour on the map this
-user may see; of others' votes an inspector gets no count at all, a lead who votes and a viewer how many exposures the
-whole panel has judged, and a lead who does not vote how many anybody has.
+What votes cannot change is counted once for each state of the survey. The rest is counted once for each user and
+revision of the store.
+
+Blindness holds for sums as well, because a sum over a small cluster, or two sums a minute apart, tells single votes.
+Sums of labels and of the model's opinion take only images whose colour on the map this user may see. An inspector gets
+no count of others' votes. A lead who votes and the role "viewer" get the number of exposures that the whole panel has
+judged. A lead who has not voted gets the number that anybody has judged.
 """
 
 import threading
@@ -22,18 +24,21 @@ from triptych.app.survey.image_set import ImageSet
 from triptych.pipeline.image_ids import expnum_of
 
 NOISE = -1
-PICTURES = 6  # that stand for a cluster
-PICTURE_CHOICE = 400  # members among which they are looked for
+PICTURES = 6  # most pictures of a cluster
+PICTURE_CHOICE = 400  # pictures are chosen among this many members
 NIGHTS_NAMED = 3
 
 
 @dataclass(frozen=True, eq=False)
 class Groups:
-    """The images of one cluster stage by cluster, noise first.
+    """The images of one cluster stage in order of cluster, noise first.
 
-    image_ids, membership : (n,) int64, float64, by cluster, then by image_id; labels : (k,) int64, rising
-    starts : (k + 1,) where each cluster begins; places : (n, 2) float64 on the map, NaN where it has none
-    pair_label, pair_expnum, pair_images : (m,) which cluster (its number in labels) has how many images of an exposure
+    image_ids, membership : (n,) int64 and float64, in order of cluster, then of image_id
+    labels : (k,) int64, rising: the clusters
+    starts : (k + 1,) index in image_ids where each cluster begins
+    places : (n, 2) float64: position on the 2-D map, NaN for an image that is not on it
+    pair_label, pair_expnum, pair_images : (m,) each pair of a cluster (its index in labels) and an exposure, with the
+    number of images that they share
     """
 
     image_ids: np.ndarray
@@ -67,15 +72,16 @@ class Groups:
 
     @cached_property
     def numbers(self) -> np.ndarray:
-        """(n,) int64: number of each image's cluster in labels."""
+        """(n,) int64: index in labels of each image's cluster."""
         return np.repeat(np.arange(len(self.labels)), np.diff(self.starts))
 
     def number_of(self, label: int) -> int | None:
+        """Index of a cluster in labels, None if there is no such cluster."""
         place = int(np.searchsorted(self.labels, label))
         return place if place < len(self.labels) and self.labels[place] == label else None
 
     def members(self, label: int) -> np.ndarray:
-        """(m,) int64 image_ids of a cluster, those that belong to it most first."""
+        """(m,) int64: image_ids of a cluster, strongest membership first."""
         number = self.number_of(label)
         if number is None:
             return np.empty(0, np.int64)
@@ -83,7 +89,7 @@ class Groups:
         return self.image_ids[here][np.argsort(-self.membership[here], kind="stable")]
 
     def sums(self, values: np.ndarray) -> np.ndarray:
-        """(k,) float64: sum of a value per image over each cluster."""
+        """(k,) float64: sum over each cluster. values : (n,) one value per image"""
         return np.bincount(self.numbers, weights=values, minlength=len(self.labels))
 
     def exposures_in(self, expnums) -> np.ndarray:
@@ -93,10 +99,12 @@ class Groups:
 
     @cached_property
     def pictures(self) -> list[list[int]]:
-        """Of each cluster the image_ids that stand for it: the one in its middle, then ever the farthest from those.
+        """image_ids of the pictures that stand for each cluster.
 
-        Among its most certain members, one of each exposure where there are enough; distances are those of the map, as
-        the map is what people look at. Without a map, or of images without a place, the most certain ones.
+        The first is the image in its middle; each further one is the image farthest from those chosen before. They are
+        chosen among the members with the strongest membership, one of each exposure if there are enough exposures.
+        Distances are those on the 2-D map, because users look at the map. Without places on the map, the images with
+        the strongest membership are taken.
         """
         return [self._spread_out(number) for number in range(len(self.labels))]
 
@@ -125,15 +133,15 @@ _lock = threading.Lock()
 
 @cached(_groups, key=lambda survey: survey.version, condition=threading.Condition())
 def groups_of(survey) -> Groups:
-    """Groups of a survey's clusters; made once."""
+    """The Groups of a survey, made once."""
     return Groups.of(survey)
 
 
 def cluster_list(viewer: Viewer, *, assisted: bool) -> dict:
-    """Everything the room's list needs, as plain values; kept until the store or the survey changes.
+    """Everything that the room's list needs, as plain values. It is kept until the store or the survey changes.
 
     Returns {clusters: [see `_rows`], noise: a row or None, stage, n_images, n_exposures, judged_means, colours,
-    letters, band_colours}. judged_means : what `judged` counts: 'anybody', 'panel', '' where this user may not know.
+    letters, band_colours}. judged_means : see `judged_means`
     """
     asked_again = tuple(sorted(viewer.asked_again()))
     state = (viewer.app.boot_id, viewer.survey.version, int(viewer.store.revision()), viewer.catalog.panel)
@@ -162,7 +170,8 @@ def _cluster_list(viewer: Viewer, assisted) -> dict:
 
 
 def judged_means(knowledge: Knowledge) -> str:
-    """What a count of exposures that others judged may mean to this user; '' = they get none."""
+    """Which exposures `judged` counts for this user: those judged by "anybody", or by the whole "panel". '' = no
+    count."""
     if knowledge.everything:
         return "anybody"
     return "" if knowledge.viewer.is_inspector else "panel"
@@ -170,8 +179,11 @@ def judged_means(knowledge: Knowledge) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Unvoted:
-    """What no vote changes, of each cluster: bands and nights of its exposures; and the model's opinion of all images:
-    predicted {reason: images}, n_known images that have one, p_bad, the sum of 1 - p_good over them."""
+    """What votes cannot change, for each cluster.
+
+    bands, nights : of its exposures; predicted : {reason: number of images}
+    n_known : (k,) images that have a prediction; p_bad : (k,) sum of 1 - p_good over them
+    """
 
     bands: list[dict]
     nights: list[dict]
@@ -187,10 +199,10 @@ def _unvoted_of(scene, groups) -> Unvoted:
 
 
 def _opinion(scene, groups) -> tuple[list[dict], np.ndarray, np.ndarray]:
-    """(predicted, n_known, p_bad) of the images whose opinion may be known; see Unvoted."""
+    """(predicted, n_known, p_bad) as in Unvoted, of the images whose opinion this user may know."""
     p_good = scene.viewer.survey.prediction["p_good"].to_numpy(float)
     rows = scene.images.rows_in(scene.viewer.survey.prediction.index)
-    p_good = np.append(p_good, np.nan)[rows]  # no row is -1, the last
+    p_good = np.append(p_good, np.nan)[rows]  # row -1 (no prediction) takes the last value, NaN
     known = np.isfinite(p_good) & scene.opinion_shown()
     n_known, p_bad = groups.sums(known), groups.sums(np.where(known, 1 - p_good, 0))
     return _by_reason(groups, by_prediction(scene).codes), n_known, p_bad
@@ -199,9 +211,11 @@ def _opinion(scene, groups) -> tuple[list[dict], np.ndarray, np.ndarray]:
 def _rows(scene, groups) -> list[dict]:
     """One dict per cluster.
 
-    cluster, colour, n_images, n_exposures, pictures (image_ids); labels, predicted : {reason: images}; p_bad : mean of
-    1 - p_good over n_opinions images, None where unknown; bands : {band: exposures}; nights : {n, first, last, most:
-    [[night, exposures]]}; mine, judged : exposures, judged None where this user may not know
+    cluster, colour, n_images, n_exposures, pictures (image_ids)
+    labels, predicted : {reason: number of images}
+    p_bad : mean of 1 - p_good over n_opinions images, None if there are none
+    bands : {band: number of exposures}; nights : {n, first, last, most: [[night, number of exposures]]}
+    mine : exposures that this user has judged; judged : see `judged_means`, None if this user may not know
     """
     knowledge, unvoted = scene.knowledge, _unvoted_of(scene, groups)
     labels = _by_reason(groups, by_reason(scene).codes)
@@ -234,7 +248,8 @@ def _rows(scene, groups) -> list[dict]:
 
 
 def _by_reason(groups, codes) -> list[dict[str, int]]:
-    """Of each cluster the images per reason, most first. codes : (n,) uint8 of REASON_CODES, others are left out."""
+    """{reason: number of images} of each cluster, largest first. codes : (n,) uint8 of REASON_CODES; others are left
+    out"""
     table = np.bincount(groups.numbers * 256 + codes, minlength=256 * len(groups.labels)).reshape(-1, 256)
     names = {code: name for name, code in REASON_CODES.items()}
     return [

@@ -1,4 +1,4 @@
-"""The Clusters room: groups of images that look alike, and what is to be done about them."""
+"""The Clusters room: groups of images that look alike, to be judged together."""
 
 import param
 
@@ -7,11 +7,11 @@ from triptych.app.rooms.room import RoomView
 
 
 class ClustersView(RoomView):
-    """Every cluster with its pictures and make-up; one is open."""
+    """All clusters with their pictures and figures. One of them is open."""
 
     _module = "rooms/clusters/clusters.js"
 
-    cluster = param.Integer(default=None, allow_None=True, doc="The open cluster; None = whichever comes first.")
+    cluster = param.Integer(default=None, allow_None=True, doc="The open cluster; None = the first one.")
     FOLLOWED = (*RoomView.FOLLOWED, "cluster")
 
     def __init__(self, session, **params):
@@ -23,7 +23,7 @@ class ClustersView(RoomView):
             self.session.cluster = event.new
 
     def _handle_msg(self, message):
-        """{on_map: cluster}: select its images, and go to Explore. The rest is a room's usual."""
+        """{on_map: cluster}: select its images and open Explore. For other messages see RoomView."""
         session = self.session
         if message.get("on_map") is not None:
             label = int(message["on_map"])

@@ -1,16 +1,16 @@
-"""What a lead does with accounts: add one, change its role, let it in or keep it out, give it a new password."""
+"""Accounts, for leads: add one, change its role, switch it on or off, give it a new password."""
 
 import secrets
 
 from triptych.pipeline.errors import BadInput, choose
 from triptych.pipeline.store.accounts import ROLES
 
-LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # none that is taken for another
+LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # without letters and digits that look alike
 GROUPS, GROUP_LENGTH = 4, 4
 
 
 def new_password():
-    """A random password (79 bits) that can be read out, as `k7mt-x2aq-9hfd-w3np`."""
+    """A random password (79 bits) that is easy to read aloud, such as `k7mt-x2aq-9hfd-w3np`."""
     groups = ("".join(secrets.choice(LETTERS) for _ in range(GROUP_LENGTH)) for _ in range(GROUPS))
     return "-".join(groups)
 
@@ -25,7 +25,10 @@ def accounts(app):
 
 
 def add(app, name, role, password=""):
-    """Add an account; without a password one is made up. Returns {name, role, password} to be shown once."""
+    """Add an account. Without a password one is made up.
+
+    Returns {name, role, password}. password : the made-up password, to be shown once, or ""
+    """
     name, made_up = str(name).strip(), not password
     password = password or new_password()
     user = app.store.add_user(name, password, choose(role, ROLES, "role"))
@@ -34,9 +37,10 @@ def add(app, name, role, password=""):
 
 
 def change(app, lead, name, *, role=None, active=None, password=None):
-    """Change one thing or several of an account, at once for all its pages. password : "" makes one up.
+    """Change an account. The change holds at once on all its open pages. password : "" makes one up, None = no change
 
-    Returns {name, password}: a made-up password, to be shown once, else "". Leads cannot shut themselves out.
+    Returns {name, password}. password : the made-up password, to be shown once, or "". Raises BadInput if leads would
+    take their own rights away.
     """
     choose(name, [user.name for user in app.store.users()], "account")
     if name == lead.name and (active is False or role not in (None, "lead")):

@@ -1,4 +1,4 @@
-"""How far the inspectors are: each of them, and the exposures packet by packet. For leads alone."""
+"""Progress of the voting, for leads only: for each inspector, and for each packet of exposures."""
 
 from datetime import datetime
 
@@ -9,8 +9,8 @@ from triptych.app.judging.queue_table import candidates_of, facets_of
 from triptych.app.judging.viewer import Viewer
 from triptych.pipeline.votes.queue_order import FACETS, has_value, values_in
 
-PAUSE_SECONDS = 300.0  # a longer gap between two votes is a pause, not work
-RECENT = 200  # votes that a pace is measured on
+PAUSE_SECONDS = 300.0  # a longer gap between two votes is a pause
+RECENT = 200  # the pace is measured on this many last votes
 
 
 def progress(app, survey):
@@ -35,7 +35,7 @@ def progress(app, survey):
 
 
 def voters(app, ballots):
-    """Active accounts that are meant to vote, and those that did."""
+    """Active accounts with the role "inspector", and all accounts that have voted."""
     names = set(ballots["inspector"])
     return [user for user in app.store.users() if (user.active and user.role == "inspector") or user.name in names]
 
@@ -43,8 +43,9 @@ def voters(app, ballots):
 def inspector(viewer: Viewer, ballots, settings):
     """{name, active, voted, left, unsure, pace_seconds, hours_left, last_utc, order, packet, assigned} of one account.
 
-    unsure : share of their votes; pace_seconds : median time on an exposure; hours_left : what is left at the mean time
-    from vote to vote while at work; None where there is nothing to measure
+    unsure : share of their votes; pace_seconds : median time on an exposure
+    hours_left : time for the exposures that are left, at the mean time from vote to vote without pauses
+    Each is None if there is nothing to measure.
     """
     own = ballots[(ballots["inspector"] == viewer.name) & (ballots["via"] != "import")]
     left = queue.count_left(viewer, ballots, settings)
@@ -68,7 +69,7 @@ def inspector(viewer: Viewer, ballots, settings):
 
 
 def seconds_between(times):
-    """Mean seconds from one moment to the next, pauses left out; None where there are fewer than two at work.
+    """Mean seconds from one time to the next, without pauses. None if there is no step that is not a pause.
 
     times : ISO texts in UTC, rising
     """
@@ -79,9 +80,11 @@ def seconds_between(times):
 
 
 def packets(facets, of_queue, of_all):
-    """Per facet {name, label, values: [{value, n, n_done, n_votes}]}; done: no more votes are asked for.
+    """[{name, label, values: [{value, n, n_done, n_votes}]}], one for each facet. An exposure is done if it needs no
+    more votes.
 
-    facets : as `facets_of` gives them. of_queue : of the exposures of the queue; of_all : with the doubtful ones.
+    facets : as `facets_of` gives them
+    of_queue : `vote_progress_of` the exposures of the queue; of_all : the same with the doubtful ones
     """
     found = []
     for facet in FACETS.values():

@@ -1,4 +1,4 @@
-"""What a lead decides about everybody's queue: settings and what they would do, known answers, control, the saving."""
+"""What a lead decides about all queues: settings and their effect, known answers, the control, and the votes saved."""
 
 import numpy as np
 import pandas as pd
@@ -17,13 +17,13 @@ from triptych.pipeline.votes.vote_rule import (
     vote_progress,
 )
 
-ENOUGH = 20  # exposures with their first votes, before their share of disagreement is believed
-HALF = 0.5  # share of an exposure's CCDs that a list calls bad, from which the exposure counts as bad
+ENOUGH = 20  # exposures with their first votes that are needed to estimate the share of disagreement
+HALF = 0.5  # an exposure counts as bad if a list calls at least this share of its CCDs bad
 SOURCES = {"adjudicated": "decided by a lead", "truth": "in a truth table"}
 
 
 def settings(app):
-    """The settings in force and what can be chosen, as plain values."""
+    """The present settings, and what can be chosen, as plain values."""
     now = settings_of(app.store.setting(queue.SETTINGS))
     orders = [{"name": o.name, "rule": o.rule, "hidden": bool(o.tells and app.blind)} for o in ORDERS.values()]
     return {
@@ -35,7 +35,7 @@ def settings(app):
 
 
 def keep_settings(app, survey, values):
-    """Keep settings (those not named stay); a packet that holds nothing is refused. Returns `settings`."""
+    """Keep settings; those that are not named stay as they are. Returns `settings`. BadInput for an empty packet."""
     wanted = settings_of({**settings(app)["settings"], **values})
     if wanted.packet and not len(queue.offered_in(app, survey, parse_packet(wanted.packet))):
         raise BadInput(f"no exposure of the queue is in the packet {wanted.packet}; choose another")
@@ -46,11 +46,13 @@ def keep_settings(app, survey, values):
 
 
 def effect(app, survey, values):
-    """What settings would do, without keeping them, as plain values.
+    """What settings would do, as plain values, without keeping them.
 
-    n_exposures : in the packet; votes_given : that count; votes_left : {least, expected, most}, expected is None while
-    too few first votes are in; votes_all : if everybody voted on everything; n_control : exposures in the control
-    repeats, known : answers asked for beside, at most; n_known : exposures with a known answer
+    n_exposures : exposures in the packet; votes_given : votes that count; n_control : exposures in the control
+    votes_left : {least, expected, most} votes to come; expected is None while there are too few first votes
+    votes_all : votes to come if everybody voted on everything
+    repeats, known : largest number of further answers that repeats and known answers ask for
+    n_known : exposures with a known answer
     """
     wanted = settings_of({**settings(app)["settings"], **values})
     panel, camera = app.catalog.panel, app.catalog.camera
@@ -95,7 +97,7 @@ def votes_left(table, control, panel, first):
 
 
 def saved(app, survey):
-    """What the adaptive rule saves: see pipeline.votes.vote_rule.saving; over the exposures of the whole queue."""
+    """Votes that the adaptive rule saves over the exposures of the whole queue: see pipeline.votes.vote_rule.saving."""
     now = queue.settings_in_force(app)
     offered = queue.offered_in(app, survey, {})
     ballots = counted(queue.ballots_of(app, survey))
@@ -107,7 +109,10 @@ def saved(app, survey):
 
 
 def drawn(app, survey):
-    """{known: {n, n_bad, n_here}, control: {n, n_here}, sources: [{name, rule, n_good, n_bad}]}: drawn, and left."""
+    """{known: {n, n_bad, n_here}, control: {n, n_here}, sources: [{name, rule, n_good, n_bad}]}.
+
+    known, control : exposures that were drawn; n_here of them are in this run. sources : exposures left to draw
+    """
     draws = app.store.draws(app.catalog.camera)
     here = draws["expnum"].isin(survey.exposures.index)
     known, control = draws["kind"] == "known", draws["kind"] == "control"
@@ -128,13 +133,17 @@ def drawn(app, survey):
 
 
 def answers_of(app, survey, source):
-    """Exposures of this run with an answer from a source that were not drawn yet, by expnum: judgement, reasons."""
+    """Exposures of this run with an answer from a source, without those drawn already.
+
+    Returns a DataFrame with judgement and reasons, by expnum.
+    """
     answers = ANSWERS[choose(source, ANSWERS, "source of known answers")](app, survey)
     taken = app.store.draws(app.catalog.camera, "known")["expnum"]
     return answers[answers.index.isin(survey.exposures.index) & ~answers.index.isin(taken)].sort_index()
 
 
 def adjudicated(app, survey):
+    """The leads' last decisions on the present versions of exposures: judgement and reasons, by expnum."""
     decided = app.store.adjudications()
     decided = decided[decided["camera"] == app.catalog.camera]
     plver = decided["expnum"].map(survey.exposures["plver"])
@@ -143,7 +152,11 @@ def adjudicated(app, survey):
 
 
 def from_truth(app, survey):
-    """Good where a truth table calls every CCD good; bad where it calls the exposure or half of its CCDs bad."""
+    """Answers of truth tables: judgement and reasons, by expnum.
+
+    An exposure is good if a table calls all its CCDs good. It is bad if a table calls it, or half of its CCDs, bad.
+    Others are left out.
+    """
     labels = app.store.labels()
     labels = labels[(labels["kind"] == "truth") & (labels["camera"] == app.catalog.camera) & (labels["reason"] != "")]
     bad, named = labels[labels["reason"] != "good"], labels[labels["ccdname"] != ""]
@@ -164,7 +177,10 @@ ANSWERS = {"adjudicated": adjudicated, "truth": from_truth}
 
 
 def draw_known(app, survey, source, n, seed, by):
-    """Mark n more exposures as known answers, good and bad ones in turn as far as they go; returns how many were."""
+    """Draw n more known answers, good and bad in turn while there are both. Returns the number that were drawn.
+
+    Raises BadInput if the source has none left.
+    """
     n = number(n, "how many")
     answers = answers_of(app, survey, source)
     if answers.empty:
@@ -180,7 +196,7 @@ def draw_known(app, survey, source, n, seed, by):
 
 
 def draw_control(app, survey, n, seed, by):
-    """Put n more exposures of the queue into the control, at random; returns how many were."""
+    """Put n more exposures of the queue into the control, at random. Returns the number that were added."""
     n = number(n, "how many")
     offered = queue.offered_in(app, survey, {})
     offered = offered[~np.isin(offered, app.store.draws(app.catalog.camera, "control")["expnum"])]
@@ -189,7 +205,7 @@ def draw_control(app, survey, n, seed, by):
 
 
 def number(value, what):
-    """A whole number above nought from a browser or a command line."""
+    """A whole number from 1 to 100000 from a browser or a command line. BadInput for anything else."""
     try:
         value = int(value)
     except (TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""What the Lead room asks over HTTP, and what it changes. For leads alone."""
+"""Routes of the Lead room, for leads only."""
 
 from triptych.app.judging import queue
 from triptych.app.rooms.jobs import jobs
@@ -39,7 +39,7 @@ class OverviewHandler(LeadHandler):
 
 
 class AddHandler(LeadHandler):
-    """POST {name, role, password}: add an account; without a password one is made up and sent back, once."""
+    """POST {name, role, password}: add an account. Without a password one is made up and sent back, once."""
 
     async def post(self):
         await self.answer(self.add, self.body())
@@ -50,7 +50,7 @@ class AddHandler(LeadHandler):
 
 
 class ChangeHandler(LeadHandler):
-    """POST {name, role, active, password}: change what is named; password "" makes one up and sends it back, once."""
+    """POST {name, role, active, password}: change what is given. password "" makes one up and sends it back, once."""
 
     async def post(self):
         await self.answer(self.change, self.body())
@@ -61,7 +61,7 @@ class ChangeHandler(LeadHandler):
 
 
 class AssignHandler(LeadHandler):
-    """POST {name, packet}: give an account a packet; null takes it back."""
+    """POST {name, packet}: give an account a packet. null takes it back. Answers the progress."""
 
     async def post(self):
         await self.answer(self.assign, self.body())
@@ -73,14 +73,14 @@ class AssignHandler(LeadHandler):
 
 
 class EffectHandler(LeadHandler):
-    """POST {settings}: what they would do; nothing is kept."""
+    """POST {settings}: what these settings would do. Nothing is kept."""
 
     async def post(self):
         await self.answer(lambda values: lead_queue.effect(self.app, self.survey, values), self.body())
 
 
 class SettingsHandler(LeadHandler):
-    """POST {settings}: keep them."""
+    """POST {settings}: keep these settings."""
 
     async def post(self):
         await self.answer(lambda values: lead_queue.keep_settings(self.app, self.survey, values), self.body())

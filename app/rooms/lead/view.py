@@ -1,9 +1,9 @@
-"""The Lead room. All of its numbers come from app.rooms.lead.routes, so the browser asks only when the room is open."""
+"""The Lead room. The browser asks app.rooms.lead.routes for its numbers, and only while the room is open."""
 
 from triptych.app.rooms.room import RoomView
 
 
 class LeadView(RoomView):
-    """Accounts, progress, the queue's settings, known answers and control, jobs."""
+    """Accounts, progress, settings of the queue, known answers and control, jobs."""
 
     _module = "rooms/lead/lead.js"

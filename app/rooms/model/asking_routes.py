@@ -1,4 +1,4 @@
-"""What the Model room asks over HTTP about what to ask next: how each model of the run did with the labels it had."""
+"""Route of the Model room about what to ask next: how good each model of the run was with the labels that it had."""
 
 from triptych.app.judging import queue
 from triptych.app.judging.handlers import ViewerApi
@@ -11,11 +11,11 @@ FIGURES = ("f1", "precision", "recall")
 
 
 def asking_answer(viewer: Viewer) -> dict:
-    """{points, orders, order}: F1 of each measured model against the labels that taught it, oldest first.
+    """{points, orders, order}: the figures of each measured model, oldest first, with the labels that taught it.
 
-    A point: model, created, current, exposures and images that taught it, n exposures that measured it and their kinds,
-    and f1, precision, recall, each {value, low, high} or None. orders : [{name, rule}] that this user may choose;
-    order : the one in force for them.
+    A point : model, created, current; exposures, images : numbers that taught it; n : exposures that measured it, and
+    their kinds; f1, precision, recall : each {value, low, high} or None
+    orders : [{name, rule}] that this user may choose; order : the one they have. Empty for a user who cannot vote.
     """
     points = []
     for row in reversed(models.models(Catalog.open(viewer.catalog.path))):

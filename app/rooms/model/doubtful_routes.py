@@ -1,4 +1,4 @@
-"""What the Model room asks over HTTP about labels that are likely wrong."""
+"""Routes of the Model room about labels that are likely wrong."""
 
 import numpy as np
 
@@ -16,10 +16,11 @@ MOST_AT_ONCE = 600
 
 
 def doubtful_answer(viewer: Viewer, *, why="", answered=False, start=0, count=PAGE, assisted=False) -> dict:
-    """Doubtful labels that this user may know of, the surest first, one page of them.
+    """One page of the doubtful labels that this user may know of, the surest first.
 
-    why : a name in WHYS, '' = all. Returns {summary, whys: [{name, rule, n}], total, start, rows, can_queue, colours}.
-    A row: expnum, ccdnames, image_id (None = no picture), says, source, why, against, sure, sentence, answer, facts.
+    why : a name in WHYS, '' = all. answered : True gives the answered ones, False those that wait
+    Returns {summary, whys: [{name, rule, n}], total, start, rows, can_queue, colours}.
+    A row : expnum, ccdnames, image_id (None = no picture), says, source, why, against, sure, sentence, answer, facts
     """
     found = known_to(viewer, assisted=assisted)
     counts = summary(found)
@@ -48,7 +49,7 @@ def doubtful_answer(viewer: Viewer, *, why="", answered=False, start=0, count=PA
 
 
 def images_answer(viewer: Viewer, *, why="", assisted=False) -> dict:
-    """{image_ids}: the pictures of the doubtful labels that wait, to be selected on the map."""
+    """{image_ids}: images with doubtful labels that nobody has answered, to select them on the map."""
     found = known_to(viewer, assisted=assisted)
     found = found[(found.answer == "") & (found.image_id >= 0)]
     if why:

@@ -1,7 +1,7 @@
-"""What the Model room tells one user of the changes that the votes since the last fit make.
+"""What the Model room tells one user about the changes that the votes since the last fit make.
 
-What may be known is what may be known of a retraining's changes: see `model_report`. How many labels came since, and
-how many exposures changed that a user may not see, leads alone are told.
+A user may know the same as of the changes of a retraining: see app.rooms.model.report. Only leads are told how many
+labels came in since the fit, and how many exposures changed in all.
 """
 
 import numpy as np
@@ -19,7 +19,10 @@ FOR_LEADS = ("training", "images", "added", "removed", "relabelled", "reweighted
 
 
 def changes(viewer: Viewer, *, assisted):
-    """{state, rows, total, seen, shown, ...}: state is waiting, failed, behind (votes came since) or current."""
+    """{state, rows, total, seen, shown, ...}: the changed exposures that this user may see.
+
+    state : waiting (nothing was written yet), failed, behind (votes came in since) or current
+    """
     found = written(viewer.catalog)
     if found is None:
         return {"state": "waiting", "revision": int(viewer.store.revision()), "followed": -1} | _nothing(viewer.user)
@@ -47,7 +50,7 @@ def changes(viewer: Viewer, *, assisted):
 
 
 def moved_images(viewer: Viewer, *, assisted):
-    """{image_ids, n}: the CCDs that changed of all exposures that this user may see, for the map."""
+    """{image_ids, n}: the changed CCDs of all exposures that this user may see, for the map."""
     found = written(viewer.catalog)
     if found is None:
         return {"image_ids": [], "n": 0}
@@ -74,7 +77,7 @@ def _seen(viewer: Viewer, found, assisted):
 
 
 def _as_retraining(row):
-    """A row of live changes in the columns of a retraining's table."""
+    """A row of live changes, with the columns of a retraining's table."""
     reasons = {when: "" if row[f"reason_{when}"] == GOOD else row[f"reason_{when}"] for when in ("before", "after")}
     same = reasons["before"] == reasons["after"]
     return row | {
@@ -94,7 +97,7 @@ def _as_retraining(row):
 
 
 class LiveHandler(ViewerApi):
-    """GET ?assisted=1: what changes by the votes since the last fit, as far as this user may know."""
+    """GET ?assisted=1: what the votes since the last fit change, as far as this user may know."""
 
     told = staticmethod(changes)
 
@@ -104,7 +107,7 @@ class LiveHandler(ViewerApi):
 
 
 class LiveMovedHandler(LiveHandler):
-    """GET, the same query: image_ids of what changed, to be selected on the map."""
+    """GET with the same query: image_ids of what changed, to select them on the map."""
 
     told = staticmethod(moved_images)
 

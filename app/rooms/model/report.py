@@ -1,8 +1,8 @@
 """What the Model room tells one user: the models, what a retraining changed, and why.
 
-A lead sees everything. Others see counts, figures and models, and of the changed exposures those that they have judged
-themselves or that nobody has voted on; of the labels behind them those of exposures that they have judged, or that do
-not come from votes. A known answer that waits for somebody's vote is no cause that they may read.
+A lead sees everything. Others see all counts, figures and models. They see a changed exposure only if they have judged
+it themselves or nobody has voted on it. They see a label that caused a change only if they have judged its exposure, or
+if the label does not come from votes. A known answer that waits for their vote is hidden from them.
 """
 
 from functools import lru_cache
@@ -21,8 +21,8 @@ SHOWN = 200  # changed exposures that one answer lists
 MOST_SELECTED = 20_000
 MOVES_SHOWN = 30
 LINES_SHOWN = 80
-NO_IMAGE = -1  # makes a set of hidden labels one that hides, even where it hides none of these
-# what is listed -> which rows of a retraining's table
+NO_IMAGE = -1  # keeps the set of hidden labels from being empty: for all but leads, causes may be hidden
+# name of a list -> function that picks its rows of a retraining's table
 LISTS = {
     "moved": lambda table: np.ones(len(table), bool),
     "side": lambda table: ((table.side_before != "") & (table.side_before != table.side_after)).to_numpy(),
@@ -59,13 +59,13 @@ def overview(viewer: Viewer):
 
 
 def named(stage):
-    """A retraining by the models before and after it."""
+    """{id, before, after}: a retraining, and the models before and after it."""
     report = stage.json("report")
     return {"id": stage.stage_id, "before": report["before"]["model"], "after": report["after"]["model"]}
 
 
 def work(viewer: Viewer):
-    """{job, log}: the newest retraining asked for from a page, and the last lines of the log."""
+    """{job, log}: the newest retraining that a page asked for, and the last lines of the log. job : None without any"""
     own = [row for row in jobs(viewer.app) if row["kind"] == "retrain"]
     names = ("job_id", "state", "progress", "text", "asked_by", "asked_utc", "finished_utc")
     job = {name: own[0][name] for name in names} if own else None
@@ -76,7 +76,7 @@ def work(viewer: Viewer):
 
 @lru_cache(maxsize=4)
 def _read(path):
-    """(report, table, labels indexed by image_id) of a retraining; a stage never changes."""
+    """(report, table, labels indexed by image_id) of a retraining. It is kept, because a stage never changes."""
     catalog = Catalog.open(path.parents[1])
     stage = catalog.stage("retraining", path.name, fresh=False)
     return stage.json("report"), stage.table(), stage.table("labels").set_index("image_id", drop=False)
@@ -88,7 +88,10 @@ def _opened(app, stage_id):
 
 
 def retraining(viewer: Viewer, stage_id, listed, *, assisted):
-    """What one retraining changed: `report`, totals of the lists, and rows of the one that is asked for."""
+    """What one retraining changed: its report, the lengths of all lists, and the first rows of one list.
+
+    listed : a name in LISTS. total : rows of each list; seen : those that this user may see
+    """
     report, table, labels = _opened(viewer.app, stage_id)
     chosen = LISTS[choose(listed, LISTS, "list of changes")]
     may, hidden = known_to(viewer, table, labels, assisted)
@@ -106,6 +109,7 @@ def retraining(viewer: Viewer, stage_id, listed, *, assisted):
 
 
 def row_of(row, survey, labels, hidden):
+    """One changed exposure as plain values. hidden : image_ids of labels that must not be named as causes"""
     expnum = int(row["expnum"])
     told = {name: row[name] for name in ("change", "side_before", "side_after", "n_changed_ccds")}
     for when in ("before", "after"):
@@ -130,7 +134,7 @@ def row_of(row, survey, labels, hidden):
 
 
 def _whole(value):
-    """A whole number, None for one that is missing."""
+    """The value as a whole number, None if it is missing."""
     try:
         return int(value)
     except (TypeError, ValueError):
@@ -150,7 +154,7 @@ def _cause(label):
 
 
 def known_to(viewer: Viewer, table, labels, assisted):
-    """((n,) bool: rows that this user may see, image_ids of labels that they may not)."""
+    """((n,) bool: rows that this user may see, set of image_ids of labels that they may not see)."""
     if viewer.is_lead:
         return np.ones(len(table), bool), frozenset()
     may = viewer.may_hear_of(table["expnum"].to_numpy(np.int64), assisted)
@@ -158,7 +162,10 @@ def known_to(viewer: Viewer, table, labels, assisted):
 
 
 def moved_images(viewer: Viewer, stage_id, listed, *, assisted):
-    """{image_ids, n}: the changed CCDs of the exposures of a list, for the map; of an exposure without any all CCDs."""
+    """{image_ids, n}: the changed CCDs of the exposures of a list, for the map.
+
+    If an exposure changed and none of its CCDs did, all its CCDs are taken. At most MOST_SELECTED images.
+    """
     _, table, labels = _opened(viewer.app, stage_id)
     may, _ = known_to(viewer, table, labels, assisted)
     seen = table[may]

@@ -1,4 +1,4 @@
-"""What the Model room asks over HTTP: the models and retrainings, and for leads what starts, stops and goes back."""
+"""Routes of the Model room: the models and retrainings; leads can start and stop one, and choose another model."""
 
 from triptych.app.judging.handlers import ViewerApi
 from triptych.app.rooms.model import report
@@ -10,14 +10,14 @@ POLICY = "majority"
 
 
 class OverviewHandler(ViewerApi):
-    """GET: see `model_report.overview`."""
+    """GET: see `report.overview`."""
 
     async def get(self):
         await self.answer(lambda: report.overview(self.viewer))
 
 
 class WorkHandler(ViewerApi):
-    """GET: the newest retraining and the log, while one runs."""
+    """GET: the newest retraining and the log. Pages ask for it while a retraining runs."""
 
     async def get(self):
         await self.answer(lambda: report.work(self.viewer))
@@ -35,13 +35,13 @@ class RetrainingHandler(ViewerApi):
 
 
 class MovedHandler(RetrainingHandler):
-    """GET, the same query: image_ids of what moved, to be selected on the map."""
+    """GET with the same query: image_ids of what changed, to select them on the map."""
 
     told = staticmethod(report.moved_images)
 
 
 class JobHandler(ViewerApi):
-    """POST {ask: "retrain"}: start a retraining, or join the one that is asked for. {cancel: job_id}: stop it."""
+    """POST {ask: "retrain"}: ask for a retraining. {cancel: job_id}: stop a job."""
 
     roles = ("lead",)
 
@@ -63,7 +63,7 @@ class JobHandler(ViewerApi):
 
 
 class UseHandler(ViewerApi):
-    """POST {model}: point the run at this model for everybody; each page offers it. Answers the overview."""
+    """POST {model}: use this model in the run. Open pages offer it to their users. Answers the overview."""
 
     roles = ("lead",)
 

@@ -1,4 +1,4 @@
-"""Model: what the last retraining changed and why, every earlier model, and what would help most next."""
+"""The Model room: what the last retraining changed and why, all earlier models, and what would help most next."""
 
 import param
 
@@ -6,11 +6,11 @@ from triptych.app.rooms.room import RoomView
 
 
 class ModelView(RoomView):
-    """Filled by static/rooms/model/model.js, which asks /model/..."""
+    """Its content comes from static/rooms/model/model.js, which asks the routes /model/..."""
 
     _module = "rooms/model/model.js"
 
-    new_prediction = param.String(doc="Prediction stage that this page may go over to; '' = none.")
+    new_prediction = param.String(doc="Prediction stage that the user of this page may accept; '' = none.")
     work = param.Dict(default={}, doc="State, text and progress of the newest retraining; {} = none.")
 
     FOLLOWED = (*RoomView.FOLLOWED, "new_prediction")
@@ -23,14 +23,14 @@ class ModelView(RoomView):
         self.work = newest_retraining(event.new)
 
     def _handle_msg(self, message):
-        """{accept: true}: this page goes over to the offered predictions. The rest is a room's usual."""
+        """{accept: true}: accept the offered predictions. For other messages see RoomView."""
         if message.get("accept"):
             self.session.accept_prediction()
         super()._handle_msg(message)
 
 
 def newest_retraining(jobs):
-    """The newest retraining among jobs as the page follows it; {} for none."""
+    """{job_id, state, text, progress, asked_by} of the newest retraining among jobs; {} = none."""
     for job in reversed(jobs):
         if job["kind"] == "retrain":
             names = ("job_id", "state", "text", "progress", "asked_by")

@@ -1,4 +1,4 @@
-"""What a person asks beside voting: the rule and examples of a reason, and own settings (keys, tour seen).
+"""Routes for help and settings: the rule and examples of a reason, and the user's own keys and tour.
 
 GET  /api/reason/NAME    rule and examples: see app.judging.reason_examples
 GET  /api/settings       {user, keys, tour, reasons}
@@ -18,7 +18,7 @@ TOURS = ("", "seen")
 
 
 class ReasonHandler(ViewerApi):
-    """GET: what a reason means, shown."""
+    """GET: the rule of a reason, with examples."""
 
     async def get(self, name):
         assisted = self.assisted
@@ -26,7 +26,7 @@ class ReasonHandler(ViewerApi):
 
 
 class SettingsHandler(ViewerApi):
-    """GET and POST of one's own settings."""
+    """GET: the user's own settings. POST: change them."""
 
     async def get(self):
         await self.answer(settings_of, self.viewer)
@@ -36,7 +36,7 @@ class SettingsHandler(ViewerApi):
 
 
 def settings_of(viewer: Viewer):
-    """{user, keys: {room: {key of the program: own key, '' = off}}, tour, reasons: [{name, label, key, colour}]}"""
+    """{user, keys: {room: {standard key: own key, '' = off}}, tour, reasons: [{name, label, key, colour}]}"""
     return {
         "user": viewer.name,
         "keys": viewer.store.setting("keys", {}, owner=viewer.name),
@@ -49,7 +49,7 @@ def settings_of(viewer: Viewer):
 
 
 def keep_own_settings(viewer: Viewer, values):
-    """Keep some settings of a user and return all; what cannot be is refused in one line."""
+    """Keep some settings of a user, and return all of them. Raises BadInput for values that cannot be kept."""
     if "keys" in values:
         viewer.store.keep_setting("keys", checked_keys(values["keys"]), owner=viewer.name)
     if "tour" in values:
@@ -60,7 +60,7 @@ def keep_own_settings(viewer: Viewer, values):
 
 
 def checked_keys(keys):
-    """The same keys, if they are short texts by room and no two of a room are one key."""
+    """The same keys. Raises BadInput unless they are short texts by room and different within each room."""
     if not isinstance(keys, dict) or not all(isinstance(own, dict) for own in keys.values()):
         raise BadInput("keys are given by room: {room: {key: own key}}")
     texts = [*keys, *(text for own in keys.values() for pair in own.items() for text in pair)]

@@ -1,4 +1,4 @@
-"""What the Review room asks about its queue over HTTP: order, choices, what is on screen."""
+"""Routes of the Review room about its queue: the order, the user's choices, and what is on screen."""
 
 from triptych.app.judging import queue
 from triptych.app.judging.handlers import ViewerApi
@@ -6,7 +6,7 @@ from triptych.pipeline.errors import BadInput
 
 
 class OrderHandler(ViewerApi):
-    """GET: {order: [expnum], total}: the queue as it is now, for a page that has its facts already."""
+    """GET: {order: [expnum], total}: the queue now, for a page that already has the facts of the exposures."""
 
     async def get(self):
         await self.answer(self.find)
@@ -17,7 +17,7 @@ class OrderHandler(ViewerApi):
 
 
 class ChoicesHandler(ViewerApi):
-    """GET: orders and packets that this user may choose. POST {order, packet}: choose; either may be missing."""
+    """GET: orders and packets that this user may choose. POST {order, packet}: choose one or both."""
 
     async def get(self):
         await self.answer(lambda: queue.choices(self.viewer))
@@ -31,7 +31,7 @@ class ChoicesHandler(ViewerApi):
 
 
 class LookHandler(ViewerApi):
-    """POST {expnum}: this exposure is on screen; null: none is."""
+    """POST {expnum}: note that this exposure is on the user's screen. null = no exposure."""
 
     async def post(self):
         await self.answer(self.note, self.body().get("expnum"))

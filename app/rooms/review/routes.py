@@ -1,7 +1,7 @@
-"""What the Review room asks over HTTP: the queue, the evidence on one exposure, a vote, an undo.
+"""Routes of the Review room: the queue, the evidence on one exposure, votes, undo.
 
-A vote goes this way and not through the page's websocket, so that the browser can keep it and send it again after a cut
-connection or a restart; its client_vote_id makes sure that it arrives once.
+Votes use these routes and not the page's websocket. So the browser can keep a vote and send it again after a lost
+connection or a restart. Its client_vote_id makes sure that it counts once.
 """
 
 from triptych.app import palette
@@ -21,7 +21,7 @@ def queue_answer(viewer: Viewer) -> dict:
     waits = queue.queue_for(viewer)
     own = repeats.as_shown(viewer, votes.own_votes(viewer))
     elsewhere = ~own["expnum"].isin(viewer.survey.exposures.index).to_numpy()
-    own = own[elsewhere | viewer.survey.in_this_version(own)]  # of the old version of an exposure: asked again
+    own = own[elsewhere | viewer.survey.in_this_version(own)]  # without votes on old versions of exposures of the run
     own = in_order_of_giving(own[(own["ccdname"] == "") & (own["via"] != "import")])
     items = [facts | {"voted": False} for facts in facts_of_all(viewer.survey, waits.expnums)]
     items += [facts | {"voted": True} for facts in facts_of_all(viewer.survey, waits.voted)]
@@ -38,13 +38,13 @@ def queue_answer(viewer: Viewer) -> dict:
 
 
 def in_order_of_giving(own):
-    """Own votes, the judgement given last at the end, also where an undo brought an older one back."""
+    """Own votes in the order in which they were given. A vote that an undo brought back has its first time."""
     given = [screen.get("given_utc") or utc for screen, utc in zip(own["screen"], own["created_utc"], strict=True)]
     return own.iloc[sorted(range(len(given)), key=given.__getitem__)]
 
 
 def vote_answer(row: dict) -> dict:
-    """One own vote for the list of last votes."""
+    """One own vote, for the list of the user's last votes."""
     screen = row.get("screen") or {}
     return plain(
         {
@@ -84,7 +84,7 @@ class ExposureHandler(ViewerApi):
 
 
 class VoteHandler(ViewerApi):
-    """POST: one judgement. Answers when it is on disk."""
+    """POST: one judgement. The answer comes when it is on disk."""
 
     async def post(self):
         await self.answer(self.cast, self.body())
@@ -120,10 +120,11 @@ class BatchHandler(ViewerApi):
 
 
 class UndoHandler(ViewerApi):
-    """POST {}: take back the user's last step. {expnum}: the last judgement of that exposure. {batch_id}: a bulk vote.
-    {expnum, undoes: client_vote_id}: that judgement and no other, so that it may be sent twice.
+    """POST: take back a judgement.
 
-    Answers {expnum, expnums, batch_id, restored, votes}: votes are the earlier ones that count again.
+    {} : the user's last step; {expnum} : the last judgement of that exposure; {batch_id} : a bulk vote
+    {expnum, undoes: client_vote_id} : exactly that judgement, so that the request may be sent twice
+    Answers {expnum, expnums, batch_id, restored, votes}. votes : the earlier votes that count again
     """
 
     async def post(self):

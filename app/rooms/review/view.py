@@ -1,4 +1,4 @@
-"""The Review room: one browser component that asks the REST routes and stays in step with the session."""
+"""The Review room: one browser component that uses the routes and follows the session."""
 
 import param
 
@@ -7,17 +7,17 @@ from triptych.app.web.component import EsModule
 
 
 class ReviewView(EsModule):
-    """Queue, mosaic, evidence and verdict bar in one. Reads the session and calls its verbs; keeps no state itself."""
+    """Queue, mosaic, evidence and verdict bar. It reads the session and calls its methods, and keeps no state."""
 
     _module = "rooms/review/review.js"
 
     user = param.String(doc="Name that signs the votes.")
-    room = param.String(doc="Room that is open; keys are heard in this one only.")
+    room = param.String(doc="Name of the open room. Only this room reacts to keys.")
     focus = param.Integer(default=None, allow_None=True, doc="expnum of the exposure on screen.")
-    assisted = param.Boolean(default=True, doc="Model's opinion shown before the vote.")
+    assisted = param.Boolean(default=True, doc="Whether the model's opinion is shown before the vote.")
     stretch = param.String(default="faint")
-    survey_version = param.String(doc="Changes when new predictions were accepted.")
-    picture_version = param.String(doc="Changes when the pixels do; part of every picture's address.")
+    survey_version = param.String(doc="New when the user accepts new predictions.")
+    picture_version = param.String(doc="New when pixels change; part of every picture's address.")
 
     def __init__(self, session, **params):
         super().__init__(
