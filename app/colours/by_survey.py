@@ -1,4 +1,4 @@
-"""Colourings by what the survey itself says: cluster, band, night."""
+"""Colourings that depend on the survey only: cluster, band, night."""
 
 import numpy as np
 
@@ -6,13 +6,13 @@ from triptych.app import palette
 from triptych.app.colours.codes import Colours, Entry, classes, quiet, ramp
 
 MOST_CLUSTERS = 252
-MOST_NIGHTS = 24  # beyond that a class is a month, and beyond as many months a year
-MOST_TIMES = 250
+MOST_NIGHTS = 24  # with more nights a class is a month
+MOST_TIMES = 250  # with more months a class is a year
 DATES = {1: "{0}-{1:02d}-{2:02d}", 100: "{0}-{1:02d}", 10000: "{0}"}
 
 
 def by_cluster(scene):
-    """HDBSCAN's label; beyond MOST_CLUSTERS the smallest clusters share one code."""
+    """The HDBSCAN cluster. The MOST_CLUSTERS largest have codes of their own; all others share one code."""
     rows = scene.images.rows_in(scene.viewer.survey.cluster.index)
     labels = np.full(len(rows), -1, np.int64)
     known = rows >= 0
@@ -20,7 +20,7 @@ def by_cluster(scene):
     found, sizes = np.unique(labels[labels >= 0], return_counts=True)
     largest = np.sort(found[np.argsort(-sizes, kind="stable")[:MOST_CLUSTERS]])
     other = len(largest) + 1
-    # code of each label, looked up: noise first, then every label up to the highest
+    # code_of[label + 1] is the code of a label; noise is label -1
     code_of = np.full(int(labels.max(initial=-1)) + 2, other, np.uint8)
     code_of[0] = 0
     code_of[largest + 1] = np.arange(1, len(largest) + 1)
@@ -36,12 +36,12 @@ def by_cluster(scene):
 
 
 def exposure_column(scene, name):
-    """A column of the exposures table, one row per exposure of the images; NaN where it has none."""
+    """A column of the exposures table, one row per exposure of the images. NaN for an exposure without a row."""
     return scene.viewer.survey.exposures[name].reindex(scene.images.exposures[0])
 
 
 def by_band(scene):
-    """The filter, from blue to red; what is no known band comes last."""
+    """The band, from blue to red. Bands that are not in palette.BAND_COLOURS come last."""
     bands = exposure_column(scene, "band").fillna("").astype(str)
     known = [band for band in palette.BAND_COLOURS if (bands == band).any()]
     more = sorted(set(bands) - set(known) - {""})[: len(palette.OTHER_BANDS)]
@@ -53,7 +53,7 @@ def by_band(scene):
 
 
 def by_night(scene):
-    """The night, or the month or the year where there are many, in the order of time."""
+    """The night, in order of time. With many nights the month, and with many months the year."""
     nights = exposure_column(scene, "night").fillna(0).to_numpy(np.int64)
     for shorten in DATES:
         times = np.where(nights > 0, nights // shorten, 0)

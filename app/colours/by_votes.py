@@ -1,7 +1,7 @@
-"""Colourings that tell votes: verdict, disagreement, what waits for the own vote, model against people.
+"""Colourings that tell votes: verdict, disagreement, what waits for the user's own vote, model against people.
 
-Each shows only what app.judging.viewer.Knowledge lets this user know; an exposure that hides something has the code of
-one where there is nothing to hide.
+Each shows only what this user may know (see app.judging.viewer.Knowledge). An exposure with something to hide has the
+same code as one with nothing to hide.
 """
 
 import numpy as np
@@ -12,13 +12,13 @@ from triptych.app.colours.codes import classes
 
 
 def by_exposure(scene, codes):
-    """(n,) uint8 of the images, from codes (a Series by expnum); 0 for exposures that it does not name."""
+    """(n,) uint8: the code of each image's exposure. codes : Series by expnum; other exposures have code 0"""
     expnums = scene.images.exposures[0]
     return scene.images.spread(codes.reindex(expnums).fillna(0).to_numpy(np.uint8))
 
 
 def by_verdict(scene):
-    """What the panel decided by majority; what this user may not know yet is open, like what nobody judged."""
+    """The verdict by majority. A verdict that this user may not know is "open", as if nobody had judged."""
     names = ("good", "bad", "split")
     decided = scene.knowledge.known_verdicts()["verdict"].map({name: code for code, name in enumerate(names, start=1)})
     entries = [(name, palette.VERDICT_COLOURS[name], name[0], "") for name in names]
@@ -26,7 +26,7 @@ def by_verdict(scene):
 
 
 def by_disagreement(scene):
-    """How far the votes on an exposure are apart, of exposures whose votes this user may know."""
+    """How much the votes on an exposure differ, for exposures whose votes this user may know."""
     known = scene.knowledge.known_verdicts()
     counts = known[["n_bad", "n_good", "n_unsure"]].to_numpy(int)
     n_votes = counts.sum(axis=1)
@@ -47,7 +47,8 @@ def by_disagreement(scene):
 
 
 def by_pending(scene):
-    """Candidates that wait for this user's vote, and what this user has judged; nothing for a viewer, who has none."""
+    """Candidates that wait for this user's vote, and exposures that they have judged. Nothing waits for a user who
+    cannot vote."""
     expnums = scene.images.exposures[0]
     candidates = np.isin(expnums, scene.viewer.survey.candidates.index.to_numpy(np.int64))
     own = scene.knowledge.own
@@ -61,7 +62,7 @@ def by_pending(scene):
 
 
 def by_contradiction(scene):
-    """The model against people: candidates with the verdict good, and exposures with the verdict bad that are none."""
+    """Where the model and the votes agree and where not. The model calls candidates bad, the votes by majority."""
     known = scene.knowledge.known_verdicts()["verdict"]
     known = known[known.isin(("good", "bad"))]
     expnums = known.index.to_numpy(np.int64)

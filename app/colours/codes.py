@@ -1,4 +1,4 @@
-"""The values that a colouring gives: codes, palette and legend; and what its makers share."""
+"""What a colouring returns: codes, palette and legend. Also functions that several colourings use."""
 
 import json
 import struct
@@ -13,7 +13,7 @@ WAITS = "after your vote"
 
 @dataclass(frozen=True)
 class Entry:
-    """One class of the legend: codes first to last. Quiet classes are drawn first and smaller."""
+    """One class of the legend, with codes from `first` to `last`. quiet : it is background, drawn first and smaller"""
 
     label: str
     first: int
@@ -28,7 +28,9 @@ class Entry:
 
 @dataclass(frozen=True, eq=False)
 class Colours:
-    """codes : (n,) uint8, one per image; palette : colour of each code; kind : categories or continuous."""
+    """Colours of images. codes : (n,) uint8, one per image; palette : colour of each code; entries : the legend
+    kind : "categories" or "continuous"
+    """
 
     colour_by: str
     title: str
@@ -38,21 +40,21 @@ class Colours:
     codes: np.ndarray
 
     def header(self):
-        """Everything but the codes, as plain values."""
+        """Everything except the codes, as plain values."""
         header = {name: value for name, value in vars(self).items() if name != "codes"}
         return header | {"entries": [asdict(entry) for entry in self.entries]}
 
     def tobytes(self):
-        """uint32 length of a JSON header, the header (everything but the codes), the codes."""
+        """uint32 length of a JSON header, the header (see `header`), the codes."""
         text = json.dumps(self.header()).encode()
         return struct.pack("<I", len(text)) + text + self.codes.tobytes()
 
 
 def classes(colour_by, title, codes, names, nothing, *, order=None):
-    """Colours of a few classes; code 0 is what is only background.
+    """Colours of a few classes. Code 0 is background.
 
     codes : (n,) uint8, 0 to len(names); names : (label, colour, letter, rule) of codes 1, 2, ...
-    nothing : label of code 0; order : codes in the order of the legend
+    nothing : label of code 0; order : codes in the order of the legend, None = in rising order
     """
     counts = np.bincount(codes, minlength=len(names) + 1)
     entries = [
@@ -65,13 +67,13 @@ def classes(colour_by, title, codes, names, nothing, *, order=None):
 
 
 def quiet(label, code, counts):
-    """Entry of a class that is only background, as a tuple of one."""
+    """A tuple with one Entry, for a class that is background. counts : number of images by code"""
     count = int(counts[code])
     return (Entry(label, code, code, count, palette.UNLABELLED, name=label, quiet=True),)
 
 
 def ramp(stops, n):
-    """n colours evenly along a ramp of '#rrggbb' stops."""
+    """n colours at even steps along a ramp. stops : colours '#rrggbb'"""
     numbers = np.array([[int(stop[k : k + 2], 16) for k in (1, 3, 5)] for stop in stops], float)
     places = np.linspace(0, len(stops) - 1, n)
     channels = [np.interp(places, np.arange(len(stops)), numbers[:, k]) for k in range(3)]

@@ -1,11 +1,10 @@
-"""What each point's colour says: one code byte per image and the legend to read it by, as far as this user may know.
+"""The colours of points: one code byte per image, and the legend, as far as this user may know.
 
-The only place that decides what the map reveals. Nobody sees a verdict, a label that comes from votes, or a known
-answer that queues ask for, before judging that exposure; an exposure that hides something looks exactly like one where
-there is nothing to hide. In blind mode the model's opinion of a candidate waits for the own vote too: see
-app.judging.knowledge.
+The map shows users who vote no verdict, no label that comes from votes and no known answer of a queue before they have
+judged the exposure. An exposure with something to hide looks exactly like one with nothing to hide. In blind mode the
+model's opinion of a candidate waits for the own vote, too. app.judging.viewer decides all this.
 
-A colouring is one function in COLOURINGS, the only list of them; it returns Colours.
+A colouring is a function that takes a Scene and returns Colours. COLOURINGS is the list of all colourings.
 """
 
 from collections.abc import Callable
@@ -30,7 +29,7 @@ WAITS_CODE = len(REASON_CODES) + 1
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """What a colouring works on."""
+    """The argument of a colouring: the images to colour, and what the user may know."""
 
     viewer: Viewer
     knowledge: Knowledge
@@ -38,7 +37,7 @@ class Scene:
     assisted: bool
 
     def opinion_shown(self):
-        """(n,) bool: of which images the model's opinion may be known."""
+        """(n,) bool: whether this user may know the model's opinion of each image."""
         expnums = self.images.exposures[0]
         return self.images.spread(self.knowledge.of_opinion(expnums, self.assisted))
 
@@ -54,7 +53,7 @@ def paint(viewer: Viewer, colour_by, image_ids, *, assisted):
 
 
 def by_reason(scene):
-    """What labels say: the training labels, else the imported lists."""
+    """The label of each image: that of the training set, or else that of the imported lists."""
     codes = imported_reasons(scene)
     training = scene.viewer.survey.training
     places = scene.images.places_of(training["image_id"].to_numpy(np.int64))
@@ -66,7 +65,7 @@ def by_reason(scene):
 
 
 def imported_reasons(scene):
-    """(n,) uint8 codes of what imported lists say, a CCD's own label before its exposure's; 0 = nothing."""
+    """(n,) uint8: codes of the imported labels. A CCD's own label goes before its exposure's. 0 = no label"""
     labels = scene.viewer.readable_labels()
     labels = labels[labels["reason"] != ""]
     expnums = scene.images.exposures[0]
@@ -84,9 +83,11 @@ def imported_reasons(scene):
 
 
 def place_reasons(codes, places, reasons):
-    """Write the code of the first reason of each place, in the order of the vocabulary, good last.
+    """Write the code of one reason for each place into codes.
 
-    codes : (n,) uint8, changed; places : (m,) int64; reasons : (m,) Series of names, unknown ones are left out
+    Of several reasons of a place the first in the order of REASONS counts; good comes last.
+    codes : (n,) uint8, changed; places : (m,) int64, indices in codes
+    reasons : (m,) Series of names; unknown names are left out
     """
     order = reasons.map({name: place for place, name in enumerate([*REASONS, GOOD])}).to_numpy(float)
     later_first = np.argsort(-order, kind="stable")  # NaN last
@@ -95,13 +96,13 @@ def place_reasons(codes, places, reasons):
 
 
 def by_prediction(scene):
-    """The likeliest reason according to the model."""
+    """The reason that the model finds likeliest."""
     reasons = scene.viewer.survey.prediction["reason"]
     rows = scene.images.rows_in(scene.viewer.survey.prediction.index)
     categories = reasons.astype("category").cat
     code_of = np.array([*(REASON_CODES.get(name, 0) for name in categories.categories), 0], np.uint8)
-    codes = code_of[categories.codes.to_numpy()]  # no reason is code -1, the last
-    codes = np.append(codes, np.uint8(0))[rows]  # no row is -1, the last
+    codes = code_of[categories.codes.to_numpy()]  # a missing reason is -1 and takes the last code, 0
+    codes = np.append(codes, np.uint8(0))[rows]  # row -1 (no prediction) takes the last code, 0
     codes[~scene.opinion_shown()] = WAITS_CODE
     return reason_colours("prediction", "predicted", codes, "no prediction")
 
@@ -129,7 +130,7 @@ def reason_colours(colour_by, title, codes, nothing):
 
 
 def by_probability(scene):
-    """How likely the image is bad, 1 - p_good: codes 1 to 255."""
+    """The probability that the image is bad, 1 - p_good, as codes 1 to 255. 0 = not known"""
     rows = scene.images.rows_in(scene.viewer.survey.prediction.index)
     p_bad = 1.0 - scene.viewer.survey.prediction["p_good"].to_numpy(float)
     levels = np.where(np.isfinite(p_bad), 1 + np.rint(254 * np.clip(np.nan_to_num(p_bad), 0, 1)), 0).astype(np.uint8)
@@ -149,9 +150,11 @@ def by_probability(scene):
 
 @dataclass(frozen=True)
 class Colouring:
-    """paint : Scene -> Colours. needs : what its codes change with, beside the map: prediction, cluster, store.
+    """One entry of COLOURINGS.
 
-    text : in the list of colourings; opinion : whether it tells what the model thinks
+    paint : function Scene -> Colours
+    needs : what its codes depend on besides the map: prediction, cluster, store
+    opinion : whether it tells the model's opinion; text : its name on screen
     """
 
     name: str

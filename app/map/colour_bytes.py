@@ -1,4 +1,4 @@
-"""Colour codes of a whole map for one user, painted once for each state of the store and kept as bytes."""
+"""Colour codes of a whole map for one user. They are made once for each state of the store and kept as bytes."""
 
 import json
 import threading
@@ -13,16 +13,16 @@ from triptych.app.map.points import map_table
 KEPT_BYTES = 128_000_000  # colour codes of all users together
 _kept = LRUCache(KEPT_BYTES, getsizeof=len)
 _kept_lock = threading.Lock()
-_painting = threading.Lock()  # one at a time: a map of millions needs memory while it is painted
+_painting = threading.Lock()  # one map at a time, because colouring millions of points needs much memory
 
 
 def colour_bytes(viewer: Viewer, colour_by, *, assisted):
-    """Colours.tobytes() of the survey's whole map: uint32 length of a JSON header, the header, one code a point.
+    """Colours.tobytes() of the survey's whole map: uint32 length of a JSON header, the header, one code per point.
 
     assisted : whether the model's opinion is shown before the vote
     """
     table = map_table(viewer.survey)
-    # The revision is read before the votes: what is kept under it is never older than it says.
+    # The revision is read before the votes, so that the codes kept under it are never older than it.
     known = (
         viewer.app.boot_id,
         viewer.survey.version,

@@ -1,6 +1,6 @@
-"""The map as one picture: for browsers without WebGL2.
+"""The map as one picture, for browsers without WebGL2.
 
-Plain array work, as this must be there at once: Datashader compiles for some seconds before its first picture.
+It uses plain arrays, because the picture must come at once. Datashader would compile for seconds before the first one.
 """
 
 import io
@@ -18,9 +18,9 @@ PAGE = (13, 17, 23)
 
 @dataclass(frozen=True)
 class View:
-    """Where a picture is seen from: the numbers of static/map/camera.js, in CSS pixels.
+    """How the map is seen: the numbers of static/map/camera.js, in CSS pixels.
 
-    rotation : 9 numbers, column-major; isolate : labels of the legend that are shown, () = all
+    rotation : 9 numbers, column-major; isolate : legend labels that are shown, () = all
     """
 
     width: int
@@ -35,7 +35,7 @@ class View:
 
     @classmethod
     def from_query(cls, query):
-        """A View from the arguments of an address, as text; ValueError where they make none."""
+        """A View from the arguments of an address (name -> text). ValueError if one is missing or out of range."""
         rotation = tuple(float(value) for value in query.get("rotation", "1,0,0,0,1,0,0,0,1").split(","))
         isolate = tuple(label for label in query.get("isolate", "").split("|") if label)
         numbers = {name: float(query.get(name, 0)) for name in ("scale", "x", "y", "size")}
@@ -50,10 +50,10 @@ class View:
 
 
 def project(places, view):
-    """Screen places of points as in the browser.
+    """Positions of points on the screen, as the browser computes them.
 
     places : (n, dims) uint16
-    Returns x, y (n,) float32 in pixels; NaN where a point has no place.
+    Returns x, y (n,) float32 in pixels; NaN for a point that is not on the map.
     """
     q = places.astype(np.float32) / HALF_RANGE - 1
     q[places[:, 0] == NOWHERE] = np.nan
@@ -66,8 +66,7 @@ def project(places, view):
 def draw(table, header, codes, view):
     """PNG bytes of one view.
 
-    table : app.map.points.MapTable; header : what app.colours.colours.Colours says beside the codes (palette, entries)
-    codes : (n,) uint8
+    table : app.map.points.MapTable; header : Colours.header() of the colouring; codes : (n,) uint8
     """
     picture = np.empty((view.height, view.width, 3), np.float32)
     picture[:] = PAGE
@@ -87,7 +86,7 @@ def draw(table, header, codes, view):
 def cover(picture, entry, pixels, disc, opacity):
     """Draw one class into picture (height, width, 3) float32.
 
-    pixels : flat pixel number and code of each point in view; disc : what one point covers, (k, k) float 0..1
+    pixels : (flat pixel number, code) of the points in view; disc : (k, k) float 0..1, the pixels that a point covers
     """
     place, codes = pixels
     height, width = picture.shape[:2]
@@ -105,7 +104,7 @@ def cover(picture, entry, pixels, disc, opacity):
 
 
 def disc_of(size):
-    """(k, k) float: coverage of the pixels round a point of that diameter in pixels, 1 in the middle."""
+    """(k, k) float 0..1: how much of each pixel a point covers; 1 in the middle. size : diameter in pixels"""
     reach = int(np.ceil(size / 2))
     y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
     disc = np.clip(size / 2 + 0.5 - np.hypot(x, y), 0, 1)
@@ -114,7 +113,7 @@ def disc_of(size):
 
 
 def layers(entries, isolate):
-    """Legend entries in the order to draw them, with the opacity of each group: background first."""
+    """((entries, opacity), ...): groups of legend entries in the order of drawing, background first."""
     shown = [entry for entry in entries if not isolate or entry["label"] in isolate]
     context = [{**entry, "colour": "#3a424d"} for entry in entries if entry not in shown]
     return (

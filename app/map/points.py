@@ -1,11 +1,11 @@
-"""The points of the map as the browser gets them: an order, and coordinates as 16-bit numbers.
+"""The points of the map as the browser gets them, with coordinates as 16-bit numbers.
 
-Every array that goes to the browser (places in 2-D and 3-D, ids, colour codes) has one entry per point in one common
-order: image_ids shuffled by a fixed hash. It needs no table to be known again, and any first part of it is a fair
-sample, so that a long map can be drawn while it arrives.
+All arrays for the browser (places in 2-D and 3-D, ids, colour codes) have one entry per point in the same order:
+image_ids shuffled by a fixed hash. So the order can be found again without a table, and the first part of an array is a
+fair sample of the points. A long map can be drawn while it arrives.
 
-A long map is encoded once for each set of stages and kept as plain files in the run's folder `.map`; the server maps
-them into memory and sends them piece by piece, so that a request reads no table.
+A long map is encoded once for each set of stages and kept as files in the run's folder `.map`. The server maps these
+files into memory and sends them in pieces, so that a request reads no table.
 """
 
 import hashlib
@@ -24,9 +24,9 @@ from triptych.app.survey.image_set import ImageSet
 from triptych.pipeline.image_ids import ccdnum_of, expnum_of
 
 FOLDER = ".map"
-LONG = 200_000  # points from which on the encoded arrays are kept as files
+LONG = 200_000  # the encoded arrays of a map with at least this many points are kept as files
 HALF_RANGE = 32500  # coordinates -1..1 are sent as 0..65000
-NOWHERE = 65535  # a point that one of the two maps does not place
+NOWHERE = 65535  # coordinate of a point that is not on this map
 KINDS = {2: "map2d", 3: "map3d"}
 
 
@@ -35,9 +35,9 @@ class MapTable:
     """Points in drawing order.
 
     image_ids : (n,) int64
-    places : dims -> (n, dims) little-endian uint16; a map that does not exist is left out
+    places : dims (2 or 3) -> (n, dims) little-endian uint16, for the maps that exist
     half : dims -> half the width of the cloud along each axis, in units in which the map reaches from -1 to 1
-    version : changes whenever any of this does
+    version : new whenever any of this changes
     """
 
     image_ids: np.ndarray
@@ -54,7 +54,7 @@ class MapTable:
         return ImageSet(self.image_ids)
 
     def index_of(self, image_ids):
-        """(m,) uint32, sorted: the points of those image_ids that are on the map."""
+        """(m,) uint32, sorted: indices of the points of these image_ids, without images that are not on the map."""
         return self.images.index_of(image_ids).astype(np.uint32)
 
     @cached_property
@@ -71,7 +71,7 @@ def drawing_order(image_ids):
 
 
 def mixed(values):
-    """(n,) uint64 -> (n,) uint64 that look random: the finaliser of splitmix64, a bijection."""
+    """(n,) uint64 -> (n,) uint64 that look random. It is the finaliser of splitmix64, which is a bijection."""
     values = values + np.uint64(0x9E3779B97F4A7C15)
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -79,11 +79,11 @@ def mixed(values):
 
 
 def scaled(coordinates):
-    """Coordinates as 16-bit numbers, all axes by the same factor.
+    """Coordinates as 16-bit numbers. All axes have the same scale.
 
-    coordinates : (n, dims) float; NaN where a point has no place
-    Returns (n, dims) uint16 and the (dims,) half widths of the cloud on the -1..1 scale. In 3-D the sphere round the
-    cloud has radius 1, so that nothing leaves the picture when it is turned.
+    coordinates : (n, dims) float; NaN for a point that is not on the map
+    Returns (n, dims) uint16, and the list of the dims half widths of the cloud on the scale -1..1. In 3-D the sphere
+    around the cloud has radius 1, so that no point leaves the picture when the cloud is turned.
     """
     placed = np.isfinite(coordinates).all(axis=1)
     known = coordinates[placed]
@@ -99,7 +99,7 @@ def scaled(coordinates):
 
 
 def map_table(survey):
-    """The MapTable of a survey's maps; without points before there is a map. Made once and kept."""
+    """The MapTable of a survey, made once and kept. It has no points while there is no map."""
     stages = []
     for kind in KINDS.values():
         if survey.stages.get(kind):
@@ -118,13 +118,13 @@ def table_of(stages, survey):
     if not folder.exists():
         try:
             save_table(encoded(survey, version), folder)
-        except OSError:  # a run that may only be read
+        except OSError:  # this user may not write to the run folder
             return encoded(survey, version)
     return kept(folder, version)
 
 
 def encoded(survey, version):
-    """A MapTable made from the tables."""
+    """A MapTable made from the survey's tables."""
     frames = {dims: getattr(survey, kind) for dims, kind in KINDS.items() if len(getattr(survey, kind))}
     images = ImageSet(drawing_order(survey.image_ids) if frames else np.empty(0, np.int64))
     places, half = {}, {}
@@ -139,7 +139,7 @@ def encoded(survey, version):
 
 
 def save_table(table, folder):
-    """Write the arrays of a MapTable aside and rename; maps that are no longer drawn are removed."""
+    """Write the arrays of a MapTable to a temporary folder and rename it. Other maps beside it are removed."""
     aside = folder.with_name(f"{folder.name}.{os.getpid()}")
     aside.mkdir(parents=True, exist_ok=True)
     np.save(aside / "image_ids.npy", table.image_ids)

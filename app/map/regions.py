@@ -1,17 +1,19 @@
 """Selections as short text: a lasso or a box as its outline on the map, single images as their ids.
 
-A lasso round a million points is a hundred vertices. The text goes into the page's address and to the server, which
-finds the same points as the browser did: both compare the same integers with the same formula (static/map/region.js).
+A lasso around a million points has about a hundred vertices. The text goes into the page's address and to the server.
+The server finds the same points as the browser, because both compare the same integers with the same formula
+(static/map/region.js).
 
-A selection is steps joined by `~`, each `OP.KIND.…` with OP r (replace), a (add) or s (subtract):
+A selection is a list of steps joined by `~`, each `OP.KIND.…` with OP r (replace), a (add) or s (subtract):
 
-    r.2.K.OUTLINE             inside an outline on the flat map
-    r.3.K.OUTLINE.ROTATION    behind an outline on the solid map, seen from a side
+    r.2.K.OUTLINE             points inside an outline on the flat map
+    r.3.K.OUTLINE.ROTATION    points behind an outline on the solid map, as seen with this rotation
     r.i.IDS                   single images, in their order
-    ….f.COLOURING:LABEL|…     a last pair of fields: only of these classes of the legend
+    ….f.COLOURING:LABEL|…     two last fields: only points of these classes of the legend
 
-OUTLINE: base64url of zigzag varints, each vertex less the one before it, in units of 2^-K of the projected map, whose
-half width is 1. ROTATION: base64url of nine little-endian int16, column-major, 1 = 32767. IDS: varints like OUTLINE's.
+OUTLINE: base64url of zigzag varints: the difference of each vertex to the one before, in units of 2^-K of the projected
+map, whose half width is 1. ROTATION: base64url of nine little-endian int16, column-major, 1 = 32767. IDS: varints of
+differences, like OUTLINE.
 """
 
 import base64
@@ -40,7 +42,7 @@ class Step:
 
     op : replace, add or subtract; dims : 2, 3, or 0 for single images
     outline : (m, 2) int64 in units of 2**-k; rotation : (9,) float64; image_ids : (m,) int64
-    colour_by, labels : classes that it is restricted to; '' and () = all
+    colour_by, labels : the step takes only these classes of a colouring; '' and () = all
     """
 
     op: str
@@ -54,7 +56,7 @@ class Step:
 
 
 def parse(text):
-    """Steps of a selection's text. BadInput where it is none."""
+    """The list of Steps in a selection's text. BadInput if the text is too long or cannot be read."""
     parts = text.split("~")
     if len(text) > LONGEST or len(parts) > MOST_STEPS:
         raise BadInput("this address names too long a selection; lasso the points again")
@@ -87,7 +89,7 @@ def step_of(text):
 
 
 def text_of_images(image_ids):
-    """Text of a selection of single images, '' when they are too many for an address."""
+    """Text of a selection of single images. '' if there are none, or too many for an address."""
     ids = np.asarray(image_ids, np.int64)
     if not 0 < len(ids) <= MOST_IDS:
         return ""
@@ -95,7 +97,7 @@ def text_of_images(image_ids):
 
 
 def joined(before, text):
-    """A selection and one more step, '' when they are too long for an address."""
+    """Text of a selection with one more step. '' if it is too long for an address."""
     if text.startswith("r") or not before:
         return text
     both = f"{before}~{text}"
@@ -133,7 +135,7 @@ def unpacked(text):
 
 
 def filter_text(colour_by, labels):
-    """The last fields of a step that is restricted to some classes."""
+    """The last two fields of a step that takes only some classes."""
     named = "|".join(quote(label, safe="").replace(".", "%2E") for label in labels)
     return f".f.{quote(f'{colour_by}:{named}', safe='').replace('.', '%2E')}"
 
@@ -141,8 +143,8 @@ def filter_text(colour_by, labels):
 def resolve(steps, table, chosen, codes_of):
     """(n,) bool: the points that a selection takes.
 
-    table : app.map.points.MapTable; chosen : (n,) bool, what is selected before the first step
-    codes_of : colour_by -> ((n,) uint8, legend entries as dicts), for steps that are restricted to classes
+    table : app.map.points.MapTable; chosen : (n,) bool, the points selected before the first step
+    codes_of : function colour_by -> ((n,) uint8, legend entries as dicts), for steps that take only some classes
     """
     for step in steps:
         found = points_of_step(step, table)
@@ -175,7 +177,7 @@ def points_of_step(step, table):
 
 
 def inside(step, places):
-    """(n,) bool of (n, dims) uint16: which lie inside a step's outline, by the even-odd rule."""
+    """(n,) bool: which places lie inside a step's outline, by the even-odd rule. places : (n, dims) uint16"""
     unit = float(2**step.k)
     x, y = projected(step, places)
     x, y = x * unit, y * unit
@@ -189,7 +191,7 @@ def inside(step, places):
         if ay == by:
             continue
         low, high = (ay, by) if ay < by else (by, ay)
-        # (ay > y) != (by > y) holds from the lower end on, up to below the upper one
+        # the edge counts for points with low <= y < high
         first, after = np.searchsorted(py, low, "left"), np.searchsorted(py, high, "left")
         part = slice(first, after)
         odd[part] ^= px[part] < ax + (bx - ax) * (py[part] - ay) / (by - ay)
@@ -199,7 +201,7 @@ def inside(step, places):
 
 
 def projected(step, places):
-    """x, y (n,) float64 of places on the projected map, whose half width is 1."""
+    """(x, y), each (n,) float64: positions on the projected map, whose half width is 1. places : (n, dims) uint16"""
     q = places.astype(np.float64) / HALF_RANGE - 1
     if step.dims == 2:
         return q[:, 0], q[:, 1]

@@ -1,4 +1,4 @@
-"""Selections of a map on their way: from text to image_ids, and to the browser as one bit a point if long."""
+"""Selections on a map: from text to image_ids, and, if they are long, to the browser as one bit per point."""
 
 import secrets
 import threading
@@ -17,9 +17,10 @@ _lock = threading.Lock()
 
 
 def images_of_region(viewer: Viewer, text, chosen, *, assisted):
-    """(n,) int64, sorted: what a selection's text takes for this user. pipeline.errors.BadInput where it is no text.
+    """(n,) int64: the image_ids that a selection's text takes for this user.
 
-    text : see app.map.regions; chosen : image_ids selected before its first step
+    text : see app.map.regions. chosen : image_ids selected before its first step
+    Single images keep the order of the text; other selections are sorted. Raises BadInput if the text cannot be read.
     """
     table = map_table(viewer.survey)
     steps = regions.parse(text)
@@ -39,7 +40,10 @@ def images_of_region(viewer: Viewer, text, chosen, *, assisted):
 
 
 def keep_bits(user, n, indices):
-    """Keep a selection for one fetch or several by this user; returns the token of its address."""
+    """Keep a selection, so that this user's browser can fetch it. Returns the token of its address.
+
+    n : number of points; indices : the selected ones
+    """
     state = np.zeros(n, np.uint8)
     state[indices] = 1
     token = secrets.token_hex(8)
@@ -49,7 +53,7 @@ def keep_bits(user, n, indices):
 
 
 def kept_bits(user, token):
-    """Bytes of a kept selection, lowest bit first; None where it has gone or is somebody else's."""
+    """Bytes of a kept selection, lowest bit first. None if it is no longer kept or belongs to another user."""
     with _lock:
         owner, bits = _kept.get(token, ("", None))
     return bits if owner == user.name else None

@@ -1,6 +1,7 @@
-"""What the Adjudicate room asks over HTTP: the exposures that votes do not decide, the votes on one, a decision.
+"""Routes of the Adjudicate room: the exposures that votes do not decide, the votes on one, a decision. For leads only.
 
-For leads only. What was shown here was seen: a vote that the same account casts on the exposure later is not blind.
+A lead who opens an exposure here sees the others' votes on it. This is noted, so that a later vote of theirs on it is
+not blind.
 """
 
 from triptych.app import palette
@@ -17,7 +18,7 @@ from triptych.pipeline.votes.versions import by_version
 
 LONGEST_WHY = 2000
 ON_SCREEN = ("seconds", "model_shown", "score", "stretch", "scale_mode", "invert", "zoom", "ccds_opened", "answer")
-# what leads say most often; sent with the queue, so that one key gives the reason of a decision
+# Frequent reasons for a decision. They are sent with the queue, so that a lead can choose one with one key.
 PHRASES = {
     "good": (
         "harmless: nothing that a catalogue would keep",
@@ -37,9 +38,10 @@ PHRASES = {
 def queue_answer(viewer: Viewer) -> dict:
     """Everything that the room needs to start.
 
-    Returns {panel, states: [{name, rule, waiting}], phrases, colours, reasons, items, decisions}. An item: expnum,
-    camera, states, counts of votes, p_bad, verdict, inspectors, reasons, last_vote_utc, score, band, night, in_run,
-    own (whether this lead voted). decisions : current ones, newest first, as `decision_answer` gives them.
+    Returns {panel, states: [{name, rule, waiting}], phrases, colours, reasons, items, decisions}.
+    An item : expnum, camera, states, counts of votes, p_bad, verdict, inspectors, reasons, last_vote_utc, score, band,
+    night, in_run, own (whether this lead voted)
+    decisions : current ones, newest first, as `decision_answer` gives them, each with `known_of`
     """
     (votes, _old), (decisions, _) = by_version(viewer.catalog, viewer.store.votes(), viewer.store.adjudications())
     table = undecided(votes, viewer.catalog.panel)
@@ -65,7 +67,7 @@ def queue_answer(viewer: Viewer) -> dict:
 
 
 def reason_list() -> list[dict]:
-    """The vocabulary with keys and colours, for chips."""
+    """All reasons with their keys, labels, rules and colours."""
     return [
         {"name": one.name, "key": one.key, "label": one.label, "rule": one.rule}
         | {"colour": palette.REASON_COLOURS[one.name]}
@@ -74,7 +76,7 @@ def reason_list() -> list[dict]:
 
 
 def known_of(survey, expnum: int) -> dict:
-    """What the run's tables say of an exposure in the list: in_run, band, night, score (of the model)."""
+    """What the run's tables say of an exposure: {in_run, band, night, score}. score : the model's bad_probability"""
     if expnum not in survey.exposures.index:
         return {"in_run": False, "band": "", "night": -1, "score": None}
     row = survey.exposures.loc[expnum]
@@ -100,12 +102,14 @@ def decision_answer(row: dict) -> dict:
 
 
 def exposure_answer(viewer: Viewer, expnum: int) -> dict:
-    """The votes on one exposure side by side, the model's opinion, and what was decided before.
+    """The votes on one exposure side by side, the model's opinion, and earlier decisions.
 
-    Returns {expnum, camera, facts, votes, old, verdicts: {policy: verdict of the votes}, decisions, model, neighbours,
-    own}.
-    votes : see `vote_answers`; old : those on another pipeline version, which do not count. decisions : every one ever
-    made on it, newest first, with superseded_by and retracted_utc.
+    Returns {expnum, camera, facts, votes, old, verdicts, decisions, model, neighbours, own}.
+    votes : see `vote_answers`; old : votes on another pipeline version, which do not count
+    verdicts : {policy: verdict of the votes}, without the policy `posterior`
+    decisions : all that were ever made on it, newest first, with superseded_by and retracted_utc
+    own : whether this lead has voted on it
+    Raises BadInput if nobody voted on the exposure and it is not in the run.
     """
     record = viewer.store.votes(expnum=expnum, current=False)
     in_force = record[record["superseded_by"].isna() & record["retracted_utc"].isna()]
@@ -118,7 +122,7 @@ def exposure_answer(viewer: Viewer, expnum: int) -> dict:
     made = viewer.store.adjudications(current=False)
     made = made[made["expnum"] == expnum].iloc[::-1]
     in_run = expnum in viewer.survey.exposures.index
-    # The posterior takes all votes; it is in the queue.
+    # `posterior` needs the votes on all exposures; the queue shows it.
     by_count = [name for name in verdicts.POLICIES if name != "posterior"]
     counted = {name: verdicts.verdicts(current, name, viewer.catalog.panel).verdict for name in by_count}
     return {
@@ -141,8 +145,8 @@ def exposure_answer(viewer: Viewer, expnum: int) -> dict:
 def vote_answers(current, record) -> list[dict]:
     """One dict per inspector, in the order of their votes.
 
-    vote_ids, inspector, judgement, reasons, comment, via, blind, created_utc, plver; ccdnames : ticked as bad; screen :
-    what was on screen (ON_SCREEN); earlier : answers that this one replaced
+    vote_ids, inspector, judgement, reasons, comment, via, blind, created_utc, plver
+    ccdnames : CCDs ticked as bad; screen : what was on screen (ON_SCREEN); earlier : judgements that this one replaced
     """
     answers = []
     opinions = verdicts.opinions(current).set_index("inspector")
@@ -169,9 +173,10 @@ def vote_answers(current, record) -> list[dict]:
 
 
 def decide(viewer: Viewer, values: dict) -> dict:
-    """Store one decision, and say what the verdict is now: {adjudication_id, expnum}.
+    """Store one decision. Returns {adjudication_id, expnum}.
 
-    values : expnum, judgement, reasons, comment (why; required), votes_seen, client_vote_id (may come twice)
+    values : expnum, judgement, reasons, comment (why; required), votes_seen, client_vote_id (the same one twice is one
+    decision)
     """
     try:
         expnum, judgement = int(values["expnum"]), str(values["judgement"])
@@ -199,7 +204,7 @@ def decide(viewer: Viewer, values: dict) -> dict:
 
 
 def thing_of(viewer: Viewer, expnum: int) -> tuple[str, str]:
-    """(camera, pipeline version) that a decision is about: the run's, else that of the last vote."""
+    """(camera, pipeline version) that a decision is about: those of the run, or else those of the last vote."""
     if expnum in viewer.survey.exposures.index:
         exposure = viewer.survey.exposures.loc[expnum]
         return str(exposure.get("camera") or viewer.catalog.camera), str(exposure.get("plver") or "")
@@ -210,7 +215,7 @@ def thing_of(viewer: Viewer, expnum: int) -> tuple[str, str]:
 
 
 def retract(viewer: Viewer, values: dict) -> dict:
-    """Take a current decision back; the votes decide again. values : adjudication_id."""
+    """Take a current decision back, so that the votes decide again. values : adjudication_id"""
     try:
         number = int(values["adjudication_id"])
     except (KeyError, TypeError, ValueError):
@@ -224,21 +229,21 @@ class LeadHandler(ViewerApi):
 
 
 class QueueHandler(LeadHandler):
-    """GET: what waits for a decision, and the decisions made."""
+    """GET: the exposures that wait for a decision, and the decisions made."""
 
     async def get(self):
         await self.answer(queue_answer, self.viewer)
 
 
 class ExposureHandler(LeadHandler):
-    """GET: everybody's votes on one exposure."""
+    """GET: all votes on one exposure."""
 
     async def get(self, expnum):
         await self.answer(exposure_answer, self.viewer, int(expnum))
 
 
 class DecisionHandler(LeadHandler):
-    """POST: one decision. Answers when it is on disk."""
+    """POST: one decision. The answer comes when it is on disk."""
 
     async def post(self):
         await self.answer(decide, self.viewer, self.body())

@@ -1,4 +1,4 @@
-"""The Adjudicate room: what the votes do not decide. For leads; all it shows comes from app.rooms.adjudicate.routes."""
+"""The Adjudicate room, for leads: exposures that the votes do not decide. See app.rooms.adjudicate.routes."""
 
 import param
 
@@ -10,7 +10,7 @@ class AdjudicateView(RoomView):
 
     _module = "rooms/adjudicate/adjudicate.js"
 
-    focus = param.Integer(default=None, allow_None=True, doc="expnum of the exposure that is looked at.")
+    focus = param.Integer(default=None, allow_None=True, doc="expnum of the exposure in focus.")
 
     FOLLOWED = (*RoomView.FOLLOWED, "focus")
 

@@ -1,4 +1,4 @@
-"""Thumbnails of the selection and the mosaic of the focused exposure: they read the session and call its verbs."""
+"""Thumbnails of the selection, and the mosaic of the exposure in focus. Both read the session and call its methods."""
 
 import numpy as np
 import param
@@ -13,15 +13,15 @@ from triptych.pipeline import camera as cameras
 from triptych.pipeline.errors import TriptychError, choose
 from triptych.pipeline.image_ids import expnum_of
 
-PAGE = 300  # thumbnails whose names and colours are sent at a time
+PAGE = 300  # names and colours are sent for this many thumbnails at a time
 MOST_THUMBS = 60_000
-LONG = 100_000  # longer selections are ordered beside the page's own turn
+LONG = 100_000  # longer selections are ordered in a thread
 SIMILAR = "most similar, one per exposure"
 FACTS = ("band", "exptime", "mjd_obs", "night", "airmass", "object", "n_ccds")
 
 
 class ThumbsView(EsModule):
-    """The selected images in a scrolling grid, sorted; click = focus, Shift-click = pick a range, arrows move."""
+    """The selected images in a scrolling grid. A click puts one in focus, Shift-click picks a range, arrows move."""
 
     _module = "sheets/thumbs.js"
 
@@ -29,16 +29,16 @@ class ThumbsView(EsModule):
     how = param.String(doc="How the selection came about.")
     sorted_by = param.String(default="expnum")
     sorts = param.List(default=["expnum"], doc="Orders that this user may choose now.")
-    grid = param.Dict(default={}, doc="key of this order and colouring, palette, letters, rows of the first page.")
-    focus = param.Integer(default=-1, doc="image_id of the focused CCD; -1 = none.")
+    grid = param.Dict(default={}, doc="key (a number for this order and colouring), and `rows_of` the first page.")
+    focus = param.Integer(default=-1, doc="image_id of the CCD in focus; -1 = none.")
     focus_expnum = param.Integer(default=-1)
-    focus_place = param.Integer(default=-1, doc="Place in the order of what is focused; -1 = not selected.")
+    focus_place = param.Integer(default=-1, doc="Index in the order of the image in focus; -1 = not selected.")
     stretch = param.String(default="stars")
     picture_version = param.String()
     aspect = param.Number(default=2.0, doc="Width over height of a CCD on the sky.")
     exposures = param.Integer(default=0, doc="Exposures in the selection.")
     has_images = param.Boolean(default=True, doc="Whether the run has any image.")
-    can_vote = param.Boolean(default=False, doc="Whether this user may judge them on a contact sheet.")
+    can_vote = param.Boolean(default=False, doc="Whether this user may judge the images on a contact sheet.")
 
     def __init__(self, session, **params):
         self.session = session
@@ -119,7 +119,7 @@ class ThumbsView(EsModule):
             self._paint(ids, lambda rows: self._send_msg({"kind": "page", "key": key, "start": start, **rows}))
 
     def _send_sheet(self, picked):
-        """The contact sheet of the picked images, or of the whole selection in its order."""
+        """Send the contact sheet of the picked images, or of the whole selection in its order if none is picked."""
         session = self.session
         viewer = session.viewer
         chosen = picked if len(picked) else self._order if len(self._order) == self.total else session.selection
@@ -145,7 +145,8 @@ class ThumbsView(EsModule):
     # ---- from the browser
 
     def _handle_msg(self, message):
-        """page: rows from a place on; focus, sort, keep (narrow to the picked ones), similar, clear."""
+        """Kinds of messages: page (send rows from an index on), focus, sort, keep (select only the picked images),
+        judge (send a contact sheet), similar, clear."""
         session, kind = self.session, message.get("kind")
         picked = np.asarray(message.get("image_ids", ()), np.int64)
         try:
@@ -175,7 +176,7 @@ class ThumbsView(EsModule):
 
 
 def sorts_for(session):
-    """Orders on offer: the model's probability only to those who may know it before their vote."""
+    """Orders that this user may choose. Probability only if they may know the model's opinion before their vote."""
     sorts = ["expnum"]
     if len(session.survey.prediction) and session.viewer.may_hear_opinion(assisted=session.assisted, voted=False):
         sorts.insert(0, "probability")
@@ -187,7 +188,10 @@ def sorts_for(session):
 
 
 def ordered(survey, image_ids, sorted_by):
-    """image_ids (n,) int64 in an order: probability (likeliest bad first), expnum, cluster, distance (as given)."""
+    """(n,) int64: at most MOST_THUMBS image_ids in an order.
+
+    sorted_by : probability (likeliest bad first), expnum, cluster, or distance (as given)
+    """
     if sorted_by == "probability":
         p_good = np.nan_to_num(search.column_at(survey.prediction, "p_good", image_ids), nan=2.0)
         if len(image_ids) > MOST_THUMBS:
@@ -203,7 +207,7 @@ def ordered(survey, image_ids, sorted_by):
 
 
 def n_exposures(image_ids):
-    """How many exposures some images belong to."""
+    """Number of exposures that these images belong to."""
     expnums = expnum_of(image_ids)
     if (expnums[1:] >= expnums[:-1]).all():
         return int(np.count_nonzero(np.diff(expnums, prepend=-1)))
@@ -213,8 +217,8 @@ def n_exposures(image_ids):
 def rows_of(viewer: Viewer, image_ids, colour_by, sorted_by, *, assisted):
     """Names and colours of some images, as plain values.
 
-    Returns ids, names, codes and values (lists, one per image; a value is what the order goes by), and palette, letters
-    and titles of the codes.
+    Returns lists with one item per image: ids, names, codes, values (text of what they are sorted by); and of the
+    codes: palette, letters, titles.
     """
     colours = paint(viewer, colour_by, image_ids, assisted=assisted)
     marked = {
@@ -232,7 +236,7 @@ def rows_of(viewer: Viewer, image_ids, colour_by, sorted_by, *, assisted):
 
 
 def values_of(survey, image_ids, sorted_by):
-    """Texts of what an order goes by, '' where it needs none."""
+    """Texts of what the images are sorted by: probability or cluster. '' for other orders and unknown values."""
     if sorted_by == "probability":
         p_bad = 1.0 - search.column_at(survey.prediction, "p_good", image_ids)
         return [f"{p:.2f}" if np.isfinite(p) else "" for p in p_bad]
@@ -242,14 +246,15 @@ def values_of(survey, image_ids, sorted_by):
 
 
 class MosaicView(EsModule):
-    """Every CCD of the focused exposure in its place; click = focus a CCD, click again = full resolution."""
+    """All CCDs of the exposure in focus, in their places. A click puts a CCD in focus; a second click shows it at full
+    resolution."""
 
     _module = "mosaic/component.js"
 
     expnum = param.Integer(default=None, allow_None=True)
     focus_ccd = param.String()
-    room = param.String(default="explore", doc="Keys are heard in Explore only.")
-    camera = param.String(doc="Camera whose outline is shown before the first exposure.")
+    room = param.String(default="explore", doc="Name of the open room. The mosaic reacts to keys in Explore only.")
+    camera = param.String(doc="Camera whose outline is shown while there is no exposure.")
     facts = param.Dict(default={}, doc="Header facts of the exposure, for the line above it.")
     stretch = param.String(default="stars")
     marks = param.Boolean(default=False, doc="Frame every CCD in its colour, with its probability.")
@@ -315,7 +320,7 @@ class MosaicView(EsModule):
 
 
 def header_facts(survey, expnum):
-    """Header facts of one exposure as plain values; {} without one."""
+    """Header facts of one exposure as plain values. {} if there is no such exposure."""
     if expnum is None or expnum not in survey.exposures.index:
         return {}
     row = survey.exposures.loc[expnum]
@@ -324,7 +329,10 @@ def header_facts(survey, expnum):
 
 
 def marks_of(viewer: Viewer, expnum, colour_by, *, assisted):
-    """Frames for the CCDs of an exposure: colour in the current colouring, and how likely it is bad, where known."""
+    """{ccdname: {colour, label}}: frames for the CCDs of an exposure.
+
+    colour : in this colouring; label : probability that the CCD is bad. Each is left out if it is not known.
+    """
     image_ids = viewer.survey.images_of(expnum)
     colours = paint(viewer, colour_by, image_ids, assisted=assisted)
     quiet = {code for entry in colours.entries if entry.quiet for code in range(entry.first, entry.last + 1)}

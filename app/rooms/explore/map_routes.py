@@ -1,4 +1,4 @@
-"""Routes of the map: places and ids that a browser may keep for ever, and colour codes that are one user's own."""
+"""Routes of the map: places and ids, which a browser may keep for ever, and each user's own colour codes."""
 
 import asyncio
 import hashlib
@@ -17,12 +17,12 @@ from triptych.app.map.picture import View, draw
 from triptych.app.map.points import map_table
 from triptych.app.map.selections import kept_bits
 
-FIRST_PIECE = 1 << 17  # bytes: enough points for a first picture
-PIECE = 1 << 20
+FIRST_PIECE = 1 << 17  # bytes; enough points for a first picture
+PIECE = 1 << 20  # bytes
 
 
 def routes(app):
-    """(regex, handler, arguments) of every route, each behind the login."""
+    """[(regex, handler, arguments)] of all routes. Each needs a login."""
     given = {"app": app}
     return [
         (r"/map/([0-9a-f]+)/places-([23])\.bin", PlacesHandler, given),
@@ -34,7 +34,7 @@ def routes(app):
 
 
 def points_of(survey):
-    """What the browser must know to fetch a survey's points, as plain values."""
+    """What the browser needs to fetch a survey's points, as plain values."""
     table = map_table(survey)
     answer = {
         "n": len(table),
@@ -49,9 +49,9 @@ def points_of(survey):
 
 
 def colour_urls(viewer: Viewer, *, assisted, revision):
-    """colour-by -> address of its codes, a new one whenever the codes may have changed.
+    """Name of a colouring -> address of its codes. The address is new whenever the codes may have changed.
 
-    assisted : whether the model's opinion is shown before the vote; the address proves that this page shows it
+    assisted : whether the model's opinion is shown before the vote. If so, the address holds `opinion_key`
     """
     table = map_table(viewer.survey)
     urls = {}
@@ -68,16 +68,16 @@ def colour_urls(viewer: Viewer, *, assisted, revision):
 
 
 def opinion_key(viewer: Viewer):
-    """Only a page that shows the model's opinion knows it; without it a blind inspector's request stays blind."""
+    """A key that only a page with the model's opinion gets. A request without it gets no opinion before the vote."""
     text = f"opinion {viewer.app.boot_id} {viewer.name}"
     return hmac.new(viewer.app.secret.encode(), text.encode(), hashlib.sha256).hexdigest()[:24]
 
 
 class MapHandler(ViewerHandler):
-    """Finds the survey and the points that an address speaks of."""
+    """Finds the survey and the points that an address names."""
 
     def survey(self):
-        """The survey that this user's page shows: the one accepted, or the current one."""
+        """The survey that this user's page shows: the one that they accepted, or the current one. Else 410."""
         accepted = self.viewer.survey
         wanted = self.get_query_argument("prediction", accepted.prediction_id)
         if wanted == accepted.prediction_id:
@@ -87,13 +87,14 @@ class MapHandler(ViewerHandler):
         return self.app.survey(wanted)
 
     def table(self, survey, version):
+        """The MapTable of a survey. 410 if it is not of this version."""
         table = map_table(survey)
         if table.version != version:
             raise tornado.web.HTTPError(410, "the map was made again; reload the page")
         return table
 
     def assisted(self):
-        """Whether the page that asks shows the model's opinion before the vote."""
+        """Whether the page that sent the request shows the model's opinion before the vote."""
         given = self.get_query_argument("opinion", "")
         return hmac.compare_digest(given.encode(), opinion_key(self.viewer).encode())
 
@@ -102,9 +103,9 @@ class MapHandler(ViewerHandler):
         self.finish(content)
 
     async def send(self, content):
-        """Send bytes or an array piece by piece, a small one first, without a copy of the whole.
+        """Send bytes or an array in pieces, a small one first, without a copy of the whole.
 
-        A long map is drawn while it comes, and the event loop answers others between two pieces.
+        The browser draws a long map while it arrives, and the server answers other requests between two pieces.
         """
         whole = memoryview(content).cast("B")
         self.set_header("Content-Type", "application/octet-stream")
@@ -143,7 +144,7 @@ class IdsHandler(MapHandler):
 
 
 class ColoursHandler(MapHandler):
-    """One user's colour codes. They may hold what only this user may know, so no cache keeps them."""
+    """One user's colour codes. No cache keeps them, because they may hold what only this user may know."""
 
     async def get(self, version, colour_by):
         if colour_by not in COLOURINGS:
@@ -157,7 +158,7 @@ class ColoursHandler(MapHandler):
 
 
 class SelectionHandler(MapHandler):
-    """A selection that another view made, one bit a point; only for the user who made it."""
+    """A selection that another view made, one bit per point. Only the user who made it gets it."""
 
     async def get(self, version, token):
         bits = kept_bits(self.user, token)

@@ -1,7 +1,7 @@
-"""The map and its legend in the page: they read the session and call its verbs.
+"""The map and its legend in the page. Both read the session and call its methods.
 
-What the browser draws and what the session holds are kept in step in both directions: `_drawn` remembers what the
-browser shows, and only a selection that differs from it is sent, so nothing goes round in circles.
+Browser and session keep each other up to date. `_drawn` remembers what the browser shows, and only a different
+selection is sent to it, so that no message goes back to its sender.
 """
 
 import numpy as np
@@ -19,16 +19,16 @@ from triptych.pipeline.errors import TriptychError
 from triptych.pipeline.image_ids import ccdnum_of
 
 HOW = {"lasso": "in a lasso", "box": "in a box", "click": "clicked on the map", "clear": ""}
-MOST_SENT = 4000  # points that are told one by one; longer selections go as an address
+MOST_SENT = 4000  # most points that a message lists; for longer selections it holds an address
 
 
 class ColouredView(EsModule):
-    """What the map and the legend have in common: colours of one session."""
+    """Base of the map and the legend: the colours of one session."""
 
     page_key = param.String(doc="The same for all components of one page.")
-    colour_urls = param.Dict(default={}, doc="colour-by -> address of its codes.")
+    colour_urls = param.Dict(default={}, doc="Name of a colouring -> address of its codes.")
     colour_by = param.String(default="reason")
-    isolate = param.List(default=[], doc="Labels of the legend that are shown; [] = all.")
+    isolate = param.List(default=[], doc="Legend labels that are shown; [] = all.")
 
     __abstract = True
 
@@ -69,12 +69,12 @@ class ColouredView(EsModule):
 
 
 class LegendView(ColouredView):
-    """Colour-by and legend chips, across the top of Explore."""
+    """The choice of colouring and the legend, across the top of Explore."""
 
     _module = "map/legend.js"
     _mount = "mountLegend"
 
-    options = param.Dict(default={one.name: one.text for one in COLOURINGS.values()}, doc="colour-by -> text.")
+    options = param.Dict(default={one.name: one.text for one in COLOURINGS.values()}, doc="Colouring -> its text.")
 
 
 class MapView(ColouredView):
@@ -82,19 +82,19 @@ class MapView(ColouredView):
 
     _module = "map/map.js"
 
-    points = param.Dict(default={}, doc="Number of points and where to fetch them; see map_routes.points_of.")
+    points = param.Dict(default={}, doc="Number of points and their addresses; see map_routes.points_of.")
     dims = param.Integer(default=2)
-    focus = param.Integer(default=-1, doc="expnum of the focused exposure; -1 = none.")
-    focus_ccd = param.Integer(default=0, doc="ccdnum of the focused CCD; 0 = none.")
-    heard = param.Integer(default=0, doc="Number of the browser's last step that the focus here already knows of.")
+    focus = param.Integer(default=-1, doc="expnum of the exposure in focus; -1 = none.")
+    focus_ccd = param.Integer(default=0, doc="ccdnum of the CCD in focus; 0 = none.")
+    heard = param.Integer(default=0, doc="Number of the browser's last message with a focus that was handled.")
     thumb = param.String(doc="Address of an image's thumbnail, with {image_id}.")
-    fallback_only = param.Boolean(default=False, doc="Let the server draw, as in a browser without WebGL2.")
+    fallback_only = param.Boolean(default=False, doc="Let the server draw the map, as for a browser without WebGL2.")
 
     def __init__(self, session, **params):
         self.session = session
-        self._drawn = None  # region that the browser shows already
-        self._leading = False
-        self._sent = None  # the points told last, where they were few
+        self._drawn = None  # region that the browser already shows
+        self._leading = False  # True while the session takes over a selection from the browser
+        self._sent = None  # the points that the last message listed, None if it held an address
         super().__init__(session, points=points_of(session.survey), dims=session.dims, **self._focused(), **params)
         self._follow_pictures()
         session.param.watch(self._follow_pictures, ["stretch", "survey"])
@@ -130,7 +130,7 @@ class MapView(ColouredView):
         self._send_selection()
 
     def _send_selection(self, always=False):
-        """Tell the browser what is selected, unless it drew just that itself."""
+        """Send the selection to the browser, unless the browser made it. always : send it in any case"""
         session, table = self.session, self._table
         selection, region = session.selection, session.region
         if not always and (self._leading or (region and region == self._drawn)):
@@ -161,10 +161,10 @@ class MapView(ColouredView):
             self.session.show(dims=event.new)
 
     def _handle_msg(self, message):
-        """From the browser: `hello` when it has drawn the points, `focus` on one, `select` when the user chose some.
+        """Messages from the browser: `hello` (it has drawn the points), `focus` (on one point), `select` (points).
 
-        select : text (a step of app.map.regions), gesture, focus, and indices of the points where they are few
-        step : number of a message that has a focus; said in `heard` once that is known
+        select : text (a step of app.map.regions), gesture, focus, and the points if the browser found them
+        step : number of a message with a focus; `heard` takes it when the message was handled
         """
         try:
             self._take(message)
@@ -203,7 +203,7 @@ class MapView(ColouredView):
 
 
 def chosen_points(message, n):
-    """(m,) uint32, sorted: the points that a browser's message names, by `indices` or as one bit each in `bits`."""
+    """(m,) uint32, sorted: the points that a browser's message names by `indices`, or by one bit each in `bits`."""
     if "bits" in message:
         bits = np.unpackbits(as_array(message["bits"], np.uint8), bitorder="little")
         indices = np.flatnonzero(bits[:n])
@@ -213,5 +213,5 @@ def chosen_points(message, n):
 
 
 def as_array(values, dtype):
-    """Numbers from a browser's message: a typed array, bytes or a list."""
+    """Numbers of a browser's message as an array. values : bytes, a typed array or a list"""
     return np.frombuffer(values, dtype) if isinstance(values, (bytes, bytearray)) else np.asarray(values, dtype)

@@ -1,4 +1,4 @@
-"""Where a verdict comes from, over HTTP: GET /explain/EXPNUM?policy=majority&assisted=1, for the page's own panel.
+"""Route of the panel that explains a verdict: GET /explain/EXPNUM?policy=majority&assisted=1.
 
 It tells what `pipeline.export.explain` finds, without what this user may not know. A lead sees all votes. An inspector
 sees the others' votes, the verdicts, the decisions and what the exposure taught the model only after their own vote.
@@ -34,10 +34,11 @@ OF_OWN = (*OF_OTHERS, "via", "until", "screen", "model_then")
 
 
 def explanation(viewer: Viewer, expnum: int, policy: str, assisted: bool) -> dict:
-    """What this user may know of where the verdict on an exposure comes from, as plain values.
+    """Where the verdict on an exposure comes from, as far as this user may know, as plain values.
 
-    As `pipeline.export.explain.explain` gives it, and: knows {votes, model}: whether these are told; colours, words and
-    policies to show it with; taught.why : why the exposure taught nothing.
+    It holds what `pipeline.export.explain.explain` gives, and:
+    knows : {votes, model}: whether each of these is shown; you : this user's name
+    colours, words, rules : what the page shows it with; taught.why : why the exposure taught the model nothing
     """
     found = explain(
         viewer.catalog,
@@ -86,7 +87,7 @@ def what_may_be_known(viewer: Viewer, found: dict, own, *, voted: bool, shown: b
     if expnum in viewer.secret_answers():
         found["labels"] = []
     if not (found["in_run"] or found["votes"] or found["labels"]):
-        raise BadInput(nothing_known(viewer.catalog, expnum))  # whatever others have said of it
+        raise BadInput(nothing_known(viewer.catalog, expnum))  # also if others have voted on it
     if shown and found["model"]:
         found["model"]["neighbours"] = neighbours_for(viewer, found["model"]["neighbours"])
     found["knows"] = {"votes": voted, "model": shown}
@@ -100,7 +101,8 @@ def without_opinion(vote: dict) -> dict:
 
 
 def votes_for(viewer: Viewer, expnum: int, votes: list[dict], own, *, voted: bool) -> list[dict]:
-    """Own judgements as on every page (see app.judging.repeats), and after the own vote the others' current ones.
+    """This user's own judgements as all pages show them (see app.judging.repeats). If they have voted, also the others'
+    current votes.
 
     own : this user's current votes on the whole exposure
     """
@@ -121,8 +123,7 @@ def votes_for(viewer: Viewer, expnum: int, votes: list[dict], own, *, voted: boo
 
 
 def neighbours_for(viewer: Viewer, neighbours: list[dict]) -> list[dict]:
-    """Labelled neighbours without those whose label may tell others' votes on an exposure that this user has not
-    judged, or a known answer that waits for theirs."""
+    """The labelled neighbours without those whose label `Viewer.hides`."""
     told = pd.DataFrame(neighbours, columns=["image_id", "provenance", "basis"])
     hidden = viewer.hides(told.astype({"image_id": "int64"}))
     return [one for one, hides in zip(neighbours, hidden, strict=True) if not hides]

@@ -1,6 +1,6 @@
-"""What the Export room asks over HTTP: the counts under each policy, a preview, the file itself, one's own votes.
+"""Routes of the Export room: counts under each policy, a preview, the file, and the user's own votes.
 
-The lists are everybody's votes, so only a lead gets them (an inspector who saw them could no longer vote blind); the
+The lists come from all users' votes, so only leads get them: an inspector who saw them could no longer vote blind. All
 others get their own votes.
 """
 
@@ -28,8 +28,8 @@ from triptych.pipeline.reasons import REASONS
 from triptych.pipeline.votes.verdicts import POLICIES, VERDICTS
 
 PREVIEW_LINES = 400
-MOST_NAMED = 300  # exposures of a difference that are sent one by one
-BINARY_FORMATS = ("fits", "parquet")  # shown as their CSV
+MOST_NAMED = 300  # most exposures that a difference lists
+BINARY_FORMATS = ("fits", "parquet")  # their preview is the CSV
 OWN_COLUMNS = ["expnum", "ccdname", "judgement", "reasons", "comment", "plver", "via", "created_utc"]
 OWN_SHOWN = 200
 
@@ -38,7 +38,10 @@ _tables = LRUCache(2)
 
 @dataclass(frozen=True)
 class Choice:
-    """Which verdicts are wanted: old, those of another pipeline version too; reasons, only these, () = all."""
+    """Which verdicts a list takes.
+
+    old : also verdicts on another pipeline version; reasons : only verdicts with one of these, () = all
+    """
 
     old: bool = False
     reasons: tuple[str, ...] = ()
@@ -57,7 +60,7 @@ def _tables_of(app, state) -> dict[str, pd.DataFrame]:
 
 
 def tables_of(app) -> dict[str, pd.DataFrame]:
-    """`export.verdict_table` of each policy; made once for each state of the store, the panel and the run."""
+    """Name of a policy -> its `export.verdict_table`. Made once for each state of the store, the panel and the run."""
     return _tables_of(app, (int(app.store.revision()), app.catalog.panel, app.survey().signature))
 
 
@@ -65,9 +68,10 @@ def summary(app, choice: Choice) -> dict:
     """Counts for the table of policies.
 
     Returns {panel, revision, n_exposures, n_judged, n_old, reasons: [{name, key, colour, count}], formats: [{name,
-    holds}], policies: [{name, rule, listed, one_vote, decided, bad, good, split, open}]}. n_old exposures were judged
-    on another pipeline version; a reason's count is of exposures that somebody calls bad for it; one_vote and decided
-    are how many of those listed rest on a single vote, and on a lead's decision.
+    holds}], policies: [{name, rule, listed, one_vote, decided, bad, good, split, open}]}.
+    n_old : exposures that were judged on another pipeline version
+    count of a reason : exposures that somebody calls bad for it
+    one_vote, decided : listed exposures that rest on a single vote, and on a lead's decision
     """
     policies, tables = [], tables_of(app)
     for name, policy in POLICIES.items():
@@ -95,10 +99,10 @@ def summary(app, choice: Choice) -> dict:
 
 
 def difference(app, one: str, other: str, choice: Choice) -> dict:
-    """Which exposures are on the list under the first policy and not under the second, and the reverse.
+    """The exposures on the list under the first policy and not under the second, and the reverse.
 
-    Returns {one, other, only_one, only_other}, each {count, exposures: [{expnum, in_run, n_bad, n_good, n_unsure,
-    reasons, other_verdict}]}, the first MOST_NAMED.
+    Returns {one, other, only_one, only_other}. The last two are {count, exposures: [{expnum, in_run, n_bad, n_good,
+    n_unsure, reasons, other_verdict}]}, with the first MOST_NAMED exposures.
     """
     for name in (one, other):
         choose(name, POLICIES, "policy")
@@ -119,7 +123,7 @@ def difference(app, one: str, other: str, choice: Choice) -> dict:
 
 
 def write_list(app, format, policy, choice: Choice):
-    """The exported list as (pipeline.export.export.ExportReport, file name)."""
+    """(pipeline.export.export.ExportReport, file name) of the exported list."""
     choose(format, export.FORMATS, "format")
     chosen = {"include_old": choice.old, "reasons": choice.reasons}
     report = export.export(app.catalog, app.store, format, policy, **chosen)
@@ -128,13 +132,13 @@ def write_list(app, format, policy, choice: Choice):
 
 
 def file_of(app, format, policy, choice: Choice):
-    """The exported list as (bytes, file name)."""
+    """(bytes, file name) of the exported list."""
     report, name = write_list(app, format, policy, choice)
     return report.content, name
 
 
 def preview(app, format, policy, choice: Choice):
-    """The first lines of a list as text, and what makes the same file elsewhere.
+    """The first lines of a list as text, and the command that writes the same file.
 
     Returns {name, text, n_lines, n_bytes, n_bad, shown_as, sha256, command}
     """
@@ -150,7 +154,7 @@ def preview(app, format, policy, choice: Choice):
 
 
 def command_of(app, format, policy, choice: Choice, name) -> str:
-    """The command line that writes the same bytes; of a shared store's address the password is starred out."""
+    """The command line that writes the same bytes. It hides the password in the address of a shared store."""
     words = ["triptych", "export", str(app.catalog.path), "--format", format, "--policy", policy]
     words += [word for reason in choice.reasons for word in ("--reason", reason)]
     words += ["--old"] if choice.old else []
@@ -160,12 +164,12 @@ def command_of(app, format, policy, choice: Choice, name) -> str:
 
 
 def own_record(viewer: Viewer) -> pd.DataFrame:
-    """One's own current votes as on every page (see app.judging.repeats), oldest first: OWN_COLUMNS."""
+    """The user's own current votes as all pages show them (see app.judging.repeats), oldest first: OWN_COLUMNS."""
     return repeats.as_shown(viewer, own_votes(viewer))[OWN_COLUMNS]
 
 
 def own_csv(viewer: Viewer):
-    """One's own current votes as CSV bytes."""
+    """The user's own current votes as CSV bytes."""
     votes = own_record(viewer)
     votes = votes.assign(reasons=[";".join(reasons) for reasons in votes["reasons"]])
     text = io.StringIO()
@@ -174,7 +178,10 @@ def own_csv(viewer: Viewer):
 
 
 def own_summary(viewer: Viewer) -> dict:
-    """One's own votes in short: {name, counts: {judgement: exposures}, ccds (ticked), votes: [the last OWN_SHOWN]}."""
+    """A summary of the user's own votes.
+
+    {name (of the CSV file), counts: {judgement: number of exposures}, ccds (number ticked), votes: the last OWN_SHOWN}
+    """
     votes = own_record(viewer)
     whole = votes[votes["ccdname"] == ""]
     counts = {name: int((whole["judgement"] == name).sum()) for name in JUDGEMENTS}
@@ -184,10 +191,10 @@ def own_summary(viewer: Viewer) -> dict:
 
 
 class ExportHandler(ViewerHandler):
-    """Answers a refusal as text that says what to do."""
+    """Base of the routes of Export."""
 
     async def answer(self, work, *arguments):
-        """Do the work in a thread; None when it was refused and the refusal is sent."""
+        """work(app, *arguments), done in a thread. A TriptychError is sent as text with status 400; then None."""
         try:
             return await asyncio.to_thread(work, self.app, *arguments)
         except TriptychError as error:
@@ -197,7 +204,7 @@ class ExportHandler(ViewerHandler):
             return None
 
     def choice(self) -> Choice:
-        """What ?old=1&reason=PSF&reason=Noise asks for; another reason than those there are is refused later."""
+        """The Choice that ?old=1&reason=PSF&reason=Noise asks for. Unknown reasons are refused later."""
         reasons = tuple(dict.fromkeys(self.get_query_arguments("reason")))
         return Choice(self.get_query_argument("old", "0") == "1", reasons)
 

@@ -1,9 +1,9 @@
-"""The Export room. All of its numbers come from `routes`, so the browser asks only when the room is open."""
+"""The Export room. The browser asks `routes` for its numbers, and only while the room is open."""
 
 from triptych.app.rooms.room import RoomView
 
 
 class ExportView(RoomView):
-    """Policies and what differs between them, format, preview and download."""
+    """Policies and their differences, format, preview and download."""
 
     _module = "rooms/export/export.js"
