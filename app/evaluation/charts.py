@@ -1,6 +1,6 @@
-"""The charts of an evaluation's page: HoloViews elements over Bokeh, dark, without a toolbar.
+"""Charts for the page of an evaluation: HoloViews elements with Bokeh, dark and without a toolbar.
 
-Every function takes a part of an evaluation's metrics and returns a HoloViews element.
+Each public function takes a part of an evaluation's metrics and returns a HoloViews element.
 """
 
 import holoviews as hv
@@ -12,10 +12,10 @@ hv.extension("bokeh", logo=False)
 
 PANEL, LINE, TEXT, MUTED = "#161b22", "#30363d", "#e6edf3", "#9da7b3"
 FONT = "system-ui, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
-# Okabe and Ito's, told apart by every kind of colour vision, and dashes that show one line under another.
+# Okabe and Ito's colours differ in every kind of colour vision. The dashes show a line that lies under another one.
 COLOURS = ("#56b4e9", "#e69f00", "#cc79a7", "#009e73", "#f0e442", "#d55e00")
 DASHES = ("solid", "dashed", "dotted", "dotdash", "dashdot", "solid")
-# From the panel's own colour to white through the accent: the darker, the less.
+# From the colour of the panel through the accent to white; darker is less.
 RAMP = ("#161b22", "#17304f", "#1b4a7f", "#2569b3", "#3f8be0", "#7db4f5", "#c3dcfb")
 DARK_TEXT_ABOVE = 0.72
 
@@ -56,7 +56,7 @@ PLAIN = {"toolbar": None, "default_tools": [], "responsive": True, "show_grid": 
 
 
 def spoken(name: str) -> str:
-    """A name from a vocabulary as people write it."""
+    """A name with blanks in place of underscores."""
     return name.replace("_", " ")
 
 
@@ -65,7 +65,11 @@ def _hover(*rows: tuple[str, str]) -> HoverTool:
 
 
 def confusion(counts: dict, *, height: int = 510) -> hv.Overlay:
-    """True labels by row, predicted ones by column: shares as colour, counts as text; `counts` as in the metrics."""
+    """Confusion matrix: rows are true labels, columns predicted ones. The colour is the share of the row, the text the
+    number of images.
+
+    counts : {labels, counts} as in the metrics
+    """
     labels = [spoken(name) for name in counts["labels"]]
     values = np.array(counts["counts"]).reshape(len(labels), len(labels))
     shares = values / np.maximum(values.sum(axis=1, keepdims=True), 1)
@@ -103,14 +107,14 @@ def confusion(counts: dict, *, height: int = 510) -> hv.Overlay:
 
 
 def reliability(curves: dict[str, dict], *, xlabel: str, ylabel: str, height: int = 420) -> hv.Overlay:
-    """Stated probability against the share that holds; curves : title -> a calibration with its `bins`.
+    """Stated probability against the share for which it is true. curves : title -> a calibration with its `bins`
 
-    The area of a mark follows the number of images or exposures in its bin.
+    The area of a mark grows with the number of images or exposures in its bin.
     """
     drawn = [hv.Curve([(0, 0), (1, 1)]).opts(color=MUTED, line_dash="dotted", line_width=1, backend="bokeh")]
     hover = [("stated", "@stated{0.00}"), ("holds", "@holds{0.00}"), ("n", "@n{0,0}")]
     for place, (title, own) in enumerate(curves.items()):
-        # a bin of few says little and looks like it
+        # a bin with few members is small, because it tells little
         rows = [
             (row["mean_probability"], row["share_right"], row["n"], 4 + 14 * (row["n"] / max(own["n"], 1)) ** 0.5)
             for row in own["bins"]
@@ -127,7 +131,7 @@ def reliability(curves: dict[str, dict], *, xlabel: str, ylabel: str, height: in
 
 
 def precision_recall(rules: dict[str, dict], *, height: int = 460) -> hv.Overlay:
-    """Precision against recall per rule; a filled mark is the rule's own cut, an open one the best threshold."""
+    """Precision against recall for each rule. A filled mark is the rule's own cut, an open one the best threshold."""
     drawn = []
     hover = [("recall", "@recall{0.000}"), ("precision", "@precision{0.000}"), ("threshold", "@threshold{0.000}")]
     for place, (name, row) in enumerate(rules.items()):
@@ -153,7 +157,7 @@ def precision_recall(rules: dict[str, dict], *, height: int = 460) -> hv.Overlay
 
 
 def _square(overlay: hv.Overlay, xlabel: str, ylabel: str, height: int) -> hv.Overlay:
-    """Axes from 0 to 1 with a little room, legend in a line above."""
+    """The overlay with axes from 0 to 1, a small margin, and the legend above."""
     return overlay.opts(
         hv.opts.Overlay(
             xlim=(-0.02, 1.02),

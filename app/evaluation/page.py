@@ -1,6 +1,6 @@
-"""An evaluation as one page that holds all it needs: charts, tables, scripts and style in a single HTML file.
+"""An evaluation as one HTML file with all its charts, tables, scripts and style.
 
-It loads nothing from anywhere, so it can be mailed, archived beside a data release, or opened from a disk.
+The page loads nothing from elsewhere, so you can mail it, archive it with a data release, or open it from a disk.
 """
 
 from collections.abc import Iterator
@@ -25,7 +25,10 @@ NAME = "evaluation.html"
 
 
 def write_pages(evaluation_stage: Stage, folder: str | Path) -> Path:
-    """Write an evaluation stage as `evaluation.html` into a folder, which is made if need be; return the file."""
+    """Write an evaluation stage as `evaluation.html` into a folder, and return the path of the file.
+
+    The folder is made if it does not exist. Raises BadInput if it is a file, or if the evaluation is too old.
+    """
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
         raise BadInput(f"{folder} is a file; name a folder for the pages")
@@ -58,7 +61,7 @@ def page(stage: Stage) -> str:
         reasons=reason_rows(metrics["ccd"]),
         alarms=alarm_rows(metrics["suspicious"]),
         compared=compared_rows(metrics["compare"], metrics["exposure"]["rule"]) if "compare" in metrics else {},
-        # BokehJS alone: HoloViews brings Panel, whose scripts would ask for files beside the page.
+        # Only BokehJS. Panel's scripts, which HoloViews would add, ask for further files.
         library=(bokehjs_path() / "js" / "bokeh.min.js").read_text(encoding="utf-8"),
         script=script,
         divs=divs,
@@ -66,9 +69,9 @@ def page(stage: Stage) -> str:
 
 
 def in_order(metrics: dict) -> None:
-    """Put labels and rules back into the order of their vocabularies, and the classifier itself before its rivals.
+    """Sort reasons and rules in the order in which the program lists them, and put the classifier before its rivals.
 
-    JSON of a stage is sorted by key; metrics are changed in place.
+    The JSON of a stage is sorted by key, so this order is lost in it. The metrics are changed in place.
     """
     for found in _every(metrics):
         for key, names in (
@@ -97,7 +100,7 @@ def _place(names: tuple[str, ...], name: str) -> tuple[int, str]:
 
 
 def drawings(metrics: dict) -> dict:
-    """Name -> chart."""
+    """Name -> chart, for all charts of the page."""
     rules = metrics["exposure"]["rules"]
     ccd = {CALIBRATED[name]: own for name, own in metrics["ccd"]["reliability"].items()}
     exposures = {charts.spoken(name): row["calibration"] for name, row in rules.items()}
@@ -110,7 +113,8 @@ def drawings(metrics: dict) -> dict:
 
 
 def reason_rows(ccd: dict) -> list[dict]:
-    """One row per label of Table 3: without a cut, and with the first probability cut beside it where there is one."""
+    """One row per label for the table of reasons: figures without a cut, and at the first probability cut if there is
+    one."""
     cut = next(iter(ccd["cuts"].values()), None)
     rows = []
     for name, row in [*ccd["reasons"].items(), ("any reason", ccd["bad"])]:
@@ -121,12 +125,12 @@ def reason_rows(ccd: dict) -> list[dict]:
 
 
 def intervals(found: dict, rules: dict) -> dict[str, dict]:
-    """Intervals of the CCDs' figures first, then rule by rule."""
+    """The intervals in order: those of the CCDs' figures first, then those of each rule."""
     names = ["macro_f1", "bad_f1", *(f"{rule}.{key}" for rule in rules for key in ("precision", "recall", "best"))]
     return {name: found[name] for name in names if name in found}
 
 
 def alarm_rows(found: dict) -> dict[str, dict]:
-    """Kind of good exposure -> row, all suspicious ones and the plain ones last."""
+    """Kind of good exposure -> its row. The rows of all suspicious and of the plain ones come last."""
     together = {"any suspicious": found["any"]} if found["kinds"] else {}
     return {**found["kinds"], **together, "plain good": found["plain"]}

@@ -1,7 +1,7 @@
-"""Pictures as packets of unsigned 16-bit codes, which the browser stretches itself (static/mosaic/data.js reads them).
+"""Pictures as packets of unsigned 16-bit codes. The browser reads them (static/mosaic/data.js) and stretches them.
 
 Layout: b"TPIX", length of the header (uint32, little-endian), header (JSON, padded with blanks to a multiple of 8),
-then sections of uint16 codes. A code c > 0 stands for `zero + step * c` in the header's `unit`; 0 = nothing recorded.
+then sections of uint16 codes. A code c > 0 means `zero + step * c` in the header's `unit`; 0 = nothing recorded.
 """
 
 import json
@@ -14,15 +14,18 @@ from triptych.app.pictures.sky_measured import STRETCH_LIMITS, without_zeros
 from triptych.pipeline.pixels.sky_levels import common_level, levels
 
 MAGIC = b"TPIX"
-STEP_SIGMA = 0.04  # one code; its rounding error is 0.012 of the sky noise
-DEEPEST_SIGMA = 600.0  # below the sky; what lies deeper or beyond the last code is clipped
+STEP_SIGMA = 0.04  # step of one code in sky noise; the rounding error is 0.012 of the sky noise
+DEEPEST_SIGMA = (
+    600.0  # lowest value, in sky noise below the sky; lower values and those above the last code are clipped
+)
 MOST = 65535
 
 
 def packet(header, sections):
     """Bytes of a packet.
 
-    header : dict of plain values. sections : name -> uint16 array of any shape; the header gets their places.
+    header : dict of plain values. sections : name -> uint16 array of any shape
+    The header gets {name: [offset in bytes, number of codes]} as `sections`.
     """
     places, offset = {}, 0
     for name, codes in sections.items():
@@ -35,7 +38,10 @@ def packet(header, sections):
 
 
 def read_packet(data):
-    """(header, sections) of a packet: what the browser does, for tests and scripts."""
+    """(header, sections) of a packet. The browser does the same; this is for tests and scripts.
+
+    Raises ValueError if the data are not a packet.
+    """
     if data[:4] != MAGIC:
         raise ValueError("this is not a picture packet")
     (length,) = struct.unpack("<I", data[4:8])
@@ -50,17 +56,17 @@ def read_packet(data):
 def compressed(data):
     """Gzipped bytes, the same for the same input.
 
-    Noise repeats nothing: looking for repeats takes twice the time and saves a fifth, so only runs are looked for.
+    It compresses only runs of equal bytes. A search for other repeats would take twice the time and save a fifth,
+    because noise repeats almost nothing.
     """
     squeeze = zlib.compressobj(1, zlib.DEFLATED, 31, 9, zlib.Z_RLE)
     return squeeze.compress(data) + squeeze.flush()
 
 
 def encode(pixels, sky, sigma):
-    """Codes of an image.
+    """(codes, zero, step) of an image. codes : uint16, of the shape of pixels
 
-    pixels : float32 of any shape, NaN = nothing recorded. sky, sigma : floats, same unit. Returns (codes uint16 of the
-    same shape, zero, step).
+    pixels : float32 of any shape, NaN = nothing recorded. sky, sigma : floats, in the unit of the pixels
     """
     recorded = np.isfinite(pixels)
     step = max(STEP_SIGMA * float(sigma), 1e-9)
@@ -72,9 +78,9 @@ def encode(pixels, sky, sigma):
 
 
 def mosaic_packet(plane):
-    """Packet of one exposure: the preview of every CCD, and its sky averaged to blocks of 120 detector pixels.
+    """Packet of one exposure: the preview of every CCD, and medians of its sky in blocks of 120 detector pixels.
 
-    plane : app.pictures.sky_measured.Plane. The header's `missing` says why a CCD is not there, or recorded nothing:
+    plane : app.pictures.sky_measured.Plane. `missing` in the header says why a CCD is not there or recorded nothing:
     'dead', 'absent', 'half' or '' (not known).
     """
     rows = [plane.ccds.loc[int(number)] for number in plane.ccdnums]
@@ -101,7 +107,10 @@ def mosaic_packet(plane):
 
 
 def _layer(plane, i, row):
-    """What the browser needs to know of one CCD; columns and rows are of full resolution, nx and ny of the preview."""
+    """What the browser needs to know of one CCD.
+
+    columns, rows : at full resolution; nx, ny : in the preview; bx, by : in the sky view
+    """
     ny, nx = plane.own_part(i).shape
     by, bx = plane.own_blocks(i).shape
     sky, sigma, block_sky = (float(each[i]) for each in (plane.skies, plane.sigmas, plane.block_skies))
@@ -145,14 +154,14 @@ def _number(value):
 
 
 def unit_of(exposure):
-    """ADU, or 'counts' for an exposure that was read from a ready-made picture."""
+    """Unit of an exposure's pixels: 'ADU', or 'counts' if it was read from a JPEG or PNG picture."""
     return "counts" if str(exposure["source"]).lower().endswith((".jpg", ".jpeg", ".png")) else "ADU"
 
 
 def ccd_packet(pixels, row, exposure, camera, note=""):
     """Packet of one CCD at full resolution.
 
-    pixels : (naxis2, naxis1) float32, ADU, NaN = nothing recorded. row : of ccds.parquet. note : to be shown.
+    pixels : (naxis2, naxis1) float32, ADU, NaN = nothing recorded. row : of ccds.parquet. note : text to show
     """
     sky, sigma = common_level(*levels(pixels[None]))
     codes, zero, step = encode(without_zeros(pixels, sky, sigma), sky, sigma)
@@ -180,14 +189,15 @@ def ccd_packet(pixels, row, exposure, camera, note=""):
 
 
 def mask_packet(header, texels):
-    """Packet of a data-quality mask; without one it has no pixels. header, texels : as `quality_masks` gives them"""
+    """Packet of a data-quality mask. header, texels : as `quality_masks` gives them; None = no mask, so no pixels"""
     return packet(header, {"mask": np.zeros(0, np.uint16) if texels is None else texels})
 
 
 def geometry(camera):
-    """Slots of a camera as plain values for the browser; all lengths in full-resolution pixels of the sky canvas.
+    """The slots of a camera's CCDs, as plain values for the browser. Lengths are in full-resolution pixels.
 
-    orientation : column and row of a CCD's array, 0 to 1, as [across, down, constant] of its place in the slot.
+    orientation : how to find the column and the row in a CCD's array (0 to 1) from a place in its slot: coefficients
+    [across, down, constant]
     """
     return {
         "camera": camera.name,

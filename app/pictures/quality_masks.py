@@ -1,7 +1,8 @@
-"""Data-quality masks for drawing: what the Community Pipeline's codes mean, brought to the texels of a preview.
+"""Data-quality masks for drawing: the meaning of the Community Pipeline's values, binned to the pixels of a preview.
 
-Values are those of the NOIRLab Data Handbook: codes from pipeline version 3.5.0 on, bits before. A texel is a uint16:
-bits 0 to 9 the classes that occur in it, bits 10 to 15 the flagged share of its detector pixels, in 63rds, rounded up.
+The values are those of the NOIRLab Data Handbook: codes since pipeline version 3.5.0, bits before. A binned pixel is
+called a texel. It is a uint16: bits 0 to 9 are the classes that occur in it; bits 10 to 15 are the flagged share of its
+detector pixels in units of 1/63, rounded up.
 """
 
 import re
@@ -20,7 +21,7 @@ NOTHING = "nothing recorded"
 
 @dataclass(frozen=True)
 class MaskClass:
-    """One thing that a mask may say. code : value since 3.5.0, bit : value before; 0 = not in that list."""
+    """One meaning of a mask's value. code : its value since 3.5.0; bit : its value before; 0 = it had no value"""
 
     name: str
     label: str
@@ -28,7 +29,7 @@ class MaskClass:
     bit: int
 
 
-# In order of what is shown where several hold
+# If several classes hold in a pixel, the first one is shown.
 CLASSES = (
     MaskClass("saturated", "saturated", 3, 2),
     MaskClass("bleed", "bleed trail", 4, 64),
@@ -45,13 +46,13 @@ OTHER = len(CLASSES) - 1
 
 
 def version_of(plver):
-    """(major, minor) of a pipeline version such as 'V4.8.2a' or 'V5.5LS'; () where there is none."""
+    """(major, minor) of a pipeline version such as 'V4.8.2a' or 'V5.5LS'; () if there is none."""
     found = re.search(r"(\d+)\.(\d+)", str(plver))
     return tuple(map(int, found.groups())) if found else ()
 
 
 def classes_of(values, plver):
-    """uint16 of the shape of `values` (any integers, 0 = fine): a bit per class of CLASSES."""
+    """uint16 array of the same shape, with a bit for each class of CLASSES. values : integers, 0 = not flagged"""
     values = np.asarray(values)
     bits = np.zeros(values.shape, np.uint16)
     version = version_of(plver)
@@ -73,7 +74,8 @@ def classes_of(values, plver):
 def binned(bits, bin):
     """Texels of a mask: (ceil(ny / bin), ceil(nx / bin)) uint16.
 
-    bits : (ny, nx) uint16, a bit per class. bin : detector pixels along a texel, the last of a row or column in part.
+    bits : (ny, nx) uint16, a bit per class
+    bin : detector pixels along the side of a texel. The last texel of a row or column may be smaller
     """
     rows, columns = np.arange(0, bits.shape[0], bin), np.arange(0, bits.shape[1], bin)
     flagged = (bits != 0).astype(np.int64)
@@ -90,10 +92,9 @@ def binned(bits, bin):
 
 
 def read(rows, plver):
-    """Yields (row, classes) of CCDs in their order: classes (ny, nx) uint16, or None where one has no mask that can be
-    read. A file that holds several is opened once.
+    """Yield (row, classes) for each CCD, in their order. classes : (ny, nx) uint16, None if no mask can be read
 
-    rows : of ccds.parquet, with mask_source and mask_hdu.
+    rows : of ccds.parquet, with mask_source and mask_hdu. A file with the masks of several CCDs is opened once.
     """
     with ExitStack() as open_files:
         readers = {}
@@ -126,9 +127,9 @@ def _classes(reader, row, plver):
 
 
 def legend(shares):
-    """Classes for the browser: [{name, label, colour, bit, share}] and what recorded nothing, with bit None.
+    """Classes for the browser: [{name, label, colour, bit, share}]. The last one, with bit None, is "nothing recorded".
 
-    shares : flagged share of the pixels per class, floats in the order of CLASSES; None = there is no mask.
+    shares : flagged share of the pixels for each class, floats in the order of CLASSES; None = there is no mask
     """
     found = [
         {"name": one.name, "label": one.label, "colour": MASK_COLOURS[one.name], "bit": i, "share": float(share)}
@@ -139,15 +140,15 @@ def legend(shares):
 
 
 def shares_of(bits):
-    """Share of the pixels in which each class occurs: (len(CLASSES),) floats."""
+    """(len(CLASSES),) floats: the share of the pixels in which each class occurs."""
     total = max(1, bits.size)
     return np.array([np.count_nonzero(bits & (1 << i)) for i in range(len(CLASSES))]) / total
 
 
 def exposure_mask(plane):
-    """(header, texels) of an exposure: texels (n_ccd, ny, nx) uint16 like the plane's pixels, or None without a mask.
+    """(header, texels) of an exposure. texels : (n_ccd, ny, nx) uint16 like the plane's pixels, None without any mask
 
-    plane : app.pictures.sky_measured.Plane. The header's `note` says in a line which CCDs have none.
+    plane : app.pictures.sky_measured.Plane. `note` in the header says in one line which CCDs have no mask.
     """
     texels, shares, without = None, [], []
     rows = [plane.ccds.loc[int(number)] for number in plane.ccdnums]
@@ -169,7 +170,7 @@ def exposure_mask(plane):
 
 
 def missing(rows, what):
-    """Why there is no mask, in a line: none was ingested, or its file has gone or changed."""
+    """One line that says why there is no mask: none was ingested, or its file has gone or changed."""
     sources = sorted({row.get("mask_source", "") or "" for row in rows} - {""})
     if not sources:
         return f"No data-quality mask beside this {what}."
@@ -177,7 +178,7 @@ def missing(rows, what):
 
 
 def ccd_mask(row, exposure):
-    """(header, texels) of one CCD at full resolution: texels (ny, nx) uint16, or None without a mask."""
+    """(header, texels) of one CCD at full resolution. texels : (ny, nx) uint16, None without a mask"""
     ((_, bits),) = read([row], exposure.get("plver", ""))
     note = "" if bits is not None else missing([row], "CCD")
     header = {"classes": legend(None if bits is None else shares_of(bits)), "without": [], "note": note}

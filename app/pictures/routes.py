@@ -1,16 +1,17 @@
-"""Addresses of pictures, for logged-in users only:
+"""Routes of pictures, for logged-in users only:
 
     /picture/geometry/<camera>.json       slots of a camera
-    /picture/mosaic/<expnum>.bin          every CCD's preview as a packet (gzip), stretched by the browser
-    /picture/mosaic/<expnum>.jpg?s=&w=    the same as a ready-made small picture
+    /picture/mosaic/<expnum>.bin          previews of all CCDs as a packet (gzip); the browser stretches them
+    /picture/mosaic/<expnum>.jpg?s=&w=    the same as a small JPEG; s = stretch, w = width in pixels
     /picture/thumb/<image_id>?s=          one CCD as a JPEG
     /picture/ccd/<image_id>.bin           one CCD at full resolution, from its file, as a packet (gzip)
     /picture/dqmask/<expnum>.bin          the data-quality mask at the resolution of the preview (gzip)
     /picture/dqmask/ccd/<image_id>.bin    the same of one CCD at full resolution
     /picture/near/<expnum>.json           exposures to compare it with: same field, band, night
 
-An address with `v=` (picture_version) may be kept by the browser for ever. Pictures are made in a few threads of their
-own, so that neither the event loop nor the threads that store votes wait for them; the last ones are kept in memory.
+The browser may keep an answer with `v=` (picture_version) in its address for ever. A few threads of their own make the
+pictures, so that neither the event loop nor the threads that store votes wait for them. The last pictures are kept in
+memory.
 """
 
 import asyncio
@@ -38,7 +39,10 @@ threads = ThreadPoolExecutor(max(2, min(6, os.cpu_count() or 2)), thread_name_pr
 
 
 class PictureCache:
-    """Makes pictures of one run and keeps the last ones. Thread-safe; who asks for the same one twice waits once."""
+    """Makes the pictures of one run and keeps the last ones. Thread-safe: several requests for a picture make it once.
+
+    Each method raises KeyError if the run does not have the exposure or CCD.
+    """
 
     def __init__(self, app):
         self.app = app
@@ -48,7 +52,7 @@ class PictureCache:
         self._picture = cached(made, condition=threading.Condition())(lambda make, *key: make(*key))
 
     def plane(self, expnum):
-        """app.pictures.sky_measured.Plane of an exposure. KeyError if the run has none of that number."""
+        """The app.pictures.sky_measured.Plane of an exposure. KeyError if it or its preview is not in the run."""
         survey = self.app.survey()
         if expnum not in survey.exposures.index:
             raise KeyError(f"pixels of {expnum} are not in this run: no exposure {expnum} was ingested")
@@ -62,7 +66,8 @@ class PictureCache:
         return self._plane(expnum, path.stat().st_mtime_ns)
 
     def plane_of_ccd(self, image_id, stretch):
-        """A plane that holds this CCD: it alone where that is enough, so that scrolling reads no whole exposures."""
+        """A Plane that holds this CCD. If possible it holds no other, so that scrolling need not read whole
+        exposures."""
         expnum, ccdnum = expnum_of(image_id), ccdnum_of(image_id)
         if stretch != "sky" and self._stamp(expnum) and expnum in self.app.survey().exposures.index:
             catalog = self.app.catalog
@@ -99,7 +104,7 @@ class PictureCache:
         return self._picture(_mask, expnum, self._stamp(expnum), self)
 
     def ccd_mask(self, image_id):
-        """Packet of a CCD's data-quality mask; BadInput when its file has gone."""
+        """Packet of a CCD's data-quality mask. If its file has gone, the packet's note says so."""
         exposure, _, row = self._ccd(image_id)
         return packets.compressed(packets.mask_packet(*quality_masks.ccd_mask(row.iloc[0], exposure)))
 
@@ -112,7 +117,10 @@ class PictureCache:
         return exposure, camera, survey.ccds.loc[[image_id]].assign(camera=camera.name)
 
     def ccd_packet(self, image_id):
-        """Packet of a CCD at full resolution; BadInput when its file has gone. Not kept: large, rarely seen twice."""
+        """Packet of a CCD at full resolution. BadInput if its file has gone.
+
+        It is not kept, because it is large and rarely seen twice.
+        """
         exposure, camera, row = self._ccd(image_id)
         if not row["source"].iloc[0]:
             raise BadInput("the run does not say which file this CCD came from; ingest the exposure again")
@@ -143,7 +151,7 @@ def _thumbnail(image_id, _stamp, cache, stretch):
 
 
 class PictureHandler(PrivateHandler):
-    """Base: makes a picture in a thread and answers with it, or says why there is none."""
+    """Base of the routes of pictures. It makes a picture in a thread and sends it, or says why there is none."""
 
     def initialize(self, app, cache):
         super().initialize(app)
@@ -151,7 +159,10 @@ class PictureHandler(PrivateHandler):
         self.waiting = None
 
     async def answer(self, kind, make, *arguments, gzipped=False):
-        """Write what make(*arguments) returns. kind : content type."""
+        """Send what make(*arguments) returns. kind : content type. gzipped : whether it is gzipped already
+
+        Status 404 if the run does not have it, 410 if it can no longer be made.
+        """
         self.waiting = asyncio.get_running_loop().run_in_executor(threads, make, *arguments)
         try:
             data = await self.waiting
@@ -171,7 +182,7 @@ class PictureHandler(PrivateHandler):
         self.finish(data)
 
     def on_connection_close(self):
-        """Somebody scrolled on: do not make what nobody will see."""
+        """Do not make a picture that nobody waits for any more, for example because the user scrolled on."""
         if self.waiting:
             self.waiting.cancel()
 

@@ -1,7 +1,6 @@
-"""One exposure measured for drawing: its pixels, the sky of every CCD, and the sky averaged to blocks.
+"""One exposure measured for drawing: its pixels, the sky of every CCD, and medians of the sky in blocks.
 
-The limits of the stretches are those of pipeline.pixels.images.STRETCHES, as the browser needs them: it applies the
-stretch itself.
+The browser stretches the pixels itself. STRETCH_LIMITS gives it the limits of pipeline.pixels.images.STRETCHES.
 """
 
 from dataclasses import dataclass
@@ -29,9 +28,9 @@ STRETCH_LIMITS = {
 class Plane:
     """One exposure ready for drawing.
 
-    ccdnums : (n_ccd,). pixels : (n_ccd, ny, nx) float32, array orientation, NaN = nothing recorded.
-    skies, sigmas : (n_ccd,); sky, sigma : of the exposure. ccds : indexed by ccdnum.
-    exposure : row of exposures.parquet.
+    ccdnums : (n_ccd,). pixels : (n_ccd, ny, nx) float32, in the orientation of the files, NaN = nothing recorded
+    skies, sigmas : (n_ccd,), sky and sky noise of each CCD; sky, sigma : of the exposure; all in the pixels' unit
+    ccds : rows of ccds.parquet, indexed by ccdnum. exposure : row of exposures.parquet
     """
 
     ccdnums: np.ndarray
@@ -46,7 +45,7 @@ class Plane:
 
     @classmethod
     def of(cls, ccdnums, pixels, ccds, exposure, camera):
-        """A whole preview; CCDs that the camera or the table does not know are left out."""
+        """The Plane of a whole preview, without CCDs that the camera or the table does not know."""
         known = [i for i, number in enumerate(ccdnums) if int(number) in camera.by_number and int(number) in ccds.index]
         ccdnums, pixels = np.asarray(ccdnums)[known], pixels[known]
         skies, sigmas = noted_levels(ccds, ccdnums) or levels(pixels)
@@ -55,9 +54,10 @@ class Plane:
 
     @classmethod
     def of_one(cls, ccdnum, read, ccds, exposure, camera):
-        """One CCD, drawn as on the whole plane, or None where the table does not note every level that this takes.
+        """The Plane of one CCD, which looks the same as in the whole exposure.
 
-        read : function() -> (ny, nx) float32, asked only then
+        None if the table does not hold the sky levels of all CCDs. read : function() -> (ny, nx) float32; it is not
+        called in that case
         """
         ccdnums = np.array([number for number in ccds.index if int(number) in camera.by_number])
         noted = noted_levels(ccds, ccdnums)
@@ -74,7 +74,7 @@ class Plane:
 
     @cached_property
     def block(self):
-        """Preview pixels along one block of the sky view."""
+        """Preview pixels along the side of one block of the sky view."""
         return block_size(self.ccds.loc[int(self.ccdnums[0])], self.camera) if len(self.ccdnums) else 1
 
     @cached_property
@@ -84,8 +84,11 @@ class Plane:
 
     @cached_property
     def block_skies(self):
-        """What each CCD's sky view is measured from: (n_ccd,) float64, the median of its pixels below their 95th
-        percentile, as the surveys' postage stamps have it; NaN where all is blank."""
+        """(n_ccd,) float64: the zero point of each CCD's sky view.
+
+        It is the median of the pixels below their 95th percentile, as in the surveys' postage stamps. NaN for a CCD
+        that recorded nothing.
+        """
         return np.array([stamp_sky(image) for image in self.pixels])
 
     @cached_property
@@ -95,7 +98,7 @@ class Plane:
 
     @cached_property
     def sky_range(self):
-        """What the sky view's range is: {band, per_100_s, exptime, reach, words for the colour bar}."""
+        """The range of the sky view: {band, per_100_s, exptime, reach, words}. words : text for the colour bar"""
         band, exptime = str(self.exposure["band"]), float(self.exposure["exptime"])
         per_100_s = fixed_range(band)
         fixed = bool(per_100_s and images.sky_range(exptime, band))
@@ -113,13 +116,13 @@ class Plane:
         }
 
     def index(self, ccdnum):
-        """Place of a CCD in the arrays; None where the exposure has none of that number."""
+        """Index of a CCD in the arrays. None if the exposure has no CCD of that number."""
         found = np.flatnonzero(self.ccdnums == ccdnum)
         return int(found[0]) if len(found) else None
 
     @cached_property
     def own_shapes(self):
-        """[(ny, nx)] of each CCD without the margin that pads it to the largest CCD of its exposure."""
+        """[(ny, nx)] of each CCD, without the margin that pads it to the size of the largest CCD."""
         rows = self.ccds.loc[self.ccdnums.astype(int), ["preview_ny", "preview_nx"]]
         return [(int(ny), int(nx)) for ny, nx in rows.to_numpy()]
 
@@ -129,13 +132,16 @@ class Plane:
         return self.pixels[i, :ny, :nx]
 
     def own_blocks(self, i):
-        """Sky view of one CCD, without margin."""
+        """Sky view of one CCD without its margin."""
         ny, nx = self.own_part(i).shape
         return self.blocks[i, : -(-ny // self.block), : -(-nx // self.block)]
 
 
 def noted_levels(ccds, ccdnums):
-    """(skies, sigmas) of CCDs as ingest noted them, by `levels`; None where an older version ingested the run."""
+    """(skies, sigmas) of CCDs from the table, where ingest noted the result of `levels`.
+
+    None if an older version ingested the run, which did not note them.
+    """
     if "preview_sky_adu" not in ccds or ccds["preview_sky_adu"].isna().all():
         return None
     rows = ccds.loc[ccdnums.astype(int)]
@@ -143,15 +149,15 @@ def noted_levels(ccds, ccdnums):
 
 
 def without_zeros(pixels, sky, sigma):
-    """pixels with NaN where they are exactly 0 while the sky is far from it: a dead amplifier, not a dark one."""
+    """The pixels with NaN in place of exact zeros, if the sky is far from 0. Such zeros come from a dead amplifier."""
     zero = pixels == 0
     return np.where(zero, np.float32(np.nan), pixels) if abs(sky) > 5 * sigma and zero.any() else pixels
 
 
 def block_size(row, camera):
-    """Preview pixels along one block. row : of ccds.parquet.
+    """Preview pixels along the side of one block. row : of ccds.parquet
 
-    An image of the CCD's own shape covers all of it, however coarsely it was binned or drawn; any other is a cut-out.
+    An image with the proportions of the CCD shows the whole CCD, at whatever resolution. Any other image is a cut-out.
     """
     ny, nx = camera.ccd_shape
     whole = abs((row["naxis2"] / row["naxis1"]) / (ny / nx) - 1) < 0.15
@@ -160,9 +166,9 @@ def block_size(row, camera):
 
 
 def stamp_sky(image):
-    """Median of the pixels below the 95th percentile; NaN where nothing was recorded. image : (ny, nx) float32.
+    """Median of the pixels below the 95th percentile. NaN if nothing was recorded. image : (ny, nx) float32
 
-    Large images are thinned evenly to some STAMP_PIXELS, which give it to 1.5 per cent of the noise.
+    Of a large image it takes about STAMP_PIXELS pixels on a regular grid. The error is then 1.5 per cent of the noise.
     """
     step = max(1, int(np.sqrt(image.size / STAMP_PIXELS)))
     values = image[::step, ::step]
@@ -174,14 +180,14 @@ def stamp_sky(image):
 
 
 def fixed_range(band):
-    """Half the range of the sky view in ADU per 100 s: fixed for u, g, r, i, z and Y; 0 for any other band."""
+    """Half range of the sky view in ADU per 100 s. It is fixed for u, g, r, i, z and Y; 0 for any other band."""
     return images.SKY_RANGES.get(band, 0.0)
 
 
 def block_levels(pixels, size):
-    """Medians of size x size blocks: (n_ccd, blocks_y, blocks_x) float32; NaN where less than 1 % of a block is there.
+    """(n_ccd, blocks_y, blocks_x) float32: medians of blocks of size x size pixels. The median keeps stars out.
 
-    pixels : (n_ccd, ny, nx) float32, NaN = nothing recorded. The median keeps stars out.
+    pixels : (n_ccd, ny, nx) float32, NaN = nothing recorded. A block with less than 1 % recorded pixels is NaN.
     """
     n, ny, nx = pixels.shape
     by, bx = -(-ny // size), -(-nx // size)
@@ -196,9 +202,10 @@ def block_levels(pixels, size):
 
 
 def half_range(deviations, exposure):
-    """Half range of the sky view in the unit of the pixels: fixed per band and exposure time, else 5 sigma.
+    """Half range of the sky view, in the unit of the pixels.
 
-    deviations : block levels minus the CCD's sky. exposure : row of exposures.parquet.
+    It is fixed by band and exposure time. If these give no range, it is 5 sigma of the deviations.
+    deviations : block levels minus the CCD's sky. exposure : row of exposures.parquet
     """
     fixed = images.sky_range(float(exposure["exptime"]), str(exposure["band"]))
     if fixed and fixed_range(str(exposure["band"])):

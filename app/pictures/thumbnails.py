@@ -1,6 +1,6 @@
-"""Ready-made pictures: one CCD as a thumbnail, one exposure as a small mosaic. Pure functions, arrays to JPEG bytes.
+"""JPEG pictures: one CCD as a thumbnail, one exposure as a small mosaic. Pure functions from arrays to bytes.
 
-Same stretches, orientation and colours as the mosaic that the browser draws from packets (app/pictures/packets.py).
+Stretches, orientation and colours are those of the mosaic that the browser draws from app/pictures/packets.py.
 """
 
 import io
@@ -15,8 +15,8 @@ from triptych.pipeline.pixels import images
 QUALITY = 85
 BACKGROUND = 10  # grey of the panel around the CCDs
 BLANK = (22, 23, 25)  # where nothing was recorded
-SMALLEST_SIDE = 56  # a thumbnail of fewer pixels is enlarged smoothly
-# below the sky blue, above it red, dark in the middle; the same table is in static/mosaic/stretch.js
+SMALLEST_SIDE = 56  # smaller thumbnails are enlarged smoothly
+# blue below the sky, dark at the sky, red above it; the same table is in static/mosaic/stretch.js
 DIVERGING = (
     (158, 209, 255),
     (74, 138, 205),
@@ -29,9 +29,9 @@ DIVERGING = (
 
 
 def shades(values, i, plane, stretch):
-    """0 to 1 of pixels of CCD number i of a plane (any binning); NaN = nothing recorded.
+    """Shades 0 to 1 of pixels of one CCD of a plane; NaN = nothing recorded.
 
-    i : one place in the plane, or (n,) of them for (n, ny, nx) values
+    values : pixels, with any binning. i : index of the CCD in the plane, or (n,) indices for (n, ny, nx) values
     """
     choose(stretch, images.STRETCHES, "stretch")
     skies = plane.block_skies if stretch == "sky" else plane.skies
@@ -45,7 +45,7 @@ def shades(values, i, plane, stretch):
 
 
 def coloured(shade, stretch):
-    """(height, width, 3) uint8 of shades 0 to 1, NaN = blank."""
+    """(height, width, 3) uint8: colours of shades 0 to 1. NaN becomes BLANK."""
     stops = np.array(DIVERGING if stretch == "sky" else ((0, 0, 0), (255, 255, 255)), float)
     at = np.linspace(0, 1, len(stops))
     recorded = np.isfinite(shade)
@@ -55,7 +55,7 @@ def coloured(shade, stretch):
 
 
 def jpeg(rgb):
-    """JPEG bytes; a picture without colour is stored as grey."""
+    """JPEG bytes of (height, width, 3) uint8. A picture without colour is stored in grey."""
     grey = (rgb[..., 0] == rgb[..., 1]).all() and (rgb[..., 1] == rgb[..., 2]).all()
     picture = Image.fromarray(rgb[..., 0] if grey else rgb)
     out = io.BytesIO()
@@ -64,9 +64,9 @@ def jpeg(rgb):
 
 
 def thumbnail(plane, i, stretch):
-    """JPEG of one CCD, north up, east left, at the preview's own size.
+    """JPEG of one CCD, north up, east left, at the size of the preview.
 
-    i : its place in the plane. stretch : name from pipeline.pixels.images.STRETCHES.
+    i : index of the CCD in the plane. stretch : a name in pipeline.pixels.images.STRETCHES
     """
     own = plane.own_part(i)
     values = plane.own_blocks(i) if stretch == "sky" else own
@@ -80,22 +80,22 @@ def thumbnail(plane, i, stretch):
 
 
 def small_mosaic(plane, width, stretch):
-    """JPEG of a whole exposure, width pixels wide: each CCD averaged onto its slot, then stretched."""
+    """JPEG of a whole exposure. Each CCD is averaged to the size of its slot, then stretched. width : in pixels"""
     scale = width / plane.camera.canvas[0]
     height = max(1, round(plane.camera.canvas[1] * scale))
     rgb = np.full((height, width, 3), BACKGROUND, np.uint8)
     for places, boxes, values in averaged(plane, scale, stretch):
         tiles = coloured(shades(values, np.asarray(places), plane, stretch), stretch)
         for tile, (x0, y0, x1, y1) in zip(tiles, boxes, strict=True):
-            part = rgb[y0:y1, x0:x1]  # a slot at the edge may stick out of the picture
+            part = rgb[y0:y1, x0:x1]  # a slot at the edge may reach beyond the picture
             part[:] = tile[: part.shape[0], : part.shape[1]]
     return jpeg(rgb)
 
 
 def averaged(plane, scale, stretch):
-    """The CCDs averaged to the size of their slots, those of one size and place together.
+    """Average the CCDs to the sizes of their slots. CCDs of the same sizes are done together.
 
-    Yields their places in the plane, boxes (x0, y0, x1, y1) on the picture, and values (n, height, width) on the sky.
+    Yields (indices in the plane, boxes (x0, y0, x1, y1) on the picture, values (n, height, width) with north up).
     """
     groups = {}
     for i, ccdnum in enumerate(plane.ccdnums):
@@ -114,9 +114,9 @@ def averaged(plane, scale, stretch):
 
 
 def shrunk(values, high, wide):
-    """(n, high, wide) float32 means of (n, ny, nx) values over equal parts, NaN where nothing was recorded.
+    """(n, high, wide) float32: means of (n, ny, nx) values over equal parts. NaN for parts that recorded nothing.
 
-    A picture smaller than that is repeated pixel by pixel.
+    If the picture is smaller than that, its pixels are repeated.
     """
     for axis, size in ((1, high), (2, wide)):
         n = values.shape[axis]

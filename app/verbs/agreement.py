@@ -1,4 +1,4 @@
-"""How well the inspectors agree."""
+"""The verb that measures how well the inspectors agree."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,28 +11,28 @@ from triptych.app.verbs.common import Labels, Run, Seed, open_run, open_store, s
 def agreement(
     run: Run,
     unit: Annotated[
-        str, typer.Option(help="exposure, or ccd for imported answers on every CCD; chosen by what there is.")
+        str, typer.Option(help="exposure, or ccd for imported answers on every CCD; by default what the votes allow.")
     ] = "",
     blanks_are_good: Annotated[
         bool,
         typer.Option(
             "--blanks-are-good",
-            help="Assume that imported inspectors looked at every exposure of their inspection and a blank is good.",
+            help="Assume that imported inspectors looked at every exposure of their inspection; a blank counts as good.",
         ),
     ] = False,
     inspected: Annotated[
         int,
-        typer.Option(help="With --blanks-are-good: how many exposures they looked at, where the import names fewer."),
+        typer.Option(help="With --blanks-are-good: how many exposures they looked at, if the import names fewer."),
     ] = 0,
-    resamples: Annotated[int, typer.Option(help="Bootstrap resamples of the exposures behind each interval.")] = 1000,
+    resamples: Annotated[int, typer.Option(help="Bootstrap resamples of the exposures, for each interval.")] = 1000,
     json: Annotated[Path | None, typer.Option(help="Write all figures to this file.")] = None,
     seed: Seed = 0,
     labels: Labels = "",
 ) -> None:
-    """Measure how well the inspectors agree. On blind single votes only.
+    """Measure how well the inspectors agree, on blind single votes only.
 
-    Alpha, AC1, Dice on bad and kappas with bootstrap intervals; by pair, band, month and reason; each inspector's pace,
-    steadiness, sensitivity and specificity.
+    Prints alpha, AC1, Dice on bad and kappas with bootstrap intervals, by pair, band, month and reason. Also prints
+    each inspector's pace, steadiness, sensitivity and specificity.
     """
     import json as json_format
 

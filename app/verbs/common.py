@@ -1,4 +1,4 @@
-"""What the verbs of the command line share: their arguments, the run and its label store, and how they speak."""
+"""What the verbs of the command line share: arguments, opening the run and its label store, and printing."""
 
 import inspect
 from collections.abc import Callable
@@ -19,19 +19,19 @@ Sources = Annotated[
     typer.Argument(help="FITS files, folders of them, or folders of focal-plane pictures.", metavar="SOURCE"),
 ]
 Labels = Annotated[str, typer.Option(help="Address of the label store; the run's own labels.db by default.")]
-Seed = Annotated[int, typer.Option(help="Everything random follows from this number.")]
+Seed = Annotated[int, typer.Option(help="Seed of all random numbers.")]
 Policy = Annotated[str, typer.Option(help="How votes become labels: any, majority, unanimous or posterior.")]
 
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """How the training set is made up: each field is an option of every verb that `takes_training_options`."""
+    """How the training set is made. Each field is an option of every verb that `takes_training_options`."""
 
     good_pool: Annotated[
         str,
         typer.Option(
-            help="What teaches good: labelled; unlisted adds CCDs of exposures in no list that pass the survey's cuts; "
-            "published adds all CCDs of an exposure of which one passes."
+            help="Images that teach good: labelled, only those labelled good; unlisted, also CCDs of exposures in no "
+            "list that pass the survey's cuts; published, also all CCDs of an exposure of which one passes."
         ),
     ] = "labelled"
     good_exposures: Annotated[int, typer.Option(help="How many unlisted exposures are drawn; 0 takes all.")] = 2000
@@ -45,14 +45,14 @@ class TrainingOptions:
     upweight: Annotated[
         bool,
         typer.Option(
-            help="Let the images that a balance keeps of these reasons count 3, 2 and 4/3 times; the published text "
-            "says so, the published code does not."
+            help="Count the images that a balance keeps of these reasons 3, 2 and 4/3 times. The published text says "
+            "so, the published code does not."
         ),
     ] = False
     simulated: Annotated[
         bool,
         typer.Option(
-            help="Let linear learners learn from simulated CCDs too, where that fits the survey's own labels better."
+            help="Let linear learners also learn from simulated CCDs, if that fits the survey's own labels better."
         ),
     ] = True
     survey_ccds: Annotated[
@@ -72,7 +72,7 @@ class TrainingOptions:
 
 
 def takes_training_options(verb: Callable) -> Callable:
-    """Give a verb every field of TrainingOptions as an option in the place of its parameter `training`."""
+    """Replace a verb's parameter `training` by options, one for each field of TrainingOptions."""
     given = inspect.signature(verb)
     options = [
         inspect.Parameter(option.name, inspect.Parameter.KEYWORD_ONLY, default=option.default, annotation=option.type)
@@ -103,16 +103,16 @@ def open_store(catalog, labels: str = ""):
     return LabelStore(labels or catalog.labels_url())
 
 
-FILE_WIDTH = 10_000  # columns of what is no terminal: nothing is wrapped or cut there
+FILE_WIDTH = 10_000  # width of output that is not a terminal, so that nothing is wrapped or cut
 
 
 def say(text: str) -> None:
-    """Tell the person at the terminal, on standard error: what was done, what to do next."""
+    """Print a message to standard error: what was done, or what to do next."""
     console.print(text, soft_wrap=True)
 
 
 def print_result(result: str | Table) -> None:
-    """Print what a verb was asked for to standard output, where a file or another program may take it."""
+    """Print the result of a verb to standard output, where a file or another program may take it."""
     out = Console(highlight=False)
     if not out.is_terminal:
         out.width = FILE_WIDTH

@@ -19,7 +19,7 @@ from triptych.app.verbs.common import (
 from triptych.app.verbs.progress import bar
 
 DOUBTS_SHOWN = 40
-# Why vectors that were computed elsewhere were left out, in the words of the stage's parameters.
+# Parameters of an imported embedding that count the vectors left out, by cause.
 LEFT_OUT = ("of_no_ccd", "not_in_run", "not_finite", "without_vector", "run_images_without")
 
 
@@ -30,7 +30,7 @@ def simulate(
     binning: Annotated[int, typer.Option(help="1 is full size (4094 x 2046 a CCD); 8 makes small files.")] = 8,
     masks: Annotated[bool, typer.Option("--masks", help="Also write the data-quality masks (ood files).")] = False,
 ) -> None:
-    """Make simulated exposures with planted defects. In the Community Pipeline's format, with their truth table."""
+    """Make simulated exposures with planted defects, in the Community Pipeline's format, with a truth table."""
     from triptych.pipeline.simulation.simulate import simulate as make
 
     with bar("simulate") as progress:
@@ -42,15 +42,14 @@ def simulate(
 def ingest(
     run: Run,
     sources: Sources,
-    camera: Annotated[str, typer.Option(help="Camera of a new run, used where a file does not say.")] = "decam",
-    sample: Annotated[
-        int, typer.Option(help="CCDs drawn per exposure; candidate rules that count CCDs look at these.")
-    ] = 20,
+    camera: Annotated[str, typer.Option(help="Camera of a new run, and of files that do not name one.")] = "decam",
+    sample: Annotated[int, typer.Option(help="CCDs drawn per exposure, for candidate rules that count CCDs.")] = 20,
     seed: Seed = 0,
 ) -> None:
     """Read files or folders into the run.
 
-    Tables, previews, quarantine. The same command again reads only what is new or changed.
+    Writes tables and previews, and puts unusable files into quarantine. The same command again reads only what is new
+    or changed.
     """
     from triptych.pipeline.camera import CAMERAS
     from triptych.pipeline.catalog.catalog import Catalog
@@ -93,7 +92,7 @@ def embed(
         ),
     ] = None,
 ) -> None:
-    """Turn every CCD image into a vector. Can be stopped and started again at any time."""
+    """Turn every CCD image into a vector. You can stop it and start it again at any time."""
     if source:
         return _embed_from(run, source)
     from triptych.pipeline.embedding.embed import embed as make
@@ -145,7 +144,7 @@ def labels_import(
     camera: Annotated[str, typer.Option(help="Camera of the files; the run's by default.")] = "",
     labels: Labels = "",
 ) -> None:
-    """Read label lists and earlier inspections. Each label and vote keeps its source."""
+    """Read label lists and earlier inspections. The store keeps the source of each label and vote."""
     from triptych.pipeline.catalog.catalog import Catalog
     from triptych.pipeline.labels.readers import import_file
 
@@ -165,7 +164,7 @@ def labels_import(
 
 
 def labels_show(run: Run, labels: Labels = "") -> None:
-    """Count what the label store holds. Labels by source and reason, votes by inspector, verdicts by policy."""
+    """Count what the label store holds: labels by source and reason, votes by inspector, verdicts by policy."""
     from triptych.pipeline.votes import verdicts
 
     catalog = open_run(run)
@@ -191,13 +190,11 @@ def labels_doubtful(
     run: Run,
     policy: Policy = "majority",
     answered: Annotated[bool, typer.Option("--answered", help="Also those that a verdict has settled.")] = False,
-    everywhere: Annotated[
-        bool, typer.Option("--everywhere", help="Also labels of exposures that are not in the run.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, every row of it, for another program.")] = False,
+    everywhere: Annotated[bool, typer.Option("--everywhere", help="Also exposures that are not in the run.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all rows as JSON, for another program.")] = False,
     labels: Labels = "",
 ) -> None:
-    """List labels that are likely wrong. By other lists, by votes, by neighbours that are labelled otherwise."""
+    """List labels that are likely wrong, because other lists, votes or neighbours with other labels contradict them."""
     import json
 
     from triptych.pipeline.labels import doubtful

@@ -1,4 +1,4 @@
-"""The verb that walks back from a list to what it stands on."""
+"""The verb that explains where the verdict on an exposure comes from."""
 
 from typing import Annotated
 
@@ -13,13 +13,13 @@ def explain(
     policy: Annotated[
         str, typer.Option(help="The policy whose verdict comes first: any, majority, unanimous or posterior.")
     ] = "majority",
-    json: Annotated[bool, typer.Option("--json", help="Everything as JSON, for a program.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print everything as JSON, for another program.")] = False,
     labels: Labels = "",
 ) -> None:
     """Say where the verdict on one exposure comes from.
 
-    The line of the list, every vote and what was on screen, decisions, imported labels, the model and why, what it
-    taught, the stages and the file.
+    Prints the line of the list, every vote and what was on screen, decisions, imported labels, the model's opinion and
+    its causes, what the exposure taught the model, the stages and the file.
     """
     from triptych.pipeline.export.explain import explain as find
     from triptych.pipeline.export.explain_text import as_text

@@ -1,4 +1,4 @@
-"""Verbs that learn from labels and votes, and what follows from it."""
+"""Verbs that learn from labels and votes: train, predict, candidates, evaluate, similar, retrain."""
 
 from pathlib import Path
 from typing import Annotated
@@ -39,13 +39,13 @@ def train(
         str, typer.Option(help="What the search maximises: accuracy, as published, or macro_f1.")
     ] = "accuracy",
     search_candidates: Annotated[
-        int, typer.Option(help="How many settings the search starts with; 0 as many as the labels allow.")
+        int, typer.Option(help="How many settings the search starts with; 0 takes as many as the labels allow.")
     ] = 0,
     test_share: Annotated[
-        float, typer.Option(help="Share of the labelled exposures that is tested and does not teach; published 0.3.")
+        float, typer.Option(help="Share of the labelled exposures kept for a test and not taught; published 0.3.")
     ] = 0.0,
     split: Annotated[
-        str, typer.Option(help="What the test share is drawn by: exposure; or image, only to show how that leaks.")
+        str, typer.Option(help="Draw the test share by exposure; or by image, only to show how that leaks.")
     ] = "exposure",
     seed: Seed = 0,
     labels: Labels = "",
@@ -122,18 +122,18 @@ def evaluate(
     classifier: Annotated[
         str,
         typer.Option(
-            help="Name of a classifier, see `triptych train --help`; or model: that of the current model, with what a "
-            "search has found."
+            help="Name of a classifier, see `triptych train --help`; or model, the classifier of the current model "
+            "with the parameters that a search has found."
         ),
     ] = "mixed",
     rule: Annotated[str, typer.Option(help="Candidate rule whose figures come first; all are measured.")] = "exposure",
     cut: Annotated[
         list[float] | None,
-        typer.Option(help="Also the figures of images above this probability; may be given again; 0.9 by default."),
+        typer.Option(help="Also measure images above this probability; may be given several times; 0.9 by default."),
     ] = None,
     leak: Annotated[bool, typer.Option(help="Also split by image, as published, to show what that adds.")] = False,
     compare: Annotated[
-        str, typer.Option(help="Classifiers to put beside it, in the same folds, separated by commas: published,knn.")
+        str, typer.Option(help="Other classifiers to measure in the same folds, separated by commas: published,knn.")
     ] = "",
     *,
     training: TrainingOptions,
@@ -144,9 +144,10 @@ def evaluate(
     seed: Seed = 0,
     labels: Labels = "",
 ) -> None:
-    """Measure a classifier on exposures it has not seen.
+    """Measure a classifier on exposures that it has not seen.
 
-    Precision, recall, F1 and support per reason and per exposure, calibration, false alarms, confusion, plots.
+    Prints precision, recall, F1 and support for each reason and for exposures, calibration, false alarms and
+    confusion. Also makes plots.
     """
     import json as json_format
 
@@ -181,7 +182,7 @@ def similar(
     images: Annotated[list[str], typer.Argument(metavar="EXPNUM-CCDNAME", help="One or several picked images.")],
     k: Annotated[int, typer.Option("-k", "--k", help="How many to list.")] = 36,
 ) -> None:
-    """List the images most like the picked ones. One per exposure."""
+    """List the images most similar to the picked ones, one per exposure."""
     from triptych.pipeline.vectors import similar as search
 
     catalog = open_run(run)
@@ -194,9 +195,9 @@ def retrain(
     policy: Policy = "majority",
     labels: Labels = "",
 ) -> None:
-    """Learn again from the votes; say what changed.
+    """Learn again from the votes, and say what changed.
 
-    New model, predictions and candidates, with the classifier and rule of the current ones.
+    Makes a new model, predictions and candidates, with the classifier and rule of the current ones.
     """
     from triptych.pipeline.retraining.retrain import retrain as again
 

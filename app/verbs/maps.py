@@ -1,4 +1,4 @@
-"""Verbs that say where an image lies among the others: clusters and maps."""
+"""Verbs that place images among the others: clusters and maps."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,12 +12,13 @@ from triptych.app.verbs.progress import bar
 def cluster(
     run: Run,
     min_cluster_size: Annotated[
-        int, typer.Option(help="Smallest group that is a cluster; 0 chooses by the preset and the run's size.")
+        int, typer.Option(help="Smallest size of a cluster; 0 chooses by the preset and the size of the run.")
     ] = 0,
     preset: Annotated[
         str,
         typer.Option(
-            help="default: 15 principal components, sizes by the run; published: 100 components, clusters of 5 to 500."
+            help="default: 15 principal components, sizes by the run; published: 100 components, clusters of 5 to 500 "
+            "images."
         ),
     ] = "default",
     place: Annotated[
@@ -25,7 +26,7 @@ def cluster(
     ] = False,
     seed: Seed = 0,
 ) -> None:
-    """Group similar images with HDBSCAN. Says how good and how stable the groups are."""
+    """Group similar images with HDBSCAN, and say how good and how stable the groups are."""
     from triptych.pipeline.vectors import clusters
 
     with bar("cluster") as progress:
@@ -65,20 +66,20 @@ def make_map(
     gradient: Annotated[
         str,
         typer.Option(
-            help="auto, bh (Barnes-Hut), fft (two dimensions only) or exact (every pair; for a GPU, which auto uses)."
+            help="auto, bh (Barnes-Hut), fft (two dimensions only) or exact (all pairs; auto uses it on a GPU)."
         ),
     ] = "auto",
     place: Annotated[
-        bool, typer.Option("--place", help="Keep the map as it is and only give new images a place on it.")
+        bool, typer.Option("--place", help="Keep the map as it is and only add new images to it.")
     ] = False,
     how: Annotated[
         str,
         typer.Option(
-            help="With --place: transform (optimised) or median (of the neighbours' places; a millisecond each)."
+            help="With --place: transform (optimised) or median (of the neighbours' places; a millisecond per image)."
         ),
     ] = "transform",
 ) -> None:
-    """Lay the images out with t-SNE. In two or three dimensions; or add new images to the map there is."""
+    """Lay the images out with t-SNE in two or three dimensions, or add new images to the present map."""
     if place:
         return _place_on_map(run, dims, how)
     from triptych.pipeline.vectors import tsne

@@ -1,4 +1,4 @@
-"""Verbs around the models of a run: which there are, and going over to another."""
+"""Verbs for the models of a run: list them, use another one, and follow the votes since the last fit."""
 
 from typing import Annotated
 
@@ -9,7 +9,7 @@ from triptych.app.verbs.progress import bar
 
 
 def show(run: Run) -> None:
-    """List every model; a star marks the one in use."""
+    """List all models. A star marks the one in use."""
     from triptych.pipeline.retraining import models
 
     catalog = open_run(run)
@@ -33,9 +33,9 @@ def show(run: Run) -> None:
 def use(
     run: Run,
     model: Annotated[str, typer.Argument(help="A model that `triptych models list` names.", metavar="MODEL")],
-    by: Annotated[str, typer.Option(help="Who does it, for the log.")] = "",
+    by: Annotated[str, typer.Option(help="Your name, for the log.")] = "",
 ) -> None:
-    """Go over to an earlier or later model, or back."""
+    """Use an earlier or a later model."""
     from triptych.pipeline.retraining import models
 
     with bar("predict") as progress:
@@ -48,9 +48,9 @@ def live(
     shown: Annotated[int, typer.Option(help="How many exposures to list.", min=1)] = 20,
     labels: Labels = "",
 ) -> None:
-    """Say what the votes since the last fit change, and by which.
+    """Say what the votes since the last fit change, and which labels cause it.
 
-    By the nearest labelled images of each image, with the reduction of the last fit, as a full prediction would say it.
+    Finds the nearest labelled images of each image, with the reduction of the last fit, as a full prediction does.
     """
     from triptych.pipeline.retraining.live_changes import follow
 

@@ -10,27 +10,33 @@ from triptych.app.verbs.progress import bar
 
 
 def pretrain(
-    runs: Annotated[list[Path], typer.Argument(help="Run folders to learn from; no label is read.", metavar="RUN")],
+    runs: Annotated[list[Path], typer.Argument(help="Run folders to learn from. It reads no labels.", metavar="RUN")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the model.", metavar="FOLDER")],
     objective: Annotated[
         str,
-        typer.Option(help="simmim paints hidden patches; contrastive recognises halves; simmim+contrastive does both."),
+        typer.Option(
+            help="simmim: paint hidden patches; contrastive: recognise an image's halves; simmim+contrastive: both."
+        ),
     ] = "simmim",
-    steps: Annotated[int, typer.Option(help="How many batches are learnt from.")] = 2000,
+    steps: Annotated[int, typer.Option(help="Number of batches to learn from.")] = 2000,
     size: Annotated[int, typer.Option(help="Rows of pixels to which each CCD is averaged.")] = 128,
     patch: Annotated[int, typer.Option(help="Side of a patch in these pixels.")] = 8,
     width: Annotated[int, typer.Option(help="Numbers per patch; a vector has twice as many.")] = 128,
     depth: Annotated[int, typer.Option(help="Layers of the transformer.")] = 4,
-    mask: Annotated[str, typer.Option(help="Share of patches hidden; 0.3-0.9 draws one for every image.")] = "0.6",
+    mask: Annotated[str, typer.Option(help="Share of hidden patches; 0.3-0.9 draws a share for every image.")] = "0.6",
     batch: Annotated[int, typer.Option(help="Images in a batch.")] = 64,
     rate: Annotated[float, typer.Option(help="Highest learning rate.")] = 0.001,
-    images: Annotated[int, typer.Option(help="About how many CCD images are kept in memory and learnt from.")] = 20_000,
+    images: Annotated[
+        int, typer.Option(help="Approximate number of CCD images to learn from, kept in memory.")
+    ] = 20_000,
     every: Annotated[int, typer.Option(help="Steps between checkpoints.")] = 100,
     seed: Seed = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    pictures: Annotated[bool, typer.Option("--pictures", help="Only draw a finished model's pictures anew.")] = False,
+    pictures: Annotated[
+        bool, typer.Option("--pictures", help="Only draw the pictures of a finished model again.")
+    ] = False,
 ) -> None:
-    """Train a backbone on the runs' own images. A small vision transformer; can be stopped and started again."""
+    """Train a small vision transformer on the runs' own images. You can stop it and start it again."""
     from triptych.pipeline.extras import need
 
     need("training a backbone", "torch", "transformers")

@@ -19,34 +19,34 @@ def probe(
         ),
     ] = "reasons",
     kind: Annotated[
-        str, typer.Option(help="linear; or attentive, which pools all CCDs of an exposure by learned attention.")
+        str, typer.Option(help="linear; or attentive, which combines the CCDs of an exposure by learned attention.")
     ] = "linear",
     level: Annotated[
         str,
         typer.Option(
-            help="ccd or exposure; by default a linear probe is asked per CCD, an attentive one per exposure."
+            help="ccd or exposure; by default a linear probe answers for CCDs, an attentive one for exposures."
         ),
     ] = "",
-    folds: Annotated[int, typer.Option(help="Folds of exposures, each held out in turn.")] = 5,
+    folds: Annotated[int, typer.Option(help="Number of folds of exposures. Each is held out once.")] = 5,
     curve: Annotated[
         bool, typer.Option("--curve", help="Also measure quality against the number of labelled exposures.")
     ] = False,
     method: Annotated[
         list[str] | None,
         typer.Option(
-            help="What the curve compares: a classifier, linear, attentive, 'linear of exposures' or 'attentive of "
-            "exposures'; may be given again."
+            help="Methods that the curve compares: a classifier, linear, attentive, 'linear of exposures' or "
+            "'attentive of exposures'; may be given several times."
         ),
     ] = None,
-    draws: Annotated[int, typer.Option(help="How often the curve's labelled exposures are drawn anew.")] = 3,
+    draws: Annotated[int, typer.Option(help="How often the labelled exposures of the curve are drawn.")] = 3,
     policy: Policy = "majority",
     json: Annotated[Path | None, typer.Option(help="Write the figures to this file.")] = None,
     seed: Seed = 0,
     labels: Labels = "",
 ) -> None:
-    """Measure what a simple model reads from the vectors.
+    """Measure what a simple model can read from the vectors.
 
-    Asked about exposures that it has not seen: reasons, good or bad, or numbers such as the seeing.
+    It predicts reasons, good or bad, or numbers such as the seeing, for exposures that it has not seen.
     """
     import json as json_format
 

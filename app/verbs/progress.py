@@ -1,4 +1,4 @@
-"""How far a verb has come: bars on a terminal, and now and then a line where there is none, as in a log."""
+"""The progress of a verb: a bar on a terminal, or a line from time to time in a log."""
 
 import contextlib
 import time
@@ -8,13 +8,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 Report = Callable[..., None]
-LINE_SECONDS = 10.0  # between two lines about one step
+LINE_SECONDS = 10.0  # shortest time between two lines about one step
 console = Console(stderr=True, highlight=False)
 
 
 @contextlib.contextmanager
 def bar(title: str) -> Iterator[Report]:
-    """Show how far one step has come; yields `report(done, total, text="")` for the function that works."""
+    """Show the progress of one step. Yields `report(done, total, text="")`, which the working function calls."""
     if not console.is_terminal:
         with lines(title) as report:
             yield report
@@ -38,7 +38,7 @@ def bar(title: str) -> Iterator[Report]:
 
 @contextlib.contextmanager
 def lines(title: str, clock: Callable[[], float] = time.monotonic) -> Iterator[Report]:
-    """The same in lines: one when the step starts, one when it ends, and one each LINE_SECONDS at most between."""
+    """The same as lines of text: one at the start, one at the end, and between them at most one each LINE_SECONDS."""
     started = spoken = clock()
     _line(f"{title} ...")
 
@@ -59,7 +59,7 @@ def _line(text: str) -> None:
 
 
 def _duration(seconds: float) -> str:
-    """12 s, 3:05, 1:02:03."""
+    """A time as text: 12 s, 3:05 or 1:02:03."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

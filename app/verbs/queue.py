@@ -1,4 +1,4 @@
-"""Verbs around everybody's queue: its settings, what they ask for, known answers and the control."""
+"""Verbs for the queue of all inspectors: its settings and their effect, known answers and the control."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ from triptych.app.verbs.common import Labels, Run, Seed, open_run, open_store, s
 
 
 def open_app(run, labels: str):
-    """What the dashboard shares, without a dashboard."""
+    """The AppContext of a run, as the dashboard has it."""
     from triptych.app.context import AppContext
 
     catalog = open_run(run)
@@ -16,7 +16,7 @@ def open_app(run, labels: str):
 
 
 def show(run: Run, labels: Labels = "") -> None:
-    """Show the settings of everybody's queue and what they ask for."""
+    """Show the settings of the queue, and how many votes they ask for."""
     from triptych.app.rooms.lead import queue
 
     app = open_app(run, labels)
@@ -44,27 +44,32 @@ def range_of(effect) -> str:
 def change(
     run: Run,
     order: Annotated[
-        str | None, typer.Option(help="score, uncertainty, gain, similar, night or random, for those who choose none.")
+        str | None,
+        typer.Option(help="score, uncertainty, gain, similar, night or random, for inspectors who choose no order."),
     ] = None,
     packet: Annotated[
-        str | None, typer.Option(help="A part of the queue, as in 'band=g;month=2013-10'; '' is everything.")
+        str | None, typer.Option(help="A part of the queue, such as 'band=g;month=2013-10'; '' is the whole queue.")
     ] = None,
     rule: Annotated[
         str | None, typer.Option(help="all: everybody votes on everything; adaptive: a third vote only where needed.")
     ] = None,
     control: Annotated[float | None, typer.Option(help="Share of exposures that get all votes anyway.")] = None,
-    strong: Annotated[float | None, typer.Option(help="Probability from which the model is strongly against.")] = None,
-    repeats: Annotated[float | None, typer.Option(help="Share of own earlier votes that are asked for again.")] = None,
-    repeat_age: Annotated[int | None, typer.Option(help="How many votes ago such a vote must be.")] = None,
+    strong: Annotated[
+        float | None, typer.Option(help="Probability from which the model counts as strongly against the votes.")
+    ] = None,
+    repeats: Annotated[
+        float | None, typer.Option(help="Share of the queue that repeats the inspector's own earlier votes.")
+    ] = None,
+    repeat_age: Annotated[int | None, typer.Option(help="Age of such a vote in votes given since, at least.")] = None,
     known: Annotated[float | None, typer.Option(help="Share of exposures with a known answer.")] = None,
     ask_again: Annotated[
-        bool | None, typer.Option(help="Ask again where another pipeline version of an exposure looks the same.")
+        bool | None, typer.Option(help="Ask again if a new pipeline version of an exposure looks the same.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Every order and draw follows from this number.")] = None,
-    try_only: Annotated[bool, typer.Option("--try", help="Say what it would ask for, and keep nothing.")] = False,
+    seed: Annotated[int | None, typer.Option(help="Seed of all orders and draws.")] = None,
+    try_only: Annotated[bool, typer.Option("--try", help="Only say how many votes it would ask for.")] = False,
     labels: Labels = "",
 ) -> None:
-    """Change the settings of everybody's queue; those that are not named stay."""
+    """Change the settings of the queue. Settings that you do not name stay as they are."""
     from triptych.app.rooms.lead import queue
     from triptych.pipeline.errors import BadInput
 
@@ -96,12 +101,12 @@ def draw(
     kind: Annotated[str, typer.Argument(help="known or control.", metavar="KIND")],
     number: Annotated[int, typer.Argument(help="How many exposures.", metavar="N", min=1)],
     source: Annotated[
-        str, typer.Option(help="Of known answers: adjudicated (decided by a lead) or truth (a truth table).")
+        str, typer.Option(help="Source of known answers: adjudicated (decided by a lead) or truth (a truth table).")
     ] = "adjudicated",
     seed: Seed = 0,
     labels: Labels = "",
 ) -> None:
-    """Draw known answers to mix in, or more exposures for the control."""
+    """Draw more known answers to mix in, or more exposures for the control."""
     from triptych.app.rooms.lead import queue
     from triptych.pipeline.errors import choose
 

@@ -1,4 +1,4 @@
-"""Verbs about a run as a whole: make it in one go, and see what it holds."""
+"""Verbs for a whole run: make it with one command, and see what it holds."""
 
 import os
 from pathlib import Path
@@ -12,13 +12,11 @@ from triptych.app.verbs.progress import bar
 
 
 def demo(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Where the demonstration survey lies or will lie.")] = Path(
-        "runs/demo"
-    ),
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of the demonstration survey.")] = Path("runs/demo"),
     port: Annotated[int, typer.Option(help="Port of the dashboard on localhost.", min=0, max=65535)] = 5006,
     exposures: Annotated[int, typer.Option(help="How many exposures to simulate.")] = 64,
     seed: Seed = 0,
-    serve: Annotated[bool, typer.Option(help="Start the dashboard when all is made.")] = True,
+    serve: Annotated[bool, typer.Option(help="Start the dashboard when the run is ready.")] = True,
 ) -> None:
     """Simulate a small survey, run everything, serve it."""
     from triptych.app import demo as demonstration
@@ -48,7 +46,7 @@ def run_all(
     seed: Seed = 0,
     labels: Labels = "",
 ) -> None:
-    """Do everything in order. Ingest, labels, embed, train, predict, candidates, cluster, both maps."""
+    """Do all steps in order: ingest, labels, embed, train, predict, candidates, cluster, both maps."""
     from triptych.pipeline.catalog.catalog import Catalog
     from triptych.pipeline.labels.readers import import_file
     from triptych.pipeline.run import run as run_steps
@@ -85,13 +83,14 @@ def example(
     name: Annotated[str, typer.Argument(help="dr11 or ghosts.", metavar="NAME")],
     out: Annotated[Path, typer.Argument(help="The run folder to make.", metavar="OUT")],
     data: Annotated[
-        Path | None, typer.Option(help="Folder of real data; TRIPTYCH_REAL_DATA, else ../shared/data by default.")
+        Path | None,
+        typer.Option(help="Folder of real data. By default TRIPTYCH_REAL_DATA, or else ../shared/data."),
     ] = None,
     whole: Annotated[
-        bool, typer.Option("--whole", help="Also embed, train, predict, cluster and map, where there are pixels.")
+        bool, typer.Option("--whole", help="Also embed, train, predict, cluster and map, if there are pixels.")
     ] = False,
 ) -> None:
-    """Make a ready run of real answers. dr11: three inspectors of 939 exposures; ghosts: eight annotators of 30."""
+    """Make a run from real votes. dr11: three inspectors, 939 exposures; ghosts: eight annotators, 30 exposures."""
     from triptych.pipeline import examples
 
     folder = data or Path(os.environ.get("TRIPTYCH_REAL_DATA", "../shared/data"))

@@ -1,4 +1,4 @@
-"""Verbs around the room where people judge: accounts, the panel, the dashboard, the list that comes out."""
+"""Verbs for judging: accounts, the size of the panel, the dashboard, and the exported list."""
 
 import sys
 from pathlib import Path
@@ -15,10 +15,10 @@ def export(
         str, typer.Option(help="Form of the list: bad_expid, exclude, vi, csv, ecsv, fits or parquet.")
     ] = "bad_expid",
     policy: Annotated[
-        str, typer.Option(help="Whose votes make an exposure bad: any, majority, unanimous or posterior.")
+        str, typer.Option(help="How votes make an exposure bad: any, majority, unanimous or posterior.")
     ] = "majority",
     out: Annotated[
-        Path | None, typer.Option("-o", "--out", help="File to write; - or nothing prints text formats.")
+        Path | None, typer.Option("-o", "--out", help="File to write. Without it, or with -, the list is printed.")
     ] = None,
     old: Annotated[
         bool, typer.Option("--old", help="Also exposures that were judged on another pipeline version than the run's.")
@@ -28,7 +28,7 @@ def export(
     ] = None,
     labels: Labels = "",
 ) -> None:
-    """Write the list that other programs read. The same store gives the same bytes."""
+    """Write a list for other programs. The same votes give the same bytes."""
     from triptych.pipeline.export.export import export as write
 
     catalog = open_run(run)
@@ -48,7 +48,7 @@ def user_add(
             prompt=True,
             hide_input=True,
             confirmation_prompt=True,
-            help="Eight characters or more; asked for by default.",
+            help="Eight characters or more. By default you are asked for it.",
         ),
     ] = "",
     labels: Labels = "",
@@ -66,10 +66,10 @@ def user_add(
 def user_close(
     run: Run,
     name: Annotated[str, typer.Argument(help="Whose account.", metavar="NAME")],
-    reopen: Annotated[bool, typer.Option("--reopen", help="Let the account in again.")] = False,
+    reopen: Annotated[bool, typer.Option("--reopen", help="Let the account log in again.")] = False,
     labels: Labels = "",
 ) -> None:
-    """Keep an account out; its votes stay."""
+    """Close an account, so that it can no longer log in. Its votes stay."""
     open_store(open_run(run), labels).set_active(name, reopen)
     say(f"{name} {'can log in again' if reopen else 'can no longer log in'}")
 
@@ -86,10 +86,10 @@ def serve(
     address: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 lets other computers in.")] = "localhost",
     blind: Annotated[bool, typer.Option(help="Keep the model's opinion hidden until the inspector has voted.")] = False,
     origin: Annotated[
-        list[str] | None, typer.Option(help="HOST:PORT under which browsers reach it, where that is not --address.")
+        list[str] | None, typer.Option(help="HOST:PORT under which browsers reach it, if that is not --address.")
     ] = None,
     tls_proxy: Annotated[
-        bool, typer.Option(help="A proxy in front speaks HTTPS: cookies travel over HTTPS alone.")
+        bool, typer.Option(help="A proxy in front speaks HTTPS: browsers send cookies over HTTPS only.")
     ] = False,
     labels: Labels = "",
 ) -> None:
@@ -105,6 +105,6 @@ def panel(
     run: Run,
     inspectors: Annotated[int, typer.Argument(help="How many inspectors judge each exposure.", min=1, metavar="N")],
 ) -> None:
-    """Set how many inspectors' votes decide. Three, unless the run says otherwise."""
+    """Set how many inspectors judge each exposure. A new run has a panel of three."""
     open_run(run).set_info(panel=inspectors)
     say(f"verdicts are counted against a panel of {inspectors}")

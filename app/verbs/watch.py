@@ -1,4 +1,4 @@
-"""The verb that takes a night's exposures in as they arrive."""
+"""The verb that reads exposures as they arrive."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ from triptych.pipeline.errors import TriptychError
 
 
 class Stop:
-    """Set by the first Ctrl-C or SIGTERM; the second one ends the process as it always does."""
+    """Becomes true at the first Ctrl-C or SIGTERM. A second one ends the process as usual."""
 
     def __init__(self):
         self.asked = False
@@ -24,7 +24,7 @@ class Stop:
     def ask(self, number, _frame) -> None:
         self.asked = True
         self.give_back()
-        # past Python's streams: the signal may have come while one of them was written to, and they do not bear that
+        # not through Python's streams, which fail if the signal comes while one of them is being written
         os.write(2, b"stopping after this step; once more stops at once\n")
 
     def give_back(self) -> None:
@@ -38,31 +38,33 @@ class Stop:
 def watch(
     run: Run,
     folders: Annotated[
-        list[Path], typer.Argument(help="Folders that exposures arrive in, or files.", metavar="FOLDER")
+        list[Path], typer.Argument(help="Folders in which exposures arrive, or files.", metavar="FOLDER")
     ],
     every: Annotated[float, typer.Option(help="Seconds from one pass to the next.")] = 60.0,
-    quiet: Annotated[float, typer.Option(help="Seconds that a file must not have changed before it is read.")] = 10.0,
-    once: Annotated[bool, typer.Option("--once", help="One pass over what is there, then end.")] = False,
+    quiet: Annotated[float, typer.Option(help="Read a file when it has not changed for this many seconds.")] = 10.0,
+    once: Annotated[
+        bool, typer.Option("--once", help="Make one pass over the files that are there, then end.")
+    ] = False,
     rule: Annotated[str, typer.Option(help="Candidate rule; the run's by default, see `triptych candidates`.")] = "",
     keep: Annotated[
         int,
         typer.Option(
-            help="Let old stages go that nothing refers to, but for the newest so many of a kind; 0 keeps all."
+            help="Delete old stages that nothing refers to, except the newest of each kind, this many; 0 keeps all."
         ),
     ] = 0,
     labels: Labels = "",
 ) -> None:
-    """Take new exposures in as they arrive.
+    """Read new exposures as they arrive.
 
-    Ingest, embed, place, predict, candidates, with the current model, again and again. Can be stopped (Ctrl-C) and
-    started at any time.
+    Repeats ingest, embed, place, predict and candidates, with the current model. You can stop it (Ctrl-C) and start it
+    again at any time.
     """
     from triptych.pipeline import watch as watching
     from triptych.pipeline.catalog.catalog import Catalog
 
     catalog = Catalog.create(run)
     stop = Stop()
-    shown = bar if console.is_terminal else lambda title: nullcontext(None)  # a log needs no bars
+    shown = bar if console.is_terminal else lambda title: nullcontext(None)  # no bars in a log
     settings = watching.WatchSettings(rule=rule or None, every=every, quiet=quiet, keep=keep, bar=shown, stop=stop)
     troubled = False
     try:
