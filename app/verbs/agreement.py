@@ -17,7 +17,7 @@ def agreement(
         bool,
         typer.Option(
             "--blanks-are-good",
-            help="Assume that imported inspectors looked at every exposure of their inspection; a blank counts as good.",
+            help="Assume that imported inspectors looked at every exposure of their inspection; blanks count as good.",
         ),
     ] = False,
     inspected: Annotated[

@@ -1,10 +1,10 @@
 // @ts-check
-// Answers of the server that a room draws.
+// Reads answers of the server for a room.
 //
-// A room that is drawn anew between press and release of a button swallows the click, as the button pressed is gone. So an
-// answer is handed on only when nothing is pressed any more.
+// If a room is drawn again between the press and the release of a button, that button is gone and the click is lost. So
+// these functions hand an answer on only when no button is pressed.
 
-const MOST_MS = 3000;   // a scrollbar does not tell when it is let go
+const MOST_MS = 3000;   // longest wait: there is no event for the release of a scrollbar
 
 let release = () => {}, over = Promise.resolve();
 window.addEventListener('pointerdown', () => {
@@ -12,18 +12,18 @@ window.addEventListener('pointerdown', () => {
   over = new Promise(resolve => { release = resolve; });
   setTimeout(release, MOST_MS);
 }, true);
-// the click comes after the release, and is heard first
+// the timeout lets the click, which follows the release, come first
 for (const end of ['pointerup', 'pointercancel']) window.addEventListener(end, () => setTimeout(release), true);
 window.addEventListener('pointermove', event => { if (!event.buttons) release(); }, true);
 
-// What a response holds, once nothing is pressed.
+// The JSON of a response, once nothing is pressed.
 export async function read(response) {
   const answer = await response.json();
   await over;
   return answer;
 }
 
-// The answer of an address (POST with a body), or null where there is none.
+// The JSON from an address (GET, or POST with a body). null if there is no good answer.
 export async function askFor(url, body) {
   const post = { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) };
   try {

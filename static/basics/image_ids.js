@@ -1,4 +1,4 @@
-// image_id, the number of one CCD image, as pipeline/image_ids.py makes it. Only this file knows how.
+// image_id is the number of one CCD image. Only this file and pipeline/image_ids.py know how it is made.
 
 const CCDS = 100;
 

@@ -1,5 +1,5 @@
 // @ts-check
-// A packet of the queue as text, and its parts: 'band=g;month=2013-10' <-> { band: 'g', month: '2013-10' }.
+// Packets of the queue as text and as objects: 'band=g;month=2013-10' <-> { band: 'g', month: '2013-10' }.
 
 export function packetOf(text) {
   return Object.fromEntries((text || '').split(';').filter(Boolean).map(part => { const at = part.indexOf('='); return [part.slice(0, at), part.slice(at + 1)]; }));

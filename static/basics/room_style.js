@@ -1,5 +1,5 @@
 // @ts-check
-// A room's own style sheet, put before its box; resolves when it is there (or is not to be had).
+// Puts a room's own style sheet before its box. Resolves when the sheet is loaded, or could not be loaded.
 export function withSheet(box, address) {
   const link = document.createElement('link');
   link.rel = 'stylesheet';

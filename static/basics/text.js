@@ -1,4 +1,4 @@
 // @ts-check
-// Text for markup.
+// Escapes text for use in HTML.
 
 export const escapeText = text => String(text ?? '').replace(/[&<>"']/g, c => `&#${c.charCodeAt(0)};`);

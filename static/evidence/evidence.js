@@ -1,5 +1,5 @@
 // @ts-check
-// Why an exposure is in the queue, as plain HTML beside it. Text only from the server, escaped; pictures by address.
+// Why an exposure is in the queue, as HTML for the panel beside it. Text from the server is escaped.
 
 import { hasPictures, pictureHtml } from '../basics/has_pictures.js';
 import { escapeText } from '../basics/text.js';
@@ -33,7 +33,7 @@ function whyHtml(answer, dot, label) {
   return `<h3>Why it is ${model.is_candidate ? 'here' : 'not flagged'}</h3>${chanceHtml(model, dot, label)}${ruleHtml(model)}`;
 }
 
-// Where the CCDs are that drove it, which ones, and for which reasons.
+// The CCDs that are likely bad: where they are, which ones, and for which reasons.
 function planeHtml(model, slots, colours, letters, dot, label) {
   if (!model) return '';
   const bad = Object.values(model.ccds).filter(ccd => ccd.p_bad > LIKELY_BAD);
@@ -51,7 +51,7 @@ function planeHtml(model, slots, colours, letters, dot, label) {
         <div class="drivers" role="group" aria-label="CCDs that speak most for bad">${worst}</div></div></div>`;
 }
 
-// The exposure's own probability, and of a candidate for which reasons.
+// The exposure's own probability, and, for a candidate, its reasons.
 function chanceHtml(model, dot, label) {
   const chance = model.exposure_probability;
   if (chance === null || chance === undefined) return '';
@@ -62,13 +62,13 @@ function chanceHtml(model, dot, label) {
     <div class="meter" title="probability that the exposure is bad"><i style="width:${percent(chance)}"></i>${cut}</div>${taughtHtml(model)}`;
 }
 
-// How far that number can be believed: it is calibrated on labelled exposures, where there are enough of them.
+// Whether that probability is calibrated, and on how many labelled exposures.
 function taughtHtml({ taught }) {
-  if (taught === 0) return '<p class="warning">Not calibrated: too few exposures of this run have a label. The second worst CCD alone gives this number; read it as an order, not as a chance.</p>';
+  if (taught === 0) return '<p class="warning">Not calibrated: too few exposures of this run have a label. This number comes from the second worst CCD alone. Use it to sort exposures, not as a probability.</p>';
   return taught && taught < FEW_TAUGHT ? `<p>Calibrated on ${taught} labelled exposures</p>` : '';
 }
 
-// What the candidate rule asks, and whether this exposure has it.
+// What the candidate rule asks for, and what this exposure has.
 function ruleHtml({ rule, asks, n_bad: nBad, n_counted: nCounted }) {
   if (!rule) return '<p>No candidate rule has scored it.</p>';
   const name = `rule <b>${escapeText(rule)}</b>`;
@@ -79,7 +79,7 @@ function ruleHtml({ rule, asks, n_bad: nBad, n_counted: nCounted }) {
 
 const shownNeighbours = answer => (answer.neighbours ?? []).slice(0, SHOWN);
 
-// Addresses of the pictures that the evidence shows, to be loaded before it is.
+// Addresses of the pictures in the evidence, so that they can be loaded before it is shown.
 export function evidencePictures(answer, { stretch, version }) {
   const shown = shownNeighbours(answer).filter(({ expnum }) => hasPictures(expnum));
   return shown.map(({ image_id }) => thumbnail(image_id, stretch, version));

@@ -1,6 +1,6 @@
 // @ts-check
-// A small map of the focal plane: what the model makes of each CCD. Hue and letter say the likeliest reason, strength how
-// likely the CCD is bad. A click enlarges the CCD; the caption says what is under the cursor.
+// A small map of the focal plane with the model's opinion of each CCD. Hue and letter show the likeliest reason, the
+// strength of the colour how likely the CCD is bad. A click enlarges the CCD. The caption tells about the CCD under the cursor.
 
 import { escapeText } from '../basics/text.js';
 
@@ -8,7 +8,7 @@ export const LIKELY_BAD = 0.5; // the probability above which a CCD counts as mo
 const DRIVERS = 4;
 const asked = new Map();
 
-// Promise of the slots of a camera: {canvas: [width, height], ccds: [{ccdname, x0, y0, width, height}]}; null where there are none.
+// Promise of the slots of a camera: {canvas: [width, height], ccds: [{ccdname, x0, y0, width, height}]}, or of null.
 export function slotsOf(camera, version) {
   if (!asked.has(camera)) {
     const found = fetch(`/picture/geometry/${encodeURIComponent(camera)}.json?v=${version}`).then(answer => (answer.ok ? answer.json() : null)).catch(() => null);
@@ -34,7 +34,7 @@ export function planeSvg(slots, model, { colours, letters }) {
   return `<svg viewBox="${-line} ${-line} ${width + 2 * line} ${height + 2 * line}" role="img" aria-label="Focal plane: ${n} of ${Object.keys(model.ccds).length} CCDs more likely bad than good">${slots.ccds.map(slot).join('')}</svg>`;
 }
 
-// The CCDs that speak most for bad, worst first: what the rule counts where it counts CCDs, else whatever is likely bad.
+// The worst CCDs, worst first: those above the cut of the rule if it counts CCDs, or else those that are likely bad.
 export function drivers(model) {
   const cut = model.asks && !model.asks.whole ? model.asks.above : LIKELY_BAD;
   const counted = Object.entries(model.ccds).filter(([, ccd]) => ccd.sampled || !model.asks || model.asks.whole);

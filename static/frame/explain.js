@@ -1,9 +1,9 @@
 // @ts-check
-// Where a verdict comes from: one panel over the page, from the file down to the line of the list and what it taught.
+// Explains a verdict in one panel over the page: the file, labels, model, votes, the line of the list, and what it taught.
 //
 //   openExplain({ expnum, assisted, policy, stretch, version })
 //
-// It tells what the server says that this user may know. Esc closes it. The address names it while it is open.
+// The server sends only what this user may know. Esc closes the panel. The page's address names it while it is open.
 
 import { pictureHtml } from '../basics/has_pictures.js';
 import { escapeText as text } from '../basics/text.js';
@@ -42,7 +42,7 @@ class Explanation {
       <header><h1>Where this comes from</h1><span class="id">${this.expnum}</span><span data-part="verdict"></span><span class="push"></span>
         <label>Policy <select data-part="policy">${POLICIES.map(name => `<option${name === policy ? ' selected' : ''}>${name}</option>`).join('')}</select></label>
         <button type="button" class="quiet" data-verb="close"><span class="key">Esc</span> close</button></header>
-      <div class="way" tabindex="0" role="region" aria-label="from the file to the line" data-part="way"><p class="note">Walking back…</p></div>`;
+      <div class="way" tabindex="0" role="region" aria-label="from the file to the line" data-part="way"><p class="note">Reading…</p></div>`;
     dialog.addEventListener('click', event => this.clicked(event));
     dialog.addEventListener('close', () => this.closed());
     this.part('policy').onchange = event => { this.policy = event.target.value; this.draw(); };
@@ -110,7 +110,7 @@ class Explanation {
 
   fileHtml() {
     const { exposure, file, versions, in_run: inRun, expnum, camera } = this.found;
-    if (!inRun) return step('file', 'The file', '', '<p>This run does not have the exposure: only what was said of it elsewhere.</p>');
+    if (!inRun) return step('file', 'The file', '', '<p>This exposure is not in this run. Here is only what votes and labels say of it.</p>');
     const facts = [camera === 'decam' ? 'DECam' : camera, exposure.band && `${exposure.band} band`, exposure.exptime && `${exposure.exptime} s`, exposure.object, exposure.plver, count(exposure.n_ccds, 'CCD')];
     const changes = versions.map(row => `<p class="changed"><b>${text(row.plver_before)} → ${text(row.plver_now)}</b> ${movedHtml(row)} <span class="muted">${when(row.utc)}</span></p>`);
     const problems = file.problems.map(row => `<p class="warning">In quarantine: ${text(row.ccdname || row.path.split('/').pop())}, ${clear(row.problem)}. ${text(row.detail)}</p>`);
@@ -147,7 +147,7 @@ class Explanation {
       ${model.neighbours.length ? `<h3>Nearest labelled images, and where their labels come from</h3><div class="near">${together(model.neighbours).map(near => this.nearHtml(near)).join('')}</div>` : ''}${this.chainHtml(chain)}`);
   }
 
-  // near : neighbours of one exposure that were taught alike
+  // near : neighbours of one exposure with the same label and origin
   nearHtml(near) {
     const [one] = near;
     const pictures = near.slice(0, MANY_PICTURES).map(({ image_id: id, ccdname, distance, of_ccdname: of }) => `<span title="${text(ccdname)}: distance ${distance.toFixed(2)} to ${text(of)}">
@@ -160,7 +160,7 @@ class Explanation {
   originHtml({ source, provenance, basis, weight }) {
     const { provenances, bases } = this.found.words;
     return `<span class="from">${text(source)} <span class="muted">· ${text([provenances[provenance] ?? provenance, basis && `rests on ${bases[basis] ?? basis}`].filter(Boolean).join('; '))}</span></span>
-      <span class="muted weight" title="how much it counts in the fit"><s><i style="width:${Math.round(100 * weight)}%"></i></s>weight ${weight.toFixed(2)}</span>`;
+      <span class="muted weight" title="weight in the fit"><s><i style="width:${Math.round(100 * weight)}%"></i></s>weight ${weight.toFixed(2)}</span>`;
   }
 
   chainHtml(chain) {
@@ -179,7 +179,7 @@ class Explanation {
     const { votes, knows, reveals, draws } = this.found;
     const cards = votes.map(vote => this.voteHtml(vote)).join('');
     const shown = reveals.length ? `<p class="muted">Others’ votes were shown to ${reveals.map(one => `${text(one.inspector)} (${when(one.revealed_utc)})`).join(', ')}.</p>` : '';
-    const drawn = draws.length ? `<p class="muted">Drawn as ${draws.map(kind => (kind === 'known' ? 'known answer' : kind)).join(' and ')}: it measures, and never teaches.</p>` : '';
+    const drawn = draws.length ? `<p class="muted">Drawn as ${draws.map(kind => (kind === 'known' ? 'known answer' : kind)).join(' and ')}. It is only for measuring and teaches nothing.</p>` : '';
     const none = knows.votes ? 'Nobody has voted.' : 'Others’ votes, the verdict and what it taught are shown once you have voted.';
     return step('votes', 'The votes', '', (cards ? `<div class="cards">${cards}</div>` : '') + (cards && knows.votes ? '' : `<p>${none}</p>`) + shown + drawn);
   }
@@ -192,7 +192,7 @@ class Explanation {
       screen.pictures === false && 'without a picture', screen.answer && `answered “${screen.answer}”`,
     ].filter(Boolean);
     const opinion = 'model_shown' in screen ? `opinion ${screen.model_shown ? 'shown' : 'hidden'}${typeof screen.score === 'number' ? `, score ${screen.score.toFixed(2)}` : ''}` : '';
-    const then = vote.model_then ? `prediction ${vote.model_then.stage} said ${vote.model_then.exposure_probability === null ? 'nothing of the whole' : `${vote.model_then.exposure_probability.toFixed(2)} bad`}${vote.model_then.rank ? `, rank ${vote.model_then.rank}` : ''}` : screen.stage ? `prediction ${screen.stage}` : '';
+    const then = vote.model_then ? `prediction ${vote.model_then.stage} said ${vote.model_then.exposure_probability === null ? 'nothing about the exposure' : `${vote.model_then.exposure_probability.toFixed(2)} bad`}${vote.model_then.rank ? `, rank ${vote.model_then.rank}` : ''}` : screen.stage ? `prediction ${screen.stage}` : '';
     const badges = [STATES[vote.state] && `${STATES[vote.state]}${vote.until ? `, ${when(vote.until)}` : ''}`, vote.old && `of the old version ${vote.plver}`].filter(Boolean);
     const how = [vote.via === 'import' ? 'imported' : vote.via, vote.blind === undefined ? '' : vote.blind ? 'blind' : 'not blind'].filter(Boolean).join(', ');
     const rows = [
@@ -249,7 +249,7 @@ function movedHtml({ moved, moved_much: much }) {
   return `${much ? 'looks different' : 'looks the same'}: its embedding moved <b>${moved.toFixed(2)}</b> times the usual distance to another exposure`;
 }
 
-// Neighbours by exposure and by what they were taught as, the nearest first.
+// Neighbours in groups with the same exposure, label and origin, nearest first.
 function together(neighbours) {
   const groups = new Map();
   for (const one of neighbours) {

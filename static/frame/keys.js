@@ -1,9 +1,10 @@
 // @ts-check
-// Single-key shortcuts: heard everywhere on the page except while somebody types, and never together with Ctrl, Alt or Meta.
+// Single-key shortcuts. They work everywhere on the page, except while the user types in a field, and never together with
+// Ctrl, Alt or Meta.
 //
-// Every person may give an action another key, or none. Rooms know only the keys of the program: a changed key is turned
-// into the program's before any room hears it, and the key caps on screen are turned the other way round, so that a room
-// has to do nothing for it. Which keys there are, and what they do, is in shortcuts.js.
+// Each user may give an action another key, or no key. Rooms know only the standard keys. This module turns a user's own
+// key into the standard key before any room gets it, and shows the own keys in the key caps on screen. So rooms need do
+// nothing for it. shortcuts.js lists all keys.
 
 import { settings } from './settings.js';
 
@@ -13,14 +14,14 @@ const KEYS_OF = new Map(Object.entries(NAMES).map(([key, cap]) => [cap, key]));
 export const FIXED = new Set(['Enter', 'Escape', 'Tab', 'Shift', '?']);
 export const EVERYWHERE = 'everywhere';
 
-let changed = {};            // room -> {key of the program: own key, '' = off}
+let changed = {};            // room -> {standard key: own key, '' = off}
 let resting = false;
-const ours = new WeakSet();  // events that are translated already
+const ours = new WeakSet();  // events that this module made
 const watched = new Map();   // root -> MutationObserver
 
 // ---- which key is which
 
-// The cap drawn for a key, and the key that a cap stands for ('' where it is none, as of `drag`).
+// The cap drawn for a key, and the key of a cap ('' for a cap that is not a key, such as `drag`).
 export const capOf = key => (/^[A-Z]$/.test(key) ? `⇧${key}` : NAMES[key] ?? key);
 export function keyOf(cap) {
   if (/^⇧[A-Z]$/.test(cap)) return cap[1];
@@ -31,7 +32,7 @@ export const changedKeys = () => structuredClone(changed);
 export const hereIs = () => document.body.dataset.room || '';
 const inForce = room => ({ ...changed[EVERYWHERE], ...changed[room] });
 
-// The key that does in this room what `key` does by default; '' where it is turned off.
+// The user's own key for the standard key `key` in this room; '' if it is turned off.
 export const ownKey = (key, room = hereIs()) => inForce(room)[key] ?? key;
 
 export function changeKeys(keys) {
@@ -40,12 +41,12 @@ export function changeKeys(keys) {
   for (const root of watched.keys()) watch(root);
 }
 
-// While a new key is being chosen nothing is translated and no room hears.
+// While the user chooses a new key, no key is translated and no room gets any.
 export function rest(on) { resting = on; }
 
 function cacheName() { return `triptych-keys-${document.body.dataset.user || ''}`; }
 
-// As they were last time until the server has answered.
+// Uses the keys of the last visit until the server has answered.
 export async function startKeys() {
   try { changed = JSON.parse(localStorage.getItem(cacheName())) || {}; } catch { /* none yet */ }
   relabel(document.body);
@@ -53,7 +54,7 @@ export async function startKeys() {
   if (kept) changeKeys(kept.keys);
 }
 
-// ---- from own keys to the program's
+// ---- from own keys to standard keys
 
 const codeOf = key => (/^[0-9]$/.test(key) ? `Digit${key}` : /^[a-z]$/i.test(key) ? `Key${key.toUpperCase()}` : { '-': 'Minus', ' ': 'Space' }[key] ?? key);
 const unshifted = code => /^(?:Digit|Key)(.)$/.exec(code)?.[1]?.toLowerCase() ?? { Minus: '-', Space: ' ' }[code] ?? '';
@@ -87,7 +88,7 @@ const roomOf = node => {
   return here.closest?.('main > section')?.id ?? null;
 };
 
-// Keep the caps under `root` in step with the keys; also those drawn later.
+// Show own keys in the caps under `root`, also in caps that are drawn later.
 export function relabel(root) {
   if (watched.has(root)) return;
   watched.set(root, null);
@@ -123,7 +124,7 @@ function draw(cap) {
   if (now !== cap.dataset.drawn) cap.textContent = cap.dataset.drawn;
 }
 
-// ---- hearing
+// ---- listening
 
 export function isTyping(event) {
   const target = event.composedPath()[0];
@@ -131,7 +132,7 @@ export function isTyping(event) {
 }
 
 const unheard = event => event.ctrlKey || event.metaKey || event.altKey || event.isComposing || isTyping(event)
-  || document.querySelector('dialog[open][data-own-keys]');   // such a dialog hears its keys itself, and nobody else does
+  || document.querySelector('dialog[open][data-own-keys]');   // such a dialog handles its keys itself
 
 // handler(key, event) returns true when it used the key. Returns a function that stops listening.
 export function listen(handler) {
@@ -139,7 +140,7 @@ export function listen(handler) {
     if (event.repeat || resting || unheard(event)) return;
     if (handler(event.key, event)) {
       event.preventDefault();
-      event.stopImmediatePropagation();   // one key does one thing, also where two rooms' files know it
+      event.stopImmediatePropagation();   // one key does one thing, even if two rooms use it
     }
   };
   window.addEventListener('keydown', heard, { capture: true });

@@ -1,5 +1,5 @@
 // @ts-check
-// The `?` page: every key, and how to change one, turn it off, or have the first ones back.
+// The `?` page: all keys. The user can change a key, turn it off, or go back to the standard keys.
 
 import { capOf, changedKeys, changeKeys, EVERYWHERE, FIXED, keyOf, ownKey, rest } from './keys.js';
 import { keepSettings, settings } from './settings.js';
@@ -13,7 +13,7 @@ export function showKeys(dialog, { tour } = {}) {
   new KeysDialog(dialog, tour).draw();
 }
 
-// Rooms in which the keys under a heading count; [] where they cannot be changed.
+// The rooms in which the keys under a heading work; [] if they cannot be changed.
 function scopesOf(title) {
   if (title === 'Everywhere') return [EVERYWHERE];
   if (/both rooms/.test(title)) return ['explore', 'review'];
@@ -34,7 +34,7 @@ class KeysDialog {
     settings().then(kept => { this.reasons = kept?.reasons ?? []; if (this.changing) this.draw(); });
   }
 
-  // [{title, scopes, rows: [{caps: [text], text}]}]; a reason is a row of its own where keys are changed.
+  // [{title, scopes, rows: [{caps: [text], text}]}]. While keys are changed, each reason has a row of its own.
   groups() {
     return Object.entries(KEYS).map(([title, keys]) => ({
       title, scopes: scopesOf(title),
@@ -121,7 +121,7 @@ class KeysDialog {
     this.keep(keys, own === key ? 'The first key is back.' : own ? `${capOf(own)} it is.` : 'Turned off.', `[data-key="${CSS.escape(key)}"][data-scopes="${scopes}"]`);
   }
 
-  // Why this key cannot be, as one line; '' if it can.
+  // One line that says why this key cannot be chosen; '' if it can.
   refusal(key, own, scopes) {
     if (FIXED.has(own)) return `${capOf(own)} cannot be given away; choose another key.`;
     if (own.length > 1 && capOf(own) === own) return `${own} cannot be used; choose a letter, digit, sign or arrow.`;

@@ -21,7 +21,7 @@ export async function load(box, model, base, path, name) {
   }
 }
 
-// The page's own sheet does not reach into a shadow root; the browser parses the shared file once.
+// The page's own style sheet does not work inside a shadow root. The browser parses the common file only once.
 /** @returns {Promise<void>} */
 function styled(box, href) {
   return new Promise(resolve => {

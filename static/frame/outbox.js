@@ -1,26 +1,26 @@
 // @ts-check
 // Votes on their way to the store. A vote waits here, and in the browser's storage, until the server says that it is on
-// disk: a cut connection, a closed lid or a restarted server loses nothing, and each vote arrives once.
+// disk. So a lost connection, a sleeping computer or a restart of the server loses no vote, and each vote counts once.
 //
-// The storage is shared by all tabs of the browser, one entry a vote, so that no tab overwrites another's. One tab sends at
-// a time (a lock of the browser, where it has one; the server counts a vote that comes twice once). Each request says in
-// whose name it is sent: votes of somebody who is no longer logged in wait for them.
+// All tabs of the browser share the storage. Each vote has its own entry, so that no tab overwrites the vote of another.
+// One tab sends at a time, if the browser has locks; if a vote is sent twice, the server counts it once. Each request names
+// its user. Votes of a user who has logged out wait until they log in again.
 
 const FIRST_PAUSE = 1000;
 const LONGEST_PAUSE = 15000;
-const ANSWER_MS = 20000;     // a connection that died without saying so
+const ANSWER_MS = 20000;     // without an answer for this long, the connection counts as lost
 let shared = null;
 
-// The one box of votes of this page.
+// The outbox for votes of this page.
 export function votesOutbox(user) {
   if (!shared || shared.user !== user) shared = new Outbox(user);
   return shared;
 }
 
 export class Outbox {
-  // onState({waiting, problem}) after every change; onSaved(vote, answer) once per vote that is on disk;
-  // onRefused(vote, text) when the server will never take it. address : where it goes; of : what is sent, so that votes and
-  // decisions wait in boxes of their own.
+  // onState({waiting, problem}) : after every change    onSaved(vote, answer) : once for each vote that is on disk
+  // onRefused(vote, text) : if the server will never take it    address : where votes are sent
+  // of : prefix of the storage keys, so that votes and decisions wait in different boxes
   /**
    * @param {string} user
    * @param {OutboxHooks & { address?: string, of?: string }} [more]
@@ -31,7 +31,7 @@ export class Outbox {
     this.address = address;
     this.listeners = new Set();
     this.letters = [];
-    this.unkept = new Map();      // where the browser keeps nothing: private windows
+    this.unkept = new Map();      // letters that the browser could not store, for example in a private window
     this.pause = FIRST_PAUSE;
     this.problem = '';
     this.busy = false;
@@ -52,7 +52,7 @@ export class Outbox {
     this.send();
   }
 
-  // What waits, oldest first.
+  // The votes that wait, oldest first.
   get waiting() { return this.letters.map(letter => letter.body); }
 
   listen(hooks) {
@@ -72,7 +72,7 @@ export class Outbox {
         const key = localStorage.key(k);
         if (key.startsWith(`${this.prefix}|`)) found.push({ key, ...JSON.parse(localStorage.getItem(key)) });
       }
-    } catch { /* what is in memory is all there is */ }
+    } catch { /* no storage: only the letters in memory */ }
     this.letters = found.sort((a, b) => (a.key < b.key ? -1 : 1));
   }
 
@@ -88,7 +88,7 @@ export class Outbox {
     this.read();
   }
 
-  // Votes that an earlier version of this page kept as one list.
+  // Take over votes that an earlier version of this page stored as one list.
   takeOver() {
     try {
       const old = JSON.parse(localStorage.getItem(this.prefix)) || [];
@@ -105,8 +105,8 @@ export class Outbox {
 
   // ---- in and out
 
-  // The first letter of an empty box leaves within the key's own turn: the lock comes only after the next frame is drawn.
-  // Should another tab send it too, it arrives once all the same.
+  // The first letter of an empty box is sent at once, without the lock, because the browser gives the lock only after the
+  // next frame is drawn. If another tab sends it too, the server counts it once.
   add(body, address = this.address) {
     const first = !this.letters.length && !this.busy;
     this.keep({ key: this.newKey(), address, body });
@@ -115,7 +115,7 @@ export class Outbox {
     this.tell();
   }
 
-  // Take back a vote that has not been sent; false when it is already on its way or on disk.
+  // Take back a vote that was not sent yet. Returns false if it is on its way or on disk already.
   remove(clientVoteId) {
     const letter = this.letters.find(({ body }) => body.client_vote_id === clientVoteId);
     if (!letter || letter.key === this.onTheWay) return false;
@@ -148,7 +148,7 @@ export class Outbox {
     this.problem = '';
   }
 
-  // Whether the oldest letter has left the box.
+  // Sends the oldest letter. Returns whether it has left the box.
   async sendNext() {
     const [letter] = this.letters;
     this.onTheWay = letter.key;
@@ -160,7 +160,7 @@ export class Outbox {
     return true;
   }
 
-  // '' when the letter has left the box, else what stands in the way.
+  // '' if the letter has left the box, or else the problem in a few words.
   async sendOne({ key, address, body }) {
     let response;
     try {

@@ -1,5 +1,5 @@
 // @ts-check
-// Stands in a panel whose own view is not there.
+// A line of text in a panel whose view is not installed.
 export function mount(box, model) {
   box.innerHTML = '<div class="empty"></div>';
   box.firstChild.textContent = model.text;

@@ -1,15 +1,15 @@
 // @ts-check
-// What the server keeps of this account beside votes: changed keys, and whether the tour was seen. Asked once a page.
+// Settings of this account on the server: own keys, and whether the tour was seen. A page asks for them once.
 
 let asked = null;
 
-// Promise of {user, keys, tour, reasons}; null where the server does not answer. The next call asks again then.
+// Promise of {user, keys, tour, reasons}, or of null if the server does not answer. Then the next call asks again.
 export function settings() {
   asked ??= ask('/api/settings').catch(() => { asked = null; return null; });
   return asked;
 }
 
-// Keep some of them; throws with one line that says why not.
+// Keep some settings. Throws an error with one line of text if the server refuses.
 export async function keepSettings(values) {
   let answer;
   try {

@@ -1,5 +1,5 @@
 // @ts-check
-// The frame: rooms, search, dividers, address, messages, keys. Its markup is page.html; its state is the session's.
+// The frame: rooms, search, dividers, address, messages, keys. Its HTML is in page.html; its state is in the session.
 
 import { setPictures } from '../basics/has_pictures.js';
 import { listen, startKeys } from './keys.js';
@@ -119,7 +119,7 @@ class Shell {
     $('#job button').textContent = job.state === 'failed' ? 'dismiss' : 'stop';
   }
 
-  // ---- dividers: shares of the width, remembered by the browser
+  // ---- dividers: shares of the width, which the browser remembers
 
   dividers() {
     const names = ['map', 'thumbs', 'mosaic'];
@@ -162,7 +162,7 @@ class Shell {
     if (/^\d+$/.test(asked ?? '')) this.explain(Number(asked));
   }
 
-  // Where a verdict comes from; the panel is fetched when it is first asked for.
+  // Opens the panel that explains a verdict. Its module is loaded at first use.
   async explain(expnum) {
     const { openExplain } = await import('./explain.js');
     openExplain({ expnum, assisted: this.model.assisted });
@@ -177,13 +177,13 @@ class Shell {
     history[asStep ? 'pushState' : 'replaceState'](null, '', address);
   }
 
-  // ---- messages: what was said, what is saved, whether the server answers
+  // ---- messages, what is saved, and whether the server answers
 
   messages() {
     this.model.on('said', () => this.toast(this.model.notice));
     this.on(window, 'triptych-toast', event => this.toast(event.detail));
     this.on(window, 'triptych-saved', event => { this.unsaved.set(event.detail.of ?? 'vote', event.detail); this.drawSaved(); });
-    // Votes of an earlier visit leave whichever room is open.
+    // Votes that wait from an earlier visit are sent in any room.
     this.stopOutbox = votesOutbox(document.body.dataset.user).listen({ onState: state => window.dispatchEvent(new CustomEvent('triptych-saved', { detail: state })) });
     for (const doc of window.Bokeh ? window.Bokeh.documents : []) {
       doc.on_event('connection_lost', () => this.lost());
@@ -192,8 +192,8 @@ class Shell {
     this.drawSaved();
   }
 
-  // A cut connection comes back by itself. A server that was started again has forgotten this page, and nothing else:
-  // the address says what was on screen and unsent votes wait in the browser, so the page is opened again.
+  // A lost connection comes back by itself. A restarted server does not know this page any more, so the page is loaded
+  // again. Nothing else is lost: the address says what was on screen, and unsent votes wait in the browser.
   lost() {
     this.connected = false;
     this.drawSaved();

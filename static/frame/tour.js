@@ -1,6 +1,6 @@
 // @ts-check
-// First use: four steps beside what they explain, once for each person. The room goes on working under it: a key that votes
-// votes. Enter on its button goes on, Escape ends it; it can be asked for again from the `?` page.
+// The tour for the first use: four steps, each beside the part of the page that it explains. Each user sees it once. The
+// room works as usual meanwhile, so a voting key votes. Enter goes on, Escape ends the tour. The `?` page starts it again.
 
 import { keepSettings, settings } from './settings.js';
 
@@ -10,15 +10,15 @@ let offered = false;
 let asked = false;
 let review = null;
 
-// The steps in Review. target : what is explained, never covered.
+// The steps in Review. part or selector : the element that the step explains; the card never covers it.
 const STEPS = [
-  { part: 'bar-verdict', title: 'One key judges', text: '<span class="key">g</span> good and <span class="key">u</span> unsure are saved at once, and the next exposure is there. <span class="key">b</span> bad asks for one key more: the reason. <span class="key">→</span> skips; it comes back later.' },
+  { part: 'bar-verdict', title: 'One key judges', text: '<span class="key">g</span> good and <span class="key">u</span> unsure are saved at once, and the next exposure appears. <span class="key">b</span> bad needs one more key: the reason. <span class="key">→</span> skips an exposure; it comes back later.' },
   { part: 'viewing', title: 'Look closer', text: '<span class="key">s</span> changes the stretch. A click on a CCD shows it at full resolution, the wheel zooms. After <span class="key">b</span>, click CCDs if only some are bad.' },
-  { part: 'side', title: 'Why it is here', text: 'The model’s opinion, the labelled exposures it looks like, what was taken around it. Others’ votes appear after yours. <span class="key">r</span> opens the written rules with examples.' },
-  { selector: '#saved', title: 'Nothing is lost', text: 'Your votes are on disk when this says saved; without a connection they wait here. <span class="key">z</span> takes back one vote after the other. <span class="key">?</span> shows every key, and lets you change them.' },
+  { part: 'side', title: 'Why it is here', text: 'The model’s opinion, similar labelled exposures, and the exposures taken around it. Others’ votes appear after yours. <span class="key">r</span> opens the written rules with examples.' },
+  { selector: '#saved', title: 'Nothing is lost', text: 'Your votes are on disk when this says saved. Without a connection they wait in your browser. <span class="key">z</span> takes back one vote after the other. <span class="key">?</span> shows every key, and lets you change them.' },
 ];
 
-// Start it where this person has not seen it, or has asked for it; once a page.
+// Start the tour if this user has not seen it or has asked for it. Only once on a page.
 export async function offerTour(room) {
   review = room;
   if (offered) return;
@@ -27,7 +27,7 @@ export async function offerTour(room) {
   if (asked || (kept && !kept.tour)) start();
 }
 
-// Show it (again) as soon as Review is open.
+// Show the tour (again) as soon as Review is open.
 export function askTour() {
   asked = true;
   if (review) start();
@@ -56,7 +56,7 @@ class Tour {
     this.card.addEventListener('click', event => this.clicked(/** @type {Element} */ (event.target).closest('button')?.dataset.verb));
     this.again = () => this.place();
     window.addEventListener('resize', this.again);
-    this.watch = setInterval(this.again, 500);   // what it explains may move while things load
+    this.watch = setInterval(this.again, 500);   // the explained element may move while the page loads
     document.body.append(this.sheet, this.ring, this.card);
     this.draw();
   }
@@ -81,7 +81,7 @@ class Tour {
     else if (verb === 'on' || verb === 'back') { this.at += verb === 'on' ? 1 : -1; this.draw(); }
   }
 
-  // Beside its target, on the first side with room for all of it.
+  // Places the card beside its target, on the first side with enough room.
   place() {
     const here = this.target()?.getBoundingClientRect();
     const shown = Boolean(here?.width) && this.room.visible();
@@ -96,7 +96,7 @@ class Tour {
     Object.assign(this.ring.style, { left: `${here.left - 3}px`, top: `${here.top - 3}px`, width: `${here.width + 6}px`, height: `${here.height + 6}px` });
   }
 
-  // true where it was there to end.
+  // Ends the tour. Returns whether it was running.
   end() {
     if (this.gone) return false;
     this.gone = true;

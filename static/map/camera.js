@@ -1,6 +1,7 @@
 // @ts-check
-// Where the map is seen from. Pan and zoom move the projected picture, so they feel the same in 2-D and in 3-D.
-// Screen place = centre + offset + scale * q (y upwards), q = (x, y) in 2-D, the perspective view of the rotated cloud in 3-D.
+// The view of the map. Pan and zoom move the projected picture, so they feel the same in 2-D and in 3-D.
+// Position on screen = centre + offset + scale * q (y upwards). In 2-D q = (x, y); in 3-D q is the perspective projection
+// of the rotated cloud.
 
 const EASE_MS = 70;
 const MORPH_MS = 450;
@@ -74,20 +75,20 @@ export class Camera {
     for (const offset of [this.goal.offset, this.offset]) { offset[0] += dx; offset[1] += dy; }
   }
 
-  // The drag turns the cloud about the axes of the screen, as if it were held in the hand.
+  // The drag turns the cloud about the axes of the screen.
   rotateBy(dx, dy) {
     const angle = 3.2 / Math.max(200, Math.min(this.width, this.height));
     this.rotation = orthonormal(times(tilted(dy * angle, dx * angle), this.rotation));
   }
 
-  // Move towards the goal; whether there is still something to move.
+  // Move towards the goal. Returns whether the goal is not reached yet.
   step(ms) {
     const share = 1 - Math.exp(-ms / EASE_MS);
     const span = this.goal.scale - this.scale;
     const scale = Math.abs(Math.log(this.goal.scale / this.scale)) < 0.002
       ? this.goal.scale
       : Math.exp(Math.log(this.scale) + share * Math.log(this.goal.scale / this.scale));
-    // The offset follows the scale linearly: the place under the cursor stays under it all the way.
+    // The offset is linear in the scale, so that the point under the cursor stays under it during the whole move.
     const u = Math.abs(span) > 1e-9 ? (scale - this.scale) / span : share;
     for (const k of [0, 1]) {
       const gap = this.goal.offset[k] - this.offset[k];

@@ -1,9 +1,9 @@
 // @ts-check
-// The little card beside the cursor: picture, name, and what the colours say about the image.
+// The small card beside the cursor: picture, name, and what the colourings say about the image.
 
 import { entryOf } from './shared.js';
 
-const WAIT_MS = 60;      // the picture is asked for only where the cursor rests
+const WAIT_MS = 60;      // the picture is asked for when the cursor has rested for this long
 const KEPT = 200;        // pictures
 
 export class Card {
@@ -70,7 +70,7 @@ export class Card {
   }
 }
 
-// known: Colours that are here already; the card itself asks for none.
+// known : Colours that are loaded already; the card itself loads none.
 function factsOf(known, i) {
   return known.map(colours => {
     const code = colours.codes[i];

@@ -1,5 +1,5 @@
 // @ts-check
-// What is selected, ringed and pointed at on the map, and how it is told to the server.
+// The points that are selected, ringed or under the cursor, and the messages about them to the server.
 
 import { applySelection, selectedIndices } from './select.js';
 
@@ -15,12 +15,12 @@ export class Choice {
     this.focus = this.ccd = this.pointed = NONE;
   }
 
-  // chosen: indices, or a byte for each point; how: 'replace', 'add' or 'subtract'
+  // chosen : indices, or one byte per point; how : 'replace', 'add' or 'subtract'
   apply(chosen, how) { this.count = applySelection(this.set.state, chosen, how); }
 
   indices() { return selectedIndices(this.set.state, this.count); }
 
-  // The message that tells what was chosen: a step of app/map/regions.py, and the points themselves where they are few.
+  // The message about a new selection: a step of app/map/regions.py, and also the points themselves if they are few.
   message(gesture, focus, text) {
     return { type: 'select', gesture, focus, text, ...(this.count <= MOST_SENT ? { indices: this.indices() } : {}) };
   }
@@ -35,7 +35,7 @@ export class Choice {
     this.ccd = Uint32Array.of(i);
   }
 
-  // Whether another point than before is under the cursor; -1 = none.
+  // Whether the point under the cursor has changed; -1 = no point.
   point(i) {
     const before = this.pointed.length ? this.pointed[0] : -1;
     this.pointed = i < 0 ? NONE : Uint32Array.of(i);
@@ -51,7 +51,7 @@ export class Choice {
   }
 }
 
-// Bits, lowest first, as one byte a point.
+// Bits (lowest first) as one byte per point.
 export function bytesOf(bits, n) {
   const bytes = new Uint8Array(n);
   for (let i = 0; i < n; i++) bytes[i] = bits[i >> 3] >> (i & 7) & 1;

@@ -1,13 +1,13 @@
 // @ts-check
-// The map's toolbar, messages and outlines: elements only, no data.
+// The map's toolbar, messages and outlines: only elements, no data.
 
 const BUTTONS = [
   ['dims', 2, '2-D', '2', 'Flat map'],
   ['dims', 3, '3-D', '3', 'Solid map: drag turns it, right drag moves it'],
   ['tool', 'pan', 'Pan', 'p', 'Drag moves the map (turns it in 3-D); Shift and drag draws a lasso'],
-  ['tool', 'lasso', 'Lasso', 'l', 'Draw round points; Shift adds, Alt subtracts. In 3-D it takes everything behind the outline'],
+  ['tool', 'lasso', 'Lasso', 'l', 'Draw around points; Shift adds, Alt subtracts. In 3-D it takes everything behind the outline'],
   ['tool', 'box', 'Box', 'b', 'Drag a rectangle; Shift adds, Alt subtracts'],
-  ['labels', '', 'Names', 't', 'Names of the classes where their points lie thickest'],
+  ['labels', '', 'Names', 't', 'Names of the classes where their points are densest'],
   ['reset', '', 'Reset', '0', 'The whole map again'],
 ];
 

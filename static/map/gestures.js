@@ -1,5 +1,5 @@
 // @ts-check
-// Pointer, wheel and keys on the map's surface -> what they mean. Knows nothing of points or of the server.
+// Turns pointer, wheel and keys on the map's surface into actions. It knows nothing of points or of the server.
 
 import { listen as listenToKeys } from '../frame/keys.js';
 
@@ -79,7 +79,7 @@ export function listen(surface, state, acts) {
   });
   on('keyup', event => { if (event.key === ' ') space = false; });
   on('blur', () => { space = false; });
-  // The tools answer anywhere in the room; keys that other panels use too only when the map has the focus.
+  // Keys of the tools work anywhere in the room. Keys that other panels use too work only if the map has the focus.
   const stopKeys = listenToKeys((key, event) => {
     if (!surface.getClientRects().length || event.composedPath().includes(surface)) return false;
     const free = event.composedPath()[0] === document.body;

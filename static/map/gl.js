@@ -1,13 +1,13 @@
 // @ts-check
-// Draws the points with plain WebGL2. Colour is a byte into a palette texture, selection a bit, isolation the palette's
-// alpha: recolouring, isolating and selecting never touch the positions.
+// Draws the points with plain WebGL2. The colour of a point is an index into a palette texture, its selection is a bit, and
+// isolation is the alpha of the palette. So recolouring, isolating and selecting never change the positions.
 
 import {
   ATLAS, CODE, CONTEXT, FLAT, FRAGMENT, FRAME_FRAGMENT, FRAME_VERTEX, LOUD, QUIET, RING, SOLID, STATE, VERTEX,
 } from './shaders.js';
 
 const CELL = 32;           // pixels of one glyph
-const SLICE_MS = 40;       // what the graphics card may take for one slice of a long drawing
+const SLICE_MS = 40;       // time of the graphics card for one slice of a long drawing
 
 export class NoWebGL extends Error {}
 
@@ -29,11 +29,11 @@ export class PointPainter {
     this.corners = gl.createBuffer();
     this.frameArray = gl.createVertexArray();
     this.refines = true;
-    this.aside = null;         // picture of all points, drawn bit by bit: {frame, colour, depth, width, height}
+    this.aside = null;         // picture of all points, drawn in slices: {frame, colour, depth, width, height}
     this.slice = 100_000;
   }
 
-  // Room on the graphics card for a whole set; what has arrived of it is uploaded at once.
+  // Reserves memory on the graphics card for all points, and uploads those that have arrived.
   begin(set) {
     const gl = this.gl;
     this.release();
@@ -91,7 +91,7 @@ export class PointPainter {
     gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA, 256, 1, 0, gl.RGBA, gl.UNSIGNED_BYTE, texels);
   }
 
-  // letters: one string for each code; drawn into the points when they are large enough to read.
+  // letters : one string per code; they are drawn into the points if these are large enough.
   writeGlyphs(letters) {
     const gl = this.gl;
     const sheet = document.createElement('canvas');
@@ -195,7 +195,7 @@ export class PointPainter {
     gl.bindVertexArray(null);
   }
 
-  // ---- more points than one frame can draw: they are drawn aside, slice by slice, and shown when all are there
+  // ---- more points than one frame can draw: they are drawn off screen in slices, and shown when all are drawn
 
   beginRefining(camera, look) {
     const gl = this.gl;
@@ -206,7 +206,7 @@ export class PointPainter {
     gl.bindFramebuffer(gl.FRAMEBUFFER, null);
   }
 
-  // One slice, if the graphics card has finished the last one. Whether all points are drawn.
+  // Draws one slice if the graphics card has finished the last one. Returns whether all points are drawn.
   refine() {
     const gl = this.gl;
     const job = this.refining;
@@ -233,7 +233,7 @@ export class PointPainter {
     return false;
   }
 
-  // What was drawn aside, with rings on top.
+  // Copies the off-screen picture to the screen, with rings on top.
   showRefined(camera, look) {
     const gl = this.gl;
     const { width, height } = this.canvas;
@@ -297,7 +297,7 @@ export class PointPainter {
   }
 }
 
-// Each pass looks at every point: one that cannot draw any is left out.
+// Each pass looks at every point, so a pass that would draw none is left out.
 function passesOf(look) {
   return [CONTEXT, QUIET, LOUD].filter(pass => !(pass === CONTEXT && !look.hasSelection && !look.isolated)
     && !(pass === QUIET && !look.quiet && !look.hasSelection));

@@ -1,14 +1,14 @@
 // @ts-check
-// Without WebGL2 the server draws the points (one picture for each view); selecting works as ever, on the same positions.
+// Without WebGL2 the server draws the points, one picture for each view. Selecting works as usual, on the same positions.
 
 const WAIT_MS = 140;
 
 export class ImagePainter {
   constructor(canvas, address) {
     this.canvas = canvas;
-    this.over = document.createElement('canvas');    // what is selected and ringed is drawn here, over the picture
+    this.over = document.createElement('canvas');    // the selection and the rings, over the picture
     canvas.after(this.over);
-    this.address = address;              // () => address of the picture with everything but the view
+    this.address = address;              // () => address of the picture, without the numbers of the view
     this.picture = document.createElement('img');
     this.picture.className = 'map-picture';
     this.picture.alt = 'Map of all images, drawn by the server';
@@ -48,7 +48,7 @@ export class ImagePainter {
     this.drawOver(camera, look);
   }
 
-  // Until the new picture is here the old one is moved and stretched to where it belongs.
+  // Until the new picture arrives, the old one is moved and scaled to fit the view.
   place() {
     if (!this.drawn || !this.camera) return;
     const f = this.camera.scale / this.drawn.scale;

@@ -1,9 +1,9 @@
 // @ts-check
-// Names of the classes on the map itself, each where its points lie thickest, so that colour is not the only channel.
+// Names of the classes on the map, each where its points are densest, so that nobody depends on colour alone.
 
 const MOST = 14;
-const SAMPLE = 40_000;       // points looked at; they come in a shuffled order
-const LEAST_SHARE = 0.002;   // rarer classes are found through the legend
+const SAMPLE = 40_000;       // number of points to look at; points are in a shuffled order
+const LEAST_SHARE = 0.002;   // rarer classes have no name on the map
 
 export class Labels {
   constructor(box) {
@@ -17,7 +17,7 @@ export class Labels {
     this.place3 = new Float32Array(3);
   }
 
-  // Other colours or other points: the anchors are found again when they are next needed.
+  // Called when colours or points have changed: the anchors are found again when they are needed.
   reset(set, colours) {
     this.set = set;
     this.anchors = {};
@@ -58,13 +58,13 @@ export class Labels {
   }
 }
 
-// A name at the edge moves in far enough to be read, if its point is in the picture.
+// A name at the edge is moved inwards so that all of it shows, if its point is in the picture.
 function inwards(x, width, whole) {
   if (x < 0 || x > whole || width + 8 > whole) return x;
   return Math.min(Math.max(x, width / 2 + 4), whole - width / 2 - 4);
 }
 
-// For each label the index of a point in the middle of the fullest cell of its class, -1 where there is none.
+// For each label the index of a point in the middle of the fullest cell of its class; -1 = no point.
 function findAnchors(set, labels, dims) {
   const side = dims === 3 ? 12 : 28;
   const places = dims === 3 ? set.solid : set.flat;

@@ -1,12 +1,13 @@
 // @ts-check
-// The bar across the Explore room: what colours mean, how many images have each, and how many of those are selected. A
-// click shows one class alone, with Shift several. What does not fit into the line is in the list behind "more" (or `o`).
+// The bar across the Explore room: the meaning of the colours, how many images have each, and how many of those are
+// selected. A click shows one class alone, Shift and click several. Classes that do not fit into the line are in the list
+// behind "more" (or `o`).
 
 import { listen } from '../frame/keys.js';
 import { plain } from '../basics/plain.js';
 import { pageOf } from './shared.js';
 
-const BY_COUNT = new Set(['reason', 'prediction', 'cluster']);   // the others have an order of their own
+const BY_COUNT = new Set(['reason', 'prediction', 'cluster']);   // colourings whose classes are sorted by count
 
 export function mountLegend(el, model) {
   const legend = new Legend(el, model);
@@ -120,7 +121,7 @@ class Legend {
     list.querySelector('.chip')?.focus();
   }
 
-  // As many chips as the line holds; the rest is behind "more".
+  // Show as many chips as fit into the line. The rest is behind "more".
   fit() {
     const { chips, more } = this.parts;
     if (!this.chips?.length || !chips.clientWidth) return;
@@ -129,7 +130,7 @@ class Legend {
     if (chips.scrollWidth <= chips.clientWidth && !this.missing.length) return;
     more.hidden = false;
     more.textContent = '+88 more ▾';
-    // measured in the strip's own frame; those that stand alone come first
+    // classes that are shown alone come first
     const right = chips.getBoundingClientRect().right;
     const ends = this.chips.map(chip => chip.getBoundingClientRect().right);
     this.chips.forEach((chip, k) => { chip.hidden = ends[k] > right; });
@@ -155,7 +156,7 @@ class Legend {
     parts.more.classList.toggle('alone', page.isolated.length > 0 && this.chips?.some(chip => chip.hidden && chip.classList.contains('alone')));
   }
 
-  // One stop of the Tab key for the line; arrows go from chip to chip.
+  // The Tab key stops once in this line. Arrow keys go from chip to chip.
   tabStops() {
     const active = this.parts.chips.getRootNode().activeElement;
     (this.chips || []).forEach((chip, k) => { chip.tabIndex = chip === active || (k === 0 && !this.chips.includes(active)) ? 0 : -1; });
@@ -207,7 +208,7 @@ function sum(counts, entry) {
   return total;
 }
 
-// A click shows a class alone, a second click all again; with Shift a class joins or leaves.
+// A click shows a class alone, a second click all classes again. Shift and click adds or removes a class.
 export function nextIsolated(isolated, label, joined) {
   if (joined) return isolated.includes(label) ? isolated.filter(one => one !== label) : [...isolated, label];
   return isolated.length === 1 && isolated[0] === label ? [] : [label];

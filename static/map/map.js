@@ -1,6 +1,7 @@
 // @ts-check
 // The map of all CCD images: one point each, in 2-D or 3-D, drawn by the browser. Pan, zoom, turn, recolour, isolate and
-// select ask the server for nothing; what is selected or focused is told to it, and comes back from it when another view chose.
+// select need no answer of the server. The map tells the server what is selected and in focus. When another view selects
+// something, the server tells the map.
 
 import { plain } from '../basics/plain.js';
 import { Camera } from './camera.js';
@@ -16,11 +17,11 @@ import { regionOf, textOfImages, textOfRegion } from './region.js';
 import { countByCode, inSlices, insideRegion, nearest } from './select.js';
 import { pageOf, paletteTexture, shownCodes } from './shared.js';
 
-const REACH_PX = 8;                 // a click takes the nearest point within this
-const PREFETCH = 1_000_000;         // up to here the other map is fetched while nothing else happens
-const STEPS_KNOWN = 4000;           // so many selected points can be walked through with , and .
-const KNOWN = ['reason', 'prediction', 'probability'];   // what the card beside the cursor says, where it is known
-const RIMMED = 300;                 // up to as many selected points have a white rim
+const REACH_PX = 8;                 // a click takes the nearest point within this distance
+const PREFETCH = 1_000_000;         // up to this many points the other map is fetched ahead of time
+const STEPS_KNOWN = 4000;           // up to this many selected points the keys , and . work
+const KNOWN = ['reason', 'prediction', 'probability'];   // colourings on the card beside the cursor, if they are known
+const RIMMED = 300;                 // up to this many selected points have a white rim
 const SETTLE_MS = 160;
 
 export function mount(el, model) {
@@ -33,16 +34,16 @@ class PointMap {
   constructor(el, model) {
     this.model = model;
     this.el = el;
-    this.led = model.heard;   // steps of the focus that were told to the server
+    this.led = model.heard;   // number of the last message with a focus that was sent to the server
     this.page = pageOf(model.page_key);
     this.camera = new Camera();
     this.tool = 'pan';
     this.choice = new Choice();
-    this.dimming = true;             // whether a selection turns the rest grey; not for what the page opens with
-    this.budget = 120_000;           // points drawn while the view moves or points still come
-    this.refined = '';               // of more points than that: '' nothing, 'going', 'done'
+    this.dimming = true;             // whether a selection turns the rest grey; false for the first selection of a page
+    this.budget = 120_000;           // most points drawn while the view moves or points still arrive
+    this.refined = '';               // state of the drawing of more points than that: '', 'going' or 'done'
     this.searches = 0;
-    this.times = {};                 // milliseconds since the page was asked for: first points, all; of the last lasso
+    this.times = {};                 // milliseconds from the request of the page to the first points and to all; of the last lasso
     this.stop = new AbortController();
     this.parts = furnish(el, {
       tool: name => this.setTool(name), dims: dims => this.setDims(dims), reset: () => this.reset(),
@@ -104,7 +105,7 @@ class PointMap {
     return `${base.replace('/colours/', '/picture/').replace('.bin', '.png')}&${query}`;
   }
 
-  // Draw again: the view, the points or their looks have changed.
+  // Draw again, because the view, the points or their look has changed.
   request() { this.changed = true; this.wake(); }
 
   wake() {
@@ -124,7 +125,7 @@ class PointMap {
     if (moving && !this.loading) this.request();
   }
 
-  // While the view moves only the first points are drawn, a fair sample; when it rests all of them, bit by bit.
+  // While the view moves, only the first points are drawn, which are a fair sample. When it rests, all are drawn in slices.
   drawFrame(moving) {
     const { camera, painter } = this;
     const look = this.look();
@@ -152,7 +153,7 @@ class PointMap {
     else painter.draw(camera, look);
   }
 
-  // Points come in a shuffled order, so that the first ones are a fair sample of all.
+  // Points arrive in a shuffled order, so that the first ones are a fair sample of all.
   pace(ms) {
     if (ms > 60) this.budget = Math.max(30_000, Math.min(this.budget, this.set.n) * 40 / ms);
     else if (ms < 24) this.budget *= 1.3;
@@ -175,7 +176,7 @@ class PointMap {
     };
   }
 
-  // A window that goes to another screen, or a zoomed page: other pixels for the same size.
+  // The pixel ratio changes when the window moves to another screen or the page is zoomed.
   watchRatio() {
     const query = matchMedia(`(resolution: ${window.devicePixelRatio}dppx)`);
     query.addEventListener('change', () => { this.resize(); this.watchRatio(); }, { once: true, signal: this.stop.signal });
@@ -189,7 +190,7 @@ class PointMap {
     canvas.width = Math.round(width * ratio);
     canvas.height = Math.round(height * ratio);
     this.camera.resize(width, height);
-    // Drawn in the same turn, else the picture flashes empty.
+    // Draw at once, because otherwise the picture is empty for a moment.
     if (this.set?.n) { cancelAnimationFrame(this.frame); this.changed = true; this.tick(performance.now()); }
   }
 
@@ -270,7 +271,7 @@ class PointMap {
     });
   }
 
-  // One after the other and only when nothing else happens, so that a recolouring asks for nothing.
+  // Fetch the other colourings one after the other while nothing else happens, so that a later recolouring needs no request.
   prefetch(set) {
     const idle = window.requestIdleCallback || (act => setTimeout(act, 300));
     this.ahead = new Promise(done => idle(() => this.fetchOthers(set).then(done)));
@@ -326,7 +327,7 @@ class PointMap {
 
   only() { return { colourBy: this.page.colourBy, labels: this.page.isolated }; }
 
-  // Take what lies inside an outline on the screen; a long map is searched in slices, and the last outline counts.
+  // Select the points inside an outline on the screen. A long map is searched in slices. Of several outlines the last counts.
   async take(polygon, how, gesture) {
     const { set } = this;
     if (!set?.n || set.drawable(this.camera) < set.n || this.camera.morph % 1) return;
@@ -366,7 +367,7 @@ class PointMap {
 
   clear() { this.commit(new Uint32Array(0), 'replace', 'clear', ''); }
 
-  // A selection that another view made: points, or the address of one bit a point.
+  // A selection that another view made: points, or the address of one bit per point.
   async hear(message) {
     if (message.type !== 'selection' || !this.set?.n) return;
     const { set } = this;
@@ -388,7 +389,7 @@ class PointMap {
     this.showChoice();
   }
 
-  // The next point of the selection, in reading order from left to right, comes into focus with its card.
+  // Put the next point of the selection in focus and show its card. The order is from left to right, as in reading.
   walk(step) {
     const { set, choice } = this;
     if (!set?.expnum || !choice.count || choice.count > STEPS_KNOWN) return;
@@ -407,14 +408,14 @@ class PointMap {
     this.request();
   }
 
-  // Rings at once what came into focus here.
+  // Draw a ring at once around a point that came into focus here.
   lead(i, message) {
     this.choice.ringImage(i);
     this.led += 1;
     this.model.send_msg({ ...message, step: this.led });
   }
 
-  // What the server says is in focus, unless it has not yet heard of the last step taken here.
+  // Take over the focus from the server, unless the server has not handled the last step taken here.
   ringFocus() {
     if (!this.set?.expnum || this.model.heard < this.led) return;
     this.choice.ringExposure(this.model.focus, this.model.focus_ccd);
@@ -434,7 +435,7 @@ class PointMap {
     if (this.choice.point(i)) this.wake();
   }
 
-  // Pictures of what lies round the cursor, when it rests and nothing else happens.
+  // Fetch pictures of points around the cursor while it rests and nothing else happens.
   near(x, y) {
     clearTimeout(this.nearing);
     if (this.set.n > 400_000) return;
@@ -451,7 +452,7 @@ class PointMap {
     return shown.filter(colours => colours?.codes.length === this.set.n && colours.arrived === this.set.n);
   }
 
-  // Index of the nearest point, or a promise of it on a long map.
+  // Index of the nearest point; on a long map a promise of it.
   search(x, y, reach, stale) {
     if (!this.set?.n) return -1;
     return inSlices(this.set.n, nearest(this.set, this.camera, x, y, reach, this.shown()), stale);
@@ -544,7 +545,7 @@ class PointMap {
     this.request();
   }
 
-  // For tests: places in CSS pixels of the surface, indices, no pixels.
+  // For tests: positions in CSS pixels of the surface, and indices.
   hooks() {
     return {
       ready: false,

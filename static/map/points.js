@@ -1,10 +1,10 @@
 // @ts-check
-// The points of one survey: positions as they came over the wire, ids, colour codes and states, all by one index.
+// The points of one survey: positions as they were sent, ids, colour codes and states. All have the same index.
 
 import { ccdnumOf, expnumOf, imageIdOf } from '../basics/image_ids.js';
 
 export const UNIT = 32500;        // uint16 0..65000 <-> -1..1
-const NOWHERE = 65535;            // a point that this map does not place
+const NOWHERE = 65535;            // coordinate of a point that is not on this map
 
 export class PointSet {
   // meta: {n, flat: {url, half: [x, y]} | null, solid: {url, half: [x, y, z]} | null, ids: url, ccdnames: {number: name}}
@@ -17,7 +17,7 @@ export class PointSet {
     this.loading = {};
     this.expnum = null;           // Uint32Array (n)
     this.ccdnum = null;           // Uint8Array (n)
-    this.codes = new Uint8Array(0);        // those of the page's colours, never a copy
+    this.codes = new Uint8Array(0);        // the codes of the page's colours, not a copy
     this.coloured = 0;                     // how many codes have arrived
     this.state = new Uint8Array(this.n);   // bit 0: selected
     this.controller = new AbortController();
@@ -27,7 +27,7 @@ export class PointSet {
 
   half(dims) { return (dims === 3 ? this.meta.solid : this.meta.flat)?.half || [1, 1, 1]; }
 
-  // Fetch positions; `arrived(from, to)` is called for every piece, so that a long map fills while it comes.
+  // Fetch positions. `arrived(from, to)` is called for every piece, so that a long map can be drawn while it arrives.
   load(dims, arrived) {
     if (!this.loading[dims]) {
       this.loading[dims] = this._stream(dims, arrived);
@@ -75,7 +75,7 @@ export class PointSet {
     this.ccdnum = new Uint8Array(bytes.buffer, 4 * this.n, this.n);
   }
 
-  // How many points, from the first on, can be drawn and picked now.
+  // Number of points, from the first on, that can be drawn and picked now.
   drawable(camera) {
     return Math.min(camera.morph < 1 ? this.arrived[2] : Infinity, camera.morph > 0 ? this.arrived[3] : Infinity, this.coloured || Infinity);
   }
@@ -103,7 +103,8 @@ export class PointSet {
     return found.length ? found[0] : -1;
   }
 
-  // Screen places of points from..to (CSS pixels): out[3k] = x, out[3k+1] = y, out[3k+2] = nearness (-1..1; NaN: nowhere).
+  // Positions of points from..to on the screen (CSS pixels): out[3k] = x, out[3k+1] = y, out[3k+2] = nearness (-1..1; NaN
+  // for a point that is not on the map).
   project(camera, from, to, out) {
     const { flat, solid } = this;
     const { scale, morph } = camera;

@@ -1,16 +1,16 @@
 // @ts-check
-// Selections as short text; the text of app/map/regions.py, which finds the same points on the server. An outline is kept on
-// the projected map, in integers, so that a lasso round a million points fits into an address.
+// Selections as short text, in the format of app/map/regions.py, which finds the same points on the server. An outline is
+// stored in integers on the projected map, so that a lasso around a million points fits into an address.
 
 import { UNIT } from './points.js';
 
 const ROTATION_UNIT = 32767;
 const FINEST = 24;
-const TOLERANCE_PX = 0.5;     // vertices that lie as near to a straight line are left out
+const TOLERANCE_PX = 0.5;     // vertices within this distance of a straight line are left out
 const ROWS = 512;
 const CELLS = 192;
 
-// What a lasso or a box on the screen means on the map: {dims, k, outline: Float64Array of x, y, ..., rotation, rows}
+// The region on the map of a lasso or box on the screen: {dims, k, outline: Float64Array of x, y, ..., rotation, rows}
 export function regionOf(camera, polygon) {
   const dims = camera.dims;
   const k = Math.min(FINEST, Math.max(0, Math.ceil(Math.log2(4 * camera.scale))));
@@ -21,7 +21,7 @@ export function regionOf(camera, polygon) {
   return { dims, k, unit, eye: camera.eye, corners, rotation, turned: rotation && Float64Array.from(rotation, value => value / ROTATION_UNIT), ...edgesOf(corners) };
 }
 
-// text of one step. how: 'replace', 'add' or 'subtract'; only: {colourBy, labels} or null
+// Text of one step. how : 'replace', 'add' or 'subtract'; only : {colourBy, labels} or null
 export function textOfRegion(region, how, only) {
   const deltas = region.corners.flatMap(([x, y], i) => (i ? [x - region.corners[i - 1][0], y - region.corners[i - 1][1]] : [x, y]));
   const rotation = region.rotation ? `.${base64(new Uint8Array(region.rotation.buffer))}` : '';
@@ -76,7 +76,7 @@ function simplified(points) {
   return points.filter((_, i) => keep[i]);
 }
 
-// The edges by row of the outline's height: a point is compared with the few edges of its own row.
+// The edges of the outline by row, so that a point is compared only with the few edges of its own row.
 function edgesOf(corners) {
   const xs = corners.map(one => one[0]), ys = corners.map(one => one[1]);
   const [left, right, low, high] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
@@ -92,7 +92,7 @@ function edgesOf(corners) {
   return { ...region, ...cellsOf(region, corners) };
 }
 
-// Cells of the outline's box: 0 outside, 1 inside, 2 where an edge may pass and each point has to be looked at.
+// Cells of the outline's box: 0 = outside, 1 = inside, 2 = an edge may pass, so each point must be tested.
 function cellsOf(region, corners) {
   const { left, right, low, high } = region;
   const wide = Math.max(1, right - left) / CELLS, deep = Math.max(1, high - low) / CELLS;
@@ -102,7 +102,7 @@ function cellsOf(region, corners) {
     const [bx, by] = corners[(i + 1) % corners.length];
     const first = Math.max(0, Math.floor((Math.min(ay, by) - low) / deep) - 1), last = Math.min(CELLS, Math.floor((Math.max(ay, by) - low) / deep) + 1);
     for (let row = first; row <= last; row++) {
-      // where the edge can be in this row of cells and its neighbours
+      // the cells of this row that the edge can reach, and their neighbours
       const at = y => (ay === by ? null : ax + (bx - ax) * Math.min(1, Math.max(0, (y - ay) / (by - ay))));
       const ends = ay === by ? [ax, bx] : [at(low + (row - 1) * deep), at(low + (row + 2) * deep)];
       cells.fill(2, row * (CELLS + 1) + Math.max(0, column(Math.min(...ends)) - 1), row * (CELLS + 1) + Math.min(CELLS, column(Math.max(...ends)) + 1) + 1);
@@ -117,7 +117,7 @@ function cellsOf(region, corners) {
   return { cells, wide, deep };
 }
 
-// Whether a place of the projected map, in the region's units, lies inside: even-odd rule.
+// Whether a position on the projected map, in the region's units, lies inside, by the even-odd rule.
 export function contains(region, x, y) {
   if (!(x >= region.left && x <= region.right && y >= region.low && y <= region.high)) return false;
   const cell = region.cells[Math.floor((y - region.low) / region.deep) * (CELLS + 1) + Math.floor((x - region.left) / region.wide)];
@@ -136,15 +136,15 @@ function crossed(region, x, y) {
   return odd;
 }
 
-// Marks in `taken` (one byte a point) the points from..to that lie inside; `shown` says which codes count (256 bytes).
-// Returns how many.
+// Marks in `taken` (one byte per point) the points from..to that lie inside, and returns their number. `shown` (256 bytes)
+// says which codes count.
 export function takeInside(set, region, shown, from, to, taken) {
   const { codes } = set;
   const { unit, left, right, low, high } = region;
   let count = 0;
   if (region.dims === 2) {
     const { flat } = set;
-    // the same comparison in the numbers as they came, so that nearly every point is done with two of them
+    // the same comparison in the integers as they were sent: for most points two comparisons are enough
     const least = Math.floor((left / unit + 1) * UNIT) - 1, most = Math.ceil((right / unit + 1) * UNIT) + 1;
     const bottom = Math.floor((low / unit + 1) * UNIT) - 1, top = Math.ceil((high / unit + 1) * UNIT) + 1;
     for (let i = from; i < to; i++) {

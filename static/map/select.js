@@ -1,17 +1,18 @@
 // @ts-check
-// Which points lie under the cursor, and the selection bits. Long searches are generators that stop after each block of
-// points, so that the page goes on drawing meanwhile; see `inSlices`.
+// Finds the points under the cursor, and keeps the selection bits. Long searches are generators that pause after each block
+// of points, so that the page can draw meanwhile; see `inSlices`.
 
 import { UNIT } from './points.js';
 import { takeInside } from './region.js';
 
 const BLOCK = 65536;
-const AT_ONCE = 400_000;       // up to as many points are searched in one go
+const AT_ONCE = 400_000;       // up to this many points are searched without a pause
 const SLICE_MS = 10;
 const places = new Float32Array(3 * BLOCK);
 export const ALL = new Uint8Array(256).fill(1);
 
-// Run a generator: at once for few points, else in slices of a few milliseconds. `stale()` true: give up (undefined).
+// Run a generator: at once for few points, or else in slices of a few milliseconds. It stops, with undefined, when
+// `stale()` is true.
 export function inSlices(n, generator, stale = () => false) {
   if (n <= AT_ONCE) {
     for (;;) { const step = generator.next(); if (step.done) return step.value; }
@@ -30,14 +31,14 @@ export function inSlices(n, generator, stale = () => false) {
   });
 }
 
-// A new turn at once: a timer would wait four milliseconds each time.
+// Goes on in a new task at once. A timer would wait four milliseconds each time.
 const channel = new MessageChannel();
 const waiting = [];
 channel.port1.onmessage = () => waiting.shift()();
 export function soon(act) { waiting.push(act); channel.port2.postMessage(0); }
 
-// Index of the point nearest to (x, y) within `radius` CSS pixels, -1 where there is none; `shown` : which codes count.
-// Points whose distances differ by less than a pixel or two are told apart by their nearness to the eye.
+// Index of the point nearest to (x, y) within `radius` CSS pixels; -1 = none. shown : which codes count.
+// If distances differ by less than a pixel or two, the point nearer to the eye is taken.
 export function* nearest(set, camera, x, y, radius, shown = ALL) {
   const found = { best: -1, least: radius * radius, front: -Infinity };
   const flat = camera.morph === 0 && set.flat;
@@ -89,7 +90,7 @@ function consider(i, dx, dy, front, radius, found) {
   }
 }
 
-// Bytes, one a point, 1 inside a region.
+// One byte per point: 1 = inside a region.
 export function* insideRegion(set, region, shown = ALL) {
   const taken = new Uint8Array(set.n);
   for (let from = 0; from < set.n; from += BLOCK) {
@@ -99,8 +100,8 @@ export function* insideRegion(set, region, shown = ALL) {
   return taken;
 }
 
-// Put indices, or points marked in bytes, into the selection bit of `state`: 'replace', 'add' or 'subtract'.
-// How many are selected then.
+// Change the selection bits of `state` by indices, or by one byte per point: 'replace', 'add' or 'subtract'.
+// Returns the number of selected points.
 export function applySelection(state, chosen, how) {
   const bit = how === 'subtract' ? 0 : 1;
   if (chosen instanceof Uint8Array) {
@@ -121,7 +122,7 @@ export function selectedIndices(state, count) {
   return indices;
 }
 
-// How many selected points have each code, 256 numbers.
+// 256 numbers: how many selected points have each code.
 export function countByCode(state, codes) {
   const counts = new Uint32Array(256);
   for (let i = 0; i < codes.length; i++) if (state[i] & 1) counts[codes[i]]++;

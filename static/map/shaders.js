@@ -1,7 +1,8 @@
 // @ts-check
-// The shaders of the map: points as round, softened discs with a glyph when large, rings, and the frame round the 3-D cloud.
+// The shaders of the map: points as discs with soft edges (large ones with a letter), rings, and the frame around the 3-D
+// cloud.
 
-export const FLAT = 0, SOLID = 1, CODE = 2, STATE = 3;              // places of the attributes
+export const FLAT = 0, SOLID = 1, CODE = 2, STATE = 3;              // locations of the attributes
 export const ATLAS = 16;                                           // glyphs: 16 x 16 cells, one for each code
 export const CONTEXT = 0, QUIET = 1, LOUD = 2, RING = 3;          // passes, in the order in which they are drawn
 
@@ -28,7 +29,7 @@ void hide() { gl_Position = vec4(2.0, 2.0, 2.0, 1.0); gl_PointSize = 1.0; }
 void main() {
   vec4 entry = texelFetch(uPalette, ivec2(int(aCode), 0), 0);
   bool selected = (aState & 1u) == 1u;
-  // What is selected is always loud; among the rest an isolated class keeps its colour beside a selection.
+  // Selected points are always loud. Of the others, an isolated class keeps its colour.
   bool context = !selected && (entry.a < 0.25 || (uSelection && !uIsolated));
   bool quiet = !selected && (entry.a < 0.75 || uSelection);
   int rank = context ? ${CONTEXT} : quiet ? ${QUIET} : ${LOUD};
@@ -38,7 +39,7 @@ void main() {
   float near = uEye / (uEye - v.z);
   vec2 q = mix(aFlat * UNIT - 1.0, v.xy * near, uMorph);
   gl_Position = vec4((uScale * q + vec2(uOffset.x, -uOffset.y)) / uHalf, -0.5 * v.z * uMorph, 1.0);
-  // Depth cue: far points are smaller and sink into the page.
+  // Depth: far points are smaller and fainter.
   float depth = uMorph * clamp(0.5 - 0.5 * v.z / 1.1, 0.0, 1.0);
   float size = uSize * mix(1.0, near, uMorph);
   vec3 colour = entry.rgb;
@@ -50,7 +51,7 @@ void main() {
   else if (uPass == ${RING}) { alpha = 1.0; size = max(size + 6.0, 9.0); }
   if (uPass < ${RING}) colour = mix(colour, vec3(0.051, 0.067, 0.09), (selected && uSelection ? 0.4 : 0.55) * depth);
   else alpha *= 1.0 - 0.5 * depth;
-  // Below a pixel the size stays and the ink thins.
+  // A point smaller than a pixel is drawn as one fainter pixel.
   float pixels = size * uRatio;
   alpha *= min(1.0, pixels * pixels);
   vSize = max(pixels, 1.0);

@@ -1,6 +1,6 @@
 // @ts-check
-// What the map and the legend of one page know together: the colour-by, its codes, and the classes that are isolated.
-// Both import this module, so a click on a chip recolours the map at once; the server is told afterwards.
+// State that the map and the legend of one page share: the colouring, its codes, and the isolated classes.
+// Both import this module, so that a click on a chip recolours the map at once. The server is told afterwards.
 
 const pages = new Map();
 
@@ -14,7 +14,7 @@ export class Page extends EventTarget {
     super();
     this.colourBy = '';
     this.isolated = [];          // labels; [] = all
-    this.urls = {};              // colour-by -> address of its codes
+    this.urls = {};              // colouring -> address of its codes
     this.loaded = new Map();     // address -> Promise of Colours
     this.arrived = new Map();    // address -> Colours
     this.colours = null;         // the Colours on screen
@@ -27,7 +27,7 @@ export class Page extends EventTarget {
     this.dispatchEvent(Object.assign(new Event(type), { detail }));
   }
 
-  // Addresses change with the predictions and, where votes decide, with the revision of the store.
+  // Addresses change with the predictions and, for colourings that depend on votes, with the revision of the store.
   setUrls(urls) {
     const known = Object.values(urls);
     for (const url of [...this.loaded.keys()].filter(url => !known.includes(url))) {
@@ -50,7 +50,7 @@ export class Page extends EventTarget {
     this.wanted = url;
     try {
       const colours = await this.fetch(colourBy);
-      if (this.wanted !== url) return;     // something newer was asked for meanwhile
+      if (this.wanted !== url) return;     // another colouring was chosen meanwhile
       this.colours = colours;
       this.error = '';
       const labels = colours.entries.map(entry => entry.label);
@@ -64,7 +64,8 @@ export class Page extends EventTarget {
     }
   }
 
-  // Colours of one colour-by, fetched once for each address; here as soon as their legend is, while codes still come.
+  // Promise of the Colours of one colouring, fetched once for each address. It resolves when the legend is here; the codes
+  // may still be arriving.
   fetch(colourBy) {
     const url = this.urls[colourBy];
     if (!url) return Promise.reject(new Error(`no colours by ${colourBy}`));
@@ -76,7 +77,7 @@ export class Page extends EventTarget {
     return this.loaded.get(url);
   }
 
-  // The Colours of one colour-by if they are here already.
+  // The Colours of one colouring, if they have arrived already.
   ready(colourBy) { return this.arrived.get(this.urls[colourBy]); }
 
   isolate(labels) {
@@ -89,12 +90,12 @@ export class Page extends EventTarget {
 
 // The file: uint32 length of the JSON header, the header, one code byte for each point.
 // Header: {colour_by, kind, palette: ['#rrggbb' by code], entries: [{label, name, letter, colour, first, last, count, quiet}]}
-// Answers when the header is here: {...header, codes, arrived, whole}; `codes` fills while it comes, `piece(colours)` is
-// called after every part, and `whole` is a promise of all of it.
+// Resolves when the header is here: {...header, codes, arrived, whole}. `codes` fills while they arrive, `piece(colours)` is
+// called after every part, and `whole` is a promise that all have arrived.
 /** @param {(colours: any) => void} [piece] */
 export async function fetchColours(url, piece = () => {}) {
   const answer = await fetch(url, { credentials: 'same-origin' });
-  if (!answer.ok) throw new Error(answer.status === 403 ? 'not yours to see' : `HTTP ${answer.status}`);
+  if (!answer.ok) throw new Error(answer.status === 403 ? 'you may not see these colours' : `HTTP ${answer.status}`);
   const size = Number(answer.headers.get('Content-Length'));
   const reader = answer.body.getReader();
   let head = new Uint8Array(0);
@@ -132,7 +133,7 @@ export function entryOf(colours, code) {
   return colours.entries.find(entry => code >= entry.first && code <= entry.last);
 }
 
-// 256 RGBA texels by code; alpha: 255 shown, 128 a quiet class (drawn first), 0 not among the isolated classes.
+// 256 RGBA texels by code. Alpha: 255 = shown, 128 = a quiet class (drawn first), 0 = not among the isolated classes.
 export function paletteTexture(colours, isolated) {
   const texels = new Uint8Array(256 * 4);
   colours.palette.forEach((hex, code) => {
@@ -143,7 +144,7 @@ export function paletteTexture(colours, isolated) {
   return texels;
 }
 
-// Which codes are shown, 256 bytes.
+// 256 bytes: which codes are shown.
 export function shownCodes(colours, isolated) {
   const shown = new Uint8Array(256).fill(isolated.length && colours ? 0 : 1);
   for (const entry of isolated.length && colours ? colours.entries : []) {

@@ -1,5 +1,6 @@
 // @ts-check
-// The mosaic in Explore: bound to the Panel component MosaicView (app/rooms/explore/image_view.py), with a line of facts and a bar of keys.
+// The mosaic in Explore, with a line of facts and a bar of keys. Its Panel component is MosaicView
+// (app/rooms/explore/image_view.py).
 
 import { listen } from '../frame/keys.js';
 import { plain } from '../basics/plain.js';
@@ -7,7 +8,7 @@ import { Controls } from './controls.js';
 import { mountMosaic } from './mosaic.js';
 
 const MARKS = 'Frame each CCD in its colour on the map, with its probability of being bad';
-const MAP_ZOOMS = new Set(['+', '=', '_', '-']); // of whichever panel has the focus
+const MAP_ZOOMS = new Set(['+', '=', '_', '-']); // these keys zoom the panel that has the focus
 
 export function mount(box, model) {
   const panel = new MosaicPanel(box, model);
@@ -63,7 +64,7 @@ class MosaicPanel {
     this.mosaic.setOverlay(Object.keys(overlay).length ? overlay : null);
   }
 
-  // In another room nobody sees it: what is looked at there has the connection and the graphics card for itself.
+  // While another room is open, the mosaic loads and draws nothing, so that the open room is fast.
   async show() {
     const { expnum, room } = this.model;
     this.drawHead();
@@ -74,7 +75,7 @@ class MosaicPanel {
     this.wanted = null;
   }
 
-  // A click focuses the CCD in all three panels; a click on the focused one enlarges it.
+  // A click puts the CCD in focus in all three panels. A second click enlarges it.
   picked({ expnum, ccdname }) {
     const { mosaic } = this;
     if (expnum === null || mosaic.opened) return;
@@ -140,7 +141,7 @@ class MosaicPanel {
   }
 }
 
-// MJD -> date of the exposure, UTC; else the night.
+// Date of the exposure (UTC) from its MJD, or else the night.
 function date({ mjd_obs: mjd, night }) {
   if (mjd) return new Date((mjd - 40587) * 86400e3).toISOString().slice(0, 16).replace('T', ' ');
   return night > 0 ? `${String(night).slice(0, 4)}-${String(night).slice(4, 6)}-${String(night).slice(6)}` : '';

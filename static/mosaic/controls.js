@@ -1,21 +1,22 @@
 // @ts-check
-// Ways of looking, the same in every room with a mosaic: a bar of keys, what they do, and whom to blink with.
+// The controls of a mosaic, the same in every room: a bar of keys, what they do, and the exposures to blink with.
 //
 //   const controls = new Controls(mosaic, bar, { stretch, onStretch, extra, candidates, onChange });
 //   if (controls.key(key, event)) return true;
-//   controls.exposure(expnum);      // another exposure is under judgement
+//   controls.exposure(expnum);      // the room shows another exposure
 //
-// extra: () -> [[key, text, value, act, title]]; candidates: () -> [{expnum, words}] that the room knows beside those
-// in time; onStretch(name), onChange() after every change. Nothing here is a vote.
+// extra : () -> [[key, text, value, act, title]], further buttons of the room
+// candidates : () -> [{expnum, words}], further exposures to blink with
+// onStretch(name), onChange() : called after every change. Nothing here is a vote.
 
 import { LimitsPanel } from './limits.js';
 import { STRETCHES } from './stretch.js';
 
 const NAMES = Object.keys(STRETCHES);
-const HOLD = 350; // ms: a key held longer comes back when it is let go
+const HOLD = 350; // ms: if the key is held longer, its release blinks back
 const TITLES = {
   s: 'Next stretch: faint sky, stars, sky map', c: 'One scale for all CCDs, or one for each', v: 'Dark on light; the sky map white in the middle',
-  n: 'Names of the CCDs, with their probability of being bad where it may be known', q: 'Data-quality mask, and what recorded nothing',
+  n: 'Names of the CCDs, with their probability of being bad if you may know it', q: 'Data-quality mask, and pixels that recorded nothing',
   d: 'Blink with another exposure and back; hold to look, with Shift the next one', ';': 'Free limits',
 };
 
@@ -78,7 +79,7 @@ export class Controls {
     return true;
   }
 
-  // What Esc takes back first; false when there is nothing.
+  // What Esc closes first. Returns false if there was nothing to close.
   escape() {
     if (this.mosaic.other) { this.back(); return true; }
     if (this.limits.open) { this.limits.toggle(false); return true; }
@@ -154,7 +155,7 @@ export class Controls {
     ].map(([key, text, value]) => [key, text, value, () => this.verbs()[key](), TITLES[key]]);
   }
 
-  // Buttons stay the same elements, so that the keyboard's focus stays on them.
+  // The buttons are kept and only updated, so that the keyboard focus stays on them.
   draw() {
     const items = [...this.items(), ...(this.options.extra?.() ?? [])];
     for (const [key, text, value, act, title] of items) {

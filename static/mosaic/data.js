@@ -1,5 +1,5 @@
 // @ts-check
-// Fetches pictures of exposures and CCDs, keeps the last few, and loads the next ones ahead of time.
+// Fetches pictures of exposures and CCDs, keeps the last ones, and loads the next ones ahead of time.
 //
 // Packet (app/pictures/packets.py): 'TPIX', header length as uint32, header as JSON padded to 8 bytes, then uint16 sections.
 // A code c > 0 stands for header.zero + header.step * c in header.unit; 0 = nothing recorded.
@@ -21,7 +21,7 @@ export function parsePacket(buffer) {
   return { header, ...sections };
 }
 
-// Codes averaged by four in each direction; blanks do not count. columns and rows tell how much of the last ones is there.
+// Codes averaged over 4 x 4 pixels, without blank ones. columns and rows say how much of the last averages is covered.
 export function quartered(codes, columns, rows) {
   const across = Math.ceil(columns / 4), down = Math.ceil(rows / 4);
   const result = new Uint16Array(across * down);
@@ -38,14 +38,14 @@ export function quartered(codes, columns, rows) {
   return { codes: result, columns: columns / 4, rows: rows / 4, across, down };
 }
 
-// Errors have `again`: whether the same question may be answered later.
+// Errors have `again`: whether the same request may succeed later.
 async function fetched(url, signal) {
   let response;
   try {
     response = await fetch(url, { credentials: 'same-origin', signal });
   } catch (problem) {
     if (problem.name === 'AbortError') throw problem;
-    throw Object.assign(new Error('no connection to the server; it is asked again every few seconds'), { again: true });
+    throw Object.assign(new Error('no connection to the server; trying again every few seconds'), { again: true });
   }
   if (response.ok) return response;
   let message = `the server answered ${response.status} ${response.statusText}`;
@@ -56,7 +56,7 @@ async function fetched(url, signal) {
 }
 
 export class Pictures {
-  // base: address prefix of the picture routes; version: of the run's pictures, part of every address.
+  // base : start of the addresses of pictures; version : of the run's pictures, part of every address.
   constructor({ base = '/picture', version = '' } = {}) {
     this.base = base;
     this.version = version;
@@ -91,7 +91,7 @@ export class Pictures {
     return this.geometries.get(camera);
   }
 
-  // What is already here, without waiting; undefined otherwise.
+  // A picture that is here already, or else undefined.
   peek(expnum) { return this.kept.get(expnum); }
 
   async exposure(expnum) {
@@ -129,12 +129,12 @@ export class Pictures {
     return packet;
   }
 
-  // Data-quality masks, with the texels of the preview or of one CCD at full resolution; header.note says if there is none.
+  // Data-quality mask with the texels of the preview, or of one CCD at full resolution. header.note says if there is none.
   async mask(expnum) { return this.packetAt(`dqmask/${expnum}.bin`); }
   async ccdMask(imageId) { return this.packetAt(`dqmask/ccd/${imageId}.bin`); }
   async packetAt(path) { return parsePacket(await (await fetched(this.url(path))).arrayBuffer()); }
 
-  // Exposures to blink with: [{expnum, words}], the most alike first.
+  // Exposures to blink with: [{expnum, words}], the most similar first.
   near(expnum) {
     if (!this.nearby.has(expnum)) {
       const asked = fetched(this.url(`near/${expnum}.json`)).then(response => response.json()).then(answer => answer.near);
@@ -145,7 +145,7 @@ export class Pictures {
     return this.nearby.get(expnum);
   }
 
-  // One at a time, in order, so that what is being looked at never waits for them. Resolves when nothing is wanted any more.
+  // Loads one picture at a time, in order, so that the exposure on screen never waits. Resolves when all are loaded.
   prefetch(expnums) {
     this.wanted = [...expnums].slice(0, KEPT - 2);
     if (!this.busy) this.working = this.loadWanted();

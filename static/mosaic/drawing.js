@@ -1,7 +1,7 @@
 // @ts-check
-// Drawing of the mosaic: pixels with WebGL2 (or ready-made pictures without), marks over them on a second canvas.
+// Drawing of the mosaic: pixels with WebGL2 (without it, pictures from the server), and marks on a second canvas over them.
 //
-// Marks are redrawn alone where no pixel changes: on a processor without a graphics card the pixels take far longer.
+// If no pixel changes, only the marks are drawn again. Without a graphics card the pixels take far longer.
 
 import { FramesAhead } from './frames_ahead.js';
 import { MosaicGL } from './gl.js';
@@ -13,7 +13,7 @@ import * as place from './view.js';
 
 const CCD_INSETS = [44, 12, 40, 12];
 const QUARTER_FROM = 4; // full-resolution pixels along one of the screen
-const GESTURE = 200;    // ms: frames of a gesture that goes on are not worth keeping
+const GESTURE = 200;    // ms: frames during a gesture are not kept
 
 export class MosaicDrawing {
   startGL() {
@@ -73,12 +73,12 @@ export class MosaicDrawing {
 
   clear() { this.gl?.clear(BACKGROUND); }
 
-  // What is on the screen: the exposure under judgement, or the one that it is blinked with.
+  // What is on the screen: the exposure of the room, or the one that it blinks with.
   seen() { return this.other ?? this; }
 
   // ---- pixels
 
-  // The enlarged CCD's own packet, unless it is not here yet or the sky view (made of previews) is asked for.
+  // The packet of the enlarged CCD. null if it is not here yet, or if the sky view (made from previews) is shown.
   shown(seen = this.seen()) {
     const packet = this.opened && seen.opened?.packet;
     return packet && !STRETCHES[this.options.stretch].blocks ? packet : seen.picture;
@@ -90,15 +90,15 @@ export class MosaicDrawing {
     return { ...howToDraw(stretch, header, { scaleMode, invert, limits, orientation, relax: this.relax(seen) }) };
   }
 
-  // Averaging n x n full-resolution pixels into one of the screen lowers the noise n times: limits follow, down to the
-  // noise of the preview, so that a faint feature looks the same before and after its CCD is enlarged.
+  // The mean of n x n full-resolution pixels has n times less noise. The limits shrink by the same factor, down to the noise
+  // of the preview, so that a faint feature looks the same before and after its CCD is enlarged.
   relax(seen = this.seen()) {
     if (!this.opened || this.shown(seen) !== seen.opened?.packet) return 1;
     const averaged = Math.max(1, 1 / this.view.scale);
     return Math.max(1 / averaged, Math.min(1, seen.picture.header.sigma / seen.opened.packet.header.sigma));
   }
 
-  // All that decides what a frame looks like, as text.
+  // A text with everything that determines the look of a frame.
   look(view) {
     const { stretch, scaleMode, invert, limits } = this.options;
     return JSON.stringify([this.width, this.height, view, stretch, scaleMode, invert, limits ?? null, this.pictures.version]);
@@ -117,13 +117,13 @@ export class MosaicDrawing {
     this.drawAhead();
   }
 
-  // The frames that a key may ask for next: the one to blink with and back, then the next exposures.
+  // The frames that may be needed next: the one to blink with and the way back, then the next exposures.
   drawAhead() {
     const blinked = this.other || this.blinked.length ? [this.expnum, this.blinked.at(-1)] : [];
     this.ahead.want([...blinked.filter(Boolean), ...this.next.slice(0, 3)]);
   }
 
-  // What FramesAhead needs to draw an exposure that is already in memory.
+  // What FramesAhead needs to draw an exposure that is in memory already.
   job(expnum) {
     const now = [this, this.other].find(one => one?.expnum === expnum && one.picture);
     if (this.opened && now) return null;
@@ -167,7 +167,7 @@ export class MosaicDrawing {
     const key = `${seen.expnum}-${ccd.ccdname}`;
     const tile = { ...packet.header.ccds[0], layer: 0, rect };
     if (this.view.scale > 1 / QUARTER_FROM) return this.drawTiles(key, picture, how, [tile]);
-    // Much reduced, the quarter gives the same mean from a sixteenth of the texels.
+    // When the picture is much reduced, the quarter gives the same mean from a sixteenth of the texels.
     const { codes, columns, rows, across, down } = packet.quarter;
     const header = { ...packet.header, columns: across, rows: down };
     this.drawTiles(`${key} quarter`, { header, pixels: codes }, how, [{ ...tile, nx: columns, ny: rows }]);

@@ -1,17 +1,17 @@
 // @ts-check
-// Frames drawn before they are asked for, so that the next exposure, or the one to blink with, is one copy away.
+// Draws frames ahead of time, so that the next exposure, or the one to blink with, only has to be copied to the screen.
 //
-// A whole mosaic takes a graphics card a millisecond and a processor without one a quarter of a second. Frames are drawn
-// a few CCDs at a time, the next few only when the card has finished the last, so that a key never waits for all of them.
+// A whole mosaic takes a millisecond with a graphics card, and a quarter of a second without one. A few CCDs are drawn at a
+// time, and the next few only when the last are finished, so that a key never waits for a whole frame.
 
 const CCDS_AT_A_TIME = 6;
 const MOST_BYTES = 64 * 2 ** 20;
 const MOST_FRAMES = 6;
-const POLL = 6;      // ms between two looks at the graphics card
+const POLL = 6;      // ms between two checks whether the graphics card has finished
 const PAUSE = 120;   // ms without a change of view before work starts
 
 export class FramesAhead {
-  // mosaic: gives job(expnum) -> {look, view, tiles, key, how} or null when its picture is not here yet.
+  // mosaic : has job(expnum) -> {look, view, tiles, key, how}, or null if the picture is not here yet.
   constructor(mosaic) {
     this.mosaic = mosaic;
     this.frames = new Map();   // expnum -> {look, texture, buffer, whole}
@@ -21,7 +21,7 @@ export class FramesAhead {
 
   get gl() { return this.mosaic.gl; }
 
-  // What to draw ahead, most urgent first; replaces the earlier wish.
+  // Sets what to draw ahead, most urgent first. It replaces the earlier list.
   want(expnums) {
     this.wanted = [...expnums];
     this.later(PAUSE);
@@ -92,7 +92,7 @@ export class FramesAhead {
     }
   }
 
-  // The graphics card forgot everything, or previews were made again.
+  // Called when the graphics card was reset, or previews were made again.
   forget() {
     if (this.gl && !this.mosaic.lost) for (const frame of this.frames.values()) this.gl.dropFrame(frame);
     this.frames.clear();

@@ -1,6 +1,6 @@
 // @ts-check
-// The mosaic's elements around the pixels: tag at the cursor, compass, colour scale, bar over an enlarged CCD or a blinked
-// exposure, legend of the masks, messages.
+// The elements around the pixels of the mosaic: tag at the cursor, compass, colour scale, bar over an enlarged CCD or an
+// exposure to blink with, legend of the masks, messages.
 
 import { toScreen } from './view.js';
 
@@ -166,7 +166,7 @@ export class Furniture {
     this.verdictBox.textContent = verdict?.text ?? '';
   }
 
-  // Which exposure is seen, and that it is not the one to be judged.
+  // Says which exposure is shown while blinking, and that it is not the one to judge.
   updateBlinked(mosaic) {
     const { other } = mosaic;
     const seen = other ? `${other.expnum}` : '';
@@ -183,7 +183,7 @@ export class Furniture {
     if (this.options.hud && mosaic.seen().picture) this.drawScale(mosaic);
   }
 
-  // classes: [{bit, label, colour, share}]; line: what there is to say of the mask. null hides it.
+  // classes : [{bit, label, colour, share}]; line : a note about the mask. null hides the legend.
   legend(content) {
     const text = JSON.stringify(content);
     if (text === this.legendText) return;
@@ -201,7 +201,7 @@ export class Furniture {
     if (content?.line) made('div', 'line', this.legendBox).textContent = content.line;
   }
 
-  // To a screen reader: the CCD that the keyboard is on.
+  // Tells a screen reader the CCD of the keyboard cursor.
   say(mosaic, ccdname) {
     if (!ccdname) { this.spoken.textContent = ''; return; }
     const mark = mosaic.overlay?.[ccdname];
@@ -209,7 +209,7 @@ export class Furniture {
     this.spoken.textContent = words.filter(Boolean).join(', ');
   }
 
-  // The limits in the picture's unit; in sigmas where every CCD has its own.
+  // The limits in the picture's unit, or in sigmas if every CCD has its own.
   drawScale(mosaic) {
     const { header } = mosaic.shown();
     const how = mosaic.how(header);
@@ -247,7 +247,7 @@ export class Furniture {
     box.style.transform = `translate(${Math.max(0, Math.round(left))}px, ${Math.max(0, Math.round(top))}px)`;
   }
 
-  // ---- browsers without WebGL2: a ready-made picture in the same place
+  // ---- browsers without WebGL2: a picture from the server in the same place
 
   plainPictures(reason) {
     console.warn(`mosaic: ${reason}; showing ready-made pictures`);
@@ -277,7 +277,7 @@ export class Furniture {
   }
 }
 
-const SLOW = 700; // ms until words say that something is on its way
+const SLOW = 700; // ms until a message says that the picture is loading
 const percent = share => (share >= 0.1 ? `${Math.round(100 * share)} %` : share >= 0.001 ? `${(100 * share).toFixed(1)} %` : '< 0.1 %');
 const grouped = value => (Math.abs(value) >= 100 ? Math.round(value).toLocaleString('en-US') : value.toPrecision(3));
 

@@ -1,14 +1,14 @@
 // @ts-check
 // Draws CCD images with WebGL2: one unsigned 16-bit texture layer per CCD, averaged and stretched in the shader.
 //
-// A screen pixel is the mean of exactly the recorded texels under it (never a sample of one of them), so that faint,
-// narrow features survive any size of panel; magnified up to a few times it is bilinear, beyond that texels show as squares.
+// A screen pixel is the mean of all recorded texels under it, so that faint, narrow features stay visible at any size of
+// the panel. Magnified a few times the picture is bilinear; beyond that texels show as squares.
 // Code 0 means that nothing was recorded there.
 
 export const VERTEX = `#version 300 es
 precision highp float;
 layout(location = 0) in vec4 rect;      // x, y, width, height on the canvas, full-resolution pixels
-layout(location = 1) in vec4 source;    // layer, columns, rows (a broken number where the last one is a part); unused
+layout(location = 1) in vec4 source;    // layer, columns, rows (with a fraction if the last one is only partly covered); unused
 layout(location = 2) in vec4 level;     // sky, sigma of this CCD in codes; brightness; unused
 uniform vec2 u_centre;                  // canvas point in the middle of the panel
 uniform float u_scale;                  // screen pixels per canvas pixel
@@ -54,7 +54,7 @@ void main() {
   vec2 texels = v_source.yz;
   vec2 at = (u_orientation * vec3(clamp(v_pixel / v_extent, 0.0, 1.0), 1.0)).xy * texels;
   vec2 footprint = abs((mat2(u_orientation) * (1.0 / v_extent)) * texels);
-  // One texel wide = bilinear; as magnification passes 6 the texel's own edges return.
+  // Bilinear up to a magnification of 6; beyond that the edges of texels show.
   vec2 width = max(footprint, mix(vec2(1.0), footprint, smoothstep(0.25, 0.125, max(footprint.x, footprint.y))));
   vec2 low = clamp(at - 0.5 * width, vec2(0.0), texels);
   vec2 high = clamp(at + 0.5 * width, vec2(0.0), texels);
@@ -81,7 +81,7 @@ void main() {
   colour = vec4(light, 1.0) * cover;
 }`;
 
-// One triangle over the whole screen, each pixel the frame's own.
+// One triangle over the whole screen; each pixel is copied from the frame.
 const WHOLE = `#version 300 es
 void main() { gl_Position = vec4(vec2(gl_VertexID & 1, gl_VertexID >> 1) * 4.0 - 1.0, 0.0, 1.0); }`;
 const COPY = `#version 300 es
@@ -94,7 +94,7 @@ const INSTANCE = 12; // floats per CCD: rect, source, level
 const TEXTURES_KEPT = 6;
 
 export class MosaicGL {
-  // Throws when the browser has no WebGL2. keep: texture arrays held on the graphics card.
+  // Throws if the browser has no WebGL2. keep : number of texture arrays kept on the graphics card.
   constructor(canvas, { keep = TEXTURES_KEPT } = {}) {
     this.canvas = canvas;
     this.keep = keep;
@@ -103,7 +103,7 @@ export class MosaicGL {
     this.start();
   }
 
-  // Also called after the graphics card forgot everything.
+  // Also called after the graphics card was reset.
   start() {
     const gl = this.gl;
     this.textures = new Map();
@@ -149,8 +149,7 @@ export class MosaicGL {
 
   into(buffer) { this.gl.bindFramebuffer(this.gl.FRAMEBUFFER, buffer); }
 
-  // From a frame to the screen, by drawing it: copies between buffers do not count as drawing where browsers decide
-  // whether a screen starts empty.
+  // Copies a frame to the screen by drawing it. With a copy between buffers the browser may show an empty screen.
   toScreen({ texture }) {
     const gl = this.gl;
     gl.bindFramebuffer(gl.FRAMEBUFFER, null);
@@ -163,7 +162,7 @@ export class MosaicGL {
     gl.drawArrays(gl.TRIANGLES, 0, 3);
   }
 
-  // A mark in the queue of commands, and whether the card has come past it.
+  // A fence in the queue of commands, and whether the card has passed it.
   mark() {
     const sync = this.gl.fenceSync(this.gl.SYNC_GPU_COMMANDS_COMPLETE, 0);
     this.gl.flush();

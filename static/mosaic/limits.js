@@ -1,10 +1,10 @@
 // @ts-check
-// Free limits of the stretch: two handles over a small histogram, or typed numbers, in sky sigmas and in the picture's unit.
+// Free limits of the stretch: two handles over a small histogram, or numbers, in sky sigmas and in the picture's unit.
 
 import { STRETCHES } from './stretch.js';
 
 const SAMPLES = 40000;
-const SOFT = 3;            // sigmas: the axis is asinh(sigmas / SOFT), so that sky and stars both have room
+const SOFT = 3;            // sigmas: the axis is asinh(sigmas / SOFT), so that both sky and stars can be seen
 const REACH = [-12, 400];  // sigmas at its ends
 const BINS = 120;
 const LEAST = 0.2;         // sigmas between the limits
@@ -90,7 +90,7 @@ export class LimitsPanel {
     this.mosaic.setLimits(...limits.map(rounded));
   }
 
-  // Narrower (below 1) or wider about the sky.
+  // Makes the limits narrower (factor below 1) or wider about the sky.
   widen(factor) {
     this.mosaic.setLimits(...this.limits().map(limit => rounded(limit * factor)));
   }

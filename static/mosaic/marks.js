@@ -1,13 +1,13 @@
 // @ts-check
-// What is drawn over the pixels: empty slots, names, probabilities, ticks, and the frames of focus and cursor.
+// Marks over the pixels: empty slots, names, probabilities, ticks, and the frames of focus and cursor.
 
 import { toScreen } from './view.js';
 
 const MONO = 'ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace';
 const MISSING_TEXT = { dead: 'dead', absent: 'absent', half: 'half dead', blank: 'blank', '': 'no image' };
 
-// scene: {view, geometry, ccds, missing, overlay, names, ticked, focus, hover, cursor, verdict, accent, ratio}; sizes in screen
-// pixels. cursor: the CCD that the keyboard is on.
+// scene : {view, geometry, ccds, missing, overlay, names, ticked, focus, hover, cursor, verdict, accent, ratio}; sizes in
+// screen pixels. cursor : the CCD of the keyboard cursor.
 export function drawMarks(context, scene) {
   const { width, height } = context.canvas;
   context.clearRect(0, 0, width, height);
@@ -35,7 +35,7 @@ export function drawMarks(context, scene) {
   if (keyed) cursorFrame(context, box(keyed.rect), scene);
 }
 
-// Dashes on black, so that it stands out from any pixels and from the other frames.
+// Dashes on black, which are visible over any pixels and differ from the other frames.
 function cursorFrame(context, place, { ratio }) {
   frame(context, place, '#0a0a0a', 6 * ratio, 5 * ratio);
   context.save();
@@ -44,7 +44,7 @@ function cursorFrame(context, place, { ratio }) {
   context.restore();
 }
 
-// One enlarged CCD has no marks but the frame of its edge.
+// An enlarged CCD has only the frame of its edge.
 export function drawCcdMarks(context, scene, rect) {
   const { width, height } = context.canvas;
   context.clearRect(0, 0, width, height);
@@ -88,7 +88,7 @@ function ccdMarks(context, place, ccd, { missing, overlay, names, ticked, ratio,
   if (ticked.has(ccd.ccdname)) tick(context, place, accent, ratio);
 }
 
-// Words in the upper left corner (or the middle), fewer of them where there is no room for all.
+// Words in the upper left corner (or the middle), fewer if there is not enough room.
 function text(context, x, y, words, { colour, ratio, room, centre = false, backed = true }) {
   const size = Math.max(9, Math.min(12, room / ratio / 11)) * ratio;
   context.font = `${size}px ${MONO}`;

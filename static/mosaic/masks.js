@@ -1,8 +1,8 @@
 // @ts-check
-// The mask overlay: what the survey's data-quality mask says of the pixels, and where nothing was recorded at all.
+// The mask overlay: the survey's data-quality mask, and pixels that recorded nothing.
 //
-// The mask is fetched when it is first wanted. Its header brings the classes with their colours; those that do not occur
-// are left out of the legend. Where there is no mask the legend says so, and what recorded nothing is hatched all the same.
+// The mask is fetched at first use. Its header holds the classes with their colours. The legend leaves out classes that do
+// not occur. If there is no mask, the legend says so; pixels that recorded nothing are hatched all the same.
 //
 // Mask texel (app/pictures/quality_masks.py): bits 0 to 9 the classes that occur, bits 10 to 15 the flagged share of its detector pixels.
 // A screen pixel shows the strongest texel under it, so that a bad column stays visible however small it is drawn.
@@ -77,7 +77,7 @@ export class Masks {
     return full ? `${seen.expnum}-${seen.opened.ccd.ccdname}` : `${seen.expnum}`;
   }
 
-  // The mask of what is on the screen; asks for it if it is not here.
+  // The mask of the picture on the screen. It is fetched if it is not here.
   of(seen) {
     const key = this.keyOf(seen);
     if (this.kept.has(key)) return this.kept.get(key);
@@ -91,7 +91,7 @@ export class Masks {
     return found;
   }
 
-  // Asks ahead of time, where masks are wanted at all.
+  // Fetches a mask ahead of time, if masks are shown.
   ahead(expnum) {
     if (this.on && !this.kept.has(`${expnum}`)) this.of({ expnum, opened: null, picture: null });
   }
@@ -148,7 +148,8 @@ export class Masks {
 
 function light(colour) { return [1, 3, 5].map(at => parseInt(colour.slice(at, at + 2), 16) / 255); }
 
-// Draws masks over the pixels with WebGL2: data-quality classes in their colours, and pixels that recorded nothing hatched.
+// Draws masks over the pixels with WebGL2. Data-quality classes have their colours; pixels that recorded nothing are
+// hatched.
 export class MaskGL {
   // mosaicGL: MosaicGL, whose textures and buffers are shared.
   constructor(mosaicGL) {
@@ -162,7 +163,7 @@ export class MaskGL {
     this.at = Object.fromEntries(NAMES.map(name => [name, gl.getUniformLocation(this.program, name)]));
   }
 
-  // pixels, mask: keys of textures with the same texels; mask null where there is none. classes: [[r, g, b, shown]], 0 to 1.
+  // pixels, mask : keys of textures with the same texels; mask null = no mask. classes : [[r, g, b, shown]], 0 to 1.
   draw({ pixels, mask, tiles, view, orientation, classes, nothing }) {
     const { gl } = this.mosaicGL;
     gl.useProgram(this.program);

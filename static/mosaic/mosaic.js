@@ -1,34 +1,34 @@
 // @ts-check
-// Whole-exposure mosaic: every CCD of the focal plane in its place on the sky, north up, east left.
+// Mosaic of a whole exposure: every CCD of the focal plane in its place on the sky, north up, east left.
 //
 //   import { mountMosaic } from './mosaic.js';
 //   const mosaic = mountMosaic(box, { version: '0a1b2c', stretch: 'faint' });
-//   await mosaic.show(243671);            // resolves when it is on screen; at once when it was prefetched
-//   mosaic.prefetch([243672, 243673]);    // replaces the earlier wish; the first three are drawn ahead, too
+//   await mosaic.show(243671);            // resolves when it is on screen; at once if it was prefetched
+//   mosaic.prefetch([243672, 243673]);    // replaces the earlier list; the first three are also drawn ahead
 //
 // Options (all optional): base ('/picture'), version (of the run's pictures), stretch, scaleMode, invert, names, camera (outline
 //   shown before the first exposure), insets [top, right, bottom, left] in CSS pixels kept free when fitting, hud (compass and
 //   scale, true), keys (Home, +, -, Escape while the mosaic has the keyboard focus, true), wheel (true), accent (colour of ticks),
 //   ticking (Shift and drag ticks CCDs, false).
 // Methods:
-//   show(expnum, {keepView, ccd}) -> Promise   null empties the panel; keepView leaves zoom and an enlarged CCD as they are
-//   prefetch([expnum...]), setVersion(version)   what was fetched under another version is forgotten
+//   show(expnum, {keepView, ccd}) -> Promise   null empties the panel; keepView keeps the zoom and an enlarged CCD
+//   prefetch([expnum...]), setVersion(version)   pictures of another version are dropped
 //   setStretch('faint' | 'stars' | 'sky'), setLimits(low, high) in sky sigmas or setLimits(null), setScaleMode('all' | 'ccd'),
 //   setInvert(bool), setNames(bool), setMask(bool)
 //   setOverlay({ccdname: {value, label, colour}} | null), setTicked([ccdname...]), setFocus(ccdname | ''), setAccent(colour)
-//   setVerdict({state: 'good' | 'some' | 'whole' | 'unsure', text} | null)   corner label and frame of what was said of it
-//   openCcd(ccdname) -> Promise, closeCcd()    one CCD at full resolution over the panel; the preview until it is here
-//   blink(expnum, words) -> Promise, blink(null)   another exposure in the same place, or back; nothing can be picked in it
+//   setVerdict({state: 'good' | 'some' | 'whole' | 'unsure', text} | null)   corner label and frame of the own judgement
+//   openCcd(ccdname) -> Promise, closeCcd()    one CCD at full resolution over the panel; its preview until that arrives
+//   blink(expnum, words) -> Promise, blink(null)   show another exposure in the same place, or go back; nothing can be picked in it
 //   fit(), zoomBy(factor), rowOf(ccdname), pointed(), cursorKey(key), histogram() (limits.js)
-//   onPick(f)     click: f({expnum, ccdname, imageId, column, row, shiftKey, ctrlKey, altKey}); ccdname '' beside the CCDs
+//   onPick(f)     click: f({expnum, ccdname, imageId, column, row, shiftKey, ctrlKey, altKey}); ccdname '' = not on a CCD
 //   onTick(f)     Shift and drag: f({ccdnames, on})
 //   onChange(f)   f({kind, ...screen()}) with kind 'show' | 'open' | 'close' | 'stretch' | 'view' | 'blink'
 //   screen()      {expnum, stretch, scale_mode, invert, limits, zoom (1 = fit), ccd, ccds_opened, masks, blinked_with} for the
 //                 record of a vote
 //   ccdnames(), ready (Promise: first frame drawn), destroy()
-// Drag = pan; wheel = zoom at the cursor; double click = fit, and when it fits already: enlarge the CCD, or close it.
-// Listeners return a function that removes them. The root has data-expnum (what is painted), data-ccd, data-blink, data-state:
-// 'empty', 'loading', 'shown', 'failed', 'none' (the run has no pictures of it). component.js binds all this to a Panel component (app/rooms/explore/image_view.py).
+// Drag pans; the wheel zooms at the cursor; a double click fits the exposure, or, if it fits already, enlarges or closes a CCD.
+// Listeners return a function that removes them. The root has data-expnum (the exposure on screen), data-ccd, data-blink and
+// data-state: 'empty', 'loading', 'shown', 'failed', 'none' (the run has no pictures of it).
 
 import { hasPictures, onPictures } from '../basics/has_pictures.js';
 import { Pictures } from './data.js';
@@ -45,7 +45,7 @@ const DEFAULTS = {
   stretch: 'faint', scaleMode: 'all', invert: false, names: false, insets: [10, 10, 10, 10], hud: true, keys: true, wheel: true,
   accent: '#58a6ff', camera: '', ticking: false,
 };
-const AGAIN = 3000; // ms until the server is asked again after it did not answer
+const AGAIN = 3000; // ms until the next try after the server did not answer
 
 export function mountMosaic(el, options = {}) { return new Mosaic(el, { ...DEFAULTS, ...options }); }
 
@@ -53,13 +53,13 @@ class Mosaic extends MosaicPicking {
   constructor(el, options) {
     super();
     this.options = options;
-    this.expnum = null;      // asked for
-    this.picture = null;     // of this exposure, when it is here
+    this.expnum = null;      // the exposure that was asked for
+    this.picture = null;     // its picture, when it has arrived
     this.ccds = [];
     this.opened = null;      // {ccd, rect, packet, note} of the enlarged CCD
     this.openedNames = [];
-    this.other = null;       // {expnum, picture, ccds, geometry, opened, words}: what it is blinked with, while that is seen
-    this.blinked = [];       // expnums of those, since show()
+    this.other = null;       // {expnum, picture, ccds, geometry, opened, words} of the other exposure while it is shown
+    this.blinked = [];       // expnums that were shown in this way since show()
     this.masksSeen = new Set();
     this.next = [];
     this.view = { x: 0, y: 0, scale: 1 };
@@ -126,13 +126,13 @@ class Mosaic extends MosaicPicking {
     await new Promise(resolve => requestAnimationFrame(resolve));
   }
 
-  // Says why; where the server did not answer at all it is asked again until it does.
+  // Says why there is no picture. If the server did not answer, this tries again until it does.
   failed(expnum, error) {
     this.furniture.state(error.none ? 'none' : 'failed', expnum, error.message);
     if (error.again) this.retry = setTimeout(() => { if (this.expnum === expnum) this.show(expnum); }, AGAIN);
   }
 
-  // Previews were made again: nothing that was fetched before counts.
+  // Called when previews were made again. All that was fetched before is dropped.
   setVersion(version) {
     if (version === this.pictures.version) return;
     this.pictures.forget(version);
@@ -158,7 +158,7 @@ class Mosaic extends MosaicPicking {
     } catch { /* without an outline the panel is empty until the first exposure */ }
   }
 
-  // A picture that came ahead of time goes to the graphics card at once, so that show() only draws.
+  // A picture that was fetched ahead goes to the graphics card at once, so that show() only has to draw.
   uploaded(expnum, picture) {
     if (!this.gl || this.lost) return;
     this.texture(`${expnum}`, picture.pixels, picture.header);
@@ -197,7 +197,7 @@ class Mosaic extends MosaicPicking {
     if (this.other === other) this.draw();
   }
 
-  // The same CCD of the other exposure, while one is enlarged.
+  // While a CCD is enlarged: the same CCD of the other exposure.
   async openOther(other) {
     const ccd = this.opened && other.ccds.find(one => one.ccdname === this.opened.ccd.ccdname);
     if (!ccd) return;

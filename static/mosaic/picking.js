@@ -1,12 +1,12 @@
 // @ts-check
-// What lies under the pointer or the keyboard cursor, and ticks: by click, by Shift and drag, by row, all or none.
+// Finds the CCD under the pointer or the keyboard cursor, and keeps ticks: by click, by Shift and drag, by row, all or none.
 
 import { MosaicDrawing } from './drawing.js';
 import { STRETCHES } from './stretch.js';
 import * as place from './view.js';
 
 export class MosaicPicking extends MosaicDrawing {
-  // CCD, canvas point and pixel under a point of the panel (screen pixels), of what is on the screen.
+  // CCD, canvas point and pixel under a point of the panel (screen pixels), of the picture on the screen.
   probe(px, py) {
     const seen = this.seen();
     if (!seen.picture) return null;
@@ -19,7 +19,7 @@ export class MosaicPicking extends MosaicDrawing {
     return { ccd, column, row, ...this.valueAt(seen, ccd, rect, x, y) };
   }
 
-  // Value under the cursor: of the full-resolution pixel where it is here, else of the preview's.
+  // Value under the cursor: of the full-resolution pixel if it is here, or else of the preview.
   valueAt(seen, ccd, rect, x, y) {
     const packet = this.opened ? seen.opened?.packet : null;
     const { header, pixels } = packet ?? seen.picture;
@@ -34,9 +34,9 @@ export class MosaicPicking extends MosaicDrawing {
     return { value, sigmas: (value - sky) / (this.options.scaleMode === 'ccd' ? tile.sigma : header.sigma), unit: header.unit, masked };
   }
 
-  // ---- the keyboard's CCD
+  // ---- the keyboard cursor
 
-  // Next CCD in a direction ('ArrowLeft', ...) from the one that the keyboard is on; the first key finds the middle one.
+  // Moves the keyboard cursor to the next CCD in a direction ('ArrowLeft', ...). The first key takes the middle CCD.
   step(direction) {
     if (this.opened || this.other || !this.ccds.length) return '';
     const name = place.neighbour(this.ccds, this.keyed, direction);
@@ -50,10 +50,10 @@ export class MosaicPicking extends MosaicDrawing {
     this.furniture.say(this, ccdname);
   }
 
-  // The CCD that a key means: the keyboard's own while it moves it, else the one under the pointer.
+  // The CCD that a key acts on: that of the keyboard cursor if there is one, or else the one under the pointer.
   pointed() { return (this.byKeyboard && this.keyed) || this.hover; }
 
-  // Arrows, Enter and Home while the keyboard has brought the focus here. True when the key was used.
+  // Arrows, Enter and Home, if the focus came here by the keyboard. Returns whether the key was used.
   cursorKey(key) {
     if (!this.byKeyboard) return false;
     if (key.startsWith('Arrow')) {
@@ -70,13 +70,13 @@ export class MosaicPicking extends MosaicDrawing {
 
   ccdnames() { return this.ccds.map(ccd => ccd.ccdname); }
 
-  // The CCDs of the row of the focal plane in which one lies.
+  // All CCDs in the same row of the focal plane.
   rowOf(ccdname) {
     const row = this.ccds.find(ccd => ccd.ccdname === ccdname)?.slot.row;
     return this.ccds.filter(ccd => ccd.slot.row === row).map(ccd => ccd.ccdname);
   }
 
-  // Shift and drag: every CCD that the pointer passes becomes what the first one became.
+  // Shift and drag: every CCD that the pointer passes is ticked or unticked like the first one.
   sweep(px, py, press) {
     if (this.opened || this.other) return;
     const name = place.under(this.ccds, ...place.toCanvas(this.view, px, py, this.width, this.height))?.ccdname;

@@ -1,8 +1,8 @@
 // @ts-check
-// Mouse, pen and keyboard on the mosaic: drag pans, the wheel zooms at the cursor, a click picks, Shift and drag ticks.
+// Mouse, pen and keyboard on the mosaic: a drag pans, the wheel zooms at the cursor, a click picks, Shift and drag ticks.
 
-const STILL = 4;    // CSS pixels that a click may wander
-const SETTLE = 600; // ms: the double click whose first half enlarged a CCD does not close it again
+const STILL = 4;    // CSS pixels that the pointer may move during a click
+const SETTLE = 600; // ms: if the first half of a double click enlarged a CCD, the second half does not close it
 
 export function listenTo(mosaic) {
   const { root } = mosaic;
@@ -26,7 +26,7 @@ export function listenTo(mosaic) {
     byPointer = false;
     keyboard(false);
   });
-  // The keyboard's CCD is there only while the keyboard brought the focus: after a click the room's own arrows go on working.
+  // There is a keyboard cursor only if the focus came by the keyboard. After a click the arrows keep their use in the room.
   const keyboard = on => {
     mosaic.byKeyboard = on;
     if (!on && mosaic.keyed) mosaic.setCursor('');
@@ -53,7 +53,7 @@ export function listenTo(mosaic) {
     dragged = press?.dragged ?? true;
     press = null;
   });
-  on('click', event => {   // the second click of a double one is no pick
+  on('click', event => {   // the second click of a double click picks nothing
     if (!dragged && event.detail < 2) mosaic.picked(mosaic.probe(...local(event)), event);
     dragged = true;
   });
@@ -87,7 +87,7 @@ export function listenTo(mosaic) {
   return () => stop.abort();
 }
 
-// The CCD under the pointer, and what the tag says of it.
+// The CCD under the pointer, and the text of its tag.
 export function hover(mosaic) {
   const probe = mosaic.cursor ? mosaic.probe(...mosaic.cursor) : null;
   const name = probe?.ccd.ccdname ?? '';

@@ -1,7 +1,7 @@
 // @ts-check
 // Named stretches, the same as in pipeline/pixels/images.py, and the tables that turn a shade into a colour.
 //
-// Limits are in sky sigmas from the sky. The server may state them per exposure (header.stretches); these are the defaults.
+// Limits are in sky sigmas from the sky. The server may give others for an exposure (header.stretches); these are defaults.
 
 export const STRETCHES = {
   faint: { low: -3, high: 5, softening: 0, ownSky: true, colours: 'grey', title: 'faint sky' },
@@ -9,8 +9,8 @@ export const STRETCHES = {
   sky: { low: -5, high: 5, softening: 0, ownSky: true, colours: 'diverging', blocks: true, title: 'sky map' },
 };
 
-// Blue below the sky, red above, dark in the middle. Distinct under every colour vision. Inverted it is matplotlib's `seismic`,
-// white in the middle, which the postage stamps of the surveys use.
+// Blue below the sky, dark in the middle, red above; the colours differ in every kind of colour vision. Inverted it is
+// matplotlib's `seismic`, with white in the middle, as in the surveys' postage stamps.
 const DIVERGING = [[158, 209, 255], [74, 138, 205], [38, 66, 104], [18, 18, 20], [112, 48, 32], [214, 104, 64], [255, 205, 170]];
 const DIVERGING_LIGHT = [[0, 0, 77], [0, 0, 255], [255, 255, 255], [255, 0, 0], [128, 0, 0]];
 const GREY = [[0, 0, 0], [255, 255, 255]];
@@ -31,8 +31,8 @@ function table(stops) {
 
 export const COLOURS = { grey: table(GREY), diverging: table(DIVERGING), diverging_light: table(DIVERGING_LIGHT) };
 
-// relax: factor on the limits (Mosaic.relax).
-// The limits and colours that a stretch means for one picture, as MosaicGL.draw takes them (sky and sigma in codes).
+// The limits and colours of a stretch for one picture, as MosaicGL.draw takes them (sky and sigma in codes).
+// relax : factor on the limits (Mosaic.relax).
 export function howToDraw(name, header, { scaleMode, invert, limits, orientation, relax = 1 }) {
   const stretch = { ...STRETCHES[name], ...(header.stretches?.[name] ?? {}) };
   const diverging = stretch.colours === 'diverging';

@@ -1,11 +1,11 @@
 // @ts-check
-// Where things are: slots and CCDs on the canvas, the part of it that the panel shows, and which CCD lies under a point.
+// Geometry: slots and CCDs on the canvas, the part of it that the panel shows, and the CCD under a point.
 //
 // The canvas is the camera's focal plane on the sky (north up, east left) in full-resolution pixels.
 // A view is {x, y, scale}: canvas point in the middle of the panel, screen pixels per canvas pixel.
 
-const SAME_SHAPE = 0.15; // shapes that differ by less are the same
-const CUT = 0.06;         // a CCD that lacks less than this of its length lacks nothing
+const SAME_SHAPE = 0.15; // shapes that differ by less count as the same
+const CUT = 0.06;         // a CCD that lacks less than this share of its length counts as whole
 
 // mat3, column by column: (across, down, 1) on the sky in 0..1 -> (column, row, 1) of the array in 0..1.
 export function orientationMatrix({ column, row }) {
@@ -29,8 +29,8 @@ export function placed({ header, geometry }) {
   });
 }
 
-// A CCD of its slot's shape fills it. One that is cut by the edge of a picture is drawn to the scale of the others, towards
-// the middle of the camera. A cut-out keeps its shape, in the middle of the slot.
+// A CCD with the shape of its slot fills the slot. A CCD that the edge of a picture cuts off is drawn at the scale of the
+// others, towards the middle of the camera. A cut-out keeps its shape, in the middle of the slot.
 function rectOf({ x0, y0, width, height }, [across, down], largest, canvas) {
   if (!alike(largest[0] / largest[1], width / height)) {
     const scale = Math.min(width / across, height / down);
@@ -48,10 +48,10 @@ function along(start, length, share, whole) {
 
 function alike(one, other) { return Math.abs(one / other - 1) < SAME_SHAPE; }
 
-// An exposure of which less than half of the camera's CCDs are here.
+// Whether an exposure has less than half of the camera's CCDs.
 export function isPart(geometry, ccds) { return ccds.length > 0 && ccds.length < geometry?.ccds.length / 2; }
 
-// Rectangle that "fit" shows: the whole camera, or only the CCDs of an exposure that has less than half of them.
+// The rectangle that "fit" shows: the whole camera, or only the CCDs if the exposure has less than half of them.
 export function wholeOf(geometry, ccds) {
   const rects = isPart(geometry, ccds) ? ccds.map(ccd => ccd.rect) : geometry.ccds.map(slot => [slot.x0, slot.y0, slot.width, slot.height]);
   const left = Math.min(...rects.map(r => r[0])), top = Math.min(...rects.map(r => r[1]));
@@ -59,7 +59,7 @@ export function wholeOf(geometry, ccds) {
   return [left, top, right - left, bottom - top];
 }
 
-// View that shows a rectangle as large as the panel allows. insets: top, right, bottom, left, screen pixels.
+// The view that shows a rectangle as large as the panel allows. insets : top, right, bottom, left, screen pixels.
 export function fit([x, y, width, height], panelWidth, panelHeight, insets) {
   const [top, right, bottom, left] = insets;
   const scale = Math.max(1e-6, Math.min((panelWidth - left - right) / width, (panelHeight - top - bottom) / height));
@@ -74,14 +74,14 @@ export function toScreen(view, x, y, width, height) {
   return [(x - view.x) * view.scale + width / 2, (y - view.y) * view.scale + height / 2];
 }
 
-// Zoom by a factor, the canvas point under (px, py) staying where it is.
+// Zoom by a factor. The canvas point under (px, py) stays where it is.
 export function zoomed(view, factor, px, py, width, height, [least, most]) {
   const scale = Math.min(most, Math.max(least, view.scale * factor));
   const [x, y] = toCanvas(view, px, py, width, height);
   return { x: x - (px - width / 2) / scale, y: y - (py - height / 2) / scale, scale };
 }
 
-// The middle of the panel stays on the rectangle.
+// Keeps the middle of the panel on the rectangle.
 export function kept(view, [x, y, width, height]) {
   return { ...view, x: Math.min(x + width, Math.max(x, view.x)), y: Math.min(y + height, Math.max(y, view.y)) };
 }
@@ -98,11 +98,11 @@ export function pixelAt(geometry, rect, columns, rows, x, y) {
   return [at(column, columns), at(row, rows)];
 }
 
-// Panel pixels that an arrow moves the picture by, as panBy takes them.
+// How far an arrow key moves the picture, in panel pixels, as panBy takes it.
 export const PAN = { ArrowLeft: [1, 0], ArrowRight: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
 
-// Name of the next CCD in a direction from one of them, the nearest that lies more in that direction than beside it;
-// the same one where there is none, the most central where none is given.
+// Name of the next CCD in a direction: the nearest one that lies more in that direction than beside it. If there is none,
+// the same CCD; if none is given, the most central one.
 export function neighbour(ccds, ccdname, direction) {
   const middle = ({ rect }) => [rect[0] + rect[2] / 2, rect[1] + rect[3] / 2];
   const from = ccds.find(ccd => ccd.ccdname === ccdname);

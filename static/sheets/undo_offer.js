@@ -1,5 +1,5 @@
 // @ts-check
-// What was just done, with a button that takes it back; `z` does the same while it is shown, in the room where it was done.
+// A line that says what was just done, with an Undo button. While it is shown, `z` in the same room undoes it too.
 
 import { listen } from '../frame/keys.js';
 

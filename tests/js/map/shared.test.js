@@ -68,7 +68,7 @@ test('colours come in pieces of any length', async () => {
 test('an answer that is cut off, and one that is not for this user', async () => {
   answers(file(COLOURS, [0, 1]), new Response('', { status: 403 }), new Response(Uint8Array.of(9, 0)));
   await assert.rejects((await fetchColours('/colours')).whole, /cut off/);
-  await assert.rejects(fetchColours('/colours'), /not yours to see/);
+  await assert.rejects(fetchColours('/colours'), /you may not see these colours/);
   await assert.rejects(fetchColours('/colours'), /cut off/);
 });
 
