@@ -14,10 +14,11 @@ from triptych.pipeline.pixels import images
 from triptych.pipeline.pixels.sky_levels import common_level, levels
 
 BLOCK_PIXELS = 120
-STAMP_PIXELS = 8000  # of each CCD, at least, from which the sky of its sky view is measured
-UNKNOWN_SIGMAS = 5.0  # half range of the sky view where band or exposure time is not known
+STAMP_PIXELS = 8000  # at least this many pixels of each CCD measure the sky of its sky view
+UNKNOWN_SIGMAS = 5.0  # half range of the sky view, in sigma, if band and exposure time give no range
 
-# In sky noise from the sky; softening bends them as asinh (0 = straight); ownSky: of each CCD, else of the exposure
+# low, high : in sky noise from the sky. softening : of the asinh stretch, 0 = linear
+# ownSky : True = from the sky of each CCD, False = from the sky of the exposure
 STRETCH_LIMITS = {
     "faint": {"low": -3.0, "high": 5.0, "softening": 0.0, "ownSky": True},
     "stars": {"low": -3.0, "high": 200.0, "softening": 1.5, "ownSky": False},
@@ -168,7 +169,7 @@ def block_size(row, camera):
 def stamp_sky(image):
     """Median of the pixels below the 95th percentile. NaN if nothing was recorded. image : (ny, nx) float32
 
-    Of a large image it takes about STAMP_PIXELS pixels on a regular grid. The error is then 1.5 per cent of the noise.
+    Of a large image it takes some STAMP_PIXELS pixels on a regular grid. The error is then 1.5 per cent of the noise.
     """
     step = max(1, int(np.sqrt(image.size / STAMP_PIXELS)))
     values = image[::step, ::step]

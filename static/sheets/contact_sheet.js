@@ -1,16 +1,16 @@
 // @ts-check
-// A contact sheet: every exposure of a selection as one picture, some left out, one judgement for the rest, confirmed with
-// its count. It is stored as one bulk vote and undone as one step.
+// A contact sheet shows every exposure of a selection as one picture. The user leaves some out and gives the rest one
+// judgement. It is stored as one bulk vote, and one undo takes it back.
 //
 //   openContactSheet({ exposures, title, how, stretch, version, reasons, post, onDone })
 //
 // exposures : [{expnum, facts, images: [image_id], mine: {judgement, reasons} | null}], in the order to show
-// title, words : heading, and what it adds; how : the kind of bulk vote ('lasso', 'cluster', 'run'), kept with the votes
-// An exposure with a vote given one by one (`mine.via` other than 'bulk') stays out: a bulk vote does not replace it.
+// title, words : heading and further text; how : the kind of bulk vote ('lasso', 'cluster', 'run'), stored with the votes
+// An exposure that the user judged by itself (`mine.via` is not 'bulk') stays out: a bulk vote does not replace that vote.
 // stretch, version : of the pictures' addresses    reasons : [{name, key, label, rule, colour}]
-// post(path, body) : Promise of the answer; the page's own fetch where it is left out
-// screen : what else was on screen, kept with the votes    onDone(answer) : after the votes are on disk
-// Returns {close, dialog}; the dialog lies in the page itself, so that rooms which look for dialog[open] rest meanwhile.
+// post(path, body) : Promise of the answer; by default it uses fetch
+// screen : what else was on screen, stored with the votes    onDone(answer) : after the votes are on disk
+// Returns {close, dialog}. The dialog is an element of the page, so that rooms find dialog[open] and ignore keys meanwhile.
 
 import { hasPictures } from '../basics/has_pictures.js';
 import { offerUndo } from './undo_offer.js';
@@ -19,7 +19,7 @@ const GAP = 8, LINE = 22;
 const SIZES = [104, 150, 216];
 const AHEAD_SCREENS = 1;
 const WAIT_MS = 80;
-const IN_FLIGHT = 3;                 // pictures asked for ahead at a time: what is on screen comes first
+const IN_FLIGHT = 3;                 // pictures fetched ahead at the same time; those on screen come first
 const JUDGEMENTS = { good: ['g', 'good'], bad: ['b', 'bad'], unsure: ['u', 'unsure'] };
 
 export function openContactSheet(given) {
@@ -55,7 +55,7 @@ class ContactSheet {
     this.seen = new Set();
     this.judgement = '';
     this.chosen = new Set();
-    this.whole = true;                // whole exposures, else the selected CCDs
+    this.whole = true;                // true: whole exposures, false: the selected CCDs
     this.size = 1;
     this.at = 0;
     this.nodes = new Map();
@@ -145,7 +145,7 @@ class ContactSheet {
     return this.whole || !one.images?.length ? `/picture/mosaic/${one.expnum}.jpg?w=${SIZES[2]}&${query}` : `/picture/thumb/${one.images[0]}?${query}`;
   }
 
-  // All pictures in order, a few at a time and only while nothing on screen waits: later scrolling finds them in the cache.
+  // Fetches all pictures in order into the cache, a few at a time, and only while no picture on screen is missing.
   async fetchAhead() {
     const turn = this.turn = Symbol('one order of pictures');
     let next = 0;
@@ -172,7 +172,7 @@ class ContactSheet {
     return (line + 1) * this.step > scrollTop && line * this.step < scrollTop + clientHeight;
   }
 
-  // ---- the grid: only what is near the window exists
+  // ---- the grid: only pictures near the window exist as elements
 
   layout() {
     const width = this.parts.sheet.clientWidth;
@@ -351,7 +351,7 @@ class ContactSheet {
     event.preventDefault();
   }
 
-  // ---- the vote: the same batch_id however often it is sent, so that it arrives once
+  // ---- the vote: it always has the same batch_id, so that it counts once even if it is sent twice
 
   async confirm() {
     if (this.sending) return;

@@ -1,5 +1,5 @@
 // @ts-check
-// The selected images as a grid that only holds what is near the window: any number scrolls, nothing is fetched twice.
+// The selected images as a grid. Only images near the window exist as elements, so that it can show any number of images.
 // Click = focus, Shift-click = pick up to there, Ctrl-click = pick one more, arrows (or j and k anywhere) move the focus.
 
 import { expnumOf } from '../basics/image_ids.js';
@@ -12,10 +12,10 @@ const GAP = 6, LABEL = 20, LEAST_WIDTH = 118;
 const AHEAD_SCREENS = 1.5;   // above and below the window
 const PAGE = 300;            // as in app/rooms/explore/image_view.py
 const NEXT_EXPOSURES = 3;
-const STEP_MS = 60;          // of keys held down only the last focus is told to the server
+const STEP_MS = 60;          // while a key is held down, only the last focus is sent to the server
 const CONFIRM_MS = 3000;
-const IN_FLIGHT = 4;         // pictures fetched beyond the window at a time
-const FETCH_AHEAD = 600;     // as many places after the window, and half of it before
+const IN_FLIGHT = 4;         // pictures beyond the window that are fetched at the same time
+const FETCH_AHEAD = 600;     // pictures fetched after the window; half as many before it
 const SORT_NAMES = { probability: 'probability', expnum: 'expnum', cluster: 'cluster', distance: 'distance' };
 
 export function mount(box, model) {
@@ -28,7 +28,7 @@ class Thumbs {
   constructor(box, model) {
     this.model = model;
     this.rows = new Map();       // place -> {id, name, code, value}
-    this.asked = new Set();      // first places of pages on their way
+    this.asked = new Set();      // first places of pages that were asked for
     this.nodes = new Map();      // place -> element
     this.spare = [];
     this.picked = new Set();     // image_ids
@@ -36,7 +36,7 @@ class Thumbs {
     this.shown = 0;
     this.fetched = new Set();    // addresses of pictures that the browser has or is fetching
     this.inFlight = 0;
-    this.led = null;             // image_id that was focused here and that the server has not confirmed yet
+    this.led = null;             // image_id that came into focus here and that the server has not confirmed yet
     this.build(box);
     const follow = {
       grid: () => this.renew(), focus: () => this.follow(), focus_expnum: () => this.follow(), focus_place: () => this.follow(),
@@ -134,7 +134,7 @@ class Thumbs {
   }
 
   openSheet({ exposures, reasons, how, stage }) {
-    if (document.querySelector('dialog[open]')) return;  // asked for twice
+    if (document.querySelector('dialog[open]')) return;  // it is open already
     const n = exposures.length;
     openContactSheet({
       exposures, reasons, how: 'lasso', words: how, title: `Judge ${n === 1 ? 'this exposure' : `these ${n.toLocaleString('en')} exposures`}`,
@@ -181,8 +181,7 @@ class Thumbs {
     this.fetchBeyond(first, after);
   }
 
-  // Pictures beyond those that exist are fetched into the browser's cache, nearest first and a few at a time, so that a
-  // fast scroll finds them there.
+  // Fetches pictures beyond the window into the browser's cache, nearest first and a few at a time, for fast scrolling.
   fetchBeyond(first, after) {
     const reach = Math.max(this.columns, FETCH_AHEAD);
     this.beyond = [];
@@ -265,7 +264,7 @@ class Thumbs {
     this.ahead();
   }
 
-  // Answers to earlier steps of fast keys arrive late: they do not pull the focus back.
+  // Late answers to earlier steps must not move the focus back.
   follow() {
     if (this.led !== null && this.model.focus !== this.led) return;
     this.led = null;
@@ -283,7 +282,7 @@ class Thumbs {
     else if (bottom > scrollTop + clientHeight) this.scroller.scrollTop = bottom - clientHeight;
   }
 
-  // The exposures that come after the focused one in this order: the mosaic loads them before they are asked for.
+  // The next exposures in this order, which the mosaic loads ahead of time.
   ahead() {
     const next = [];
     for (let place = Math.max(0, this.place ?? 0) + 1; place < this.shown && next.length < NEXT_EXPOSURES; place++) {
@@ -355,8 +354,8 @@ class Thumbs {
     this.scroller.hidden = total === 0;
     if (!total) {
       this.head.innerHTML = '<span>Nothing selected</span>';
-      this.empty.innerHTML = !this.model.has_images ? `<strong>This run has no images</strong><p>Only exposures and what was said of them were imported.
-        Search one by its number with <span class="key">/</span>, or see their votes in Agreement. To add images: <span class="mono">triptych ingest</span></p>`
+      this.empty.innerHTML = !this.model.has_images ? `<strong>This run has no images</strong><p>Only exposures, votes and labels were imported.
+        Search an exposure by its number with <span class="key">/</span>, or see the votes in Agreement. To add images: <span class="mono">triptych ingest</span></p>`
         : `<strong>No images to show</strong><p>Lasso some points on the map (<span class="key">Shift</span> and drag),
         or search with <span class="key">/</span> for an exposure, a night, a band or a reason.</p>`;
       return;

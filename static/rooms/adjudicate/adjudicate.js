@@ -1,8 +1,8 @@
 // @ts-check
-// The Adjudicate room: what the votes do not decide, the votes side by side, and a lead's decision with its reason.
+// The Adjudicate room: exposures that the votes do not decide, the votes side by side, and a lead's decision with its reason.
 //
-// g or b, for bad the reasons, then why: one key for a phrase, or words of one's own. The next exposure is on screen before
-// the decision has left the browser; the outbox carries it, and the header says when it is on disk.
+// A lead presses g or b, chooses reasons for bad, and then says why: one key for a phrase, or their own words. The next
+// exposure appears before the decision is sent. The outbox sends it, and the header says when it is on disk.
 
 import { LIKELY_BAD, slotsOf } from '../../evidence/focal_plane.js';
 import { askFor } from '../../basics/ask.js';
@@ -94,7 +94,7 @@ class Adjudicate extends AdjudicatePage {
     else this.next();
   }
 
-  // An address that names this room and an exposure is obeyed; a focus brought along from another room only if it is listed.
+  // Opens the exposure in the address if that names this room. A focus from another room is opened only if it is listed.
   start() {
     const asked = new URLSearchParams(new URL(performance.getEntriesByType('navigation')[0]?.name ?? location.href).search);
     const focus = this.model.focus;
@@ -143,7 +143,7 @@ class Adjudicate extends AdjudicatePage {
     const ahead = list.slice(list.indexOf(expnum) + 1).slice(0, AHEAD);
     this.mosaic.prefetch(ahead);
     ahead.slice(0, 2).forEach(other => this.answer(other));
-    // Set here, so that the server's answer to an earlier step does not come back as a new one.
+    // Set here, so that a late answer to an earlier step does not look like a new focus.
     if (this.visible() && this.model.focus !== expnum && (!item || item.in_run)) this.model.focus = expnum;
   }
 
@@ -179,7 +179,7 @@ class Adjudicate extends AdjudicatePage {
     if (slots !== this.slots && this.shown === answer) { this.slots = slots; this.drawEvidence(); }
   }
 
-  // Frames: CCDs that somebody ticked; those of one inspector while the pointer or the focus is on their vote.
+  // Frames the CCDs that inspectors ticked. While the pointer or the focus is on a vote, only those of its inspector.
   showTicks(inspector = '') {
     const votes = (this.shown?.votes ?? []).filter(vote => !inspector || vote.inspector === inspector);
     this.mosaic.setTicked([...new Set(votes.flatMap(vote => vote.ccdnames))]);
@@ -341,7 +341,7 @@ class Adjudicate extends AdjudicatePage {
   }
 }
 
-// With Shift held a digit arrives as another character; the physical key still says which one it is.
+// With Shift a digit key gives another character. The code of the physical key still names the digit.
 function byCode(code) {
   return /^(?:Digit|Key)(.)$/.exec(code)?.[1]?.toLowerCase() ?? (code === 'Minus' ? '-' : '');
 }

@@ -1,5 +1,5 @@
 // @ts-check
-// What the Adjudicate room looks like: its parts, drawn from the room's state, which adjudicate.js keeps.
+// Draws the parts of the Adjudicate room from the room's state, which adjudicate.js keeps.
 
 import { evidenceHtml } from '../../evidence/evidence.js';
 import { escapeText } from '../../basics/text.js';

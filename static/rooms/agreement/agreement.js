@@ -1,8 +1,8 @@
 // @ts-check
-// The Agreement room: how well the inspectors agree, on what it stands, and which exposures are behind it.
+// The Agreement room: how well the inspectors agree, on which votes that is based, and the exposures behind it.
 //
-// One request brings all figures; the server keeps them until a vote comes in. New votes are counted while the room is
-// open, a few seconds apart, and what is on screen stays until the new figures are there.
+// One request gets all figures; the server keeps them until a vote comes in. While the room is open, it counts new votes
+// every few seconds. The old figures stay on screen until the new ones arrive.
 
 import { read } from '../../basics/ask.js';
 import { listen } from '../../frame/keys.js';
@@ -24,7 +24,7 @@ class Agreement {
     this.box = box;
     this.model = model;
     this.report = null;
-    this.figure = null;             // what pairs and groups show
+    this.figure = null;             // the figure that pairs and groups show
     this.unit = '';
     this.blanks = false;
     this.kind = null;
@@ -88,7 +88,7 @@ class Agreement {
     this.stale = true;
     if (this.report) this.part('state').textContent = `not up to date: ${why}; tried again with the next vote`;
     else {
-      this.part('body').innerHTML = '<div class="empty"><strong>The figures could not be had.</strong><span></span><span><button data-again>Try again</button></span></div>';
+      this.part('body').innerHTML = '<div class="empty"><strong>The figures did not arrive.</strong><span></span><span><button data-again>Try again</button></span></div>';
       this.part('body').querySelector('span').textContent = why;
     }
   }

@@ -1,5 +1,5 @@
 // @ts-check
-// Small marks of the Agreement room: a figure as a dot on its interval, a figure in words, months as a row of dots.
+// Small marks of the Agreement room: a figure as a dot on its interval, a figure as text, months as a row of dots.
 
 import { escapeText } from '../../basics/text.js';
 
@@ -27,7 +27,7 @@ export function interval(figure) {
   return figure.value === null || figure.low === null ? '' : `<span class="to">${figure.low.toFixed(2)} to ${figure.high.toFixed(2)}</span>`;
 }
 
-// A dot on its interval, on an axis that ends at 1. second : another figure, drawn hollow below it.
+// A figure as a dot on its interval, on an axis that ends at 1. second : another figure, drawn as a hollow dot below it.
 export function range(figure, from = 0, second = null, name = '') {
   const at = number => Math.max(0, Math.min(100, 100 * (number - from) / (1 - from)));
   const mark = (one, kind) => {
@@ -41,7 +41,7 @@ export function range(figure, from = 0, second = null, name = '') {
   return `<span class="range${second ? ' two' : ''}${why ? ' none' : ''}" role="img" aria-label="${text(label)}" title="${text(label)}">${ticks}${mark(figure, '')}${mark(second, 'hollow')}</span>`;
 }
 
-// Months left to right; those with too few exposures are short grey strokes at the foot.
+// Months from left to right. Months with too few exposures are short grey lines at the bottom.
 export function months(rows, key, from) {
   const [width, height, foot] = [420, 112, 18];
   const step = width / Math.max(rows.length, 1);

@@ -1,5 +1,5 @@
 // @ts-check
-// The pieces of the Agreement room as markup; agreement.js fills them with a report and acts on what is pressed.
+// The parts of the Agreement room as HTML. agreement.js gives them a report and handles clicks and keys.
 
 import { axisFrom, count, interval, inWords, months, range, spark, text, value, words } from './marks.js';
 
@@ -97,7 +97,8 @@ export function reasonsHtml(report) {
     <p class="muted">Dice: if one inspector names the reason, how likely another one names the same, or calls it bad at all.${rest > 0 ? ` ${rest} rarer ${rest === 1 ? 'reason is' : 'reasons are'} not listed.` : ''}${rows.includes('class="few"') ? ` A dash: on fewer than ${report.fewest.bad}.` : ''}</p>`;
 }
 
-// What bands, months and categories show: Dice where the chosen figure is not given, as only flagged exposures are known.
+// The figure that bands, months and categories show. If only flagged exposures are known, Dice replaces figures that cannot
+// be given.
 function given(report, figure) {
   const rows = Object.values(report.groups).flat();
   return rows.some(row => row.figures[figure].why.startsWith('not given')) ? 'dice' : figure;

@@ -1,7 +1,7 @@
 // @ts-check
-// The Clusters room: every group of images that look alike, what it is made of, and what is to be done about it.
+// The Clusters room: all groups of images that look alike, their contents, and how much is left to judge.
 //
-// The list is small numbers, asked for once; pictures come when they scroll into view. One cluster is open at the right.
+// The list is asked for once. Pictures are loaded when they scroll into view. One cluster is open at the right.
 
 import { askFor } from '../../basics/ask.js';
 import { listen } from '../../frame/keys.js';
@@ -131,7 +131,7 @@ class Clusters extends ClustersPage {
 
   onMap() { if (this.open) this.model.send_msg({ on_map: this.open.cluster }); }
 
-  // One judgement for those exposures of the cluster that I have not judged, after a look at each of them.
+  // One judgement for the exposures of the cluster that this user has not judged, after a look at each.
   async judge() {
     const row = this.open;
     if (!row || row.cluster < 0 || !this.answer.can_vote) return;

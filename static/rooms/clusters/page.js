@@ -1,5 +1,5 @@
 // @ts-check
-// What the Clusters room looks like: rows with pictures and stacked bars at the left, the open cluster at the right.
+// Draws the Clusters room: rows with pictures and stacked bars at the left, the open cluster at the right.
 
 import { expnumOf } from '../../basics/image_ids.js';
 import { pictureHtml } from '../../basics/has_pictures.js';
@@ -7,7 +7,7 @@ import { SORTS } from './sorts.js';
 
 const STRETCH_NAMES = { faint: 'faint sky', stars: 'stars', sky: 'sky map' };
 const UNKNOWN = '#5b6470';
-const WIDE_ENOUGH = 0.07;  // share of a bar from which its letter fits
+const WIDE_ENOUGH = 0.07;  // a part of a bar with at least this share has room for its letter
 const number = value => value.toLocaleString('en');
 const percent = (some, all) => (all ? `${Math.round(100 * some / all)} %` : '0 %');
 const text = value => String(value ?? '').replace(/[&<>"']/g, c => `&#${c.charCodeAt(0)};`);
@@ -102,7 +102,7 @@ export class ClustersPage {
       </div></article>`;
   }
 
-  // A stacked bar of counts, each part with its colour and, where it fits, its letter; what is missing to `all` stays empty.
+  // A stacked bar of counts. Each part has its colour and, if there is room, its letter. The rest up to `all` stays empty.
   barHtml(name, counts, all, colours, letters = null) {
     const parts = Object.entries(counts).map(([key, count]) => {
       const share = all ? count / all : 0;
@@ -189,7 +189,7 @@ export class ClustersPage {
   }
 }
 
-// Dark or white letters, whichever stands out on a colour (#rrggbb).
+// Colour of letters, dark or white, that is readable on a background colour (#rrggbb).
 function readableOn(colour) {
   const [r, g, b] = [1, 3, 5].map(at => parseInt(colour.slice(at, at + 2), 16) / 255).map(c => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
   return 0.2126 * r + 0.7152 * g + 0.0722 * b < 0.185 ? '#ffffff' : '#0d1117';

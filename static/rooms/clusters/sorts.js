@@ -1,5 +1,5 @@
 // @ts-check
-// The orders of the list of clusters: name -> what it is called, and how it compares two clusters.
+// The orders of the list of clusters: name -> [text on screen, function that compares two clusters].
 
 export const part = (some, all) => (all ? some / all : 0);
 

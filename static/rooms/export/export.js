@@ -1,6 +1,6 @@
 // @ts-check
-// The Export room: how many exposures each policy lists and on what they rest, what differs between two policies, the list
-// itself, and the file with the command line that makes the same bytes.
+// The Export room: how many exposures each policy lists and on which votes that rests, the differences between two
+// policies, a preview of the list, and the file with the command line that makes the same bytes.
 
 import { read } from '../../basics/ask.js';
 import { openExplain } from '../../frame/explain.js';
@@ -36,7 +36,7 @@ class Export extends ExportPage {
     box.innerHTML = '<div class="empty">Counting…</div>';
   }
 
-  // What of the verdicts is wanted, as the query of every address.
+  // The choice of verdicts (old versions, reasons), as the query of every address.
   get asked() {
     const query = new URLSearchParams([...(this.old ? [['old', '1']] : []), ...[...this.reasons].map(name => ['reason', name])]).toString();
     return query ? `?${query}` : '';

@@ -1,5 +1,5 @@
 // @ts-check
-// The Export room for those who do not lead: one's own votes. The lists hold everybody's, which a voter must not know.
+// The Export room for users who are not leads: their own votes. They may not see the lists, which hold all users' votes.
 
 const text = value => String(value ?? '').replace(/[&<>"']/g, c => `&#${c.charCodeAt(0)};`);
 
@@ -28,6 +28,6 @@ function page({ name, counts, ccds, votes }, role) {
   return `<div class="own"><section><h2>Your votes</h2>
       <p class="figures">${Object.entries(counts).map(([judgement, n]) => `<span><b class="j-${judgement}">${n.toLocaleString('en')}</b> ${judgement}</span>`).join('')}<span><b>${ccds.toLocaleString('en')}</b> CCDs ticked</span></p>
       <p><a class="button${total ? ' primary' : ''}" href="/export/mine" download>Download your own votes</a> <span class="muted">${text(name)}</span></p>
-      <p>The lists of bad exposures hold everybody’s votes. Whoever still votes has to vote without knowing them, so a lead exports them.</p></section>
+      <p>The lists of bad exposures hold all users’ votes. Inspectors must vote without knowing these, so only a lead exports the lists.</p></section>
     <div class="table" tabindex="0" role="region" aria-label="your last votes">${rows ? `<table class="plain"><thead><tr><th>exposure</th><th>vote</th><th>reasons</th><th>note</th><th>when (UTC)</th></tr></thead><tbody>${rows}</tbody></table>` : `<p class="empty">${none}</p>`}</div></div>`;
 }

@@ -1,9 +1,9 @@
 // @ts-check
-// What the Export room looks like: policies, differences, formats and the paper, drawn from the state that export.js keeps.
+// Draws the Export room: policies, differences, formats and the preview, from the state that export.js keeps.
 
 const FORMAT_NAMES = { exclude: 'exclude list', vi: 'inspection table', csv: 'CSV', ecsv: 'ECSV', fits: 'FITS table', parquet: 'Parquet' };
 const VERDICTS = [['bad', 'var(--bad)'], ['good', 'var(--good)'], ['split', 'var(--wait)'], ['open', 'var(--control)']];
-// where the exposure's number stands in a line of each format
+// where the exposure's number is in a line of each format
 const EXPNUM = { bad_expid: /^(\d+)/, exclude: /^\d+\s+(\d+)/, vi: /^(\d+),/, csv: /^\w+,(\d+),/, ecsv: /^\S+\s(\d+)\s/ };
 const number = value => value.toLocaleString('en');
 const text = value => String(value ?? '').replace(/[&<>"']/g, c => `&#${c.charCodeAt(0)};`);
@@ -97,7 +97,7 @@ export class ExportPage {
     this.find('.foot a').href = `/export/file/${this.format}/${this.policy}${this.asked}`;
   }
 
-  // ---- what differs
+  // ---- differences
 
   drawDifference({ one, other, only_one: more, only_other: fewer, problem }) {
     const place = this.find('[data-part=difference]');
@@ -116,7 +116,7 @@ export class ExportPage {
     return `<li><button data-expnum="${expnum}" ${inRun ? '' : 'disabled title="not in this run"'}><span class="id">${expnum}</span><span class="what">${votes}${reasons.length ? ` · ${plain(reasons.join(', '))}` : ''}</span><span class="muted">${verdict}</span></button></li>`;
   }
 
-  // ---- the paper
+  // ---- the preview
 
   stepLine(step) {
     const lines = [...this.box.querySelectorAll('pre [data-expnum]')];

@@ -1,5 +1,5 @@
 // @ts-check
-// Accounts of the Lead room: who may do what, how far each inspector is, which packet they have.
+// Accounts in the Lead room: roles, the progress of each inspector, and their packets.
 
 import { packetOf, packetText } from '../../basics/packet.js';
 import { escapeText as text } from '../../basics/text.js';
@@ -66,7 +66,7 @@ export class Accounts {
     return problem;
   }
 
-  // ---- dialogs; in the page itself, so that the other rooms' keys know of them
+  // ---- dialogs; they are elements of the page, so that other rooms find them and ignore keys meanwhile
 
   open(title, body) {
     this.dialog?.remove();

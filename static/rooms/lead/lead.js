@@ -1,5 +1,5 @@
 // @ts-check
-// The Lead room: accounts and how far each inspector is, everybody's queue and what its rules save, known answers, jobs.
+// The Lead room: accounts and the progress of inspectors, the settings of the queue and their effect, known answers, jobs.
 
 import { read } from '../../basics/ask.js';
 import { withSheet } from '../../basics/room_style.js';
@@ -32,7 +32,7 @@ class Lead {
 
   visible() { return this.model.room === 'lead' && !document.hidden; }
 
-  // Counts follow the votes, a few seconds behind; a job in work is looked at too.
+  // Reads the counts again a few seconds after new votes, and while a job runs.
   later() {
     const working = this.found?.jobs.some(job => ['waiting', 'running'].includes(job.state));
     const due = this.stale || working || !this.found;

@@ -1,6 +1,6 @@
 // @ts-check
-// Everybody's queue in the Lead room: its settings with their effect before they are kept, what the rule of votes saves,
-// known answers and control.
+// The settings of the queue in the Lead room. It shows their effect before they are kept, the votes that the rule saves,
+// known answers and the control.
 
 import { packetOf, packetText } from '../../basics/packet.js';
 import { escapeText as text } from '../../basics/text.js';
@@ -49,7 +49,7 @@ export class QueueRules {
         ${percent('repeats', 'Own earlier votes again', 'how steady each inspector is', 20)}
         <label class="number">at least<span><input type="number" name="repeat_age" value="${settings.repeat_age}" min="40" step="10"> votes</span><small>between a vote and its repeat</small></label>
         ${percent('known', 'Known answers', 'how often each inspector is right', 20)}</fieldset>
-      <label class="radio"><input type="checkbox" name="ask_again" ${settings.ask_again ? 'checked' : ''}> Ask again what was processed again and looks the same<small>what looks different is asked again first of all</small></label>
+      <label class="radio"><input type="checkbox" name="ask_again" ${settings.ask_again ? 'checked' : ''}> Ask again for exposures that were processed again and look the same<small>those that look different are always asked again, first of all</small></label>
       <label class="number">Seed of all shuffles<span><input type="number" name="seed" value="${settings.seed}" min="0" step="1"></span><small>the same seed gives the same queues</small></label>
       <div class="foot"><div class="effect" aria-live="polite"></div><p class="problem" role="alert" hidden></p>
       <div class="buttons"><button type="button" data-back disabled>Take back</button><button class="primary" data-keep disabled>Keep for everybody</button></div></div></form>`;
@@ -93,7 +93,7 @@ export class QueueRules {
     const was = planned && (before.most !== left.most || before.least !== left.least) ? ` <span class="muted">(now ${before.least === before.most ? count(before.most) : `${count(before.least)} to ${count(before.most)}`})</span>` : '';
     node.innerHTML = `<b>${planned ? 'Kept, this would ask for' : 'This asks for'}</b>
       <dl><dt>exposures</dt><dd>${count(effect.n_exposures)}</dd>
-      <dt>votes still to come</dt><dd>${range}${was}${left.expected !== null && left.least !== left.most ? `<small>about ${count(left.expected)} as the first votes have gone so far</small>` : ''}</dd>
+      <dt>votes still to come</dt><dd>${range}${was}${left.expected !== null && left.least !== left.most ? `<small>about ${count(left.expected)} if it goes on as with the first votes so far</small>` : ''}</dd>
       ${effect.votes_all !== left.most || left.least !== left.most ? `<dt>if everybody voted on all</dt><dd>${count(effect.votes_all)}</dd><dt>of them in the control</dt><dd>${count(effect.n_control)} exposures</dd>` : ''}
       <dt>mixed in besides</dt><dd>at most ${many(effect.repeats, 'repeat')}, ${many(effect.known, 'known answer')}${effect.n_known ? '' : '<small>no known answer is drawn yet: below</small>'}</dd></dl>`;
   }
@@ -104,7 +104,7 @@ export class QueueRules {
     this.changed = {};
     this.found.queue = answer;
     focused(this.parts.settings)?.blur();
-    this.model.send_msg({ say: 'Kept. Open queues follow within a few votes.' });
+    this.model.send_msg({ say: 'Kept. Open queues change within a few votes.' });
     await this.again();
     return this.drawSettings();
   }
@@ -156,7 +156,7 @@ export class QueueRules {
     const { answer, problem } = await this.ask('/lead/draw', { ...values, n: Number(values.n), seed: Number(values.seed) });
     if (problem) return complain(this.parts.known, problem);
     this.found.drawn = answer.drawn;
-    this.told = `${count(answer.added)} drawn.`;   // stays when the numbers are read again
+    this.told = `${count(answer.added)} drawn.`;   // it stays on screen when the numbers are read again
     this.drawKnown();
     this.parts.known.querySelector(`form[data-kind=${form.dataset.kind}] button`)?.focus();   // the form goes when none is left
     return undefined;

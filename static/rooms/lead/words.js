@@ -1,7 +1,7 @@
 // @ts-check
-// What every part of the Lead room does in the same way: ask, complain, keep the focus, and words for numbers and times.
+// Functions for all parts of the Lead room: ask a route, show a problem, keep the focus, and write numbers and times.
 
-// Ask a route with POST: { answer } or { problem }, one line that says what to do.
+// Ask a route with POST. Returns { answer }, or { problem }: one line that says what to do.
 export async function ask(url, values) {
   try {
     const response = await fetch(url, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(values) });

@@ -1,12 +1,12 @@
 // @ts-check
-// What to ask next: a section of the Model room. How well each model of this run did with the labels that it had, and the
-// order of the queue that asks for what teaches most.
+// "What to ask next", a section of the Model room: how good each model of this run was with the labels that it had, and the
+// orders of the queue.
 
 import { count, some, text } from './marks.js';
 import { Section } from './section.js';
 
 const WIDE = 460, HIGH = 210, LEFT = 40, BOTTOM = 44, TOP = 10, RIGHT = 12;
-const FEW = 2;                 // points before which a curve says nothing
+const FEW = 2;                 // a curve needs at least this many points
 
 export async function section(box, model, tools) {
   const asking = new Asking(box, model, tools);
@@ -33,7 +33,7 @@ class Asking extends Section {
 
   curveHtml() {
     const { points } = this.found;
-    if (points.length < FEW) return '<p class="muted rows-none">Here is a curve once two models of this run have been measured: F1 of exposures against the labelled exposures that taught each. Retrain after more votes.</p>';
+    if (points.length < FEW) return '<p class="muted rows-none">A curve appears here when two models of this run have been measured: F1 of exposures against the number of labelled exposures that taught each model. Retrain after more votes.</p>';
     const most = Math.max(...points.map(point => point.exposures), 1);
     const x = n => LEFT + (WIDE - LEFT - RIGHT) * (n / most);
     const y = value => TOP + (HIGH - TOP - BOTTOM) * (1 - value);
@@ -70,7 +70,7 @@ class Asking extends Section {
   }
 }
 
-// What was measured before, which no run need repeat: docs/asking.md has the numbers, and says how they came about.
+// Measurements that were made before and hold for all runs. docs/asking.md has the numbers and says how they were made.
 function measuredHtml() {
   const figure = (name, words) => `<figure><img src="${new URL(`./figures/${name}.png`, import.meta.url)}" alt="${words}" loading="lazy"><figcaption class="muted">${words}</figcaption></figure>`;
   return `<details><summary>How many answers each order needs, as measured</summary>

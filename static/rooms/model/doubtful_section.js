@@ -1,6 +1,6 @@
 // @ts-check
-// Labels that are likely wrong: a section of the Model room. Each row says which label, from where, and what speaks against
-// it; a click opens the exposure in Review, where an answer corrects the training set.
+// "Labels that are likely wrong", a section of the Model room. Each row shows a label, its list, and why it is doubtful. A
+// click opens the exposure in Review, where a vote corrects the training set.
 
 import { count, some, text, words } from './marks.js';
 import { Section } from './section.js';
@@ -49,7 +49,7 @@ class Doubts extends Section {
     if (again) this.box.querySelector(again)?.focus();
   }
 
-  // A packet of the queue goes by what no vote has a part in.
+  // A packet of the queue must not depend on votes.
   queueable() { return ['lists', 'neighbours'].includes(this.why) && !this.answered && this.rows.length; }
 
   tabsHtml() {
@@ -61,7 +61,7 @@ class Doubts extends Section {
   noneText() {
     if (this.answered) return 'No verdict has settled a doubtful label yet, or none that you may know of before your own vote.';
     if (this.why === 'votes') return 'No vote that you may know of speaks against an imported label.';
-    return 'No imported label stands out. They come from <span class="mono">triptych labels import</span>; a label is doubted when another list, votes, or nearly all that looks alike says otherwise.';
+    return 'No imported label stands out. They come from <span class="mono">triptych labels import</span>; a label is doubtful if another list, votes, or nearly all similar images contradict it.';
   }
 
   listHtml() {
@@ -83,7 +83,7 @@ class Doubts extends Section {
       <span class="sure" title="how sure it is that a label is wrong: ${row.sure.toFixed(2)}"><i style="width:${(100 * row.sure).toFixed(0)}%"></i><span>${row.sure.toFixed(2)}</span></span></button></li>`;
   }
 
-  // Names of reasons in words; those of files stay as they are.
+  // Names of reasons without underscores. Names of files stay as they are.
   plain(sentence) {
     const names = Object.keys(this.found.colours).filter(name => name.includes('_'));
     return text(names.reduce((line, name) => line.replaceAll(name, name.replaceAll('_', ' ')), sentence));

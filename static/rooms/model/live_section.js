@@ -1,13 +1,13 @@
 // @ts-check
-// What the votes since the last fit change: a section of the Model room. The worker follows the votes; after each one this
-// asks until it has, so that the list is there seconds later without anybody's doing.
+// "Live", a section of the Model room: what the votes since the last fit change. The worker follows the votes. After each
+// vote this section asks until the worker has followed it, so that the list is up to date within seconds.
 
 import { count, some, text } from './marks.js';
 import { rowsHtml } from './page.js';
 
-const SOON_MS = 700;          // between two questions while votes are being followed
-const LATER_MS = 5000;        // when that takes longer, as the state is made anew
-const SOON = 20;              // questions asked that fast
+const SOON_MS = 700;          // between two requests while the worker follows the votes
+const LATER_MS = 5000;        // between two requests when that takes longer
+const SOON = 20;              // number of requests at the fast rate
 
 export async function section(box, model, tools) {
   const live = new Live(box, model, tools);
@@ -39,7 +39,7 @@ class Live {
   /** @returns {Part} */
   part(name) { return this.box.querySelector(`[data-part="${name}"]`); }
 
-  // Whether the worker has not yet followed the votes that this page knows of.
+  // Whether this page knows of votes that the worker has not followed yet.
   waits() {
     return !this.found || ['waiting', 'behind'].includes(this.found.state) || this.found.followed < this.model.revision;
   }
@@ -98,7 +98,7 @@ class Live {
   stateText() {
     const { found } = this;
     if (found.state === 'waiting') return 'the worker reads the votes for the first time…';
-    if (this.waits()) return this.tries > SOON ? 'the worker is at it; at survey size the first time after a fit takes minutes' : 'following the votes…';
+    if (this.waits()) return this.tries > SOON ? 'the worker is busy; for a large survey the first time after a fit takes minutes' : 'following the votes…';
     if (found.state === 'failed') return '';
     return `up to date; found in ${found.seconds.toFixed(1)} s`;
   }
@@ -112,7 +112,7 @@ class Live {
     const since = labels.length ? `Labels of images since ${text(found.model)}: ${labels.join(', ')}. ` : '';
     const learners = found.learners ? ` ${text(found.model)} has learners besides: its own answers, and the candidates, move with the next retraining.` : '';
     const says = `<p>${since}By its ${count(found.neighbours)} nearest labelled images <b>${some(found.total, 'exposure')}</b> would be answered otherwise than when ${text(found.model)} was fitted.${learners}</p>`;
-    if (!found.total) return `${problem}${says}<p class="muted rows-none">Nothing changes yet. An exposure comes here seconds after a verdict on one like it.</p>`;
+    if (!found.total) return `${problem}${says}<p class="muted rows-none">Nothing changes yet. Exposures are listed here seconds after a verdict on a similar exposure.</p>`;
     const list = { list: 'moved', total: { moved: found.total }, seen: { moved: found.seen }, rows: found.rows };
     return problem + says + rowsHtml({ overview: { role: found.role, colours: found.colours }, found: list, model: this.model });
   }

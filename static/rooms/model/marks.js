@@ -11,7 +11,7 @@ export const some = (n, one, many = `${one}s`) => `${count(n)} ${n === 1 ? one :
 const percent = value => `${(100 * Math.max(0, Math.min(1, value))).toFixed(1)}%`;
 const round = value => Number(value).toFixed(2);
 
-// Probability of being bad: hollow where it was, filled where it is, the cut as a tick.
+// Probability of being bad: a hollow mark for before, a filled mark for now, and a tick for the cut.
 export function shift(before, after, cut = 0.5) {
   const was = before === null ? '' : `<i class="from" style="left:${percent(before)}"></i>`;
   const [low, high] = before === null ? [after, after] : [Math.min(before, after), Math.max(before, after)];
@@ -34,7 +34,7 @@ export function differenceText(figure) {
   return `<span class="${clear ? (figure.value > 0 ? 'good' : 'bad') : 'muted'}">${sign}${Math.abs(figure.value).toFixed(2)}</span>`;
 }
 
-// A figure on an axis from 0 to 1: before above and hollow, after below and filled, each on its interval.
+// A figure on an axis from 0 to 1: before (hollow, above) and after (filled, below), each with its interval.
 export function pair(figure, name) {
   const mark = (one, kind) => (one ? `<i class="whisker ${kind}" style="left:${percent(one.low)};width:${percent(one.high - one.low)}"></i><i class="point ${kind}" style="left:${percent(one.value)}"></i>` : '');
   const say = (one, when) => (one ? `${when} ${round(one.value)}, 95 % interval ${between(one)}` : `${when}: not defined`);
@@ -42,7 +42,7 @@ export function pair(figure, name) {
   return `<span class="pair" role="img" aria-label="${text(told)}" title="${text(told)}"><i class="tick" style="left:50%"></i>${mark(figure.before, 'before')}${mark(figure.after, 'after')}</span>`;
 }
 
-// A count now as a bar, and before as a tick on it.
+// A count: now as a bar, before as a tick on it.
 export function bar(now, before, most, colour, name) {
   const told = `${name}: ${count(now)} images now${before === null ? '' : `, ${count(before)} before`}`;
   const tick = before === null ? '' : `<s style="left:${percent(before / most)}"></s>`;

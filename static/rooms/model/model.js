@@ -1,6 +1,6 @@
 // @ts-check
-// The Model room: which model is in use and what taught it, what the last retraining changed and why, what it gained, and
-// every earlier model to go back to. Leads act for everybody; each page goes over to another model when its user says so.
+// The Model room: the model in use and what taught it, what the last retraining changed and why, how much it improved, and
+// all earlier models. A lead chooses the model of the run. Each user decides when their page shows another model.
 
 import { read } from '../../basics/ask.js';
 import { listen } from '../../frame/keys.js';
@@ -20,7 +20,7 @@ export async function mount(box, model) {
   return () => room.close();
 }
 
-// What a route says, or an error with one line that says what to do.
+// The answer of a route. Throws an error with one line that says what to do.
 async function ask(url, body) {
   const options = body === undefined ? {} : { method: 'POST', body: JSON.stringify(body) };
   let response;
@@ -36,8 +36,8 @@ class ModelRoom {
     this.box = box;
     this.model = model;
     this.overview = null;
-    this.found = null;             // what one retraining changed, one list of it
-    this.which = '';               // the retraining that was chosen; '' = the one in use
+    this.found = null;             // the changes of one retraining: one list
+    this.which = '';               // id of the chosen retraining; '' = the one in use
     this.list = 'moved';
     this.asking = '';              // the model that a lead is about to use for all
     this.stale = false;
@@ -74,7 +74,7 @@ class ModelRoom {
     else this.stale = true;
   }
 
-  // A retraining goes on: its progress and log alone; when it has ended, everything.
+  // While a retraining runs, this reads only its progress and the log. When it has ended, it reads everything.
   async worked() {
     if (!this.overview) return;
     const was = this.overview.job;
@@ -158,7 +158,7 @@ class ModelRoom {
     this.keep('models', modelsHtml(this));
   }
 
-  // Draws a part anew; the focus stays on the same control, and the list where it was scrolled to.
+  // Draws a part again. The focus stays on the same control, and the list keeps its scroll position.
   keep(name, html) {
     const node = this.part(name);
     const active = node.getRootNode().activeElement;
@@ -306,7 +306,7 @@ class ModelRoom {
     acts[act]?.();
   }
 
-  // Up and down through the changed exposures, from anywhere but another part of the room.
+  // Arrow keys move through the changed exposures, unless another part of the room has the focus.
   step(by) {
     const rows = [...this.box.querySelectorAll('.changes > li')];
     const active = this.box.getRootNode().activeElement;

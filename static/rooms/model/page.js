@@ -1,5 +1,5 @@
 // @ts-check
-// The pieces of the Model room as markup; model.js fills them with what the server says and acts on what is pressed.
+// The parts of the Model room as HTML. model.js gives them the server's answers and handles clicks and keys.
 
 import { pictureHtml } from '../../basics/has_pictures.js';
 import { bar, between, count, day, differenceText, figureText, pair, reasonsHtml, shift, some, text, words } from './marks.js';
@@ -23,7 +23,7 @@ export function currentHtml({ models, news }) {
   return `<b>${text(row.model)}</b> <span class="muted">${images === undefined ? '' : `taught by ${some(images, 'image')} of ${some(exposures, 'exposure')}`} · ${text(row.classifier)}${row.policy ? `, ${text(row.policy)}` : ''} · ${day(row.created)}${since}</span>`;
 }
 
-// What this page works with, where that is not what the run points at.
+// The model of this page, if it is not the model of the run.
 export function mineHtml({ mine, offered }) {
   if (!offered) return '';
   return `<span class="muted">you work with ${text(mine.model || mine.prediction || 'no model')}</span> <button data-act="accept" class="primary">Use ${text(offered)} <span class="key">a</span></button>`;
@@ -60,7 +60,7 @@ export function changesHtml(room) {
     <span class="grow"></span><button data-act="map"${found.seen[found.list] ? '' : ' disabled'}>Show on the map <span class="key">o</span></button></div>${rowsHtml(room)}`;
 }
 
-// For a lead: everybody's pointer back to what was before, or forward again.
+// For a lead: a button that goes back to the model before, or forward again, for all users.
 function decideHtml({ overview, found }) {
   if (overview.role !== 'lead') return '';
   const { before, after } = found.report;

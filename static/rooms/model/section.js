@@ -1,11 +1,11 @@
 // @ts-check
-// What sections of the Model room share: they are read while the room is seen, again when what they rest on has changed,
-// and keep what is on screen when that fails.
+// Base of the sections of the Model room. A section is read while the room is open, and again when the values that it
+// follows have changed. If that fails, the old content stays on screen.
 
 import { text } from './marks.js';
 
 export class Section {
-  // parts: names of the elements for one line on the state and for the rest. follows: names on the page's model.
+  // parts : names of the elements for the state (one line) and for the content. follows : names on the page's model.
   constructor(box, model, tools, { parts, follows, unread }) {
     this.box = box;
     this.model = model;
@@ -36,7 +36,7 @@ export class Section {
 
   reload() { return this.load(); }
 
-  // Only the answer to the last question counts. take : what to do with it before it is drawn
+  // Only the answer to the last request counts. take : function that handles the answer before it is drawn
   async read(address, take) {
     this.stale = false;
     const turn = ++this.turn;

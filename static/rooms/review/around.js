@@ -1,11 +1,11 @@
 // @ts-check
-// Exposures taken around this one, as a strip in order of time: own votes on them, which were looked at, how far away.
+// The exposures taken around this one, as a strip in order of time, with the user's votes, looks and minutes.
 
 import { hasPictures, pictureHtml } from '../../basics/has_pictures.js';
 import { escapeText } from '../../basics/text.js';
 
 const WIDTH = 120;
-const DWELL = 600;   // ms on an exposure before the pictures around it are asked for: whoever votes faster does not look at them
+const DWELL = 600;   // ms on an exposure before the pictures around it are asked for; a user who votes faster does not need them
 const asked = new Set();
 let timer = null;
 
@@ -34,8 +34,8 @@ function tileHtml(expnum, address) {
   return `<img data-later="${address}" alt="" decoding="sync">`;
 }
 
-// Ask for the pictures of a strip that was just drawn, after a while, and show them together: each alone would have
-// the whole page put together anew.
+// Ask for the pictures of a new strip after a while, and show them together. Shown one by one, each would make the browser
+// lay out the whole page again.
 export function showLater(strip) {
   clearTimeout(timer);
   timer = setTimeout(async () => {
@@ -50,10 +50,10 @@ export function showLater(strip) {
   }, DWELL);
 }
 
-// What one vote for the run can take: looked at in this session, and without a vote of one's own.
+// The exposures that one vote for the run takes: those looked at in this session, without a vote of this user.
 export const runOf = (context, looks) => context.filter(one => looks.has(one.expnum) && !one.mine);
 
-// The exposure before or after one in time, null at the end.
+// The exposure before or after one in time; null at the end.
 export function nextInTime(context, expnum, step) {
   const place = context.findIndex(one => one.expnum === expnum);
   return place < 0 ? null : context[place + step]?.expnum ?? null;

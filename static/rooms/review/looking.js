@@ -1,5 +1,5 @@
 // @ts-check
-// Looking in Review: stretches and masks on the common bar, ticks of CCDs, and what they say of the exposure.
+// Looking in Review: the bar with stretches and masks, ticks of CCDs, and the judgement that the ticks mean.
 
 import { LIKELY_BAD } from '../../evidence/focal_plane.js';
 import { Controls } from '../../mosaic/controls.js';
@@ -25,7 +25,7 @@ export class ReviewLooking extends ReviewPage {
     mosaic.onChange(({ ccd }) => { this.part('facts').hidden = Boolean(ccd || mosaic.other); });
   }
 
-  // Another exposure is under judgement.
+  // Called when the room shows another exposure.
   lookAnew() {
     this.controls.exposure(this.expnum);
     this.recall();
@@ -33,7 +33,7 @@ export class ReviewLooking extends ReviewPage {
 
   drawViewing() { this.controls?.draw(); }
 
-  // Keys of looking alone; the room's own come first.
+  // Keys for looking. The room's own keys come first.
   lookKey(key) {
     const verbs = { x: () => this.tickPointed(), l: () => this.tickRow(), t: () => this.tickAll(), e: () => this.enlarge() };
     if (this.mosaic.cursorKey(key)) return true;
@@ -88,16 +88,16 @@ export class ReviewLooking extends ReviewPage {
     return (expnum === this.expnum && this.mosaic.ccdnames().length) || this.facts.get(expnum)?.n_ccds || 0;
   }
 
-  // What the ticks say of the exposure, were it judged bad now.
+  // The state of the exposure that the ticks mean, if it is judged bad now.
   rollUp() { return rollUp('bad', [...this.ticked], this.nCcds()); }
 
-  // What a vote says of it: 'good', 'unsure', 'bad', or how many CCDs are bad.
+  // A vote as text: 'good', 'unsure', 'bad', or how many CCDs are bad.
   scopeOf({ expnum, judgement, ccdnames }) {
     const { state, text } = rollUp(judgement, ccdnames, this.nCcds(expnum));
     return state === 'some' ? text : judgement;
   }
 
-  // The own vote that an exposure has already, on the mosaic.
+  // Shows the user's earlier vote on this exposure on the mosaic.
   recall() {
     const own = this.votes.find(vote => vote.expnum === this.expnum);
     if (!own || this.ticked.size || this.choosing) return;
@@ -106,13 +106,13 @@ export class ReviewLooking extends ReviewPage {
     this.mosaic.setTicked(verdict.state === 'some' ? own.ccdnames : []);
   }
 
-  // The model's marks: its suspects, and with the names of all CCDs every probability, where it may be known.
+  // The model's marks: CCDs that are likely bad. If names are shown, also all probabilities that this user may know.
   mark() {
     const shown = this.shown?.expnum === this.expnum ? this.shown : null;
     this.mosaic.setOverlay(shown ? overlayOf(shown.model, this.colours, this.controls.names) : null);
   }
 
-  // Exposures that the room knows of and that one may want to compare with: labelled ones alike, and the one judged before.
+  // Exposures to compare with: similar labelled ones, and the one that was judged before.
   comparable() {
     const shown = this.shown?.expnum === this.expnum ? this.shown : null;
     const named = name => String(name).replaceAll('_', ' ');
@@ -122,7 +122,7 @@ export class ReviewLooking extends ReviewPage {
   }
 }
 
-// The CCDs that the model calls bad are framed; the others stay free, but for their number where all are wanted.
+// CCDs that the model calls bad have a frame. all : the others show their probability, too.
 function overlayOf(model, colours, all) {
   if (!model) return null;
   const marks = Object.entries(model.ccds).filter(([, ccd]) => all || ccd.p_bad > LIKELY_BAD);

@@ -1,5 +1,5 @@
 // @ts-check
-// What the Review room looks like: its parts, drawn from the room's state, which review.js keeps.
+// Draws the parts of the Review room from the room's state, which review.js keeps.
 
 import { escapeText } from '../../basics/text.js';
 
@@ -49,7 +49,7 @@ export class ReviewPage {
       if (ccd) this.mosaic.openCcd(ccd.dataset.ccd);
       const button = event.target.closest('button');
       if (!button) return;
-      if (event.detail) button.blur();   // a mouse is done with it; the keyboard stays where it is
+      if (event.detail) button.blur();   // after a click with the mouse; with the keyboard the focus stays
       if (button.dataset.verb) verbs[button.dataset.verb]();
       if (button.dataset.look) this[button.dataset.look]();
       if (button.dataset.reason) { this.choosing = true; this.pickReason(button.dataset.reason, true); }
@@ -60,7 +60,7 @@ export class ReviewPage {
     this.box.dataset.room = 'review';
   }
 
-  // What the model says of the CCD under the cursor of the small map.
+  // The caption of the small map: the model's opinion of the CCD under the cursor.
   caption(ccdname) {
     const line = this.part('caption');
     const ccd = ccdname && this.shown?.model?.ccds[ccdname];
@@ -105,7 +105,7 @@ export class ReviewPage {
     this.part('votes').innerHTML = rows.join('') || '<li><p>None yet. One key votes, saves and goes on.</p></li>';
   }
 
-  // Mine, all and left; the median time of the last votes, what is left at that pace, and the share that is unsure.
+  // Judged, all and left; the median time of the last votes, the time left at that pace, and the share that is unsure.
   drawProgress() {
     if (this.total === undefined) return;
     const done = this.total - this.queue.length;

@@ -1,16 +1,16 @@
 // @ts-check
-// The queue of the Review room: which order, which packet; it keeps the order fresh while votes go on, and tells the server
-// what is on screen, so that others get something else first.
+// The queue of the Review room: its order and packet. It reads the order again while the user votes, and tells the server
+// which exposure is on screen, so that others get other exposures first.
 
 import { askFor, read } from '../../basics/ask.js';
 import { listen } from '../../frame/keys.js';
 import { packetOf, packetText } from '../../basics/packet.js';
 import { escapeText } from '../../basics/text.js';
 
-const SOON = 4;   // exposures that were fetched ahead keep their place
+const SOON = 4;   // the next exposures, which are fetched already, keep their places
 const RENEW_AFTER = 15;        // votes
 const LOOK_AGAIN = 60_000;     // a lease lives twice as long
-const LONG = 24;               // values of a facet that are shown as buttons; more become a list
+const LONG = 24;               // most values of a facet that are buttons; more become a list
 const NAMES = { score: 'most suspicious first', uncertainty: 'least certain first', gain: 'most to learn first', similar: 'similar in a row', night: 'night by night', random: 'at random', split: 'split votes first' };
 
 // room : the Review room (review.js)
@@ -93,7 +93,7 @@ class QueueBar {
       ${choices.assigned === choices.packet ? '' : `<button type="button" class="quiet" data-at="assigned" data-packet="${escapeText(choices.assigned)}">Take it</button>`}</p>` : '';
     this.dialog.innerHTML = `<link rel="stylesheet" href="${new URL('./queue_bar.css', import.meta.url)}">
       <header><h1 id="queue-choices-title">Your queue</h1><button type="button" class="quiet" data-at="close" data-close>Close <span class="key">Esc</span></button></header>
-      <p>Both are yours alone. Within an order everybody's sequence differs, so that what came before an exposure does not sway all of you alike.</p>
+      <p>Your choice is for you alone. Each inspector's sequence differs within an order, so that the exposures seen before do not sway all inspectors in the same way.</p>
       <h2>Order</h2><div class="orders">${orders}</div>
       <h2>Packet</h2>${assigned}
       <div class="facets"><button type="button" data-at="all" data-packet="" aria-pressed="${!choices.packet}">everything <small>${choices.left.toLocaleString('en')} of ${choices.n.toLocaleString('en')} left</small></button></div>
@@ -149,7 +149,7 @@ class QueueBar {
     if (this.room.queue.length) this.room.open(this.room.queue[0]); else this.room.finish();
   }
 
-  // ---- while votes go on
+  // ---- while the user votes
 
   count() {
     const newest = this.room.votes[0];
@@ -159,7 +159,7 @@ class QueueBar {
     if (this.given >= RENEW_AFTER) this.renew();
   }
 
-  // The order as the server has it now; an answer that a vote has overtaken is dropped.
+  // Reads the present order from the server. If the user votes meanwhile, the answer is dropped.
   async renew() {
     const { room } = this;
     const before = room.votes[0];

@@ -1,5 +1,5 @@
 // @ts-check
-// The written rule of a reason with exposures that show it, beside the form: the same words for every inspector.
+// The written rule of a reason, with exposures that show it. All inspectors see the same rule.
 
 import { pictureHtml } from '../../basics/has_pictures.js';
 import { escapeText } from '../../basics/text.js';
@@ -21,7 +21,7 @@ export class ReasonHelp {
 
   forget() { this.answers.clear(); }
 
-  // reasons : [{name, key, label, colour}]; name : the one under choice
+  // reasons : [{name, key, label, colour}]; name : the reason that is shown
   async show(reasons, name) {
     this.reasons = reasons;
     this.name = name || this.name || reasons[0].name;
@@ -48,7 +48,7 @@ export class ReasonHelp {
       title="${escapeText(label)}" style="--hue:${colour}">${escapeText(key)}</button>`).join('');
     const rule = answer ? `<p>${escapeText(answer.rule)}</p><dl><dt class="bad">Bad when</dt><dd>${escapeText(answer.spoils)}</dd>
       <dt class="good">No reason</dt><dd>${escapeText(answer.harmless)}</dd></dl>` : '';
-    const examples = answer?.examples.filter(one => one.expnum !== this.look().expnum);   // what is judged now is none
+    const examples = answer?.examples.filter(one => one.expnum !== this.look().expnum);   // the exposure on screen is not an example
     const pictures = !answer ? `<p>${failed ? 'No answer from the server; open it again.' : 'Loading…'}</p>`
       : examples.length ? `<div class="examples">${examples.map(one => this.example(one)).join('')}</div>`
         : '<p>No exposure of this run is known for it yet: examples come from your own finished votes and from imported labels.</p>';

@@ -1,8 +1,8 @@
 // @ts-check
-// The Review room. One key says good, bad or unsure, saves and goes on; bad asks for one key more, the reason.
+// The Review room. One key says good, bad or unsure, saves the vote and goes on; bad needs one more key for the reason.
 //
-// The queue comes once, the next exposures are loaded ahead, and the picture changes before the vote has left the browser:
-// the outbox carries it to the store and the header says when it is on disk.
+// The queue is read once, and the next exposures are loaded ahead. The picture changes before the vote is sent: the outbox
+// sends it to the store, and the header says when it is on disk.
 
 import { evidenceHtml, evidencePictures } from '../../evidence/evidence.js';
 import { slotsOf } from '../../evidence/focal_plane.js';
@@ -38,7 +38,7 @@ class Review extends ReviewVoting {
     this.votes = [];
     this.skipped = new Set();
     this.answers = new Map();
-    this.pictures = [];   // of the evidence that comes next, loaded ahead
+    this.pictures = [];   // pictures of the next evidence, loaded ahead
     this.expnum = null;
     this.choosing = false;
     this.reasons = new Set();
@@ -49,7 +49,7 @@ class Review extends ReviewVoting {
     this.said = { n: 0, unsure: 0 };
     this.order = 0;
     this.looks = new Map();     // expnum -> seconds on screen
-    this.origin = null;         // the exposure that a look around in time began at
+    this.origin = null;         // the exposure at which the user began to look around in time
     this.context = [];
     this.draw();
     this.help = new ReasonHelp(this.part('rules'), () => ({ expnum: this.expnum, stretch: this.stretch, version: model.picture_version, assisted: this.assisted }));
@@ -103,7 +103,7 @@ class Review extends ReviewVoting {
     if (this.canVote && this.visible() && this.expnum !== null) offerTour(this);
   }
 
-  // Own votes as the server has them, with those that are still on their way, without those that are being taken back.
+  // The user's votes: those on the server and those on their way, without those that are being taken back.
   takeVotes({ votes, n_votes: n, n_unsure: unsure }) {
     const coming = this.outbox.waiting.filter(body => body.judgement).reverse();
     const going = new Set(this.outbox.waiting.map(body => body.undoes).filter(Boolean));
@@ -127,7 +127,7 @@ class Review extends ReviewVoting {
     this.open(waiting[at >= 0 && at + 1 < waiting.length ? at + 1 : 0]);
   }
 
-  // around : look at an exposure taken around the one on screen; Escape or a vote leads back there
+  // around : look at an exposure taken around the one on screen; Escape or a vote leads back to that one
   open(expnum, { around = false } = {}) {
     this.noteLook();
     const back = expnum === this.origin;
@@ -151,7 +151,7 @@ class Review extends ReviewVoting {
     if (this.visible() && this.model.focus !== expnum) this.model.focus = expnum;
   }
 
-  // The vote that brought this exposure has the connection and the server for itself first.
+  // Called AHEAD_AFTER ms after an exposure has appeared, so that the vote before it is sent first.
   fetchAhead() {
     this.later = null;
     const waiting = this.queue.filter(other => other !== this.expnum && !this.skipped.has(other)).slice(0, AHEAD);
@@ -165,7 +165,8 @@ class Review extends ReviewVoting {
     await this.fetched;
   }
 
-  // With its pictures: asked for when the exposure is opened, they would take every connection before the vote.
+  // Fetches the evidence on a next exposure with its pictures. If the pictures were fetched when that exposure is opened,
+  // they would take all connections before the vote.
   async evidenceAhead(expnum) {
     const answer = await this.answer(expnum);
     if (!answer) return this.forget(expnum);
@@ -254,7 +255,7 @@ class Review extends ReviewVoting {
     return true;
   }
 
-  // With Shift held a digit arrives as another character; the physical key still says which one it is.
+  // With Shift a digit key gives another character. The code of the physical key still names the digit.
   byCode(code) {
     const digit = /^(?:Digit|Key)(.)$/.exec(code)?.[1]?.toLowerCase() ?? (code === 'Minus' ? '-' : '');
     return this.vocabulary.find(item => item.key === digit);
@@ -298,7 +299,7 @@ class Review extends ReviewVoting {
     this.looks.set(this.expnum, seconds + (this.looks.get(this.expnum) ?? 0));
   }
 
-  // The strip with what this page knows of own votes: newer than the answers that it fetched ahead.
+  // The strip with the votes that this page knows of, which are newer than the answers that it fetched ahead.
   aroundNow() {
     const said = new Map(this.votes.map(vote => [vote.expnum, vote]));
     return this.context.map(one => ({ ...one, mine: said.get(one.expnum) ?? one.mine }));

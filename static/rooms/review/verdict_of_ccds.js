@@ -1,8 +1,8 @@
 // @ts-check
-// From CCDs to the exposure, in three states: all good, some CCDs bad, the whole exposure bad.
+// The judgement of an exposure from its CCDs: all good, some CCDs bad, or the whole exposure bad.
 
-// judgement: 'good' | 'bad' | 'unsure'; ccdnames: the CCDs ticked as bad (none or all of them = the whole exposure); total: CCDs
-// of the exposure. Returns {state: 'good' | 'some' | 'whole' | 'unsure', n, text}.
+// judgement : 'good' | 'bad' | 'unsure'; ccdnames : CCDs ticked as bad (none or all of them = the whole exposure)
+// total : number of CCDs of the exposure. Returns {state: 'good' | 'some' | 'whole' | 'unsure', n, text}.
 /** @returns {Rolled} */
 export function rollUp(judgement, ccdnames, total) {
   const n = ccdnames?.length ?? 0;

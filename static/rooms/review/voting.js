@@ -1,7 +1,7 @@
 // @ts-check
-// Voting in Review: a judgement and its reasons, what is counted of them, the way back, and the note.
+// Voting in Review: a judgement and its reasons, the counts, undo, and the note.
 //
-// The picture changes before the vote has left the browser; the outbox carries it to the store.
+// The picture changes before the vote is sent. The outbox sends it to the store.
 
 import { ReviewLooking } from './looking.js';
 
@@ -51,7 +51,7 @@ export class ReviewVoting extends ReviewLooking {
     const item = this.facts.get(vote.expnum);
     if (item) item.voted = true;
     this.forget(vote.expnum);
-    this.outbox.add(vote);   // first: what the next exposure asks for must not hold it up
+    this.outbox.add(vote);   // first, so that requests for the next exposure do not delay it
     this.next();
   }
 
@@ -82,7 +82,7 @@ export class ReviewVoting extends ReviewLooking {
 
   // ---- taking back
 
-  // One step back: a vote that has not left the browser is dropped, any other is taken back by a letter that waits its turn.
+  // Undo one step. A vote that was not sent yet is dropped. For any other vote the outbox sends a request that takes it back.
   undo() {
     if (!this.canVote) return;
     const last = this.votes[0];

@@ -84,7 +84,7 @@ def test_without_an_answer_the_room_says_so_and_can_ask_again(open_page):
     page.expected_problems += ["ERR_FAILED", "ERR_INTERNET_DISCONNECTED"]
     with no_answer(page, "**/agreement/report*"):
         page.keyboard.press("Shift+G")
-        expect(page.get_by_text("The figures could not be had.")).to_be_visible()
+        expect(page.get_by_text("The figures did not arrive.")).to_be_visible()
     page.get_by_role("button", name="Try again").click()
     expect(page.locator(".agreement")).to_contain_text("Agreement needs 20 exposures or more")
 
