@@ -60,7 +60,7 @@ def change(
     repeats: Annotated[
         float | None, typer.Option(help="Share of the queue that repeats the inspector's own earlier votes.")
     ] = None,
-    repeat_age: Annotated[int | None, typer.Option(help="Age of such a vote in votes given since, at least.")] = None,
+    repeat_age: Annotated[int | None, typer.Option(help="Least number of votes between a vote and its repeat.")] = None,
     known: Annotated[float | None, typer.Option(help="Share of exposures with a known answer.")] = None,
     ask_again: Annotated[
         bool | None, typer.Option(help="Ask again if a new pipeline version of an exposure looks the same.")
