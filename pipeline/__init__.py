@@ -1,4 +1,4 @@
-"""Triptych's science and storage: exposures in, embeddings, predictions, clusters, maps, votes and lists out.
+"""The science and the storage of Triptych: from exposures to embeddings, predictions, clusters, maps, votes and lists.
 
-Nothing here imports `app`, panel, holoviews, bokeh or datashader.
+Nothing in this package imports `app`, panel, holoviews, bokeh or datashader.
 """

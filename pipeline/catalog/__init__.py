@@ -1,1 +1,1 @@
-"""The run folder: tables, previews, stages and pointers. The only package that knows paths."""
+"""The run folder: tables, previews, stages and pointers. Only this package knows paths."""

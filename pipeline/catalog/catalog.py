@@ -1,7 +1,7 @@
-"""The run folder: tables, previews, stages, manifests. The only file that knows where things lie.
+"""The run folder: tables, previews, stages and `run.json`. Only this file knows where each of them is.
 
-A run is a folder that can be read without Triptych: Parquet tables, `.npy` arrays and JSON. Everything is written aside
-and renamed, so that each table and each stage exists whole or not at all.
+A run is a folder that you can read without Triptych: Parquet tables, `.npy` and `.npz` arrays, and JSON. Each table
+and each stage is first written under a temporary name and then renamed, so it is either complete or absent.
 """
 
 import contextlib
@@ -33,7 +33,7 @@ from triptych.pipeline.catalog.stage import (
 )
 from triptych.pipeline.errors import CatalogError, StageMissing, StageStale, choose
 
-# kind of stage -> the command that makes it
+# kind of stage -> the command that makes one
 STAGE_COMMANDS: dict[str, str] = {
     "embedding": "triptych embed",
     "model": "triptych train",
@@ -104,7 +104,7 @@ def _write_table(path: Path, frame: pd.DataFrame) -> None:
 
 
 def _conform(frame: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
-    """Return `frame` with at least `columns`, in that order and of those types; further columns follow."""
+    """Return `frame` with `columns` first, in their order and with their types. Other columns follow."""
     frame = frame.copy()
     for name, kind in columns.items():
         if name not in frame:
@@ -114,7 +114,7 @@ def _conform(frame: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
 
 
 class Catalog:
-    """One run folder. Open it with `Catalog.open`, make it with `Catalog.create`."""
+    """One run folder. `Catalog.open` opens it, `Catalog.create` makes it."""
 
     def __init__(self, path: Path, info: dict):
         self.path = path
@@ -122,11 +122,11 @@ class Catalog:
 
     @classmethod
     def create(cls, path: str | Path, camera: str = "decam", panel: int | None = None) -> Self:
-        """Open the run at `path`, making it first where there is none. `panel` is the number of inspectors."""
+        """Open the run at `path`. Make it first if there is none. panel : number of inspectors, None = the default."""
         path = Path(path).resolve()
         if (path / "run.json").exists():
             return cls.open(path)
-        # a killed `create` may have left its first lines of run.json, half-written
+        # a `create` that was killed may have left a temporary file of run.json
         if path.exists() and (not path.is_dir() or any(not p.name.startswith(".run.") for p in path.iterdir())):
             raise CatalogError(f"{path} exists and is not a run folder; name a new or empty folder")
         path.mkdir(parents=True, exist_ok=True)
@@ -144,7 +144,7 @@ class Catalog:
         except (FileNotFoundError, NotADirectoryError):
             raise CatalogError(f"{path} is not a run folder; make one with `triptych ingest {path} SOURCE`") from None
         except PermissionError:
-            raise CatalogError(f"{path / 'run.json'} may not be read by this user; ask for the right to") from None
+            raise CatalogError(f"you have no permission to read {path / 'run.json'}; ask its owner") from None
         except (OSError, ValueError) as error:
             raise CatalogError(f"{path / 'run.json'} cannot be read ({error}); restore it from a copy") from None
 
@@ -155,7 +155,7 @@ class Catalog:
 
     @property
     def panel(self) -> int:
-        """Number of inspectors whose votes decide; three unless the run says otherwise."""
+        """Number of inspectors whose votes count for a verdict: 3 unless `run.json` has another number."""
         return self.info.get("panel") or 3
 
     @property
@@ -164,12 +164,15 @@ class Catalog:
         return self.path.name
 
     def refresh(self) -> "Catalog":
-        """Read `run.json` again, as another process may have moved a pointer."""
+        """Read `run.json` again, because another process may have changed it."""
         self.info = Catalog.open(self.path).info
         return self
 
     def set_info(self, **values) -> None:
-        """Change keys of `run.json` in one step, whoever else is changing others; pointers in `current` are added."""
+        """Change keys of `run.json` in one step. Pointers in `current` are added to those that exist.
+
+        A lock protects changes that another process makes at the same time.
+        """
         with locks.exclusive(self.path / ".run.lock"):
             for left in self.path.glob(".run.json.*.aside"):
                 left.unlink(missing_ok=True)
@@ -179,12 +182,15 @@ class Catalog:
             write_json(self.path / "run.json", self.info)
 
     def labels_url(self) -> str:
-        """Address of the label store: a SQLite file in the run unless `run.json` names another."""
+        """Address of the label store: a SQLite file in the run folder, unless `run.json` has another address."""
         return self.info.get("labels") or f"sqlite:///{self.path / 'labels.db'}"
 
     @property
     def live_folder(self) -> Path:
-        """What follows the votes between retrainings: a cache that may be deleted at any time, see `live_cache`."""
+        """Folder of the live neighbours, which follow the votes between retrainings.
+
+        It is a cache: deleting it is safe.
+        """
         return self.path / "live"
 
     # ---- tables
@@ -196,7 +202,7 @@ class Catalog:
         return read_table(path)
 
     def tables_version(self) -> tuple:
-        """Differs when `ccds` or `exposures` were written again."""
+        """Return a value that changes whenever `ccds` or `exposures` is written."""
         paths = [self.path / f"{name}.parquet" for name in ("ccds", "exposures")]
         return tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in paths)
 
@@ -209,7 +215,7 @@ class Catalog:
         return self._table("ccds")
 
     def ccds_of(self, expnums) -> pd.DataFrame:
-        """The rows of `ccds` of some exposures, without reading the others."""
+        """The rows of `ccds` that belong to `expnums`. Other rows are not read."""
         path = self.path / "ccds.parquet"
         return _conform(rows_of(path, expnums), CCD_COLUMNS) if path.exists() else self.ccds()
 
@@ -218,7 +224,7 @@ class Catalog:
         return self._table("quarantine")
 
     def write_tables(self, exposures=None, ccds=None, quarantine=None) -> None:
-        """Replace the given tables, each in one step."""
+        """Replace the given tables. Each table is replaced in one step."""
         if ccds is not None:
             ccds = _conform(ccds, CCD_COLUMNS).sort_values("image_id", kind="stable")
             _write_table(self.path / "ccds.parquet", ccds)
@@ -230,7 +236,10 @@ class Catalog:
             _write_table(self.path / "quarantine.parquet", quarantine)
 
     def clear_unfinished(self) -> None:
-        """Remove tables and previews that a killed process left half-written; for whoever alone writes them."""
+        """Remove half-written tables and previews that a killed process left.
+
+        Only their single writer may call this.
+        """
         for left in [*self.path.glob(".*.parquet.*.aside"), *self.path.glob("previews/*/.*.aside")]:
             left.unlink(missing_ok=True)
 
@@ -245,7 +254,7 @@ class Catalog:
         return self.preview_path(expnum).exists()
 
     def previewed(self) -> np.ndarray:
-        """Return the expnums that have a preview: (n,) int64, rising."""
+        """Return the expnums that have a preview: (n,) int64, ascending."""
         names = [name for folder in self.path.glob("previews/*") for name in os.listdir(folder)]
         found = [int(name.removesuffix(".npz")) for name in names if name[:1].isdigit() and name.endswith(".npz")]
         return np.sort(np.array(found, dtype=np.int64))
@@ -253,8 +262,9 @@ class Catalog:
     def write_preview(self, expnum: int, ccdnums: Sequence[int], pixels: np.ndarray) -> None:
         """Store one exposure's preview.
 
-        ccdnums : (n_ccd,) CCD numbers, ascending. pixels : (n_ccd, ny, nx) float32, ADU, array orientation; NaN where
-        nothing was recorded, and beyond a CCD's own part where CCDs differ in size.
+        ccdnums : (n_ccd,) CCD numbers, in any order; they are stored in ascending order.
+        pixels : (n_ccd, ny, nx) float32, ADU, array orientation. NaN where nothing was recorded, and outside a CCD's
+        own area where CCDs differ in size.
         """
         order = np.argsort(ccdnums, kind="stable")
         numbers = np.asarray(ccdnums, dtype=np.int16)[order]
@@ -267,7 +277,10 @@ class Catalog:
         write_aside(self.preview_path(expnum), write)
 
     def preview(self, expnum: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return one exposure's preview: ccdnums (n_ccd,) int16; pixels (n_ccd, ny, nx) float32, ADU, NaN = blank."""
+        """Return one exposure's preview: ccdnums (n_ccd,) int16; pixels (n_ccd, ny, nx) float32, ADU, NaN = blank.
+
+        CatalogError if the run has no preview of this exposure.
+        """
         try:
             with np.load(self.preview_path(expnum), allow_pickle=False) as stored:
                 return stored["ccdnums"], stored["pixels"]
@@ -277,7 +290,10 @@ class Catalog:
             ) from None
 
     def ccd_preview(self, expnum: int, ccdnum: int) -> np.ndarray:
-        """Return one CCD of a preview, (ny, nx) float32, without reading the others; KeyError if it has none."""
+        """Return one CCD of a preview, (ny, nx) float32, without reading the other CCDs.
+
+        KeyError if it is not there.
+        """
         path = self.preview_path(expnum)
         with zipfile.ZipFile(path) as stored, open(path, "rb") as handle:
             ccdnums = np.load(io.BytesIO(stored.read("ccdnums.npy")))
@@ -285,7 +301,7 @@ class Catalog:
             if place is None:
                 raise KeyError(f"exposure {expnum} has no CCD number {ccdnum}")
             start = stored.getinfo("pixels.npy").header_offset
-            handle.seek(start + 26)  # of the zip's own header: two lengths, of a name and of what is beside it
+            handle.seek(start + 26)  # the local zip header holds two lengths here: of the name and of the extra field
             handle.seek(start + 30 + sum(struct.unpack("<HH", handle.read(4))))
             np.lib.format.read_magic(handle)
             (_, ny, nx), _, dtype = np.lib.format.read_array_header_1_0(handle)
@@ -299,19 +315,19 @@ class Catalog:
         return bool(self.info["current"].get(kind))
 
     def stages(self, kind: str) -> list[Stage]:
-        """All stages of a kind, oldest first; not those that are still being written aside."""
+        """All stages of a kind, oldest first. Stages that are still being written are left out."""
         choose(kind, STAGE_COMMANDS, "kind of stage")
         folder = self.path / kind
-        # "[!.]", as pathlib's "*" takes names with a leading dot, too
+        # "[!.]" because "*" in pathlib also matches names that start with a dot
         found = [path for path in folder.glob("[!.]*-[0-9]*") if (path / "stage.json").exists()]
         stages = [Stage(self, kind, path.name, json.loads((path / "stage.json").read_text())) for path in found]
         return sorted(stages, key=lambda stage: stage.info["number"])
 
     def stage(self, kind: str, stage_id: str | None = None, fresh: bool = True) -> Stage:
-        """Open a stage: the current one of its kind, or the one named.
+        """Open a stage: the named one, or the current one of its kind.
 
-        With `fresh`, the current stage must have been made from parents that are still the current ones; StageStale
-        says what to run. A parent that was changed on disk is an error either way.
+        With `fresh`, the parents of the current stage must themselves be current; otherwise StageStale says what to
+        run. If a parent was changed on disk, StageStale is raised in any case. StageMissing if there is no such stage.
         """
         choose(kind, STAGE_COMMANDS, "kind of stage")
         wanted = stage_id or self.info["current"].get(kind)
@@ -330,15 +346,15 @@ class Catalog:
             label = f"{parent['kind']}/{parent['stage_id']}"
             path = self.path / parent["kind"] / parent["stage_id"] / "stage.json"
             if not path.exists() or json.loads(path.read_text())["digest"] != parent["digest"]:
-                raise StageStale(f"{stage.kind}/{stage.stage_id} was made from another {label}; {command}")
+                raise StageStale(f"{stage.kind}/{stage.stage_id} was made from a different {label}; {command}")
             current = self.info["current"].get(parent["kind"])
             if fresh and current and current != parent["stage_id"]:
                 raise StageStale(
-                    f"{stage.kind}/{stage.stage_id} was made from {label}, and the current one is {current}; {command}"
+                    f"{stage.kind}/{stage.stage_id} was made from {label}, but {current} is current now; {command}"
                 )
 
     def make_current(self, stage: Stage) -> None:
-        """Point the run at `stage`; nothing is deleted, so pointing back undoes it."""
+        """Make `stage` the current one of its kind. Nothing is deleted: make the old stage current again to undo it."""
         self.set_info(current={stage.kind: stage.stage_id})
 
     @contextlib.contextmanager
@@ -350,10 +366,11 @@ class Catalog:
         parameters: Mapping | None = None,
         make_current: bool = True,
     ) -> Iterator[StageWriter]:
-        """Write a new stage inside a `with`: whole when the block ends, nothing when it fails.
+        """Write a new stage inside a `with` block. The stage appears when the block ends; if it fails, nothing stays.
 
-        A stage that comes out as one that is there, from the same parents and parameters, is that one. Its
-        `seconds` count from when the first of its parents was opened, which is when the work began.
+        If an equal stage exists already (same parents, parameters and contents), that stage is returned instead.
+        The stage's `seconds` count from the moment when the first of its parents was opened: that is when the work
+        began.
         """
         choose(kind, STAGE_COMMANDS, "kind of stage")
         started = min([time.monotonic(), *(parent.opened for parent in parents)])
@@ -381,7 +398,7 @@ class Catalog:
             self.make_current(writer.stage)
 
     def _place(self, aside: Path, kind: str, name: str, info: dict) -> Stage:
-        """Rename the finished folder to the next free number; another process may take a number first."""
+        """Rename the finished folder to the next free number. Another process may take the number first; then retry."""
         while True:
             stages = self.stages(kind)
             for stage in stages:

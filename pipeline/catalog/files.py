@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all: written aside, then renamed."""
+"""Files that are either complete or absent: written under a temporary name, then renamed."""
 
 import json
 import os
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def write_aside(path: Path, write) -> None:
-    """Call `write(temporary_path)`, then move the result to `path` in one step; a crash leaves the old file."""
+    """Call `write(temporary_path)`, then move the result to `path` in one step. A crash leaves the old file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}.aside")
     try:

@@ -1,8 +1,8 @@
-"""Locks between processes, and what a killed one leaves half-written told from what another is still writing.
+"""Locks between processes. They also tell a half-written folder of a killed process from one still being written.
 
-All are flock's, through `filelock`: they fall with the process that holds them. Its soft locks would not, and a process
-number would not tell who is alive: the writer may be on another machine that shares the folder. Where a file system has
-no flock the work goes on without.
+All of them are flock locks, through `filelock`. The system releases such a lock when its process ends. Two other
+methods would not work: filelock's "soft" locks stay after a crash, and a process number says nothing about a process
+on another machine that shares the folder. On a file system without flock, the work goes on without a lock.
 """
 
 import contextlib
@@ -20,15 +20,15 @@ NO_FLOCK = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL)
 
 @contextlib.contextmanager
 def hold_folder(folder: Path) -> Iterator[None]:
-    """Lock a folder that is yet to be made against `clear_unfinished`; the lock lies beside it."""
+    """Protect a folder, which need not exist yet, from `clear_unfinished`. The lock file is next to the folder."""
     with wait_turn(folder.with_name(folder.name + LOCK)):
         yield
 
 
 def clear_unfinished(parent: Path) -> None:
-    """Remove the folders under `parent` whose `hold_folder` ended with its process."""
+    """Remove the folders in `parent` whose `hold_folder` ended because the process was killed."""
     for path in parent.glob(f".*{LOCK}"):
-        # Timeout, which is an OSError, says that it is held; without flock nobody can tell, and nothing is cleared
+        # Timeout (an OSError) means that somebody holds the lock; without flock nobody can tell, so nothing is removed
         with contextlib.suppress(OSError), _lock(path).acquire(blocking=False):
             shutil.rmtree(path.with_name(path.name.removesuffix(LOCK)), ignore_errors=True)
             path.unlink(missing_ok=True)
@@ -36,16 +36,16 @@ def clear_unfinished(parent: Path) -> None:
 
 @contextlib.contextmanager
 def exclusive(path: Path) -> Iterator[None]:
-    """Wait until no other process or thread is in such a block with the same lock file, which stays."""
+    """Wait until no other process or thread is in such a block with the same lock file. The file stays afterwards."""
     with _held(path, wait=True, keep=True):
         yield
 
 
 @contextlib.contextmanager
 def try_exclusive(path: Path) -> Iterator[bool]:
-    """Run the block with True where no other process or thread is in such a block with this lock file, else with False.
+    """Run the block with True if no other process or thread is in such a block with this lock file, else with False.
 
-    The file is gone after the block, so that nothing is left behind; a killed process leaves it unlocked.
+    The lock file is removed after the block. A killed process leaves the file, but unlocked.
     """
     with _held(path, wait=False, keep=False) as own:
         yield own
@@ -53,19 +53,19 @@ def try_exclusive(path: Path) -> Iterator[bool]:
 
 @contextlib.contextmanager
 def wait_turn(path: Path) -> Iterator[None]:
-    """Wait until `try_exclusive` has this lock file for us."""
+    """Wait until the lock file that `try_exclusive` uses is free, then hold it during the block."""
     with _held(path, wait=True, keep=False):
         yield
 
 
 def _lock(path: Path) -> FileLock:
-    # thread_local=False: a generator that holds it may be closed by another thread than the one that began it
+    # thread_local=False: a generator that holds the lock may be closed by a different thread than the one that began it
     return FileLock(path, thread_local=False, fallback_to_soft=False, poll_interval=POLL_SECONDS)
 
 
 @contextlib.contextmanager
 def _held(path: Path, *, wait: bool, keep: bool) -> Iterator[bool]:
-    path.parent.stat()  # filelock would make a folder again that was deleted
+    path.parent.stat()  # raises if the folder is gone; filelock would make it again
     lock, own = _lock(path), True
     try:
         lock.acquire(blocking=wait)
@@ -78,5 +78,5 @@ def _held(path: Path, *, wait: bool, keep: bool) -> Iterator[bool]:
         yield own
     finally:
         if own and not keep:
-            path.unlink(missing_ok=True)  # filelock does not; before the release, so that who gets it next can see it
+            path.unlink(missing_ok=True)  # before the release, so that the next holder sees that the file is gone
         lock.release()

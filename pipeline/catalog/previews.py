@@ -1,4 +1,4 @@
-"""What a preview holds, as a number that changes with its contents."""
+"""A digest of what a preview holds. It changes when the pixels change."""
 
 import hashlib
 import zipfile
@@ -8,7 +8,7 @@ from triptych.pipeline.errors import CatalogError
 
 
 def content_of(catalog: Catalog, expnum: int) -> str:
-    """Digest of an exposure's stored preview, from the checksums in its archive's directory: nothing is decoded."""
+    """Digest (16 hex digits) of a stored preview, from the checksums in its zip directory. No pixels are read."""
     path = catalog.preview_path(expnum)
     try:
         with zipfile.ZipFile(path) as archive:

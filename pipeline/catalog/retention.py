@@ -1,16 +1,22 @@
-"""Old stages that may go: what a later stage holds too, and what nothing refers to.
+"""Which old stages may be removed: a later stage holds the same, and nothing refers to the old one.
 
-Every pass over new exposures writes an embedding, placed maps and clusters, a prediction and candidates, each of which
-holds all that the one before it held. Such an earlier stage is outlived when
+Each time new exposures arrive, the run gets a new embedding, new placed maps and clusters, a new prediction and new
+candidates. Each of them contains everything that the one before contained. An earlier stage is outdated when
 
 - embedding: a later one of the same backbone has all of its exposures, unchanged;
-- cluster, map: it is a placed one, which its frozen one and the embedding give again;
-- prediction: a later one is by the same model; candidates: their prediction is outlived.
+- cluster, map: it was placed, so its frozen stage and the embedding can make it again;
+- prediction: a later one is by the same model;
+- candidates: their prediction is outdated.
 
-It goes only if it is not among the newest `keep` of its kind, was replaced more than a day ago (a page that was opened
-before may still show it), and nothing refers to it: no pointer of the run nor one that a retraining has moved, no vote
-(a vote names the prediction that was on the screen), no job's result, no model or other stage that stays, and through
-these no parent. Models, retrainings, evaluations and whatever was computed rather than placed always stay.
+An outdated stage is removed only if all of this is true:
+
+- it is not among the newest `keep` of its kind;
+- it was replaced more than a day ago, because a page that was opened earlier may still show it;
+- no pointer of the run refers to it, and no pointer that a retraining has moved;
+- no vote refers to it (a vote names the prediction that was on screen), and no result of a job;
+- no model or other stage that stays has it as a parent, directly or through other stages.
+
+Models, retrainings and evaluations always stay, and so do clusters and maps that were computed and not placed.
 """
 
 import calendar
@@ -30,7 +36,10 @@ Key = tuple[str, str]
 
 
 def remove(catalog: Catalog, store, *, keep: int, page_seconds: float = PAGE_SECONDS) -> list[Stage]:
-    """Remove the outlived stages of a run; returns them. store : its LabelStore. keep : at least 1, of every kind."""
+    """Remove the outdated stages of a run and return them.
+
+    store : the run's LabelStore. keep : at least 1, per kind.
+    """
     gone = removable(catalog, store, keep=keep, page_seconds=page_seconds)
     for stage in gone:
         _remove(stage)
@@ -38,7 +47,7 @@ def remove(catalog: Catalog, store, *, keep: int, page_seconds: float = PAGE_SEC
 
 
 def removable(catalog: Catalog, store, *, keep: int, page_seconds: float = PAGE_SECONDS) -> list[Stage]:
-    """The stages that `remove` would remove, those that rest on others first."""
+    """The stages that `remove` would remove. A stage comes before the stages that it was made from."""
     stages = {kind: catalog.stages(kind) for kind in STAGE_COMMANDS}
     every = {(stage.kind, stage.stage_id): stage for own in stages.values() for stage in own}
     staying = {key: stage for key, stage in every.items() if not _outlived(stage, stages)}
@@ -72,7 +81,7 @@ def _outlived(stage: Stage, stages: dict[str, list[Stage]]) -> bool:
 
 
 def _holds(later: Stage, earlier: Stage) -> bool:
-    """Whether the later embedding has every exposure of the earlier one, from the same pixels, by the same backbone."""
+    """Whether the later embedding has every exposure of the earlier one, from the same pixels and the same backbone."""
     if not earlier.parameters.get("digest") or later.parameters.get("digest") != earlier.parameters["digest"]:
         return False
     if not all((stage.path / "inputs.parquet").exists() for stage in (later, earlier)):
@@ -92,7 +101,7 @@ def _written(stage: Stage) -> float:
 
 
 def _named_by_people(store, every: dict[Key, Stage]) -> set[Key]:
-    """Stages that any vote ever cast, or any job's result, names; candidates of such a prediction are named too."""
+    """Stages named in any vote or in any job's result. Candidates made from such a prediction count as named too."""
     seen = {screen.get("stage") for screen in store.votes(current=False).screen}
     predictions = {("prediction", name) for name in seen if isinstance(name, str) and name}
     jobs = json.dumps([result for result in store.jobs(run=None).result if result])
@@ -105,7 +114,7 @@ def _named_by_people(store, every: dict[Key, Stage]) -> set[Key]:
 
 
 def _with_all_they_rest_on(staying: dict[Key, Stage], every: dict[Key, Stage]) -> None:
-    """Add parents and frozen originals of what stays, and what retrainings name, until nothing is missing."""
+    """Add parents and frozen stages of all that stays, and what retrainings name, until none is missing."""
     left = list(staying.values())
     while left:
         stage = left.pop()
@@ -121,7 +130,7 @@ def _with_all_they_rest_on(staying: dict[Key, Stage], every: dict[Key, Stage]) -
 
 
 def _remove(stage: Stage) -> None:
-    """Take a stage out of sight in one step, then delete it; killed in between, the next new stage clears it up."""
+    """Hide a stage in one step, then delete it. If killed in between, the next new stage deletes the rest."""
     aside = stage.path.with_name(f".aside-gone-{stage.stage_id}")
     with locks.hold_folder(aside):
         os.rename(stage.path, aside)

@@ -1,4 +1,4 @@
-"""One stage of a run: its folder, what it was made from, and the writer that makes it whole or not at all."""
+"""One stage of a run: its folder, what it was made from, and the writer that makes it."""
 
 import contextlib
 import hashlib
@@ -23,14 +23,14 @@ from triptych.pipeline.errors import CatalogError
 if TYPE_CHECKING:
     from triptych.pipeline.catalog.catalog import Catalog
 
-# what makes two stages of a kind the same result
+# two stages of a kind are the same result if these are equal
 IDENTITY = ("name", "parents", "parameters", "versions", "rows", "digest")
 
 VERSIONED = ("triptych", "numpy", "scikit-learn", "torch", "openTSNE", "hdbscan", "astropy")
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """A table of a run; CatalogError where it is there and cannot be read."""
+    """Read a table of a run. CatalogError if the file exists but cannot be read, FileNotFoundError if it is absent."""
     try:
         return pd.read_parquet(path)
     except FileNotFoundError:
@@ -47,7 +47,7 @@ def rows_of(path: Path, expnums, columns: list[str] | None = None) -> pd.DataFra
 
 
 def installed_versions() -> dict[str, str]:
-    """Versions of the packages that decide results."""
+    """Versions of the installed packages that affect results."""
     found = {}
     for package in VERSIONED:
         with contextlib.suppress(PackageNotFoundError):
@@ -91,7 +91,7 @@ class Stage:
         return self.info["digest"]
 
     def parent(self, kind: str) -> "Stage":
-        """The parent of that kind, as it was when this stage was made."""
+        """The parent of that kind, from which this stage was made. CatalogError if there is none."""
         for parent in self.parents:
             if parent["kind"] == kind:
                 return self.catalog.stage(kind, parent["stage_id"], fresh=False)
@@ -102,7 +102,7 @@ class Stage:
         return read_table(self.path / f"{name}.parquet")
 
     def rows_of(self, expnums, columns: Sequence[str], name: str = "table") -> pd.DataFrame:
-        """Some columns of the rows of some exposures, without reading the others."""
+        """The given columns of the rows that belong to `expnums`. Other rows are not read."""
         return rows_of(self.path / f"{name}.parquet", expnums, list(columns))
 
     def columns(self, name: str = "table") -> list[str]:
@@ -119,9 +119,9 @@ class Stage:
 
 
 class StageWriter:
-    """Collects one stage in a folder aside; `Catalog.new_stage` moves it into place when all is written."""
+    """Collects the files of one stage in a temporary folder. `Catalog.new_stage` moves it into place at the end."""
 
-    stage: Stage  # there once the `with` of `Catalog.new_stage` has ended
+    stage: Stage  # set when the `with` block of `Catalog.new_stage` has ended
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -129,7 +129,7 @@ class StageWriter:
 
     @property
     def rows(self) -> int:
-        """Rows of the main table, else of the largest table or array."""
+        """Number of rows of the main table, else of the largest table or array."""
         return self._rows.get("table", max(self._rows.values(), default=0))
 
     def write_table(self, frame: pd.DataFrame, name: str = "table") -> None:
@@ -143,7 +143,7 @@ class StageWriter:
         self._rows[name] = len(values)
 
     def note_rows(self, rows: int, name: str = "table") -> None:
-        """Say how many rows a table has that was written into `folder` by other means."""
+        """Record the number of rows of a table that was written into `folder` by other means."""
         self._rows[name] = rows
 
     def write_json(self, value, name: str) -> None:
@@ -167,7 +167,7 @@ def identity(info: Mapping) -> str:
 
 
 def digest_of_folder(folder: Path) -> str:
-    """SHA-256 over the names and bytes of a stage's files."""
+    """SHA-256 of the names and bytes of a stage's files, first 16 hex digits."""
     total = hashlib.sha256()
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         total.update(path.relative_to(folder).as_posix().encode())

@@ -1,20 +1,20 @@
-"""A run as one piece of work sees it: pointers that it moves are its own until all of them move together.
+"""A private view of a run for one piece of work. The pointers that the work moves become public together, at the end.
 
-Every step that reads the run's current stages and makes its own current works on a draft as it works on the run.
-Nobody else sees a run in between; stopped or killed before `publish`, the work leaves the run's pointers as they were,
-and the stages that it has written are found again by the next one.
+A step that reads current stages and makes its own stage current works on a `Draft` just as on a `Catalog`. Other
+processes see nothing until `publish`. If the work is stopped or killed before that, the run's pointers are unchanged;
+the stages that were already written stay, and the next attempt finds and uses them.
 """
 
 from triptych.pipeline.catalog import locks
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.catalog.files import write_json
 
-# What a result may stand on; if one of these was moved by somebody else meanwhile, the result is not published.
+# What a result may depend on. If somebody else moved one of these pointers meanwhile, the result is not published.
 WATCHED = ("embedding", "model", "prediction", "candidates", "cluster", "map2d", "map3d")
 
 
 class Draft(Catalog):
-    """Open it with `Draft.of(catalog)`; `moved` is what it has made current so far, kind -> stage id."""
+    """Open it with `Draft.of(catalog)`. `moved` : kind -> stage id, what this work has made current so far."""
 
     def __init__(self, path, info: dict):
         super().__init__(path, info)
@@ -33,14 +33,14 @@ class Draft(Catalog):
         return self
 
     def set_info(self, **values) -> None:
-        """Pointers are kept here; anything else changes the run at once."""
+        """Keep pointers in this draft. Everything else changes the run at once."""
         self.moved |= values.pop("current", {})
         if values:
             Catalog.open(self.path).set_info(**values)
         self.refresh()
 
     def publish(self) -> bool:
-        """Move the run's pointers together; False, and nothing is moved, if somebody else moved one since the start."""
+        """Move the run's pointers together. If somebody else moved one since the start, return False and move none."""
         with locks.exclusive(self.path / ".run.lock"):
             info = Catalog.open(self.path).info
             if any(info["current"].get(kind) != stage_id for kind, stage_id in self.started.items()):

@@ -1,4 +1,4 @@
-"""Who may enter: accounts with argon2 password hashes, roles, lockout and an active flag."""
+"""Accounts: argon2 password hashes, roles, lockout after wrong passwords, and an active flag."""
 
 import re
 import time
@@ -14,7 +14,7 @@ from triptych.pipeline.store import schema
 
 ROLES = ("viewer", "inspector", "lead")
 MAX_FAILURES = 5
-LOCK_SECONDS = 60.0  # for the first lockout; doubles with each further failure, up to LOCK_LIMIT_SECONDS
+LOCK_SECONDS = 60.0  # of the first lockout; doubled with each further failure, up to LOCK_LIMIT_SECONDS
 LOCK_LIMIT_SECONDS = 3600.0
 MIN_PASSWORD = 8
 
@@ -32,12 +32,12 @@ class User:
 
 
 class Accounts:
-    """The accounts of a label store; mixed into `LabelStore`, which owns `engine`."""
+    """The accounts of a label store. A base class of `LabelStore`, which sets `engine`."""
 
     engine: sa.Engine
 
     def add_user(self, name: str, password: str, role: str = "inspector") -> User:
-        """Add an account; a name that exists already is refused."""
+        """Add an account. BadInput if the name exists already (in upper or lower case) or the password is too short."""
         choose(role, ROLES, "role")
         if not _NAME.fullmatch(name):
             raise BadInput(f"{name!r} cannot be an account name; use up to 64 letters, digits and . _ - + @")
@@ -59,10 +59,10 @@ class Accounts:
         return User(name, role)
 
     def check_password(self, name: str, password: str) -> User | None:
-        """Return the account if it is active, not locked, and the password is right.
+        """Return the account if it is active, not locked, and the password is right; else None.
 
-        Every try counts as a failure until the password has proved right, so that tries made at the same time cannot
-        slip past the limit. A name without an account costs the same time as one with it.
+        Each try counts as a failure until the password proves right. So tries at the same moment cannot get round the
+        limit. A name without an account takes as long to check as a name with one.
         """
         row, of_nobody = self._count_try(name), _hash_of_nobody()
         right = _verify(row.password_hash if row else of_nobody, password)
@@ -75,7 +75,7 @@ class Accounts:
         return User(row.name, row.role)
 
     def _count_try(self, name: str) -> sa.Row | None:
-        """Count one try against an account and return it; None where it may not try now."""
+        """Count one try against an account and return the account. None if it may not try now."""
         user = schema.users.c.name == name
         with schema.writing(self.engine) as connection:
             row = connection.execute(sa.select(schema.users).where(user)).first()
@@ -90,25 +90,25 @@ class Accounts:
         return row
 
     def locked_seconds(self, name: str) -> float:
-        """Seconds until this name may try again; 0 where it may now."""
+        """Seconds until this account may try again; 0 if it may try now."""
         with schema.reading(self.engine) as connection:
             query = sa.select(schema.users.c.locked_until).where(schema.users.c.name == name)
             return max(0.0, (connection.execute(query).scalar() or 0.0) - time.time())
 
     def user(self, name: str) -> User | None:
-        """The account of that name, active or not."""
+        """The account of that name, active or not; None if there is none."""
         with schema.reading(self.engine) as connection:
             row = connection.execute(sa.select(schema.users).where(schema.users.c.name == name)).first()
         return User(row.name, row.role, row.active) if row else None
 
     def users(self) -> list[User]:
-        """All accounts by name."""
+        """All accounts, sorted by name."""
         with schema.reading(self.engine) as connection:
             rows = connection.execute(sa.select(schema.users).order_by(schema.users.c.name)).all()
         return [User(row.name, row.role, row.active) for row in rows]
 
     def sign_ins(self) -> dict[str, dict]:
-        """name -> {last_login_utc: text or None, locked_seconds: until it may try again, 0 = now}, of all accounts."""
+        """All accounts: name -> {last_login_utc: text or None, locked_seconds: until it may try again, 0 = now}."""
         c = schema.users.c
         with schema.reading(self.engine) as connection:
             rows = connection.execute(sa.select(c.name, c.last_login_utc, c.locked_until)).all()
@@ -119,7 +119,7 @@ class Accounts:
         }
 
     def set_active(self, name: str, active: bool) -> None:
-        """Let an account in, or keep it out; its votes stay."""
+        """Allow or forbid an account to log in. Its votes stay."""
         self._change_user(name, active=bool(active))
 
     def set_role(self, name: str, role: str) -> None:
@@ -127,7 +127,7 @@ class Accounts:
         self._change_user(name, role=choose(role, ROLES, "role"))
 
     def set_password(self, name: str, password: str) -> None:
-        """Set a new password, and lift a lockout."""
+        """Set a new password and end any lockout."""
         self._change_user(name, password_hash=_hash(password), failures=0, locked_until=0.0)
 
     def _change_user(self, name: str, **values) -> None:
@@ -140,13 +140,13 @@ class Accounts:
 
 def _hash(password: str) -> str:
     if len(password) < MIN_PASSWORD:
-        raise BadInput(f"a password needs at least {MIN_PASSWORD} characters")
+        raise BadInput(f"the password is too short; use at least {MIN_PASSWORD} characters")
     return _hasher.hash(password)
 
 
 @cache
 def _hash_of_nobody() -> str:
-    """What a password is compared with where there is no account; made at the first try, as it takes a while."""
+    """The hash to compare a password with if there is no account. It is made at the first try, because that is slow."""
     return _hasher.hash("no account has this password")
 
 

@@ -1,4 +1,4 @@
-"""A lead's final word on exposures that the votes do not decide. Append-only, as votes are."""
+"""Decisions of a lead on exposures that the votes do not decide. Like votes, they are never changed or deleted."""
 
 import json
 import uuid
@@ -29,7 +29,7 @@ ADJUDICATION_COLUMNS = {
 
 
 class Adjudications:
-    """Decisions of leads; mixed into `LabelStore`, which owns `engine`."""
+    """Decisions of leads. A base class of `LabelStore`, which sets `engine`."""
 
     engine: sa.Engine
 
@@ -46,9 +46,10 @@ class Adjudications:
         votes_seen: Sequence[int] = (),
         client_vote_id: str = "",
     ) -> int:
-        """Store a decision and return its number; on disk when this returns. It supersedes the current one.
+        """Store a decision and return its number. It replaces the current decision on the same exposure and version.
 
-        votes_seen : numbers of the votes that were decided on. The same client_vote_id twice is one decision.
+        When this returns, the decision is on disk. votes_seen : numbers of the votes that the lead saw.
+        client_vote_id : the same id twice stores one decision only. LabelError if another decision has that id.
         """
         choose(judgement, DECISIONS, "decision")
         t = schema.adjudications
@@ -80,7 +81,7 @@ class Adjudications:
         return number
 
     def retract_adjudication(self, adjudication_id: int, lead: str) -> None:
-        """Take a current decision back, any lead's; it stays on record. Twice is no error."""
+        """Retract a current decision of any lead. It stays on record. To retract it twice is no error."""
         t = schema.adjudications
         here = t.c.adjudication_id == int(adjudication_id)
         with schema.writing(self.engine) as connection:
@@ -89,14 +90,17 @@ class Adjudications:
                 raise LabelError(f"there is no decision {adjudication_id}")
             if row.superseded_by is not None:
                 raise LabelError(
-                    f"decision {adjudication_id} was superseded by {row.superseded_by}; take that one back"
+                    f"decision {adjudication_id} was replaced by {row.superseded_by}; retract that one instead"
                 )
             stamp = t.update().where(here, t.c.retracted_utc.is_(None))
             if connection.execute(stamp.values(retracted_utc=schema.now_utc())).rowcount:
                 schema.bump_revision(connection)
 
     def adjudications(self, current: bool = True) -> pd.DataFrame:
-        """Decisions in the order they were made: ADJUDICATION_COLUMNS; `reasons` a tuple, `votes_seen` a tuple."""
+        """Decisions in the order they were made: ADJUDICATION_COLUMNS. `reasons` and `votes_seen` are tuples.
+
+        With `current`, only those that are neither superseded nor retracted.
+        """
         t = schema.adjudications
         query = sa.select(*(t.c[name] for name in ADJUDICATION_COLUMNS)).order_by(t.c.adjudication_id)
         if current:

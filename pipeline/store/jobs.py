@@ -1,7 +1,8 @@
-"""Long work asked for from the page: a table of jobs that one worker process per run takes from.
+"""Long work that the page asks for: a table of jobs. One worker process per run does them.
 
-A job is waiting, running, then done, failed or cancelled. The worker shows that it lives by `update_job`; a running job
-that has been silent too long is taken up again by the next worker, and failed when that happens too often.
+A job is `waiting`, then `running`, then `done`, `failed` or `cancelled`. The worker reports with `update_job` or
+`beat_job`. If a running job has had no report for too long, the next worker starts it again. After MAX_ATTEMPTS it
+fails.
 """
 
 import json
@@ -39,12 +40,12 @@ class Job:
 
 
 class Jobs:
-    """The job table of a label store; mixed into `LabelStore`, which owns `engine`."""
+    """The job table of a label store. A base class of `LabelStore`, which sets `engine`."""
 
     engine: sa.Engine
 
     def ask_job(self, kind: str, parameters: dict | None = None, by: str = "", run: str = "") -> int:
-        """Ask for a job and return its number; the same job asked for while one is open is that one."""
+        """Ask for a job and return its number. If the same job is already waiting or running, return that one's."""
         wanted = json.dumps(parameters or {}, sort_keys=True)
         same = sa.and_(
             schema.jobs.c.run == run,
@@ -77,10 +78,11 @@ class Jobs:
         return row["job_id"]
 
     def claim_job(self, worker: str = "worker", run: str = "", silent: float = SILENT_SECONDS) -> Job | None:
-        """Take the oldest waiting job of `run`, or None. Jobs of workers silent for `silent` seconds count as waiting.
+        """Take the oldest waiting job of `run`; None if there is none.
 
-        `worker` names the taker, and must differ between workers (host and process number, say): only the worker that
-        holds a job can change it. Where there is nothing to take nothing is locked: votes wait for every write.
+        worker : a name that differs between workers, such as host and process number. Only the worker that has a job
+        can change it. silent : seconds; a job whose worker has reported nothing for so long counts as waiting.
+        Without a job to take, nothing is locked, because a lock makes votes wait.
         """
         if not self._may_claim(run, silent):
             return None
@@ -101,25 +103,25 @@ class Jobs:
         return _job(row, **values)
 
     def _may_claim(self, run: str, silent: float) -> bool:
-        """Whether a job waits, or its worker has been silent for so long."""
+        """Whether a job is waiting, or a running one has had no report for `silent` seconds."""
         query = sa.select(schema.jobs.c.job_id).where(sa.or_(_waits(run), _is_silent(run, silent))).limit(1)
         with schema.reading(self.engine) as connection:
             return connection.execute(query).first() is not None
 
     def _free_silent(self, connection: sa.Connection, run: str, silent: float) -> None:
-        """Put jobs of dead workers back, or end them: cancelled if that was asked, failed if tried too often."""
+        """End or requeue jobs of dead workers: cancelled if asked for, failed after MAX_ATTEMPTS, else waiting."""
         for row in connection.execute(sa.select(schema.jobs).where(_is_silent(run, silent))).all():
             if row.cancel_asked:
                 values = {"state": "cancelled", "finished_utc": schema.now_utc()}
             elif row.attempts >= MAX_ATTEMPTS:
-                error = f"the worker died {row.attempts} times over this job; see its log, then ask again"
+                error = f"the worker died {row.attempts} times during this job; see its log, then ask for the job again"
                 values = {"state": "failed", "error": error, "finished_utc": schema.now_utc()}
             else:
                 values = {"state": "waiting", "worker": ""}
             connection.execute(schema.jobs.update().where(schema.jobs.c.job_id == row.job_id).values(values))
 
     def update_job(self, job_id: int, progress: float, text: str = "", worker: str | None = None) -> bool:
-        """Report progress (0 to 1) and show that the worker lives; False means stop: cancelled, or taken by another."""
+        """Report progress (0 to 1). False means stop: the job was cancelled, or another worker has taken it."""
         with schema.writing(self.engine) as connection:
             row = self._held(connection, job_id, worker)
             if row is None:
@@ -129,7 +131,7 @@ class Jobs:
         return not row.cancel_asked
 
     def beat_job(self, job_id: int, worker: str | None = None) -> bool:
-        """Show that the worker lives, where a long step has no progress to report; False means stop."""
+        """Report that the worker is alive, in a long step without progress to report. False means stop."""
         with schema.writing(self.engine) as connection:
             row = self._held(connection, job_id, worker)
             if row is not None:
@@ -145,7 +147,7 @@ class Jobs:
         cancelled: bool = False,
         worker: str | None = None,
     ) -> bool:
-        """End a running job: done with its result, failed with an error, or cancelled; False if it was not held."""
+        """End a running job: done with a result, failed with an error, or cancelled. False if this worker lost it."""
         state = "failed" if error else "cancelled" if cancelled else "done"
         with schema.writing(self.engine) as connection:
             if self._held(connection, job_id, worker) is None:
@@ -163,7 +165,7 @@ class Jobs:
         return row if row.state == "running" and worker in (None, row.worker) else None
 
     def cancel_job(self, job_id: int) -> None:
-        """Cancel a waiting job at once, a running one at its next report; a finished one stays as it is."""
+        """Cancel a job: a waiting one at once, a running one at its next report. A finished job is left as it is."""
         with schema.writing(self.engine) as connection:
             jobs = schema.jobs
             here = jobs.c.job_id == job_id
@@ -180,26 +182,26 @@ class Jobs:
         return _job(row)
 
     def jobs(self, run: str | None = None) -> pd.DataFrame:
-        """All jobs, newest first: the fields of `Job`, and asked_utc, finished_utc."""
+        """All jobs, newest first: the columns of the table without `heartbeat`. run : only jobs of this run."""
         query = sa.select(schema.jobs).order_by(schema.jobs.c.job_id.desc())
         if run is not None:
             query = query.where(schema.jobs.c.run == run)
         with schema.reading(self.engine) as connection:
             frame = pd.DataFrame(connection.execute(query).mappings().all(), columns=schema.jobs.c.keys())
         frame["parameters"] = [json.loads(text) for text in frame["parameters"]]
-        # where some jobs have a result, pandas has NaN for the others
+        # pandas has NaN for jobs without a result if other jobs have one
         found = [json.loads(text) if isinstance(text, str) and text else None for text in frame["result"]]
         frame["result"] = pd.Series(found, dtype=object)
         return frame.drop(columns="heartbeat")
 
 
 def _waits(run: str) -> sa.ColumnElement[bool]:
-    """Jobs of a run that wait for a worker."""
+    """SQL condition: jobs of a run that wait for a worker."""
     return sa.and_(schema.jobs.c.run == run, schema.jobs.c.state == "waiting")
 
 
 def _is_silent(run: str, silent: float) -> sa.ColumnElement[bool]:
-    """Running jobs of a run whose worker was not heard of for `silent` seconds."""
+    """SQL condition: running jobs of a run without a report for `silent` seconds."""
     quiet = schema.jobs.c.heartbeat < time.time() - silent
     return sa.and_(schema.jobs.c.run == run, schema.jobs.c.state == "running", quiet)
 

@@ -1,8 +1,8 @@
-"""The label store's tables brought to the newest revision, by Alembic; the steps are in `migrations/versions`.
+"""Brings the label store's tables to the newest revision, with Alembic. The steps are in `migrations/versions`.
 
-A store says in Alembic's own table which revision it has. One of before Alembic says it as a number in `store_state`,
-and is taken over from there. All happens in one write transaction of the caller: whoever comes second finds it done,
-and of a process that is killed nothing is left.
+Alembic notes a store's revision in a table of its own. A store that is older than our use of Alembic has a number in
+`store_state` instead; that number says where to start. Everything happens in one write transaction of the caller. So a
+second process finds the work done, and a killed process leaves nothing behind.
 """
 
 import threading
@@ -13,26 +13,28 @@ import sqlalchemy as sa
 from triptych.pipeline.errors import LabelError
 
 REVISIONS = ("0001", "0002")  # oldest first
-BEFORE_ALEMBIC = {1: "0001", 2: "0002"}  # number in `store_state` -> revision
+BEFORE_ALEMBIC = {1: "0001", 2: "0002"}  # number in `store_state` -> the revision that it stands for
 ALEMBIC = "alembic_version"
 
-one_at_a_time = threading.Lock()  # a migration sets names inside the package alembic, which threads would share
+one_at_a_time = threading.Lock()  # a migration sets global names in the alembic package, which all threads share
 
 
 def is_ready(connection: sa.Connection) -> bool:
-    """Whether the tables are at the newest revision; reads one row, and loads no Alembic, which takes a while."""
+    """Whether the tables have the newest revision. Reads one row and does not import Alembic, which is slow."""
     return _stamp(connection) == REVISIONS[-1]
 
 
 def upgrade(connection: sa.Connection) -> None:
-    """Make the tables of a new store, or what an older one lacks. LabelError if a newer program made it.
+    """Make the tables of a new store, or bring an older store up to date.
 
-    connection : inside `writing`, with `one_at_a_time` held.
+    connection : inside `writing`, with `one_at_a_time` held. LabelError if the store was made by a newer Triptych.
     """
     stamp = _stamp(connection)
     found = stamp or _before_alembic(connection)
     if found not in ("", *REVISIONS):
-        raise LabelError(f"the label store has schema {found}, this program reads {REVISIONS[-1]}; update it")
+        raise LabelError(
+            f"the label store has schema {found}, but this Triptych knows {REVISIONS[-1]}; update Triptych"
+        )
     if stamp == REVISIONS[-1]:
         return
     from alembic import command
@@ -47,7 +49,7 @@ def upgrade(connection: sa.Connection) -> None:
 
 
 def _stamp(connection: sa.Connection) -> str:
-    """The revision that Alembic has noted, '' of a store that it has not seen."""
+    """The revision that Alembic has noted; '' if Alembic has never seen this store."""
     schema = connection.dialect.default_schema_name
     if not sa.inspect(connection).has_table(ALEMBIC, schema=schema):
         return ""
@@ -56,7 +58,7 @@ def _stamp(connection: sa.Connection) -> str:
 
 
 def _before_alembic(connection: sa.Connection) -> str:
-    """The revision of a store that Alembic has not seen, '' of a new one."""
+    """The revision of a store that Alembic has never seen; '' for a new store."""
     schema = connection.dialect.default_schema_name
     if not sa.inspect(connection).has_table("store_state", schema=schema):
         return ""

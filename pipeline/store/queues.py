@@ -1,7 +1,7 @@
-"""What the store remembers of queues: who looks at what, judgements asked for again, exposures that are mixed in.
+"""What the store keeps about queues: leases, repeated judgements, known answers and control exposures.
 
-A repeat is no vote: it says how steady an inspector is. Like a vote it is never deleted or changed; where the same vote
-was repeated twice (the answer was taken back and given again) the newest row counts.
+A repeat is not a vote: it shows how consistent an inspector is. Like a vote, it is never deleted or changed. If a vote
+was repeated twice (the inspector took the answer back and gave another), the newest row counts.
 """
 
 import json
@@ -22,14 +22,14 @@ BALLOT_COLUMNS = ["vote_id", "expnum", "plver", "inspector", "judgement", "via",
 
 
 class QueueStore:
-    """Leases, repeats and draws; mixed into `LabelStore`, which owns `engine`."""
+    """Leases, repeats and draws. A base class of `LabelStore`, which sets `engine`."""
 
     engine: sa.Engine
 
     # ---- who looks at what
 
     def lease(self, inspector: str, camera: str, expnum: int, seconds: float) -> None:
-        """This inspector has this exposure on screen for `seconds` from now; they look at one exposure at a time."""
+        """Note that this inspector looks at this exposure for the next `seconds`. Any earlier lease of theirs ends."""
         t, now = schema.leases, time.time()
         own = sa.and_(t.c.camera == camera, t.c.inspector == inspector)
         row = {"camera": camera, "expnum": int(expnum), "inspector": inspector, "until": now + float(seconds)}
@@ -38,7 +38,7 @@ class QueueStore:
             connection.execute(t.insert(), row)
 
     def leases(self, camera: str | None = None) -> pd.DataFrame:
-        """Live leases: camera, expnum, inspector, until (seconds since 1970)."""
+        """Leases that have not run out: camera, expnum, inspector, until (seconds since 1970)."""
         t = schema.leases
         query = sa.select(t).where(t.c.until > time.time()).order_by(t.c.camera, t.c.expnum, t.c.inspector)
         if camera is not None:
@@ -47,7 +47,7 @@ class QueueStore:
             return pd.DataFrame(connection.execute(query).all(), columns=t.c.keys()).astype({"expnum": "int64"})
 
     def release(self, inspector: str, camera: str, expnum: int | None = None) -> None:
-        """This inspector no longer has this exposure (None: any) on screen. Twice is no error."""
+        """Note that this inspector no longer looks at this exposure (None = at any). Twice is no error."""
         c = schema.leases.c
         here = [c.inspector == inspector, c.camera == camera]
         if expnum is not None:
@@ -66,9 +66,10 @@ class QueueStore:
         screen: dict | None = None,
         client_vote_id: str = "",
     ) -> int:
-        """Store what an inspector says when their own vote `vote_id` is asked for again; returns its number.
+        """Store an inspector's second judgement of what their own vote `vote_id` is about; return its number.
 
-        The same client_vote_id twice is one repeat. It is no vote: nothing is superseded.
+        It is not a vote and supersedes none. client_vote_id : the same id twice stores one repeat only. LabelError if
+        the vote is not theirs, or if another repeat has that id.
         """
         choose(judgement, ("good", "bad", "unsure"), "judgement")
         t, client_vote_id = schema.repeats, client_vote_id or uuid.uuid4().hex
@@ -80,7 +81,7 @@ class QueueStore:
                 return twin.repeat_id
             voter = sa.select(schema.votes.c.inspector).where(schema.votes.c.vote_id == int(vote_id))
             if connection.execute(voter).scalar() != inspector:
-                raise LabelError(f"{inspector} has no vote {vote_id}; only one's own can be repeated")
+                raise LabelError(f"{inspector} has no vote {vote_id}; an inspector can repeat only their own votes")
             row = {
                 "repeat_id": schema.next_number(connection, t.c.repeat_id),
                 "client_vote_id": client_vote_id,
@@ -96,9 +97,9 @@ class QueueStore:
         return row["repeat_id"]
 
     def repeats(self, inspector: str | None = None, current: bool = True) -> pd.DataFrame:
-        """Repeats in the order they were given: REPEAT_COLUMNS, `reasons` a tuple, `screen` a dict.
+        """Repeats in the order they were given: REPEAT_COLUMNS. `reasons` is a tuple, `screen` a dict.
 
-        With `current`, only the newest one of each vote; else the whole record.
+        With `current`, only the newest repeat of each vote; else all.
         """
         t = schema.repeats
         query = sa.select(*(t.c[name] for name in REPEAT_COLUMNS)).order_by(t.c.repeat_id)
@@ -112,20 +113,20 @@ class QueueStore:
         return frame.drop_duplicates("vote_id", keep="last").reset_index(drop=True) if current else frame
 
     def repeated_vote(self, client_vote_id: str) -> int | None:
-        """Number of the vote that the repeat of that client_vote_id repeats; None where there is no such repeat."""
+        """Number of the vote that this repeat belongs to; None if there is no repeat with this client_vote_id."""
         t = schema.repeats
         with schema.reading(self.engine) as connection:
             return connection.execute(sa.select(t.c.vote_id).where(t.c.client_vote_id == client_vote_id)).scalar()
 
     def handed_out(self, inspector: str, camera: str) -> dict[int, int]:
-        """Repeats that wait in this inspector's queue: expnum -> vote_id."""
+        """Repeats that wait in this inspector's queue: expnum -> number of the vote to repeat."""
         with schema.reading(self.engine) as connection:
             return _handed_out(connection, inspector, camera)
 
     def hand_out(self, inspector: str, camera: str, add: dict[int, int], drop: Iterable[int] = ()) -> dict[int, int]:
-        """Put repeats (expnum -> vote_id) into this inspector's queue, and take others (expnums) out of it.
+        """Add repeats (expnum -> vote_id) to this inspector's queue and remove others (expnums).
 
-        Returns what waits there now.
+        Returns the repeats that are in the queue afterwards.
         """
         t, name = schema.settings, _HANDED_OUT + camera
         here = (t.c.owner == inspector, t.c.name == name)
@@ -140,7 +141,7 @@ class QueueStore:
         return after
 
     def revealed(self, inspector: str, camera: str) -> set[int]:
-        """expnums on which others' votes were ever shown to this inspector."""
+        """expnums of which this inspector has ever been shown the votes of others."""
         c = schema.reveals.c
         query = sa.select(c.expnum).where(c.inspector == inspector, c.camera == camera)
         with schema.reading(self.engine) as connection:
@@ -149,9 +150,9 @@ class QueueStore:
     # ---- exposures that are mixed in
 
     def draw(self, camera: str, kind: str, rows: Iterable[dict], created_by: str = "") -> int:
-        """Mark exposures as known answers or as control; returns how many were not marked before.
+        """Mark exposures as known answers (`known`) or as the random control (`control`); return how many are new.
 
-        rows : dicts with expnum and, of a known answer, judgement and reasons
+        rows : dicts with `expnum` and, for a known answer, `judgement` and `reasons`.
         """
         choose(kind, DRAW_KINDS, "kind of draw")
         t, rows = schema.draws, list(rows)
@@ -177,12 +178,12 @@ class QueueStore:
                 }
             if new:
                 connection.execute(t.insert(), list(new.values()))
-                if kind == "known":  # what the answer's pages and colours may tell has changed
+                if kind == "known":  # pages and colours may show less of an exposure with a known answer
                     schema.bump_revision(connection)
         return len(new)
 
     def draws(self, camera: str | None = None, kind: str | None = None) -> pd.DataFrame:
-        """Drawn exposures in the order they were drawn: DRAW_COLUMNS, `reasons` a tuple."""
+        """Drawn exposures in the order they were drawn: DRAW_COLUMNS. `reasons` is a tuple."""
         t = schema.draws
         query = sa.select(*(t.c[name] for name in DRAW_COLUMNS)).order_by(t.c.draw_id)
         for column, value in ((t.c.camera, camera), (t.c.kind, kind)):
@@ -192,12 +193,12 @@ class QueueStore:
         frame["reasons"] = pd.Series([tuple(json.loads(text)) for text in frame["reasons"]], dtype=object)
         return frame.astype({"draw_id": "int64", "expnum": "int64"})
 
-    # ---- how far the votes are
+    # ---- how far the voting is
 
     def ballots(self, camera: str, inspector: str | None = None, seconds: bool = False) -> pd.DataFrame:
         """Current votes on whole exposures in the order they were cast: BALLOT_COLUMNS without `screen`.
 
-        seconds : add a column of that name, the time on the exposure that `screen` has (float, NaN where it has none)
+        seconds : adds a column `seconds`, the time on the exposure as `screen` records it (float, NaN if it does not).
         """
         t = schema.votes
         names = BALLOT_COLUMNS if seconds else BALLOT_COLUMNS[:-1]
@@ -213,7 +214,7 @@ class QueueStore:
         return frame.astype({"vote_id": "int64", "expnum": "int64", "blind": "bool"})
 
     def voters(self, expnums: Sequence[int] | None = None) -> pd.DataFrame:
-        """Who has a current vote on what: expnum, ccdname, inspector. expnums : of these alone, None = of all."""
+        """Who has a current vote on what: expnum, ccdname, inspector. expnums : only on these, None = on all."""
         t = schema.votes
         query = sa.select(t.c.expnum, t.c.ccdname, t.c.inspector).where(schema.is_current).order_by(t.c.vote_id)
         if expnums is not None:
@@ -223,7 +224,7 @@ class QueueStore:
         return frame.astype({"expnum": "int64"})
 
     def answers_given(self, inspector: str) -> int:
-        """How many judgements of whole exposures this inspector ever gave, those taken back and repeats included."""
+        """How many judgements of whole exposures this inspector has given, with retracted ones and repeats."""
         votes, repeats = schema.votes.c, schema.repeats.c
         cast = sa.select(sa.func.count()).where(
             votes.inspector == inspector, votes.ccdname == "", votes.via == "single"
@@ -233,7 +234,7 @@ class QueueStore:
             return int(connection.execute(cast).scalar_one() + connection.execute(again).scalar_one())
 
 
-_HANDED_OUT = "queue repeats "  # settings of an account: this and the camera
+_HANDED_OUT = "queue repeats "  # name of the setting of an account, followed by the camera
 
 
 def _handed_out(connection: sa.Connection, inspector: str, camera: str) -> dict[int, int]:

@@ -1,6 +1,6 @@
-"""What the retrainings of a run have said while they ran: a few lines each, kept in the label store.
+"""The log of a run's retrainings: a few lines each, kept in the label store.
 
-The store and not the run folder, because a retraining that is stopped leaves nothing behind there.
+It is in the store because a retraining that is stopped leaves nothing in the run folder.
 """
 
 from triptych.pipeline.store import schema
@@ -13,12 +13,12 @@ def _name(run: str) -> str:
 
 
 def lines(store, run: str) -> list[dict]:
-    """The last MOST_LINES lines, oldest first: utc, job (a number, 0 from the command line), by, text."""
+    """The last MOST_LINES lines, oldest first: utc, job (its number, 0 = from the command line), by, text."""
     return list(store.setting(_name(run), []))
 
 
 class RetrainLog:
-    """Adds lines of one retraining. Only one of a run writes at a time: see `retrain`."""
+    """Adds lines to the log. Only one retraining of a run writes at a time: see `retrain`."""
 
     def __init__(self, store, run: str, *, by: str = "", job: int = 0):
         self.store, self.run, self.by, self.job = store, run, by, job

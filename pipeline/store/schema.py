@@ -1,11 +1,11 @@
-"""The label store's tables and how they are opened: one schema, on SQLite or PostgreSQL.
+"""The tables of the label store and how to open them: the same schema in SQLite and PostgreSQL.
 
-The database itself sees to it that no vote, decision or repeated judgement is deleted, and that of an existing one only
-`superseded_by` and `retracted_utc` change. A change of what is declared here needs a step in `migrations`.
+The database refuses to delete a vote, decision or repeated judgement. In an existing one, only `superseded_by` and
+`retracted_utc` can change. If you change a table here, add a step in `migrations`.
 
-Every write runs in one transaction that holds the only write lock from its first statement (`BEGIN IMMEDIATE`, or an
-advisory lock on PostgreSQL). So a number read there is still true when it is written back, vote numbers follow the
-order of commits, and no writer is ever refused half-way.
+Each write is one transaction that holds the only write lock from its first statement (`BEGIN IMMEDIATE` in SQLite, an
+advisory lock in PostgreSQL). So a number that was read there is still right when it is written back, vote numbers
+follow the order of commits, and a writer is never refused half-way.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from triptych.pipeline.extras import need
 from triptych.pipeline.store import migrate
 
 BUSY_SECONDS = 30
-PG_WRITE_LOCK = 7_414_957  # any constant: the key of the advisory lock that writers of one database share
+PG_WRITE_LOCK = 7_414_957  # any constant: the key of the advisory lock that all writers of a database share
 
 metadata = sa.MetaData()
 
@@ -153,7 +153,7 @@ adjudications = sa.Table(
     sa.Column("judgement", sa.Text, nullable=False),
     sa.Column("reasons", sa.Text, nullable=False),
     sa.Column("comment", sa.Text, nullable=False),
-    sa.Column("votes_seen", sa.Text, nullable=False),  # JSON list of vote_id: what was decided on
+    sa.Column("votes_seen", sa.Text, nullable=False),  # JSON list of vote_id: the votes that the lead saw
     sa.Column("created_utc", sa.Text, nullable=False),
     sa.Column("superseded_by", sa.BigInteger),
     sa.Column("retracted_utc", sa.Text),
@@ -170,7 +170,7 @@ sa.Index(
     postgresql_where=is_decided,
 )
 
-# A judgement asked for again, unseen, to learn how steady an inspector is; it is no vote and supersedes none.
+# A judgement asked for a second time, to learn how consistent an inspector is. It is not a vote and supersedes none.
 repeats = sa.Table(
     "repeats",
     metadata,
@@ -185,7 +185,7 @@ repeats = sa.Table(
 )
 sa.Index("repeats_inspector", repeats.c.inspector)
 
-# What a queue mixes in: exposures whose answer is known, and a random control that gets the whole panel's votes.
+# What a queue mixes in: exposures with a known answer, and a random control on which the whole panel votes.
 draws = sa.Table(
     "draws",
     metadata,
@@ -193,7 +193,7 @@ draws = sa.Table(
     sa.Column("camera", sa.Text, nullable=False),
     sa.Column("expnum", sa.BigInteger, nullable=False),
     sa.Column("kind", sa.Text, nullable=False),
-    sa.Column("judgement", sa.Text, nullable=False),  # of a known answer; '' of a control
+    sa.Column("judgement", sa.Text, nullable=False),  # of a known answer; '' for a control exposure
     sa.Column("reasons", sa.Text, nullable=False),
     sa.Column("created_by", sa.Text, nullable=False),
     sa.Column("created_utc", sa.Text, nullable=False),
@@ -201,7 +201,7 @@ draws = sa.Table(
     sa.UniqueConstraint("camera", "expnum", "kind", name="draws_once"),
 )
 
-# Who has an exposure on screen, so that others are given another one first; a lease runs out by itself.
+# Who has an exposure on screen. Others get a different exposure first. A lease ends by itself at `until`.
 leases = sa.Table(
     "leases",
     metadata,
@@ -211,7 +211,7 @@ leases = sa.Table(
     sa.Column("until", sa.Float, nullable=False),
 )
 
-# Whom others' votes on an exposure were shown to: a later vote of theirs is not blind.
+# Who was shown the votes of others on an exposure. Their later votes on it are not blind.
 reveals = sa.Table(
     "reveals",
     metadata,
@@ -224,19 +224,19 @@ reveals = sa.Table(
 settings = sa.Table(
     "settings",
     metadata,
-    sa.Column("owner", sa.Text, primary_key=True),  # an account, or '' = everybody's
+    sa.Column("owner", sa.Text, primary_key=True),  # an account; '' = all accounts
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("value", sa.Text, nullable=False),
 )
 
 
 def now_utc() -> str:
-    """The present moment as ISO text in UTC, microseconds; such texts sort by time."""
+    """The present time as ISO text in UTC, with microseconds. Such texts sort by time."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def open_engine(url: str) -> sa.Engine:
-    """Return an engine for `url` whose tables exist, as they are declared here."""
+    """Return an engine for `url` and bring its tables up to date. LabelError if the database cannot be used."""
     try:
         address = sa.make_url(url)
     except SQLAlchemyError:
@@ -250,10 +250,10 @@ def open_engine(url: str) -> sa.Engine:
         need("a label store in PostgreSQL", "psycopg")
         engine = sa.create_engine(address.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
     else:
-        raise LabelError(f"labels live in SQLite or PostgreSQL, not in {backend}; try sqlite:///labels.db")
+        raise LabelError(f"labels can be in SQLite or PostgreSQL, not in {backend}; try sqlite:///labels.db")
     try:
         _bring_up_to_date(engine)
-    except (OperationalError, ProgrammingError) as error:  # the latter where a user may not make tables
+    except (OperationalError, ProgrammingError) as error:  # ProgrammingError if the user may not make tables
         raise LabelError(f"cannot open the label store at {address!r}: {error.orig}") from None
     return engine
 
@@ -267,12 +267,12 @@ def _bring_up_to_date(engine: sa.Engine) -> None:
 
 
 def _prepare_sqlite(connection, _record) -> None:
-    """Set a new connection up: no implicit BEGIN, write-ahead log, every commit on disk before it is acknowledged."""
+    """Set up a new connection: no implicit BEGIN, write-ahead log, each commit is on disk before it returns."""
     connection.isolation_level = None
     connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
     give_up = time.monotonic() + BUSY_SECONDS
     while connection.execute("PRAGMA journal_mode").fetchone()[0] not in ("wal", "memory"):
-        try:  # the switch to WAL does not wait for other openers by itself
+        try:  # the switch to WAL does not itself wait for other processes that open the file
             connection.execute("PRAGMA journal_mode = WAL")
         except Exception:
             if time.monotonic() > give_up:
@@ -288,7 +288,7 @@ def _begin_sqlite(connection: sa.Connection) -> None:
 
 @contextlib.contextmanager
 def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """One write transaction, alone; committed when the block ends, undone when it fails."""
+    """One write transaction. No other writer runs meanwhile. Committed when the block ends, undone if it fails."""
     with engine.connect().execution_options(writes=True) as connection, connection.begin():
         if engine.dialect.name == "postgresql":
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(PG_WRITE_LOCK)))
@@ -297,7 +297,7 @@ def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
 
 @contextlib.contextmanager
 def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """One read transaction: everything read inside belongs to one moment."""
+    """One read transaction: everything read inside shows the same moment."""
     with engine.connect() as connection:
         if engine.dialect.name == "postgresql":
             connection = connection.execution_options(isolation_level="REPEATABLE READ")
@@ -306,11 +306,11 @@ def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
 
 
 def next_number(connection: sa.Connection, column: sa.Column) -> int:
-    """The next free number of an integer key; only true inside `writing`."""
+    """The next free number of an integer key. Only valid inside `writing`."""
     return (connection.execute(sa.select(sa.func.max(column))).scalar() or 0) + 1
 
 
 def bump_revision(connection: sa.Connection) -> None:
-    """Note that votes or labels changed."""
+    """Count up the store's revision: votes or labels have changed."""
     row = store_state.c.name == "revision"
     connection.execute(store_state.update().where(row).values(value=store_state.c.value + 1))

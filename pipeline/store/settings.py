@@ -1,4 +1,4 @@
-"""What the store remembers of people beside their votes: settings, and whose votes were shown to whom."""
+"""Settings of accounts, and who was shown the votes of others."""
 
 import json
 from typing import Any
@@ -11,19 +11,19 @@ EVERYBODY = ""
 
 
 class SettingsStore:
-    """Settings of accounts and of the whole store; mixed into `LabelStore`, which owns `engine`."""
+    """Settings of accounts and of the whole store. A base class of `LabelStore`, which sets `engine`."""
 
     engine: sa.Engine
 
     def setting(self, name: str, default: Any = None, owner: str = EVERYBODY) -> Any:
-        """A setting as the plain value (JSON) that was kept, or `default`. owner : an account, '' = everybody's."""
+        """The stored value of a setting (any JSON value), or `default`. owner : an account, '' = all accounts."""
         here = (schema.settings.c.owner == owner, schema.settings.c.name == name)
         with schema.reading(self.engine) as connection:
             text = connection.execute(sa.select(schema.settings.c.value).where(*here)).scalar()
         return default if text is None else json.loads(text)
 
     def keep_setting(self, name: str, value, owner: str = EVERYBODY) -> None:
-        """Keep a plain value (JSON) under a name; it replaces what was there."""
+        """Store a JSON value under a name. It replaces the earlier value. owner : an account, '' = all accounts."""
         row = {"owner": owner, "name": name, "value": json.dumps(value, sort_keys=True)}
         here = (schema.settings.c.owner == owner, schema.settings.c.name == name)
         with schema.writing(self.engine) as connection:
@@ -31,14 +31,14 @@ class SettingsStore:
                 connection.execute(schema.settings.insert(), row)
 
     def note_reveal(self, inspector: str, camera: str, expnum: int) -> None:
-        """Others' votes on this exposure were shown to this inspector. Twice is no error."""
+        """Note that this inspector was shown the votes of others on this exposure. Twice is no error."""
         with schema.writing(self.engine) as connection:
             if connection.execute(_reveal(inspector, camera, expnum)).first() is None:
                 row = {"inspector": inspector, "camera": camera, "expnum": int(expnum)}
                 connection.execute(schema.reveals.insert(), row | {"revealed_utc": schema.now_utc()})
 
     def reveals(self, camera: str, expnum: int) -> list[dict]:
-        """To whom others' votes on an exposure were ever shown, and when first: [{inspector, revealed_utc}]."""
+        """Who was shown the votes of others on this exposure, and when first: [{inspector, revealed_utc}]."""
         c = schema.reveals.c
         query = sa.select(c.inspector, c.revealed_utc).where(c.camera == camera, c.expnum == int(expnum))
         with schema.reading(self.engine) as connection:
@@ -46,7 +46,7 @@ class SettingsStore:
         return [{"inspector": row.inspector, "revealed_utc": row.revealed_utc} for row in rows]
 
     def was_revealed(self, inspector: str, camera: str, expnum: int) -> bool:
-        """Whether others' votes on this exposure were ever shown to this inspector."""
+        """Whether this inspector has ever been shown the votes of others on this exposure."""
         with schema.reading(self.engine) as connection:
             return connection.execute(_reveal(inspector, camera, expnum)).first() is not None
 

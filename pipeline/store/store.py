@@ -1,7 +1,7 @@
-"""LabelStore: who judged what, when and how. Votes are append-only; a change of mind is a new row.
+"""LabelStore: who judged what, when and how. Votes are never changed or deleted; a change of mind is a new row.
 
-The current vote of an inspector on a thing (camera, expnum, ccdname, plver) is the one that is neither superseded nor
-retracted, and the database itself refuses a second one. `client_vote_id` makes a vote that is sent twice count once.
+An inspector has one current vote on each thing (camera, expnum, ccdname, plver): the vote that is neither superseded
+nor retracted. The database refuses a second one. A vote that is sent twice counts once, by its `client_vote_id`.
 """
 
 import json
@@ -45,15 +45,15 @@ VOTE_COLUMNS = {
     "client_vote_id": "str",
 }
 LABEL_COLUMNS = ["camera", "expnum", "ccdname", "reason", "raw", "source", "kind", "imported_utc"]
-_CHUNK = 500  # keys per IN (...)
+_CHUNK = 500  # number of keys in one SQL `IN (...)`
 
 
 @dataclass(frozen=True, kw_only=True)
 class Vote:
-    """One inspector's judgement of one exposure (ccdname '') or CCD at one time.
+    """One inspector's judgement of one exposure (ccdname '') or of one CCD, at one time.
 
     `screen` says what was on screen: model stage and score shown or hidden, stretch, zoom, CCDs opened, seconds.
-    `vote_id`, `created_utc`, `superseded_by` and `retracted_utc` are the store's to fill in.
+    The store fills in `vote_id`, `created_utc`, `superseded_by` and `retracted_utc`.
     """
 
     expnum: int
@@ -79,19 +79,19 @@ class Vote:
         if not self.inspector.strip():
             raise LabelError("a vote needs an inspector's name")
         if isinstance(self.reasons, str):
-            raise LabelError(f"reasons is a tuple of names, not the text {self.reasons!r}")
+            raise LabelError(f"reasons must be a tuple of names, not the text {self.reasons!r}")
         object.__setattr__(self, "expnum", int(self.expnum))
         object.__setattr__(self, "reasons", tuple(self.reasons))
 
     @property
     def thing(self) -> tuple[str, int, str, str, str]:
-        """What this vote is the one current vote for."""
+        """The key of which only one vote is current: camera, expnum, ccdname, plver, inspector."""
         return (self.camera, self.expnum, self.ccdname, self.plver, self.inspector)
 
 
 @dataclass(frozen=True)
 class ImportCounts:
-    """What an import did: rows added, rows that were there already, and rows left out for a vote cast by hand."""
+    """Counts of an import. added : new rows. known : rows already stored. kept : votes cast by hand that stay."""
 
     added: int = 0
     known: int = 0
@@ -99,7 +99,7 @@ class ImportCounts:
 
 
 class LabelStore(Accounts, Jobs, SettingsStore, Adjudications, QueueStore):
-    """Votes, decisions, labels, accounts, settings, queues and jobs in one database (SQLite or PostgreSQL, by URL)."""
+    """Votes, decisions, labels, accounts, settings, queues and jobs in one database (SQLite or PostgreSQL)."""
 
     def __init__(self, url: str):
         self.url = url
@@ -107,7 +107,7 @@ class LabelStore(Accounts, Jobs, SettingsStore, Adjudications, QueueStore):
 
     @property
     def address(self) -> str:
-        """The address to show: as given, with *** for a password."""
+        """The address to show to people, with *** in place of a password."""
         return sa.make_url(self.url).render_as_string(hide_password=True)
 
     def close(self) -> None:
@@ -121,7 +121,7 @@ class LabelStore(Accounts, Jobs, SettingsStore, Adjudications, QueueStore):
         self.close()
 
     def revision(self) -> int:
-        """A number that grows whenever votes or labels change; cheap enough to poll."""
+        """A number that grows whenever votes or labels change. It is cheap to read."""
         with schema.reading(self.engine) as connection:
             row = schema.store_state.c.name == "revision"
             return connection.execute(sa.select(schema.store_state.c.value).where(row)).scalar_one()
@@ -129,24 +129,24 @@ class LabelStore(Accounts, Jobs, SettingsStore, Adjudications, QueueStore):
     # ---- votes
 
     def cast(self, vote: Vote) -> Vote:
-        """Store a vote and return it with its number; when this returns, the vote is on disk.
+        """Store a vote and return it with its number. When this returns, the vote is on disk.
 
-        It supersedes the inspector's current vote on the same thing. A vote whose `client_vote_id` is stored already
-        is returned as stored, and nothing changes.
+        It supersedes the inspector's current vote on the same thing. If a vote with this `client_vote_id` is stored
+        already, that vote is returned and nothing changes.
         """
         return self.cast_many([vote])[0]
 
     def cast_many(self, votes: Sequence[Vote], take_back: Sequence[int] = ()) -> list[Vote]:
-        """Store several votes in one transaction: all or none.
+        """Store several votes in one transaction: all of them or none.
 
-        take_back : numbers of the voters' own current votes that these ones make void (CCDs ticked before and no more,
-        say); they are retracted in the same transaction. Votes that are stored already take nothing back.
+        take_back : numbers of current votes of the same inspectors to retract in the same transaction, such as votes
+        on CCDs that are no longer ticked. If all of `votes` are stored already, nothing is retracted.
         """
         stored, _counts = self._store(votes, take_back)
         return stored
 
     def import_votes(self, votes: Sequence[Vote]) -> ImportCounts:
-        """Store votes from a file in one transaction. A vote that its inspector cast by hand is not superseded."""
+        """Store votes from a file in one transaction. A vote that an inspector cast by hand is not superseded."""
         _stored, counts = self._store(votes)
         return counts
 
@@ -209,7 +209,7 @@ class LabelStore(Accounts, Jobs, SettingsStore, Adjudications, QueueStore):
         return found
 
     def retract(self, vote_id: int | Sequence[int], inspector: str) -> None:
-        """Take one's own current vote back, or several together; they stay on record. Twice is no error."""
+        """Retract one or several current votes of this inspector. They stay on record. Twice is no error."""
         with schema.writing(self.engine) as connection:
             changed = [_take_back(connection, one, {inspector}) for one in np.atleast_1d(vote_id)]
             if any(changed):
@@ -218,10 +218,10 @@ class LabelStore(Accounts, Jobs, SettingsStore, Adjudications, QueueStore):
     def votes(
         self, inspector: str | None = None, expnum: int | Sequence[int] | None = None, current: bool = True
     ) -> pd.DataFrame:
-        """Votes in the order they were cast: VOTE_COLUMNS, `reasons` a tuple, `screen` a dict, `created_utc` as text.
+        """Votes in the order they were cast: VOTE_COLUMNS. `reasons` is a tuple, `screen` a dict, `created_utc` a text.
 
-        expnum : of one exposure, or of several. With `current`, only votes that are neither superseded nor retracted;
-        else the whole record.
+        expnum : one exposure or several. With `current`, only votes that are neither superseded nor retracted; else
+        all.
         """
         query = sa.select(*(schema.votes.c[name] for name in VOTE_COLUMNS)).order_by(schema.votes.c.vote_id)
         if inspector is not None:
@@ -239,11 +239,12 @@ class LabelStore(Accounts, Jobs, SettingsStore, Adjudications, QueueStore):
         values["screen"] = json.loads(f"[{','.join(values['screen'])}]")
         return pd.DataFrame({name: pd.Series(values[name], dtype=kind) for name, kind in VOTE_COLUMNS.items()})
 
-    # ---- labels that are nobody's vote
+    # ---- labels that are not votes
 
     def import_labels(self, frame: pd.DataFrame, source: str, kind: str) -> ImportCounts:
-        """Add labels of a published list: camera, expnum, ccdname ('' = whole exposure), reason ('' = unmapped), raw.
+        """Add the labels of a published list.
 
+        frame : camera, expnum, ccdname ('' = whole exposure), reason ('' = not in our vocabulary), raw (as written).
         A row that this source and kind gave before is not added again.
         """
         keys = frame[["camera", "expnum", "ccdname", "reason", "raw"]].itertuples(index=False, name=None)
@@ -270,12 +271,15 @@ class LabelStore(Accounts, Jobs, SettingsStore, Adjudications, QueueStore):
         return pd.DataFrame([tuple(row) for row in rows], columns=LABEL_COLUMNS).astype({"expnum": "int64"})
 
     def n_labels(self) -> int:
-        """How many imported labels there are; cheap enough to ask before reading them."""
+        """Number of imported labels. Cheaper than to read them."""
         with schema.reading(self.engine) as connection:
             return connection.execute(sa.select(sa.func.count()).select_from(schema.imported_labels)).scalar_one()
 
     def import_columns(self, frame: pd.DataFrame, source: str) -> int:
-        """Keep what an inspection table said of each exposure beside the votes: camera, expnum, columns (a dict)."""
+        """Store the further columns of an inspection table: camera, expnum, columns (a dict).
+
+        Return how many are new.
+        """
         t = schema.imported_columns.c
         with schema.writing(self.engine) as connection:
             mine = sa.select(t.camera, t.expnum).where(t.source == source)
@@ -292,7 +296,7 @@ class LabelStore(Accounts, Jobs, SettingsStore, Adjudications, QueueStore):
         return len(rows)
 
     def imported_columns(self) -> pd.DataFrame:
-        """What inspection tables said of each exposure, in file order: camera, expnum, source, columns (a dict)."""
+        """Further columns of inspection tables, in file order: camera, expnum, source, columns (a dict)."""
         names = ["camera", "expnum", "source", "columns"]
         query = sa.select(*(schema.imported_columns.c[name] for name in names))
         with schema.reading(self.engine) as connection:
@@ -303,7 +307,7 @@ class LabelStore(Accounts, Jobs, SettingsStore, Adjudications, QueueStore):
 
 
 def open_store(catalog) -> LabelStore:
-    """The label store of a run: its own SQLite file unless `run.json` names another."""
+    """The label store of a run: its own SQLite file, unless `run.json` has another address."""
     return LabelStore(catalog.labels_url())
 
 
@@ -313,13 +317,15 @@ def _chunks(values: Iterable) -> Iterable[list]:
 
 
 def _take_back(connection: sa.Connection, vote_id: int, inspectors: set[str]) -> bool:
-    """Stamp one current vote of one of `inspectors` as retracted; False if it was already."""
+    """Retract one current vote of one of `inspectors`. False if it was retracted already."""
     here = schema.votes.c.vote_id == int(vote_id)
     row = connection.execute(sa.select(schema.votes).where(here)).first()
     if row is None or row.inspector not in inspectors:
-        raise LabelError(f"{', '.join(sorted(inspectors))} has no vote {vote_id}; only one's own can be retracted")
+        raise LabelError(
+            f"{', '.join(sorted(inspectors))} has no vote {vote_id}; inspectors can retract only their own"
+        )
     if row.retracted_utc is None and row.superseded_by is not None:
-        raise LabelError(f"vote {vote_id} was superseded by {row.superseded_by}; retract that one")
+        raise LabelError(f"vote {vote_id} was superseded by {row.superseded_by}; retract that one instead")
     stamp = schema.votes.update().where(here, schema.votes.c.retracted_utc.is_(None))
     return connection.execute(stamp.values(retracted_utc=schema.now_utc())).rowcount > 0
 

@@ -76,7 +76,7 @@ def test_a_run_that_only_others_may_read(run, monkeypatch):
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
     monkeypatch.setattr(Path, "read_text", read_text)
-    assert "may not be read by this user" in refused(run, CatalogError)
+    assert "you have no permission to read" in refused(run, CatalogError)
 
 
 def test_a_run_in_which_no_secret_can_be_kept(tmp_path, monkeypatch):

@@ -1,13 +1,13 @@
-"""Triggers by which the database itself refuses to delete from or rewrite a table.
+"""Triggers that make the database refuse to delete from a table or to rewrite it.
 
-Migrations that are released rest on this file: what it executes stays as it is.
+Released migrations use this file: never change the SQL that it executes.
 """
 
 from alembic import op
 
 
 def guard(table: str, fixed: str) -> None:
-    """fixed : the columns that never change, as SQL lists them."""
+    """Add the triggers to a table. fixed : the columns that never change, as a comma-separated SQL list."""
     never = {"deleted": "DELETE", "changed": f"UPDATE OF {fixed}"}
     if op.get_bind().dialect.name == "sqlite":
         refuse = f"BEGIN SELECT RAISE(ABORT, '{table} are append-only'); END"

@@ -291,7 +291,9 @@ def test_a_store_of_a_newer_program_is_left_as_it_is(fresh, new_store_url):
     engine.dispose()
     for url, found in ((fresh, "0099"), (old, "99")):
         before = rows_of(url), shape_of(url)
-        with pytest.raises(LabelError, match=f"the label store has schema {found}, this program reads 0002; update it"):
+        with pytest.raises(
+            LabelError, match=f"the label store has schema {found}, but this Triptych knows 0002; update Triptych"
+        ):
             LabelStore(url)
         assert (rows_of(url), shape_of(url)) == before
 

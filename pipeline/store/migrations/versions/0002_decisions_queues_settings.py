@@ -86,5 +86,5 @@ def upgrade() -> None:
         "created_utc",
     )
     guard("repeats", "repeat_id, client_vote_id, vote_id, inspector, judgement, reasons, screen, created_utc")
-    # Programs of before Alembic read this number alone, and refuse what is above 2.
+    # Versions of Triptych from before Alembic read only this number, and refuse anything above 2.
     op.execute("UPDATE store_state SET value = 2 WHERE name = 'schema'")
