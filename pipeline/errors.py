@@ -3,12 +3,12 @@
 TriptychError
 ├── BadInput        a file, value or option that cannot be used
 ├── UnknownName     a name that is in none of our registries
-├── CatalogError    a run folder that is not one, or is damaged
+├── CatalogError    a folder that is not a run, or a damaged run
 │   ├── StageMissing    a stage that has not been made yet
-│   └── StageStale      a stage made from a parent that is no longer the current one
+│   └── StageStale      a stage whose parent is no longer the current one
 ├── LabelError      a vote or label that the store refuses
-├── NotInstalled    a package that the plain install leaves out
-└── Cancelled       work stopped because somebody asked for it
+├── NotInstalled    a package that is not in the plain install
+└── Cancelled       work that somebody stopped
 
 The command line prints the message of a TriptychError as one line and exits with 1, so each message says what to do.
 """
@@ -30,7 +30,7 @@ class UnknownName(TriptychError):
 
 
 class CatalogError(TriptychError):
-    """A run folder that is not one, or is damaged."""
+    """A folder that is not a run, or a damaged run."""
 
 
 class StageMissing(CatalogError):
@@ -38,7 +38,7 @@ class StageMissing(CatalogError):
 
 
 class StageStale(CatalogError):
-    """A stage made from a parent that is no longer the current one."""
+    """A stage whose parent is no longer the current one."""
 
 
 class LabelError(TriptychError):
@@ -46,15 +46,15 @@ class LabelError(TriptychError):
 
 
 class NotInstalled(TriptychError):
-    """A package that the plain install leaves out."""
+    """A package that is not in the plain install."""
 
 
 class Cancelled(TriptychError):
-    """Work stopped because somebody asked for it."""
+    """Work that somebody stopped."""
 
 
 def choose(name: str, known: Iterable[str], what: str) -> str:
-    """Return `name` if it is among `known`, else raise UnknownName with the known ones and the nearest match."""
+    """Return `name` if it is in `known`. Otherwise raise UnknownName, with the known names and the nearest one."""
     known = list(known)
     if name in known:
         return name

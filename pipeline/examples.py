@@ -1,6 +1,6 @@
-"""Two ready runs of real people's answers: the DR11 visual inspection, and eight annotators of real ghosts.
+"""Two ready runs with real answers: the DR11 visual inspection, and eight annotators of real ghosts.
 
-The data is no part of the program: it lies in a folder of its own, see docs/real_data.md.
+The data is not part of the program. It is in a folder of its own: see docs/real_data.md.
 """
 
 import re
@@ -21,7 +21,7 @@ from triptych.pipeline.store.store import open_store
 
 DR11_TABLE = "labels/dr11_final_selected_bad_exposures.csv"
 DR11_METADATA = "metadata/exposures_meta.csv.gz"
-DR11_INSPECTED = 3737  # exposures that were looked at; the published table names those that somebody called bad
+DR11_INSPECTED = 3737  # exposures that were looked at; the published table has only those that somebody called bad
 GHOSTS = "focal_planes/ghosts"
 GHOST_MARKS = "focal_planes/ghosts/ghost_annotations.csv"
 _ARCHIVE_NAME = re.compile(r"c4d_(\d\d)(\d\d)(\d\d)_(\d\d)(\d\d)(\d\d)_\w+?_([ugrizY]|VR)_")
@@ -29,7 +29,10 @@ _ARCHIVE_NAME = re.compile(r"c4d_(\d\d)(\d\d)(\d\d)_(\d\d)(\d\d)(\d\d)_\w+?_([ug
 
 @dataclass(frozen=True)
 class Example:
-    """about : what it is; needs : its files in the folder of real data; make(catalog, folder, bar, whole)."""
+    """about : what it is.
+
+    needs : its files in the folder of real data. make : called with catalog, folder, bar, whole.
+    """
 
     about: str
     needs: tuple[str, ...]
@@ -37,10 +40,11 @@ class Example:
 
 
 def make(name: str, out: str | Path, data: str | Path, *, whole: bool = False, bar) -> Catalog:
-    """Make an example run at `out`, ready to be served; an account is still to be added. Again = what is missing.
+    """Make an example run at `out`, ready to be served once an account is added. A second call adds what is missing.
 
-    data : the folder of real data    whole : also embed, train, predict, cluster and map, where there are pixels
-    bar : called with a title, gives a context manager whose value is a `progress` function
+    data : the folder of real data. whole : also embed, train, predict, cluster and map, if the example has pixels.
+    bar : called with a title, returns a context manager whose value is a `progress` function. BadInput if data is
+    missing.
     """
     example, data = EXAMPLES[choose(name, EXAMPLES, "example")], Path(data)
     for needed in example.needs:
@@ -60,7 +64,7 @@ def make_dr11(catalog: Catalog, data: Path, bar, whole: bool) -> None:
 
 
 def make_ghosts(catalog: Catalog, data: Path, bar, whole: bool) -> None:
-    """Thirty focal planes as pictures, and what eight people marked on each of their CCDs."""
+    """Thirty focal planes as pictures, and what eight people marked on each CCD."""
     if whole:
         with bar("ingest") as progress:
             ingest(catalog, [data / GHOSTS], progress=progress)
@@ -74,9 +78,9 @@ def make_ghosts(catalog: Catalog, data: Path, bar, whole: bool) -> None:
 
 
 def dr11_exposures(table: pd.DataFrame, metadata: pd.DataFrame) -> pd.DataFrame:
-    """An exposures table: band and time from the archive's file name, the rest where the metadata have it.
+    """An exposures table: band and time from the archive's file name, the rest from the metadata if it is there.
 
-    table : expnum, image_fname, plver    metadata : indexed by expnum: exptime, ra, dec, airmass, object, propid
+    table : expnum, image_fname, plver. metadata : indexed by expnum, with exptime, ra, dec, airmass, object, propid.
     """
     camera = camera_named("decam")
     parts = [_ARCHIVE_NAME.match(name) for name in table["image_fname"]]

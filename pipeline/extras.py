@@ -1,4 +1,4 @@
-"""What the plain install leaves out: a feature that needs more asks here first, so that it says what to install."""
+"""What the plain install leaves out. A feature that needs more calls `need` first, which says what to install."""
 
 import importlib
 
@@ -16,7 +16,7 @@ EXTRA_OF = {
 
 
 def need(feature: str, *modules: str) -> None:
-    """Raise NotInstalled where a feature's modules cannot all be imported. feature : as a message begins with it."""
+    """Raise NotInstalled if a module of a feature cannot be imported. feature : the start of the error message."""
     for module in modules:
         try:
             importlib.import_module(module)

@@ -1,11 +1,11 @@
-"""image_id, the number of one CCD image: made of the numbers of its exposure and its CCD. Only this file knows how.
+"""image_id, the number of one CCD image, made from the exposure number and the CCD number. Only this file knows how.
 
-Every function takes numbers, arrays, Series or an Index, and gives the same.
+Every function takes numbers, arrays, Series or an Index, and returns the same type.
 """
 
 from typing import Any
 
-CCDS = 100  # room for CCD numbers in one exposure
+CCDS = 100  # one more than the largest CCD number
 
 
 def image_id_of(expnum: Any, ccdnum: Any) -> Any:
@@ -24,5 +24,5 @@ def ccdnum_of(image_id: Any) -> Any:
 
 
 def ids_of(expnum: int) -> range:
-    """Every image_id that an exposure may have. They follow each other: sorted images of one exposure are one slice."""
+    """Every image_id that an exposure may have. They are consecutive, so sorted images of an exposure are one slice."""
     return range(CCDS * expnum, CCDS * (expnum + 1))

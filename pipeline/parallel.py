@@ -1,4 +1,4 @@
-"""Many independent tasks in processes or threads: results as they come, a crash costs one task only."""
+"""Runs many independent tasks in processes or threads. Results come as they finish; a crash costs one task only."""
 
 import os
 import signal
@@ -16,26 +16,26 @@ from triptych.pipeline.errors import TriptychError
 
 
 class WorkerLost(TriptychError):
-    """A worker process died on a task, as when memory runs out or a decoder crashes."""
+    """A worker process died during a task, for example because memory ran out or a decoder crashed."""
 
 
 def cores() -> int:
-    """Number of cores that this process may use: a container's share counts, and so does LOKY_MAX_CPU_COUNT."""
+    """Number of cores that this process may use. Respects a container's limit and LOKY_MAX_CPU_COUNT."""
     return joblib.cpu_count()
 
 
 def processes_for(n_tasks: int, workers: int | None = None) -> int:
-    """How many processes `unordered` runs so many tasks in; 1 is this one."""
+    """Number of processes that `unordered` uses for so many tasks. 1 means this process itself."""
     workers = min(workers or cores(), n_tasks)
     return 1 if workers <= 1 or n_tasks < 3 else workers
 
 
 def unordered(function: Callable, tasks: Iterable, workers: int | None = None) -> Iterator[tuple]:
-    """Yield (task, function(task)) as they finish, in `workers` processes (all cores if None).
+    """Yield (task, function(task)) as they finish, in `workers` processes (None = one per core).
 
-    Tasks and results are pickled; a script that calls this needs no `if __name__ == "__main__"`. When a worker dies,
-    the tasks that were left run again one by one, each in a process of its own, and the one that kills it yields
-    (task, WorkerLost). One worker, or one or two tasks, run in this process.
+    Tasks and results are pickled. A script that calls this needs no `if __name__ == "__main__"`. If a worker dies, the
+    remaining tasks run again one by one, each in a process of its own. The task that kills its worker gives
+    (task, WorkerLost). With one worker, or with one or two tasks, everything runs in this process.
     """
     tasks = list(tasks)
     workers = processes_for(len(tasks), workers)
@@ -61,12 +61,12 @@ def unordered(function: Callable, tasks: Iterable, workers: int | None = None) -
 
 
 def _pool(workers: int) -> ProcessPoolExecutor:
-    """Processes that end when this one is killed, instead of waiting for work for ever."""
+    """A pool whose processes end when this process is killed, instead of waiting for ever."""
     return ProcessPoolExecutor(max_workers=workers, initializer=_end_with, initargs=(os.getpid(),))
 
 
 def _end_with(parent: int) -> None:
-    """Look every second whether the parent is still there. Ctrl-C is for the parent, which decides when to end."""
+    """End this worker when its parent is gone, checked every second. Ignore Ctrl-C: the parent decides when to end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def watch() -> None:
@@ -78,9 +78,9 @@ def _end_with(parent: int) -> None:
 
 
 def in_threads(function: Callable, tasks: Iterable, threads: int) -> Iterator[tuple]:
-    """Yield (task, function(task)) as they finish, in `threads` threads of this process, for work that frees the GIL.
+    """Yield (task, function(task)) as they finish, in `threads` threads, for work that releases the GIL.
 
-    No more results wait to be taken than there are threads, so that memory is bounded by them.
+    At most `threads` results wait to be taken, which limits the memory.
     """
     waiting = iter(tasks)
     with ThreadPoolExecutor(threads) as pool:
@@ -96,7 +96,7 @@ def in_threads(function: Callable, tasks: Iterable, threads: int) -> Iterator[tu
 
 
 def _alone(function: Callable, task):
-    """The result of a task in a process of its own, or WorkerLost."""
+    """Run a task in a process of its own. Return its result, or a WorkerLost."""
     pool = _pool(1)
     try:
         return pool.submit(function, task).result()

@@ -1,7 +1,7 @@
-"""The closed, extendable vocabulary of what can be wrong with an exposure, and every spelling met for it.
+"""The vocabulary of what can be wrong with an exposure, and every spelling of it that we have seen.
 
-The first eleven reasons are the published ones, in the published order; the others were needed by inspectors and had
-no class. To add a reason: one line in REASONS and its spellings in ALIASES.
+The first eleven reasons are the published ones, in the published order. The others are reasons that inspectors needed
+and that had no class. To add a reason: one `Reason` in REASONS, and its spellings in ALIASES.
 """
 
 import re
@@ -12,9 +12,9 @@ GOOD = "good"
 
 @dataclass(frozen=True)
 class Reason:
-    """One reason: its canonical name, the key that picks it in Review, and the written rule that inspectors share.
+    """One reason: its name, the key that picks it in Review, and the written rule that inspectors share.
 
-    rule : what it is. spoils : what makes an exposure bad for it. harmless : what looks like it and is no reason.
+    rule : what it is. spoils : when it makes an exposure bad. harmless : what looks like it but is no reason.
     """
 
     name: str
@@ -173,8 +173,7 @@ REASONS: dict[str, Reason] = {
     )
 }
 
-# Whole spellings met in the published lists and inspections -> canonical names. Keys are compared lower-cased, with
-# runs of spaces, underscores and slashes folded to one space.
+# Complete spellings in the published lists and inspections -> reasons. Keys are in the form that `fold` gives.
 ALIASES: dict[str, tuple[str, ...]] = {
     "clouds": ("Clouds_transparency",),
     "cloud": ("Clouds_transparency",),
@@ -206,7 +205,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "amplifier": ("Amp_offset",),
 }
 
-# What free text contains -> canonical names: regular expressions, searched in folded text that is no whole spelling.
+# What free text contains -> reasons. Regular expressions, searched in folded text that is not a complete spelling.
 KEYWORDS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"cloud|clouts|cirrus|\btran?s[a-z]*p[a-z]*ency|\btrans\b", ("Clouds_transparency",)),
     (r"exp ?factor|depth ?factor|\bdepfac|\bdepth ?<|underexposed|too shallow", ("Nonoptimal_exp",)),
@@ -234,15 +233,15 @@ KEYWORDS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"observer marked|junk|garbage|\btest (image|exposure)|abort", ("Observer_marked",)),
     (r"wonky|hexapod|active optics|mirror (issue|support|lost)", ("Wonky",)),
 )
-# Words that say something is strange and not what: they count only where nothing else was said.
+# Words that only say that something is strange. They count only if nothing else was found.
 STRANGE = r"weird|strange|wired shape"
 
-# The flag digit of a bad-exposure list, where it is all that the list says; 3 means "other".
+# The flag digit of a bad-exposure list, if the list says nothing else. 3 means "other".
 FLAGS: dict[str, tuple[str, ...]] = {"1": ("Saturated",), "2": ("Clouds_transparency",)}
 
 
 def fold(text: str) -> str:
-    """Lower-case `text` and fold spaces, underscores and slashes so that spellings compare equal."""
+    """Lower-case `text` and replace runs of spaces, underscores and slashes by one space, to compare spellings."""
     return re.sub(r"[\s_/]+", " ", text.strip().lower()).strip()
 
 
@@ -251,9 +250,9 @@ _KEYWORDS = tuple((re.compile(pattern), names) for pattern, names in KEYWORDS)
 
 
 def canonical(text: str) -> tuple[str, ...]:
-    """Return the canonical reasons named by `text`, in vocabulary order; () when nothing maps.
+    """Return the reasons that `text` names, in vocabulary order; () if it names none.
 
-    `text` is one name in any known spelling, several separated by commas or semicolons, or free text that is searched
+    text : one name in any known spelling, several separated by commas or semicolons, or free text that is searched
     for keywords.
     """
     found = set()

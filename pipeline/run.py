@@ -1,4 +1,4 @@
-"""All steps in order: from files to candidates. Each step is skipped when its current stage is still true."""
+"""All steps in order, from files to candidates. Clusters and maps are skipped if they are up to date."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -15,7 +15,7 @@ Bar = Callable[[str], AbstractContextManager]
 
 
 def is_fresh(catalog: Catalog, kind: str) -> bool:
-    """True when the run's current stage of that kind was made from parents that are still the current ones."""
+    """True if the run has a current stage of that kind, made from parents that are still current."""
     try:
         catalog.refresh().stage(kind)
     except (StageMissing, StageStale):
@@ -24,7 +24,7 @@ def is_fresh(catalog: Catalog, kind: str) -> bool:
 
 
 def ready(catalog: Catalog, kinds: Sequence[str]) -> bool:
-    """True when every one of these kinds of stage is there and true."""
+    """True if the run has an up-to-date current stage of each of these kinds."""
     return all(is_fresh(catalog, kind) for kind in kinds)
 
 
@@ -40,10 +40,10 @@ def run(
     seed: int = 0,
     bar: Bar = lambda title: nullcontext(None),
 ) -> None:
-    """Ingest `sources`, embed, train and predict where there are labels, cluster, map, and find candidates.
+    """Ingest `sources`, embed, train and predict if there are labels, find candidates, cluster and map.
 
-    store : a LabelStore; without a label of any kind in it, training and what needs a prediction are left out.
-    bar : called with a title, gives a context manager whose value is the step's `progress` function.
+    store : a LabelStore. Without any label or vote in it, training, prediction and candidates are skipped.
+    bar : called with a title, returns a context manager whose value is the step's `progress` function.
     """
     if sources:
         with bar("ingest") as progress:
@@ -60,7 +60,7 @@ def run(
 
 
 def place(catalog: Catalog, *, seed: int = 0, bar: Bar = lambda title: nullcontext(None)) -> None:
-    """Clusters and both maps, each only where it is missing or was made from an older embedding."""
+    """Make clusters and both maps, each only if it is missing or was made from an older embedding."""
     if not is_fresh(catalog, "cluster"):
         with bar("cluster") as progress:
             clusters.cluster(catalog.refresh(), seed=seed, progress=progress)

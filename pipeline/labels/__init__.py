@@ -1,1 +1,1 @@
-"""Labels read from lists, their doubts, and the training set that they and the votes make."""
+"""Lists of labels read in, labels that are likely wrong, and the training set made from labels and votes."""

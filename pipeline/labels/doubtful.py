@@ -1,12 +1,13 @@
-"""Labels that are likely wrong: contradicted by another list, by votes, or by nearly all that looks alike.
+"""Labels that are likely wrong, because another list, the votes or the neighbours contradict them.
 
-- *lists*: an exposure is in a good list and in a bad one. The same exposure, or the same CCD, both good and bad cannot
-  be right; a bad CCD of an exposure that another list calls good may only be the price of a rougher list.
-- *votes*: the votes so far speak against the label and do not make a verdict yet.
-- *neighbours*: nearly all labelled neighbours of its CCDs carry other labels: see `label_doubts`.
+- *lists*: an exposure is in a good list and in a bad one. One of the two must be wrong if they speak of the same
+  exposure or of the same CCD. If a bad CCD belongs to an exposure that another list calls good, both may be right:
+  the list of exposures may just be coarser.
+- *votes*: more votes speak against the label than for it, but there is no verdict yet.
+- *neighbours*: nearly all labelled neighbours of its CCDs have other labels: see `neighbour_doubts`.
 
-A verdict of votes under the policy, or a lead's decision, answers the doubt: it outranks the label in training (see
-`training`), and the label stays on record.
+A verdict under the policy, or a lead's decision, settles the doubt. It outranks the label in training (see
+`training_set`). The label itself stays on record.
 """
 
 import numpy as np
@@ -25,19 +26,19 @@ COLUMNS += ("from_votes", "in_run", "answer")
 WHYS = {
     "lists": "in a good list and in a bad one",
     "votes": "votes speak against it",
-    "neighbours": "nearly all that looks alike is labelled otherwise",
+    "neighbours": "nearly all similar images have another label",
 }
-ROUGHER = 0.5  # how sure it is that a label is wrong where a list of exposures meets a list of CCDs
+ROUGHER = 0.5  # how sure we are that a label is wrong if a list of exposures contradicts a list of CCDs
 
 
 def doubtful_labels(catalog: Catalog, store, *, policy: str = "majority", answered: bool = False) -> pd.DataFrame:
     """The doubtful labels of a run and its label store, the surest first: COLUMNS.
 
-    ccdnames : those it is about, joined by commas, '' = the exposure as a whole. image_id : a CCD to look at, -1 where
-    nothing is known of its CCDs. says : what the label says, good or reasons. source : where from. why : a name in
-    WHYS. against : what speaks against it. sure : float64 in [0, 1]. from_votes : whether the row tells of votes.
-    in_run : whether the exposure is in the run. answer : the verdict that has settled it, `good` or `bad`, '' before.
-    answered : those that have an answer too.
+    ccdnames : the CCDs that the label names, joined by commas, '' = the whole exposure. image_id : a CCD to look at,
+    -1 if the run has no CCD of it. says : what the label says, `good` or reasons. source : the list it comes from.
+    why : a key of WHYS. against : what speaks against the label. sure : float64 in [0, 1], how sure we are that it is
+    wrong. from_votes : whether the row reveals votes. in_run : whether the run has the exposure. answer : the verdict
+    that has settled it, `good` or `bad`, '' if none. answered : also return the rows that have an answer.
     """
     labels, exposures = store.labels(), catalog.exposures()
     labels = _counting(labels)
@@ -53,7 +54,7 @@ def doubtful_labels(catalog: Catalog, store, *, policy: str = "majority", answer
     decided = verdicts[verdicts.verdict.isin(["good", "bad"])]
     found = found.merge(decided[KEY].assign(answer=decided.verdict.astype(object)), on=KEY, how="left")
     found["answer"] = found.answer.fillna("").astype(object)
-    # the vote that settled an imported label is not itself asked about again
+    # do not ask again about the vote that has settled an imported label
     asked = found.loc[~found.from_votes, "expnum"]
     found = found[~(found.from_votes & (found.why == "neighbours") & found.expnum.isin(asked))]
     found.loc[found.from_votes & (found.why == "neighbours"), "answer"] = ""
@@ -63,9 +64,9 @@ def doubtful_labels(catalog: Catalog, store, *, policy: str = "majority", answer
 
 
 def without_votes(catalog: Catalog, labels: pd.DataFrame) -> pd.DataFrame:
-    """The rows that no vote has a part in, of the exposures of the run: camera, expnum, why; the lists first.
+    """The rows that do not depend on votes, for exposures of the run: camera, expnum, why. Rows from lists come first.
 
-    labels : frame of the label store. Votes neither add a row nor take one away, so anybody may be given these.
+    labels : frame of the label store. Votes neither add nor remove a row, so any user may see these rows.
     """
     labels = _counting(labels)
     parts = [listed_both(labels)]
@@ -76,12 +77,12 @@ def without_votes(catalog: Catalog, labels: pd.DataFrame) -> pd.DataFrame:
 
 
 def _counting(labels: pd.DataFrame) -> pd.DataFrame:
-    """The labels that can contradict: suspicious ones do not, nor do words that are no reason."""
+    """The labels that can contradict each other: without suspicious ones and without words that are no reason."""
     return labels[(labels.kind != SUSPICIOUS) & labels.reason.isin([*REASONS, GOOD, ""])]
 
 
 def summary(found: pd.DataFrame) -> dict:
-    """Counts of exposures as plain values: `n`, of them `in_run`, `answered`; by `why`, of those that wait."""
+    """Numbers of exposures, as plain values: `n` unanswered, of them `in_run`, `answered`, and unanswered by `why`."""
     waits = found[found.answer == ""]
     return {
         "n": int(waits.expnum.nunique()),
@@ -97,8 +98,8 @@ def summary(found: pd.DataFrame) -> dict:
 def listed_both(labels: pd.DataFrame) -> pd.DataFrame:
     """Exposures that imported labels call both good and bad, one row each.
 
-    labels : frame of the label store. A bad list that gives no reason, or one that maps to nothing, calls bad all the
-    same. CCDs that are good on an exposure listed as bad are no contradiction where other CCDs are listed as bad.
+    labels : frame of the label store. A list of bad exposures without a reason, or with an unknown one, still says
+    bad. A good CCD of an exposure that is listed as bad is no contradiction if other CCDs of it are listed as bad.
     """
     good = labels.reason == GOOD
     sides = {
@@ -140,10 +141,10 @@ def listed_both(labels: pd.DataFrame) -> pd.DataFrame:
 
 
 def against_votes(labels: pd.DataFrame, verdicts: pd.DataFrame) -> pd.DataFrame:
-    """Imported labels that more votes speak against than for, one row per exposure and source.
+    """Imported labels with more votes against them than for them, one row per exposure and source.
 
-    verdicts : of `consensus.verdicts`. A good label of single CCDs is not against a bad exposure. sure : Laplace's rule
-    of succession, (against + 1) / (votes + 2).
+    verdicts : from `verdicts.verdicts`. A good label of single CCDs does not contradict a bad exposure. sure :
+    Laplace's rule of succession, (against + 1) / (votes + 2).
     """
     counted = verdicts.set_index(KEY)[["n_bad", "n_good"]]
     own = labels[(labels.reason == GOOD) & (labels.ccdname == "") | labels.reason.isin(list(REASONS))]
@@ -160,12 +161,11 @@ def against_votes(labels: pd.DataFrame, verdicts: pd.DataFrame) -> pd.DataFrame:
         rows.append((camera, int(expnum), ccds, says, source, "votes", other, (n + 1) / (n_votes + 2), sentence, True))
     return rows_of(rows)
 
-
-# ---- what all have in common
+    # ---- for all rows
 
 
 def _with_images(catalog: Catalog, found: pd.DataFrame) -> pd.DataFrame:
-    """Add `image_id`: the first CCD that a row names, else the exposure's middle one; -1 where there is none."""
+    """Add `image_id`: the first CCD that a row names, else the exposure's middle CCD; -1 if the run has none."""
     ccds = catalog.ccds()
     ccds = ccds[ccds.expnum.isin(found.expnum)].sort_values("image_id")
     named = dict(zip(zip(ccds.expnum, ccds.ccdname, strict=True), ccds.image_id, strict=True))

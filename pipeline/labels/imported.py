@@ -1,4 +1,4 @@
-"""What a reader of label files hands over, and the small tools that all readers share."""
+"""What a reader of label files returns, and the small functions that all readers share."""
 
 import csv
 import gzip
@@ -20,10 +20,10 @@ LABEL_NAMES = ["expnum", "ccdname", "reason", "raw"]
 class Imported:
     """What a reader found in one file.
 
-    labels : rows of (expnum, ccdname, reason, raw); '' as ccdname is the whole exposure, '' as reason maps to nothing.
-    entries : (expnum, ccdname, text) of each line used. columns : {expnum: what an inspection table said of it}.
-    skipped, commented : (line number, problem or text). unmapped : reasons that map to nothing, with counts.
-    notes : what else should be said, with counts. panel : number of people who judged everything, where it is known.
+    labels : rows of (expnum, ccdname, reason, raw). ccdname '' = whole exposure; reason '' = not in our vocabulary.
+    entries : (expnum, ccdname, text) of each line used. columns : {expnum: further columns of an inspection table}.
+    skipped, commented : (line number, problem or text). unmapped : reasons that are not in our vocabulary, with counts.
+    notes : other remarks for the report, with counts. panel : number of people who judged everything, if known.
     """
 
     votes: list[Vote] = field(default_factory=list)
@@ -38,7 +38,7 @@ class Imported:
     panel: int | None = None
 
     def add_label(self, expnum: int, ccdname: str, raw: str, reasons: tuple[str, ...] | None = None) -> None:
-        """Add one line of a list, under every reason it names; the text as written is kept beside it."""
+        """Add one line of a list, once for every reason it names. The text as written is kept too."""
         self.entries.append((expnum, ccdname, raw))
         reasons = canonical(raw) if reasons is None else reasons
         if not raw:
@@ -48,13 +48,16 @@ class Imported:
         self.labels.extend((expnum, ccdname, reason, raw) for reason in reasons or ("",))
 
     def note_unmapped(self, raw: str) -> None:
-        """Count a reason that maps to nothing; its numbers are left out, so that equal complaints count together."""
+        """Count a reason that is not in our vocabulary.
+
+        Numbers in it become `#`, so equal complaints count together.
+        """
         self.unmapped[re.sub(r"\d+(\.\d+)?", "#", raw)] += 1
 
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """What a reader may need to know besides the file: see `import_file`."""
+    """What a reader needs to know besides the file: see `import_file`."""
 
     camera: str = "decam"
     inspector: str = ""
@@ -62,7 +65,7 @@ class ReadOptions:
 
 
 def lines(path: Path) -> Iterator[tuple[int, str]]:
-    """(line number from 1, line without its end) of a text, perhaps gzipped, in any encoding that extends ASCII."""
+    """(line number from 1, line without its end) of a text file, gzipped or not, in any encoding that extends ASCII."""
     unpacked = gzip.open if path.suffix == ".gz" else open
     with unpacked(path, "rt", encoding="utf-8-sig", errors="replace", newline=None) as handle:
         for number, line in enumerate(handle, start=1):
@@ -70,7 +73,10 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def csv_rows(path: Path, needed: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
-    """(line number, row) of a CSV table with a header line; `#` lines before the header are comments."""
+    """(line number, row) of a CSV table with a header line. `#` lines before the header are comments.
+
+    BadInput if one of the `needed` columns is missing.
+    """
     with open(path, encoding="utf-8-sig", errors="replace", newline="") as handle:
         before = 0
         for line in handle:
@@ -90,7 +96,7 @@ def csv_rows(path: Path, needed: tuple[str, ...]) -> Iterator[tuple[int, dict[st
 
 
 def imported_vote(options: ReadOptions, **values) -> Vote:
-    """A vote from a file. Its identity is its content, so that the same line read again is the same vote."""
+    """A vote from a file. Its id is a digest of its content, so a line that is read again is the same vote."""
     vote = Vote(camera=options.camera, via="import", **values)
     content = repr((vote.thing, vote.judgement, vote.reasons, vote.comment, sorted(vote.screen.items())))
     identity = hashlib.sha256(content.encode()).hexdigest()[:32]

@@ -1,4 +1,4 @@
-"""Reads what people answered elsewhere: inspection tables, spreadsheets, annotators' marks. All become votes."""
+"""Reads the answers of earlier inspections: result tables, spreadsheets, annotators' marks. All become votes."""
 
 import csv
 import re
@@ -12,29 +12,29 @@ from triptych.pipeline.labels.imported import Imported, ReadOptions, csv_rows, i
 from triptych.pipeline.reasons import canonical, fold
 from triptych.pipeline.store.store import JUDGEMENTS, Vote
 
-# Answers as inspectors typed them, lower-cased and stripped.
+# Answers as inspectors typed them, in lower case and stripped.
 BAD_ANSWERS = ("y", "yes", "1", "true", "bad", "x")
 GOOD_ANSWERS = ("n", "no", "0", "false", "good", "ok")
 DOUBTFUL_BAD = ("y?", "yes?", "maybe", "maybe?", "m", "?", "1?", "bad?", "unsure", "marginal")
 DOUBTFUL_GOOD = ("n?", "no?", "0?", "good?")
 MARKED_ABOVE = 0.02
 MARKED_REASON = "Ghost_Scatter"
-HEADER_WITHIN = 5  # rows of a sheet in which its header is looked for
+HEADER_WITHIN = 5  # the header of a sheet is searched in so many rows
 
 
 def read_inspection(path: Path, options: ReadOptions) -> Imported:
     """The result table of an earlier inspection: `expnum,...,<name>_badexp,<name>_reason,...`.
 
-    True is that inspector's bad vote, with the reason as written kept as its comment. False or nothing does not say
-    whether the inspector saw the exposure, and is no vote. `<name>_judgement`, where a table has it, says it in full.
-    The other columns (image_fname, plver, ML_reason) are kept for the export in the same form.
+    True is a bad vote of that inspector; the reason as written is kept as the comment. False or an empty cell does not
+    say whether the inspector saw the exposure, so it is no vote. A column `<name>_judgement`, if there is one, has the
+    judgement itself. The other columns (image_fname, plver, ML_reason) are kept, for an export in the same form.
     """
     found = Imported()
     for number, row in csv_rows(path, needed=("expnum",)):
         names = [name.removesuffix("_badexp") for name in row if name.endswith("_badexp")]
         expnum = _expnum(row["expnum"])
         if expnum is None:
-            found.skipped.append((number, f"{row['expnum']!r} is no exposure number"))
+            found.skipped.append((number, f"{row['expnum']!r} is not an exposure number"))
             continue
         for name in names:
             cell, judgement = row[f"{name}_badexp"].strip(), row.get(f"{name}_judgement", "").strip().lower()
@@ -53,10 +53,10 @@ def read_inspection(path: Path, options: ReadOptions) -> Imported:
 def read_spreadsheet(path: Path, options: ReadOptions) -> Imported:
     """A sheet that an inspector filled in (XLSX or CSV): `expnum, ..., Is_bad?, Reason`.
 
-    The inspector is the column's prefix (`amy Is_bad?`), else the one named, else the file's name. The header may
-    stand below other rows. `y`, `yes`, `1` are bad votes and `n`, `no`, `0` good ones, as the inspector answered; an
-    empty cell is no vote. `maybe`, `y?` and `n?` count as unsure; with `maybe="bad"` they count as in the published
-    list: `maybe` and `y?` bad, `n?` good. The answer as typed is kept with the vote.
+    The inspector is the prefix of the column (`amy Is_bad?`), else `options.inspector`, else the file's name. Other
+    rows may stand above the header. `y`, `yes`, `1` are bad votes; `n`, `no`, `0` are good votes; an empty cell is no
+    vote. `maybe`, `y?` and `n?` count as unsure. With `maybe="bad"` they count as in the published list: `maybe` and
+    `y?` are bad, `n?` is good. The answer as typed is kept with the vote. BadInput if the file holds no answers.
     """
     found = Imported()
     for sheet, rows in _sheets(path):
@@ -81,7 +81,7 @@ def _read_row(found: Imported, options: ReadOptions, number: int, row: dict, ans
     expnum = _expnum(row["expnum"])
     if expnum is None:
         if row["expnum"] and fold(row["expnum"]) != "expnum":
-            found.skipped.append((number, f"{row['expnum']!r} is no exposure number"))
+            found.skipped.append((number, f"{row['expnum']!r} is not an exposure number"))
         return
     plver = row.get("plver", "").strip()
     for name, column in answers.items():
@@ -89,7 +89,7 @@ def _read_row(found: Imported, options: ReadOptions, number: int, row: dict, ans
         try:
             judgement = judgement_of(row[column], options.maybe)
         except ValueError:
-            found.skipped.append((number, f"{row[column]!r} is no answer; use y, n or maybe"))
+            found.skipped.append((number, f"{row[column]!r} is not an answer; use y, n or maybe"))
             continue
         if judgement:
             screen = {"answer": row[column]}
@@ -99,7 +99,7 @@ def _read_row(found: Imported, options: ReadOptions, number: int, row: dict, ans
 
 
 def judgement_of(answer: str, maybe: str = "unsure") -> str:
-    """What a typed answer means: 'bad', 'good', 'unsure', or '' for an empty cell; ValueError if it means nothing."""
+    """What a typed answer means: 'bad', 'good', 'unsure', or '' for an empty cell. ValueError if it is no answer."""
     answer = answer.strip().lower()
     if answer in ("", "nan", "none", "-"):
         return ""
@@ -117,8 +117,8 @@ def judgement_of(answer: str, maybe: str = "unsure") -> str:
 def read_annotation(path: Path, options: ReadOptions) -> Imported:
     """A table of annotators' marks, `expnum,ccdnum,annotator,marked_fraction`: one vote per CCD and annotator.
 
-    Bad where more than MARKED_ABOVE of the CCD is marked, else good. The annotators worked by themselves and said
-    something of every CCD, so these votes are blind, and their number becomes the panel of a run that has none.
+    A CCD is bad if more than MARKED_ABOVE of its area is marked, else good. The annotators worked alone and judged
+    every CCD, so these votes are blind. Their number becomes the panel of a run that has none.
     """
     found, camera = Imported(), camera_named(options.camera)
     for number, row in csv_rows(path, needed=("expnum", "annotator", "marked_fraction")):
@@ -131,7 +131,7 @@ def read_annotation(path: Path, options: ReadOptions) -> Imported:
             found.skipped.append((number, f"{','.join(row.values())!r} is not expnum,ccdnum,annotator,marked_fraction"))
             continue
         if camera.missing(ccdname) == "dead":
-            found.notes[f"votes on {ccdname} left out, as it records nothing"] += 1
+            found.notes[f"votes on {ccdname} left out, because it records nothing"] += 1
             continue
         vote = imported_vote(
             options,
@@ -170,7 +170,7 @@ def _expnum(cell: str) -> int | None:
 
 
 def _sheets(path: Path) -> Iterator[tuple[str, Iterator[list[str]]]]:
-    """(name, rows of cell texts) of each sheet; a CSV file is one sheet."""
+    """(name, rows of cell texts) of each sheet. A CSV file is one sheet."""
     if path.suffix.lower() == ".csv":
         with open(path, encoding="utf-8-sig", errors="replace", newline="") as handle:
             yield path.name, csv.reader(handle)
@@ -180,7 +180,7 @@ def _sheets(path: Path) -> Iterator[tuple[str, Iterator[list[str]]]]:
 
     try:
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    except Exception as error:  # openpyxl raises whatever zipfile, XML and itself raise
+    except Exception as error:  # openpyxl also lets errors of zipfile and XML through
         raise BadInput(f"{path} cannot be read as a spreadsheet ({error}); save it as XLSX again") from None
     for sheet in book.worksheets:
         yield (
@@ -191,7 +191,7 @@ def _sheets(path: Path) -> Iterator[tuple[str, Iterator[list[str]]]]:
 
 
 def _header(rows: Iterator) -> tuple[dict[str, int], Iterator[tuple[int, list[str]]]]:
-    """({column: place}, the rows below with their numbers) of a sheet whose header may not be its first row."""
+    """({column name: position}, the numbered rows below) of a sheet. The header need not be its first row."""
     numbered = enumerate(rows, start=1)
     for number, row in numbered:
         if "expnum" in {fold(cell) for cell in row}:
@@ -207,7 +207,7 @@ def _header(rows: Iterator) -> tuple[dict[str, int], Iterator[tuple[int, list[st
 
 
 def _inspectors(columns: dict[str, int], nameless: str) -> tuple[dict[str, str], dict[str, str]]:
-    """{inspector: column of the answers}, {inspector: column of the reasons}."""
+    """{inspector: column of the answers}, {inspector: column of the reasons}. nameless : inspector if none is named."""
     answers, reasons = {}, {}
     for column in columns:
         folded = fold(column).rstrip("? ")

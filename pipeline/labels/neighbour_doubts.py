@@ -1,10 +1,11 @@
-"""Labels that nearly all labelled neighbours contradict, by confident learning; and what rows of doubtful labels share.
+"""Labels that nearly all labelled neighbours contradict, found by confident learning; and helpers for such rows.
 
-A label is doubted where nearly all labelled neighbours of its CCDs, those of its own exposure left out, carry others,
-and a model that had not seen it is surer of another label than it usually is of that one. The second part is confident
-learning (Northcutt, Jiang and Chuang 2021, "Confident learning: estimating uncertainty in dataset labels", Journal of
-Artificial Intelligence Research 70): the cut for each label is the mean probability that images with this label have of
-it. A label of a whole exposure is doubted by its CCDs together, as a defect need not cross all of them.
+A label is doubted if two things are true. Nearly all labelled neighbours of its CCDs (those of its own exposure do not
+count) have other labels. And a model that was not trained on the label gives another label a higher probability than
+that label usually gets. The second part is confident learning (Northcutt, Jiang and Chuang 2021, "Confident learning:
+estimating uncertainty in dataset labels", Journal of Artificial Intelligence Research 70): the cut for each label is
+the mean probability that images with this label get for it. The label of a whole exposure is doubted by its CCDs
+together, because a defect need not cross all of them.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,19 +18,20 @@ from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.reasons import GOOD, REASONS
 
 KEY = ["camera", "expnum"]
-AGREEING = 1 / 7  # of a CCD's neighbours, at most, where nearly all say otherwise
+AGREEING = 1 / 7  # at most this share of a CCD's neighbours may have its label
 FEWEST_NEIGHBOURS = 5
-NEARLY_ALL = 0.9  # of the CCDs of an exposure that is labelled bad as a whole
-FEWEST_CCDS = 3  # of an exposure that is labelled good as a whole
-WEAK = ("single_vote", "bulk_votes")  # what a label may rest on whose wrongness only looks can tell
+NEARLY_ALL = 0.9  # of the CCDs must be doubted, where a whole exposure is labelled bad
+FEWEST_CCDS = 3  # must be doubted, where a whole exposure is labelled good
+WEAK = ("single_vote", "bulk_votes")  # labels with such a basis are checked too
 
 
 @dataclass(frozen=True)
 class _Seen:
-    """What a model that had not seen the label says of labelled images, one row per image of `keys`.
+    """What a model that was not trained on these labels says about labelled images, one row per image of `keys`.
 
-    p : (n, n_labels) float64 over `names`. cuts : (n_labels,), the mean of p over the images with that label. near :
-    per image the labels of its neighbours, each a tuple; exposure : probability of being bad, by expnum.
+    p : (n, n_labels) float64, probabilities of the labels in `names`. cuts : (n_labels,), the mean of p over the
+    images that have the label. near : for each image the labels of its neighbours, each a tuple. exposure :
+    probability that an exposure is bad, by expnum.
     """
 
     keys: pd.DataFrame
@@ -40,7 +42,7 @@ class _Seen:
     exposure: pd.Series
 
     def doubt(self, row: int, says: tuple[str, ...]) -> tuple[float, str, int, int] | None:
-        """(how sure, the other label, neighbours that say otherwise, neighbours) where an image's label is doubted."""
+        """(how sure, other label, neighbours with other labels, neighbours) if the label is doubted, else None."""
         near = self.near[row]
         agreeing = sum(bool(set(own) & set(says)) for own in near)
         if len(near) < FEWEST_NEIGHBOURS or agreeing > AGREEING * len(near) + 1e-9:
@@ -55,10 +57,10 @@ class _Seen:
 
 
 def against_neighbours(catalog: Catalog, labels: pd.DataFrame, training: pd.DataFrame) -> pd.DataFrame:
-    """Labels that nearly all labelled neighbours contradict, one row per exposure, source and what it says.
+    """Labels that nearly all labelled neighbours contradict, one row per exposure, source and label.
 
-    labels : frame of the label store. training : table of a training set; those of its rows that rest on single or bulk
-    votes are looked at too, as their exposures may have no other label.
+    labels : frame of the label store. training : table of a training set. Its rows that rest on a single vote or on
+    bulk votes are checked too, because their exposures may have no other label.
     """
     prediction = catalog.stage("prediction", fresh=False)
     taught = prediction.parent("model").table("training")
@@ -92,9 +94,9 @@ def against_neighbours(catalog: Catalog, labels: pd.DataFrame, training: pd.Data
         text = ", ".join(says)
         sentence = f"{source} says {text}{'' if whole else ' of ' + few(ccds)}; "
         sentence += f"for {len(doubts)} of its {int(n_ccds[expnum])} CCDs" if whole else "there"
-        sentence += f" nearly all that looks alike is labelled otherwise ({worst[2]} of the {worst[3]} nearest of the "
+        sentence += f" nearly all similar images have another label ({worst[2]} of the {worst[3]} nearest of the "
         sentence += "clearest CCD)"
-        sentence += f", and a model that had not seen the label says {other}."
+        sentence += f", and a model that was not trained on this label says {other}."
         rows.append(
             (
                 camera,
@@ -113,10 +115,11 @@ def against_neighbours(catalog: Catalog, labels: pd.DataFrame, training: pd.Data
 
 
 def _sure_of_whole(n: int, of: int, says, other: str, bad: float, sure: float) -> float | None:
-    """How sure it is that the label of a whole exposure is wrong, None where it is not doubted.
+    """How sure we are that the label of a whole exposure is wrong; None if it is not doubted.
 
-    n : of so many CCDs those whose label is doubted. bad : probability that the exposure is, from a model that had not
-    seen the label; it must be against the label. sure : of the clearest CCD, where only the reason is in doubt.
+    n, of : the number of CCDs whose label is doubted, and of all CCDs. bad : probability that the exposure is bad, from
+    a model that was not trained on the label; it must contradict the label. sure : of the clearest CCD, used if only
+    the reason is doubted.
     """
     if says == (GOOD,):
         return bad if n >= min(FEWEST_CCDS, of) and bad > 0.5 else None
@@ -128,7 +131,7 @@ def _sure_of_whole(n: int, of: int, says, other: str, bad: float, sure: float) -
 
 
 def _units(catalog: Catalog, labels: pd.DataFrame, training: pd.DataFrame) -> pd.DataFrame:
-    """Labelled images: camera, expnum, image_id, source, says (a tuple), whole, weak (rests on few votes)."""
+    """Labelled images: camera, expnum, image_id, source, says (a tuple), whole, weak (has a basis in WEAK)."""
     names = ["camera", "expnum", "image_id", "source", "says", "whole", "weak"]
     places = catalog.ccds()[["image_id", "expnum", "ccdname"]].merge(catalog.exposures()[KEY], on="expnum")
     own = labels[labels.reason != ""].merge(places[KEY].drop_duplicates(), on=KEY)
@@ -149,7 +152,7 @@ def _units(catalog: Catalog, labels: pd.DataFrame, training: pd.DataFrame) -> pd
 
 
 def _seen(prediction, taught: pd.DataFrame, expnums: np.ndarray) -> _Seen | None:
-    """What the prediction says of some exposures; None where it does not know neighbours or probabilities."""
+    """What the prediction says about some exposures; None if it has no neighbours or no probabilities."""
     wanted = ("image_id", "expnum", "ccdname", "neighbour_ids", "exposure_probability")
     columns = [name for name in prediction.columns() if name in wanted or name.startswith("p_")]
     table = prediction.rows_of(expnums, columns)
@@ -171,22 +174,22 @@ def _seen(prediction, taught: pd.DataFrame, expnums: np.ndarray) -> _Seen | None
     return _Seen(table[["image_id", "expnum", "ccdname"]], names, p, cuts, near, exposure)
 
 
-# ---- what rows of doubtful labels share
+# ---- helpers for rows of doubtful labels
 
 
 def rows_of(rows: list[tuple]) -> pd.DataFrame:
-    """Rows of doubtful labels as a frame, with the right types where there are none."""
+    """Rows of doubtful labels as a frame; the column types are right even without rows."""
     names = ["camera", "expnum", "ccdnames", "says", "source", "why", "against", "sure", "sentence", "from_votes"]
     return pd.DataFrame(rows, columns=names).astype({"expnum": "int64", "sure": float, "from_votes": bool})
 
 
 def reasons_of(reasons: Iterable[str]) -> str:
-    """Reasons in the vocabulary's order, joined; '' where none is known."""
+    """Reasons in vocabulary order, joined by commas; '' if none is known."""
     said = set(reasons)
     return ", ".join(name for name in REASONS if name in said)
 
 
 def few(names: Sequence[str], most: int = 4) -> str:
-    """CCDs as words: S1, S2, and 3 more."""
+    """CCDs as text: "S1, S2, S3, S4 and 3 more"."""
     left = len(names) - most
     return ", ".join(names[:most]) + (f" and {left} more" if left > 0 else "")

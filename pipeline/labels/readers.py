@@ -1,7 +1,7 @@
-"""Reads what others have already judged into the label store: label lists, earlier inspections, annotations.
+"""Reads files of labels into the label store: label lists, earlier inspections, annotations.
 
-Each reader takes a path and returns an `Imported`: votes (who judged is known), labels (it is not), and an account of
-every line that could not be used. A bad line costs that line only. Reading a file twice adds nothing the second time.
+Each reader takes a path and returns an `Imported`: votes (if it is known who judged), labels (if it is not), and a
+note of every line that could not be used. A bad line costs only that line. Reading a file again adds nothing.
 """
 
 import itertools
@@ -20,7 +20,7 @@ from triptych.pipeline.labels.suspicious import SUSPICIOUS
 from triptych.pipeline.reasons import FLAGS, GOOD, canonical, fold
 from triptych.pipeline.store.store import LabelStore
 
-# The exclusion lists give one reason per file, in its name.
+# An exclusion list has one reason per file, in the file's name.
 EXCLUDE_FILES: dict[str, str] = {
     "ghost-scatter": "Ghost/Scatter",
     "streak": "Streak",
@@ -33,10 +33,9 @@ EXCLUDE_FILES: dict[str, str] = {
 
 
 def read_bad_expid(path: Path, options: ReadOptions) -> Imported:
-    """A list as legacypipe reads it: `EXPID[-CCDNAME] [flag] [comment...]`, a comment where `#` is in column 1.
+    """A list in legacypipe's format: `EXPID[-CCDNAME] [flag] [comment...]`. A `#` in column 1 starts a comment line.
 
-    legacypipe lets the last of several lines on the same key win; here each line is a label of its own, so that a
-    reason given earlier is not lost.
+    If a key is on several lines, legacypipe uses the last. Here each line is a label of its own, so no reason is lost.
     """
     found, camera = Imported(), camera_named(options.camera)
     for number, line in lines(path):
@@ -56,7 +55,7 @@ def read_bad_expid(path: Path, options: ReadOptions) -> Imported:
         if ccdname and ccdname not in camera.by_name:
             found.notes[f"labels on CCDs that {camera.title} does not have, such as {ccdname}"] += 1
         raw = " ".join(words[1:])
-        # our own exports write the reasons, then ` # ` and the votes
+        # our own exports write the reasons, then ` # `, then the votes
         reasons = FLAGS.get(raw.strip("# ")) or canonical(raw.split(" # ")[0]) or canonical(raw)
         found.add_label(expnum, ccdname, raw, reasons)
     return found
@@ -65,8 +64,8 @@ def read_bad_expid(path: Path, options: ReadOptions) -> Imported:
 def read_exclude(path: Path, options: ReadOptions) -> Imported:
     """A DES/DELVE exclusion list: whole exposures with a reason each, or CCDs with the reason in the file's name.
 
-    A list of CCDs may give each its own reason in a sixth column, as our exports do. A line that starts with `#` is a
-    comment; one that names an exposure was taken back, and is listed in `commented`.
+    A list of CCDs may have a sixth column with a reason for each, as our exports do. A line that starts with `#` is a
+    comment. If such a line names an exposure, the entry was withdrawn; it is listed in `commented`.
     """
     found, camera = Imported(), camera_named(options.camera)
     kind = re.split(r"\d|-y", path.stem)[0]
@@ -93,7 +92,7 @@ def read_exclude(path: Path, options: ReadOptions) -> Imported:
 
 
 def read_good(path: Path, options: ReadOptions) -> Imported:
-    """A list of good exposures: an exposure number first on each line; a comment where `#` is in column 1."""
+    """A list of good exposures: each line starts with an exposure number. A `#` in column 1 starts a comment line."""
     found = Imported()
     for number, line in lines(path):
         if line.startswith("#") or not line.strip():
@@ -102,18 +101,18 @@ def read_good(path: Path, options: ReadOptions) -> Imported:
         if word.isdigit():
             found.add_label(int(word), "", GOOD, (GOOD,))
         elif number > 1:  # the first line may name the columns
-            found.skipped.append((number, f"{word!r} is no exposure number"))
+            found.skipped.append((number, f"{word!r} is not an exposure number"))
     return found
 
 
 def read_truth(path: Path, options: ReadOptions) -> Imported:
-    """A table `expnum,ccdname,reason`: what is known of each CCD, `good` where nothing is wrong."""
+    """A table `expnum,ccdname,reason` of what is known of each CCD; reason `good` if nothing is wrong."""
     found = Imported()
     for number, row in csv_rows(path, needed=("expnum", "reason")):
         try:
             expnum = int(row["expnum"])
         except ValueError:
-            found.skipped.append((number, f"{row['expnum']!r} is no exposure number"))
+            found.skipped.append((number, f"{row['expnum']!r} is not an exposure number"))
             continue
         raw, ccdname = row["reason"].strip(), row.get("ccdname", "").strip()
         found.add_label(expnum, ccdname, raw, (GOOD,) if raw.lower() == GOOD else None)
@@ -121,14 +120,14 @@ def read_truth(path: Path, options: ReadOptions) -> Imported:
 
 
 def read_suspicious(path: Path, options: ReadOptions) -> Imported:
-    """A table `expnum,kind` of good exposures that look odd, such as `satellite_trail`: see `false_alarms`."""
+    """A table `expnum,kind` of good exposures that look odd, with kinds such as `satellite_trail`: see `suspicious`."""
     found = Imported()
     for number, row in csv_rows(path, needed=("expnum", "kind")):
         kind = re.sub(r"[\s-]+", "_", row["kind"].strip().lower())
         try:
             expnum = int(row["expnum"])
         except ValueError:
-            found.skipped.append((number, f"{row['expnum']!r} is no exposure number"))
+            found.skipped.append((number, f"{row['expnum']!r} is not an exposure number"))
             continue
         if not kind:
             found.skipped.append((number, f"exposure {expnum} without a kind; say what makes it look odd"))
@@ -141,7 +140,7 @@ def read_suspicious(path: Path, options: ReadOptions) -> Imported:
 
 @dataclass(frozen=True)
 class ImportReport:
-    """What became of one file."""
+    """The result of reading one file. `str()` of it is the report for the user."""
 
     path: Path
     kind: str
@@ -160,7 +159,7 @@ class ImportReport:
             names = sorted({vote.inspector for vote in found.votes})
             parts.append(f"{votes} votes of {', '.join(names)} ({self.votes_added} new)")
         if self.votes_kept:
-            parts.append(f"{self.votes_kept} not taken, as their inspectors have voted by hand")
+            parts.append(f"{self.votes_kept} not used, because their inspectors have voted by hand")
         if labels:
             whole = sum(ccdname == "" for _, ccdname, _ in found.entries)
             parts.append(
@@ -179,13 +178,13 @@ class ImportReport:
             text += f"\n  and {len(found.skipped) - 10} more lines skipped"
         if found.unmapped:
             total = sum(found.unmapped.values())
-            text += f"\n  {total} reasons ({len(found.unmapped)} different) map to nothing and are kept as written:"
+            text += f"\n  {total} reasons ({len(found.unmapped)} different) are not in the vocabulary, kept as written:"
             text += "".join(f"\n    {count:6d}  {raw[:90]}" for raw, count in found.unmapped.most_common(10))
         return text
 
 
 def guess_kind(path: str | Path) -> str:
-    """The kind of a file, from its name's ending and its first lines."""
+    """The kind of a file, guessed from its name and its first lines. BadInput if it cannot be guessed."""
     path = Path(path)
     if path.suffix.lower() in (".xlsx", ".xlsm"):
         return "spreadsheet"
@@ -207,11 +206,14 @@ def guess_kind(path: str | Path) -> str:
         return "exclude"
     if any(re.match(r"\d+(-\w+)?(\s|$)", line) for _, line in lines(path)):
         return "bad_expid"
-    raise BadInput(f"cannot tell what {path} is; name one of --kind {', '.join(READERS)}")
+    raise BadInput(f"cannot tell what kind of list {path} is; give --kind, one of {', '.join(READERS)}")
 
 
 def _says_more(path: Path) -> bool:
-    """Whether a list says more than a number on its first lines: bare numbers of a file named good are good."""
+    """Whether the first lines hold more than numbers.
+
+    A file named good that holds only numbers lists good exposures.
+    """
     some = [line.strip() for _, line in itertools.islice(lines(path), 20) if line.strip() and not line.startswith("#")]
     return not some or any(not re.fullmatch(r"\d+,?", line) for line in some[1:] or some)
 
@@ -226,11 +228,12 @@ def import_file(
     maybe: str = "unsure",
     catalog=None,
 ) -> ImportReport:
-    """Read one file into the store and say what became of it.
+    """Read one file into the store and return a report.
 
-    kind : one of READERS; guessed from the file by default. inspector : whose answers a spreadsheet holds, where it
-    does not say itself. maybe : what `maybe`, `y?` and the like count as, 'unsure' or 'bad' (the published DR11 list
-    counted them as bad). catalog : the run; takes its panel from an annotation table if it was never given one.
+    kind : one of READERS; guessed from the file by default. inspector : whose answers a spreadsheet holds, if the file
+    does not say. maybe : how `maybe`, `y?` and the like count, 'unsure' or 'bad' (the published DR11 list counted them
+    as bad). catalog : the run; an annotation table sets its panel, if it has none yet. BadInput if the file cannot be
+    read, UnknownName for an unknown kind, camera or `maybe`.
     """
     path = Path(path)
     if not path.is_file():
@@ -241,7 +244,7 @@ def import_file(
     found = READERS[kind](path, options)
     named = _camera_in_name(path)
     if named and named != options.camera:
-        found.notes[f"list of {named} by its name, read as {options.camera}: if that is wrong, name its camera"] += 1
+        found.notes[f"the name says {named}, but read as {options.camera}: if that is wrong, give the camera"] += 1
     counts = store.import_votes(found.votes)
     labels = pd.DataFrame(found.labels, columns=LABEL_NAMES).assign(camera=options.camera)
     added = store.import_labels(labels, source=path.name, kind=kind).added
@@ -256,7 +259,7 @@ def import_file(
 
 
 def _camera_in_name(path: Path) -> str:
-    """The camera that legacypipe's `<camera>-bad_expid.txt` is for; '' where the name starts otherwise."""
+    """The camera in a file name of the form `<camera>-bad_expid.txt`; '' if the name has another form."""
     try:
         return camera_named(path.name.split("-bad_expid")[0]).name
     except TriptychError:

@@ -1,8 +1,8 @@
-"""How a training set is made up from what the labels teach: which unlabelled exposures count as good, and in what mix.
+"""How a training set is composed: which unlabelled exposures count as good, and how many images of each reason stay.
 
-By default only what was labelled teaches, all of it and all alike. The published training set differs: exposures that
-are in no list count as good if nothing speaks against them, the three commonest reasons are thinned out at random, and
-the text (but not the code) gives those reasons a higher weight in return.
+By default only labelled images teach; all of them do, and all alike. The published training set is different. There,
+exposures in no list count as good if nothing speaks against them. The three commonest reasons are thinned out at
+random. In return the published text (but not the code) gives those reasons a higher weight.
 """
 
 from collections import Counter
@@ -17,10 +17,10 @@ from triptych.pipeline.labels.training_set import TrainingSet
 from triptych.pipeline.labels.training_weights import WEIGHTS
 from triptych.pipeline.reasons import GOOD
 
-# Where the extinction is not known, an exposure this far from the Galactic plane stands in for little of it.
+# If the extinction is unknown, an exposure at least this far from the Galactic plane counts as having little.
 MOST_EXTINCTION_MAG = 0.04
 LEAST_LATITUDE_DEG = 30.0
-# The published draw: 12,000 images of 2,000 exposures.
+# The published choice: 12,000 images of 2,000 exposures.
 GOOD_EXPOSURES, GOOD_CCDS = 2000, 6
 
 GOOD_POOLS = {
@@ -37,8 +37,10 @@ BALANCES: dict[str, dict[str, float]] = {
 
 @dataclass(frozen=True)
 class Recipe:
-    """good_exposures, good_ccds : how many unlisted exposures are drawn, and of each how many CCDs; 0 takes all.
-    simulated : let a linear learner listen to the simulated teacher, where there is one (see `teacher`).
+    """How to compose a training set.
+
+    good_exposures, good_ccds : how many unlisted exposures to draw, and how many CCDs of each; 0 takes all.
+    simulated : whether a linear learner also uses the simulated teacher, if there is one (see `simulated_teacher`).
     """
 
     good_pool: str = "labelled"
@@ -52,10 +54,10 @@ class Recipe:
         choose(self.good_pool, GOOD_POOLS, "good pool")
         choose(self.balance, BALANCES, "balance")
         if self.upweight and not BALANCES[self.balance]:
-            raise BadInput("--upweight makes up for what a balance leaves out; give --balance published with it")
+            raise BadInput("--upweight compensates for what --balance leaves out; add --balance published")
 
     def parameters(self) -> dict:
-        """What a stage says of it; nothing where it is the default."""
+        """The recipe as parameters of a stage; empty for the default recipe."""
         if self == Recipe():
             return {}
         drawn = {} if self.good_pool == "labelled" else {"good_exposures": self.good_exposures}
@@ -65,7 +67,7 @@ class Recipe:
 
 
 def galactic_latitude(ra: np.ndarray, dec: np.ndarray) -> np.ndarray:
-    """Galactic latitude in degrees of J2000 positions in degrees."""
+    """Galactic latitude in degrees. ra, dec : J2000, degrees."""
     pole_ra, pole_dec = np.radians(192.85948), np.radians(27.12825)
     ra, dec = np.radians(np.asarray(ra, float)), np.radians(np.asarray(dec, float))
     sine = np.sin(dec) * np.sin(pole_dec) + np.cos(dec) * np.cos(pole_dec) * np.cos(ra - pole_ra)
@@ -73,7 +75,10 @@ def galactic_latitude(ra: np.ndarray, dec: np.ndarray) -> np.ndarray:
 
 
 def _passing(ccds: pd.DataFrame, exposures: pd.DataFrame, survey: pd.DataFrame | None, why: Counter) -> pd.DataFrame:
-    """CCDs (`image_id, expnum, ccdname`) with `passes`: no cut, and little extinction or far from the plane."""
+    """CCDs (`image_id, expnum, ccdname`) with `passes`: no cut, and little extinction or far from the Galactic plane.
+
+    Adds to `why` how many CCDs fail each test.
+    """
     places = exposures[["expnum", "camera", "ra", "dec"]]
     places = places.assign(far=np.abs(galactic_latitude(places.ra, places.dec)) > LEAST_LATITUDE_DEG)
     rows = ccds[["image_id", "expnum", "ccdname"]].merge(places[["expnum", "camera", "far"]], on="expnum")
@@ -102,8 +107,8 @@ def with_good_pool(
 ) -> TrainingSet:
     """Add unlisted exposures to a training set as good ones, as the recipe says.
 
-    ccds : those that may be drawn. listed : (camera, expnum) of everything that a label or a vote speaks of, whatever
-    it says. survey : a survey-ccds table; without it only the Galactic latitude speaks.
+    ccds : those that may be drawn. listed : (camera, expnum) of every exposure that has a label or a vote of any kind.
+    survey : a survey-ccds table; without it only the Galactic latitude decides.
     """
     if recipe.good_pool == "labelled":
         return training
@@ -125,7 +130,7 @@ def with_good_pool(
 
 
 def _drawn(rows: pd.DataFrame, recipe: Recipe, seed: int) -> pd.DataFrame:
-    """Draw exposures, and CCDs of each, without putting back."""
+    """Draw exposures, and CCDs of each, without replacement."""
     rng = np.random.default_rng(seed)
     known = np.unique(rows.expnum)
     if recipe.good_exposures and len(known) > recipe.good_exposures:
@@ -137,11 +142,11 @@ def _drawn(rows: pd.DataFrame, recipe: Recipe, seed: int) -> pd.DataFrame:
 
 
 def balanced(table: pd.DataFrame, recipe: Recipe, *, seed: int = 0) -> pd.DataFrame:
-    """Thin out a training table as the recipe says; rows keep their index.
+    """Thin out a training table as the recipe says. Rows keep their index.
 
-    Each label of an image is drawn for itself: an image that loses one of two labels keeps the other, one that loses
-    all is left out. With `upweight` the `weight` of an image is multiplied by the inverse of the share that was kept;
-    for an image with several labels that is the largest one.
+    Each label of an image is drawn separately: an image that loses one of two labels keeps the other, an image that
+    loses all labels is left out. With `upweight`, the `weight` of an image is divided by the share of its reason that
+    was kept. For an image with several labels, the largest factor counts.
     """
     dropped = BALANCES[recipe.balance]
     if not dropped:

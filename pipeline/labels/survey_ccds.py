@@ -1,7 +1,8 @@
-"""`survey-ccds` tables: what the survey's own pipeline says of every CCD it has reduced.
+"""`survey-ccds` tables: what the survey's own pipeline says about every CCD that it has reduced.
 
-Such a table (FITS, first extension) has a row per CCD with `expnum`, `ccdname`, `camera` and mostly `ccd_cuts`, a mask
-of reasons why the survey leaves that CCD out; annotated tables add `ebv`, the extinction E(B-V) at its centre.
+Such a table (FITS, first extension) has a row per CCD with `expnum`, `ccdname`, `camera` and mostly `ccd_cuts`: a bit
+mask of the reasons why the survey leaves that CCD out. Annotated tables also have `ebv`, the extinction E(B-V) at the
+CCD's centre.
 """
 
 from collections.abc import Iterable
@@ -18,7 +19,7 @@ from triptych.pipeline.image_ids import image_id_of
 COLUMNS = ("camera", "expnum", "ccdname", "image_id", "ccd_cuts", "ebv", "plver", "image_filename")
 UNKNOWN = -1
 
-# Bits of ccd_cuts, lowest first.
+# Names of the bits of ccd_cuts, lowest bit first.
 CCD_CUTS = (
     "ERR_LEGACYZPTS",
     "NOT_GRZ",
@@ -41,23 +42,23 @@ CCD_CUTS = (
     "DEPTH_CUT_2",
     "PLVER",
 )
-# What the survey chose not to use although nothing is wrong with it.
+# Cuts by which the survey selects data: nothing is wrong with these CCDs.
 SELECTION = ("NOT_GRZ", "NOT_THIRD_PIX", "EXPTIME_LT_30", "EARLY_DECAM", "DEPTH_CUT", "DEPTH_CUT_2", "PLVER")
 BITS = {name: 1 << place for place, name in enumerate(CCD_CUTS)}
 DEFECTS = sum(bit for name, bit in BITS.items() if name not in SELECTION)
 
 
 def flags(ccd_cuts: int) -> tuple[str, ...]:
-    """Names of the bits that are set; () where none is or where the table does not say."""
+    """Names of the bits that are set; () if none is set or if the value is unknown."""
     return tuple(name for name, bit in BITS.items() if ccd_cuts > 0 and ccd_cuts & bit)
 
 
 def read(paths: str | Path | Iterable[str | Path]) -> pd.DataFrame:
     """Read one table or several: COLUMNS, one row per CCD of the newest processing, sorted by image_id.
 
-    ccd_cuts : int64, UNKNOWN where the table has no such column. ebv : float64, magnitudes, NaN where it has none.
-    Rows without an exposure number are left out. Of an exposure that was processed more than once the newest `plver`
-    counts, in the order of the numbers in it.
+    ccd_cuts : int64, UNKNOWN if the table has no such column. ebv : float64, magnitudes, NaN if it has no such column.
+    Rows without an exposure number are left out. If an exposure was processed more than once, its newest `plver`
+    counts; versions are compared number by number. BadInput if a table cannot be read.
     """
     paths = [paths] if isinstance(paths, str | Path) else list(paths)
     rows = pd.concat([_read_one(Path(path)) for path in paths], ignore_index=True)
@@ -94,7 +95,7 @@ def _read_one(path: Path) -> pd.DataFrame:
 
 
 def _identity(path: Path, camera_name: str, ccdname: str) -> tuple[str, str, int]:
-    """The camera's and the CCD's name as we write them, and its number: ("decam", "N10", 41)."""
+    """The names of the camera and the CCD as we write them, and the CCD's number: ("decam", "N10", 41)."""
     try:
         known = camera(camera_name)
         number = known.number(ccdname.upper())
@@ -104,7 +105,7 @@ def _identity(path: Path, camera_name: str, ccdname: str) -> tuple[str, str, int
 
 
 def _version(plver: str) -> tuple[tuple[int, str], ...]:
-    """V4.8.2a -> comparable with V5.4: numbers as numbers, letters behind them as letters."""
+    """A sort key: V4.8.2a comes before V5.4. Numbers compare as numbers, letters behind them as letters."""
     parts = []
     for part in plver.lstrip("vV").split("."):
         digits = part[: len(part) - len(part.lstrip("0123456789"))]
@@ -113,9 +114,9 @@ def _version(plver: str) -> tuple[tuple[int, str], ...]:
 
 
 def exposure_flags(table: pd.DataFrame, mask: int = DEFECTS) -> pd.DataFrame:
-    """Per exposure: `expnum, n_ccds, n_flagged, flagged`; flagged when more than half of its CCDs carry a bit.
+    """Per exposure: `expnum, n_ccds, n_flagged, flagged`. It is flagged if more than half of its CCDs have a bit set.
 
-    mask : which bits count; by default those that speak of a defect, not of what the survey selects.
+    mask : which bits count. By default those that stand for a defect, not those by which the survey selects.
     """
     known = table[table.ccd_cuts != UNKNOWN]
     rows = pd.DataFrame({"expnum": known.expnum, "hit": (known.ccd_cuts & mask) > 0})
@@ -125,11 +126,12 @@ def exposure_flags(table: pd.DataFrame, mask: int = DEFECTS) -> pd.DataFrame:
 
 
 def compare(found: pd.DataFrame, table: pd.DataFrame, answers: dict[int, bool] | None = None) -> dict:
-    """Compare exposures found by us with those the survey's flags find; counts as plain values.
+    """Compare the exposures that we find with those that the survey's flags find. Returns counts as plain values.
 
-    found : `expnum, sent` (bool), every exposure that we have an answer for. table : as `read` gives it; exposures
-    that it does not hold, or without ccd_cuts, are counted as `not_in_table`. answers : expnum -> truly bad, where it
-    is known; each group then says how many of it are. `flags` has the same three groups per bit, selection included.
+    found : `expnum, sent` (bool), every exposure that we have an answer for. table : from `read`. Exposures that it
+    does not hold, or only without ccd_cuts, count as `not_in_table`. answers : expnum -> truly bad, if known; each
+    group then says how many of its exposures are bad or good. `flags` has the same groups for each bit, including the
+    bits of selection.
     """
     flagged = exposure_flags(table)
     both = found[["expnum", "sent"]].merge(flagged, on="expnum")
@@ -150,7 +152,7 @@ def compare(found: pd.DataFrame, table: pd.DataFrame, answers: dict[int, bool] |
 
 
 def _groups(ours: pd.Series, theirs: pd.Series, truth: pd.Series) -> dict:
-    """Count exposures by who found them, and of each group those known to be bad and known to be good."""
+    """Count exposures by who found them. For each group, also count those known to be bad and known to be good."""
     groups = {
         "both": ours & theirs,
         "only_ours": ours & ~theirs,

@@ -1,8 +1,8 @@
-"""Good exposures that a classifier may take for bad ones, each kind a row of its own.
+"""Good exposures that a classifier may take for bad ones, counted separately for each kind.
 
-Satellite trails, bright stars, crowded fields and thin cirrus look odd and are good. A list of such exposures (`expnum,
-kind`) is imported as labels of kind `suspicious`, which neither teach nor contradict: they only say which good
-exposures are looked at apart. Plain good exposures, those in no such list, are the row to compare with.
+Satellite trails, bright stars, crowded fields and thin cirrus look odd but are good. A list of such exposures (`expnum,
+kind`) is imported as labels of kind `suspicious`. These labels do not teach and do not contradict others. They only
+say which good exposures to count separately. Plain good exposures, which are in no such list, are for comparison.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ import pandas as pd
 
 from triptych.pipeline.reasons import GOOD
 
-# The kind under which the label store keeps them.
+# The kind of these labels in the label store.
 SUSPICIOUS = "suspicious"
 PLAIN = "plain good"
 
@@ -21,7 +21,7 @@ PLAIN = "plain good"
 class SuspiciousList:
     """What a run's suspicious lists say.
 
-    table : `expnum, kind`, one row each. judged_bad : how many exposures are listed, but known to be bad.
+    table : `expnum, kind`, one row each. judged_bad : number of exposures that are listed but known to be bad.
     """
 
     table: pd.DataFrame
@@ -29,14 +29,14 @@ class SuspiciousList:
 
     @property
     def expnums(self) -> np.ndarray:
-        """The exposures listed, int64, each once."""
+        """The listed exposures, each once: int64, sorted."""
         return np.unique(self.table.expnum.to_numpy(dtype=np.int64))
 
 
 def suspicious(labels: pd.DataFrame, exposures: pd.DataFrame, answers: dict[int, bool]) -> SuspiciousList:
-    """The suspicious exposures of a run that nothing says are bad.
+    """The suspicious exposures of a run that are not known to be bad.
 
-    labels : frame of the label store. exposures : table of the run. answers : expnum -> truly bad, where it is known.
+    labels : frame of the label store. exposures : table of the run. answers : expnum -> truly bad, if known.
     """
     own = labels[labels.kind == SUSPICIOUS].merge(exposures[["camera", "expnum"]], on=["camera", "expnum"])
     table = pd.DataFrame({"expnum": own.expnum, "kind": own.raw.astype(object)}).drop_duplicates()
@@ -52,9 +52,9 @@ def false_alarms(
 
     prediction : held-out predictions of all their CCDs. scored : rule -> `expnum, bad_probability, sent` of every
     predicted exposure. Returns `kinds` (kind -> row), `any` (all suspicious ones), `plain` (good exposures in no
-    suspicious list), `judged_bad` and `not_predicted`, numbers of exposures listed but left out. A row has
-    `n_exposures, n_ccds, ccds_called_bad` (a share) and, per rule, how many exposures it `sent`, their `share`, and the
-    `mean_bad_probability`; shares of nothing are 0.
+    suspicious list), and the numbers of exposures that were listed but left out, `judged_bad` and `not_predicted`. A
+    row has `n_exposures, n_ccds, ccds_called_bad` (a share) and, for each rule, how many exposures it `sent`, their
+    `share`, and the `mean_bad_probability`. Shares of nothing are 0.
     """
     known = np.unique(prediction.expnum)
     plain = np.array([expnum for expnum, bad in answers.items() if not bad], dtype=np.int64)

@@ -1,23 +1,23 @@
-"""Which images teach what: votes and imported labels -> one row per training image, with where it comes from.
+"""Which images teach what: from votes and imported labels to one row per training image, with its origin.
 
 Rules, in order:
 
 1. A vote outranks an imported label. Votes on another pipeline version of an exposure do not teach. A lead's decision
-   stands above the votes and is a judgement of the exposure as a whole.
-2. An exposure that inspectors judged as a whole and whose verdict is good teaches good with all its CCDs.
-3. One whose verdict is bad teaches its reasons with the CCDs that its inspectors ticked (those bad under the same
-   policy, else any that was ticked), else with the CCDs that the model had found bad, else with all. Its other CCDs
-   teach nothing by this.
-4. On an exposure that was only judged CCD by CCD, each CCD teaches its own verdict.
-5. An imported label teaches the CCD it names, or all CCDs of the exposure it names.
-6. What maps to no known reason is counted in `unmapped` and never teaches good. An image that lists disagree about
-   (good and a reason), or a split verdict, teaches nothing. A bad verdict without any reason takes that of the imported
-   labels, else the one the model finds likeliest.
-7. A list of suspicious good exposures teaches nothing and contradicts nothing: see `false_alarms`.
-8. An exposure that was drawn to measure, as a known answer or for the random control, never teaches, whatever is said
-   of it: its votes and labels are taken out before anything else is looked at. See `measuring`.
+   outranks the votes and is a judgement of the whole exposure.
+2. If inspectors judged an exposure as a whole and the verdict is good, all its CCDs teach good.
+3. If that verdict is bad, the CCDs that the inspectors ticked teach its reasons: those that are bad under the same
+   policy, else all that anybody ticked. If none was ticked, the CCDs that the model found bad teach them; if there are
+   none of these, all CCDs do. Other CCDs of the exposure teach nothing by this rule.
+4. If an exposure was only judged CCD by CCD, each CCD teaches its own verdict.
+5. An imported label teaches with the CCD it names, or with all CCDs of the exposure it names.
+6. A word that is no known reason is counted in `unmapped` and never teaches good. An image on which lists disagree
+   (good and a reason) teaches nothing, nor does a split verdict. A bad verdict without a reason takes the reason of
+   the imported labels, else the one that the model finds likeliest.
+7. A list of suspicious good exposures teaches nothing and contradicts nothing: see `suspicious`.
+8. An exposure that was drawn for measurements (a known answer, or the random control) never teaches. Its votes and
+   labels are removed before all other rules. See `gain`.
 
-What a label rests on, and how much it counts in a fit: see `training_weights`.
+`training_weights` says what a label rests on, and how much it counts in a fit.
 """
 
 from collections import Counter
@@ -35,7 +35,7 @@ from triptych.pipeline.votes import verdicts as consensus
 COLUMNS = ("image_id", "expnum", "ccdname", "reasons", "source", "provenance", "basis", "weight")
 PROVENANCES = ("ticked", "candidate_ccds", "whole_exposure", "annotation", "label_list", "truth", "unlisted")
 LONG = ("image_id", "expnum", "reason", "source", "provenance", "whole", "basis", "weight")
-FROM_LISTS = ("label_list", "truth", "unlisted")  # the provenances that no vote has given
+FROM_LISTS = ("label_list", "truth", "unlisted")  # the provenances without any vote
 FLAGGED_ABOVE = 0.9
 ORDER = {name: place for place, name in enumerate([*REASONS, GOOD])}
 
@@ -44,11 +44,11 @@ ORDER = {name: place for place, name in enumerate([*REASONS, GOOD])}
 class TrainingSet:
     """What the labels teach, and what was left out.
 
-    table : one row per image, sorted by image_id: COLUMNS; `reasons` is a tuple, ("good",) where nothing is wrong;
-    `basis` and `weight` (float64 in (0, 1]) as in `training_weights`.
-    answers : expnum -> True where the exposure is bad: its verdict, else whether any of its labelled CCDs is bad.
-    unmapped : what a label or vote said that maps to no reason -> how many rows said it.
-    left_out : why something does not teach -> how many images (or votes).
+    table : one row per image, sorted by image_id: COLUMNS. `reasons` is a tuple, ("good",) if nothing is wrong.
+    `basis` and `weight` (float64 in (0, 1]) are explained in `training_weights`.
+    answers : expnum -> True if the exposure is bad, by its verdict, else because any of its labelled CCDs is bad.
+    unmapped : each word of a label or vote that is no known reason -> number of rows with it.
+    left_out : why something does not teach -> number of images (or votes, exposures, CCDs).
     """
 
     table: pd.DataFrame
@@ -57,7 +57,7 @@ class TrainingSet:
     left_out: Counter = field(default_factory=Counter)
 
     def report(self) -> dict:
-        """Counts as plain values, for a manifest or a screen."""
+        """Counts as plain values, for a stage's JSON or for the screen."""
         counts = Counter(reason for reasons in self.table.reasons for reason in reasons)
         return {
             "images": len(self.table),
@@ -84,9 +84,9 @@ def training_set(
 ) -> TrainingSet:
     """Turn votes and labels into training images under a named policy.
 
-    ccds, exposures : tables of the run. votes, labels : frames of the label store. prediction : the table that the
-    inspectors' candidates came from; without it a bad exposure without ticks teaches with all its CCDs. decisions :
-    of leads, as `LabelStore.adjudications()` gives them. drawn : expnums of exposures that measure and never teach.
+    ccds, exposures : tables of the run. votes, labels : frames of the label store. prediction : the table from which
+    the inspectors' candidates came; without it, a bad exposure without ticks teaches with all its CCDs. decisions : of
+    leads, from `LabelStore.adjudications()`. drawn : expnums of exposures that are for measurements and never teach.
     """
     unmapped, left_out = Counter(), Counter()
     measures = exposures.expnum.isin(list(drawn))
@@ -120,12 +120,12 @@ def training_set(
 
 
 def read_training_set(catalog, store, *, policy: str = "majority") -> TrainingSet:
-    """Read the run and the label store, and return the training set under `policy`, without exposures that measure."""
+    """Read the run and the label store; return the training set under `policy`, without exposures for measurements."""
     return read_labels(catalog, store, policy=policy, drawn=set(store.draws(catalog.camera).expnum))
 
 
 def read_labels(catalog, store, *, policy: str = "majority", drawn: Collection[int] = ()) -> TrainingSet:
-    """What is known of every exposure of the run but those `drawn`, in the form of a training set."""
+    """What is known of every exposure of the run except those in `drawn`, in the form of a training set."""
     prediction = catalog.stage("prediction", fresh=False).table() if catalog.has("prediction") else None
     return training_set(
         catalog.ccds(),
@@ -141,19 +141,19 @@ def read_labels(catalog, store, *, policy: str = "majority", drawn: Collection[i
 
 
 def _weighed(votes: pd.DataFrame, verdicts: pd.DataFrame) -> pd.DataFrame:
-    """Verdicts with the `basis` and `weight` of what they teach."""
+    """Verdicts with the `basis` and `weight` of the labels that they give."""
     found = basis_of_verdicts(votes, verdicts)
     return verdicts.assign(basis=found.basis, weight=weights(found.basis, found.agreement))
 
 
 def _rows(images: pd.DataFrame, reason, source, provenance, basis, weight, whole=False) -> pd.DataFrame:
-    """Long form of some images: one row per image and reason."""
+    """Some images in long form: one row per image and reason."""
     own = {"reason": reason, "source": source, "provenance": provenance, "whole": whole}
     return images[["image_id", "expnum"]].assign(**own, basis=basis, weight=weight)
 
 
 def _listed(places, labels, unmapped: Counter, left_out: Counter) -> pd.DataFrame:
-    """Imported labels spread over the images they speak of, contradictions and unknown words taken out."""
+    """Imported labels, one row per image that they concern, without contradictions and unknown words."""
     labels = labels[labels.kind != SUSPICIOUS]
     whole = labels[labels.ccdname == ""].drop(columns="ccdname").merge(places, on=["camera", "expnum"])
     single = labels[labels.ccdname != ""].merge(places, on=["camera", "expnum", "ccdname"])
@@ -179,9 +179,9 @@ def _listed(places, labels, unmapped: Counter, left_out: Counter) -> pd.DataFram
 
 
 def tells_votes(labels: pd.DataFrame) -> np.ndarray:
-    """(n,) bool: which labels tell what somebody voted, or may: one that does not say where it comes from may.
+    """(n,) bool: which labels reveal what somebody voted, or may reveal it. A label without an origin may.
 
-    labels : rows of a training set or of its changes, of which `provenance` and `basis` are read
+    labels : rows of a training set or of its changes. Only `provenance` and `basis` are read.
     """
     told = np.ones(len(labels), bool)
     if "provenance" in labels:
@@ -192,7 +192,7 @@ def tells_votes(labels: pd.DataFrame) -> np.ndarray:
 
 
 def _votes_of_run(votes, exposures, left_out: Counter) -> pd.DataFrame:
-    """Votes on exposures of this run, as it is processed now."""
+    """Votes on exposures of this run in their present processing."""
     votes = votes.merge(exposures[["camera", "expnum"]], on=["camera", "expnum"])
     fresh = _of_this_version(votes, exposures)
     left_out["votes on another pipeline version"] += len(votes) - len(fresh)
@@ -200,21 +200,21 @@ def _votes_of_run(votes, exposures, left_out: Counter) -> pd.DataFrame:
 
 
 def _of_this_version(rows, exposures) -> pd.DataFrame:
-    """Votes or decisions on exposures of this run that are of its pipeline version, or know of none."""
+    """Votes or decisions on exposures of this run that have its pipeline version, or where a version is unknown."""
     known = exposures[["camera", "expnum", "plver"]].rename(columns={"plver": "plver_now"})
     rows = rows.merge(known, on=["camera", "expnum"])
     return rows[(rows.plver == "") | (rows.plver_now == "") | (rows.plver == rows.plver_now)]
 
 
 def _known(reasons, unmapped: Counter) -> tuple[str, ...]:
-    """The reasons that are in the vocabulary, in its order; the others are counted."""
+    """The reasons that are in the vocabulary, in its order. Others are counted in `unmapped`."""
     reasons = set(reasons)
     unmapped.update(str(word) for word in reasons - set(REASONS))
     return tuple(name for name in REASONS if name in reasons)
 
 
 def _source(policy: str, inspectors, lead: str = "") -> str:
-    """Who decided: "majority of amy, ben, cai", or "decision of lea"."""
+    """Who decided: "majority of amy, ben, cai" or "decision of lea"."""
     return f"decision of {lead}" if lead else f"{policy} of {', '.join(sorted(inspectors))}"
 
 
@@ -238,7 +238,7 @@ class _BadParts:
 
 
 def _bad_parts(votes, bad, policy: str, panel: int, decisions) -> list[_BadParts]:
-    agreed = consensus.bad_ccds(votes, policy, panel, decisions)  # of all votes: a posterior depends on every one
+    agreed = consensus.bad_ccds(votes, policy, panel, decisions)  # of all votes: a posterior depends on each of them
     votes = votes[votes.expnum.isin(bad.expnum)]
     single = consensus.ccd_verdicts(votes, policy, panel=panel)
     single = single[single.n_bad > 0]
@@ -257,7 +257,7 @@ def _bad_parts(votes, bad, policy: str, panel: int, decisions) -> list[_BadParts
 
 
 def _judged_bad(places, bad: list[_BadParts], prediction, known_reasons, unmapped, left_out) -> pd.DataFrame:
-    """Bad exposures, each through its ticked CCDs, else those the model had found bad, else all of them."""
+    """Bad exposures, each with its ticked CCDs, else with those that the model found bad, else with all CCDs."""
     guesses, flagged = _model_reasons(prediction), _flagged(prediction)
     rows = []
     by_exposure = places[places.expnum.isin([part.expnum for part in bad])].groupby("expnum")
@@ -281,14 +281,14 @@ def _judged_bad(places, bad: list[_BadParts], prediction, known_reasons, unmappe
 
 
 def _long(rows: list[tuple]) -> pd.DataFrame:
-    """Long form from tuples of LONG; reason "" is an image that was judged and teaches nothing."""
+    """Long form from tuples of LONG. An image with reason "" was judged but teaches nothing."""
     kinds = {"image_id": "int64", "expnum": "int64", "whole": bool, "weight": float}
     kinds |= dict.fromkeys(("reason", "source", "provenance", "basis"), object)
     return pd.DataFrame(rows, columns=list(LONG)).astype(kinds)
 
 
 def _flagged(prediction) -> np.ndarray:
-    """Images that the model calls bad with more than FLAGGED_ABOVE."""
+    """Images that the model calls bad with a probability above FLAGGED_ABOVE."""
     if prediction is None:
         return np.empty(0, np.int64)
     hit = (prediction.reason != GOOD) & (prediction.probability > FLAGGED_ABOVE)
@@ -296,7 +296,7 @@ def _flagged(prediction) -> np.ndarray:
 
 
 def _model_reasons(prediction) -> dict[int, tuple[str, ...]]:
-    """image_id -> the likeliest reason according to the model, for a bad verdict that names none."""
+    """image_id -> the reason that the model finds likeliest, for a bad verdict that names none."""
     if prediction is None:
         return {}
     names = [name for name in REASONS if f"p_{name}" in prediction]
@@ -309,7 +309,7 @@ def _model_reasons(prediction) -> dict[int, tuple[str, ...]]:
 
 
 def _judged_ccds(places, votes, policy, panel, unmapped, left_out) -> pd.DataFrame:
-    """CCDs of exposures that were only judged one CCD at a time."""
+    """Long form of the CCDs of exposures that were only judged CCD by CCD."""
     verdicts = _weighed(votes, consensus.ccd_verdicts(votes, policy, panel=panel))
     left_out["CCDs with a split verdict"] += int((verdicts.verdict == "split").sum())
     verdicts = verdicts.merge(places[["expnum", "ccdname", "image_id"]], on=["expnum", "ccdname"])
@@ -324,7 +324,7 @@ def _judged_ccds(places, votes, policy, panel, unmapped, left_out) -> pd.DataFra
 
 
 def _gathered(long: pd.DataFrame, places: pd.DataFrame) -> pd.DataFrame:
-    """One row per image, reasons in vocabulary order, sorted by image_id; of several lists the surest counts."""
+    """One row per image, reasons in vocabulary order, sorted by image_id. Of several sources the heaviest counts."""
     surest_first = long.assign(place=long.basis.map(BASES.index)).sort_values(
         ["weight", "place"], ascending=[False, True]
     )

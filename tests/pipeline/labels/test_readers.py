@@ -65,7 +65,7 @@ def test_a_bad_expid_list_is_read_by_legacypipes_rules(tmp_path, store):
 
 def test_a_list_of_another_camera_is_pointed_out(tmp_path, store):
     path = written(tmp_path, "74670155 donuts\n", "mosaic-bad_expid.txt")
-    assert "list of mosaic3 by its name, read as decam" in str(import_file(store, path))
+    assert "the name says mosaic3, but read as decam" in str(import_file(store, path))
     assert "by its name" not in str(import_file(store, path, camera="mosaic3"))
 
 
@@ -438,4 +438,4 @@ def test_a_list_named_good_that_gives_reasons_is_read_by_what_it_says(tmp_path):
 def test_a_line_of_a_good_list_that_is_no_number_costs_that_line(tmp_path, store):
     report = import_file(store, written(tmp_path, "expnum\n1001\nnone\n1002\n", "list.txt"), kind="good")
     assert report.labels_added == 2
-    assert "line 3 skipped: 'none' is no exposure number" in str(report)
+    assert "line 3 skipped: 'none' is not an exposure number" in str(report)

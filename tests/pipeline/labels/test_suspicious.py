@@ -33,8 +33,8 @@ def test_a_list_is_recognised_and_its_bad_lines_are_named(tmp_path, listed):
     assert set(labels.reason) == {""}
     assert "2 bright_star" in str(report)
     assert "line 4 skipped: exposure 6 without a kind" in str(report)
-    assert "'x7' is no exposure number" in str(report)
-    assert "map to nothing" not in str(report)
+    assert "'x7' is not an exposure number" in str(report)
+    assert "not in the vocabulary" not in str(report)
     assert (report.labels_added, again.labels_added) == (3, 0)
     empty = tmp_path / "empty.csv"
     empty.write_text("expnum,sort\n")
