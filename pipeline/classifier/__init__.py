@@ -1,1 +1,1 @@
-"""Training set -> classifier -> predictions -> candidates."""
+"""From a training set to a classifier, to predictions, to candidates for inspection."""

@@ -1,21 +1,20 @@
-"""Which exposures go to inspection: predictions of CCDs -> candidates, under named rules.
+"""Which exposures go to inspection: from predictions of CCDs to candidates, under named rules.
 
-A rule asks for `bad_ccds` of `of` sampled CCDs at more than `above`. `paper` is the rule in print, `published` the one
-that really made the DR11 list. An exposure with another number of sampled CCDs (a single-CCD file, or one that was
-sampled whole) needs the same share of them, rounded up, and at least one: `published` asks 1 of 1 to 6, 2 of 7 to 13,
-3 of 14 to 20, 10 of 61.
+A rule asks that `bad_ccds` of `of` sampled CCDs score more than `above`. `paper` is the rule in the publication;
+`published` is the rule that really made the DR11 list. If an exposure has another number of sampled CCDs (a file with
+one CCD, or an exposure of which all CCDs were sampled), the same share of them is needed, rounded up, and at least
+one: `published` needs 1 of 1 to 6, 2 of 7 to 13, 3 of 14 to 20, 10 of 61.
 
-A CCD's score is its likeliest reason's probability where that reason is not good; this is what the published code cuts
-on. A CCD whose neighbours are all bad, but of different reasons, is therefore not counted by `paper` and `published`;
-the rule `any_reason` scores 1 - p_good instead and counts it.
+The score of a CCD is the probability of its likeliest reason, if that reason is not good; the published code uses the
+same number. So if all neighbours of a CCD are bad, but for different reasons, `paper` and `published` do not count it.
+The rule `any_reason` uses the score 1 - p_good instead, and counts it.
 
-`exposure`, the default, looks at the exposure as a whole: its `bad_probability` is the calibrated one that a model's
-view of whole exposures gives (see `exposure_view`), and it asks for more than one half of it.
+`exposure`, the default, judges the exposure as a whole. Its `bad_probability` is the calibrated probability of the
+exposure (see `exposure_calibration`), and the rule asks for more than one half.
 
-Under the other rules `bad_probability` of an exposure is the n-th highest score among its sampled CCDs, n being the
-number that the rule asks for: the highest cut at which the rule would still send it to inspection, so it is above
-`above` exactly for the candidates. Exposures are ranked by it, then by the number of bad CCDs, then by the mean of
-1 - p_good.
+Under the other rules, the `bad_probability` of an exposure is the n-th highest score of its sampled CCDs, where n is
+the number of CCDs that the rule needs. So it is above `above` exactly if the exposure is a candidate. Exposures are
+ranked by `bad_probability`, then by the number of bad CCDs, then by the mean of 1 - p_good.
 """
 
 from collections.abc import Callable
@@ -43,7 +42,7 @@ COLUMNS = (
 
 
 def _likeliest(prediction: pd.DataFrame) -> np.ndarray:
-    """Probability of the likeliest reason that is not good; of images called good, of the best other reason."""
+    """Probability of the likeliest reason. For images called good, of the likeliest reason other than good."""
     names = [f"p_{name}" for name in REASONS if f"p_{name}" in prediction]
     best = prediction[names].max(axis=1).to_numpy() if names else np.zeros(len(prediction))
     return np.where(prediction.reason == GOOD, best, prediction.probability)
@@ -55,9 +54,9 @@ def _not_good(prediction: pd.DataFrame) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Rule:
-    """Send an exposure to inspection when `bad_ccds` of `of` sampled CCDs score more than `above`.
+    """Send an exposure to inspection if `bad_ccds` of `of` sampled CCDs score more than `above`.
 
-    whole : when its `exposure_probability` is more than `above` instead; all its CCDs count then, not the sampled ones.
+    whole : compare the exposure's `exposure_probability` with `above` instead. Then all its CCDs count, sampled or not.
     """
 
     bad_ccds: int
@@ -67,7 +66,7 @@ class Rule:
     whole: bool = False
 
     def needed(self, n_ccds: np.ndarray) -> np.ndarray:
-        """How many of `n_ccds` sampled CCDs must be bad: the same share, rounded up, at least one."""
+        """How many of `n_ccds` sampled CCDs must be bad: the same share as in the rule, rounded up, at least one."""
         return np.maximum(1, -(-np.asarray(n_ccds) * self.bad_ccds // self.of))
 
 
@@ -84,8 +83,9 @@ def score(prediction: pd.DataFrame, sampled, *, rule: str = DEFAULT) -> pd.DataF
     """Score every exposure under a rule.
 
     prediction : a prediction table. sampled : image_ids of the CCDs that count.
-    Returns COLUMNS, one row per exposure, best candidate first; `reasons` names those of the bad CCDs, most frequent
-    first, separated by commas; `max_probability` is the highest score.
+    Returns COLUMNS, one row per exposure, best candidate first. `reasons` holds the reasons of the bad CCDs, the most
+    frequent first, separated by commas. `max_probability` is the highest score. BadInput if the prediction is too old
+    for the rule, or if no predicted CCD was sampled.
     """
     settings = RULES[choose(rule, RULES, "candidate rule")]
     if settings.whole and "exposure_probability" not in prediction:
@@ -119,7 +119,7 @@ def score(prediction: pd.DataFrame, sampled, *, rule: str = DEFAULT) -> pd.DataF
 
 
 def _reasons(bad: pd.DataFrame) -> pd.Series:
-    """expnum -> reasons of the bad CCDs, most frequent first."""
+    """expnum -> reasons of the bad CCDs, the most frequent first, joined by commas."""
     bad = bad[bad.reason != GOOD]
     counts = bad.groupby(["expnum", "reason"]).size().rename("n").reset_index()
     counts["order"] = counts.reason.map({name: place for place, name in enumerate(REASONS)})
@@ -128,14 +128,14 @@ def _reasons(bad: pd.DataFrame) -> pd.Series:
 
 
 def _likeliest_together(prediction: pd.DataFrame) -> pd.Series:
-    """expnum -> the reason that the CCDs of an exposure name most, where none of them is bad enough by itself."""
+    """expnum -> the reason with the largest sum of probabilities, for exposures without a bad CCD."""
     names = [name for name in REASONS if f"p_{name}" in prediction]
     together = prediction.groupby("expnum")[[f"p_{name}" for name in names]].sum()
     return pd.Series(np.array(names, object)[together.to_numpy().argmax(axis=1)], together.index, dtype=object)
 
 
 def chosen(scored: pd.DataFrame) -> pd.DataFrame:
-    """The rows of scored exposures that the rule sends to inspection."""
+    """The scored exposures that the rule sends to inspection."""
     above = scored.rule.map({name: rule.above for name, rule in RULES.items()}).astype(float)
     return scored[scored.bad_probability > above].reset_index(drop=True)
 
@@ -143,7 +143,7 @@ def chosen(scored: pd.DataFrame) -> pd.DataFrame:
 def write_candidates(
     catalog: Catalog, prediction: Stage, scored: pd.DataFrame, rule: str, *, make_current=True
 ) -> Stage:
-    """Write a candidates stage: `table` holds the candidates, `exposures_scored` every exposure."""
+    """Write a candidates stage. `table` has the candidates, `exposures_scored` has every exposure."""
     settings = RULES[rule]
     parameters = {"rule": rule, "bad_ccds": settings.bad_ccds, "of": settings.of, "above": settings.above}
     with catalog.new_stage(

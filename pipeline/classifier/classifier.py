@@ -1,20 +1,21 @@
-"""A classifier that learns from labelled images and gives every image a probability per reason.
+"""A classifier that learns from labelled images and gives every image a probability for each reason.
 
-The default `knn` is the published one: MinMaxScaler -> PCA(15) -> VarianceThreshold(0.001) -> 7 nearest neighbours by
-Manhattan distance. Two things differ from it on purpose:
+`knn` is the published one: MinMaxScaler -> PCA(15) -> VarianceThreshold(0.001) -> 7 nearest neighbours by Manhattan
+distance. Two things differ from the publication on purpose:
 
-- An image with several labels is one training image. The neighbours vote on each label apart (one indicator per
-  reason), so a probability is the share of neighbours that carry the reason, and the probabilities of an image sum
-  to one only where no neighbour has several labels. `reason` is the likeliest one; of equally likely ones the first in
-  the vocabulary's order, good last.
-- No image is its own neighbour, nor is any image of its own exposure. CCDs of one exposure are nearly copies of each
-  other, so otherwise a labelled image would only be told its own label, and the probability on screen would be a lie.
+- An image with several labels is one training image. The neighbours vote on each label separately (one indicator per
+  reason). So a probability is the share of neighbours that have the reason, and the probabilities of an image sum to
+  one only if no neighbour has several labels. `reason` is the likeliest label; if several are equally likely, the
+  first in vocabulary order, with good last.
+- An image is never its own neighbour, and no image of the same exposure is its neighbour. CCDs of one exposure are
+  nearly copies of each other. Otherwise a labelled image would get its own label back, and the probability on screen
+  would be false.
 
-`published` keeps to the code in the first of these: an image with several labels is several training images.
+`published` keeps to the publication in the first of these: an image with several labels is several training images.
 
-`linear`, `forest`, `mixed` and `two_step` have a head of learners beside the neighbours (see `heads`), which read a CCD
-together with its surroundings and give the probabilities; the neighbours are found all the same, for they show why. The
-rule about the own exposure holds for learners too.
+`linear`, `forest`, `mixed` (the default) and `two_step` also have learners (see `cross_fitted_heads`). The learners
+read a CCD together with its surroundings and give the probabilities. The neighbours are still found, because they show
+why. The rule about the own exposure holds for learners too.
 """
 
 from collections.abc import Callable
@@ -36,9 +37,10 @@ from triptych.pipeline.vectors.reduction import Reduction, fit_reduction
 class Classifier:
     """Parameters of a k-nearest-neighbour classifier on reduced vectors.
 
-    scaler : a name in reduction.SCALERS. power : p of the Minkowski distance, 1 is Manhattan. one_row_per_label : an
-    image with several labels teaches as several images with one label each, as the published code has it. learner : a
-    name in heads.KINDS, which then gives the probabilities; two_steps : good or bad first, then which reason.
+    scaler : a name in reduction.SCALERS. power : p of the Minkowski distance; 1 is Manhattan. one_row_per_label : an
+    image with several labels teaches as several images with one label each, as in the published code. learner : a name
+    in cross_fitted_heads.KINDS; then the learners give the probabilities. two_steps : they first decide between good
+    and bad, then which reason.
     """
 
     scaler: str = "minmax"
@@ -64,13 +66,13 @@ DEFAULT = "mixed"
 
 @dataclass(frozen=True)
 class Model:
-    """A fitted classifier: arrays and a table, nothing that needs pickling.
+    """A fitted classifier, as arrays and a table. Nothing needs pickling.
 
-    name : that of the classifier, `searched` where a search has chosen its parameters. vectors : (n, kept) float64, the
-    reduced training images. training : their rows, in the same order, with `image_id, expnum, ccdname, reasons, source,
-    provenance, basis, weight`; without `weight` all count alike. head : the learners, where the classifier has any.
-    whole : learners of the focal plane as one vector. view : what they and the CCDs make of an exposure as a whole.
-    camera : whose focal plane it was.
+    name : of the classifier; `searched` if a search has chosen its parameters. vectors : (n, kept) float64, the reduced
+    training images. training : their rows, in the same order, with `image_id, expnum, ccdname, reasons, source,
+    provenance, basis, weight`; without `weight` all count alike. head : the learners, if the classifier has any.
+    whole : learners that read the focal plane as one vector. view : turns their answers and those about the CCDs into
+    one probability per exposure. camera : whose focal plane it was.
     """
 
     name: str
@@ -86,18 +88,18 @@ class Model:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The labels it can give, in vocabulary order, good last."""
+        """The labels that the model can give, in vocabulary order, good last."""
         return self.head.classes if self.head else classes_of(self.training.reasons)
 
 
 def classes_of(reasons: pd.Series) -> tuple[str, ...]:
-    """The labels that occur, in vocabulary order, good last."""
+    """The labels that occur in `reasons`, in vocabulary order, good last."""
     taught = {reason for own in reasons for reason in own}
     return tuple(name for name in (*REASONS, GOOD) if name in taught)
 
 
 def has_head(classifier: str | Classifier) -> bool:
-    """Whether a classifier, by name or by its parameters, reads a CCD's surroundings."""
+    """Whether a classifier has learners, which read a CCD's surroundings. classifier : a name or parameters."""
     return bool((CLASSIFIERS[classifier] if isinstance(classifier, str) else classifier).learner)
 
 
@@ -112,11 +114,11 @@ def fit(
     seed: int = 0,
     progress: Callable | None = None,
 ) -> Model:
-    """Fit a classifier, by name or by its parameters.
+    """Fit a classifier, given by name or by its parameters.
 
-    vectors : (n, dim), one embedding vector per row of `training`, a training set's table. surroundings : what
-    `surrounded` gives for those rows, for a classifier with a head; without it the rows are each other's surroundings.
-    teacher : what a linear learner may listen to besides.
+    vectors : (n, dim), one embedding vector per row of `training`, the table of a training set. surroundings : from
+    `surrounded` for those rows, for a classifier with learners; None computes them from these rows only. teacher : the
+    simulated images that a linear learner may use too. BadInput if the vectors hold NaN or infinity.
     """
     if isinstance(classifier, str):
         name, settings = classifier, CLASSIFIERS[choose(classifier, CLASSIFIERS, "classifier")]

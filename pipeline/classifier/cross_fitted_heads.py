@@ -1,14 +1,16 @@
-"""Several learners, each taught by other exposures, that answer together: a classifier's head.
+"""A classifier's head: several learners, each fitted without some of the exposures, that answer together.
 
-The exposures that teach are dealt to FOLDS folds, and one learner is fitted without each. A new exposure is answered by
-all of them, one that taught by the learner that has not seen it: nobody is told their own label. What the
-learners say of the exposures they have not seen sets, besides, whether the linear one listens to the simulated teacher
-(if that helps by more than the standard error over exposures), how its answer and the forest's are mixed (the forest
-answers alone unless a mix is as clearly better), and how sharp the result is, all by cross-entropy; so the
-probabilities are calibrated. The forest learns from the survey's own labels alone.
+The exposures that teach are divided into FOLDS folds, and one learner is fitted without each fold. All learners answer
+for a new exposure. For an exposure that taught, only the learner that was fitted without it answers, so nobody gets
+their own label back.
 
-With one step, good is a label like the others. With two, a first pair of learners tells good from bad and a second one,
-taught by the bad images alone, the reasons; a reason's probability is the product.
+The answers about held-out exposures also decide three things, all by cross-entropy. Does the linear learner use the
+simulated teacher? Yes, if that helps by more than the standard error over exposures. How are its answer and the
+forest's mixed? The forest answers alone unless a mix is better by as much. How sharp is the result? So the
+probabilities are calibrated. The forest learns only from the survey's own labels.
+
+With one step, good is a label like the others. With two steps, a first set of learners tells good from bad. A second
+set, which learns only from the bad images, tells the reasons. The probability of a reason is the product.
 """
 
 from collections.abc import Callable
@@ -34,17 +36,19 @@ from triptych.pipeline.classifier.simulated_teacher import WEIGHT, Teacher
 from triptych.pipeline.reasons import GOOD, REASONS
 
 FOLDS = 5
-# Of an exposure whose images all have the same labels this many teach; sixty near copies teach no more than that.
+# If all images of an exposure have the same labels, only this many teach: 60 near copies teach no more than 20.
 ALIKE = 20
-SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the forest in the mix
+SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # shares of the forest in the mix that are tried
 SHARPEST = 4.0
 KINDS = ("linear", "forest", "mixed")
 
 
 @dataclass(frozen=True)
 class Step:
-    """One question to learners: `labels`, and per fold what answers it. share : the forest's part of the answer.
-    simulated : whether the linear learners listen to the simulated teacher."""
+    """One question to the learners: which of `labels`? Each fold has its own learners.
+
+    share : the forest's share of the answer. simulated : whether the linear learners use the simulated teacher.
+    """
 
     labels: tuple[str, ...]
     linear: tuple[Linear, ...]
@@ -54,7 +58,7 @@ class Step:
     simulated: bool = False
 
     def of_fold(self, fold: int, x: np.ndarray) -> np.ndarray:
-        """(n, dim) -> (n, n_labels) of one fold's learners."""
+        """Answers of one fold's learners: (n, dim) -> (n, n_labels)."""
         linear = self.linear[fold].probabilities(x) if self.share < 1 else 0.0
         forest = self.forest[fold].probabilities(x) if self.share > 0 else 0.0
         return sharpened(np.asarray((1 - self.share) * linear + self.share * forest), self.sharpness)
@@ -62,18 +66,21 @@ class Step:
 
 @dataclass(frozen=True)
 class Head:
-    """folds : per fold the exposures that its learners have not seen. steps : one, or two: bad, then which reason."""
+    """folds : for each fold, the exposures that its learners were not fitted on.
+
+    steps : one, or two (bad, then why).
+    """
 
     steps: tuple[Step, ...]
     folds: tuple[np.ndarray, ...]
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The labels it can give, in vocabulary order, good last."""
+        """The labels that the head can give, in vocabulary order, good last."""
         return self.steps[0].labels if len(self.steps) == 1 else (*self.steps[1].labels, GOOD)
 
     def of_fold(self, fold: int, x: np.ndarray) -> np.ndarray:
-        """(n, n_classes) from one fold's learners, in the order of `classes`."""
+        """Answers of one fold's learners: (n, dim) -> (n, n_classes), in the order of `classes`."""
         answers = [step.of_fold(fold, x) for step in self.steps]
         if len(self.steps) == 1:
             return answers[0]
@@ -87,9 +94,9 @@ class Head:
         own_exposure: bool = False,
         progress: Callable | None = None,
     ) -> np.ndarray:
-        """(n, dim) float32 of images of exposures (n,) -> (n, n_classes) float64.
+        """Probabilities (n, n_classes) float64 of images x (n, dim) float32 of exposures `expnums` (n,).
 
-        own_exposure : let all learners answer, those too that the image's exposure has taught.
+        own_exposure : let all learners answer, even those that were fitted on the image's exposure.
         """
         total, asked = np.zeros((len(x), len(self.classes))), np.zeros(len(x))
         held = [np.isin(expnums, own) for own in self.folds]
@@ -104,20 +111,25 @@ class Head:
 
 
 def indicators(reasons: pd.Series, classes: tuple[str, ...]) -> np.ndarray:
-    """Return (n, n_classes) bool: which image carries which label."""
+    """Return (n, n_classes) bool: which image has which label."""
     return np.array([[name in own for name in classes] for own in reasons], dtype=bool).reshape(
         len(reasons), len(classes)
     )
 
 
 def relative(weights: np.ndarray) -> np.ndarray:
-    """Weights (n,) such that the surest label counts in full; labels that all rest on the same count as without."""
+    """Scale weights (n,) so that the largest is at least 1.
+
+    If all labels have the same weight, that changes nothing.
+    """
     return weights / min(weights.max(initial=0) or 1.0, 1.0)
 
 
 def alike(training: pd.DataFrame, most: int, seed: int) -> np.ndarray:
-    """Rows of a training table that teach: `most` drawn at random of exposures whose images all have the same labels,
-    all of the others."""
+    """Row numbers of a training table that teach.
+
+    Of an exposure whose images all have the same labels, `most` images are drawn at random. Of others, all teach.
+    """
     own = pd.DataFrame({"expnum": training.expnum.to_numpy(), "reasons": training.reasons.map("|".join).to_numpy()})
     own["drawn"] = np.random.default_rng(seed).random(len(own))
     same = own.groupby("expnum").reasons.transform("nunique") == 1
@@ -134,11 +146,11 @@ def fit_head(
     seed: int = 0,
     progress: Callable | None = None,
 ) -> Head:
-    """Fit the learners of every fold, and what sets their mix.
+    """Fit the learners of every fold, and decide how to mix them.
 
-    x : (n, dim) float32 per row of `training` (`expnum, reasons`, perhaps `weight`, which counts relative to the
-    surest label). kind : one of KINDS. teacher : the simulated one, where it saw with the same backbone. progress :
-    called with (done, total, text) after each learner.
+    x : (n, dim) float32, one row per row of `training` (`expnum, reasons`, and perhaps `weight`, which counts relative
+    to the largest). kind : one of KINDS. teacher : the simulated teacher, if it was made with the same backbone.
+    progress : called with (done, total, text) after each learner.
     """
     rows = alike(training, ALIKE, seed)
     table = training.iloc[rows].reset_index(drop=True)
@@ -173,14 +185,17 @@ def fit_head(
 
 
 def _counted(progress: Callable | None, total: int) -> Callable[[], None]:
-    """A function that tells `progress` of one more learner fitted each time it is called."""
+    """Return a function that reports one more fitted learner to `progress` each time it is called."""
     fitted = count(1)
     return lambda: progress(next(fitted), total, "learners") if progress else None
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """Images that teach. x : (n, dim) float32. carried : (n, n_labels) bool, good last. weights : (n,)."""
+    """Images that teach.
+
+    x : (n, dim) float32. carried : (n, n_labels) bool, which image has which label. weights : (n,).
+    """
 
     x: np.ndarray
     carried: np.ndarray
@@ -190,11 +205,11 @@ class Lesson:
         return Lesson(self.x[rows], self.carried[rows], self.weights[rows])
 
     def bad(self) -> "Lesson":
-        """The same images with one label: not good."""
+        """The same images with the single label "bad"; good must be the last label."""
         return Lesson(self.x, ~self.carried[:, -1:], self.weights)
 
     def reasons(self) -> "Lesson":
-        """The bad images with all labels but good."""
+        """The bad images with all labels except good; good must be the last label."""
         bad = ~self.carried[:, -1]
         return Lesson(self.x[bad], self.carried[bad, :-1], self.weights[bad])
 
@@ -203,8 +218,10 @@ class Lesson:
 
 
 def _fit_step(own: Lesson, besides: Lesson | None, held, expnums, labels, kind: str, seed: int, tell: Callable) -> Step:
-    """Fit one step's learners fold by fold; where a fold leaves nothing to teach, all images do. tell : called after
-    each of them."""
+    """Fit one step's learners, fold by fold. If a fold leaves no images to teach, all images teach.
+
+    tell : called after each fit.
+    """
     taught = [~fold if (~fold).any() else np.ones(len(fold), bool) for fold in held]
     lessons = [own.of(rows) for rows in taught]
     linear, forest, simulated = (), (), False
@@ -250,13 +267,13 @@ def _fit_step(own: Lesson, besides: Lesson | None, held, expnums, labels, kind: 
 
 
 def _clearly_better(new: np.ndarray, old: np.ndarray, carried: np.ndarray, expnums: np.ndarray) -> bool:
-    """Whether new answers surprise less than old ones, by more than the standard error over exposures."""
+    """Whether the new answers have a lower cross-entropy, by more than the standard error over exposures."""
     gained = pd.Series(surprises(old, carried) - surprises(new, carried)).groupby(expnums).mean()
     return bool(gained.mean() > gained.std(ddof=0) / np.sqrt(len(gained)))
 
 
 def _unseen(parts, own: Lesson, held) -> np.ndarray:
-    """(n, n_labels) answers about each image from the part of the fold that it was held out of."""
+    """(n, n_labels) answers about each image from the learner that was fitted without it."""
     said = np.zeros(own.carried.shape)
     for part, fold in zip(parts, held, strict=True):
         said[fold] = part.probabilities(own.x[fold])
@@ -264,7 +281,7 @@ def _unseen(parts, own: Lesson, held) -> np.ndarray:
 
 
 def as_arrays(head: Head) -> tuple[dict[str, np.ndarray], dict]:
-    """A head as named arrays, and the rest of it as plain values."""
+    """A head as named arrays, and the rest of it as plain values for JSON."""
     arrays, steps = {}, []
     for number, step in enumerate(head.steps):
         for name, parts in (("linear", step.linear), ("forest", step.forest)):

@@ -1,10 +1,10 @@
-"""The exposure as a whole: what all of its CCDs say together -> one calibrated probability that it is bad.
+"""The exposure as a whole: what all of its CCDs say together becomes one calibrated probability that it is bad.
 
-Six numbers describe an exposure: how bad its worst CCD is, its second and its fifth worst, the worst group of
-neighbouring CCDs, all of them on the mean, and what learners make of the focal plane as one vector. A logistic
-regression of them on the exposures whose answer is known gives the probability. What it learns from are answers of
-learners (or neighbours) that had not seen the exposure, so it knows how far they can be believed: one CCD that a thin
-trail crosses is another thing than ten that a ghost covers.
+Six numbers describe an exposure: how bad its worst CCD is, its second worst, its fifth worst, its worst group of
+neighbouring CCDs, all CCDs on average, and what learners say about the focal plane as one vector. A logistic regression
+of these numbers, fitted to exposures with a known answer, gives the probability. It is fitted to answers of learners
+(or neighbours) that were not taught by the exposure, so it learns how far such answers can be trusted. One CCD crossed
+by a thin trail is not the same as ten CCDs covered by a ghost.
 """
 
 from dataclasses import dataclass
@@ -21,33 +21,36 @@ from triptych.pipeline.classifier.surroundings import groups_of, neighbour_weigh
 from triptych.pipeline.image_ids import ccdnum_of
 
 SURE = 1e-3
-FEWEST = 3  # exposures of either answer that are needed to learn from
-# Where there is too little to learn from the second worst CCD decides.
+FEWEST = 3  # exposures needed of each answer, good and bad
+# If there are fewer, the second worst CCD decides.
 UNTAUGHT = np.array([0.0, 1.0, 0.0, 0.0, 0.0, 0.0])
 STRENGTH = 1.0
 
 
 @dataclass(frozen=True)
 class ExposureView:
-    """probability = sigmoid(slopes @ numbers + offset). slopes : (6,). taught : by how many exposures, 0 for none."""
+    """probability = sigmoid(slopes @ numbers + offset).
+
+    slopes : (6,). taught : number of exposures fitted to, 0 = none.
+    """
 
     slopes: tuple[float, ...] = tuple(UNTAUGHT)
     offset: float = 0.0
     taught: int = 0
 
     def probabilities(self, numbers: np.ndarray) -> np.ndarray:
-        """(n_exposures, 6) from `describe` -> (n_exposures,) probability of being bad."""
+        """Probability of being bad, (n_exposures,), from the numbers of `describe`, (n_exposures, 6)."""
         return expit(numbers @ np.array(self.slopes) + self.offset)
 
 
 def describe(
     p_good: np.ndarray, keys: pd.DataFrame, camera: str, whole: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return expnums (n_exposures,) and (n_exposures, 6) log-odds of being bad: worst, second and fifth worst CCD,
-    worst neighbourhood, mean, focal plane as one vector.
+    """Return expnums (n_exposures,) and six numbers for each, (n_exposures, 6): log-odds of being bad of the worst,
+    second worst and fifth worst CCD, of the worst neighbourhood, on average, and of the focal plane as one vector.
 
-    p_good : (n,) of the images in `keys` (`image_id, expnum`), all embedded CCDs of each exposure. whole :
-    (n_exposures,) probability of being bad by the vector of the whole focal plane; without it that number is one half.
+    p_good : (n,) of the images in `keys` (`image_id, expnum`): all embedded CCDs of each exposure. whole :
+    (n_exposures,) probability of being bad from the vector of the whole focal plane; one half is used if it is None.
     """
     bad = 1 - np.asarray(p_good, float)
     expnums, ccdnums = keys.expnum.to_numpy(), ccdnum_of(keys.image_id.to_numpy())
@@ -76,11 +79,11 @@ def learn_view(
     whole: np.ndarray | None = None,
     weights: pd.Series | None = None,
 ) -> ExposureView:
-    """Fit the view on the exposures whose answer is known.
+    """Fit the view to the exposures with a known answer.
 
-    p_good : (n,) of the images in `keys`, none of them from a model that its own exposure has taught. answers : expnum
-    -> whether it is bad. whole : see `describe`. weights : expnum -> how much its answer counts beside the surest one,
-    1 where it is not in it. With fewer than FEWEST good or bad exposures the second worst CCD alone decides.
+    p_good : (n,) of the images in `keys`, from models that were not taught by the image's own exposure. answers :
+    expnum -> whether it is bad. whole : see `describe`. weights : expnum -> how much its answer counts, relative to the
+    largest; 1 if it is missing. With fewer than FEWEST good or bad exposures, the second worst CCD decides alone.
     """
     expnums, numbers = describe(p_good, keys, camera, whole)
     known = np.isin(expnums, list(answers))
@@ -102,7 +105,7 @@ def learn_view(
 def exposure_probability(
     view: ExposureView, p_good: np.ndarray, keys: pd.DataFrame, camera: str, whole: np.ndarray | None = None
 ) -> np.ndarray:
-    """Return (n,) the probability of its exposure for each image of `keys`."""
+    """Return (n,): for each image of `keys`, the probability that its exposure is bad."""
     expnums, numbers = describe(p_good, keys, camera, whole)
     chances = view.probabilities(numbers)
     return chances[np.searchsorted(expnums, keys.expnum.to_numpy())]

@@ -1,14 +1,14 @@
-"""Whole exposures dealt to folds."""
+"""Divides exposures into folds. All CCDs of an exposure are in the same fold."""
 
 import numpy as np
 import pandas as pd
 
 
 def deal(table: pd.DataFrame, folds: int, seed: int) -> list[np.ndarray]:
-    """Return disjoint sets of exposures, one per fold, that together are all exposures of a training table.
+    """Return disjoint sets of exposures, one per fold. Together they are all exposures of a training table.
 
-    Exposures of one kind (the rarest of their labels) are dealt to different folds, in seeded order, so that a reason
-    known from few exposures is not held out all at once. As many folds as exposures at most.
+    Exposures of one kind (by the rarest of their labels) go to different folds, in an order given by the seed. So a
+    reason with few exposures is not held out all at once. There are at most as many folds as exposures.
     """
     known = np.unique(table.expnum)
     if folds >= len(known):

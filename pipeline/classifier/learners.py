@@ -1,7 +1,7 @@
-"""Learners that a classifier may have beside its neighbours: a linear one, a forest, and the two of them mixed.
+"""Learners that a classifier may have besides its neighbours: a linear one and a forest.
 
-Both read (n, dim) numbers and give each label a probability of its own, so an image may carry several labels. Fitting
-is scikit-learn's; what is fitted is kept as plain arrays, and asked without scikit-learn.
+Both read (n, dim) numbers and give each label a separate probability, so an image may have several labels.
+scikit-learn fits them. The fitted learners are plain arrays, and answering needs no scikit-learn.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -22,10 +22,10 @@ from triptych.pipeline.parallel import cores
 COMPONENTS = 100
 STRENGTH = 0.03  # inverse regularisation of the logistic regression
 TREES = 40
-LEAF, MOST_LEAVES = 2, 1_500  # images in a leaf at least; leaves of a tree at most
+LEAF, MOST_LEAVES = 2, 1_500  # least number of images in a leaf; largest number of leaves in a tree
 FEATURES = 0.7  # share of the numbers that a tree looks at for each split
-SURE = 1e-4  # no probability nearer to 0 or 1 than this
-BLOCK = 65_536
+SURE = 1e-4  # probabilities are kept at least this far from 0 and 1
+BLOCK = 65_536  # rows for which the linear learner answers at a time
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Linear:
     offset: np.ndarray
 
     def probabilities(self, x: np.ndarray) -> np.ndarray:
-        """(n, dim) float32 -> (n, n_labels) float64."""
+        """Probabilities (n, n_labels) float64 of x (n, dim) float32."""
         found = np.empty((len(x), len(self.offset)))
         for start in range(0, len(x), BLOCK):
             found[start : start + BLOCK] = expit(x[start : start + BLOCK] @ self.matrix + self.offset)
@@ -45,9 +45,12 @@ class Linear:
 
 @dataclass(frozen=True)
 class Forest:
-    """Trees as arrays over all their nodes. feature : (n_nodes,) int32, -1 in a leaf. threshold : (n_nodes,) float64,
-    the left branch is taken up to it. left, right : (n_nodes,) int32. values : (n_nodes, n_labels) float32, the share
-    of training images that carry each label. roots : (n_trees,) int32."""
+    """Trees as arrays over all their nodes.
+
+    roots : (n_trees,) int32. feature : (n_nodes,) int32, -1 in a leaf. threshold : (n_nodes,) float64; a value up to it
+    goes left. left, right : (n_nodes,) int32. values : (n_nodes, n_labels) float32, the share of training images with
+    each label.
+    """
 
     roots: np.ndarray
     feature: np.ndarray
@@ -57,7 +60,7 @@ class Forest:
     values: np.ndarray
 
     def probabilities(self, x: np.ndarray) -> np.ndarray:
-        """(n, dim) float32 -> (n, n_labels) float64."""
+        """Probabilities (n, n_labels) float64 of x (n, dim) float32."""
         found = np.zeros((len(x), self.values.shape[1]))
         _descend(
             np.ascontiguousarray(x, np.float32),
@@ -83,18 +86,18 @@ def _descend(x, roots, feature, threshold, left, right, values, found):
 
 
 def fit_linear(x: np.ndarray, carried: np.ndarray, weights: np.ndarray) -> Linear:
-    """Standardise, keep the strongest components, one logistic regression per label.
+    """Standardise, keep the COMPONENTS strongest principal components, fit one logistic regression per label.
 
-    x : (n, dim) float32. carried : (n, n_labels) bool. weights : (n,) of the images. A label that all or none of the
-    images carry gets that as its answer.
+    x : (n, dim) float32. carried : (n, n_labels) bool, which image has which label. weights : (n,) of the images. If
+    all images have a label, or none has it, the answer for that label is a constant.
     """
     if (carried == carried[:1]).all():
         return Linear(np.zeros((x.shape[1], carried.shape[1])), logit(np.where(carried[0], 1 - SURE, SURE)))
     settled = np.array([own.all() or not own.any() for own in carried.T])
     slopeless = np.where(carried.all(axis=0), logit(1 - SURE), logit(SURE))
-    if settled.all():  # also a single image, which has no spread to standardise by
+    if settled.all():  # also true for a single image, which has no spread to standardise by
         return Linear(np.zeros((x.shape[1], carried.shape[1])), slopeless)
-    # One thread: the same numbers on any number of cores, and quicker where other processes keep the cores busy.
+    # One thread: the result does not depend on the number of cores, and it is faster if other processes use the cores.
     with threadpool_limits(1):
         scaler = StandardScaler().fit(x)
         scaled = scaler.transform(x).astype(np.float64)
@@ -112,11 +115,11 @@ def fit_linear(x: np.ndarray, carried: np.ndarray, weights: np.ndarray) -> Linea
 def fit_forest(
     x: np.ndarray, carried: np.ndarray, weights: np.ndarray, *, seed: int, groups: np.ndarray | None = None
 ) -> Forest:
-    """Extremely randomised trees (Geurts et al. 2006) on the shares of labels; see `fit_linear` for the arguments.
+    """Extremely randomised trees (Geurts et al. 2006), fitted to the labels. For the other arguments see `fit_linear`.
 
-    groups : (n,) which images are nearly copies of each other, those of an exposure. An image with a weight below 1 is
-    then left out of so many trees instead, with its group: in a leaf of near copies, which all weigh the same, a lower
-    weight would change nothing.
+    groups : (n,) which images are near copies of each other, such as those of one exposure. If it is given, an image
+    with a weight below 1 is left out of some trees, together with its group, instead of being weighted. A lower weight
+    would change nothing in a leaf that holds only near copies, because they all have the same weight.
     """
     settings = {"min_samples_leaf": LEAF, "max_leaf_nodes": MOST_LEAVES, "max_features": FEATURES}
     wanted = carried.astype(np.float64) if carried.shape[1] > 1 else carried[:, 0].astype(np.float64)
@@ -147,16 +150,19 @@ def fit_forest(
 
 
 def sharpened(shares: np.ndarray, sharpness: float) -> np.ndarray:
-    """Probabilities further from one half (sharpness above 1) or nearer to it, by a factor on their log-odds."""
+    """Multiply the log-odds of probabilities by `sharpness`.
+
+    Above 1, they move away from one half; below 1, towards it.
+    """
     return expit(sharpness * logit(np.clip(shares, SURE, 1 - SURE)))
 
 
 def surprises(shares: np.ndarray, carried: np.ndarray) -> np.ndarray:
-    """(n,) binary cross-entropy of each image's probabilities."""
+    """(n,) mean binary cross-entropy of each image's probabilities."""
     shares = np.clip(shares, SURE, 1 - SURE)
     return -np.where(carried, np.log(shares), np.log(1 - shares)).mean(axis=1)
 
 
 def surprise(shares: np.ndarray, carried: np.ndarray, weights: np.ndarray) -> float:
-    """Mean binary cross-entropy of probabilities; weights : (n,)."""
+    """Weighted mean of the binary cross-entropy over images. weights : (n,)."""
     return float((surprises(shares, carried) * weights).sum() / weights.sum())

@@ -1,10 +1,10 @@
-"""Figures of merit of predictions whose truth is known; pure functions.
+"""Figures of merit of predictions whose truth is known. Pure functions.
 
-An image's predicted labels are its likeliest one and every other one that more than half of its neighbours carry. On
-single-label data that is the likeliest label alone. Precision, recall and F1 are per label over those sets; `accuracy`
-is the share of images whose likeliest label is one of their true labels; the macro average is over the labels that
-occur in the truth, good among them. In the confusion matrix every image is counted once: its row is the predicted label
-where that is one of its true ones, else its first true one.
+The predicted labels of an image are its likeliest label, and every other label with a probability above one half. On
+data with one label per image that is the likeliest label alone. Precision, recall and F1 compare these sets, label by
+label. `accuracy` is the share of images whose likeliest label is one of their true labels. The macro average is over
+the labels that occur in the truth, including good. In the confusion matrix every image counts once: its column is the
+likeliest label; its row is the same label if that is true, else the first true label.
 """
 
 import numpy as np
@@ -17,14 +17,14 @@ BINS = 10
 
 
 def predicted_sets(prediction: pd.DataFrame, classes: tuple[str, ...]) -> np.ndarray:
-    """Return (n, n_classes) bool: the likeliest label, and every other one above one half."""
+    """Return (n, n_classes) bool: the likeliest label, and every other label above one half."""
     likeliest = prediction.reason.to_numpy()[:, None] == np.array(classes, dtype=object)
     columns = [prediction.get(f"p_{name}", pd.Series(0.0, prediction.index)).to_numpy() for name in classes]
     return likeliest | (np.reshape(columns, (len(classes), len(prediction))).T > 0.5)
 
 
 def rates(truth: np.ndarray, said: np.ndarray) -> dict:
-    """Precision, recall, F1 and support of one label. truth, said : (n,) bool. Undefined ratios are 0."""
+    """Precision, recall, F1 and support of one label. truth, said : (n,) bool. Ratios with a zero divisor are 0."""
     hits = int((truth & said).sum())
     precision = hits / max(int(said.sum()), 1)
     recall = hits / max(int(truth.sum()), 1)
@@ -60,10 +60,10 @@ def ccd_metrics(truth: pd.Series, prediction: pd.DataFrame) -> dict:
 
 
 def cut_metrics(truth: pd.Series, prediction: pd.DataFrame, above: float) -> dict:
-    """The same figures on the images alone whose likeliest label has a probability above the cut.
+    """The same figures, only for images whose likeliest label has a probability above the cut.
 
-    Besides them: `above`, the `share` of images that survive, and `surviving`, that share per true label. Published
-    figures are of this kind; they say nothing of the images that do not survive.
+    Also `above`, the `share` of images that pass, and `surviving`, that share for each true label. Published figures
+    are of this kind. They say nothing about the images that do not pass.
     """
     kept = (prediction.probability > above).to_numpy()
     labels = tuple(name for name in (*REASONS, GOOD) if any(name in own for own in truth))
@@ -74,11 +74,11 @@ def cut_metrics(truth: pd.Series, prediction: pd.DataFrame, above: float) -> dic
 
 
 def calibration(probability: np.ndarray, right: np.ndarray, bins: int = BINS) -> dict:
-    """How far stated probabilities can be believed.
+    """How far the stated probabilities can be trusted.
 
-    probability : (n,) float in [0, 1]. right : (n,) bool, whether what was said with it holds. Returns `bins`, those of
-    equal width that are not empty (`low, high, n, mean_probability, share_right`), and the
-    `expected_calibration_error`, the mean distance between the last two, weighted by n.
+    probability : (n,) float in [0, 1]. right : (n,) bool, whether the statement was true. Returns `bins`, the non-empty
+    ones of equal width (`low, high, n, mean_probability, share_right`), and `expected_calibration_error`, the mean
+    distance between the last two, weighted by n.
     """
     place = np.minimum((np.asarray(probability) * bins).astype(int), bins - 1)
     rows = [
@@ -96,7 +96,7 @@ def calibration(probability: np.ndarray, right: np.ndarray, bins: int = BINS) ->
 
 
 def reliability(truth: pd.Series, prediction: pd.DataFrame) -> dict:
-    """Calibration of the likeliest label's probability (`label`), and of 1 - p_good as that of being bad (`bad`)."""
+    """Calibration of the likeliest label's probability (`label`), and of 1 - p_good as probability of bad (`bad`)."""
     right = np.array([name in own for own, name in zip(truth, prediction.reason, strict=True)], dtype=bool)
     is_good = np.array([own == (GOOD,) for own in truth], dtype=bool)
     return {

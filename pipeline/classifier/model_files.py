@@ -1,4 +1,4 @@
-"""A classifier as the files of a model stage: written and read."""
+"""Writes a classifier as the files of a model stage, and reads it back."""
 
 from dataclasses import asdict
 
@@ -31,8 +31,8 @@ def write_model(
 ) -> Stage:
     """Write a model stage: arrays `vectors`, `matrix`, `offset`; table `training`; JSON `classifier`, `report`, `view`.
 
-    The scaler `power` has an array `exponents` besides, a head `head.safetensors` and a JSON `head`,
-    learners of the whole focal plane `whole` alike, a search a table and a JSON `search`, a test set `test`.
+    Further files, if they apply: array `exponents` (scaler `power`); `head.safetensors` and JSON `head` (learners);
+    `whole.safetensors` and JSON `whole` (learners of the whole focal plane); table and JSON `search`; JSON `test`.
     """
     parameters = {"classifier": model.name, "seed": model.seed, **parameters}
     with catalog.new_stage(
@@ -75,9 +75,9 @@ def read_model(stage: Stage) -> Model:
     """Read a model stage back."""
     settings = stage.json("classifier")
     training = stage.table("training")
-    for name, value in (("basis", ""), ("weight", 1.0)):  # stages from before labels were weighed
+    for name, value in (("basis", ""), ("weight", 1.0)):  # older stages have no weights
         training = training if name in training else training.assign(**{name: value})
-    # Older stages do not name the parameters that came later; their defaults are what those stages did.
+    # Older stages lack parameters that were added later. The defaults describe what those stages did.
     classifier = Classifier(**{name: settings[name] for name in Classifier.__dataclass_fields__ if name in settings})
     step = SCALERS[choose(classifier.scaler, SCALERS, "scaler")].step
     exponents = stage.array("exponents", mmap=False) if step == "yeo_johnson" else NOTHING

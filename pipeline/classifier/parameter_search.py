@@ -1,14 +1,14 @@
-"""Search for the classifier's parameters by successive halving over the published space.
+"""Searches for the best parameters of the classifier, by successive halving over the published space.
 
-Many settings are tried on few images; the better half of them is tried again on twice as many, until one is left or all
-images are used. Every trial is scored in three folds of whole exposures, so no setting gains by recognising an
-exposure. Scored is what `predict` would do: the trials use the classifier itself.
+Many settings are tried on few images. The better half of them is tried again on twice as many images, until one is left
+or all images are used. Each trial is scored in three folds of whole exposures, so no setting gains by recognising an
+exposure. A trial uses the classifier itself, so the score is of what `predict` would do.
 
-The setting that wins is then compared with the given one on all images, in the same folds, and only replaces it when it
-scores more.
+The winner is then compared with the given setting on all images, in the same folds. It is used only if its score is
+higher.
 
-The published space also holds the leaf size of the search tree. Neighbours are exact here, so it changes nothing and is
-left out.
+The published space also has the leaf size of the search tree. Neighbours are exact here, so the leaf size would change
+nothing and is left out.
 """
 
 import math
@@ -44,7 +44,7 @@ BETWEEN = "|"
 
 
 class Trial(ClassifierMixin, BaseEstimator):
-    """One setting, as scikit-learn wants to see it: X is (n, dim) vectors, y the labels of each, joined by BETWEEN."""
+    """One setting as a scikit-learn estimator. X : (n, dim) vectors. y : the labels of each, joined by BETWEEN."""
 
     def __init__(self, scaler="minmax", components=15, threshold=0.001, neighbours=7, power=1, apart=False, seed=0):
         self.scaler = scaler
@@ -62,7 +62,7 @@ class Trial(ClassifierMixin, BaseEstimator):
         return self
 
     def table(self, X) -> pd.DataFrame:
-        """What is said of (n, dim) vectors; folds are of whole exposures, so none of them is left out here."""
+        """The prediction table of (n, dim) vectors. Folds are of whole exposures, so no neighbour must be left out."""
         keys = pd.DataFrame({"image_id": np.arange(len(X)), "expnum": -1, "ccdname": ""})
         model = self.model_
         answer = asks_neighbours(model, indicators(model.training.reasons, model.classes), len(X))(X, keys)
@@ -73,7 +73,7 @@ class Trial(ClassifierMixin, BaseEstimator):
 
 
 def _rows(y) -> pd.DataFrame:
-    """A training table of joined labels; which image it is does not matter here."""
+    """A training table from joined labels. The image ids do not matter here."""
     rows = np.arange(len(y))
     reasons = [tuple(text.split(BETWEEN)) for text in y]
     return pd.DataFrame({"image_id": rows, "expnum": rows, "ccdname": "", "reasons": reasons})
@@ -81,7 +81,10 @@ def _rows(y) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Schedule:
-    """candidates : how many settings start. images : how many images they start on. rounds : how many rounds."""
+    """candidates : number of settings at the start.
+
+    images : number of images at the start. rounds : number of rounds.
+    """
 
     candidates: int
     images: int
@@ -98,10 +101,10 @@ class Schedule:
 
 
 def schedule(n_images: int, n_labels: int, candidates: int = 0) -> Schedule:
-    """Plan the halving: by default as many settings as the images allow, as published.
+    """Plan the halving. By default there are as many settings as the images allow, as published.
 
-    The first round has at least two images per fold and label, and more where there are few settings, so that the last
-    round has nearly all images.
+    The first round has at least two images per fold and label. With few settings it has more, so that the last round
+    uses nearly all images.
     """
     least = min(n_images, 2 * FOLDS * n_labels)
     settings = min(candidates or n_images // least, math.prod(map(len, SPACE.values())))
@@ -111,7 +114,7 @@ def schedule(n_images: int, n_labels: int, candidates: int = 0) -> Schedule:
 
 @dataclass
 class _Scorer:
-    """Scores a trial and tells the progress; it is called once per fit."""
+    """Scores a trial and reports the progress. It is called once per fit."""
 
     by: str
     total: int
@@ -128,10 +131,11 @@ class _Scorer:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """best : the setting that won. table : one row per setting and round, best of the last round first.
+    """The result of a search.
 
-    table has `round, images, scaler, components, threshold, neighbours, power, score, score_spread`: mean and standard
-    deviation over the folds. report : how it was searched, as plain values.
+    best : the setting that won. table : one row per setting and round, the best of the last round first, with `round,
+    images, scaler, components, threshold, neighbours, power, score, score_spread`: mean and standard deviation over the
+    folds. report : how the search was done, as plain values.
     """
 
     best: Classifier
@@ -151,14 +155,15 @@ def search(
 ) -> SearchResult:
     """Search on the images of a training table.
 
-    vectors : (n, dim), one per row of `training`. by : what is maximised, one of SCORES; the published search took
-    accuracy. candidates : how many settings to start with, 0 as many as the images allow. given : what
-    is used unless the search finds better; its `one_row_per_label` holds for all settings.
+    vectors : (n, dim), one per row of `training`. by : the score to maximise, one of SCORES; the published search used
+    accuracy. candidates : number of settings at the start, 0 = as many as the images allow. given : used unless the
+    search finds a better one; its `one_row_per_label` holds for all settings. LabelError with fewer than FOLDS
+    exposures.
     """
     choose(by, SCORES, "score")
     n_exposures = training.expnum.nunique()
     if n_exposures < FOLDS:
-        raise LabelError(f"a search needs labels on {FOLDS} exposures and there are {n_exposures}; label more of them")
+        raise LabelError(f"a search needs labels on {FOLDS} exposures, but there are {n_exposures}; label more of them")
     labels = np.array([BETWEEN.join(own) for own in training.reasons])
     plan = schedule(len(labels), len(np.unique(labels)), candidates)
     folds = GroupKFold(FOLDS, shuffle=True, random_state=seed)
@@ -178,7 +183,7 @@ def search(
     )
     groups = training.expnum.to_numpy()
     with warnings.catch_warnings():
-        # A power transform of a feature that hardly varies overflows on its way; such a trial scores what it scores.
+        # A power transform of a nearly constant feature may overflow. Such a trial simply gets its score.
         warnings.simplefilter("ignore", RuntimeWarning)
         halving.fit(np.asarray(vectors), labels, groups=groups)
         table = _table(halving.cv_results_)
@@ -216,5 +221,5 @@ def _table(results: dict) -> pd.DataFrame:
         table[name] = [setting[name] for setting in results["params"]]
     table["score"] = results["mean_test_score"]
     table["score_spread"] = results["std_test_score"]
-    # Of equal settings the one drawn first wins, so that a search is the same every time.
+    # Of equal settings the one drawn first wins, so a search gives the same result every time.
     return table.sort_values(["round", "score"], ascending=False, kind="stable", ignore_index=True)

@@ -1,6 +1,6 @@
-"""What a fitted classifier says of images: the one way from vectors to predictions.
+"""What a fitted classifier says about images: the one way from vectors to predictions.
 
-It works in blocks of whole exposures (see `prediction_table`), so that a survey needs no more memory than a part of it.
+It works in blocks of whole exposures (see `prediction_table`), so only a part of a survey is in memory at a time.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -22,10 +22,10 @@ from triptych.pipeline.reasons import GOOD
 
 
 def answers_of(model: Model, n: int, *, own_exposure: bool = False) -> Callable[..., Answer]:
-    """Return function(vectors, keys, surroundings=None) -> Answer for blocks of whole exposures, n images in all.
+    """Return a function (vectors, keys, surroundings=None) -> Answer for blocks of whole exposures, n images in all.
 
-    own_exposure : let the training images of an image's own exposure answer too, as the published code does; only right
-    for showing how that flatters. surroundings : what `surrounded` gives for the block, computed here without it.
+    own_exposure : let training images of an image's own exposure answer too, as the published code does. Use it only
+    to show how much that flatters. surroundings : from `surrounded` for the block; None computes them.
     """
     neighbours = asks_neighbours(model, indicators(model.training.reasons, model.classes), n, own_exposure=own_exposure)
 
@@ -54,8 +54,8 @@ def predicted_blocks(
     """Yield the prediction table of all images in blocks, in the order of `keys`: `image_id, expnum, ccdname, reason,
     probability, p_good, p_<Reason>...`, `exposure_probability` (that the whole exposure is bad), `neighbour_*`.
 
-    vectors : (n, dim) in the order of `keys` (`image_id, expnum, ccdname`), sorted by exposure, all embedded CCDs of
-    each. For `own_exposure` and `surroundings` see `answers_of`.
+    vectors : (n, dim) in the order of `keys` (`image_id, expnum, ccdname`), sorted by exposure, with all embedded CCDs
+    of each exposure. For `own_exposure` and `surroundings` see `answers_of`.
     """
     answer = answers_of(model, len(keys), own_exposure=own_exposure)
     ids = model.training.image_id.to_numpy()
@@ -65,12 +65,15 @@ def predicted_blocks(
 
 
 def predict_images(model: Model, vectors: np.ndarray, keys: pd.DataFrame, **options) -> pd.DataFrame:
-    """The prediction table of all images in one frame; for the arguments see `predicted_blocks`."""
+    """The prediction table of all images in one frame. For the arguments see `predicted_blocks`."""
     return pa.concat_tables(predicted_blocks(model, vectors, keys, **options)).to_pandas()
 
 
 def whole_bad(model: Model, vectors: np.ndarray, keys: pd.DataFrame) -> np.ndarray | None:
-    """(n_exposures,) probability of being bad by the focal plane as one vector, None where the model has no such."""
+    """(n_exposures,) probability of being bad, from the focal plane as one vector.
+
+    None if the model has no such part.
+    """
     if model.whole is None or GOOD not in model.whole.classes:
         return None
     expnums, planes = pooled(vectors, keys)
@@ -80,7 +83,7 @@ def whole_bad(model: Model, vectors: np.ndarray, keys: pd.DataFrame) -> np.ndarr
 def write_prediction(
     catalog: Catalog, embedding: Stage, model: Stage, blocks: Iterable[pa.Table], *, make_current: bool = True
 ) -> Stage:
-    """Write a prediction stage, block by block. blocks : as `predicted_blocks` gives them"""
+    """Write a prediction stage, block by block. blocks : from `predicted_blocks`."""
     parameters = {"classifier": model.parameters["classifier"], "left_out": "own exposure"}
     with catalog.new_stage(
         "prediction", model.name, parents=[embedding, model], parameters=parameters, make_current=make_current
@@ -90,7 +93,7 @@ def write_prediction(
 
 
 def predict(catalog: Catalog, *, progress: Callable | None = None) -> Stage:
-    """Predict every embedded image with the current model; write and return the prediction stage."""
+    """Predict every embedded image with the current model. Write and return the prediction stage."""
     embedding, stage = catalog.stage("embedding"), catalog.stage("model")
     model = read_model(stage)
     blocks = predicted_blocks(model, embedding.array(), embedding.table("keys"), progress=progress)

@@ -1,4 +1,4 @@
-"""A model on an embedding that is newer than the one it was taught on, as when exposures came since."""
+"""Applies a model to an embedding that is newer than the one it was fitted on, because new exposures have come."""
 
 from collections.abc import Callable
 
@@ -7,9 +7,9 @@ from triptych.pipeline.catalog.stage import Stage
 
 
 def predict(catalog: Catalog, vectors: Stage, model: Stage, *, progress: Callable | None = None) -> Stage:
-    """Predict an embedding by a model that may have been taught on an earlier one; the stage, made current.
+    """Predict an embedding with a model that may have been fitted on an earlier one; make the stage current, return it.
 
-    The stage that the same two gave before is taken as it is.
+    If a stage from the same embedding and model exists, it is used.
     """
     parents = [(stage.kind, stage.stage_id, stage.digest) for stage in (vectors, model)]
     for stage in reversed(catalog.stages("prediction")):
@@ -17,7 +17,7 @@ def predict(catalog: Catalog, vectors: Stage, model: Stage, *, progress: Callabl
             if catalog.info["current"].get("prediction") != stage.stage_id:
                 catalog.make_current(stage)
             return stage
-    # learners are slow to import, and most who ask about models never predict
+    # imported here: the learners are slow to import, and most callers of this module never predict
     from triptych.pipeline.classifier.model_files import read_model
     from triptych.pipeline.classifier.predict import predicted_blocks, write_prediction
 
@@ -26,7 +26,7 @@ def predict(catalog: Catalog, vectors: Stage, model: Stage, *, progress: Callabl
 
 
 def comparable(one: Stage, other: Stage) -> bool:
-    """Whether two embeddings are of the same backbone, so that what was taught on one can answer on the other."""
+    """Whether two embeddings have the same backbone, so that a model fitted on one can be used on the other."""
     return _backbone(one) == _backbone(other)
 
 

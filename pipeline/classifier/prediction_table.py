@@ -1,7 +1,7 @@
-"""Predictions of any number of images in bounded memory: block by block from the vectors to a Parquet file.
+"""Predictions of any number of images in limited memory: from the vectors to a Parquet file, block by block.
 
-A block is some whole exposures, as whoever answers may look at all CCDs of an exposure. Its rows become one row group;
-no more blocks are in memory than there are threads, and one that waits to be written.
+A block is a number of whole exposures, because an answer may depend on all CCDs of an exposure. Its rows become one
+row group. At most one block per thread is in memory, and one that waits to be written.
 """
 
 import mmap
@@ -19,17 +19,17 @@ from triptych.pipeline.errors import BadInput
 from triptych.pipeline.reasons import GOOD
 from triptych.pipeline.vectors.neighbours import in_order, neighbourhood
 
-# Images of a block, at least, if there are so many; and of a piece of it whose vectors are float64 at one time.
+# Least number of images in a block, and number of images whose vectors are float64 at one time.
 BLOCK = 65_536
 PIECE = 8_192
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a classifier says of n images.
+    """What a classifier says about n images.
 
     shares : (n, n_classes) float64, probability of each class. rows : (n, k) int64, neighbours among the training
-    images, -1 where there are fewer. distances : (n, k) float64. more : further columns, name -> (n,).
+    images, -1 if there are fewer than k. distances : (n, k) float64. more : further columns, name -> (n,).
     """
 
     shares: np.ndarray
@@ -39,7 +39,7 @@ class Answer:
 
 
 def exposure_blocks(expnums: np.ndarray, size: int = 0) -> list[slice]:
-    """Slices of whole exposures, of at least `size` (BLOCK) images each but for the last. expnums : (n,), in runs."""
+    """Slices of whole exposures, each with at least `size` (BLOCK) images except the last. expnums : (n,), grouped."""
     size = size or BLOCK
     starts = np.flatnonzero(np.r_[True, expnums[1:] != expnums[:-1]]) if len(expnums) else np.empty(0, int)
     bounds = [0]
@@ -50,7 +50,10 @@ def exposure_blocks(expnums: np.ndarray, size: int = 0) -> list[slice]:
 
 
 def reduced(reduction, vectors: np.ndarray) -> np.ndarray:
-    """Reduce (n, dim) vectors of any float type to (n, kept) float64, finite, with few of them in float64 at a time."""
+    """Reduce (n, dim) vectors of any float type to (n, kept) float64, PIECE at a time.
+
+    BadInput if any is not finite.
+    """
     pieces = [reduction.apply(vectors[start : start + PIECE]) for start in range(0, len(vectors), PIECE)]
     found = np.concatenate(pieces) if pieces else reduction.apply(vectors)
     bad = int((~np.isfinite(found).all(axis=1)).sum())
@@ -60,10 +63,11 @@ def reduced(reduction, vectors: np.ndarray) -> np.ndarray:
 
 
 def asks_neighbours(model, labelled: np.ndarray, n: int, *, own_exposure: bool = False) -> Callable:
-    """Return function(vectors, keys) -> Answer, by the neighbours of each image among the model's training images.
+    """Return a function (vectors, keys) -> Answer, from the neighbours of each image among the training images.
 
     model : its `reduction, vectors, training, classifier` are read. labelled : (m, n_classes), which training image
-    carries which label. n : how many images will be asked. own_exposure : let an image's own exposure answer too.
+    has which label. n : how many images will be asked about. own_exposure : use training images of the same exposure
+    too.
     """
     training, settings = model.training, model.classifier
     taught = neighbourhood(model.vectors, training.expnum.to_numpy(), n)
@@ -79,13 +83,13 @@ def asks_neighbours(model, labelled: np.ndarray, n: int, *, own_exposure: bool =
 
 
 def shares_of(training: pd.DataFrame, labelled: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """Return function(rows) -> shares: what share of its neighbours, by their weights, gives an image each label.
+    """Return a function rows -> shares: the share of an image's neighbours, by weight, that have each label.
 
-    training : its `weight` is read, where it has one. labelled : (m, n_classes), which of its rows carries which label.
-    rows : (n, k) int64, neighbours of each image, -1 where there are fewer. shares : (n, n_classes) float64.
+    training : its `weight` is read, if it has one. labelled : (m, n_classes), which of its rows has which label.
+    rows : (n, k) int64, neighbours of each image, -1 if there are fewer. shares : (n, n_classes) float64.
     """
     weights = training["weight"].to_numpy() if "weight" in training else np.ones(len(training))
-    # One row more, of nothing, for the neighbours that are not there (row -1).
+    # One more row, of zeros, for missing neighbours (row -1).
     labelled = np.vstack([labelled * weights[:, None], np.zeros(labelled.shape[1])])
     weights = np.append(weights, 0)
 
@@ -103,7 +107,7 @@ def as_table(answer: Answer, keys: pd.DataFrame, classes: tuple[str, ...], train
     """The prediction table of some images: `image_id, expnum, ccdname, reason, probability, p_good, p_<Reason>...`,
     further columns, `neighbour_ids, neighbour_distances`.
 
-    keys : their `image_id, expnum, ccdname`. training_ids : (m,) int64, `image_id` of each training image.
+    keys : their `image_id, expnum, ccdname`. training_ids : (m,) int64, the `image_id` of each training image.
     """
     best = answer.shares.argmax(axis=1)
     columns = {
@@ -136,11 +140,11 @@ def prediction_blocks(
     threads: int | None = None,
     progress: Callable | None = None,
 ) -> Iterator[pa.Table]:
-    """Yield the prediction table of all images in blocks, in the order of `keys`, the same for any number of threads.
+    """Yield the prediction table of all images in blocks, in the order of `keys`. Threads do not change the result.
 
-    answer : function(vectors, keys) of a block, called in threads. vectors : (n, dim), read block by block and best
-    memory-mapped. keys : `image_id, expnum, ccdname` of each, sorted by exposure. surroundings : (n, m), of which
-    `answer` gets the rows of its block, too.
+    answer : function (vectors, keys) for a block, called in threads. vectors : (n, dim), read block by block and best
+    memory-mapped. keys : `image_id, expnum, ccdname` of each, sorted by exposure. surroundings : (n, m); if given,
+    `answer` also gets the rows of its block.
     """
 
     def predicted(block: slice) -> pa.Table:
@@ -159,19 +163,22 @@ def prediction_blocks(
 
 
 def _let_go(vectors: np.ndarray) -> None:
-    """Give the pages of a memory-mapped file back that were read; they would count as this process's memory."""
+    """Release the pages of a memory-mapped file that were read. Otherwise they count as memory of this process."""
     if isinstance(vectors, np.memmap) and vectors.mode == "r" and hasattr(mmap, "MADV_DONTNEED"):
         mapped = vectors._mmap  # pyright: ignore[reportAttributeAccessIssue]  # not in numpy's stubs
         mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def write_blocks(path: str | Path, tables: Iterable[pa.Table]) -> int:
-    """Write tables of the same columns to one Parquet file, each as a row group; return the number of rows."""
+    """Write tables with the same columns to one Parquet file, each as a row group. Return the number of rows.
+
+    BadInput if there is no table.
+    """
     rows, writer = 0, None
     try:
         for table in tables:
             if writer is None:
-                # Almost every distance and every key is another one; a dictionary of them only costs time.
+                # Nearly every distance and every image_id is unique; a dictionary of them only costs time.
                 alike = [name for name in table.column_names if name not in ("image_id", "neighbour_distances")]
                 writer = pq.ParquetWriter(path, table.schema, use_dictionary=alike)
             writer.write_table(table, row_group_size=max(len(table), 1))

@@ -1,9 +1,10 @@
-"""What the simulator teaches: some thousand CCDs of simulated exposures, seen by the default backbone, and their truth.
+"""What the simulator teaches: some thousand CCDs of simulated exposures, as vectors of the default backbone, with
+truth.
 
-A young survey has three exposures of a reason, or none. Simulated ones show the linear learner what the others look
-like; it listens to them only where that answers the survey's own labels better (see `heads`), and they never count as
-labels: nothing of a simulation is a neighbour, a label or a candidate.
-`python -m benchmarks.accuracy.simulated_teacher` makes the file anew.
+A young survey has three exposures with a reason, or none. Simulated exposures show the linear learner what others look
+like. The learner uses them only if its answers about the survey's own labels become better (see `cross_fitted_heads`).
+They never count as labels: no neighbour, label or candidate comes from a simulation.
+`python -m benchmarks.accuracy.simulated_teacher` makes the file again.
 """
 
 from dataclasses import dataclass, field, replace
@@ -17,16 +18,17 @@ from triptych.pipeline.classifier.surroundings import pooled, surrounded
 from triptych.pipeline.reasons import GOOD, REASONS
 
 FILE = Path(__file__).with_name("simulated_teacher.npz")
-# CCDs taken of an exposure with one label; per label, of an exposure with several; of a good one that looks odd.
+# How many CCDs are taken: of an exposure with one label; per label, of an exposure with several; of a good one that
+# looks odd.
 OF_ONE_KIND, OF_A_MIXED, OF_AN_ODD_ONE = 5, 12, 30
-WEIGHT = 0.5  # of a simulated image beside one of the survey's own
+WEIGHT = 0.5  # of a simulated image, where an image of the survey has up to 1
 
 
 @dataclass(frozen=True)
 class Teacher:
     """images : (n, 3 * dim + 2) float32, see `surrounded`. reasons : (n,) tuples of labels. planes : (n_exposures,
-    4 * dim) float32, see `pooled`; plane_reasons : (n_exposures,) tuples. digest : of the backbone whose vectors they
-    are. note : how they were made."""
+    4 * dim) float32, see `pooled`. plane_reasons : (n_exposures,) tuples. digest : of the backbone that made the
+    vectors. note : how they were made."""
 
     images: np.ndarray
     reasons: pd.Series
@@ -37,7 +39,7 @@ class Teacher:
     plane_reasons: pd.Series = field(default_factory=lambda: pd.Series(dtype=object))
 
     def of_planes(self) -> "Teacher | None":
-        """The same teacher with exposures for images."""
+        """The same teacher with whole exposures in place of images; None if it has no exposures."""
         return replace(self, images=self.planes, reasons=self.plane_reasons) if len(self.planes) else None
 
     @property
@@ -67,7 +69,7 @@ def _stored() -> Teacher | None:
 
 
 def teacher_for(digest: str, camera: str) -> Teacher | None:
-    """The simulated teacher, if it was seen by the backbone of that digest on that camera; else None."""
+    """The simulated teacher, if it was made with the backbone of that digest for that camera; else None."""
     stored = _stored()
     return stored if stored and (stored.digest, stored.camera) == (digest, camera) else None
 
@@ -75,8 +77,8 @@ def teacher_for(digest: str, camera: str) -> Teacher | None:
 def gather(
     vectors: np.ndarray, keys: pd.DataFrame, truth: pd.DataFrame, odd, camera: str, seed: int
 ) -> dict[str, np.ndarray]:
-    """Pick what teaches from one simulated run: `images`, `planes` (float16) and their labels joined by |, `reasons`,
-    `plane_reasons`.
+    """Choose what teaches from one simulated run: `images`, `planes` (float16), and `reasons`, `plane_reasons` (labels
+    joined by |).
 
     vectors : (n, dim) in the order of `keys` (`image_id, expnum, ccdname`). truth : `expnum, ccdname, reason`.
     odd : expnums of suspicious good exposures, which show what is not bad.
@@ -99,7 +101,7 @@ def gather(
 
 
 def write(found: list[dict[str, np.ndarray]], *, digest: str, camera: str, note: str, path: Path = FILE) -> None:
-    """Write the file that `teacher_for` reads from what `gather` found in some runs."""
+    """Write the file that `teacher_for` reads. found : results of `gather` for some runs."""
     joined = {name: np.concatenate([own[name] for own in found]) for name in found[0]}
-    # no array is named like numpy's own parameter, allow_pickle
+    # the name of an array must not be `allow_pickle`, a parameter of savez_compressed
     np.savez_compressed(path, **joined, digest=digest, camera=camera, note=note)  # pyright: ignore[reportArgumentType]

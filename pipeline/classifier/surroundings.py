@@ -1,8 +1,8 @@
-"""A CCD seen together with its exposure: what its neighbours show, and what is usual on that night.
+"""A CCD together with its exposure: what the neighbouring CCDs show, and what is usual in this exposure.
 
-A ghost's disc may leave nothing but sky on the CCDs that it covers, a noisy crate shows against quiet CCDs, a cloud
-covers all of them: none of this is in one CCD's vector. So a learner reads, beside the vector itself, the mean of the
-vectors around it, the median of its exposure, and where on the focal plane it lies.
+One CCD's vector does not tell everything. A ghost's disc may leave nothing but sky on the CCDs that it covers, a noisy
+crate shows only beside quiet CCDs, and a cloud covers all of them. So a learner reads the CCD's own vector, the mean
+of the vectors around it, the median of its exposure, and its place on the focal plane.
 """
 
 import numpy as np
@@ -12,13 +12,13 @@ from triptych.pipeline import focal_plane
 from triptych.pipeline.camera import camera as camera_named
 from triptych.pipeline.image_ids import ccdnum_of
 
-REACH = 0.9  # standard deviation, in CCD widths, of the Gaussian that weights neighbours
+REACH = 0.9  # standard deviation, in CCD widths, of the Gaussian weights of neighbours
 
 
 def neighbour_weights(camera: str, ccdnums: np.ndarray, *, itself: bool = False) -> np.ndarray:
-    """(n_ccd, n_ccd) weights of an exposure's CCDs as each other's neighbours, every row adding up to one.
+    """(n_ccd, n_ccd) weights of an exposure's CCDs as neighbours of each other. Each row sums to one.
 
-    itself : whether a CCD is among its own neighbours; a CCD that is alone always is.
+    itself : whether a CCD counts as its own neighbour. A CCD that is alone always does.
     """
     places = focal_plane.centres(camera_named(camera), ccdnums)
     weights = np.exp(-((places[:, None] - places[None]) ** 2).sum(-1) / 2 / REACH**2)
@@ -28,16 +28,17 @@ def neighbour_weights(camera: str, ccdnums: np.ndarray, *, itself: bool = False)
 
 
 def groups_of(expnums: np.ndarray) -> list[np.ndarray]:
-    """Rows of each exposure, in the order of their exposure numbers."""
+    """Row numbers of each exposure, in the order of the exposure numbers."""
     order = np.argsort(expnums, kind="stable")
     return np.split(order, np.flatnonzero(np.diff(np.asarray(expnums)[order])) + 1) if len(order) else []
 
 
 def surrounded(vectors: np.ndarray, keys: pd.DataFrame, camera: str) -> np.ndarray:
-    """Return (n, 3 * dim + 2) float32: own vector, neighbours' mean, exposure's median, place x and y in CCD widths.
+    """Return (n, 3 * dim + 2) float32: own vector, mean of the neighbours, median of the exposure, x and y in CCD
+    widths.
 
-    vectors : (n, dim) in the order of `keys` (`image_id, expnum`); all CCDs of an exposure that there are should be
-    among them, for they are each other's surroundings.
+    vectors : (n, dim) in the order of `keys` (`image_id, expnum`). Give all CCDs of each exposure, because they are the
+    surroundings of each other.
     """
     vectors = np.asarray(vectors, np.float32)
     dim = vectors.shape[1]
@@ -53,8 +54,8 @@ def surrounded(vectors: np.ndarray, keys: pd.DataFrame, camera: str) -> np.ndarr
 
 
 def pooled(vectors: np.ndarray, keys: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """The focal plane as one vector: expnums (n_exposures,) in order, and (n_exposures, 4 * dim) float32 mean, standard
-    deviation, minimum and maximum of each number over the exposure's CCDs.
+    """The focal plane as one vector. Return expnums (n_exposures,), sorted, and (n_exposures, 4 * dim) float32: mean,
+    standard deviation, minimum and maximum of each number over the exposure's CCDs.
 
     vectors : (n, dim) in the order of `keys` (`expnum`).
     """

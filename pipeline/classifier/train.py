@@ -1,4 +1,4 @@
-"""Learn from the labels of a run, and predict its images: the stages around a classifier."""
+"""Fits a classifier to the labels of a run, and writes the model stage."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -51,14 +51,14 @@ SPLITS = ("exposure", "image")
 
 @dataclass(frozen=True)
 class Search:
-    """Search for the parameters first. by : accuracy or macro_f1. candidates : how many settings, 0 by the data."""
+    """Search for the parameters first. by : accuracy or macro_f1. candidates : number of settings, 0 = by the data."""
 
     by: str = "accuracy"
     candidates: int = 0
 
 
 def embedded(training: TrainingSet, keys: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
-    """The training rows that have a vector, and where those vectors are; the others are counted as left out."""
+    """The training rows that have a vector, and the positions of those vectors. Others are counted as left out."""
     places = rows_of(keys, training.table.image_id)
     training.left_out["images without an embedding"] = int((places < 0).sum())
     return training.table[places >= 0].reset_index(drop=True), places[places >= 0]
@@ -74,7 +74,10 @@ def made_up(
     survey: pd.DataFrame | None = None,
     seed: int = 0,
 ) -> TrainingSet:
-    """Read what the labels teach and add the good pool of the recipe; balancing is left to whoever fits."""
+    """Read the training set and add the recipe's good exposures.
+
+    The recipe's balance is applied later, before the fit.
+    """
     training = read_training_set(catalog, store, policy=policy)
     if recipe.good_pool == "labelled":
         return training
@@ -99,11 +102,11 @@ def learn(
     seed: int = 0,
     progress: Callable | None = None,
 ) -> Model:
-    """Fit a classifier on labelled images, and its view of whole exposures on those images' exposures.
+    """Fit a classifier to labelled images, and its view of whole exposures to the exposures of those images.
 
-    vectors : (n, dim) in the order of `keys`. taught : training rows, all of them among `keys`. answers : expnum ->
-    whether it is bad, for exposures that taught or others. surroundings : what `surrounded` gives for `vectors`,
-    computed here without it. teacher : see `teacher.teacher_for`.
+    vectors : (n, dim) in the order of `keys`. taught : training rows, all of them in `keys`. answers : expnum ->
+    whether it is bad; only exposures with training rows are used. surroundings : from `surrounded` for `vectors`; None
+    computes them. teacher : from `simulated_teacher.teacher_for`.
     """
     own = np.flatnonzero(keys.expnum.isin(taught.expnum))
     vectors, keys = np.asarray(vectors[own]), keys.iloc[own].reset_index(drop=True)
@@ -134,7 +137,7 @@ def fit_stage(
     seed: int = 0,
     progress: Callable | None = None,
 ) -> Model:
-    """Learn from the vectors of an embedding stage, if there is enough to learn from."""
+    """Fit a classifier to the vectors of an embedding stage. LabelError if there are too few labels."""
     table, _ = embedded(training, embedding.table("keys"))
     _check_teachable(table)
     return learn(
@@ -151,17 +154,17 @@ def fit_stage(
 
 
 def teacher_of(catalog: Catalog, embedding: Stage) -> Teacher | None:
-    """The simulated teacher of an embedding's backbone on the run's camera, if there is one."""
+    """The simulated teacher for an embedding's backbone and the run's camera; None if there is none."""
     return teacher_for(embedding.parameters.get("digest", ""), catalog.camera)
 
 
 def _check_teachable(table: pd.DataFrame) -> None:
     advice = "vote, or run `triptych labels import RUN FILE`"
     if table.expnum.nunique() < 2:
-        raise LabelError(f"labels cover {table.expnum.nunique()} embedded exposures and two are needed; {advice}")
+        raise LabelError(f"labels cover {table.expnum.nunique()} embedded exposures, but two are needed; {advice}")
     said = {reason for reasons in table.reasons for reason in reasons}
     if len(said) < 2:
-        raise LabelError(f"every labelled image says {said.pop()!r} and two different labels are needed; {advice}")
+        raise LabelError(f"every labelled image says {said.pop()!r}, but two different labels are needed; {advice}")
 
 
 def train(
@@ -178,19 +181,20 @@ def train(
     seed: int = 0,
     progress: Callable | None = None,
 ) -> Stage:
-    """Learn from votes (under `policy`) and imported labels; write and return the model stage.
+    """Fit to the votes (under `policy`) and the imported labels; write and return the model stage.
 
-    classifier : a name in CLASSIFIERS; without one DEFAULT, or `knn` for a search.
-    recipe : how the training set is made up. survey : a survey-ccds table. searching : look for the best parameters
-    instead of taking the classifier's. test_share : share of the exposures (or images, as `split` says) that teach
-    nothing and are predicted instead; the figures go into the stage as `test`.
+    classifier : a name in CLASSIFIERS; by default DEFAULT, or `knn` for a search. recipe : how to compose the training
+    set. survey : a survey-ccds table. searching : search for the best parameters instead of using the classifier's.
+    test_share : share of the exposures (or images, see `split`) that do not teach and are predicted instead; the
+    figures are stored in the stage as `test`. BadInput for options that do not go together, LabelError for too few
+    labels.
     """
     embedding = catalog.stage("embedding")
     report = progress or (lambda *_: None)
     classifier = choose(classifier or ("knn" if searching else DEFAULT), CLASSIFIERS, "classifier")
     choose(split, SPLITS, "split")
     if split == "image" and not test_share:
-        raise BadInput("--split image only says which images are tested; give --test-share 0.3 with it")
+        raise BadInput("--split image only says how to choose the test images; give --test-share 0.3 with it")
     report(0, 2, "labels")
     revision = store.revision()
     training = made_up(catalog, store, embedding, policy=policy, recipe=recipe, survey=survey, seed=seed)
@@ -206,7 +210,7 @@ def train(
     if searching:
         if has_head(classifier):
             raise BadInput(
-                f"--search is for the settings of neighbours; {classifier} has learners instead, search with knn"
+                f"--search is for the parameters of neighbours, but {classifier} has learners; search with knn"
             )
         searched = search(
             embedding.array()[places[taught.index]],
@@ -244,8 +248,11 @@ def train(
 
 
 def set_aside(table: pd.DataFrame, share: float, split: str, seed: int) -> np.ndarray:
-    """Return (n,) bool: the rows of a training table that are tested, the same share of each reason (the rarest of an
-    exposure's or image's labels), at least one exposure or image of it staying to teach."""
+    """Return (n,) bool: the rows of a training table that are set aside for the test.
+
+    Each reason loses the same share (an exposure or image counts under the rarest of its labels). At least one exposure
+    or image of each reason stays to teach. BadInput unless 0 <= share < 1.
+    """
     if not 0 <= share < 1:
         raise BadInput(f"a test share of {share} leaves nothing to learn from; give at least 0 and less than 1")
     units = (table.expnum if split == "exposure" else table.image_id).to_numpy()
@@ -261,9 +268,9 @@ def set_aside(table: pd.DataFrame, share: float, split: str, seed: int) -> np.nd
 
 
 def _tested(model: Model, embedding: Stage, table: pd.DataFrame, split: str) -> dict:
-    """Figures on the images that were set aside; split by image, their own exposures answer for them."""
+    """Figures on the images that were set aside. If split by image, other images of the same exposure may answer."""
     if table.empty:
-        raise LabelError("the test share leaves no exposure to test on; label more of them, or give a larger share")
+        raise LabelError("the test share leaves no exposure to test on; label more exposures or give a larger share")
     keys = embedding.table("keys")
     own = np.flatnonzero(keys.expnum.isin(table.expnum))
     prediction = predict_images(

@@ -1,4 +1,4 @@
-"""A model's view of whole exposures: what its answers about CCDs, and the focal plane as one, say of an exposure."""
+"""Adds to a model its view of whole exposures, from its answers about CCDs and about the focal plane as one vector."""
 
 from dataclasses import replace
 
@@ -23,10 +23,10 @@ def with_view(
     surroundings: np.ndarray | None = None,
     teacher: Teacher | None = None,
 ) -> Model:
-    """The same model with a view of whole exposures, learnt from its own answers about the exposures that taught it.
+    """The same model with a view of whole exposures, fitted to its own answers about the exposures that taught it.
 
-    vectors : (n, dim) in the order of `keys`. answers : expnum -> whether it is bad; only exposures that are in `keys`
-    count, with all their CCDs.
+    vectors : (n, dim) in the order of `keys`. answers : expnum -> whether it is bad. Only exposures in `keys` count,
+    with all their CCDs.
     """
     own = np.flatnonzero(keys.expnum.isin(list(answers)))
     if not len(own):
@@ -41,14 +41,14 @@ def with_view(
 
 
 def exposure_weights(training: pd.DataFrame) -> pd.Series:
-    """How much the answer of each exposure counts: expnum -> the weight of its surest label, 1 where none has any."""
+    """How much the answer of each exposure counts: expnum -> the largest weight of its labels; 1 without weights."""
     if "weight" not in training:
         return pd.Series(1.0, np.unique(training.expnum))
     return training.groupby("expnum").weight.max().astype(float)
 
 
 def _fit_whole(vectors, keys: pd.DataFrame, training: pd.DataFrame, answers, teacher, seed: int) -> Head | None:
-    """Learners of the focal plane as one vector, taught by the exposures whose answer is known."""
+    """Fit learners of the focal plane as one vector to the exposures with a known answer. None if there are too few."""
     expnums, planes = pooled(vectors, keys)
     carried = training.groupby("expnum").reasons.agg(lambda own: {reason for reasons in own for reason in reasons})
     said = [carried.get(expnum, set()) - {GOOD} if answers[int(expnum)] else {GOOD} for expnum in expnums]
