@@ -61,11 +61,11 @@ GROUPS = {
         },
     ),
     "models": (
-        "Every model of a run, and going over to another.",
+        "List the models of a run, and choose which one is used.",
         {"list": models.show, "use": models.use},
     ),
     "queue": (
-        "Order, packets and what is mixed into the queue.",
+        "Settings of the review queue, and exposures to mix in.",
         {"show": queue.show, "set": queue.change, "draw": queue.draw},
     ),
     "user": (
@@ -100,14 +100,14 @@ app = assemble()
 
 
 def main() -> None:
-    """Run the command line. A `TriptychError` becomes one line of text and exit code 1."""
+    """Run the command line. A TriptychError is printed as one line, with exit code 1."""
     try:
         app()
     except TriptychError as error:
         print(f"triptych: {error}", file=sys.stderr)
         raise SystemExit(1) from None
     except KeyboardInterrupt:
-        print("triptych: stopped; run the same command again to go on", file=sys.stderr)
+        print("triptych: stopped; run the same command again to continue", file=sys.stderr)
         raise SystemExit(130) from None
 
 

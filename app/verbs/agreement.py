@@ -11,28 +11,31 @@ from triptych.app.verbs.common import Labels, Run, Seed, open_run, open_store, s
 def agreement(
     run: Run,
     unit: Annotated[
-        str, typer.Option(help="exposure, or ccd for imported answers on every CCD; by default what the votes allow.")
+        str,
+        typer.Option(
+            help="What is compared: exposure, or ccd for imported answers on every CCD. Default: by the votes."
+        ),
     ] = "",
     blanks_are_good: Annotated[
         bool,
         typer.Option(
             "--blanks-are-good",
-            help="Assume that imported inspectors looked at every exposure of their inspection; blanks count as good.",
+            help="Count a blank of an imported inspection as good: assume that the inspector saw every exposure.",
         ),
     ] = False,
     inspected: Annotated[
         int,
-        typer.Option(help="With --blanks-are-good: how many exposures they looked at, if the import names fewer."),
+        typer.Option(help="With --blanks-are-good: number of exposures inspected, if the import names fewer."),
     ] = 0,
-    resamples: Annotated[int, typer.Option(help="Bootstrap resamples of the exposures, for each interval.")] = 1000,
+    resamples: Annotated[int, typer.Option(help="Number of bootstrap resamples for the intervals.")] = 1000,
     json: Annotated[Path | None, typer.Option(help="Write all figures to this file.")] = None,
     seed: Seed = 0,
     labels: Labels = "",
 ) -> None:
-    """Measure how well the inspectors agree, on blind single votes only.
+    """Measure how well the inspectors agree. Uses only blind votes that were cast one by one.
 
     Prints alpha, AC1, Dice on bad and kappas with bootstrap intervals, by pair, band, month and reason. Also prints
-    each inspector's pace, steadiness, sensitivity and specificity.
+    each inspector's pace, consistency, sensitivity and specificity.
     """
     import json as json_format
 

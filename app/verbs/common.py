@@ -18,8 +18,8 @@ Sources = Annotated[
     list[Path],
     typer.Argument(help="FITS files, folders of them, or folders of focal-plane pictures.", metavar="SOURCE"),
 ]
-Labels = Annotated[str, typer.Option(help="Address of the label store; the run's own labels.db by default.")]
-Seed = Annotated[int, typer.Option(help="Seed of all random numbers.")]
+Labels = Annotated[str, typer.Option(help="Address of the label store. Default: labels.db in the run folder.")]
+Seed = Annotated[int, typer.Option(help="Seed of all random choices.")]
 Policy = Annotated[str, typer.Option(help="How votes become labels: any, majority, unanimous or posterior.")]
 
 
@@ -30,34 +30,29 @@ class TrainingOptions:
     good_pool: Annotated[
         str,
         typer.Option(
-            help="Images that teach good: labelled, only those labelled good; unlisted, also CCDs of exposures in no "
-            "list that pass the survey's cuts; published, also all CCDs of an exposure of which one passes."
+            help="Which images count as good: labelled (only those labelled good), unlisted (also CCDs of exposures in "
+            "no list that pass the survey's cuts) or published (also all CCDs of an exposure if one passes)."
         ),
     ] = "labelled"
-    good_exposures: Annotated[int, typer.Option(help="How many unlisted exposures are drawn; 0 takes all.")] = 2000
-    good_ccds: Annotated[int, typer.Option(help="How many CCDs of each drawn exposure; 0 takes all.")] = 6
+    good_exposures: Annotated[int, typer.Option(help="Number of unlisted exposures to draw; 0 = all.")] = 2000
+    good_ccds: Annotated[int, typer.Option(help="Number of CCDs of each drawn exposure; 0 = all.")] = 6
     balance: Annotated[
         str,
         typer.Option(
-            help="none; or published: leave out 2/3 of the clouds, 1/2 of the ghosts, 1/4 of the NObjects images."
+            help="none, or published: leave out 2/3 of the clouds, 1/2 of the ghosts and 1/4 of the NObjects images."
         ),
     ] = "none"
     upweight: Annotated[
         bool,
-        typer.Option(
-            help="Count the images that a balance keeps of these reasons 3, 2 and 4/3 times. The published text says "
-            "so, the published code does not."
-        ),
+        typer.Option(help="Count the remaining images of these reasons 3, 2 and 4/3 times, as in the published text."),
     ] = False
     simulated: Annotated[
         bool,
-        typer.Option(
-            help="Let linear learners also learn from simulated CCDs, if that fits the survey's own labels better."
-        ),
+        typer.Option(help="Also use simulated CCDs, if that improves the answers about the survey's own labels."),
     ] = True
     survey_ccds: Annotated[
         list[Path] | None,
-        typer.Option(help="survey-ccds table (FITS) with ccd_cuts and perhaps ebv; may be given several times."),
+        typer.Option(help="survey-ccds table (FITS) with ccd_cuts and perhaps ebv. Can be repeated."),
     ] = None
 
     def chosen(self) -> dict:

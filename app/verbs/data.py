@@ -25,12 +25,17 @@ LEFT_OUT = ("of_no_ccd", "not_in_run", "not_finite", "without_vector", "run_imag
 
 def simulate(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the simulated exposures.")],
-    exposures: Annotated[int, typer.Option(help="How many exposures.")] = 60,
+    exposures: Annotated[int, typer.Option(help="Number of exposures.")] = 60,
     seed: Seed = 0,
-    binning: Annotated[int, typer.Option(help="1 is full size (4094 x 2046 a CCD); 8 makes small files.")] = 8,
+    binning: Annotated[
+        int, typer.Option(help="Binning of the pixels: 1 is full size (4094 x 2046 per CCD), 8 makes small files.")
+    ] = 8,
     masks: Annotated[bool, typer.Option("--masks", help="Also write the data-quality masks (ood files).")] = False,
 ) -> None:
-    """Make simulated exposures with planted defects, in the Community Pipeline's format, with a truth table."""
+    """Make simulated exposures with planted defects.
+
+    Files are in the Community Pipeline's format, with a truth table.
+    """
     from triptych.pipeline.simulation.simulate import simulate as make
 
     with bar("simulate") as progress:
@@ -42,14 +47,16 @@ def simulate(
 def ingest(
     run: Run,
     sources: Sources,
-    camera: Annotated[str, typer.Option(help="Camera of a new run, and of files that do not name one.")] = "decam",
-    sample: Annotated[int, typer.Option(help="CCDs drawn per exposure, for candidate rules that count CCDs.")] = 20,
+    camera: Annotated[str, typer.Option(help="Camera of a new run, for files that do not name one.")] = "decam",
+    sample: Annotated[
+        int, typer.Option(help="Number of CCDs to sample per exposure; some candidate rules count only these.")
+    ] = 20,
     seed: Seed = 0,
 ) -> None:
     """Read files or folders into the run.
 
-    Writes tables and previews, and puts unusable files into quarantine. The same command again reads only what is new
-    or changed.
+    Writes the tables of exposures and CCDs, the previews, and a list of files that cannot be used (quarantine). Run it
+    again to read what is new or changed.
     """
     from triptych.pipeline.camera import CAMERAS
     from triptych.pipeline.catalog.catalog import Catalog
@@ -66,33 +73,34 @@ def ingest(
 def embed(
     run: Run,
     backbone: Annotated[
-        str, typer.Option(help="Name of a backbone, of a hub model, or a folder with one.")
+        str, typer.Option(help="Name of a backbone or of a hub model, or a folder with one.")
     ] = "triptych",
     device: Annotated[
-        str, typer.Option(help="auto, cpu, cuda or mps; several with commas. auto and cuda take all GPUs.")
+        str, typer.Option(help="auto, cpu, cuda or mps; several with commas. auto and cuda use all GPUs.")
     ] = "auto",
     only_sampled: Annotated[
-        bool, typer.Option("--only-sampled", help="Only the sampled CCDs of each exposure.")
+        bool, typer.Option("--only-sampled", help="Embed only the sampled CCDs of each exposure.")
     ] = False,
     scheduler: Annotated[
         str,
-        typer.Option(help="A Dask cluster that does the work: local, tcp://HOST:PORT, or its scheduler file."),
+        typer.Option(help="Dask cluster to use: local, tcp://HOST:PORT, or a scheduler file."),
     ] = "",
-    workers: Annotated[int, typer.Option(help="Processes on this machine; 0 is one per core.", min=0)] = 0,
+    workers: Annotated[int, typer.Option(help="Number of processes on this machine; 0 = one per core.", min=0)] = 0,
     compiled: Annotated[
-        bool, typer.Option("--compile", help="Let torch compile a transformer first: for many images on a GPU.")
+        bool,
+        typer.Option("--compile", help="Compile a transformer with torch first. Pays off for many images on a GPU."),
     ] = False,
     source: Annotated[
         Path | None,
         typer.Option(
             "--from",
-            help="Take vectors that were computed elsewhere: HDF5 (group images, idx_<row>_label_<n>), .npy or "
-            "Parquet, or a folder of them. HDF5 and .npy need a table beside them with the same name, .csv or "
-            ".parquet, that has image_id, or expnum and ccdname or ccdnum; its rows are counted from 0.",
+            help="Use vectors that were computed elsewhere: HDF5 (group images, idx_<row>_label_<n>), .npy, Parquet, "
+            "or a folder of them. HDF5 and .npy need a table of the same name beside them (.csv or .parquet) with "
+            "image_id, or with expnum and ccdname or ccdnum. Its rows count from 0.",
         ),
     ] = None,
 ) -> None:
-    """Turn every CCD image into a vector. You can stop it and start it again at any time."""
+    """Turn every CCD image into a vector. If stopped, run it again to continue."""
     if source:
         return _embed_from(run, source)
     from triptych.pipeline.embedding.embed import embed as make
@@ -135,16 +143,16 @@ def labels_import(
     kind: Annotated[
         str,
         typer.Option(
-            help="What the files are: bad_expid, exclude, good, truth, suspicious, inspection, spreadsheet or "
-            "annotation; guessed from their contents by default."
+            help="Kind of the files: bad_expid, exclude, good, truth, suspicious, inspection, spreadsheet or "
+            "annotation. Default: guessed from each file."
         ),
     ] = "",
-    inspector: Annotated[str, typer.Option(help="Whose answers a spreadsheet holds, where it does not say.")] = "",
-    maybe: Annotated[str, typer.Option(help="What `maybe` and `y?` count as: unsure or bad.")] = "unsure",
-    camera: Annotated[str, typer.Option(help="Camera of the files; the run's by default.")] = "",
+    inspector: Annotated[str, typer.Option(help="Inspector of a spreadsheet that does not name one.")] = "",
+    maybe: Annotated[str, typer.Option(help="How `maybe` and `y?` count: unsure or bad.")] = "unsure",
+    camera: Annotated[str, typer.Option(help="Camera of the files. Default: the run's camera.")] = "",
     labels: Labels = "",
 ) -> None:
-    """Read label lists and earlier inspections. The store keeps the source of each label and vote."""
+    """Read label lists and earlier inspections. The source of each label is stored with it."""
     from triptych.pipeline.catalog.catalog import Catalog
     from triptych.pipeline.labels.readers import import_file
 
@@ -164,7 +172,7 @@ def labels_import(
 
 
 def labels_show(run: Run, labels: Labels = "") -> None:
-    """Count what the label store holds: labels by source and reason, votes by inspector, verdicts by policy."""
+    """Count what is in the label store. Labels by source and reason, votes by inspector, verdicts by policy."""
     from triptych.pipeline.votes import verdicts
 
     catalog = open_run(run)
@@ -189,12 +197,14 @@ def labels_show(run: Run, labels: Labels = "") -> None:
 def labels_doubtful(
     run: Run,
     policy: Policy = "majority",
-    answered: Annotated[bool, typer.Option("--answered", help="Also those that a verdict has settled.")] = False,
-    everywhere: Annotated[bool, typer.Option("--everywhere", help="Also exposures that are not in the run.")] = False,
+    answered: Annotated[bool, typer.Option("--answered", help="Also list those that a verdict has settled.")] = False,
+    everywhere: Annotated[
+        bool, typer.Option("--everywhere", help="Also list labels of exposures that are not in the run.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print all rows as JSON, for another program.")] = False,
     labels: Labels = "",
 ) -> None:
-    """List labels that are likely wrong, because other lists, votes or neighbours with other labels contradict them."""
+    """List labels that are likely wrong. Another list, the votes, or nearly all similar images contradict them."""
     import json
 
     from triptych.pipeline.labels import doubtful
@@ -214,5 +224,5 @@ def labels_doubtful(
     if len(rows) > DOUBTS_SHOWN:
         say(f"and {len(rows) - DOUBTS_SHOWN} more; --json prints every one")
     reasons = ", ".join(f"{n} {doubtful.WHYS[why]}" for why, n in counts["why"].items() if n)
-    say(f"{counts['in_run']} exposures of the run have a doubtful label ({counts['n']} with those that are not in it)")
-    say(f"{reasons or 'none waits'}; {counts['answered']} settled by a verdict")
+    say(f"{counts['in_run']} exposures of the run have a doubtful label ({counts['n']} including exposures not in it)")
+    say(f"{reasons or 'none is open'}; {counts['answered']} settled by a verdict")

@@ -11,15 +11,15 @@ def explain(
     run: Run,
     expnum: Annotated[int, typer.Argument(help="The exposure's number.", metavar="EXPNUM")],
     policy: Annotated[
-        str, typer.Option(help="The policy whose verdict comes first: any, majority, unanimous or posterior.")
+        str, typer.Option(help="Policy whose verdict comes first: any, majority, unanimous or posterior.")
     ] = "majority",
     json: Annotated[bool, typer.Option("--json", help="Print everything as JSON, for another program.")] = False,
     labels: Labels = "",
 ) -> None:
-    """Say where the verdict on one exposure comes from.
+    """Show where the verdict on one exposure comes from.
 
-    Prints the line of the list, every vote and what was on screen, decisions, imported labels, the model's opinion and
-    its causes, what the exposure taught the model, the stages and the file.
+    Shows its line of the list, every vote and what was on screen, decisions, imported labels, what the model says and
+    why, what the exposure taught, the stages and the source file.
     """
     from triptych.pipeline.export.explain import explain as find
     from triptych.pipeline.export.explain_text import as_text

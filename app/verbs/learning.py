@@ -26,26 +26,26 @@ def train(
     classifier: Annotated[
         str,
         typer.Option(
-            help="mixed (linear and forest, the default), linear, forest, two_step (good or bad, then the reason), knn "
-            "(the default with --search), or published: knn with an image of several labels taught as several images."
+            help="mixed (linear and forest; the default), linear, forest, two_step (good or bad, then the reason), knn "
+            "(nearest neighbours; the default with --search) or published (knn that counts each label of an image as an image)."
         ),
     ] = "",
     *,
     training: TrainingOptions,
     search: Annotated[
-        bool, typer.Option(help="First search the published space for the best parameters of knn, by halving.")
+        bool, typer.Option(help="First search for the best parameters of knn in the published space, by halving.")
     ] = False,
     search_by: Annotated[
-        str, typer.Option(help="What the search maximises: accuracy, as published, or macro_f1.")
+        str, typer.Option(help="Score that the search maximises: accuracy (as published) or macro_f1.")
     ] = "accuracy",
     search_candidates: Annotated[
-        int, typer.Option(help="How many settings the search starts with; 0 takes as many as the labels allow.")
+        int, typer.Option(help="Number of settings at the start of the search; 0 = as many as the labels allow.")
     ] = 0,
     test_share: Annotated[
-        float, typer.Option(help="Share of the labelled exposures kept for a test and not taught; published 0.3.")
+        float, typer.Option(help="Share of the labelled exposures to test on instead of training on; published: 0.3.")
     ] = 0.0,
     split: Annotated[
-        str, typer.Option(help="Draw the test share by exposure; or by image, only to show how that leaks.")
+        str, typer.Option(help="Draw the test share by exposure, or by image (only to show the leak).")
     ] = "exposure",
     seed: Seed = 0,
     labels: Labels = "",
@@ -86,9 +86,9 @@ def train(
 
 
 def predict(run: Run) -> None:
-    """Predict every image: how probable each reason is.
+    """Predict the probability of each reason for every image.
 
-    Also how probable it is that the whole exposure is bad, and the nearest labelled images.
+    Also predicts the probability that the whole exposure is bad, and lists the nearest labelled images.
     """
     from triptych.pipeline.classifier.predict import predict as predict_images
 
@@ -102,12 +102,12 @@ def candidates(
     rule: Annotated[
         str,
         typer.Option(
-            help="exposure (probability of the whole > 0.5), published (>= 3 of 20 CCDs at > 0.9), paper (>= 10 of 20) "
-            "or any_reason (as published, all reasons of a CCD together)."
+            help="exposure (probability of the exposure > 0.5), published (>= 3 of 20 CCDs at > 0.9), paper (>= 10 of "
+            "20) or any_reason (like published, with all reasons of a CCD together)."
         ),
     ] = "exposure",
 ) -> None:
-    """Pick the exposures that go to inspection, by a rule."""
+    """Choose the exposures that go to inspection, by a rule."""
     from triptych.pipeline.classifier import candidates as rules
 
     stage = rules.find(open_run(run), rule=rule)
@@ -122,16 +122,17 @@ def evaluate(
     classifier: Annotated[
         str,
         typer.Option(
-            help="Name of a classifier, see `triptych train --help`; or model, the classifier of the current model "
-            "with the parameters that a search has found."
+            help="Name of a classifier (see `triptych train --help`), or model: the classifier of the current model."
         ),
     ] = "mixed",
-    rule: Annotated[str, typer.Option(help="Candidate rule whose figures come first; all are measured.")] = "exposure",
+    rule: Annotated[str, typer.Option(help="Candidate rule to report first; all are measured.")] = "exposure",
     cut: Annotated[
         list[float] | None,
-        typer.Option(help="Also measure images above this probability; may be given several times; 0.9 by default."),
+        typer.Option(help="Also report the images above this probability. Can be repeated. Default: 0.9."),
     ] = None,
-    leak: Annotated[bool, typer.Option(help="Also split by image, as published, to show what that adds.")] = False,
+    leak: Annotated[
+        bool, typer.Option(help="Also split by image, as published, to show how much that flatters.")
+    ] = False,
     compare: Annotated[
         str, typer.Option(help="Other classifiers to measure in the same folds, separated by commas: published,knn.")
     ] = "",
@@ -139,15 +140,16 @@ def evaluate(
     training: TrainingOptions,
     json: Annotated[Path | None, typer.Option(help="Write the figures to this file.")] = None,
     pages: Annotated[
-        Path | None, typer.Option(help="Also write evaluation.html, one page with all it needs, into this folder.")
+        Path | None,
+        typer.Option(help="Also write evaluation.html, a page that needs no other files, into this folder."),
     ] = None,
     seed: Seed = 0,
     labels: Labels = "",
 ) -> None:
-    """Measure a classifier on exposures that it has not seen.
+    """Measure a classifier on exposures that did not teach it.
 
-    Prints precision, recall, F1 and support for each reason and for exposures, calibration, false alarms and
-    confusion. Also makes plots.
+    Reports precision, recall, F1 and support per reason and per exposure, calibration, false alarms, the confusion
+    matrix and plots.
     """
     import json as json_format
 
@@ -179,10 +181,10 @@ def evaluate(
 
 def similar(
     run: Run,
-    images: Annotated[list[str], typer.Argument(metavar="EXPNUM-CCDNAME", help="One or several picked images.")],
-    k: Annotated[int, typer.Option("-k", "--k", help="How many to list.")] = 36,
+    images: Annotated[list[str], typer.Argument(metavar="EXPNUM-CCDNAME", help="One image or several.")],
+    k: Annotated[int, typer.Option("-k", "--k", help="Number of images to list.")] = 36,
 ) -> None:
-    """List the images most similar to the picked ones, one per exposure."""
+    """List the images most similar to the given ones. One per exposure."""
     from triptych.pipeline.vectors import similar as search
 
     catalog = open_run(run)
@@ -195,9 +197,9 @@ def retrain(
     policy: Policy = "majority",
     labels: Labels = "",
 ) -> None:
-    """Learn again from the votes, and say what changed.
+    """Train again on the votes and show what changed.
 
-    Makes a new model, predictions and candidates, with the classifier and rule of the current ones.
+    Makes a new model, predictions and candidates, with the classifier and the rule of the current ones.
     """
     from triptych.pipeline.retraining.retrain import retrain as again
 

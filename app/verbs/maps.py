@@ -12,21 +12,20 @@ from triptych.app.verbs.progress import bar
 def cluster(
     run: Run,
     min_cluster_size: Annotated[
-        int, typer.Option(help="Smallest size of a cluster; 0 chooses by the preset and the size of the run.")
+        int, typer.Option(help="Smallest number of images in a cluster; 0 = by the preset and the size of the run.")
     ] = 0,
     preset: Annotated[
         str,
         typer.Option(
-            help="default: 15 principal components, sizes by the run; published: 100 components, clusters of 5 to 500 "
-            "images."
+            help="default (15 principal components, size by the run) or published (100 components, size 5 to 500)."
         ),
     ] = "default",
     place: Annotated[
-        bool, typer.Option("--place", help="Keep the clusters as they are and only assign new images to them.")
+        bool, typer.Option("--place", help="Keep the clusters and only assign new images to them.")
     ] = False,
     seed: Seed = 0,
 ) -> None:
-    """Group similar images with HDBSCAN, and say how good and how stable the groups are."""
+    """Group similar images with HDBSCAN. Reports how good and how stable the clusters are."""
     from triptych.pipeline.vectors import clusters
 
     with bar("cluster") as progress:
@@ -44,9 +43,12 @@ def cluster(
     metrics = stage.json("metrics")
     stability = metrics["stability"]
     figures = [metrics["silhouette"], metrics["dbcv"], stability["ari_mean"]]
-    words = ["not to be had" if figure is None else f"{figure:.3f}" for figure in figures]
+    words = ["not available" if figure is None else f"{figure:.3f}" for figure in figures]
     say(f"silhouette {words[0]}, DBCV {words[1]} (n = {metrics['measured_on']})")
-    say(f"stability {words[2]}: adjusted Rand index of {stability['draws']} parts of {stability['images']} images")
+    say(
+        f"stability {words[2]}: adjusted Rand index of {stability['draws']} random samples "
+        f"of {stability['images']} images"
+    )
 
 
 def _frozen(stage) -> str:
@@ -60,26 +62,25 @@ def make_map(
     preset: Annotated[
         str,
         typer.Option(
-            help="default: perplexity 30, openTSNE; published: perplexity 50, scikit-learn, after min-max scaling."
+            help="default (perplexity 30, openTSNE) or published (perplexity 50, scikit-learn, min-max scaling)."
         ),
     ] = "default",
     gradient: Annotated[
         str,
         typer.Option(
-            help="auto, bh (Barnes-Hut), fft (two dimensions only) or exact (all pairs; auto uses it on a GPU)."
+            help="auto, bh (Barnes-Hut), fft (2-D only) or exact (every pair, for a GPU; auto uses it there)."
         ),
     ] = "auto",
-    place: Annotated[
-        bool, typer.Option("--place", help="Keep the map as it is and only add new images to it.")
-    ] = False,
+    place: Annotated[bool, typer.Option("--place", help="Keep the map and only place new images on it.")] = False,
     how: Annotated[
         str,
-        typer.Option(
-            help="With --place: transform (optimised) or median (of the neighbours' places; a millisecond per image)."
-        ),
+        typer.Option(help="With --place: transform (optimised) or median (of the neighbours' places; fast)."),
     ] = "transform",
 ) -> None:
-    """Lay the images out with t-SNE in two or three dimensions, or add new images to the present map."""
+    """Make a map of the images with t-SNE.
+
+    In two or three dimensions. With --place, add new images to the current map.
+    """
     if place:
         return _place_on_map(run, dims, how)
     from triptych.pipeline.vectors import tsne

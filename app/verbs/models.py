@@ -9,7 +9,7 @@ from triptych.app.verbs.progress import bar
 
 
 def show(run: Run) -> None:
-    """List all models. A star marks the one in use."""
+    """List every model. A star marks the one in use."""
     from triptych.pipeline.retraining import models
 
     catalog = open_run(run)
@@ -32,10 +32,10 @@ def show(run: Run) -> None:
 
 def use(
     run: Run,
-    model: Annotated[str, typer.Argument(help="A model that `triptych models list` names.", metavar="MODEL")],
+    model: Annotated[str, typer.Argument(help="A model from `triptych models list`.", metavar="MODEL")],
     by: Annotated[str, typer.Option(help="Your name, for the log.")] = "",
 ) -> None:
-    """Use an earlier or a later model."""
+    """Choose the model to use. It may be an earlier or a later one."""
     from triptych.pipeline.retraining import models
 
     with bar("predict") as progress:
@@ -45,12 +45,13 @@ def use(
 
 def live(
     run: Run,
-    shown: Annotated[int, typer.Option(help="How many exposures to list.", min=1)] = 20,
+    shown: Annotated[int, typer.Option(help="Number of exposures to list.", min=1)] = 20,
     labels: Labels = "",
 ) -> None:
-    """Say what the votes since the last fit change, and which labels cause it.
+    """Show what the votes since the last training change.
 
-    Finds the nearest labelled images of each image, with the reduction of the last fit, as a full prediction does.
+    Uses the nearest labelled images of each image. The result equals a full prediction with the reduction of the last
+    training.
     """
     from triptych.pipeline.retraining.live_changes import follow
 
@@ -66,8 +67,8 @@ def live(
         print(f"{row.expnum}\t{row.n_ccds}\t{bad}\t{row.reason_before}\t{row.reason_after}\t{by}")
     counts = ", ".join(f"{info[name]} {name}" for name in ("added", "removed", "relabelled", "reweighted"))
     say(
-        f"{info['exposures']} exposures ({info['images']} CCDs) are answered otherwise by the {info['neighbours']} "
-        f"neighbours of {info['model']} since it was fitted; labels: {counts}; {info['seconds']:.1f} s"
+        f"{info['exposures']} exposures ({info['images']} CCDs) have a new answer from the {info['neighbours']} "
+        f"neighbours of {info['model']} since it was trained; labels: {counts}; {info['seconds']:.1f} s"
     )
     if info["learners"]:
-        say(f"{info['model']} has learners besides: its own answers move with `triptych retrain {catalog.path}`")
+        say(f"{info['model']} also has learners; their answers change only with `triptych retrain {catalog.path}`")

@@ -10,33 +10,36 @@ from triptych.app.verbs.progress import bar
 
 
 def pretrain(
-    runs: Annotated[list[Path], typer.Argument(help="Run folders to learn from. It reads no labels.", metavar="RUN")],
+    runs: Annotated[list[Path], typer.Argument(help="Run folders to learn from. Labels are not used.", metavar="RUN")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the model.", metavar="FOLDER")],
     objective: Annotated[
         str,
         typer.Option(
-            help="simmim: paint hidden patches; contrastive: recognise an image's halves; simmim+contrastive: both."
+            help="simmim (fill in hidden patches), contrastive (match halves of an image) or simmim+contrastive."
         ),
     ] = "simmim",
-    steps: Annotated[int, typer.Option(help="Number of batches to learn from.")] = 2000,
-    size: Annotated[int, typer.Option(help="Rows of pixels to which each CCD is averaged.")] = 128,
-    patch: Annotated[int, typer.Option(help="Side of a patch in these pixels.")] = 8,
-    width: Annotated[int, typer.Option(help="Numbers per patch; a vector has twice as many.")] = 128,
-    depth: Annotated[int, typer.Option(help="Layers of the transformer.")] = 4,
-    mask: Annotated[str, typer.Option(help="Share of hidden patches; 0.3-0.9 draws a share for every image.")] = "0.6",
-    batch: Annotated[int, typer.Option(help="Images in a batch.")] = 64,
+    steps: Annotated[int, typer.Option(help="Number of batches to train on.")] = 2000,
+    size: Annotated[int, typer.Option(help="Rows of pixels of each CCD after averaging.")] = 128,
+    patch: Annotated[int, typer.Option(help="Side of a patch, in these pixels.")] = 8,
+    width: Annotated[int, typer.Option(help="Numbers per patch; the vector has twice as many.")] = 128,
+    depth: Annotated[int, typer.Option(help="Number of layers of the transformer.")] = 4,
+    mask: Annotated[
+        str, typer.Option(help="Share of patches to hide; a range such as 0.3-0.9 draws one for every image.")
+    ] = "0.6",
+    batch: Annotated[int, typer.Option(help="Number of images in a batch.")] = 64,
     rate: Annotated[float, typer.Option(help="Highest learning rate.")] = 0.001,
-    images: Annotated[
-        int, typer.Option(help="Approximate number of CCD images to learn from, kept in memory.")
-    ] = 20_000,
-    every: Annotated[int, typer.Option(help="Steps between checkpoints.")] = 100,
+    images: Annotated[int, typer.Option(help="Number of CCD images to keep in memory and train on, about.")] = 20_000,
+    every: Annotated[int, typer.Option(help="Number of steps between checkpoints.")] = 100,
     seed: Seed = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     pictures: Annotated[
         bool, typer.Option("--pictures", help="Only draw the pictures of a finished model again.")
     ] = False,
 ) -> None:
-    """Train a small vision transformer on the runs' own images. You can stop it and start it again."""
+    """Train a backbone on the runs' own images.
+
+    It is a small vision transformer. If stopped, run it again to continue.
+    """
     from triptych.pipeline.extras import need
 
     need("training a backbone", "torch", "transformers")
@@ -65,6 +68,7 @@ def pretrain(
     say(f"{out}: {story['weights']:,} weights, from {story['ccd_images']:,} images of {story['exposures']} exposures")
     say(
         f"hidden pixels of held-out exposures: mean error {story['held_out_error']:.3f}, "
-        f"{story['held_out_error_of_the_median']:.3f} by the median of what was shown (pictures in reconstructions.png)"
+        f"{story['held_out_error_of_the_median']:.3f} with the median of the visible pixels "
+        f"(pictures in reconstructions.png)"
     )
     say(f"use it with `triptych embed RUN --backbone preview-vit:{out}`")

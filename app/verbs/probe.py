@@ -14,31 +14,28 @@ def probe(
     target: Annotated[
         str,
         typer.Option(
-            help="reasons; bad (or good); or a number: seeing, sky, airmass, exptime, or a numeric column of the "
-            "run's tables."
+            help="reasons, bad (bad or good), or a number: seeing, sky, airmass, exptime or a column of the tables."
         ),
     ] = "reasons",
     kind: Annotated[
-        str, typer.Option(help="linear; or attentive, which combines the CCDs of an exposure by learned attention.")
+        str, typer.Option(help="linear, or attentive (combines all CCDs of an exposure by learned attention).")
     ] = "linear",
     level: Annotated[
         str,
-        typer.Option(
-            help="ccd or exposure; by default a linear probe answers for CCDs, an attentive one for exposures."
-        ),
+        typer.Option(help="ccd or exposure. Default: ccd for a linear probe, exposure for an attentive one."),
     ] = "",
-    folds: Annotated[int, typer.Option(help="Number of folds of exposures. Each is held out once.")] = 5,
+    folds: Annotated[int, typer.Option(help="Number of folds of exposures; each is held out in turn.")] = 5,
     curve: Annotated[
         bool, typer.Option("--curve", help="Also measure quality against the number of labelled exposures.")
     ] = False,
     method: Annotated[
         list[str] | None,
         typer.Option(
-            help="Methods that the curve compares: a classifier, linear, attentive, 'linear of exposures' or "
-            "'attentive of exposures'; may be given several times."
+            help="Method in the curve: a classifier, linear, attentive, 'linear of exposures' or 'attentive of "
+            "exposures'. Can be repeated."
         ),
     ] = None,
-    draws: Annotated[int, typer.Option(help="How often the labelled exposures of the curve are drawn.")] = 3,
+    draws: Annotated[int, typer.Option(help="Number of random draws of the curve's labelled exposures.")] = 3,
     policy: Policy = "majority",
     json: Annotated[Path | None, typer.Option(help="Write the figures to this file.")] = None,
     seed: Seed = 0,
@@ -46,7 +43,7 @@ def probe(
 ) -> None:
     """Measure what a simple model can read from the vectors.
 
-    It predicts reasons, good or bad, or numbers such as the seeing, for exposures that it has not seen.
+    The model predicts the reasons, good or bad, or a number such as the seeing, for exposures that did not teach it.
     """
     import json as json_format
 

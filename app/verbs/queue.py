@@ -16,7 +16,7 @@ def open_app(run, labels: str):
 
 
 def show(run: Run, labels: Labels = "") -> None:
-    """Show the settings of the queue, and how many votes they ask for."""
+    """Show the queue's settings, and how many votes they ask for."""
     from triptych.app.rooms.lead import queue
 
     app = open_app(run, labels)
@@ -44,32 +44,33 @@ def range_of(effect) -> str:
 def change(
     run: Run,
     order: Annotated[
-        str | None,
-        typer.Option(help="score, uncertainty, gain, similar, night or random, for inspectors who choose no order."),
+        str | None, typer.Option(help="Default order: score, uncertainty, gain, similar, night or random.")
     ] = None,
     packet: Annotated[
-        str | None, typer.Option(help="A part of the queue, such as 'band=g;month=2013-10'; '' is the whole queue.")
+        str | None, typer.Option(help="Part of the queue, such as 'band=g;month=2013-10'; '' = everything.")
     ] = None,
     rule: Annotated[
-        str | None, typer.Option(help="all: everybody votes on everything; adaptive: a third vote only where needed.")
+        str | None, typer.Option(help="all (everybody votes on everything) or adaptive (a third vote only if needed).")
     ] = None,
-    control: Annotated[float | None, typer.Option(help="Share of exposures that get all votes anyway.")] = None,
+    control: Annotated[float | None, typer.Option(help="Share of exposures that always get all votes.")] = None,
     strong: Annotated[
-        float | None, typer.Option(help="Probability from which the model counts as strongly against the votes.")
+        float | None, typer.Option(help="Probability above which the model counts as strongly against a vote.")
     ] = None,
     repeats: Annotated[
-        float | None, typer.Option(help="Share of the queue that repeats the inspector's own earlier votes.")
+        float | None, typer.Option(help="Share of an inspector's earlier votes to ask for again.")
     ] = None,
-    repeat_age: Annotated[int | None, typer.Option(help="Least number of votes between a vote and its repeat.")] = None,
-    known: Annotated[float | None, typer.Option(help="Share of exposures with a known answer.")] = None,
+    repeat_age: Annotated[int | None, typer.Option(help="How many votes ago such a vote must be, at least.")] = None,
+    known: Annotated[float | None, typer.Option(help="Share of exposures with a known answer to mix in.")] = None,
     ask_again: Annotated[
-        bool | None, typer.Option(help="Ask again if a new pipeline version of an exposure looks the same.")
+        bool | None, typer.Option(help="Ask again if an exposure was reprocessed but looks the same.")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of all orders and draws.")] = None,
-    try_only: Annotated[bool, typer.Option("--try", help="Only say how many votes it would ask for.")] = False,
+    try_only: Annotated[
+        bool, typer.Option("--try", help="Show how many votes it would ask for, and change nothing.")
+    ] = False,
     labels: Labels = "",
 ) -> None:
-    """Change the settings of the queue. Settings that you do not name stay as they are."""
+    """Change the queue's settings. Settings that are not given stay as they are."""
     from triptych.app.rooms.lead import queue
     from triptych.pipeline.errors import BadInput
 
@@ -87,7 +88,7 @@ def change(
     }
     values = {name: value for name, value in given.items() if value is not None}
     if not values:
-        raise BadInput("nothing to change; name a setting, as in --rule adaptive; `triptych queue show` lists them")
+        raise BadInput("nothing to change; give a setting, such as --rule adaptive; `triptych queue show` lists them")
     app = open_app(run, labels)
     effect = queue.effect(app, app.survey(), values)
     if not try_only:
@@ -99,7 +100,7 @@ def change(
 def draw(
     run: Run,
     kind: Annotated[str, typer.Argument(help="known or control.", metavar="KIND")],
-    number: Annotated[int, typer.Argument(help="How many exposures.", metavar="N", min=1)],
+    number: Annotated[int, typer.Argument(help="Number of exposures.", metavar="N", min=1)],
     source: Annotated[
         str, typer.Option(help="Source of known answers: adjudicated (decided by a lead) or truth (a truth table).")
     ] = "adjudicated",

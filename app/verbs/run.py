@@ -14,11 +14,11 @@ from triptych.app.verbs.progress import bar
 def demo(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of the demonstration survey.")] = Path("runs/demo"),
     port: Annotated[int, typer.Option(help="Port of the dashboard on localhost.", min=0, max=65535)] = 5006,
-    exposures: Annotated[int, typer.Option(help="How many exposures to simulate.")] = 64,
+    exposures: Annotated[int, typer.Option(help="Number of exposures to simulate.")] = 64,
     seed: Seed = 0,
-    serve: Annotated[bool, typer.Option(help="Start the dashboard when the run is ready.")] = True,
+    serve: Annotated[bool, typer.Option(help="Start the dashboard at the end.")] = True,
 ) -> None:
-    """Simulate a small survey, run everything, serve it."""
+    """Simulate a small survey, run all steps, serve it."""
     from triptych.app import demo as demonstration
 
     demonstration.prepare(run, exposures=exposures, seed=seed, bar=bar)
@@ -34,19 +34,20 @@ def run_all(
     sources: Sources,
     camera: Annotated[str, typer.Option(help="Camera of a new run.")] = "decam",
     backbone: Annotated[
-        str, typer.Option(help="Name of a backbone, of a hub model, or a folder with one.")
+        str, typer.Option(help="Name of a backbone or of a hub model, or a folder with one.")
     ] = "triptych",
-    classifier: Annotated[str, typer.Option(help="Name of the classifier; see `triptych train --help`.")] = "mixed",
+    classifier: Annotated[str, typer.Option(help="Name of the classifier: see `triptych train --help`.")] = "mixed",
     rule: Annotated[
-        str, typer.Option(help="Rule that picks the candidates; see `triptych candidates --help`.")
+        str, typer.Option(help="Rule that chooses the candidates: see `triptych candidates --help`.")
     ] = "exposure",
-    label: Annotated[
-        list[Path] | None, typer.Option(help="Label list to import first; may be given several times.")
-    ] = None,
+    label: Annotated[list[Path] | None, typer.Option(help="Label list to import first. Can be repeated.")] = None,
     seed: Seed = 0,
     labels: Labels = "",
 ) -> None:
-    """Do all steps in order: ingest, labels, embed, train, predict, candidates, cluster, both maps."""
+    """Run all steps in order.
+
+    Ingest, import labels, embed, train, predict, find candidates, cluster, make both maps.
+    """
     from triptych.pipeline.catalog.catalog import Catalog
     from triptych.pipeline.labels.readers import import_file
     from triptych.pipeline.run import run as run_steps
@@ -60,7 +61,7 @@ def run_all(
 
 
 def status(run: Run) -> None:
-    """Show what the run folder holds."""
+    """Show what is in the run folder."""
     from triptych.pipeline.catalog.catalog import STAGE_COMMANDS
 
     catalog = open_run(run)
@@ -83,14 +84,16 @@ def example(
     name: Annotated[str, typer.Argument(help="dr11 or ghosts.", metavar="NAME")],
     out: Annotated[Path, typer.Argument(help="The run folder to make.", metavar="OUT")],
     data: Annotated[
-        Path | None,
-        typer.Option(help="Folder of real data. By default TRIPTYCH_REAL_DATA, or else ../shared/data."),
+        Path | None, typer.Option(help="Folder of real data. Default: TRIPTYCH_REAL_DATA, else ../shared/data.")
     ] = None,
     whole: Annotated[
-        bool, typer.Option("--whole", help="Also embed, train, predict, cluster and map, if there are pixels.")
+        bool, typer.Option("--whole", help="Also embed, train, predict, cluster and map, if the example has pixels.")
     ] = False,
 ) -> None:
-    """Make a run from real votes. dr11: three inspectors, 939 exposures; ghosts: eight annotators, 30 exposures."""
+    """Make a ready run with real answers.
+
+    dr11: 939 exposures, three inspectors. ghosts: 30 exposures, eight annotators.
+    """
     from triptych.pipeline import examples
 
     folder = data or Path(os.environ.get("TRIPTYCH_REAL_DATA", "../shared/data"))

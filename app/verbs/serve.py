@@ -12,23 +12,25 @@ from triptych.app.verbs.common import Labels, Run, open_run, open_store, say
 def export(
     run: Run,
     format: Annotated[
-        str, typer.Option(help="Form of the list: bad_expid, exclude, vi, csv, ecsv, fits or parquet.")
+        str, typer.Option(help="Format of the list: bad_expid, exclude, vi, csv, ecsv, fits or parquet.")
     ] = "bad_expid",
     policy: Annotated[
-        str, typer.Option(help="How votes make an exposure bad: any, majority, unanimous or posterior.")
+        str, typer.Option(help="How votes become a verdict: any, majority, unanimous or posterior.")
     ] = "majority",
     out: Annotated[
-        Path | None, typer.Option("-o", "--out", help="File to write. Without it, or with -, the list is printed.")
+        Path | None,
+        typer.Option("-o", "--out", help="File to write. Default or -: print the list (text formats only)."),
     ] = None,
     old: Annotated[
-        bool, typer.Option("--old", help="Also exposures that were judged on another pipeline version than the run's.")
+        bool,
+        typer.Option("--old", help="Also write exposures that were judged on another pipeline version than the run's."),
     ] = False,
     reason: Annotated[
-        list[str] | None, typer.Option(help="Only exposures with this reason; may be given several times.")
+        list[str] | None, typer.Option(help="Write only exposures with this reason. Can be repeated.")
     ] = None,
     labels: Labels = "",
 ) -> None:
-    """Write a list for other programs. The same votes give the same bytes."""
+    """Write the list for other programs. The same label store always gives the same bytes."""
     from triptych.pipeline.export.export import export as write
 
     catalog = open_run(run)
@@ -40,7 +42,7 @@ def export(
 
 def user_add(
     run: Run,
-    name: Annotated[str, typer.Argument(help="Name that signs the votes.", metavar="NAME")],
+    name: Annotated[str, typer.Argument(help="Name of the account, which signs the votes.", metavar="NAME")],
     role: Annotated[str, typer.Option(help="inspector, lead or viewer.")] = "inspector",
     password: Annotated[
         str,
@@ -48,12 +50,12 @@ def user_add(
             prompt=True,
             hide_input=True,
             confirmation_prompt=True,
-            help="Eight characters or more. By default you are asked for it.",
+            help="Eight characters or more. Default: ask for it.",
         ),
     ] = "",
     labels: Labels = "",
 ) -> None:
-    """Make an account, or give an existing one a new password and role."""
+    """Add an account, or give an existing one a new password and role."""
     store = open_store(open_run(run), labels)
     if store.user(name):
         store.set_password(name, password)
@@ -65,11 +67,11 @@ def user_add(
 
 def user_close(
     run: Run,
-    name: Annotated[str, typer.Argument(help="Whose account.", metavar="NAME")],
-    reopen: Annotated[bool, typer.Option("--reopen", help="Let the account log in again.")] = False,
+    name: Annotated[str, typer.Argument(help="Name of the account.", metavar="NAME")],
+    reopen: Annotated[bool, typer.Option("--reopen", help="Open the account again.")] = False,
     labels: Labels = "",
 ) -> None:
-    """Close an account, so that it can no longer log in. Its votes stay."""
+    """Close an account. Its votes stay."""
     open_store(open_run(run), labels).set_active(name, reopen)
     say(f"{name} {'can log in again' if reopen else 'can no longer log in'}")
 
@@ -83,14 +85,12 @@ def user_list(run: Run, labels: Labels = "") -> None:
 def serve(
     run: Run,
     port: Annotated[int, typer.Option(help="Port to listen on.", min=0, max=65535)] = 5006,
-    address: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 lets other computers in.")] = "localhost",
-    blind: Annotated[bool, typer.Option(help="Keep the model's opinion hidden until the inspector has voted.")] = False,
+    address: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 admits other computers.")] = "localhost",
+    blind: Annotated[bool, typer.Option(help="Hide the model's opinion until the inspector has voted.")] = False,
     origin: Annotated[
-        list[str] | None, typer.Option(help="HOST:PORT under which browsers reach it, if that is not --address.")
+        list[str] | None, typer.Option(help="HOST:PORT that browsers use, if it is not --address. Can be repeated.")
     ] = None,
-    tls_proxy: Annotated[
-        bool, typer.Option(help="A proxy in front speaks HTTPS: browsers send cookies over HTTPS only.")
-    ] = False,
+    tls_proxy: Annotated[bool, typer.Option(help="A proxy in front uses HTTPS: send cookies over HTTPS only.")] = False,
     labels: Labels = "",
 ) -> None:
     """Serve the dashboard."""
@@ -103,8 +103,10 @@ def serve(
 
 def panel(
     run: Run,
-    inspectors: Annotated[int, typer.Argument(help="How many inspectors judge each exposure.", min=1, metavar="N")],
+    inspectors: Annotated[
+        int, typer.Argument(help="Number of inspectors who judge each exposure.", min=1, metavar="N")
+    ],
 ) -> None:
-    """Set how many inspectors judge each exposure. A new run has a panel of three."""
+    """Set the number of inspectors on the panel. The default is three."""
     open_run(run).set_info(panel=inspectors)
     say(f"verdicts are counted against a panel of {inspectors}")

@@ -40,24 +40,22 @@ def watch(
     folders: Annotated[
         list[Path], typer.Argument(help="Folders in which exposures arrive, or files.", metavar="FOLDER")
     ],
-    every: Annotated[float, typer.Option(help="Seconds from one pass to the next.")] = 60.0,
-    quiet: Annotated[float, typer.Option(help="Read a file when it has not changed for this many seconds.")] = 10.0,
-    once: Annotated[
-        bool, typer.Option("--once", help="Make one pass over the files that are there, then end.")
-    ] = False,
-    rule: Annotated[str, typer.Option(help="Candidate rule; the run's by default, see `triptych candidates`.")] = "",
+    every: Annotated[float, typer.Option(help="Seconds between two passes.")] = 60.0,
+    quiet: Annotated[float, typer.Option(help="Seconds that a file must be unchanged before it is read.")] = 10.0,
+    once: Annotated[bool, typer.Option("--once", help="Make one pass, then end.")] = False,
+    rule: Annotated[
+        str, typer.Option(help="Candidate rule: see `triptych candidates --help`. Default: the run's rule.")
+    ] = "",
     keep: Annotated[
         int,
-        typer.Option(
-            help="Delete old stages that nothing refers to, except the newest of each kind, this many; 0 keeps all."
-        ),
+        typer.Option(help="Remove old stages that nothing refers to, except this many of each kind; 0 = remove none."),
     ] = 0,
     labels: Labels = "",
 ) -> None:
-    """Read new exposures as they arrive.
+    """Process new exposures as they arrive.
 
-    Repeats ingest, embed, place, predict and candidates, with the current model. You can stop it (Ctrl-C) and start it
-    again at any time.
+    Each pass ingests, embeds, places, predicts and finds candidates, with the current model. Stop it with Ctrl-C; run
+    it again to continue.
     """
     from triptych.pipeline import watch as watching
     from triptych.pipeline.catalog.catalog import Catalog
