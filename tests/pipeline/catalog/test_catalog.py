@@ -112,7 +112,7 @@ def test_a_parent_changed_on_disk_is_an_error(catalog):
     write(catalog, "cluster", "hdbscan", parents=[first])
     path = first.path / "stage.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "digest": "other"}))
-    with pytest.raises(StageStale, match="another embedding/tiny-001"):
+    with pytest.raises(StageStale, match="a different embedding/tiny-001"):
         catalog.stage("cluster", fresh=False)
 
 

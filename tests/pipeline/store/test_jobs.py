@@ -73,7 +73,7 @@ def test_a_job_that_kills_its_workers_fails_with_advice(store):
     assert store.claim_job("worker-9", silent=-1) is None
     job = store.job(job_id)
     assert job.state == "failed"
-    assert "ask again" in job.error
+    assert "ask for the job again" in job.error
 
 
 def test_a_waiting_job_is_cancelled_at_once_and_a_running_one_when_it_next_reports(store):

@@ -94,7 +94,7 @@ def test_a_retracted_vote_stays_on_record(store):
 
 def test_only_ones_own_current_vote_can_be_retracted(store):
     first = store.cast(AMY)
-    with pytest.raises(LabelError, match="only one's own"):
+    with pytest.raises(LabelError, match="only their own"):
         store.retract(first.vote_id, "ben")
     store.cast(replace(AMY, judgement="good"))
     with pytest.raises(LabelError, match="superseded by 2"):
