@@ -1,7 +1,7 @@
-"""Cameras as values: CCD names and numbers, focal-plane slots, and which CCDs were dead, absent or half blank when.
+"""Cameras: CCD names and numbers, their places on the focal plane, and CCDs that were dead, absent or half blank.
 
-A CCD is known by its name (`N12`) and number (43), never by its place in a file. Slots are in canvas pixels: the whole
-focal plane at full resolution as the sky is seen, North up and East left, x to the right and y downwards.
+A CCD is identified by its name (`N12`) and number (43), never by its position in a file. Slots are in canvas pixels:
+the whole focal plane at full resolution as seen on the sky, North up and East left, x to the right, y downwards.
 """
 
 import math
@@ -41,8 +41,9 @@ class Camera:
     """One camera.
 
     ccds : in order of their number. ccd_shape : (ny, nx) of one CCD's array. canvas : (width, height) in pixels.
-    pixel_scale : arcseconds per pixel. longitude_deg : of the telescope, East positive.
-    flip_rows, flip_columns : how a transposed CCD array is turned so that North is up and East is left.
+    pixel_scale : arcseconds per pixel. longitude_deg : of the telescope, East positive. instruments : spellings of
+    INSTRUME, in lower case. flip_rows, flip_columns : what to flip after a CCD array is transposed, so that North is up
+    and East is left. focus : name -> number of the focus and guide chips.
     """
 
     name: str
@@ -68,15 +69,15 @@ class Camera:
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """CCD names in order of their number."""
+        """CCD names, in order of their number."""
         return tuple(ccd.name for ccd in self.ccds)
 
     def number(self, ccdname: str) -> int:
-        """CCD number of a name in any case: number('n12') is 43 for DECam."""
+        """CCD number of a name in upper or lower case: number('n12') is 43 for DECam. UnknownName if there is none."""
         return self.by_name[choose(str(ccdname).strip().upper(), self.by_name, f"{self.title} CCD")].number
 
     def name_of(self, ccdnum: int) -> str:
-        """CCD name of a number."""
+        """CCD name of a number. UnknownName if there is no such number."""
         return self._ccd(ccdnum).name
 
     def slot(self, ccdname: str) -> Ccd:
@@ -89,13 +90,13 @@ class Camera:
         return self.by_number[int(ccdnum)]
 
     def is_focus(self, ccdname: str, ccdnum: int | None = None) -> bool:
-        """Whether a name or number is that of a focus or guide chip, which is no CCD image."""
+        """Whether this is the name or the number of a focus or guide chip, which is not a CCD image."""
         return str(ccdname).strip().upper() in self.focus or (not ccdname and ccdnum in self.focus.values())
 
     def missing(self, ccdname: str, mjd: float | None = None) -> str:
         """'' or 'dead', 'absent', 'half': what was wrong with a CCD at a time. Missing or blank is not bad.
 
-        With no time (None or NaN) only what holds to this day counts.
+        If the time is unknown (None or NaN), only outages that have not ended count.
         """
         now = math.inf if mjd is None or math.isnan(mjd) else mjd
         for outage in self.outages:
@@ -107,8 +108,8 @@ class Camera:
     def night(self, mjd: float | None) -> int:
         """Local night as YYYYMMDD, the date of its evening; -1 if the time is unknown.
 
-        A night runs from noon to noon of local mean solar time (UTC + longitude / 15 hours), the convention of the
-        archives' calendar date: an exposure at 03:03 UTC on 22 November at CTIO belongs to 20131121.
+        A night runs from noon to noon of local mean solar time (UTC + longitude / 15 hours), like the calendar date of
+        the archives. An exposure at 03:03 UTC on 22 November at CTIO belongs to 20131121.
         """
         if mjd is None or not math.isfinite(mjd):
             return -1
@@ -116,8 +117,8 @@ class Camera:
 
 
 def _calendar_date(mjd: int) -> int:
-    """YYYYMMDD (Gregorian) of a whole modified Julian date."""
-    a = mjd + 2432045  # Fliegel and Van Flandern's algorithm, counted from the Julian day number of that date
+    """YYYYMMDD (Gregorian) of an integer modified Julian date."""
+    a = mjd + 2432045  # Fliegel and Van Flandern's algorithm, from the Julian day number of that date
     b = (4 * a + 3) // 146097
     c = a - 146097 * b // 4
     d = (4 * c + 3) // 1461
@@ -148,7 +149,7 @@ DECAM_PITCH = (4249.0, 2249)
 
 
 def _decam_name(number: int) -> str:
-    """S29 is 1, S31 is 3, S25 is 4 ...: the number falls along each row as the name's number does."""
+    """S29 is 1, S30 is 2, S31 is 3, S25 is 4, and so on. N1 is 32."""
     southern = (29, 30, 31, *range(25, 29), *range(20, 25), *range(14, 20), *range(8, 14), *range(1, 8))
     northern = (*range(1, 8), *range(8, 14), *range(14, 20), *range(20, 25), *range(25, 29), *range(29, 32))
     return f"S{southern[number - 1]}" if number <= 31 else f"N{northern[number - 32]}"
@@ -165,7 +166,7 @@ def _decam_ccds() -> tuple[Ccd, ...]:
 
 
 def _square_ccds(rows: tuple[tuple[int, int], ...], size: tuple[int, int], gap: tuple[int, int]) -> tuple[Ccd, ...]:
-    """Four CCDs in two rows of two; size and gap are (x, y) in canvas pixels."""
+    """Four CCDs in two rows of two. size and gap : (x, y) in canvas pixels."""
     ccds = [
         Ccd(f"CCD{number}", number, row + 1, column * (size[0] + gap[0]), row * (size[1] + gap[1]), *size)
         for row, numbers in enumerate(rows)
@@ -188,12 +189,12 @@ DECAM = Camera(
     focus={"FS1": 72, "FS2": 71, "FS3": 64, "FS4": 63, "FN1": 73, "FN2": 74, "FN3": 70, "FN4": 69},
     outages=(
         Outage("N30", "dead", first_mjd=56238.0),  # 2012-11-07
-        # off from the end of November 2013 (focal planes of December show it blank) until the restart of 2016-12-22
+        # off from the end of November 2013 (focal planes of December show it blank) until it came back on 2016-12-22
         Outage("S30", "absent", first_mjd=56626.0, last_mjd=57744.0),
         Outage("S7", "half"),
     ),
 )
-# Slots follow the directions of right ascension and declination measured in survey-ccds tables; the gaps are nominal.
+# Slots follow the directions of right ascension and declination as measured in survey-ccds tables. Gaps are nominal.
 MOSAIC3 = Camera(
     name="mosaic3",
     title="Mosaic-3",
@@ -224,13 +225,16 @@ ALIASES = {"mosaic": "mosaic3", "mosaic-3": "mosaic3", "bok": "90prime", "des": 
 
 
 def camera(name: str) -> Camera:
-    """The camera of that name, in any case and in the survey tables' spelling (`mosaic`) too."""
+    """The camera of that name, in upper or lower case, or in the survey tables' spelling (`mosaic`).
+
+    Else UnknownName.
+    """
     lowered = str(name).strip().lower()
     return CAMERAS[choose(ALIASES.get(lowered, lowered), CAMERAS, "camera")]
 
 
 def camera_of(header: Mapping) -> Camera | None:
-    """The camera that a FITS header names in INSTRUME, else TELESCOP; None if it names none or an unknown one."""
+    """The camera that a FITS header names in INSTRUME, else in TELESCOP; None if it names no known camera."""
     instrument = re.sub(r"[^a-z0-9]", "", str(header.get("INSTRUME") or "").lower())
     if instrument:
         return next((found for found in CAMERAS.values() if instrument in found.instruments), None)

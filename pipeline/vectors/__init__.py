@@ -1,1 +1,1 @@
-"""What vectors alone tell: reduction, nearest neighbours, clusters, t-SNE maps, similar images."""
+"""What can be done with vectors alone: reduction, nearest neighbours, clusters, t-SNE maps, similar images."""

@@ -1,4 +1,4 @@
-"""How good clusters are: silhouette, density-based validity (DBCV), and whether they stay when images are left out."""
+"""How good clusters are: silhouette, density-based validity (DBCV), and stability when images are left out."""
 
 import warnings
 from collections.abc import Callable
@@ -7,9 +7,9 @@ import numpy as np
 from hdbscan.validity import validity_index
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 
-# Silhouette and DBCV look at every pair: no more images than this, drawn with the seed.
+# Silhouette and DBCV look at every pair, so at most this many images are used, drawn with the seed.
 MEASURED = 4_000
-# Largest part of the images that is clustered again, and the largest number.
+# For the stability, this share of the images is clustered again, but at most this many.
 PART = 0.8
 AGAIN = 10_000
 
@@ -24,10 +24,12 @@ def quality(
     seed: int = 0,
     report: Callable = lambda done: None,
 ) -> dict:
-    """Return the figures that are stored with a cluster stage, ready for JSON; None where a figure cannot be had.
+    """Return the figures that are stored with a cluster stage, as plain values. A figure that cannot be computed is
+    None.
 
-    reduced : (n, dim) float. labels : (n,) int, -1 = in none. find(reduced, **sizes) -> (labels, membership) is what
-    found them. Silhouette is of the clustered images only; DBCV counts the others against the clusters.
+    reduced : (n, dim) float. labels : (n,) int, -1 = in no cluster. find : the function that made them, called as
+    find(reduced, **sizes) -> (labels, membership). The silhouette is of the clustered images only; DBCV lowers the
+    score for images in no cluster.
     """
     n = len(reduced)
     rng = np.random.default_rng(seed)
@@ -54,7 +56,7 @@ def silhouette(reduced: np.ndarray, labels: np.ndarray) -> float | None:
 def dbcv(reduced: np.ndarray, labels: np.ndarray) -> float | None:
     """Density-based cluster validity (Moulavi et al. 2014), in [-1, 1]; None with fewer than two clusters.
 
-    A cluster of fewer than three images has no density and counts as none.
+    A cluster of fewer than three images has no density, so its images count as in no cluster.
     """
     names, sizes = np.unique(labels[labels >= 0], return_counts=True)
     kept = names[sizes >= 3]
@@ -78,10 +80,11 @@ def stability(
     rng: np.random.Generator,
     report: Callable = lambda done: None,
 ) -> dict:
-    """Cluster random parts of the images again, and compare with `labels` on the same images.
+    """Cluster random samples of the images again, and compare with `labels` on the same images.
 
-    Cluster sizes shrink with the part. `ari` : adjusted Rand index of each draw, "in none" counted as one group.
-    `clusters` : for each cluster the mean over draws of its best Jaccard overlap; above 0.75 one is called stable.
+    The cluster sizes shrink with the sample. `ari` : adjusted Rand index of each draw, where all images in no cluster
+    count as one group. `clusters` : for each cluster its best Jaccard overlap, averaged over the draws; a cluster above
+    0.75 is called stable.
     """
     n = len(reduced)
     part = min(int(PART * n), AGAIN)
@@ -107,9 +110,9 @@ def stability(
 
 
 def _overlap(labels: np.ndarray, again: np.ndarray, n_clusters: int) -> np.ndarray:
-    """Best Jaccard overlap (n_clusters,) of each cluster with one of those found again."""
+    """Best Jaccard overlap (n_clusters,) of each cluster with any of the new clusters."""
     shared = np.zeros((n_clusters + 1, again.max(initial=-1) + 2))
-    np.add.at(shared, (labels, again), 1)  # -1, in none, is the last row and column
+    np.add.at(shared, (labels, again), 1)  # -1, in no cluster, is the last row and column
     either = shared.sum(axis=1, keepdims=True) + shared.sum(axis=0, keepdims=True) - shared
     ratio = np.divide(shared, either, out=np.zeros_like(shared), where=either > 0)
     return ratio[:-1, :-1].max(axis=1, initial=0)

@@ -1,7 +1,7 @@
-"""Groups of images that look alike, found without labels by HDBSCAN.
+"""Clusters of similar images, found without labels by HDBSCAN.
 
-No fitted clusterer is kept: HDBSCAN draws nothing at random, so the same vectors always give the same tree, and new
-images are assigned by fitting it again on the vectors that the stage was made from (`place`).
+No fitted clusterer is stored. HDBSCAN uses no random numbers, so the same vectors always give the same clusters. To
+assign new images, `place` fits it again on the vectors from which the stage was made.
 """
 
 from collections.abc import Callable
@@ -21,13 +21,17 @@ from triptych.pipeline.vectors.reduction import Reduction, fit_reduction
 
 BLOCK = 10_000
 SIZES = ("min_cluster_size", "min_samples", "max_cluster_size", "library")
-# The part of a stage's images that a clusterer fitted again must put into the same cluster.
+# At least this share of a stage's images must get the same cluster when the clusterer is fitted again.
 AGREE = 0.98
 
 
 @dataclass(frozen=True)
 class Preset:
-    """The space that is clustered; HDBSCAN's sizes (0 = by the run's size, or no largest size); and whose HDBSCAN."""
+    """Settings of HDBSCAN.
+
+    components : of the PCA before it. The sizes : 0 = by the size of the run, or no largest size. library : whose
+    HDBSCAN.
+    """
 
     components: int
     min_cluster_size: int
@@ -39,7 +43,7 @@ class Preset:
         return fit_reduction(vectors, scaler="standard", components=self.components, seed=seed)
 
 
-# name -> how. "published" is scikit-learn's HDBSCAN with these two sizes, its min_samples as it comes.
+# name -> settings. "published" is scikit-learn's HDBSCAN with the published two sizes and its default min_samples.
 PRESETS: dict[str, Preset] = {
     "default": Preset(components=15, min_cluster_size=0, min_samples=5, max_cluster_size=0),
     "published": Preset(100, min_cluster_size=5, min_samples=5, max_cluster_size=500, library="scikit-learn"),
@@ -55,10 +59,11 @@ def fit(
     library: str = "hdbscan",
     predicts: bool = False,
 ):
-    """Fit HDBSCAN on `reduced` (n, dim) float and return the fitted clusterer; None with too few images for a cluster.
+    """Fit HDBSCAN on `reduced` (n, dim) float and return the clusterer; None if there are too few images for a cluster.
 
-    library : "hdbscan", or "scikit-learn", whose min_samples counts the image itself. With `predicts` it is always
-    hdbscan's, which can take new images; the two differ in a few images at the borders.
+    library : "hdbscan" or "scikit-learn"; scikit-learn's min_samples counts the image itself. predicts : make a
+    clusterer that can assign new images. That is always the hdbscan library's; a few images at the borders of clusters
+    may differ.
     """
     if len(reduced) <= max(min_cluster_size, min_samples):
         return None
@@ -80,16 +85,16 @@ def fit(
 
 
 def find(reduced: np.ndarray, **sizes) -> tuple[np.ndarray, np.ndarray]:
-    """Return cluster (n,) int64, -1 = in none, and membership (n,) float64 in [0, 1].
+    """Return cluster (n,) int64, -1 = in no cluster, and membership (n,) float64 in [0, 1].
 
-    reduced : (n, dim) float. sizes : as `fit` takes them. Clusters are numbered by size, the largest 0, equal ones by
-    their first image, so that the same vectors give the same numbers.
+    reduced : (n, dim) float. sizes : see `fit`. Clusters are numbered by size, the largest is 0; equal ones are ordered
+    by their first image. So the same vectors give the same numbers.
     """
     found = fit(reduced, **sizes)
     if found is None:
         return np.full(len(reduced), -1), np.zeros(len(reduced))
     labels, first, counts = np.unique(found.labels_[found.labels_ >= 0], return_index=True, return_counts=True)
-    number = np.full(len(labels) + 1, -1)  # -1, in none, is the last
+    number = np.full(len(labels) + 1, -1)  # the last entry is for -1, in no cluster
     number[np.lexsort((first, -counts))] = np.arange(len(labels))
     return number[found.labels_].astype(np.int64), np.asarray(found.probabilities_, dtype=np.float64)
 
@@ -104,11 +109,11 @@ def cluster(
     seed: int = 0,
     progress: Callable | None = None,
 ) -> Stage:
-    """Cluster the current embedding in StandardScaler -> PCA; write and return the cluster stage.
+    """Cluster the current embedding after StandardScaler and PCA; write and return the cluster stage.
 
-    preset : of PRESETS, whose sizes hold unless given. min_cluster_size : by default a five-hundredth of the images,
-    between 10 and 100. draws : random parts of the images that are clustered again to see what stays together.
-    Silhouette, DBCV and this stability are the stage's `metrics.json`.
+    preset : a name in PRESETS, whose sizes are used unless others are given. min_cluster_size : by default n_images /
+    500, between 10 and 100. draws : number of random samples that are clustered again to measure the stability.
+    The stage's `metrics.json` holds silhouette, DBCV and stability.
     """
     how = PRESETS[choose(preset, PRESETS, "cluster preset")]
     embedding = catalog.stage("embedding")
@@ -140,8 +145,9 @@ def cluster(
 def assign(base: Stage, vectors: np.ndarray, progress: Callable | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Return cluster (m,) int64 and membership (m,) float64 of new `vectors` (m, dim) in the clusters of stage `base`.
 
-    hdbscan's approximate_predict, on a clusterer fitted again from the vectors of `base`. Its clusters must be those of
-    the stage; each takes the number of the one that it shares most images with.
+    Uses hdbscan's approximate_predict, with a clusterer that is fitted again on the vectors of `base`. Each new cluster
+    gets the number of the stored cluster that it shares most images with. CatalogError if less than AGREE of the images
+    get their stored cluster again.
     """
     given, table = base.parameters, base.table()
     earlier = base.parent("embedding").array()
@@ -160,7 +166,7 @@ def assign(base: Stage, vectors: np.ndarray, progress: Callable | None = None) -
     if (number[found.labels_] == stored).mean() < AGREE:
         made_with = base.info["versions"].get("hdbscan")
         raise CatalogError(
-            f"the clusters of {base.stage_id}, made with hdbscan {made_with}, do not come out again; "
+            f"the clusters of {base.stage_id}, made with hdbscan {made_with}, cannot be reproduced; "
             "leave out --place to make new ones"
         )
     reduced = np.ascontiguousarray(reduction.apply(vectors))
@@ -174,9 +180,9 @@ def assign(base: Stage, vectors: np.ndarray, progress: Callable | None = None) -
 
 
 def place(catalog: Catalog, *, progress: Callable | None = None) -> Stage:
-    """Assign the images that the clusters do not have yet; write and return a new cluster stage, `placed` where new.
+    """Assign new images to the current clusters; write and return a new cluster stage. Column `placed`: True if new.
 
-    Images of the frozen stage keep their cluster and number. With nothing to assign, the current stage is returned.
+    Images of the frozen stage keep their cluster. If there is nothing to assign, the current stage is returned.
     """
     embedding, current = catalog.stage("embedding"), catalog.stage("cluster", fresh=False)
     if current.parent("embedding").digest == embedding.digest:

@@ -1,4 +1,4 @@
-"""What new images have to do with a stage made before them: which are new, and which stage stays as it is."""
+"""Stages that stay fixed while new images are added to them: the frozen stage, and which images are new."""
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,10 @@ BLOCK = 65_536
 
 
 def original(catalog: Catalog, kind: str) -> Stage:
-    """The stage that was really computed: the current one, or the one that the current one only adds images to."""
+    """The stage that was computed: the current one, or the frozen one to which the current one adds images.
+
+    StageStale if the frozen stage has changed since.
+    """
     current = catalog.stage(kind, fresh=False)
     if "frozen" not in current.parameters:
         return current
@@ -24,14 +27,17 @@ def original(catalog: Catalog, kind: str) -> Stage:
 
 
 def known_rows(frozen: Stage, embedding: Stage) -> np.ndarray:
-    """The row in `frozen`'s embedding of each row of `embedding`, (n,) int64; -1 where the image is new or changed."""
+    """The row in `frozen`'s embedding of each row of `embedding`, (n,) int64; -1 if the image is new or changed.
+
+    BadInput if the two embeddings have different backbones.
+    """
     earlier = frozen.parent("embedding")
     before, after = earlier.array(), embedding.array()
     backbones = [s.parameters.get("digest") or s.parameters.get("backbone") for s in (earlier, embedding)]
     if before.shape[1] != after.shape[1] or backbones[0] != backbones[1]:
         raise BadInput(
-            f"{frozen.kind}/{frozen.stage_id} was made from {earlier.stage_id} and the current embedding is "
-            f"{embedding.stage_id}, of another backbone; leave out --place to make a new one"
+            f"{frozen.kind}/{frozen.stage_id} was made from {earlier.stage_id}, but the current embedding "
+            f"{embedding.stage_id} has another backbone; leave out --place to make a new one"
         )
     rows = pd.Index(earlier.table("keys").image_id).get_indexer(embedding.table("keys").image_id)
     for start in range(0, len(rows), BLOCK):

@@ -1,20 +1,22 @@
-"""Training rows sorted into cells, and the exact search that leaves most cells unread.
+"""Training rows sorted into cells, and an exact neighbour search that skips most cells.
 
-A k-d split puts LANES rows that lie close together into each cell; a cell knows the box around its rows. Queries are
-sorted by the cell they fall into, and those of one cell are answered together: cells are taken in order of how near
-their boxes are to the box around these queries, and a query skips a cell that is farther than its k-th neighbour is.
+A k-d split puts LANES rows that are close together into each cell, and each cell knows the box around its rows. Queries
+are sorted by the cell that they fall into, and the queries of one cell are answered together. Cells are visited in
+order of the distance between their box and the box around these queries. A query skips a cell that is farther away than
+its k-th neighbour.
 
-Boxes and rows are first measured in float32, sixteen lanes at a time, against a limit that is raised by more than all
-rounding could amount to; whatever is within it is measured again in float64, in the order of the features, and that
-alone decides. So the answer is that of brute force in float64 to the last bit, equal distances included:
+Boxes and rows are first measured in float32, several lanes at a time, against a limit that is raised by more than all
+rounding errors together. Whatever is within the limit is measured again in float64, in the order of the features, and
+only that decides. So the answer equals brute force in float64 bit for bit, including ties:
 
-- Coordinates are taken from the middle of the training rows and divided by a power of two, so that training rows lie
+- Coordinates are shifted to the middle of the training rows and divided by a power of two, so that training rows are
   between -1 and 1. With u = 2**-24, a coordinate difference in float32 is at most |q - x| + e, where e is u times the
-  two coordinates' sizes; by Minkowski's inequality these e raise a distance by no more than u times the sum of sizes of
-  both vectors (`spread` bounds that of any training row). The remaining operations (`dim` sums, `power` products, all
-  of positive numbers) have a relative error below (dim + 2 power + 8) u. Both are allowed for twice.
-- Rounding keeps order, and a box in float32 is the box of the float32 rows: its bound never exceeds a row's float32
-  distance.
+  sum of the two coordinates' absolute values. By Minkowski's inequality, these e raise a distance by at most u times
+  the sum of the absolute values in both vectors (`spread` bounds that sum for any training row). The other operations
+  (`dim` sums and `power` products of positive numbers) have a relative error below (dim + 2 power + 8) u. The limit
+  allows for twice both.
+- Rounding keeps the order of numbers, and a box in float32 is the box of the float32 rows. So the distance to the box
+  is never larger than the float32 distance to a row in it.
 """
 
 from typing import NamedTuple
@@ -22,22 +24,22 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-# Rows of a cell, whose distances are summed side by side; queries that are answered together, at most.
+# Number of rows in a cell, whose distances are summed side by side; largest number of queries answered together.
 LANES = 64
 GROUP = 64
-# The dimensions are filled up with zeros to a multiple of this, as so many are summed in one go.
+# The number of features is padded with zeros to a multiple of this, because so many are summed at once.
 STRIDE = 4
-# After so many cells, look again how far the farthest k-th neighbour of a group of queries is.
+# After so many cells, check again how far the farthest k-th neighbour of a group of queries is.
 LOOK_AGAIN = 16
-# Beyond this, differences and their sums may overflow: such numbers are left to brute force.
+# Differences and sums of larger numbers may overflow, so such queries are answered by brute force.
 LARGEST = 1e150
 
 
 class Rows(NamedTuple):
-    """Training rows side by side.
+    """Training rows in tiles of LANES.
 
-    tiles : (n_cells, dim, LANES) float64. rows : (n_cells, LANES) int64, row of each lane, -1 where the last cell has
-    none. exposures : the same for `expnum`.
+    tiles : (n_cells, dim, LANES) float64. rows : (n_cells, LANES) int64, the row number of each lane; -1 for the empty
+    lanes of the last cell. exposures : (n_cells, LANES) int64, `expnum` of each lane.
     """
 
     tiles: np.ndarray
@@ -46,11 +48,12 @@ class Rows(NamedTuple):
 
 
 class Cells(NamedTuple):
-    """Training rows in cells.
+    """Training rows sorted into cells.
 
-    tiles, rows, exposures : as in Rows. rough : tiles in float32, from `middle` (dim,) and times `scale`. low, high :
-    (dim, n_cells) float32, the boxes in it. split_by, split_at, below, above : (n_cells - 1,) the tree; a child -1 - c
-    is the cell c. spread : sum of the largest float32 sizes of each feature.
+    tiles, rows, exposures : see Rows. rough : the tiles in float32, relative to `middle` (dim,) and times `scale`. low,
+    high : (dim, n_cells) float32, the box of each cell, in the same units. split_by, split_at, below, above :
+    (n_cells - 1,) the tree; a child -1 - c stands for cell c. spread : sum over features of the largest absolute value
+    in `rough`.
     """
 
     tiles: np.ndarray
@@ -69,7 +72,7 @@ class Cells(NamedTuple):
 
 
 def _split(training: np.ndarray) -> tuple[np.ndarray, list]:
-    """Rows in the order of their cells, and the tree (feature, value, child below, child above) of each node."""
+    """Row numbers in the order of their cells; and the tree: (feature, value, child below, child above) per node."""
     order, nodes = np.arange(len(training)), []
 
     def grow(first: int, last: int) -> int:
@@ -91,7 +94,7 @@ def _split(training: np.ndarray) -> tuple[np.ndarray, list]:
 
 
 def in_rows(training: np.ndarray, exposures: np.ndarray) -> Rows:
-    """Training rows as they come, for brute force. training : (m, dim) float64. exposures : (m,) int64."""
+    """Training rows in their given order, for brute force. training : (m, dim) float64. exposures : (m,) int64."""
     return _laid_out(np.arange(len(training)), training, exposures)
 
 
@@ -99,9 +102,9 @@ def _laid_out(order: np.ndarray, training: np.ndarray, exposures: np.ndarray) ->
     n_cells = -(-len(order) // LANES)
     rows = np.full(n_cells * LANES, -1)
     rows[: len(order)] = order
-    # In the order of the training within a cell: equal distances then mostly come in the order they are wanted in.
+    # Sorted within a cell, because ties go to the smaller row number: then few rows must change places.
     rows = np.sort(rows.reshape(n_cells, LANES), axis=1)
-    # A lane without a row holds a row of its own cell, so that it does not widen the box.
+    # An empty lane repeats a row of its own cell, so that it does not enlarge the box.
     standing_in = np.where(rows < 0, rows[:, -1:], rows)
     tiles = np.ascontiguousarray(_filled(training)[standing_in].transpose(0, 2, 1))
     return Rows(tiles, rows, np.where(rows < 0, -1, exposures[standing_in]))
@@ -112,7 +115,10 @@ def _filled(vectors: np.ndarray) -> np.ndarray:
 
 
 def in_cells(training: np.ndarray, exposures: np.ndarray) -> Cells:
-    """Sort training rows into cells. training : (m, dim) float64, within +-LARGEST, m > 0. exposures : (m,) int64."""
+    """Sort training rows into cells.
+
+    training : (m, dim) float64, m > 0, absolute values up to LARGEST. exposures : (m,) int64.
+    """
     order, nodes = _split(training)
     laid_out = _laid_out(order, training, exposures)
     low, high = laid_out.tiles.min(axis=(0, 2)), laid_out.tiles.max(axis=(0, 2))
@@ -137,7 +143,7 @@ def in_cells(training: np.ndarray, exposures: np.ndarray) -> Cells:
 
 
 class _Room(NamedTuple):
-    """Where a search keeps what it measures: per lane, per query of a group, per cell and per feature."""
+    """Working memory of a search: arrays per lane, per query of a group, per feature and per cell."""
 
     near: np.ndarray
     near_terms: np.ndarray
@@ -164,10 +170,10 @@ def _room(n_cells: int, dim: int) -> _Room:
 
 
 def search(cells: Cells, queries: np.ndarray, query_exposures: np.ndarray, k: int, power: int) -> tuple:
-    """The k nearest rows of each query that are not of its own exposure, in one thread that holds no Python lock.
+    """The k nearest rows of each query, without rows of the query's own exposure. One thread; releases the GIL.
 
-    queries : (n, dim) float64, within +-LARGEST. query_exposures : (n,) int64.
-    Returns rows (n, k) int64, -1 where there are none, and distances to the power (n, k) float64, infinite there.
+    queries : (n, dim) float64, absolute values up to LARGEST. query_exposures : (n,) int64.
+    Returns rows (n, k) int64, -1 if there are fewer than k, and distances ** power (n, k) float64, infinite there.
     """
     n_cells, dim, _ = cells.tiles.shape
     filled = _filled(queries)
@@ -184,7 +190,10 @@ def search(cells: Cells, queries: np.ndarray, query_exposures: np.ndarray, k: in
 
 
 def brute_force(rows: Rows, queries: np.ndarray, query_exposures: np.ndarray, k: int, power: int) -> tuple:
-    """The same answer for any queries, by measuring every row; a row whose distance is not finite is none."""
+    """The same as `search`, by measuring every row, for any queries.
+
+    A row at a distance that is not finite is left out.
+    """
     found, distances = np.full((len(queries), k), -1), np.full((len(queries), k), np.inf)
     sums, terms, squares = np.empty((3, LANES))
     _brute_force(tuple(rows), _filled(queries), query_exposures, power, sums, terms, squares, found, distances)
@@ -227,7 +236,7 @@ def _cell_of(cells, queries):
 
 @njit(nogil=True, cache=True)
 def raise_to(values, power, squares):
-    """values **= power, by squaring, in one fixed order of products; squares is overwritten."""
+    """values **= power, by repeated squaring, always in the same order of products. `squares` is overwritten."""
     for j in range(len(values)):
         squares[j] = values[j]
         values[j] = values[j] if power & 1 else 1
@@ -243,7 +252,7 @@ def raise_to(values, power, squares):
 
 @njit(nogil=True, cache=True)
 def measure(tiles, cell, queries, i, power, sums, terms, squares):
-    """sums : (lanes,) = sum of |query - row| ** power over the features, in their order; float32 or float64."""
+    """sums (lanes,) = sum of |query - row| ** power over the features, in their order; float32 or float64."""
     sums[:] = 0
     if power == 1:
         for d in range(0, tiles.shape[1], STRIDE):
@@ -273,9 +282,9 @@ def measure(tiles, cell, queries, i, power, sums, terms, squares):
 
 @njit(nogil=True, cache=True)
 def insert(rows, distances, i, row, distance):
-    """Put a row among the nearest of query i, in order of (distance, row), if it belongs there."""
+    """Insert a row into the nearest of query i, in order of (distance, row), if it is near enough."""
     last = rows.shape[1] - 1
-    # not <=: what is no number is nobody's neighbour
+    # "not <=" because it also rejects NaN
     if not distance <= distances[i, last] or distance == np.inf:
         return
     if distance == distances[i, last] and row > rows[i, last]:
@@ -293,10 +302,10 @@ def insert(rows, distances, i, row, distance):
 
 @njit(nogil=True, cache=True)
 def _limit(farthest, slack, factor, scale, power):
-    """The most that a row no farther than `farthest` (to the power) may measure in float32."""
+    """The largest float32 measurement possible for a row that is no farther than `farthest` (to the power)."""
     root = farthest if power == 1 else farthest ** (1 / power)
     limit = (root * scale + slack) ** power * factor
-    # what underflows on the way is below the smallest normal number; and rounded up to float32
+    # 1.2e-38: underflow is below the smallest normal number. 2**-22: rounding to float32 must be upwards.
     return np.float32((limit + 1.2e-38) * (1 + 2.0**-22))
 
 
@@ -307,7 +316,7 @@ def _gap(low, high, lowest, highest):
 
 @njit(nogil=True, cache=True)
 def _measure_gaps(low, high, lowest, highest, power, sums, gaps, squares):
-    """sums : (n,) = distance to the power between boxes low..high, (dim, n), and one box lowest..highest, (dim,)."""
+    """sums (n,) = distance ** power between the boxes low..high, (dim, n), and the box lowest..highest, (dim,)."""
     sums[:] = 0
     for d in range(0, len(low), STRIDE):
         if power == 1:
@@ -330,7 +339,7 @@ def _measure_gaps(low, high, lowest, highest, power, sums, gaps, squares):
 
 @njit(nogil=True, cache=True)
 def _gather(rough_queries, order, start, stop, group, lower, upper):
-    """Lay a group's queries side by side, the last one repeated, and take the box around them."""
+    """Put a group's queries side by side, repeat the last one to fill up, and find the box around them."""
     for d in range(len(group)):
         for g in range(GROUP):
             group[d, g] = rough_queries[order[min(start + g, stop - 1)], d]
@@ -339,9 +348,10 @@ def _gather(rough_queries, order, start, stop, group, lower, upper):
 
 @njit(nogil=True, cache=True)
 def _search(cells, asked, factor, order, cell_of, power, room, rows, distances):
-    """Fill rows and distances to the power, (n, k); order : the queries sorted by `cell_of`.
+    """Fill `rows` and `distances` (to the power), (n, k). order : the queries sorted by `cell_of`.
 
-    Arrays are taken out of their tuples once, as that counts references, and calls in the inner loop are few.
+    For speed, arrays are taken out of their tuples once (each access counts references), and the inner loop has few
+    calls.
     """
     queries, rough_queries, query_exposures, slack = asked
     tiles, cell_rows, exposures, rough, low, high = cells[:6]
@@ -356,11 +366,11 @@ def _search(cells, asked, factor, order, cell_of, power, room, rows, distances):
             stop += 1
         _gather(rough_queries, order, start, stop, group, lower, upper)
         _measure_gaps(low, high, lower, upper, power, bounds, cell_gaps, cell_squares)
-        bounds[own] = np.nan  # so that it is not visited again, even while there is no limit
+        bounds[own] = np.nan  # never visit the own cell again, even while there is no limit
         limits[:], apart[:] = np.inf, 0
         kept = np.empty(0, np.int64)
         turn = -1
-        # The own cell first, so that most others need not even be sorted.
+        # The own cell first, so that most other cells need not even be sorted.
         while turn < len(kept):
             cell = own if turn < 0 else kept[turn]
             if turn >= 0:

@@ -1,4 +1,4 @@
-"""Exact nearest neighbours by Manhattan or another Minkowski distance, an image's own exposure left out."""
+"""Exact nearest neighbours by Manhattan or another Minkowski distance. An image's own exposure is left out."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -11,27 +11,27 @@ from triptych.pipeline.parallel import cores
 from triptych.pipeline.vectors import neighbour_cells as cells
 
 BLOCK = 65_536
-# Fewer pairs of a query and a training row than this are measured sooner than the training rows are sorted.
+# With fewer pairs of query and training row, measuring them all is faster than sorting the training rows.
 WORTH_SORTING = 50_000_000
 
 
 @dataclass(frozen=True)
 class Neighbourhood:
-    """Training rows, laid out to be asked many times. Make it with `neighbourhood`."""
+    """Training rows prepared for many queries. Make it with `neighbourhood`."""
 
     laid_out: cells.Cells | cells.Rows
 
     def nearest(
         self, queries: np.ndarray, query_exposures: np.ndarray, k: int, *, power: int = 1
     ) -> tuple[np.ndarray, np.ndarray]:
-        """As the function `nearest`, in this thread alone, without Python's lock."""
+        """Like the function `nearest`, in this thread only. Releases the GIL."""
         queries = np.ascontiguousarray(queries, np.float64)
         query_exposures = np.ascontiguousarray(query_exposures, np.int64)
         rows, distances = self.to_the_power(queries, query_exposures, k, power)
         return rows, distances if power == 1 else distances ** (1 / power)
 
     def to_the_power(self, queries, query_exposures, k, power) -> tuple[np.ndarray, np.ndarray]:
-        """The same for contiguous float64 queries and int64 exposures, with distances to the power, as measured."""
+        """The same for contiguous float64 queries and int64 exposures. Distances are returned to the power."""
         if not isinstance(self.laid_out, cells.Cells):
             return cells.brute_force(self.laid_out, queries, query_exposures, k, power)
         usual = _within(queries)
@@ -50,7 +50,7 @@ def _within(vectors: np.ndarray) -> np.ndarray:
 
 
 def neighbourhood(training: np.ndarray, training_exposures: np.ndarray, n_queries: int) -> Neighbourhood:
-    """Lay out training rows for so many queries: sorted into cells where that pays, else as they come.
+    """Prepare training rows for `n_queries` queries: sorted into cells if that pays, else in their given order.
 
     training : (m, dim). training_exposures : (m,) int64, `expnum` of each.
     """
@@ -61,7 +61,10 @@ def neighbourhood(training: np.ndarray, training_exposures: np.ndarray, n_querie
 
 
 def in_order(function: Callable, tasks: Iterable, threads: int | None = None) -> Iterator:
-    """Yield function(task) in the order of the tasks, computed in threads; no more wait than there are threads."""
+    """Yield function(task) in the order of the tasks, computed in threads.
+
+    At most `threads` + 1 results are pending.
+    """
     threads = threads or cores()
     with ThreadPoolExecutor(threads) as pool:
         waiting: deque = deque()
@@ -74,7 +77,7 @@ def in_order(function: Callable, tasks: Iterable, threads: int | None = None) ->
 
 
 def blocks(n: int, threads: int | None = None) -> list[slice]:
-    """Slices of up to BLOCK that make up n rows, at least one for each thread where there are that many rows."""
+    """Slices of at most BLOCK that cover n rows. There is one for each thread at least, if there are enough rows."""
     size = max(1, min(BLOCK, -(-n // (threads or cores()))))
     return [slice(start, min(start + size, n)) for start in range(0, n, size)]
 
@@ -89,9 +92,9 @@ def nearest_blocks(
     power: int = 1,
     threads: int | None = None,
 ) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
-    """Yield (slice, rows, distances) of n queries, block after block, so that no more than a few are in memory.
+    """Yield (slice, rows, distances) of n queries, block by block, so that only a few blocks are in memory.
 
-    read : function(slice) -> (queries, query_exposures) of that block, called in threads. The rest as in `nearest`.
+    read : function slice -> (queries, query_exposures) of that block, called in threads. For the rest see `nearest`.
     """
     taught = neighbourhood(training, training_exposures, n)
 
@@ -111,13 +114,13 @@ def nearest(
     power: int = 1,
     progress: Callable | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the k nearest training rows of every query that are not of the query's own exposure.
+    """Return the k nearest training rows of every query, without rows of the query's own exposure.
 
-    queries : (n, dim), training : (m, dim) float64; exposures : (n,), (m,) int64, `expnum` of each row. power : p of
-    the Minkowski distance, a whole number: 1 is Manhattan, 2 Euclidean.
-    Returns rows (n, k) int64, -1 where there are fewer than k, and distances (n, k) float64, infinite there; nearest
-    first, equal distances in the order of the training rows. A row whose distance is not finite (NaN or infinity in
-    either vector, or more than float64 holds) is nobody's neighbour. Exact, and the same for any number of threads.
+    queries : (n, dim), training : (m, dim) float64. exposures : (n,), (m,) int64, `expnum` of each row. power : p of
+    the Minkowski distance, an integer: 1 is Manhattan, 2 Euclidean.
+    Returns rows (n, k) int64, -1 if there are fewer than k, and distances (n, k) float64, infinite there. The nearest
+    is first; equal distances are in the order of the training rows. A row at a distance that is not finite (because of
+    NaN, infinity or overflow) is left out. The result is exact and does not depend on the number of threads.
     """
     rows, distances = np.empty((len(queries), k), np.int64), np.empty((len(queries), k))
     found = nearest_blocks(

@@ -1,12 +1,12 @@
-"""New images on a frozen map: each is placed by its neighbours among the images that the map was made from.
+"""Places new images on a frozen map, by their neighbours among the images from which the map was made.
 
-The map stays as it is, and a place depends on the frozen map alone, not on what else is new, so that placing again
-after further exposures moves nothing. `median` puts an image in the middle of its neighbours' places, in about a
-millisecond; `transform` goes on from there with openTSNE's optimisation, which finds a better place in between.
+The map does not change. A place depends only on the frozen map, not on other new images, so adding more images later
+moves nothing. `median` puts an image at the median of its neighbours' places and takes about a millisecond.
+`transform` continues from there with openTSNE's optimisation, which finds a better place.
 
-`trust` is between 0 and 1: the share of the image's nearest neighbours that its place is also near to on the map, times
-how familiar the image is. An image as near to its neighbours as those are to theirs is familiar (1); one twice as far
-as nineteen in twenty of them counts a quarter, as a map has no place for what it has never seen.
+`trust`, between 0 and 1, is the share of the image's nearest neighbours that are also near its place on the map, times
+how familiar the image is. An image is familiar (1) if it is as close to its neighbours as the map's images are to
+theirs. If it is twice as far away as 95 % of them, this factor is a quarter: a map has no place for something new.
 """
 
 import os
@@ -27,26 +27,27 @@ from triptych.pipeline.vectors.tsne_gradient import ExactGradient
 NEIGHBOURS = 15
 PERPLEXITY = 5.0
 ITERATIONS = 250
-# On the map a neighbour counts as near when it is among this many times NEIGHBOURS nearest landmarks.
+# On the map, a neighbour counts as near if it is among this many times NEIGHBOURS nearest images.
 NEAR = 2
-# Landmarks whose own neighbours say how near neighbours usually are.
+# Number of map images that are used to measure how close neighbours usually are.
 SAMPLED = 5_000
 FAMILIAR = 0.95
-# Up to this many pairs of new images and landmarks the exact gradient is faster than building a tree at each iteration.
+# Up to this many pairs of new and map images, the exact gradient is faster than building a tree at each iteration.
 EXACT_PAIRS = 20_000_000
-# Up to this many, one thread: on a busy machine waiting for a second one at each iteration costs more than it saves.
+# Up to this many pairs, use one thread: on a busy machine, waiting for a second one costs more than it saves.
 ONE_THREAD_PAIRS = 2_000_000
 
 
 class FrozenMap:
-    """Landmarks, their places, and trees over both; open it once and place as often as needed.
+    """The images of a map ("landmarks"), their places, and search trees of both. Open it once, place many times.
 
-    vectors : (n, k) float, the landmarks in the reduced space. places : (n, dims) float, where they are on the map.
+    vectors : (n, k) float, the landmarks in the reduced space. places : (n, dims) float, their places on the map.
+    BadInput if there are fewer than tsne.FEWEST.
     """
 
     def __init__(self, vectors: np.ndarray, places: np.ndarray, jobs: int | None = None):
         if len(vectors) < tsne.FEWEST:
-            raise BadInput(f"the map has {len(vectors)} images only; leave out --place to make a new one")
+            raise BadInput(f"the map has only {len(vectors)} images; leave out --place to make a new one")
         self.vectors = np.ascontiguousarray(vectors, dtype=np.float64)
         self.places = np.ascontiguousarray(places, dtype=np.float64)
         self.jobs = jobs or os.cpu_count()
@@ -54,16 +55,16 @@ class FrozenMap:
         self.tree = cKDTree(self.vectors, leafsize=32)
         self.tree_on_map = cKDTree(self.places)
         sampled = self.vectors[:: -(-len(vectors) // SAMPLED)]
-        # each landmark's nearest is itself
+        # the nearest landmark of each landmark is itself
         self.usual = np.quantile(self.tree.query(sampled, self.k + 1, workers=self.jobs)[0][:, 1:].mean(1), FAMILIAR)
 
     def neighbours(self, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Nearest landmarks of `vectors` (m, k): distances (m, NEIGHBOURS) float64 and rows, nearest first."""
+        """Nearest landmarks of `vectors` (m, k), nearest first: distances (m, self.k) float64 and row numbers."""
         workers = self.jobs if len(vectors) > 100 else 1
         return self.tree.query(vectors, self.k, workers=workers)
 
     def place(self, vectors: np.ndarray, how: str = "median") -> tuple[np.ndarray, np.ndarray]:
-        """Return places (m, dims) float64 and trust (m,) float64 of new `vectors` (m, k). how : of PLACINGS."""
+        """Return places (m, dims) float64 and trust (m,) float64 of new `vectors` (m, k). how : a name in PLACINGS."""
         method = PLACINGS[choose(how, PLACINGS, "way of placing")]
         if not len(vectors):
             return np.empty((0, self.places.shape[1])), np.empty(0)
@@ -72,7 +73,7 @@ class FrozenMap:
         return places, self.trust(places, distances, rows)
 
     def trust(self, places: np.ndarray, distances: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """How far the places (m, dims) can be trusted, (m,) float64 in [0, 1]; as the module says."""
+        """How far the places (m, dims) can be trusted, (m,) float64 in [0, 1]; the module says how it is measured."""
         n_near = min(NEAR * self.k, len(self.places))
         reach = self.tree_on_map.query(places, n_near, workers=self.jobs if len(places) > 100 else 1)[0][:, -1]
         apart = np.linalg.norm(self.places[rows] - places[:, None], axis=2)
@@ -87,17 +88,17 @@ def by_median(landmarks: FrozenMap, distances: np.ndarray, rows: np.ndarray) -> 
 
 
 def by_transform(landmarks: FrozenMap, distances: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """openTSNE's `transform` with its defaults, from the median on.
+    """openTSNE's `transform` with its default settings, starting from the median.
 
-    Its affinities need the neighbours only, so that those of the frozen map itself are not computed again. In two
-    dimensions many images take the interpolation; few, and three dimensions, the exact gradient; else Barnes-Hut.
+    Its affinities need only the neighbours, so those of the frozen map are not computed again. The gradient is exact
+    for few images. For many it is interpolated in two dimensions, and Barnes-Hut in three.
     """
     n, dims = landmarks.places.shape
     few = len(rows) * n <= EXACT_PAIRS
     jobs = 1 if len(rows) * n <= ONE_THREAD_PAIRS else landmarks.jobs
     method = ExactGradient() if few else "fft" if dims == 2 else "bh"
     middle = (landmarks.places.max(axis=0) + landmarks.places.min(axis=0)) / 2
-    # of the affinities of the map itself only their number is ever asked for
+    # openTSNE asks only for the number of the map's affinities, so an empty array will do
     reference = TSNEEmbedding(landmarks.places - middle, SimpleNamespace(P=np.empty((n, 0))))
     affinities = joint_probabilities_nn(
         rows,
@@ -126,7 +127,7 @@ PLACINGS: dict[str, Callable] = {"transform": by_transform, "median": by_median}
 
 
 def open_map(stage: Stage, jobs: int | None = None) -> tuple[FrozenMap, Callable]:
-    """A map stage that was computed, ready to place on, and its reduction: function(vectors (m, dim)) -> (m, k)."""
+    """Open a computed map stage to place on. Also return its reduction: function (m, dim) vectors -> (m, k)."""
     reduction = tsne.reduction_of(stage)
     places = stage.table()[list(tsne.AXES[: stage.parameters["dims"]])].to_numpy()
     return FrozenMap(reduction.apply(stage.parent("embedding").array()), places, jobs), reduction.apply
@@ -140,11 +141,11 @@ def place(
     jobs: int | None = None,
     progress: Callable | None = None,
 ) -> Stage:
-    """Place the images of the current embedding that the map does not have; write and return a new map stage.
+    """Place the images of the current embedding that are not on the map; write and return a new map stage.
 
-    It has a row for every image of the embedding: those of the frozen map where they were (`placed` false, trust 1),
-    new and changed ones placed. Its parent is the embedding, and it names the frozen map. With nothing to place, the
-    current map itself is returned. how : of PLACINGS.
+    It has a row for every image of the embedding. Images of the frozen map keep their place (`placed` false, trust 1);
+    new and changed ones are placed. The stage's parent is the embedding, and its parameters name the frozen map. If
+    there is nothing to place, the current map is returned. how : a name in PLACINGS.
     """
     if dims not in (2, 3):
         raise BadInput(f"a map has 2 or 3 dimensions, not {dims}")

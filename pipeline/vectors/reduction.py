@@ -1,8 +1,8 @@
-"""From embedding vectors to the few numbers that neighbours, clusters and maps are computed on.
+"""From embedding vectors to the few numbers that neighbours, clusters and maps are computed from.
 
-A reduction is scaler -> PCA -> variance selector. Most of it is linear, so it is one matrix and one offset: two arrays
-that a stage can hold, instead of a pickled estimator. Two of the scalers bend or project the vectors first; that step
-has a name in STEPS, and its parameters are one more array.
+A reduction is scaler -> PCA -> variance selector. Most of it is linear, so it is stored as one matrix and one offset
+instead of a pickled estimator. Two of the scalers are not linear. Their first step has a name in STEPS, and its
+parameters are one more array.
 """
 
 import hashlib
@@ -26,18 +26,18 @@ def _unchanged(vectors: np.ndarray, exponents: np.ndarray) -> np.ndarray:
 
 
 def _unit_length(vectors: np.ndarray, exponents: np.ndarray) -> np.ndarray:
-    """Each vector divided by its Euclidean length; a vector of zeros stays as it is."""
+    """Each vector divided by its Euclidean length. A vector of zeros stays as it is."""
     lengths = np.sqrt((vectors**2).sum(axis=1, keepdims=True))
     return vectors / np.where(lengths > 0, lengths, 1)
 
 
 def _yeo_johnson(vectors: np.ndarray, exponents: np.ndarray) -> np.ndarray:
-    """Each feature bent by its own exponent (dim,) so that it is nearly normally distributed."""
+    """The Yeo-Johnson transform of each feature with its own exponent (dim,), which makes it nearly normal."""
     upper = boxcox1p(np.maximum(vectors, 0), exponents)
     return np.where(vectors >= 0, upper, -boxcox1p(np.maximum(-vectors, 0), 2 - exponents))
 
 
-# Fitting exponents takes seconds, and a search asks for the same images many times: digest of the vectors -> (dim,).
+# Fitting exponents takes seconds, and a search fits the same images many times. Digest of the vectors -> (dim,).
 _known_exponents: dict[bytes, np.ndarray] = {}
 
 
@@ -50,7 +50,7 @@ def _fitted_exponents(vectors: np.ndarray) -> np.ndarray:
     return _known_exponents[digest]
 
 
-# name -> function(vectors, exponents) -> vectors, what is done before the linear part
+# name -> function (vectors, exponents) -> vectors: the step before the linear part
 STEPS: dict[str, Callable] = {"": _unchanged, "unit_length": _unit_length, "yeo_johnson": _yeo_johnson}
 
 
@@ -79,7 +79,7 @@ def _as_is(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 @dataclass(frozen=True)
 class Scaler:
-    """linear : function(vectors) -> (scale, shift) of each feature, after the step that `step` names."""
+    """linear : function vectors -> (scale, shift) of each feature, applied after the step named `step`."""
 
     linear: Callable
     step: str = ""
@@ -99,7 +99,7 @@ SCALERS: dict[str, Scaler] = {
 class Reduction:
     """reduced = step(vectors) @ matrix + offset.
 
-    matrix : (dim, kept) float64. offset : (kept,) float64. step : a name in STEPS. exponents : (dim,) float64 of the
+    matrix : (dim, kept) float64. offset : (kept,) float64. step : a name in STEPS. exponents : (dim,) float64 for the
     step `yeo_johnson`, else empty.
     """
 
@@ -109,10 +109,10 @@ class Reduction:
     exponents: np.ndarray = field(default_factory=lambda: NOTHING)
 
     def apply(self, vectors: np.ndarray) -> np.ndarray:
-        """Reduce (n, dim) vectors of any float type to (n, kept) float64, block by block."""
+        """Reduce (n, dim) vectors of any float type to (n, kept) float64, block by block. BadInput if dim is wrong."""
         if vectors.ndim != 2 or vectors.shape[1] != len(self.matrix):
             raise BadInput(
-                f"vectors have shape {vectors.shape} and the reduction takes (n, {len(self.matrix)}); "
+                f"vectors have shape {vectors.shape}, but the reduction needs (n, {len(self.matrix)}); "
                 "use the embedding it was fitted on, or train again"
             )
         first = STEPS[self.step]
@@ -128,13 +128,14 @@ def fit_reduction(
 ) -> Reduction:
     """Fit scaler -> PCA(components) -> VarianceThreshold(threshold) on `vectors` (n, dim).
 
-    With fewer images or features than `components` there are as many components as there can be. Where no component's
-    variance exceeds the threshold the first one is kept, so that there is something to measure distances in.
+    With fewer images or features than `components`, there are as many components as possible. If no component has a
+    variance above the threshold, the first one is kept, so that distances can be measured. BadInput if there are no
+    vectors or some are not finite.
     """
     vectors = np.asarray(vectors, dtype=np.float64)
     settings = SCALERS[choose(scaler, SCALERS, "scaler")]
     if not len(vectors):
-        raise BadInput("there is no image to fit a reduction on; ingest and embed some exposures first")
+        raise BadInput("there is no image to fit a reduction to; ingest and embed some exposures first")
     if not np.isfinite(vectors).all():
         bad = int((~np.isfinite(vectors).all(axis=1)).sum())
         raise BadInput(f"{bad} of {len(vectors)} vectors hold NaN or infinity; run `triptych embed` again")

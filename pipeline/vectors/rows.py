@@ -1,11 +1,11 @@
-"""Rows of a table of vectors by image_id."""
+"""Finds rows in a table of vectors by image_id."""
 
 import numpy as np
 import pandas as pd
 
 
 def rows_of(keys: pd.DataFrame, image_ids) -> np.ndarray:
-    """Places of `image_ids` in an embedding's keys (sorted by image_id); -1 where it is not embedded."""
+    """Row numbers of `image_ids` in an embedding's keys (sorted by image_id); -1 if an image is not embedded."""
     known = keys.image_id.to_numpy()
     wanted = np.asarray(image_ids, dtype=np.int64)
     places = np.searchsorted(known, wanted)

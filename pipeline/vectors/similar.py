@@ -1,11 +1,11 @@
-"""The images most like one or several picked ones, one per exposure.
+"""The images most similar to one or several picked images, one per exposure.
 
-Distance is Euclidean over standardised embedding features. With several picked images the query is their mean, and
-each feature weighs by the inverse of its variance among them, as in the similarity search of the SimMIM sky
-embeddings: what the picked images share decides, what tells them apart does not. Few picked images say little about a
-variance, so it is drawn towards the survey's own as if PRIOR further images had shown that one; a single picked image
-then weighs all features alike. `nearest` asks instead for likeness to any one of the picked images, which suits picks
-of several kinds.
+The distance is Euclidean over standardised embedding features. With several picked images the query is their mean, and
+the weight of each feature is the inverse of its variance among them, as in the similarity search of the SimMIM sky
+embeddings. So what the picked images share counts, and where they differ does not. A few images say little about a
+variance, so it is mixed with the survey's own variance, as if PRIOR more images had that one. With a single picked
+image, all features have the same weight. The query `nearest` measures the distance to the nearest picked image
+instead, which suits picked images of several kinds.
 """
 
 from collections.abc import Callable, Iterable
@@ -34,7 +34,7 @@ def _to_nearest(block: np.ndarray, picked: np.ndarray) -> np.ndarray:
     return np.min([np.sqrt(((block - one) ** 2).mean(axis=1)) for one in picked], axis=0)
 
 
-# name -> function(block (n, dim), picked (m, dim), both standardised) -> distance (n,)
+# name -> function (block (n, dim), picked (m, dim), both standardised) -> distance (n,)
 QUERIES: dict[str, Callable] = {"mean": _to_mean, "nearest": _to_nearest}
 
 
@@ -48,8 +48,8 @@ def search(
 ) -> np.ndarray:
     """Return the distance (n,) float64 of every vector to the picked ones.
 
-    vectors : (n, dim) float, may be memory-mapped. picked : (m,) rows of it. scale : mean and standard deviation (dim,)
-    of the features.
+    vectors : (n, dim) float, may be memory-mapped. picked : (m,) row numbers. scale : mean and standard deviation
+    (dim,) of the features. query : a name in QUERIES.
     """
     measure = QUERIES[choose(query, QUERIES, "similarity query")]
     mean, deviation = scale
@@ -64,7 +64,7 @@ def search(
 
 
 def feature_scale(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation (dim,) float64 of each feature; 1 where a feature never varies."""
+    """Mean and standard deviation (dim,) float64 of each feature; the deviation is 1 if a feature never varies."""
     total, squares = np.zeros(vectors.shape[1]), np.zeros(vectors.shape[1])
     mean = np.asarray(vectors[:BLOCK], dtype=np.float64).mean(axis=0)
     for start in range(0, len(vectors), BLOCK):
@@ -78,7 +78,7 @@ def feature_scale(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 @lru_cache(maxsize=4)
 def _opened(path: str, digest: str) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
-    """Feature scale and keys of an embedding stage, read once per process; stages never change."""
+    """Feature scale and keys of an embedding stage. Read once per process, because stages never change."""
     vectors = np.load(f"{path}/vectors.npy", mmap_mode="r", allow_pickle=False)
     return *feature_scale(vectors), pd.read_parquet(f"{path}/keys.parquet")
 
@@ -90,9 +90,10 @@ def _open(stage: Stage):
 def similar(
     catalog: Catalog, image_ids, *, k: int = 36, query: str = "mean", progress: Callable | None = None
 ) -> pd.DataFrame:
-    """Return the k images most like the picked ones: `image_id, expnum, ccdname, distance`, nearest first.
+    """Return the k images most similar to the picked ones: `image_id, expnum, ccdname, distance`, nearest first.
 
-    One per exposure, its nearest; none of the picked ones' own exposures.
+    Only the nearest image of each exposure is listed, and none of the picked images' own exposures. BadInput if an
+    image is not embedded or nothing is picked.
     """
     picked = np.unique(np.asarray(list(image_ids), dtype=np.int64))
     if not len(picked):
@@ -113,9 +114,10 @@ def similar(
 
 
 def image_ids(catalog: Catalog, names: Iterable[str]) -> list[int]:
-    """Turn what a person writes, EXPNUM-CCDNAME such as 941420-N10, into image_ids of the run.
+    """Turn names that a person writes, EXPNUM-CCDNAME such as 941420-N10, into image_ids of the run.
 
-    A run into which nothing was ingested has the images of its embedding, which was computed elsewhere.
+    If nothing was ingested into the run, the images are those of its embedding, which was computed elsewhere. BadInput
+    or UnknownName if the run has no such image.
     """
     ccds = catalog.ccds()
     if ccds.empty and catalog.has("embedding"):

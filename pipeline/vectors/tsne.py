@@ -1,4 +1,4 @@
-"""Two- and three-dimensional t-SNE maps of all images, made with openTSNE."""
+"""t-SNE maps of all images in two or three dimensions, made with openTSNE."""
 
 import os
 from collections.abc import Callable
@@ -16,31 +16,31 @@ from triptych.pipeline.vectors.reduction import Reduction, fit_reduction
 from triptych.pipeline.vectors.tsne_gradient import ExactGradient, has_gpu
 
 AXES = ("x", "y", "z")
-# Barnes-Hut accuracy: 0.8 is 2.4 times faster than 0.5 in three dimensions at equal trustworthiness.
+# Barnes-Hut accuracy: 0.8 is 2.4 times faster than 0.5 in three dimensions, with equal trustworthiness.
 THETA = 0.8
-# Above this many points interpolation (FFT) is faster than Barnes-Hut, and it exists in two dimensions only.
+# Above this many points interpolation (FFT) is faster than Barnes-Hut. It exists in two dimensions only.
 FFT_ABOVE = 10_000
-# Exact neighbours up to here; beyond, Annoy (seeded). Never "hnsw": openTSNE takes its squared distances for distances.
+# Exact neighbours up to here, Annoy (seeded) above. Not "hnsw": openTSNE mistakes its squared distances for distances.
 EXACT_NEIGHBOURS = 20_000
 FEWEST = 8
-# Below this many points one thread is as fast as several, and far faster on a machine that is busy with other things.
+# Below this many points one thread is as fast as several, and much faster on a busy machine.
 ONE_THREAD_BELOW = 10_000
-# From this many points on a GPU's exact gradient is worth asking for one.
+# From this many points on, "auto" uses the exact gradient on a GPU.
 GPU_FROM = 5_000
 # name -> what it is
 GRADIENTS: dict[str, str] = {
-    "auto": "exact where there is a GPU and at least 5,000 points, else fft in two dimensions above 10,000, else bh",
+    "auto": "exact with a GPU and at least 5,000 points, else fft in two dimensions above 10,000 points, else bh",
     "bh": "Barnes-Hut, theta 0.8",
     "fft": "interpolation, two dimensions only",
-    "exact": "every pair; on the GPU where there is one, else on the processor",
+    "exact": "every pair; on the GPU if there is one, else on the processor",
 }
 
 
 def _gradient(name: str, n: int, dims: int) -> str | ExactGradient:
-    """What openTSNE is to compute the gradient with."""
+    """The gradient method to give to openTSNE."""
     choose(name, GRADIENTS, "gradient")
     if name == "fft" and dims == 3:
-        raise BadInput("the fft gradient draws two dimensions only; use bh or exact for three")
+        raise BadInput("the fft gradient works in two dimensions only; use bh or exact for three")
     if name == "exact" or (name == "auto" and n >= GPU_FROM and has_gpu()):
         return ExactGradient("cuda" if has_gpu() else "processor")
     if name != "auto":
@@ -62,9 +62,10 @@ def tsne(
 ) -> np.ndarray:
     """Return (n, dims) float32 coordinates.
 
-    reduced : (n, k) float. Starts from the principal components; perplexity is at most (n - 1) / 3, and fewer than 8
-    points are only projected, as t-SNE has nothing to work on. The same vectors and seed give the same map, whatever
-    the number of threads (`jobs`: by default one below 10,000 points, all processors above). gradient : of GRADIENTS.
+    reduced : (n, k) float. The start is the principal components. The perplexity is at most (n - 1) / 3. Fewer than
+    FEWEST points are only projected, because that is too few for t-SNE. The same vectors and seed give the same map
+    with any number of threads. jobs : number of threads; by default one below 10,000 points, else all processors.
+    gradient : a name in GRADIENTS. BadInput unless dims is 2 or 3.
     """
     if dims not in (2, 3):
         raise BadInput(f"a map has 2 or 3 dimensions, not {dims}")
@@ -93,7 +94,7 @@ def tsne(
 
 
 def _start(reduced: np.ndarray, dims: int, seed: int) -> np.ndarray:
-    """First principal components, scaled small, with a trace of seeded noise that parts identical images."""
+    """First principal components, scaled down, plus a little seeded noise that separates identical images."""
     start = np.zeros((len(reduced), dims))
     centred = reduced - reduced.mean(axis=0)
     start[:, : reduced.shape[1]] = centred[:, :dims]
@@ -113,10 +114,10 @@ def published_tsne(
     gradient: str = "auto",
     progress: Callable | None = None,
 ) -> np.ndarray:
-    """Return (n, dims) float32 coordinates from scikit-learn's t-SNE as the published analysis called it.
+    """Return (n, dims) float32 coordinates from scikit-learn's t-SNE with the settings of the published analysis.
 
-    init "pca", learning rate "auto", Barnes-Hut at theta 0.5; 250 exaggerated iterations are always among the total.
-    `gradient` must be left at "auto". The published map was not seeded.
+    init "pca", learning rate "auto", Barnes-Hut with theta 0.5. The total number of iterations includes 250 exaggerated
+    ones. `gradient` must be "auto". The published map itself had no seed.
     """
     if dims not in (2, 3):
         raise BadInput(f"a map has 2 or 3 dimensions, not {dims}")
@@ -143,7 +144,7 @@ def published_tsne(
 
 
 def _projected(reduced: np.ndarray, dims: int) -> np.ndarray:
-    """The first principal components, where there is too little for t-SNE."""
+    """The first principal components, for inputs too small for t-SNE."""
     flat = np.zeros((len(reduced), dims), np.float32)
     flat[:, : reduced.shape[1]] = (reduced - reduced.mean(axis=0))[:, :dims]
     return flat
@@ -151,7 +152,7 @@ def _projected(reduced: np.ndarray, dims: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Preset:
-    """How a map is made: the reduction before it, and the t-SNE with its perplexity and iterations."""
+    """Settings of a map: the reduction before it, and the t-SNE function with its perplexity and iterations."""
 
     scaler: str
     components: int
@@ -166,7 +167,7 @@ class Preset:
         )
 
 
-# name -> how; "published" is the classifier's space of Luo et al., its perplexity and its library
+# name -> settings; "published" has the classifier's space of Luo et al., their perplexity and their library
 PRESETS: dict[str, Preset] = {
     "default": Preset("standard", 15, 0.0, 30.0, 500, tsne),
     "published": Preset("minmax", 15, 0.001, 50.0, 750, published_tsne),
@@ -185,9 +186,9 @@ def make_map(
     jobs: int | None = None,
     progress: Callable | None = None,
 ) -> Stage:
-    """Map the current embedding; write and return the stage `map2d` or `map3d`, rows as in the embedding.
+    """Map the current embedding; write and return the stage `map2d` or `map3d`, with the rows of the embedding.
 
-    preset : of PRESETS; `perplexity` and `iterations` (after 250 exaggerated ones) are the preset's unless given.
+    preset : a name in PRESETS. perplexity, iterations (after 250 exaggerated ones) : by default those of the preset.
     """
     how = PRESETS[choose(preset, PRESETS, "map preset")]
     perplexity, iterations = perplexity or how.perplexity, iterations or how.iterations
@@ -203,11 +204,11 @@ def make_map(
 
 
 def map_table(keys: pd.DataFrame, places: np.ndarray) -> pd.DataFrame:
-    """Columns image_id, x, y[, z] in the order of `keys`; places (n, dims)."""
+    """Columns image_id, x, y[, z] in the order of `keys`. places : (n, dims)."""
     return pd.DataFrame({"image_id": keys.image_id.to_numpy(), **dict(zip(AXES, places.T, strict=False))})
 
 
 def reduction_of(stage: Stage) -> Reduction:
-    """The reduction that a map was drawn in, fitted again on its embedding: nothing but the vectors needs storing."""
+    """The reduction of a map, fitted again to its embedding; so it need not be stored."""
     preset = PRESETS[stage.parameters.get("preset", "default")]
     return preset.reduction(stage.parent("embedding").array(), stage.parameters["seed"])

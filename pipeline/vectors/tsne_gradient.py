@@ -1,7 +1,7 @@
-"""The exact gradient of t-SNE, every point with every other: on a GPU, or for few points on a processor.
+"""The exact gradient of t-SNE, from all pairs of points: on a GPU, or for few points on a processor.
 
-openTSNE takes a callable for `negative_gradient_method`; an ExactGradient is one. There is no tree and no grid, so that
-nothing is approximated, in three dimensions as in two.
+openTSNE accepts a callable for `negative_gradient_method`; an ExactGradient is one. It uses no tree and no grid, so
+nothing is approximated, in two or three dimensions.
 """
 
 import importlib.util
@@ -17,7 +17,8 @@ from triptych.pipeline.errors import BadInput
 if TYPE_CHECKING:
     import torch
 
-# Pairs of one tile: in torch's memory, unless its kernel is fused; rows of a tile on a processor.
+# Pairs in one tile on a torch device, which limits the memory unless the kernel is fused; rows in a tile on a
+# processor.
 PAIRS = {"cpu": 1 << 14, "cuda": 1 << 28}
 ROWS = 256
 EPSILON = np.finfo(np.float64).eps
@@ -33,10 +34,10 @@ def has_gpu() -> bool:
 
 
 def repulsion(rows: "torch.Tensor", columns: "torch.Tensor") -> "tuple[torch.Tensor, torch.Tensor]":
-    """Return what pushes each row away from all columns, and the sum of its similarities.
+    """Return the force that pushes each row away from all columns, and the sum of its similarities.
 
     rows : (r, dims), columns : (c, dims) float, places on the map. Returns forces (r, dims) = sum of q^2 (row - column)
-    and sums (r,) of q = 1 / (1 + distance^2), in which a column at the row's own place counts as 1.
+    and sums (r,) of q = 1 / (1 + distance^2). A column at the place of the row itself adds 1 to the sum.
     """
     import torch
 
@@ -48,7 +49,7 @@ def repulsion(rows: "torch.Tensor", columns: "torch.Tensor") -> "tuple[torch.Ten
 
 @njit(nogil=True, cache=True, fastmath=True)
 def _repulsion(rows, columns, forces, sums):
-    """The same on a processor. rows : (r, 3), columns : (3, c) float64, unused axes 0; fills forces and sums."""
+    """The same on a processor. rows : (r, 3), columns : (3, c) float64, unused axes 0. Fills forces and sums."""
     x, y, z = columns[0], columns[1], columns[2]
     for i in range(len(rows)):
         total, fx, fy, fz = 0.0, 0.0, 0.0, 0.0
@@ -64,7 +65,7 @@ def _repulsion(rows, columns, forces, sums):
 
 
 class OnProcessor:
-    """Repulsion in float64, rows shared among threads; the same for any number of them."""
+    """Repulsion in float64, with rows divided among threads. Their number does not change the result."""
 
     def __init__(self, points: np.ndarray, others: np.ndarray, threads: int):
         rows, columns = (np.pad(places, ((0, 0), (0, 3 - places.shape[1]))) for places in (points, others))
@@ -85,7 +86,7 @@ class OnProcessor:
 class OnTorch:
     """Repulsion in tiles on a torch device. On a GPU the tiles are still being computed when __init__ returns.
 
-    Rows are filled up to whole tiles with the first point, so that one compiled kernel serves all of them.
+    The last tile is filled up with the first point, so that one compiled kernel serves all tiles.
     """
 
     def __init__(self, points: np.ndarray, others: np.ndarray, device: str, tile):
@@ -108,16 +109,16 @@ class OnTorch:
 
 
 class ExactGradient:
-    """openTSNE's objective function without approximation: called with a map and its P, gives (KL, gradient).
+    """openTSNE's objective function without approximation: called with a map and its P, returns (KL, gradient).
 
-    device : "processor" (float64), or a torch device: "cuda", "cuda:N", "cpu". On CUDA the pairs are computed in
-    float32 in one fused kernel, compiled at the first call, while the processor sums up the attraction in float64.
+    device : "processor" (float64) or a torch device: "cuda", "cuda:N", "cpu". On CUDA the pairs are computed in float32
+    in one fused kernel, which is compiled at the first call. Meanwhile the processor sums the attraction in float64.
     """
 
     def __init__(self, device: str = "processor"):
         self.device = device
         self.tile = repulsion
-        # A fused kernel keeps no (rows, columns) array in memory; it needs Triton, which comes with torch for CUDA.
+        # A fused kernel keeps no (rows, columns) array in memory. It needs Triton, which torch for CUDA includes.
         if device.startswith("cuda") and importlib.util.find_spec("triton") is not None:
             import torch
 
@@ -126,13 +127,13 @@ class ExactGradient:
     def __call__(
         self, embedding, P, dof=1, reference_embedding=None, should_eval_error=False, n_jobs=1, **_
     ) -> tuple[float, np.ndarray]:
-        """Return KL divergence (0 unless `should_eval_error`) and gradient (n, dims) float64.
+        """Return the KL divergence (0 unless `should_eval_error`) and the gradient (n, dims) float64.
 
-        embedding : (n, dims) float64. P : CSR (n, n), or (n, m) towards a frozen `reference_embedding` (m, dims); then
-        each point is normalised by itself, so that new points do not feel each other.
+        embedding : (n, dims) float64. P : CSR (n, n), or (n, m) for a frozen `reference_embedding` (m, dims). With a
+        reference each point is normalised separately, so new points do not affect each other. BadInput unless dof is 1.
         """
         if dof != 1:
-            raise BadInput(f"the exact gradient knows one degree of freedom, not {dof}; use Barnes-Hut")
+            raise BadInput(f"the exact gradient supports only one degree of freedom, not {dof}; use Barnes-Hut")
         points = np.array(embedding, dtype=np.float64, order="C")
         others = points if reference_embedding is None else np.array(reference_embedding, np.float64, order="C")
         if self.device == "processor":
@@ -152,7 +153,7 @@ class ExactGradient:
             should_eval_error=should_eval_error,
         )
         forces, sums = pushed.result()
-        own = 1 if reference_embedding is None else 0  # every point meets itself, which pushes nothing
+        own = 1 if reference_embedding is None else 0  # each point's sum includes itself, which exerts no force
         total = (sums - own).sum()
         gradient -= forces / (total + EPSILON if own else sums[:, None] + EPSILON)
         if should_eval_error:
