@@ -27,7 +27,7 @@ def train(
         str,
         typer.Option(
             help="mixed (linear and forest; the default), linear, forest, two_step (good or bad, then the reason), knn "
-            "(nearest neighbours; the default with --search) or published (knn that counts each label of an image as an image)."
+            "(nearest neighbours; the default with --search) or published (knn with one training image per label)."
         ),
     ] = "",
     *,

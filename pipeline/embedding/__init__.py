@@ -1,1 +1,1 @@
-"""Backbones: CCD images -> vectors, here or on a cluster; and training a backbone on a survey."""
+"""Backbones turn CCD images into vectors, on this machine or on a cluster. A backbone can be trained on a survey."""

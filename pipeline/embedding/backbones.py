@@ -1,11 +1,11 @@
-"""Backbones by name: what turns CCD images into vectors.
+"""Backbones by name. A backbone turns CCD images into vectors.
 
-A backbone reads the `preview` pixels of a whole exposure at once (it may look at a CCD's neighbours) or the `full`
-pixels of one CCD at a time. Adding one is a class with `digest`, `dim` and `vectors`, and one line in BACKBONES.
+A backbone reads either the `preview` pixels of a whole exposure (so it can look at a CCD's neighbours) or the `full`
+pixels of one CCD at a time. To add one: a class with `digest`, `dim` and `vectors`, and one line in BACKBONES.
 
-Names: `triptych`, `statistics`, `dinov2-paper`, `dinov2-sky`, `preview-vit`; the last three with a model behind a
-colon, as in `dinov2-sky:FOLDER`, `dinov2-paper:owner/name` or `preview-vit:FOLDER`. A bare folder or hub name means
-`dinov2-paper:` that model.
+Names: `triptych`, `statistics`, `dinov2-paper`, `dinov2-sky`, `preview-vit`. The last three take a model after a colon:
+`dinov2-sky:FOLDER`, `dinov2-paper:owner/name`, `preview-vit:FOLDER`. A folder or hub name alone means `dinov2-paper:`
+with that model.
 """
 
 from collections.abc import Callable
@@ -21,26 +21,26 @@ from triptych.pipeline.embedding import line_filters, statistics_backbone
 from triptych.pipeline.errors import BadInput, choose
 from triptych.pipeline.extras import need
 
-NEAR = 0.5  # CCD widths over which statistics are averaged
-ODD = 0.3  # of a statistic's range, below which a CCD does not stand out
+NEAR = 0.5  # standard deviation, in CCD widths, of the Gaussian by which statistics of neighbours are averaged
+ODD = 0.3  # differences from the exposure's median below this count as none; a statistic is between -1 and 1
 
 
 class StatisticsBackbone:
-    """Classical multi-scale statistics of each CCD by itself."""
+    """Classical multi-scale statistics of each CCD, without its neighbours."""
 
     def __init__(self, model: str = "", device: str = "cpu"):
         self.digest = "statistics-1"
         self.dim = statistics_backbone.DIM
 
     def vectors(self, camera: Camera, ccdnums: np.ndarray, pixels: np.ndarray) -> np.ndarray:
-        """(n_ccd, ny, nx) float32 ADU, NaN = blank -> (n_ccd, dim) float32."""
+        """Vectors (n_ccd, dim) float32 of pixels (n_ccd, ny, nx) float32, ADU, NaN = blank."""
         return statistics_backbone.statistics(pixels)
 
 
 class TriptychBackbone:
-    """The project's own: lines that cross CCDs, and statistics of each CCD beside its neighbours and its exposure.
+    """The project's own backbone: lines that cross CCDs, and statistics of each CCD, its neighbours and its exposure.
 
-    Nothing in it is trained. Lines stand twice in the vector, which doubles their weight in Manhattan distance.
+    Nothing in it is trained. The line responses are in the vector twice, to double their weight in Manhattan distance.
     """
 
     def __init__(self, model: str = "", device: str = "cpu"):
@@ -48,11 +48,11 @@ class TriptychBackbone:
         self.dim = 2 * line_filters.DIM + 2 * statistics_backbone.DIM
 
     def vectors(self, camera: Camera, ccdnums: np.ndarray, pixels: np.ndarray) -> np.ndarray:
-        """(n_ccd, ny, nx) float32 ADU, NaN = blank -> (n_ccd, dim) float32."""
+        """Vectors (n_ccd, dim) float32 of pixels (n_ccd, ny, nx) float32, ADU, NaN = blank."""
         crossing = line_filters.lines(camera, ccdnums, pixels)
         own = statistics_backbone.statistics(pixels)
         near = focal_plane.around(own, focal_plane.centres(camera, ccdnums), NEAR)
-        # only what stands out from the exposure's other CCDs; small differences are noise and count as none
+        # the difference from the exposure's median; small differences are noise and count as none
         odd = own - np.median(own, axis=0, keepdims=True)
         odd = np.sign(odd) * np.maximum(np.abs(odd) - ODD, 0)
         return np.concatenate([crossing, crossing, near, odd], 1).astype(np.float32)
@@ -72,7 +72,7 @@ class TransformerBackbone:
         self.dim = self.transformer.dim
 
     def vectors(self, images: list[np.ndarray]) -> np.ndarray:
-        """Full-resolution (ny, nx) float32 ADU images of any size, NaN = blank -> (n, dim) float32."""
+        """Vectors (n, dim) float32 of full-resolution images (ny, nx) float32, ADU, of any size, NaN = blank."""
         return self.transformer.vectors([self.prepare(image) for image in images])
 
 
@@ -84,9 +84,10 @@ def _preview_transformer(model: str, device: str):
 
 @dataclass(frozen=True)
 class Backbone:
-    """One entry of the registry. open(model, device) loads it; takes_model: a folder or hub name may follow a colon.
+    """One entry of the registry.
 
-    needs : modules that the plain install leaves out.
+    reads : "preview" or "full". open : function (model, device) that loads it. title : what it is. takes_model :
+    whether a folder or hub name may follow a colon. needs : modules that the plain install leaves out.
     """
 
     reads: str
@@ -127,7 +128,10 @@ BACKBONES: dict[str, Backbone] = {
 
 
 def parse(backbone: str) -> tuple[str, str]:
-    """Split what the user named into (name in BACKBONES, model): 'dinov2-sky:FOLDER' -> ('dinov2-sky', 'FOLDER')."""
+    """Split what the user wrote into (name in BACKBONES, model): 'dinov2-sky:FOLDER' -> ('dinov2-sky', 'FOLDER').
+
+    BadInput or UnknownName if it is neither a backbone nor a model.
+    """
     name, _, model = str(backbone).partition(":")
     if name in BACKBONES:
         if model and not BACKBONES[name].takes_model:
@@ -139,12 +143,12 @@ def parse(backbone: str) -> tuple[str, str]:
 
 
 def check_installed(name: str) -> None:
-    """Raise NotInstalled where a backbone of BACKBONES needs more than the plain install."""
+    """Raise NotInstalled if a backbone needs modules that are not installed."""
     need(f"the backbone {name}", *BACKBONES[name].needs)
 
 
 def open_backbone(backbone: str, device: str = "cpu") -> tuple[str, Any]:
-    """Load a backbone: (its name in BACKBONES, the loaded backbone)."""
+    """Load a backbone. Return its name in BACKBONES and the loaded backbone."""
     name, model = parse(backbone)
     check_installed(name)
     return name, BACKBONES[name].open(model, device)

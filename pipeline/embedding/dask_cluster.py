@@ -1,8 +1,8 @@
-"""The same work on a Dask cluster: one embedded here, or any that runs already, on one machine or many.
+"""Runs the embedding on a Dask cluster: one that is started here, or one that is running, on one machine or many.
 
-The cluster is told a function, a small order and a task at a time, a few per thread and never all at once, so that
-hundreds of thousands of tasks make no large graph. A worker that dies costs what it had under way: its tasks run again
-elsewhere.
+The cluster gets a function, a small order and a task at a time. It gets only a few tasks per thread at once, because
+hundreds of thousands of tasks would make a large graph. If a worker dies, the tasks that it was doing run again on
+other workers.
 """
 
 import json
@@ -27,28 +27,29 @@ from triptych.pipeline.parallel import WorkerLost, cores
 log = logging.getLogger("triptych.scheduler")
 
 CONNECT_SECONDS = 10
-NOTICE_SECONDS = 15.0  # this long without a worker is worth a line, and this often
-LOST_SECONDS = 20.0  # a scheduler that does not answer for this long is taken as gone
+NOTICE_SECONDS = 15.0  # if there is no worker for so long, log a line, and again after as long
+LOST_SECONDS = 20.0  # a scheduler that does not answer for so long counts as gone
 LOOK_SECONDS = 1.0
-AHEAD = 3  # tasks given to the cluster per thread it has
+AHEAD = 3  # number of tasks per thread that are given to the cluster at once
 FORMS = "local, tcp://HOST:PORT, or the scheduler file that `dask scheduler --scheduler-file FILE` writes"
 
 
 class SchedulerLost(TriptychError):
-    """The cluster's scheduler went away; what was finished is kept."""
+    """The cluster's scheduler has gone. Finished work is kept."""
 
 
 class Cluster:
-    """A connection to a Dask cluster. address : as the user named it, for messages."""
+    """A connection to a Dask cluster. address : as the user wrote it, for messages."""
 
     def __init__(self, client: distributed.Client, address: str):
         self.client = client
         self.address = address
         self._threads = 0
-        self._looked = self._silent = self._without = 0.0  # when last; since when no answer, no worker, 0 if there is
+        # times: of the last look; since when the scheduler has not answered, or has had no worker (0 = it does, it has)
+        self._looked = self._silent = self._without = 0.0
 
     def call(self, function: Callable, *arguments):
-        """function(*arguments) on one of the workers."""
+        """Run function(*arguments) on one of the workers and return its result. WorkerLost if it kills its workers."""
         ((_, result),) = self.unordered(lambda task: (function, *task), [arguments], lambda task: None)
         if isinstance(result, WorkerLost):
             raise result
@@ -57,11 +58,11 @@ class Cluster:
     def unordered(
         self, order: Callable[[Any], tuple], tasks: Iterable, key: Callable[[Any], Hashable]
     ) -> Iterator[tuple]:
-        """Yield (task, result) as they finish; (task, WorkerLost) where a task kills every worker that tries it.
+        """Yield (task, result) as they finish; (task, WorkerLost) if a task kills every worker that tries it.
 
-        order(task) : the function and its arguments, which travel to a worker, as does the result to here. key(task) :
-        a name by which the cluster knows that two clients ask for the same; None for one of its own. Dask blames all
-        tasks that a dying worker had, so those that it gives up run again in the end, one by one.
+        order : function task -> (function, *arguments). These are sent to a worker, and the result is sent back. key :
+        function task -> a name, by which the cluster sees that two clients want the same; None for no such name. Dask
+        blames all tasks that a dying worker had. So the tasks that Dask gives up run again at the end, one by one.
         """
         left = []
         for task, result in self._run(order, tasks, key):
@@ -94,7 +95,7 @@ class Cluster:
             self._cancel(list(under_way))
 
     def _drain(self, finished: queue.SimpleQueue) -> list:
-        """Futures that are finished by now, or after LOOK_SECONDS at most."""
+        """Futures that are finished. Waits up to LOOK_SECONDS for the first."""
         try:
             done = [finished.get(timeout=LOOK_SECONDS)]
         except queue.Empty:
@@ -104,10 +105,10 @@ class Cluster:
         return done
 
     def _gather(self, futures: list) -> list[tuple]:
-        """(future, result) for each that has one, in one request; WorkerLost for a task that killed its workers.
+        """(future, result) for each future with a result, in one request; WorkerLost if its task killed the workers.
 
-        A result that died with its worker after it was announced is computed again: its future is left out. Any other
-        error of a task is raised.
+        A result may get lost when its worker dies after announcing it. Then it is computed again, and its future is
+        left out here. Any other error of a task is raised.
         """
         states = [(future, future.status) for future in futures]
         if any(status == "cancelled" for _, status in states):
@@ -116,25 +117,25 @@ class Cluster:
         ready = [future for future, status in states if status == "finished"]
         try:
             return wrong + list(zip(ready, cast(list, self.client.gather(ready)), strict=True))
-        except KilledWorker:  # a result was lost, and computing it again killed more workers: its status says so next
+        except KilledWorker:  # a result was lost, and computing it again killed more workers: the next status says so
             return wrong
         except (FutureCancelledError, CommClosedError, OSError):
             raise self._lost() from None
 
     def _explained(self, error: BaseException) -> WorkerLost:
-        """WorkerLost for a task that killed its workers; raises what else went wrong, in our words where we can."""
+        """Return WorkerLost if a task killed its workers. Otherwise raise the error, in our own words if we can."""
         if isinstance(error, KilledWorker):
             return WorkerLost("every worker that tried it died")
         reason = str(error.__cause__ or error)
         if isinstance(error, ImportError) or "deserialization" in str(error):
             raise BadInput(
-                f"the cluster at {self.address} does not know this program ({reason.splitlines()[0]}); start its "
+                f"the cluster at {self.address} does not have this program ({reason.splitlines()[0]}); start its "
                 "scheduler and workers in an environment with the same version of triptych"
             ) from None
         raise error
 
     def _look(self) -> None:
-        """How many threads the cluster has, once a second; a line when it has had none for a while."""
+        """Ask once a second how many threads the cluster has. Log a line if it has had none for a while."""
         now = time.monotonic()
         if now - self._looked < LOOK_SECONDS and self._threads:
             return
@@ -151,7 +152,7 @@ class Cluster:
             log.warning("%s", self._no_workers())
 
     def _answers(self) -> bool:
-        """Whether the scheduler says how many threads it has."""
+        """Whether the scheduler answers. If so, note how many threads it has."""
         if self.client.status != "running":
             return False
         try:
@@ -161,17 +162,17 @@ class Cluster:
         return True
 
     def _no_workers(self) -> str:
-        waited = f"the cluster at {self.address} has no worker for {NOTICE_SECONDS:.0f} s; waiting"
+        waited = f"the cluster at {self.address} has had no worker for {NOTICE_SECONDS:.0f} s; waiting"
         address = self.client.scheduler.address if self.client.scheduler else self.address
         return f"{waited}. Start some with `dask worker {address} --nthreads 1`, or press Ctrl-C"
 
     def _lost(self) -> SchedulerLost:
         return SchedulerLost(
-            f"the scheduler at {self.address} has gone; what is finished is kept: start it and run the same again"
+            f"the scheduler at {self.address} has gone; finished work is kept: start it and run the same command again"
         )
 
     def _cancel(self, futures: list) -> None:
-        """Take back what is not wanted any more, if there is still somebody to tell."""
+        """Cancel futures that are no longer wanted, if the scheduler still answers."""
         if futures and self.client.status == "running":
             try:
                 self.client.cancel(futures, force=True)
@@ -181,10 +182,10 @@ class Cluster:
 
 @contextmanager
 def connect(address: str, workers: int | None = None) -> Iterator[Cluster]:
-    """A connection to the cluster at `address`, closed at the end.
+    """Connect to the cluster at `address`; the connection is closed at the end of the block.
 
-    address : `local` starts a cluster of `workers` processes (one per core if None) with one thread each, which ends
-    with the connection; or tcp://HOST:PORT; or a scheduler file. BadInput if nothing answers there.
+    address : `local` starts a cluster of `workers` processes (None = one per core) with one thread each, which ends
+    with the connection; or tcp://HOST:PORT; or a scheduler file. BadInput if no scheduler answers.
     """
     address = str(address)
     if address == "local":
@@ -218,15 +219,15 @@ def _client(address: str) -> distributed.Client:
 
 
 def contact_of(address: str) -> str:
-    """Where the scheduler listens, as in tcp://10.0.0.1:8786, from what the user named; BadInput if it says nothing."""
+    """The scheduler's address, such as tcp://10.0.0.1:8786, from what the user wrote. BadInput if it is no address."""
     path = Path(address).expanduser()
     if path.is_file():
         try:
             return str(json.loads(path.read_text())["address"])
         except (ValueError, KeyError, TypeError):
-            raise BadInput(f"{path} is no scheduler file; give {FORMS}") from None
+            raise BadInput(f"{path} is not a scheduler file; give {FORMS}") from None
     if re.fullmatch(r"[a-z]+://.+", address):
         return address
     if re.fullmatch(r"[\w.-]+:\d+", address):
         return f"tcp://{address}"
-    raise BadInput(f"{address!r} is neither a scheduler's address nor a file that is there; give {FORMS}")
+    raise BadInput(f"{address!r} is neither a scheduler's address nor an existing file; give {FORMS}")

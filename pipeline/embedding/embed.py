@@ -1,8 +1,8 @@
-"""Every CCD image of a run -> one vector each, written as an embedding stage.
+"""Turns every CCD image of a run into a vector, and writes them as an embedding stage.
 
-Work is cut into units, one exposure or a few of its CCDs; each finished unit is a small file in a hidden work folder,
-so that a killed run goes on where it stopped. The vectors of a unit depend on its pixels and the backbone alone:
-neither the number of processes, devices or machines nor what else is in the run changes them.
+The work is divided into units: an exposure, or a few of its CCDs. Each finished unit is a small file in a hidden work
+folder, so an interrupted run continues where it stopped. The vectors of a unit depend only on its pixels and the
+backbone. The number of processes, devices or machines does not change them, nor does the rest of the run.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ from triptych.pipeline.ingest import reprocessed
 
 __all__ = ["BACKBONES", "embed"]
 
-FEW_UNITS = 8  # fewer than this are not worth starting processes for
+FEW_UNITS = 8  # for fewer units than this, it does not pay to start processes
 Progress = Callable[[int, int], None]
 
 
@@ -47,14 +47,15 @@ def embed(
 ) -> Stage:
     """Embed the run's CCD images and return the stage: `vectors` (n, dim) float32 and table `keys`, by image_id.
 
-    backbone : a name of BACKBONES; `dinov2-paper:MODEL` or `dinov2-sky:MODEL` with a folder or hub name; or a bare
-    folder or hub name, which is taken as `dinov2-paper:MODEL`.
-    device : auto, cpu, cuda, mps, or several with commas; auto and cuda are all GPUs; for the transformers. batch :
-    images at once on a device (8 on cuda, else 1). compiled : let torch compile the transformer first.
-    workers : processes for backbones that read previews, threads that read ahead for the others (default: one per
-    core). scheduler : a Dask cluster to do it all, as `scheduler.connect` takes it. progress(done, total) in images.
-    What an earlier stage of the same backbone holds of unchanged exposures is taken from there; when nothing at all
-    has changed, that stage itself is returned.
+    backbone : a name in BACKBONES; `dinov2-paper:MODEL` or `dinov2-sky:MODEL` with a folder or hub name; or only a
+    folder or hub name, which means `dinov2-paper:MODEL`.
+    device : for transformers: auto, cpu, cuda, mps, or several with commas; auto and cuda use all GPUs. batch : number
+    of images at once on a device (default: 8 on cuda, else 1). compiled : compile the transformer with torch first.
+    workers : number of processes for backbones that read previews; number of threads that read ahead for the others
+    (default: one per core). scheduler : a Dask cluster for all the work, see `dask_cluster.connect`. progress : called
+    with (done, total) images.
+    Vectors of unchanged exposures are copied from earlier stages of the same backbone. If nothing has changed at all,
+    that stage is returned. BadInput or CatalogError if there is nothing to embed or an option cannot be used.
     """
     name, model = backbones.parse(backbone)
     if batch is not None and batch < 1:
@@ -71,7 +72,7 @@ def embed(
             if stage.table("inputs").equals(inputs) and stage.table("keys").image_id.equals(images.image_id):
                 if catalog.info["current"].get("embedding") != stage.stage_id:
                     catalog.make_current(stage)
-                shutil.rmtree(work, ignore_errors=True)  # left by a kill after the stage was written
+                shutil.rmtree(work, ignore_errors=True)  # left if the process was killed after the stage was written
                 reprocessed.measure(catalog, stage)
                 return stage
         vectors, missing = _reuse(earlier, images, inputs, made["dim"])
@@ -112,7 +113,7 @@ def _inputs(catalog: Catalog, images: pd.DataFrame) -> pd.DataFrame:
 
 
 def _stage_name(name: str, model: str) -> str:
-    """Name of the stage's folder: the backbone, and the last part of the model's name."""
+    """Name of the stage: the backbone, and the last part of the model's name."""
     words = "".join(c if c.isalnum() else "-" for c in Path(model).name.lower()).strip("-") if model else ""
     return f"{name}-{words}"[:60] if words else name
 
@@ -124,7 +125,7 @@ def _earlier(catalog: Catalog, digest: str) -> list[Stage]:
 
 
 def _reuse(earlier: list[Stage], images: pd.DataFrame, inputs: pd.DataFrame, dim: int) -> tuple[np.ndarray, np.ndarray]:
-    """Vectors (n, dim) with the rows that an earlier stage has filled in, and which rows (n,) are missing."""
+    """Vectors (n, dim) with the rows that earlier stages have, and which rows (n,) are still missing."""
     vectors = np.zeros((len(images), dim), np.float32)
     missing = np.ones(len(images), bool)
     content = images.expnum.map(inputs.set_index("expnum").content)
@@ -139,13 +140,13 @@ def _reuse(earlier: list[Stage], images: pd.DataFrame, inputs: pd.DataFrame, dim
     return vectors, missing
 
 
-# ---- who does the work
+# ---- where the work is done
 
 
 def _computed(crew: "Here | There", order: Order, todo: list[Unit]) -> Iterator[tuple[Unit, np.ndarray]]:
-    """Each unit with its vectors: first those found in the work folder, then the others as they are finished."""
+    """Yield each unit with its vectors: first those found in the work folder, then the others as they are finished."""
     work, left = Path(order.work), []
-    finished = set(os.listdir(work))  # one listing, not a question for each unit: shared folders answer slowly
+    finished = set(os.listdir(work))  # list the folder once: on shared folders, to ask for each file is slow
     for unit in todo:
         values = work_units.stored(work, unit, crew.made["dim"]) if unit.file_name in finished else None
         if values is None:
@@ -154,12 +155,12 @@ def _computed(crew: "Here | There", order: Order, todo: list[Unit]) -> Iterator[
             yield unit, values
     for unit, values in crew.compute(order, left):
         if isinstance(values, parallel.WorkerLost):
-            raise CatalogError(f"a process died on exposure {unit.expnum}; free some memory and run it again")
+            raise CatalogError(f"a process died on exposure {unit.expnum}; free some memory and run the command again")
         yield unit, values
 
 
 class Here:
-    """This machine: processes for previews, threads around the devices for full-resolution pixels."""
+    """Works on this machine: in processes for previews, in threads around the devices for full-resolution pixels."""
 
     def __init__(self, order: Order, workers: int | None):
         self.models = Models(order.backbone, order.device, order.compiled)
@@ -176,7 +177,7 @@ class Here:
 
 
 class There:
-    """The workers of a Dask cluster, who load the backbone themselves; nothing of it is loaded here."""
+    """Works on a Dask cluster. Its workers load the backbone; this process does not."""
 
     def __init__(self, order: Order, cluster):
         self.cluster = cluster

@@ -1,16 +1,16 @@
-"""Embeddings that were computed elsewhere, brought into a run as an embedding stage.
+"""Reads embeddings that were computed elsewhere into a run, as an embedding stage.
 
-Formats, by the file's ending:
+Formats, by the ending of the file name:
 
-- `.h5`, `.hdf5`: as the published code wrote them: a group `images` with one dataset (1, dim) per image, named
-  `idx_<row>_label_<n>`. The row is that of the sample table, counted from 0, and says nothing else about the image, so
-  the table must lie beside the file.
-- `.npy`: (n, dim), one row per row of the table beside it.
-- `.parquet`: the keys and either one column of lists or one numeric column per feature, in the same table.
-- a folder: all its `.h5` files, as several workers wrote them, or all its files of one of the other kinds.
+- `.h5`, `.hdf5`: the format of the published code: a group `images` with one dataset (1, dim) per image, named
+  `idx_<row>_label_<n>`. The row is that of the sample table, counted from 0. The file says nothing else about the
+  image, so it needs the table beside it.
+- `.npy`: (n, dim), one row for each row of the table beside it.
+- `.parquet`: the keys, and either one column of lists or one numeric column per feature, in the same table.
+- a folder: all its `.h5` files, as several workers wrote them, or else all its files of one of the other kinds.
 
 The table beside `NAME.npy` or `NAME.h5` is `NAME.keys.parquet`, `NAME.keys.csv`, `NAME.parquet` or `NAME.csv`, or the
-only CSV of the folder. It has `image_id`, or `expnum` and either `ccdname` or `ccdnum`.
+only CSV file in the folder. It has `image_id`, or `expnum` and either `ccdname` or `ccdnum`.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ from triptych.pipeline.extras import need
 from triptych.pipeline.image_ids import ccdnum_of, expnum_of, image_id_of
 
 KEYS = ("image_id", "expnum", "ccdname", "ccdnum")
-# Columns of a sample table that are numbers but no features.
+# Numeric columns of a sample table that are not features.
 NOT_FEATURES = {
     *KEYS,
     "image_hdu",
@@ -50,7 +50,10 @@ EVERY = 5_000
 
 @dataclass(frozen=True)
 class External:
-    """vectors : (n, dim) float32. keys : their rows, with some of KEYS. missing : rows of the table without vector."""
+    """vectors : (n, dim) float32.
+
+    keys : their rows, with some of KEYS. missing : number of table rows without vector.
+    """
 
     vectors: np.ndarray
     keys: pd.DataFrame
@@ -67,7 +70,7 @@ def read_hdf5(path: Path, keys: Path | None, progress: Callable) -> External:
         with h5py.File(path, "r") as file:
             images = file.get("images")
             if not isinstance(images, h5py.Group):
-                raise BadInput(f"{path} has no group `images`; that is where the published code puts its vectors")
+                raise BadInput(f"{path} has no group `images`, where the published code puts its vectors")
             for done, (name, stored) in enumerate(images.items(), 1):
                 match = DATASET.fullmatch(name)
                 if not match:
@@ -80,10 +83,10 @@ def read_hdf5(path: Path, keys: Path | None, progress: Callable) -> External:
         raise BadInput(f"{path} cannot be read as HDF5: {error}") from None
     if rows and max(rows) >= len(table):
         raise BadInput(
-            f"{path} has a vector for row {max(rows)}, and its table has {len(table)} rows; give the right one"
+            f"{path} has a vector for row {max(rows)}, but its table has only {len(table)} rows; give the right table"
         )
     if len({len(vector) for vector in vectors}) > 1:
-        raise BadInput(f"{path} holds vectors of different lengths; it cannot be of one model")
+        raise BadInput(f"{path} has vectors of different lengths; vectors must come from one model")
     return External(np.array(vectors, np.float32).reshape(len(rows), -1), table.iloc[rows], len(table) - len(set(rows)))
 
 
@@ -94,7 +97,7 @@ def read_npy(path: Path, keys: Path | None, progress: Callable) -> External:
         raise BadInput(f"{path} cannot be read as an array: {error}") from None
     table = read_keys(keys or beside(path))
     if vectors.ndim != 2 or len(vectors) != len(table):
-        raise BadInput(f"{path} has shape {vectors.shape} and its table {len(table)} rows; they must belong together")
+        raise BadInput(f"{path} has shape {vectors.shape}, but its table has {len(table)} rows; give the right table")
     return External(np.asarray(vectors, np.float32), table)
 
 
@@ -109,15 +112,15 @@ def read_parquet(path: Path, keys: Path | None, progress: Callable) -> External:
     own = [name for name in KEYS if name in table.column_names]
     frame = read_keys(keys) if keys else _checked(table.select(own).to_pandas(), path)
     if len(frame) != len(table):
-        raise BadInput(f"{path} has {len(table)} rows and its table {len(frame)}; they must belong together")
+        raise BadInput(f"{path} has {len(table)} rows, but its table has {len(frame)}; give the right table")
     if lists:
         column = table[lists[0]].to_pylist()
         if len({len(vector or ()) for vector in column}) > 1:
-            raise BadInput(f"{path}: {lists[0]} holds vectors of different lengths; it cannot be of one model")
+            raise BadInput(f"{path}: {lists[0]} has vectors of different lengths; vectors must come from one model")
         return External(np.array(column, np.float32).reshape(len(table), -1), frame)
     features = [f.name for f in table.schema if _is_number(f.type) and f.name not in NOT_FEATURES]
     if not features:
-        raise BadInput(f"{path} has neither a column of lists nor numeric columns beside its keys")
+        raise BadInput(f"{path} has neither a column of lists nor numeric columns besides its keys")
     columns = [np.asarray(table[name].to_numpy(), np.float32) for name in features]
     return External(np.stack(columns, axis=1), frame)
 
@@ -130,7 +133,7 @@ def _is_number(kind: pa.DataType) -> bool:
     return pa.types.is_floating(kind) or pa.types.is_integer(kind)
 
 
-# ending -> function(path, table of keys or None, progress) -> External
+# ending -> function (path, table of keys or None, progress) -> External
 READERS: dict[str, Callable[..., External]] = {
     ".h5": read_hdf5,
     ".hdf5": read_hdf5,
@@ -140,19 +143,19 @@ READERS: dict[str, Callable[..., External]] = {
 
 
 def beside(path: Path) -> Path:
-    """The table of keys that belongs to a file of vectors."""
+    """The table of keys beside a file of vectors. BadInput if there is none."""
     for ending in (".keys.parquet", ".keys.csv", ".parquet", ".csv"):
         if (candidate := path.with_name(path.stem + ending)).is_file():
             return candidate
     tables = sorted(path.parent.glob("*.csv"))
     if len(tables) == 1:
         return tables[0]
-    found = f"{len(tables)} CSV files lie" if tables else "none lies"
+    found = f"there are {len(tables)} CSV files" if tables else "there is none"
     raise BadInput(f"{path} needs a table that says which image each row is; {found} beside it; write {path.stem}.csv")
 
 
 def read_keys(path: Path) -> pd.DataFrame:
-    """The key columns of a CSV or Parquet table, in its order."""
+    """The key columns of a CSV or Parquet table, with rows in file order. BadInput if it has no keys."""
     try:
         frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, low_memory=False)
     except (OSError, ValueError) as error:
@@ -168,7 +171,7 @@ def _checked(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
 
 
 def image_ids(keys: pd.DataFrame, camera: str) -> np.ndarray:
-    """image_id of each row, (n,) int64; -1 where it names no CCD of the camera."""
+    """image_id of each row, (n,) int64; -1 if the row names no CCD of the camera."""
     if "image_id" in keys:
         return pd.to_numeric(keys.image_id, errors="coerce").fillna(-1).to_numpy(np.int64)
     expnums = pd.to_numeric(keys.expnum, errors="coerce").fillna(-1).to_numpy(np.int64)
@@ -181,28 +184,28 @@ def image_ids(keys: pd.DataFrame, camera: str) -> np.ndarray:
 
 
 def read(source: Path, keys: Path | None = None, progress: Callable | None = None) -> External:
-    """Read a file or a folder of vectors; `keys` is the table of their images where it does not lie beside them."""
+    """Read a file or a folder of vectors. keys : the table of their images, if it is not beside them."""
     source, report = Path(source), progress or (lambda *_: None)
     if source.is_dir():
         kinds = [("*.h5", "*.hdf5"), ("*.npy",), ("*.parquet",)]
         files = next((f for kind in kinds if (f := sorted(p for k in kind for p in source.glob(k)))), [])
         files = [file for file in files if not file.name.endswith(".keys.parquet")]
         if not files:
-            raise BadInput(f"{source} holds no .h5, .npy or .parquet file with vectors")
+            raise BadInput(f"{source} has no .h5, .npy or .parquet file with vectors")
     else:
         files = [source]
     parts = []
     for file in files:
         if file.suffix not in READERS:
             raise UnknownName(
-                f"{file} is of no kind that holds vectors; known: {', '.join(READERS)}, or a folder of them"
+                f"{file} is not a known kind of file of vectors; known: {', '.join(READERS)}, or a folder of them"
             )
         if not file.is_file():
             raise BadInput(f"there is no {file}")
         parts.append(READERS[file.suffix](file, keys, report))
     dims = {part.vectors.shape[1] for part in parts if len(part.vectors)}
     if len(dims) != 1:
-        raise BadInput(f"{source} holds vectors of lengths {sorted(dims) or 'none'}; it must be one")
+        raise BadInput(f"{source} has vectors of lengths {sorted(dims) or 'none'}; all must have the same length")
     filled = [part for part in parts if len(part.vectors)]
     vectors = np.concatenate([part.vectors for part in filled])
     frame = pd.concat([part.keys for part in filled], ignore_index=True)
@@ -212,11 +215,11 @@ def read(source: Path, keys: Path | None = None, progress: Callable | None = Non
 def bring_in(
     catalog: Catalog, source: str | Path, *, keys: str | Path | None = None, progress: Callable | None = None
 ) -> Stage:
-    """Make the vectors of `source` the run's embedding; write and return the stage, rows by `image_id`.
+    """Make the vectors of `source` the run's embedding. Write and return the stage, with rows sorted by `image_id`.
 
-    Only images of the run count, unless nothing has been ingested yet: then all do. Rows that name no CCD, are not in
-    the run or hold NaN are left out, and their numbers are the stage's parameters, as is the number of the run's images
-    without a vector. One image given twice with different vectors is an error.
+    Only images of the run are used, or all if nothing has been ingested yet. Rows that name no CCD, are not in the run
+    or hold NaN are left out. Their numbers are parameters of the stage, and so is the number of the run's images
+    without a vector. BadInput if an image has two different vectors.
     """
     source = Path(source)
     given = read(source, Path(keys) if keys else None, progress)
@@ -242,7 +245,7 @@ def bring_in(
     counts["run_images_without"] = int((~np.isin(ccds.image_id, ids[rows])).sum()) if len(ccds) else 0
     vectors = np.ascontiguousarray(given.vectors[rows])
     digest = hashlib.sha256(vectors.tobytes()).hexdigest()[:16]
-    # Nothing says which model made them: external vectors of one length count as one backbone's.
+    # Nobody knows which model made them, so external vectors of one length count as one backbone's.
     parameters = {
         "backbone": "external",
         "source": str(source.resolve()),
@@ -262,7 +265,7 @@ def _stage_name(source: Path) -> str:
 
 
 def _keys(ids: np.ndarray, camera: str) -> pd.DataFrame:
-    """Columns image_id, expnum, ccdname, as every embedding has them."""
+    """Columns image_id, expnum, ccdname, as in every embedding."""
     names = {ccd.number: ccd.name for ccd in CAMERAS[camera].ccds}
     return pd.DataFrame(
         {

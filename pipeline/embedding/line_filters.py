@@ -1,8 +1,8 @@
-"""Faint arcs, vanes, rays and trails: responses to long thin lines, on every CCD and around it.
+"""Line filters: they find faint arcs, vanes, rays and trails on each CCD and around it.
 
-The rim of a large ghost crosses a CCD as a faint line of a few pixels' width, and what is left of it after background
-subtraction is brighter on one side and darker on the other. A line filter adds up what the eye adds up. CCDs inside the
-ghost may hold nothing at all: so each CCD also gets its neighbours' responses, over three distances, and its place.
+The rim of a large ghost crosses a CCD as a faint line, a few pixels wide. After background subtraction it is brighter
+on one side and darker on the other. A line filter sums along the line, as the eye does. CCDs inside the ghost may show
+nothing at all. So each CCD also gets the responses of its neighbours, over three distances, and its place.
 """
 
 from functools import lru_cache
@@ -14,19 +14,19 @@ from triptych.pipeline import focal_plane
 from triptych.pipeline.camera import Camera
 
 ANGLES = 12
-LENGTH, WIDTH = 8.0, 1.0  # standard deviations along and across a line, pixels of the focal-plane picture
+LENGTH, WIDTH = 8.0, 1.0  # standard deviations along and across a line, in pixels of the focal-plane picture
 KERNEL = 31
 PERCENTILES = (60, 90, 98)
-# logarithms of the responses of a CCD with nothing on it: three percentiles for bright lines, three for dark ones
+# logarithms of the responses of an empty CCD: three percentiles for bright lines, three for dark lines
 NOTHING = np.array([0.57, 1.05, 1.37, 0.51, 0.96, 1.21], np.float32)
 SPREAD = 0.7
-REACHES = (0.6, 1.2, 2.5)  # standard deviations in CCD widths
+REACHES = (0.6, 1.2, 2.5)  # standard deviations, in CCD widths, of the Gaussians that average neighbours
 DIM = 6 * len(REACHES) + 2
 
 
 @lru_cache(maxsize=4)
 def _filters(shape: tuple[int, int]) -> np.ndarray:
-    """Line filters of ANGLES directions in the frequency domain of `shape`: bright line, darker sides, sum zero."""
+    """Line filters in ANGLES directions, in the frequency domain of `shape`: a bright line, dark sides, sum zero."""
     y, x = np.mgrid[:KERNEL, :KERNEL] - KERNEL // 2
     found = []
     for angle in np.arange(ANGLES) * np.pi / ANGLES:
@@ -39,12 +39,12 @@ def _filters(shape: tuple[int, int]) -> np.ndarray:
 
 
 def responses(detail: np.ndarray) -> np.ndarray:
-    """Strength of bright and of dark lines on each CCD: (n_ccd, 6), logarithms relative to the exposure's noise.
+    """Strength of bright and dark lines on each CCD: (n_ccd, 6), logarithms relative to the exposure's noise.
 
-    detail : (n_ccd, y, x) float32 as from `focal_plane.normalise`, NaN = blank.
+    detail : (n_ccd, y, x) float32 from `focal_plane.normalise`, NaN = blank.
     """
     seen = np.isfinite(detail)
-    clipped = np.where(seen, np.clip(detail, -3, 2), 0)  # stars are points: without their height they make no line
+    clipped = np.where(seen, np.clip(detail, -3, 2), 0)  # stars are points: clipped, they make no line
     mean = clipped.sum((1, 2)) / np.maximum(seen.sum((1, 2)), 1)
     clipped = np.where(seen, clipped - mean[:, None, None], 0).astype(np.float32)
     ny, nx = clipped.shape[1:]
@@ -62,7 +62,7 @@ def responses(detail: np.ndarray) -> np.ndarray:
 
 
 def lines(camera: Camera, ccdnums: np.ndarray, pixels: np.ndarray) -> np.ndarray:
-    """Lines on and around each CCD of one exposure, and its place: (n_ccd, DIM) float32.
+    """Lines on and around each CCD of one exposure, and the CCD's distance from the middle: (n_ccd, DIM) float32.
 
     pixels : (n_ccd, ny, nx) float32 preview, ADU, array orientation, NaN = blank.
     """
@@ -71,5 +71,5 @@ def lines(camera: Camera, ccdnums: np.ndarray, pixels: np.ndarray) -> np.ndarray
     found = np.tanh((responses(detail) - NOTHING) / SPREAD)
     found[~np.isfinite(detail).any((1, 2))] = 0
     away = np.hypot(*places.T)[:, None] / 3
-    # the distance twice, and no direction: ghosts lie around the middle, whichever side the star is on
+    # the distance twice, to give it weight; no direction, because ghosts lie around the middle on any side
     return np.concatenate([*(focal_plane.around(found, places, reach) for reach in REACHES), away, away], 1)

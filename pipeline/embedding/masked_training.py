@@ -1,10 +1,10 @@
-"""The training of a masked model, step by step: objectives, masks, checkpoints.
+"""Trains a masked model, step by step: objectives, masks, checkpoints.
 
-Objectives, by name: `simmim` paints hidden patches (SimMIM, Xie et al. 2022: L1 on what was hidden, one linear layer
-paints); `contrastive` recognises two views of one CCD among others (NT-Xent, Chen et al. 2020), where the views are
-disjoint halves of its patches, so that no star is seen in both and what agrees is the state of the image; and their
-sum. Batches, masks and flips follow from the seed and the number of the step alone, so that training which was killed
-goes on from its last checkpoint to the same weights.
+Objectives: `simmim` fills in hidden patches (SimMIM, Xie et al. 2022: L1 on the hidden pixels, filled in by one linear
+layer). `contrastive` finds the second view of a CCD among views of other CCDs (NT-Xent, Chen et al. 2020). The two
+views are disjoint halves of its patches, so no star is in both, and what they share is the state of the image. The
+third objective is the sum of both. Batches, masks and flips depend only on the seed and the step number. So a training
+that was killed continues from its last checkpoint and ends with the same weights.
 """
 
 import json
@@ -22,22 +22,25 @@ from triptych.pipeline.catalog.files import write_aside
 from triptych.pipeline.embedding import preview_vit
 from triptych.pipeline.errors import BadInput, choose
 
-# objective -> weight of painting, weight of recognising
+# objective -> weight of filling in, weight of the contrast
 OBJECTIVES: dict[str, tuple[float, float]] = {
     "simmim": (1.0, 0.0),
     "contrastive": (0.0, 1.0),
     "simmim+contrastive": (1.0, 0.2),
 }
 TEMPERATURE = 0.2
-WARM_UP = 0.05  # of the steps
+WARM_UP = 0.05  # share of the steps in which the learning rate rises
 DECAY = 0.05
 BETAS = (0.9, 0.95)
-MOST_HELD = 128  # CCD images on which the loss is measured at every checkpoint
+MOST_HELD = 128  # number of CCD images on which the loss is measured at every checkpoint
 
 
 @dataclass(frozen=True)
 class PretrainSettings:
-    """All that decides the weights, with the images. mask : lowest and highest share of patches hidden."""
+    """All settings that decide the weights, apart from the images.
+
+    mask : lowest and highest share of hidden patches.
+    """
 
     objective: str = "simmim"
     steps: int = 2000
@@ -53,7 +56,7 @@ class PretrainSettings:
     every: int = 100
 
     def check(self) -> None:
-        """BadInput on values that cannot be used."""
+        """Raise BadInput if a value cannot be used."""
         choose(self.objective, OBJECTIVES, "objective")
         for name in ("steps", "patch", "depth", "every", "most_images"):
             if getattr(self, name) < 1:
@@ -71,17 +74,20 @@ class PretrainSettings:
 
 
 def parse_mask(text: str) -> tuple[float, float]:
-    """'0.6' -> (0.6, 0.6), hidden of every image; '0.3-0.9' -> (0.3, 0.9), drawn anew for every image."""
+    """'0.6' -> (0.6, 0.6): the share hidden in every image. '0.3-0.9' -> (0.3, 0.9): a share drawn for every image."""
     low, _, high = text.partition("-")
     try:
         return float(low), float(high or low)
     except ValueError:
-        raise BadInput(f"mask {text!r} is no share; give one as in 0.6, or a range as in 0.3-0.9") from None
+        raise BadInput(f"mask {text!r} is not a share; give one such as 0.6, or a range such as 0.3-0.9") from None
 
 
 @dataclass(frozen=True)
 class Images:
-    """Prepared CCD images. pixels : (n, ny, nx) float16, NaN = blank. exposure : (n,) int64. held : (n,) bool."""
+    """Prepared CCD images.
+
+    pixels : (n, ny, nx) float16, NaN = blank. exposure : (n,) int64. held : (n,) bool, held out.
+    """
 
     pixels: np.ndarray
     exposure: np.ndarray
@@ -123,7 +129,7 @@ class Trainer:
         return self.settings.rate * min(at / warm, 1) * fall
 
     def train_one(self) -> None:
-        """One step on one batch."""
+        """Train one step on one batch."""
         rng = np.random.default_rng((self.settings.seed, 3, self.step))
         rows = rng.choice(self.rows, min(self.settings.batch, len(self.rows)), replace=False)
         self.parts.train()
@@ -138,7 +144,7 @@ class Trainer:
         self.recent.append(float(loss.detach()))
 
     def loss(self, rows: np.ndarray, rng: np.random.Generator) -> torch.Tensor:
-        """The objective on some images; everything random is drawn from `rng`."""
+        """The objective's loss on some images. All random numbers come from `rng`."""
         painting, recognising = OBJECTIVES[self.settings.objective]
         pixels = self.images.take(rows)
         total = torch.zeros((), device=self.device)
@@ -156,7 +162,7 @@ class Trainer:
         return total
 
     def view(self, pixels: np.ndarray, seen: np.ndarray, rng: np.random.Generator) -> torch.Tensor:
-        """Projected vectors (n, 64) of what `seen` leaves of the images, some flipped, dimmed and made noisier."""
+        """Projected vectors (n, 64) of the patches `seen` of the images, with random flips, brightness and noise."""
         n, (rows, columns) = len(pixels), preview_vit.grid_of(self.model)
         turns = rng.random((n, 2)) < 0.5
         pixels, seen = flip(pixels, rng, turns), flip(seen.reshape(n, rows, columns), rng, turns).reshape(n, -1)
@@ -167,14 +173,14 @@ class Trainer:
 
     @torch.no_grad()
     def measure(self) -> None:
-        """Note the mean loss since the last checkpoint, and the loss on held-out exposures, always masked alike."""
+        """Record the mean loss since the last checkpoint, and the held-out loss, always with the same masks."""
         self.parts.eval()
         held = float(self.loss(self.held_rows, np.random.default_rng((self.settings.seed, 4))))
         self.history.append({"step": self.step, "loss": float(np.mean(self.recent)), "held_out": held})
         self.recent = []
 
     def save(self, path: Path, wanted: dict) -> None:
-        """Write weights, moments and losses in one step. wanted : what load() must be asked for to go on with them."""
+        """Write weights, optimiser state and losses in one step. wanted : settings that `load` will compare."""
         arrays = {}
         for name, weight in self.parts.named_parameters():
             state = self.optimiser.state.get(weight, {})
@@ -189,7 +195,7 @@ class Trainer:
         write_aside(path, write)
 
     def load(self, path: Path, wanted: dict) -> None:
-        """Go on from a checkpoint, if there is one of the same training."""
+        """Continue from a checkpoint, if there is one. BadInput if it belongs to another training."""
         if not path.exists():
             return
         try:
@@ -206,42 +212,42 @@ class Trainer:
                 moments = {
                     k: torch.from_numpy(arrays[f"{k}.{name}"]).to(self.device) for k in ("exp_avg", "exp_avg_sq")
                 }
-                # a weight with moments took part in every step
+                # a weight with optimiser state took part in every step
                 self.optimiser.state[weight] = {"step": torch.tensor(float(self.step)), **moments}
 
 
 def refuse_others(stored: dict, wanted: dict, folder: Path) -> None:
-    """BadInput if what `folder` holds is not what is wanted."""
+    """Raise BadInput if `folder` holds a training with other settings than wanted."""
     for name, value in wanted.items():
         if stored.get(name) != value:
             raise BadInput(
-                f"{folder} holds a training with {name.replace('_', ' ')} {stored.get(name)}, not {value}; "
-                "name a new folder, or ask for the same again"
+                f"{folder} has a training with {name.replace('_', ' ')} {stored.get(name)}, not {value}; "
+                "name a new folder, or use the same settings again"
             )
 
 
 def draw_masks(n: int, n_patches: int, share: tuple[float, float], rng: np.random.Generator) -> np.ndarray:
-    """(n, n_patches) bool with a share of each row True, drawn between the two given ones; always some, never all."""
+    """(n, n_patches) bool. In each row a share is True, drawn between the two given; at least one patch, never all."""
     shares = rng.uniform(*share, n) if share[1] > share[0] else np.full(n, share[0])
     counts = np.clip(np.round(shares * n_patches), 1, n_patches - 1)
     return rng.random((n, n_patches)).argsort(1).argsort(1) < counts[:, None]
 
 
 def flip(images: np.ndarray, rng: np.random.Generator, turns: np.ndarray | None = None) -> np.ndarray:
-    """Mirror (n, y, x) images in y and in x where `turns` (n, 2) says so; drawn if not given."""
+    """Mirror (n, y, x) images in y and in x if `turns` (n, 2) says so. None draws it at random."""
     turns = rng.random((len(images), 2)) < 0.5 if turns is None else turns
     steps = np.where(turns, -1, 1)
     return np.stack([image[::down, ::across] for image, (down, across) in zip(images, steps, strict=True)])
 
 
 def hidden_pixels(masked: torch.Tensor, shape: Sequence[int], patch: int) -> torch.Tensor:
-    """(n, n_patches) bool -> (n, ny, nx) bool."""
+    """From hidden patches (n, n_patches) bool to hidden pixels (n, ny, nx) bool."""
     grid = masked.reshape(-1, shape[0] // patch, shape[1] // patch)
     return grid.repeat_interleave(patch, 1).repeat_interleave(patch, 2)
 
 
 def painting_loss(painted: torch.Tensor, images: torch.Tensor, masked: torch.Tensor, patch: int) -> torch.Tensor:
-    """Mean absolute difference over pixels that were hidden and recorded; blank (NaN) ones teach nothing."""
+    """Mean absolute difference over pixels that were hidden and recorded. Blank (NaN) pixels do not count."""
     valid = torch.isfinite(images)
     weight = hidden_pixels(masked, images.shape[1:], patch) & valid
     difference = torch.where(weight, painted - torch.where(valid, images, 0), 0).abs()
@@ -249,7 +255,7 @@ def painting_loss(painted: torch.Tensor, images: torch.Tensor, masked: torch.Ten
 
 
 def contrastive_loss(one: torch.Tensor, other: torch.Tensor, exposure: torch.Tensor) -> torch.Tensor:
-    """NT-Xent of two views (n, dim) of the same images; other CCDs of an image's exposure are left out."""
+    """NT-Xent loss of two views (n, dim) of the same images. Other CCDs of the same exposure are left out."""
     n = len(one)
     vectors = functional.normalize(torch.cat([one, other]), dim=1)
     alike = vectors @ vectors.T / TEMPERATURE

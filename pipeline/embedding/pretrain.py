@@ -1,7 +1,7 @@
-"""Self-supervised training of a small vision transformer on the previews of a survey: no label is read.
+"""Trains a small vision transformer on the previews of a survey, self-supervised: no label is read.
 
-What is learnt, and how, is in masked_training.py; here is what goes in (previews of one or several runs) and what comes
-out: a folder that `--backbone preview-vit:FOLDER` and the transformers package read.
+masked_training.py has the training itself. This file has the input (previews of one or several runs) and the output: a
+folder for `--backbone preview-vit:FOLDER`, which the transformers package can read too.
 """
 
 import hashlib
@@ -32,15 +32,15 @@ from triptych.pipeline.errors import BadInput
 
 __all__ = ["OBJECTIVES", "PretrainSettings", "parse_mask", "pictures", "pretrain"]
 
-HELD_OUT = 0.05  # of the exposures
+HELD_OUT = 0.05  # share of the exposures
 CHECKPOINT = "checkpoint.npz"
-N_ODD, N_ANY = 6, 2  # CCDs on the picture
+N_ODD, N_ANY = 6, 2  # number of CCDs in the picture: unusual ones, and any
 Progress = Callable[..., None]
 
 
 @dataclass(frozen=True)
 class Source:
-    """One exposure to learn from. content : digest of its preview, which is the same in every run that holds it."""
+    """One exposure to learn from. content : digest of its preview, equal in every run that has it."""
 
     content: str
     catalog: Catalog
@@ -49,7 +49,10 @@ class Source:
 
 
 def pick(catalogs: Sequence[Catalog], settings: PretrainSettings) -> list[Source]:
-    """Exposures with previews in an order drawn from the seed, until they have `most_images` CCDs; each counts once."""
+    """Exposures with previews, in an order given by the seed, until they have `most_images` CCDs.
+
+    An exposure that is in several runs counts once. BadInput with fewer than two exposures.
+    """
     found = {}
     for catalog in catalogs:
         for row in catalog.exposures().itertuples():
@@ -66,7 +69,7 @@ def pick(catalogs: Sequence[Catalog], settings: PretrainSettings) -> list[Source
 
 
 def gather(sources: Sequence[Source], settings: PretrainSettings, progress: Progress | None = None) -> Images:
-    """Read and prepare previews, blank CCDs left out; one exposure in twenty, and one at least, is held out."""
+    """Read and prepare previews, without blank CCDs. One exposure in twenty, but at least one, is held out."""
     shape, parts, owner = None, [], []
     for place, source in enumerate(sources):
         pixels = source.catalog.preview(source.expnum)[1]
@@ -85,7 +88,7 @@ def gather(sources: Sequence[Source], settings: PretrainSettings, progress: Prog
 
 
 def shape_of(pixels: np.ndarray, settings: PretrainSettings) -> tuple[int, int]:
-    """`size` rows, and as many columns as keep the CCD's shape, to the nearest whole patch."""
+    """`size` rows, and the number of columns that keeps the CCD's proportions, rounded to whole patches."""
     columns = settings.size * pixels.shape[2] / pixels.shape[1] / settings.patch
     return settings.size, max(1, round(columns)) * settings.patch
 
@@ -98,10 +101,10 @@ def pretrain(
     device: str = "auto",
     progress: Progress | None = None,
 ) -> dict:
-    """Train, and return the content of `folder`/triptych.json; what an interrupted call has done is gone on with.
+    """Train, and return the content of `folder`/triptych.json. An interrupted training is continued.
 
-    folder : new, or holding the beginnings of the same training. A finished one of the same settings is left as it is.
-    progress(done, total, text) counts steps.
+    folder : new, or with the beginning of the same training. A finished training with the same settings is left as it
+    is. progress : called with (done, total, text), in steps. BadInput if the folder holds something else.
     """
     settings = settings or PretrainSettings()
     settings.check()
@@ -136,27 +139,30 @@ def _digest(contents: list[str]) -> str:
 
 
 def _started(folder: Path, wanted: dict) -> dict | None:
-    """triptych.json of a finished training that is the wanted one; None where there is none."""
+    """triptych.json of a finished training with the wanted settings; None if there is none.
+
+    BadInput for other files.
+    """
     if folder.exists() and not folder.is_dir():
         raise BadInput(f"{folder} is a file; name a folder for the model")
     if (folder / "triptych.json").exists():
         story = preview_vit.open_model(folder)[1]
         refuse_others(story["settings"], wanted, folder)
         return story
-    # where there is a checkpoint, the rest is what a kill at the very end has left
+    # with a checkpoint, the other files are what a kill at the very end has left
     if folder.exists() and not (folder / CHECKPOINT).exists() and any(folder.glob("[!.]*")):
-        raise BadInput(f"{folder} holds other files; name a new or empty folder")
+        raise BadInput(f"{folder} has other files; name a new or empty folder")
     return None
 
 
 def _finish(trainer: Trainer, folder: Path, origin: dict) -> dict:
-    """Write weights, pictures and, last of all, triptych.json; then the checkpoint can go."""
+    """Write weights, pictures and, last, triptych.json. Then delete the checkpoint."""
     from transformers.utils import logging
 
     logging.disable_progress_bar()
     model, images = trainer.model.cpu().eval(), trainer.images
     model.save_pretrained(folder)
-    (folder / "model.safetensors").chmod(0o644)  # it comes readable by its owner alone
+    (folder / "model.safetensors").chmod(0o644)  # save_pretrained makes it readable for its owner only
     guess, painted = painting_error(model, images.take(trainer.held_rows), trainer.settings)
     story = {
         "preparation": preview_vit.PREPARATION,
@@ -177,7 +183,7 @@ def _finish(trainer: Trainer, folder: Path, origin: dict) -> dict:
 
 @torch.no_grad()
 def painted_over(model, pixels: np.ndarray, settings: PretrainSettings) -> tuple[np.ndarray, np.ndarray]:
-    """What the model paints of images, and which pixels it was not shown: (n, ny, nx) float32 and bool.
+    """What the model fills in, and which pixels were hidden from it: (n, ny, nx) float32 and bool.
 
     pixels : (n, ny, nx) float32, prepared, NaN = blank.
     """
@@ -188,7 +194,7 @@ def painted_over(model, pixels: np.ndarray, settings: PretrainSettings) -> tuple
 
 
 def painting_error(model, pixels: np.ndarray, settings: PretrainSettings) -> tuple[float, float]:
-    """Mean absolute error on hidden recorded pixels: of the median of each image's shown pixels, and of the model."""
+    """Mean absolute error on hidden recorded pixels: of the median of each image's visible pixels, and of the model."""
     painted, hidden = painted_over(model, pixels, settings)
     shown = np.ma.masked_invalid(np.where(hidden, np.nan, pixels)).reshape(len(pixels), -1)
     median = np.ma.median(shown, axis=1).filled(0)[:, None, None]
@@ -198,7 +204,7 @@ def painting_error(model, pixels: np.ndarray, settings: PretrainSettings) -> tup
 
 
 def _draw(model, images: Images, folder: Path, settings: PretrainSettings) -> None:
-    """Write reconstructions.png: the oddest of the held-out CCDs, and some others."""
+    """Write reconstructions.png: the most unusual held-out CCDs, and some others."""
     held = np.flatnonzero(images.held)
     chosen = reconstructions.odd_ones(images.pixels[held], images.exposure[held], N_ODD, N_ANY, settings.seed)
     pixels = images.take(held[chosen])
@@ -208,7 +214,7 @@ def _draw(model, images: Images, folder: Path, settings: PretrainSettings) -> No
 
 
 def pictures(catalogs: Sequence[Catalog], folder: str | Path) -> Path:
-    """Draw reconstructions.png of a finished model anew, from the runs given; returns its path."""
+    """Draw reconstructions.png of a finished model again, from the given runs. Return its path."""
     folder = Path(folder).expanduser().resolve()
     model, story = preview_vit.open_model(folder)
     known = {field.name: story["settings"][field.name] for field in fields(PretrainSettings)}

@@ -1,4 +1,4 @@
-"""Pictures of what a masked model makes of the parts of a CCD that it was not shown."""
+"""Pictures that show how a masked model fills in the hidden parts of a CCD."""
 
 from pathlib import Path
 
@@ -9,12 +9,12 @@ from PIL import Image
 
 from triptych.pipeline.evaluation.plots import PAGE, TEXT
 
-COLUMNS = ("original", "what the model was shown", "what it made of it")
+COLUMNS = ("original", "what the model was shown", "what it filled in")
 COLOURS = 64
 
 
 def odd_ones(images: np.ndarray, groups: np.ndarray, n_odd: int, n_any: int, seed: int) -> np.ndarray:
-    """Rows of images worth looking at: the n_odd with most large-scale structure, one per group, and n_any others.
+    """Row numbers of images worth looking at: the n_odd with most large-scale structure, one per group; n_any others.
 
     images : (n, ny, nx) prepared, NaN = blank. groups : (n,) exposure of each.
     """
@@ -34,7 +34,7 @@ def draw(originals: np.ndarray, masked: np.ndarray, painted: np.ndarray, path: P
 
     originals, painted : (n, ny, nx) prepared pixels, NaN = blank. masked : (n, ny, nx) bool, True where hidden.
     """
-    # a CCD is drawn lying, as on the sky, so that many fit on a page
+    # the long side of a CCD is drawn across, as on the sky, so that many fit on a page
     shown = np.where(masked, np.nan, originals)
     made = np.where(masked & np.isfinite(originals), painted, originals)
     n, ny, nx = originals.shape
@@ -53,5 +53,5 @@ def draw(originals: np.ndarray, masked: np.ndarray, painted: np.ndarray, path: P
             if row == 0:
                 place.set_title(COLUMNS[column], color=TEXT, fontsize=9)
     canvas.draw()
-    # noise hardly compresses; few colours keep the file small
+    # noise compresses badly; few colours keep the file small
     Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3]).quantize(COLOURS).save(path, "PNG", optimize=True)

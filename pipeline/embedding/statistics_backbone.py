@@ -1,7 +1,7 @@
-"""Classical image statistics of CCD previews: sky, noise, texture on every scale, counts and shapes of stars.
+"""Classical image statistics of CCD previews: sky, noise, texture on every scale, number and shapes of stars.
 
-They see doubled and trailed stars, their width, noise, stripes, steps between amplifiers, and levels relative to the
-exposure's other CCDs. Plain numpy and scipy; nothing is trained.
+They are sensitive to doubled and trailed stars, the width of stars, noise, stripes, steps between amplifiers, and
+levels relative to the exposure's other CCDs. Nothing is trained.
 """
 
 import numpy as np
@@ -9,32 +9,32 @@ from scipy import ndimage
 
 from triptych.pipeline.focal_plane import sky
 
-STAR = 4  # half width in pixels of the cut-outs that star shapes are measured on
+STAR = 4  # half width, in pixels, of the cut-outs in which star shapes are measured
 MOST_STARS = 60
 SCALES = 5
 
 
 def squash(values: np.ndarray, scale: float) -> np.ndarray:
-    """Smoothly bring any real number into -1..1, so that one odd CCD cannot stretch a scaler's range."""
+    """Map any real number smoothly to -1..1, so that one odd CCD cannot stretch a scaler's range."""
     return np.tanh(np.nan_to_num(np.asarray(values, np.float32), posinf=1e6, neginf=-1e6) / scale)
 
 
 def halve(pixels: np.ndarray) -> np.ndarray:
-    """Mean of 2 x 2 pixels; an odd last row or column is left out. pixels : (n, y, x), no NaN."""
+    """Mean of 2 x 2 pixels. An odd last row or column is dropped. pixels : (n, y, x), no NaN."""
     ny, nx = pixels.shape[1] // 2 * 2, pixels.shape[2] // 2 * 2
     p = pixels[:, :ny, :nx]
     return (p[:, ::2, ::2] + p[:, 1::2, ::2] + p[:, ::2, 1::2] + p[:, 1::2, 1::2]) / 4
 
 
 def double(pixels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Repeat each pixel 2 x 2 and cut or repeat the edge to `shape`."""
+    """Repeat each pixel 2 x 2, then cut to `shape` or repeat the edge."""
     big = pixels.repeat(2, axis=1).repeat(2, axis=2)
     pad = [(0, 0), (0, max(0, shape[0] - big.shape[1])), (0, max(0, shape[1] - big.shape[2]))]
     return np.pad(big, pad, mode="edge")[:, : shape[0], : shape[1]]
 
 
 def texture(signal: np.ndarray) -> np.ndarray:
-    """Spread of each octave of scale, and how much more of it runs along y than x: (n, 3 * SCALES).
+    """Spread in each octave of scale, and how it differs between y and x: (n, 3 * SCALES).
 
     signal : (n, y, x) float32, sky noise = 1, stars clipped, 0 where blank.
     """
@@ -55,7 +55,10 @@ def texture(signal: np.ndarray) -> np.ndarray:
 
 
 def stars(signal: np.ndarray) -> np.ndarray:
-    """Number, brightness and mean shape of an image's brightest peaks: (24,). signal : (y, x), noise = 1, 0 = blank."""
+    """Number, brightness and median shape of an image's brightest peaks: (24,).
+
+    signal : (y, x), sky noise = 1, 0 = blank.
+    """
     inner = signal[STAR:-STAR, STAR:-STAR]
     if min(inner.shape) < 3:
         return np.zeros(24, np.float32)

@@ -1,8 +1,8 @@
-"""Units of embedding: some CCD images of one exposure, their vectors, and the file that keeps them until all are done.
+"""Units of embedding: some CCD images of one exposure, and the file that stores their vectors until all are done.
 
-A unit is computed wherever there is a process that sees the run folder: here, in another process, on another machine.
-Its vectors depend on its pixels and the backbone alone, and its file is named after both, so that what one process has
-finished, all others can take.
+Any process that sees the run folder can compute a unit: this one, another one, one on another machine. The vectors
+depend only on the pixels and the backbone. The work folder is named after the backbone and the file after the pixels,
+so every process can use what another one has finished.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ from triptych.pipeline.image_ids import ccdnum_of
 from triptych.pipeline.parallel import cores
 from triptych.pipeline.pixels.full_resolution import full_ccd
 
-AT_ONCE = 2  # units that share a device, so that it need not wait while one is copied to it
+AT_ONCE = 2  # number of units that share a device, so that it need not wait while data is copied to it
 
 
 @dataclass(frozen=True)
@@ -47,10 +47,10 @@ class Unit:
 
 @dataclass(frozen=True)
 class Order:
-    """What a process must know to take part, small enough to go with each unit.
+    """What a process must know to help, small enough to be sent with each unit.
 
-    run, work : folders that every process sees under the same path. digest : what the vectors must be made by.
-    inputs : digest of the run's exposures, so that nobody works with the tables of an earlier ingest.
+    run, work : folders that every process sees under the same path. digest : of the backbone that must make the
+    vectors. inputs : digest of the run's exposures, so that nobody uses the tables of an earlier ingest.
     """
 
     run: str
@@ -67,14 +67,14 @@ class Order:
 
 
 def digest_of(value) -> str:
-    """Sixteen hexadecimal digits of whatever JSON can write."""
+    """Digest of any JSON value: 16 hex digits."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def plan(images: pd.DataFrame, inputs: pd.DataFrame, size: int | None) -> list[Unit]:
-    """Cut images (columns image_id, expnum; sorted) into units of at most `size` images of one exposure.
+    """Divide images (columns image_id, expnum; sorted) into units of at most `size` images of one exposure.
 
-    inputs : columns expnum, content, camera.
+    inputs : columns expnum, content, camera. size : None = whole exposures.
     """
     units = []
     of = {row.expnum: row for row in inputs.itertuples()}
@@ -87,7 +87,7 @@ def plan(images: pd.DataFrame, inputs: pd.DataFrame, size: int | None) -> list[U
 
 
 class Models:
-    """A backbone in memory, once per device. Several threads may use it: each takes a device that is free."""
+    """A backbone in memory, once per device. Several threads may use it; each takes a free device."""
 
     def __init__(self, backbone: str, device: str = "cpu", compiled: bool = False):
         self.name, _ = backbones.parse(backbone)
@@ -99,7 +99,7 @@ class Models:
 
             self.devices = pick_devices(device)
         elif compiled:
-            raise BadInput(f"{self.name} is no network; leave out --compile")
+            raise BadInput(f"{self.name} is not a neural network; leave out --compile")
         loaded = [backbones.open_backbone(backbone, device)[1] for device in self.devices]
         if compiled:
             for backbone_here in loaded:
@@ -116,20 +116,20 @@ class Models:
         return self.devices[0].startswith("cuda")
 
     def described(self) -> dict:
-        """Digest, length of a vector, pixels that are read, and images at once where nobody says otherwise."""
+        """Digest, length of a vector, kind of pixels to read, and default number of images at once."""
         return {"digest": self.digest, "dim": self.dim, "reads": self.reads, "batch": 8 if self.on_gpu else 1}
 
     def threads(self, readers: int | None = None) -> int:
-        """Threads that keep the devices busy: one for each unit on a device, and those that read the next ones."""
+        """Number of threads that keep the devices busy: one for each unit on a device, and some that read ahead."""
         readers = readers or (cores() if self.on_gpu else len(self.devices))
         return len(self.devices) * (AT_ONCE if self.on_gpu else 1) + readers
 
     def of_preview(self, camera: str, ccdnums: np.ndarray, pixels: np.ndarray) -> np.ndarray:
-        """(n_ccd, ny, nx) float32 ADU of a whole exposure -> (n_ccd, dim) float32."""
+        """Vectors (n_ccd, dim) float32 of a whole exposure (n_ccd, ny, nx) float32, ADU."""
         return self.first.vectors(CAMERAS[camera], ccdnums, pixels)
 
     def of_full(self, images: list[np.ndarray]) -> np.ndarray:
-        """Full-resolution (ny, nx) float32 ADU images -> (n, dim) float32, on the next device that is free."""
+        """Vectors (n, dim) float32 of full-resolution images (ny, nx) float32, ADU, on the next free device."""
         prepared = [self.first.prepare(image) for image in images]
         loaded = self._free.get()
         try:
@@ -139,7 +139,7 @@ class Models:
 
 
 class Task:
-    """What every unit of one run of embed() needs in this process."""
+    """What this process needs for all units of one call of embed()."""
 
     def __init__(self, catalog: Catalog, models: Models, work: Path):
         self.catalog = catalog
@@ -148,11 +148,11 @@ class Task:
         self.ccds = catalog.ccds() if models.reads == "full" else None
 
     def stored(self, unit: Unit) -> np.ndarray | None:
-        """Vectors of a unit that somebody has finished; None if there are none to be trusted."""
+        """Vectors of a finished unit; None if there is no valid file."""
         return stored(self.work, unit, self.models.dim)
 
     def compute(self, unit: Unit) -> np.ndarray:
-        """Embed one unit and keep the result in the work folder: (n_images, dim) float32, finite."""
+        """Embed one unit and store the result in the work folder: (n_images, dim) float32, finite."""
         if self.models.reads == "preview":
             ccdnums, pixels = self.catalog.preview(unit.expnum)
             values = self.models.of_preview(unit.camera, ccdnums, pixels)
@@ -163,16 +163,16 @@ class Task:
         else:
             values = self.models.of_full([full_ccd(self.catalog, i, self.ccds) for i in unit.image_ids])
         values = np.nan_to_num(np.asarray(values, np.float32))
-        # not made by process id: on another machine there may be the same
+        # a random name, not the process number: another machine may have the same number
         aside = self.work / f".{unit.file_name}.{secrets.token_hex(6)}.npy"
-        with contextlib.suppress(FileNotFoundError):  # somebody else has finished the whole stage and cleared up
+        with contextlib.suppress(FileNotFoundError):  # another process has finished the stage and removed the folder
             np.save(aside, values, allow_pickle=False)
             os.replace(aside, self.work / unit.file_name)
         return values
 
 
 def stored(work: Path, unit: Unit, dim: int) -> np.ndarray | None:
-    """Vectors (n_images, dim) float32 of a finished unit; None if there are none to be trusted."""
+    """Vectors (n_images, dim) float32 of a finished unit; None if there is no valid file."""
     try:
         values = np.load(work / unit.file_name, allow_pickle=False)
     except (OSError, ValueError, EOFError):
@@ -183,23 +183,23 @@ def stored(work: Path, unit: Unit, dim: int) -> np.ndarray | None:
 # ---- in other processes
 
 _opening = threading.Lock()
-_opened: dict[Order, Task] = {}  # the last one alone: a model is large
+_opened: dict[Order, Task] = {}  # only the last one, because a model is large
 
 
 def describe(order: Order) -> dict:
-    """What this process would make: digest, dim and batch of the backbone in the order, read afresh."""
+    """What this process would make: digest, dim and default batch of the backbone in the order, loaded again."""
     return Models(order.backbone, order.device, order.compiled).described()
 
 
 def compute(order: Order, unit: Unit) -> np.ndarray:
-    """Vectors (n_images, dim) float32 of one unit, taken from its file if somebody has finished it already."""
+    """Vectors (n_images, dim) float32 of one unit, read from its file if another process has finished it."""
     task = _task_of(order)
     values = task.stored(unit)
     return task.compute(unit) if values is None else values
 
 
 def _task_of(order: Order) -> Task:
-    """This process's own task, made once."""
+    """The Task of this process for an order, made once."""
     with _opening:
         if order not in _opened:
             _opened.clear()
@@ -210,11 +210,11 @@ def _task_of(order: Order) -> Task:
 def _open(order: Order) -> Task:
     here = socket.gethostname()
     if not Path(order.work).is_dir():
-        raise BadInput(f"{here} does not see {order.work}; the run must lie in a folder that every worker shares")
+        raise BadInput(f"{here} does not see {order.work}; the run must be in a folder that every worker shares")
     models = Models(order.backbone, order.device, order.compiled)
     if models.digest != order.digest:
         raise BadInput(
-            f"{here} would make {models.digest} and {order.digest} is asked for; give every worker the same version of "
+            f"{here} would make {models.digest}, but {order.digest} is needed; give every worker the same version of "
             "triptych, the same model and the same kind of device"
         )
     return Task(Catalog.open(order.run), models, Path(order.work))

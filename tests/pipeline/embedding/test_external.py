@@ -170,17 +170,17 @@ def spoilt(case, folder, table, shuffled):
     ("case", "said"),
     [
         ("no table", "write vectors.csv"),
-        ("short table", "belong together"),
+        ("short table", "give the right table"),
         ("table without keys", "expnum and ccdname or ccdnum"),
         ("pickle", "cannot be read as an array"),
         ("not an HDF5 file", "cannot be read as HDF5"),
-        ("row beyond the table", "has 5 rows"),
+        ("row beyond the table", "has only 5 rows"),
         ("another group", "no group `images`"),
         ("two vectors of one image", "different vectors for image"),
         ("no features", "neither a column of lists"),
         ("other images", "triptych ingest"),
         ("missing", "there is no"),
-        ("empty folder", "holds no .h5"),
+        ("empty folder", "has no .h5"),
     ],
 )
 def test_what_cannot_be_read_is_said(run, tmp_path, case, said):

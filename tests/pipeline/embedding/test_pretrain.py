@@ -192,7 +192,7 @@ def test_bad_values_say_what_to_give(run, tmp_path):
             pretrain.pretrain([run], tmp_path / "m", small(**changes), device="cpu")
     with pytest.raises(UnknownName, match="Did you mean 'simmim'"):
         pretrain.pretrain([run], tmp_path / "m", small(objective="simim"), device="cpu")
-    with pytest.raises(BadInput, match="give one as in"):
+    with pytest.raises(BadInput, match="give one such as"):
         pretrain.parse_mask("much")
     with pytest.raises(BadInput, match="two or more"):
         pretrain.pretrain([Catalog.create(tmp_path / "empty")], tmp_path / "m", SMALL, device="cpu")
