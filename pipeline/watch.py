@@ -1,12 +1,12 @@
-"""A night's exposures as they arrive: ingest, embed, place, predict and candidates, again and again over a folder.
+"""Processes a night's exposures as they arrive in a folder: ingest, embed, place, predict, find candidates, repeated.
 
-One pass does what is missing, whoever left it undone, and moves the run's pointers together at its end (see `Draft`):
-a page and a retraining see the run before it or after it. It embeds what is new, places it on the maps and clusters
-that are there, which stay as they are, and predicts with the current model; it never trains. Killed anywhere and
-started again, it comes to the same run.
+Each pass does what is missing, whoever left it unfinished, and moves the run's pointers together at its end (see
+`Draft`). So a page or a retraining sees the run before the pass or after it. A pass embeds new exposures, places them
+on the existing maps and clusters without changing these, and predicts with the current model. It never trains. If it is
+killed at any point and started again, the run ends up the same.
 
-A retraining that ends during a pass wins: the pass predicts once more, with the new model. One that ends after it on
-the embedding of before is made up for by the next pass.
+If a retraining ends during a pass, the pass predicts again with the new model. If it ends after the pass but was made
+on the earlier embedding, the next pass predicts the new exposures.
 """
 
 import errno
@@ -35,20 +35,20 @@ from triptych.pipeline.vectors import clusters, placing
 
 EVERY_SECONDS = 60.0
 QUIET_SECONDS = 10.0
-LOOK_SECONDS = 0.2  # how soon a stop is noticed
-AGAIN_SECONDS = 600.0  # until what could not be read for want of rights or a disk is tried again
-TRIES = 5  # of a pass while others go on moving the run's pointers
+LOOK_SECONDS = 0.2  # how soon a request to stop is noticed
+AGAIN_SECONDS = 600.0  # after so long, files that could not be read (permissions, disk) are tried again
+TRIES = 5  # how often a pass is tried if others move the run's pointers meanwhile
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 Bar = Callable[[str], AbstractContextManager]
 
 
 class Stopped(Exception):
-    """Somebody asked for the watch to end; the step before this one is done."""
+    """Somebody asked the watch to end. The current step was finished."""
 
 
 @dataclass(frozen=True)
 class Event:
-    """What a watch has to say. kind : pass, idle, note, trouble or stopped; text : one line; counts : of a pass."""
+    """A message of the watch. kind : pass, idle, note, trouble or stopped. text : one line. counts : of a pass."""
 
     kind: str
     text: str
@@ -57,10 +57,11 @@ class Event:
 
 @dataclass(frozen=True)
 class WatchSettings:
-    """How a watch goes about it.
+    """Settings of a watch.
 
-    rule : of the candidates, the current one's if None. keep : how many stages of a kind stay that nothing refers to;
-    0 keeps all. every, quiet : seconds between passes, and for which a file must not change before it is read.
+    rule : candidate rule, None = that of the current candidates. every : seconds between passes. quiet : seconds for
+    which a file must not change before it is read. keep : how many old stages of each kind stay; 0 = all. bar : called
+    with a title, returns a context manager whose value is a `progress` function. stop : returns True to end the watch.
     """
 
     rule: str | None = None
@@ -79,15 +80,15 @@ def watch(
     *,
     once: bool = False,
 ) -> Iterator[Event]:
-    """Make passes over folders for ever, or with `once` a single one; yields what there is to say.
+    """Make passes over folders for ever, or only one with `once`. Yield messages.
 
-    store : the run's LabelStore; asked only which predictions votes were given on, before old stages go.
-    CatalogError if another watch of the run is at work. Anything else that stands in the way is told once as `trouble`,
-    and the next pass tries again.
+    store : the run's LabelStore, which is only read, to see what refers to old stages before they are removed.
+    CatalogError if another watch of the run is running, BadInput for unusable settings. Other problems are reported
+    once as `trouble`, and the next pass tries again.
     """
     choose(settings.rule or candidates.DEFAULT, candidates.RULES, "candidate rule")
     if settings.every <= 0 or settings.quiet < 0 or settings.keep < 0:
-        raise BadInput("seconds between passes are more than 0; quiet seconds and stages to keep 0 or more")
+        raise BadInput("the seconds between passes must be more than 0; quiet and keep must be 0 or more")
     with _only_one(catalog):
         own = _Watch(catalog, store, [Path(folder) for folder in folders], settings)
         try:
@@ -102,12 +103,12 @@ def watch(
 
 @contextmanager
 def _only_one(catalog: Catalog) -> Iterator[None]:
-    """Hold the run's watch lock; it falls with the process that holds it."""
+    """Hold the run's watch lock, which the system releases when the process ends."""
     path = catalog.path / ".watch.lock"
     with locks.try_exclusive(path) as own:
         if not own:
             holder = (path.read_text() if path.exists() else "") or "another process"
-            raise CatalogError(f"{catalog.path} is watched already, by {holder}; stop that one first")
+            raise CatalogError(f"{catalog.path} is already watched by {holder}; stop that one first")
         path.write_text(f"process {os.getpid()} on {os.uname().nodename}")
         yield
 
@@ -122,15 +123,15 @@ class _Watch:
         self.passes = self.taken = 0
         self.said: tuple[str, ...] = ()
         self.looked_twice = self.idle = False
-        self.unsure = True  # whether an earlier pass was cut short, here or before the start
-        self.pointers: dict[str, str] = {}  # the run's after the last pass
+        self.unsure = True  # whether an earlier pass may have been cut short, here or before the start
+        self.pointers: dict[str, str] = {}  # the run's pointers after the last pass
         self.tried = time.monotonic()
 
     def so_far(self) -> str:
         return f"{_many(self.passes, 'pass', 'passes')} done, {_many(self.taken, 'exposure')} in"
 
     def waits_for_files(self) -> bool:
-        """Whether files were first seen at the last look: the next one will tell whether they still grow."""
+        """Whether files were seen for the first time at the last look. The next look shows whether they still grow."""
         return bool(self.arrivals.waiting) and not self.looked_twice
 
     def wait(self, seconds: float) -> None:
@@ -145,7 +146,7 @@ class _Watch:
             raise Stopped(when)
 
     def once(self) -> Iterator[Event]:
-        """One pass, and what there is to say about it; a note or trouble is said again only when it changes."""
+        """Make one pass and yield its messages. A note or trouble is repeated only when it changes."""
         notes: list[str] = []
         try:
             event = self._pass(notes)
@@ -163,7 +164,7 @@ class _Watch:
         started = time.monotonic()
         missing = [str(folder) for folder in self.folders if not folder.exists()]
         if missing:
-            raise BadInput(f"{', '.join(missing)} is not there; it is looked for again at every pass")
+            raise BadInput(f"{', '.join(missing)} does not exist; every pass looks for it again")
         paths, _ = find_files(self.folders)
         before = set(self.arrivals.waiting)
         news = self.arrivals.look(paths)
@@ -171,9 +172,9 @@ class _Watch:
         self.looked_twice = self.arrivals.waiting <= before
         if growing:
             n = _many(len(growing), "file")
-            notes.append(f"{n} still changing; read when nothing has changed for {self.settings.quiet:g} s")
+            notes.append(f"{n} still changing; will be read when unchanged for {self.settings.quiet:g} s")
         if not paths:
-            notes.append(f"{', '.join(map(str, self.folders))} holds no exposure yet; waiting")
+            notes.append(f"{', '.join(map(str, self.folders))} has no exposure yet; waiting")
         counts: dict[str, float] = {"exposures": 0, "quarantined": 0, "entered": 0, "left": 0, "stages": 0}
         if news or self._to_be_tried_again():
             counts |= self._read()
@@ -195,14 +196,14 @@ class _Watch:
     # ---- what arrived
 
     def _to_be_tried_again(self) -> bool:
-        """Whether something could not be read for a reason that may pass: rights, a disk, a lost process."""
+        """Whether something could not be read for a reason that may pass: permissions, a disk, a lost process."""
         if time.monotonic() - self.tried < AGAIN_SECONDS:
             return False
         self.tried = time.monotonic()
         return bool((self.catalog.quarantine().problem == "unreadable").any())
 
     def _read(self) -> dict:
-        """Ingest what is complete, sampled as the run is."""
+        """Ingest the complete files, with the run's own settings of sampling."""
         before = _problems(self.catalog)
         self.unsure = True
         with self.settings.bar("ingest") as progress:
@@ -220,18 +221,21 @@ class _Watch:
     # ---- what follows from it
 
     def _follow(self, notes: list[str]) -> dict:
-        """Every step behind ingest, published together; again where somebody else has moved a pointer meanwhile."""
+        """Do every step after ingest and publish them together.
+
+        Repeat if somebody else has moved a pointer meanwhile.
+        """
         for _ in range(TRIES):
             draft = Draft.of(self.catalog)
             before = _candidates(draft)
             said = self._steps(draft)
-            self.check("before the new stages were made the current ones")
+            self.check("before the new stages became current")
             if draft.publish():
                 notes += said
                 after = _candidates(draft)
                 changed = {"entered": len(after - before), "left": len(before - after)}
                 return {**changed, "stages": sum(draft.started.get(kind) != one for kind, one in draft.moved.items())}
-        raise CatalogError(f"the run's current stages were moved {TRIES} times meanwhile; the next pass tries again")
+        raise CatalogError(f"the run's current stages changed {TRIES} times meanwhile; the next pass tries again")
 
     def _steps(self, draft: Draft) -> list[str]:
         notes = []
@@ -249,7 +253,7 @@ class _Watch:
         return notes
 
     def _embed(self, draft: Draft) -> Stage:
-        """Vectors for what is new, by the backbone of the current embedding, if it would still give the same."""
+        """Embed what is new with the backbone of the current embedding. BadInput if that backbone is not available."""
         options = {}
         if draft.has("embedding"):
             current = draft.stage("embedding", fresh=False)
@@ -258,8 +262,8 @@ class _Watch:
             again = f"`triptych embed {draft.path}`, then train and map again"
             if name not in BACKBONES:
                 raise BadInput(
-                    f"the vectors of embedding/{current.stage_id} came from elsewhere ({name}), so new exposures are "
-                    f"ingested only; run {again}, or give theirs with --from"
+                    f"the vectors of embedding/{current.stage_id} were computed elsewhere ({name}), so new exposures "
+                    f"are only ingested; run {again}, or bring in their vectors with --from"
                 )
             model = given.get("model", "")
             options = {
@@ -270,21 +274,23 @@ class _Watch:
             installed = Models(options["backbone"], "auto", options["compiled"]).digest
             if installed != given.get("digest"):
                 raise BadInput(
-                    f"embedding/{current.stage_id} was made by {given.get('digest')} and this installation has "
-                    f"{installed}, so new exposures are ingested only; run {again}"
+                    f"embedding/{current.stage_id} was made by {given.get('digest')}, but this installation has "
+                    f"{installed}, so new exposures are only ingested; run {again}"
                 )
         with self.settings.bar("embed") as progress:
             return embed.embed(draft, progress=progress, **options)
 
     def _predict(self, draft: Draft) -> list[str]:
-        """Prediction by the current model, and candidates by the rule; returns what stands in the way."""
+        """Predict with the current model, and find candidates by the rule. Return notes on what is missing."""
         if not draft.has("model"):
-            return [f"there is no model yet, so nothing is predicted; with labels, `triptych train {draft.path}`"]
+            return [
+                f"there is no model yet, so nothing is predicted; after labelling, run `triptych train {draft.path}`"
+            ]
         vectors, model = draft.stage("embedding"), draft.stage("model", fresh=False)
         taught = model.parent("embedding")
         if not comparable(taught, vectors):
             return [
-                f"model/{model.stage_id} was taught on vectors of another backbone than embedding/{vectors.stage_id}, "
+                f"model/{model.stage_id} was trained on vectors of another backbone than embedding/{vectors.stage_id}, "
                 f"so nothing is predicted; run `triptych train {draft.path}`"
             ]
         with self.settings.bar("predict") as progress:
@@ -297,12 +303,12 @@ class _Watch:
         return []
 
     def _clear_up(self, notes: list[str]) -> None:
-        """Let old stages go; the pass is done, whatever becomes of that."""
+        """Remove old stages. A failure here is only noted, because the pass is done."""
         if self.settings.keep:
             try:
                 retention.remove(self.catalog.refresh(), self.store, keep=self.settings.keep)
             except (TriptychError, OSError) as error:
-                notes.append(f"old stages stay: {_in_words(error, self.catalog.path)}")
+                notes.append(f"old stages were not removed: {_in_words(error, self.catalog.path)}")
 
 
 def _place_on(dims: int) -> Callable:
@@ -313,7 +319,7 @@ def _place_on(dims: int) -> Callable:
     return place
 
 
-# kind of stage that new images are placed in -> function(draft, progress)
+# kind of stage in which new images are placed -> function (draft, progress)
 PLACES: dict[str, Callable] = {
     "cluster": lambda draft, progress: clusters.place(draft, progress=progress),
     "map2d": _place_on(2),
@@ -340,7 +346,7 @@ def _in_words(error: Exception, path: Path) -> str:
     """An error as one line that says what to do."""
     if isinstance(error, OSError):
         if error.errno in FULL:
-            return f"no room left to write {path}; free some, the next pass goes on"
+            return f"no space left to write {path}; free some space, the next pass continues"
         return f"{error}; the next pass tries again"
     return str(error)
 
@@ -350,7 +356,7 @@ def _many(number: int, one: str, several: str = "") -> str:
 
 
 def _line(counts: dict) -> str:
-    """The summary of a pass."""
+    """The summary of a pass, as one line."""
     entered = f"{_many(counts['entered'], 'candidate')} entered"
     left = f", {counts['left']} left" if counts["left"] else ""
     return (

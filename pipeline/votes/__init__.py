@@ -1,1 +1,1 @@
-"""What votes mean, as pure functions: verdicts, agreement, and who should be asked next."""
+"""What votes mean: verdicts, agreement between inspectors, and who should be asked next. Pure functions."""

@@ -1,18 +1,18 @@
-"""Exposures that a lead should look at: where the votes do not decide, or decide what may be wrong. Pure functions."""
+"""Exposures that a lead should look at: the votes do not decide, or their decision may be wrong. Pure functions."""
 
 import numpy as np
 import pandas as pd
 
 from triptych.pipeline.votes import verdicts
 
-# state -> when an exposure is in it; the first four are what waits for a lead, the others are looked at on request
+# state -> when an exposure is in it; the first four wait for a lead, the others are shown on request
 STATES = {
     "split": "all votes are in and do not decide",
     "unsure": "somebody is unsure",
     "differ": "votes are missing, and those cast differ",
-    "posterior": "Dawid-Skene decides otherwise than the majority",
+    "posterior": "Dawid-Skene and the majority disagree",
     "outvoted": "all votes are in, and the majority outvoted somebody",
-    "single_bad": "bad by one imported vote, nobody else's answer is known",
+    "single_bad": "bad by one imported vote; nobody else's answer is known",
 }
 WAITING = ("split", "unsure", "differ", "posterior")
 COLUMNS = ["camera", "expnum", "states", "n_bad", "n_good", "n_unsure", "p_bad", "verdict", "inspectors", "reasons"]
@@ -20,10 +20,10 @@ COLUMNS += ["plver", "last_vote_utc"]
 
 
 def undecided(votes: pd.DataFrame, panel: int = 3) -> pd.DataFrame:
-    """Return one row per exposure that is in one of STATES, by camera and expnum: COLUMNS.
+    """Return one row per exposure that is in at least one of STATES, sorted by camera and expnum: COLUMNS.
 
-    votes : current votes as `LabelStore.votes()` gives them, of one pipeline version per exposure. states : tuple of
-    names. p_bad : Dawid-Skene's, NaN without a good or bad vote. verdict : the majority's. plver : of the last vote.
+    votes : current votes from `LabelStore.votes()`, of one pipeline version per exposure. states : tuple of names.
+    p_bad : by Dawid-Skene, NaN without a good or bad vote. verdict : of the majority. plver : of the last vote.
     """
     table = verdicts.verdicts(votes, "majority", panel)
     posterior = verdicts.verdicts(votes, "posterior", panel)
@@ -48,7 +48,7 @@ def undecided(votes: pd.DataFrame, panel: int = 3) -> pd.DataFrame:
 
 
 def _imported(votes: pd.DataFrame, table: pd.DataFrame) -> np.ndarray:
-    """(n,) bool: all votes on the exposure came from a file."""
+    """(n,) bool: whether all votes on an exposure came from a file."""
     by_hand = votes[votes.via != "import"]
     keys = set(zip(by_hand.camera, by_hand.expnum, strict=True))
     return np.array([key not in keys for key in zip(table.camera, table.expnum, strict=True)], dtype=bool)

@@ -1,10 +1,9 @@
-"""How well inspectors agree: every figure with its bootstrap interval over exposures, and what it stands on. Pure.
+"""How well inspectors agree: figures with bootstrap intervals over exposures, and the numbers behind them. Pure.
 
-All of it is about the answers in `ballots`: blind single votes, over all inspected exposures. Over those alone that
-somebody flagged every figure but Dice would be far too low, as those on which all agree are missing, and none is given.
-A figure on fewer than
-FEWEST_EXPOSURES exposures with two answers, or one about bad answers on fewer than FEWEST_BAD exposures that somebody
-called bad, is left out and says so.
+Everything here uses the answers in `Ballots`: blind single votes, on all inspected exposures. If only the exposures are
+known that somebody flagged, then those on which all inspectors agree are missing. All figures except Dice would be far
+too low, so they are not given. A figure from fewer than FEWEST_EXPOSURES exposures with two answers is left out, with
+the reason. So is a figure about bad answers from fewer than FEWEST_BAD exposures that somebody called bad.
 """
 
 from dataclasses import replace
@@ -43,14 +42,14 @@ GROUP_FIGURES = {name: FIGURES[name] for name in ("alpha", "ac1", "dice")}
 
 
 def headline(found: Ballots, resamples: int = RESAMPLES, seed: int = 0) -> dict:
-    """{name: figure} of FIGURES, and what they stand on: see `ballot_counts`."""
+    """{name: figure} of FIGURES, and the numbers behind them: see `ballot_counts`."""
     counted = tally(found, resamples, seed)
     return {**ballot_counts(found), "figures": _figures(found, counted, FIGURES)}
 
 
 def ballot_counts(found: Ballots) -> dict:
-    """n_exposures, n_units with an answer and n_paired with two good or bad ones, n_votes, n_assumed, left_out, share
-    of bad and of unsure answers, inspectors, assumption."""
+    """The numbers behind the figures: n_exposures, n_units with an answer, n_paired with two good or bad answers,
+    n_votes, n_assumed, left_out, share of bad and of unsure answers, inspectors, assumption."""
     given = found.answers >= 0
     total = int(given.sum())
     return {
@@ -70,7 +69,7 @@ def ballot_counts(found: Ballots) -> dict:
 
 
 def pairs(found: Ballots, resamples: int = RESAMPLES, seed: int = 0) -> list[dict]:
-    """Each pair of inspectors: first, second, n, n_both, n_first, n_second (bad answers of both, of one alone), n_good,
+    """Each pair of inspectors: first, second, n, n_both, n_first, n_second (bad from both, from one only), n_good,
     figures of PAIR_FIGURES."""
     return [
         {"first": a, "second": b, **pair(found.of((a, b)), resamples, seed)}
@@ -79,7 +78,7 @@ def pairs(found: Ballots, resamples: int = RESAMPLES, seed: int = 0) -> list[dic
 
 
 def pair(two: Ballots, resamples: int = RESAMPLES, seed: int = 0) -> dict:
-    """One row of `pairs`, of ballots with two columns."""
+    """One row of `pairs`, for ballots of two inspectors."""
     first, second = two.answers.T
     both = _paired(two.answers)
     counts = {
@@ -93,9 +92,9 @@ def pair(two: Ballots, resamples: int = RESAMPLES, seed: int = 0) -> dict:
 
 
 def by_group(found: Ballots, groups: pd.Series, resamples: int = RESAMPLES, seed: int = 0) -> list[dict]:
-    """Figures of GROUP_FIGURES within each group of exposures, over all inspected ones of it: group, n, n_bad, figures.
+    """Figures of GROUP_FIGURES for each group of inspected exposures: group, n, n_bad, figures.
 
-    groups : name of the group by (camera, expnum); exposures without one, or not named at all, enter none.
+    groups : name of the group by (camera, expnum). Exposures without a group, or without a number, are left out.
     """
     keys = pd.MultiIndex.from_frame(found.units[["camera", "expnum"]])
     names = groups.reindex(keys).to_numpy(object)
@@ -109,14 +108,14 @@ def by_group(found: Ballots, groups: pd.Series, resamples: int = RESAMPLES, seed
 
 
 def by_reason(found: Ballots, resamples: int = RESAMPLES, seed: int = 0) -> list[dict]:
-    """How well inspectors agree on each reason, most frequent first.
+    """How well inspectors agree on each reason, the most frequent first.
 
-    reason, n exposures for which somebody names it, votes that name it, alone: {inspector: votes that name it where
-    nobody else calls the exposure bad}, figures: {same, bad}
+    A row has: reason; n, exposures for which somebody names it; n_paired, those of them with two answers; votes that
+    name it; alone, {inspector: votes that name it if nobody else calls the exposure bad}; figures, {same, bad}.
 
-    same : Dice on the reason (given that one inspector names it, how likely another one does); bad : Dice on bad among
-    the exposures for which somebody names it (they may agree that it is bad and call it something else). Both are free
-    of the number of good exposures, so they may be taken over flagged ones.
+    same : Dice on the reason: if one inspector names it, how likely another one does. bad : Dice on bad among the
+    exposures for which somebody names it: inspectors may agree that it is bad but give another reason. Neither depends
+    on the number of good exposures, so both may be computed from flagged exposures.
     """
     judged = np.isin(found.answers, (GOOD, BAD))
     alone_bad = (found.answers == BAD).sum(axis=1) == 1
@@ -155,11 +154,11 @@ def _with(found: Ballots, answers: np.ndarray) -> Ballots:
 
 
 def posterior(found: Ballots, resamples: int = RESAMPLES, seed: int = 0) -> dict:
-    """Dawid-Skene over the answers: share of bad units, sensitivity and specificity of each inspector (figures), and
-    probability : (n_units,) float64 of bad, NaN without a good or bad answer.
+    """Dawid-Skene's model of the answers: share of bad units, sensitivity and specificity of each inspector (figures),
+    and probability : (n_units,) float64 of bad, NaN without a good or bad answer.
 
-    With two or three inspectors and no known answer the model is only just identified: errors that all share look
-    like truth to it.
+    With two or three inspectors and no known answers the model is only just identified: it takes errors that all
+    inspectors share for the truth.
     """
     counted = tally(found, resamples, seed)
     n = int(_paired(found.answers).sum())
@@ -181,8 +180,8 @@ def posterior(found: Ballots, resamples: int = RESAMPLES, seed: int = 0) -> dict
 
 
 def unlike_majority(found: Ballots, probability: np.ndarray) -> pd.DataFrame:
-    """Named units where the posterior says other than more than half of the answers: camera, expnum, ccdname, n_bad,
-    n_good, p_bad; a tie counts as no majority and is listed if the posterior is sure of bad or good beyond 0.9."""
+    """Units with a number where the posterior disagrees with the majority of the answers: camera, expnum, ccdname,
+    n_bad, n_good, p_bad. A tie is listed if the posterior is surer than 0.9."""
     n_bad, n_good = (found.answers == BAD).sum(axis=1), (found.answers == GOOD).sum(axis=1)
     known = ~np.isnan(probability) & (found.units["expnum"] != NOBODY).to_numpy()
     believed = np.where(np.isnan(probability), 0.5, probability)
@@ -193,12 +192,12 @@ def unlike_majority(found: Ballots, probability: np.ndarray) -> pd.DataFrame:
 
 
 def single_votes(opinions: pd.DataFrame) -> pd.DataFrame:
-    """Exposures that rest on one vote, and those that split.
+    """Exposures that rest on one vote, and those on which votes differ.
 
-    opinions : current ones, as `consensus.opinions` gives them. Returns camera, expnum, n_bad, n_good, n_unsure,
-    bad_by, good_by, unsure_by (tuples of names), reasons (tuple), kind: 'one vote' (one inspector says bad, nobody
-    says good or unsure), 'split' (bad and good), 'unsure' (somebody is unsure and nobody disagrees otherwise); others
-    are left out. An imported blank is no answer, so an imported bad vote beside it stands alone.
+    opinions : current ones, from `verdicts.opinions`. Returns camera, expnum, n_bad, n_good, n_unsure, bad_by, good_by,
+    unsure_by (tuples of names), reasons (tuple) and kind: 'one vote' (one inspector says bad, nobody says good or
+    unsure), 'split' (bad and good), 'unsure' (somebody is unsure, and not both bad and good are said). Other exposures
+    are left out. An imported blank is no answer, so an imported bad vote beside a blank is 'one vote'.
     """
     gathered = {}
     for camera, expnum, inspector, judgement, reasons in opinions[OPINION].itertuples(index=False, name=None):
@@ -218,7 +217,7 @@ def single_votes(opinions: pd.DataFrame) -> pd.DataFrame:
 
 
 def _paired(answers: np.ndarray) -> np.ndarray:
-    """(n_units,) bool: two or more good or bad answers."""
+    """(n_units,) bool: whether a unit has two or more good or bad answers."""
     return np.isin(answers, (GOOD, BAD)).sum(axis=1) >= 2
 
 
@@ -248,7 +247,7 @@ def _figures(found: Ballots, counted: Tally, wanted: dict) -> dict:
 
 
 def _figure(values: np.ndarray | None, n: int, why: str = "") -> dict:
-    """{value, low, high, n, why}: value None where there is none, and why says why. values[0] is the data itself."""
+    """{value, low, high, n, why}. If value is None, why says why. values[0] is of the data itself, not resampled."""
     if values is None or np.isnan(values[0]):
         return {"value": None, "low": None, "high": None, "n": int(n), "why": why or ALIKE}
     low, high = interval(values[1:])

@@ -1,4 +1,4 @@
-"""Everything that is to be said about agreement in a run, as plain values: for the command line, the room and JSON."""
+"""The complete report on agreement in a run, as plain values: for the command line, the room and JSON."""
 
 import numpy as np
 import pandas as pd
@@ -8,15 +8,15 @@ from triptych.pipeline.votes.blind_votes import BAD, GOOD, NOBODY, UNSURE, WHY, 
 from triptych.pipeline.votes.coefficients import LEVEL, RESAMPLES
 from triptych.pipeline.votes.verdicts import opinions
 
-EVERYBODY, NOBODYS = "*", ""  # whose names a report gives; else one inspector's
-ELSEWHERE = "on exposures that this run does not hold, or holds in another pipeline version"
+EVERYBODY, NOBODYS = "*", ""  # whose names a report may contain; or the name of one inspector
+ELSEWHERE = "on exposures that are not in this run, or only in another pipeline version"
 
 
 def of_run(catalog, store, *, expnums=None, inspected=None, **options) -> dict:
-    """`report` of a run: its exposures, and the votes, decisions, repeats and known answers of a label store.
+    """The `report` of a run, with its exposures and with votes, decisions, repeats and known answers of a label store.
 
-    expnums : the exposures that the reader may know of; None = all
-    inspected : see `report`; by default what run.json says
+    expnums : the exposures that the reader may know about; None = all
+    inspected : see `report`; by default the number in run.json
     """
     exposures = catalog.exposures()
     votes, elsewhere = votes_of_run(store.votes(current=False), exposures, catalog.camera)
@@ -25,7 +25,7 @@ def of_run(catalog, store, *, expnums=None, inspected=None, **options) -> dict:
     if expnums is not None:
         votes = votes[votes["expnum"].isin(list(expnums))]
         imported = imported[imported["expnum"].isin(list(expnums))]
-        inspected, elsewhere = None, 0  # how many others looked at what else is not theirs to know
+        inspected, elsewhere = None, 0  # this reader must not learn how many other exposures were looked at
     found = report(
         votes,
         exposures,
@@ -42,8 +42,8 @@ def of_run(catalog, store, *, expnums=None, inspected=None, **options) -> dict:
 
 
 def votes_of_run(votes: pd.DataFrame, exposures: pd.DataFrame, camera: str) -> tuple[pd.DataFrame, int]:
-    """The votes on exposures that a run holds, and how many current ones are on others. An imported vote that names no
-    pipeline version counts; a run without exposures holds whatever was imported into it."""
+    """The votes on exposures of a run, and the number of current votes on others. An imported vote without a pipeline
+    version counts. In a run without exposures, all votes count."""
     if exposures.empty:
         return votes, 0
     plver = votes["expnum"].map(exposures.set_index("expnum")["plver"])
@@ -69,12 +69,12 @@ def report(
 ) -> dict:
     """Agreement of the inspectors who gave `votes`.
 
-    votes : `LabelStore.votes(current=False)`, or those of the exposures that the reader may know
+    votes : `LabelStore.votes(current=False)`, or those of the exposures that the reader may know about
     exposures : camera, expnum, band, night of the run; imported : camera, expnum, source, columns of inspection tables
     repeats, decisions, known : see `inspectors.inspector_table`
-    unit : 'exposure', 'ccd', or '' for exposures where there are answers about them, else CCDs
+    unit : 'exposure', 'ccd', or '' = exposures if there are answers about them, else CCDs
     blanks_are_good, inspected : see `ballots`
-    names : EVERYBODY; an inspector, who gets their own figures and none of another by name; NOBODYS
+    names : EVERYBODY; an inspector, whose own figures are given and nobody else's name; or NOBODYS
     """
     imports = None if imported is None or imported.empty else imported[["camera", "expnum", "source"]]
     given = {"blanks_are_good": blanks_are_good, "inspected": inspected, "imports": imports}
@@ -111,7 +111,7 @@ def report(
 
 
 def groups_of(exposures: pd.DataFrame, imported: pd.DataFrame | None = None) -> dict[str, pd.Series]:
-    """Name of the group by (camera, expnum): band, month, and the model's category where an inspection table has it."""
+    """Name of the group by (camera, expnum): band, month, and the model's category if an inspection table has it."""
     index = pd.MultiIndex.from_frame(exposures[["camera", "expnum"]].reset_index(drop=True))
     night = exposures["night"].to_numpy(np.int64)
     months = [f"{n // 10000}-{n // 100 % 100:02d}" if n > 0 else "" for n in night]
@@ -127,7 +127,7 @@ def groups_of(exposures: pd.DataFrame, imported: pd.DataFrame | None = None) -> 
 
 
 def _listed(found: Ballots, current: pd.DataFrame, chance: np.ndarray) -> list[dict]:
-    """Exposures (or CCDs) that rest on one vote, split, or that somebody is unsure of."""
+    """Exposures (or CCDs) that rest on one vote, on which votes differ, or of which somebody is unsure."""
     if found.unit == "exposure":
         table = agreement.single_votes(opinions(current[current["ccdname"] == ""])).assign(ccdname="")
     else:
@@ -163,7 +163,7 @@ def _own_pair(found: Ballots, name: str, drawn: dict) -> list[dict]:
 
 
 def _without_names(answer: dict, name: str) -> dict:
-    """The same without anybody's name but one."""
+    """The same report with only one inspector's name, or with none ('')."""
     own = {name} if name else set()
     fitted = answer["posterior"]["inspectors"]
     answer["posterior"]["inspectors"] = {who: figures for who, figures in fitted.items() if who in own}

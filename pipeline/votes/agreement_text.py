@@ -1,16 +1,16 @@
-"""The report of `agreement_report` as text for a terminal."""
+"""Writes the report of `agreement_report` as text for a terminal."""
 
 from triptych.pipeline.votes.agreement import FEWEST_EXPOSURES, FIGURES, FLAGGED
 from triptych.pipeline.votes.inspectors import FEW as FEW_VOTES
 
 READING = (
-    "alpha and kappa correct for agreement by chance and fall where bad is rare; AC1 does so less. Dice is about bad "
-    "alone: if one inspector says bad, how likely another one does."
+    "alpha and kappa correct for agreement by chance, and are low if bad is rare; AC1 less so. Dice is about bad "
+    "only: if one inspector says bad, how likely another one does."
 )
 
 
 def number(figure: dict, digits: int = 2) -> str:
-    """`0.30 (0.27 to 0.34)`, or `-` where there is no value."""
+    """`0.30 (0.27 to 0.34)`, or `-` if there is no value."""
     if figure["value"] is None:
         return "-"
     if figure["low"] is None:
@@ -19,7 +19,7 @@ def number(figure: dict, digits: int = 2) -> str:
 
 
 def as_text(found: dict) -> str:
-    """Every table of a report, one below the other."""
+    """All tables of a report, one below the other."""
     parts = [_standing(found)]
     rows = [
         [title, number(found["figures"][name]), _n(found["figures"][name])] for name, (title, *_) in FIGURES.items()
@@ -115,8 +115,8 @@ def _single(found: dict) -> str:
     kinds = {kind: [row for row in found["listed"] if row["kind"] == kind] for kind in ("one vote", "split", "unsure")}
     counts = ", ".join(f"{len(rows):,} {words}" for kind, words in _KINDS.items() if (rows := kinds[kind]))
     share = number(found["posterior"]["share"], 3)
-    text = f"{counts or 'none rests on one vote or splits'}; share of bad by Dawid-Skene {share}; "
-    return text + f"{len(found['unlike']):,} where its posterior says other than the majority"
+    text = f"{counts or 'none rests on one vote or is split'}; share of bad by Dawid-Skene {share}; "
+    return text + f"{len(found['unlike']):,} where its posterior disagrees with the majority"
 
 
 _KINDS = {"one vote": "rest on one bad vote", "split": "split", "unsure": "with somebody unsure"}

@@ -1,11 +1,12 @@
-"""Which votes count for agreement: blind single votes, one per inspector and exposure, and an account of the rest.
+"""Which votes count for agreement: blind single votes, one per inspector and exposure. Others are counted by reason.
 
-A bulk vote is one judgement of many exposures, a vote cast after others' were shown is not independent, and an imported
-list that holds only bad votes does not say what was looked at: none of these says how well people agree. Where somebody
-changed a blind vote later, with the others' in sight, the blind one counts; a vote taken back counts nowhere.
+Three kinds of vote do not show how well people agree. A bulk vote is one judgement of many exposures. A vote cast after
+the votes of others were shown is not independent. An imported list of bad votes does not say what else was looked at.
+If somebody changed a blind vote later, when they could see other votes, the blind one counts. A retracted vote does not
+count.
 
-`blanks_are_good` is an assumption about imported inspections, off by default: that each imported inspector judged every
-exposure of that inspection, alone, and called good whatever was not called bad. It is written into the result.
+`blanks_are_good` is an assumption about imported inspections, off by default: each imported inspector judged every
+exposure of that inspection, alone, and a blank means good. The result states the assumption.
 """
 
 from collections.abc import Sequence
@@ -19,9 +20,9 @@ from triptych.pipeline.errors import BadInput, choose
 MISSING, GOOD, UNSURE, BAD = -1, 0, 1, 2
 CODES = {"good": GOOD, "unsure": UNSURE, "bad": BAD}
 UNITS = ("exposure", "ccd")
-NOBODY = -1  # expnum of exposures that were inspected and are not named
+NOBODY = -1  # expnum of exposures that were inspected but whose numbers are not known
 WHY = {
-    "imported": "imported, and which exposures were looked at is not on record",
+    "imported": "imported, and it is not known which exposures were looked at",
     "bulk": "cast in bulk",
     "not blind": "cast after others' votes were or could be seen",
 }
@@ -31,14 +32,14 @@ _THING = ["camera", "expnum", "ccdname", "plver", "inspector"]
 
 @dataclass(frozen=True, eq=False)
 class Ballots:
-    """Answers of inspectors to units (exposures, or CCDs).
+    """Answers of inspectors about units (exposures or CCDs).
 
-    units : camera, expnum (NOBODY = not named), ccdname ('' = whole exposure), one row per unit
+    units : camera, expnum (NOBODY = not known), ccdname ('' = whole exposure), one row per unit
     answers : (n_units, n_inspectors) int8 of MISSING, GOOD, UNSURE, BAD
     reasons : unit (row number), inspector (column number), reason: one row per reason of a bad answer
-    n_votes : votes on record that count; n_assumed : good answers that nobody gave and an assumption adds
+    n_votes : number of stored votes that count; n_assumed : number of good answers that an assumption adds
     left_out : why -> number of current votes that do not count
-    only_flagged : only exposures that somebody called bad are in it, as the others that were inspected are not known
+    only_flagged : True if only exposures that somebody called bad are known, not the others that were inspected
     """
 
     unit: str
@@ -57,13 +58,13 @@ class Ballots:
 
     @property
     def exposure_codes(self) -> np.ndarray:
-        """(n_units,) int64: units of the same exposure have the same number; unnamed exposures have one each."""
+        """(n_units,) int64: equal for units of the same exposure. Each exposure without a number has its own code."""
         codes = self.units.groupby(["camera", "expnum"], sort=False).ngroup().to_numpy(np.int64)
         unnamed = (self.units["expnum"] == NOBODY).to_numpy()
         return np.where(unnamed, len(codes) + np.arange(len(codes)), codes)
 
     def where(self, keep: np.ndarray) -> "Ballots":
-        """Only some units. keep : (n_units,) bool."""
+        """The ballots of some units only. keep : (n_units,) bool."""
         keep = np.asarray(keep, bool)
         number = np.cumsum(keep) - 1
         reasons = self.reasons[keep[self.reasons["unit"].to_numpy(np.int64)]]
@@ -71,7 +72,7 @@ class Ballots:
         return replace(self, units=self.units[keep].reset_index(drop=True), answers=self.answers[keep], reasons=reasons)
 
     def of(self, inspectors: Sequence[str]) -> "Ballots":
-        """Only some inspectors, in this order."""
+        """The ballots of some inspectors only, in this order."""
         columns = [self.inspectors.index(name) for name in inspectors]
         place = {column: number for number, column in enumerate(columns)}
         reasons = self.reasons[self.reasons["inspector"].isin(columns)]
@@ -79,7 +80,7 @@ class Ballots:
         return replace(self, inspectors=tuple(inspectors), answers=self.answers[:, columns], reasons=reasons)
 
     def against_others(self, inspector: str) -> "Ballots":
-        """Two columns: this inspector, and what more than half of the others' good and bad answers say."""
+        """Two columns: this inspector, and the majority of the others' good and bad answers (MISSING in a tie)."""
         own = self.inspectors.index(inspector)
         others = np.delete(self.answers, own, axis=1)
         lean = (others == BAD).sum(axis=1) - (others == GOOD).sum(axis=1)
@@ -88,7 +89,7 @@ class Ballots:
         return replace(self, inspectors=(inspector, "the others"), answers=answers, reasons=self.reasons.iloc[:0])
 
     def has_reason(self, reason: str) -> np.ndarray:
-        """(n_units, n_inspectors) bool: whether this inspector's bad answer names the reason."""
+        """(n_units, n_inspectors) bool: whether an inspector's bad answer names the reason."""
         found = np.zeros(self.answers.shape, bool)
         rows = self.reasons[self.reasons["reason"] == reason]
         found[rows["unit"].to_numpy(np.int64), rows["inspector"].to_numpy(np.int64)] = True
@@ -103,14 +104,16 @@ def ballots(
     inspected: int | Sequence[int] | None = None,
     imports: pd.DataFrame | None = None,
 ) -> Ballots:
-    """The answers that count.
+    """The answers that count for agreement.
 
-    votes : `LabelStore.votes(current=False)`; with current ones only, a blind vote that was changed later is lost
-    unit : 'exposure', votes on whole exposures; 'ccd', imported answers on every CCD (ticks in Review say nothing of
-        the CCDs that were not ticked, so they are no answers)
-    inspected : with blanks_are_good, what the imported inspectors are taken to have looked at: expnums, or how many
-        exposures if only their number is known; by default the exposures that the import names
+    votes : `LabelStore.votes(current=False)`. With current votes only, a blind vote that was changed later is lost
+    unit : 'exposure', votes on whole exposures; 'ccd', imported answers on every CCD (ticks in Review say nothing about
+        CCDs that were not ticked, so they are no answers)
+    inspected : with blanks_are_good, what the imported inspectors are assumed to have looked at: expnums, or a number
+        of exposures if only that is known; by default the exposures that the import names
     imports : camera, expnum, source of imported inspection tables; without it all imported votes are one inspection
+
+    BadInput if `inspected` is less than the number of exposures that the import names.
     """
     choose(unit, UNITS, "unit of agreement")
     mine = votes[(votes["ccdname"] == "") if unit == "exposure" else (votes["ccdname"] != "")]
@@ -135,7 +138,7 @@ def ballots(
 
 
 def _with_coverage(imported: pd.DataFrame) -> set[str]:
-    """Inspectors whose imported answers are both good and bad: theirs is no mere list of what is bad."""
+    """Inspectors with imported blind answers that include good ones, so it is not only a list of what is bad."""
     kinds = imported[imported["blind"]].groupby("inspector")["judgement"].agg(set)
     return {name for name, own in kinds.items() if "good" in own}
 
@@ -153,7 +156,7 @@ def _left_out(left: pd.DataFrame, unit: str) -> dict[str, int]:
 
 
 def _blanks(files: pd.DataFrame, inspected, imports) -> tuple[pd.DataFrame | None, str]:
-    """Good answers that are assumed: camera, expnum, ccdname, inspector; and the assumption in words."""
+    """Good answers that are assumed (camera, expnum, ccdname, inspector), and the assumption as a sentence."""
     if files.empty:
         return None, ""
     if isinstance(inspected, (Sequence, np.ndarray)):
@@ -172,7 +175,7 @@ def _blanks(files: pd.DataFrame, inspected, imports) -> tuple[pd.DataFrame | Non
     names = ", ".join(sorted(files["inspector"].unique()))
     if isinstance(inspected, (int, np.integer)) and not isinstance(inspected, bool):
         if inspected < named:
-            raise BadInput(f"{inspected} exposures cannot have been inspected: the import names {named}; give more")
+            raise BadInput(f"{inspected} is too few inspected exposures: the import names {named}; give at least that")
         unnamed = pd.DataFrame({"camera": files["camera"].iloc[0], "expnum": NOBODY, "copy": range(inspected - named)})
         blanks = pd.concat([blanks, unnamed.merge(pd.DataFrame({"inspector": files["inspector"].unique()}), "cross")])
         text = f"each of {names} looked at all {inspected:,} inspected exposures, of which the file names {named:,}"
@@ -198,7 +201,7 @@ def _matrix(unit: str, chosen: pd.DataFrame, assumed: pd.DataFrame | None) -> Ba
     numbers = answers.groupby(["camera", "expnum", "ccdname", "copy"], sort=True).ngroup().to_numpy()
     places = answers["inspector"].map({name: n for n, name in enumerate(inspectors)}).to_numpy(np.int64)
     matrix = np.full((numbers.max(initial=-1) + 1, len(inspectors)), MISSING, np.int8)
-    matrix[numbers, places] = answers["code"].to_numpy(np.int8)  # votes on record come last and win
+    matrix[numbers, places] = answers["code"].to_numpy(np.int8)  # stored votes come last and replace assumed answers
     first = np.unique(numbers, return_index=True)[1]
     units = answers[_UNIT].iloc[first].reset_index(drop=True)
     own = len(blanks)

@@ -1,12 +1,13 @@
-"""Coefficients of agreement and their bootstrap, over any number of resamples at once.
+"""Coefficients of agreement and their bootstrap, for any number of resamples at once.
 
-Exposures on which everybody answered alike are alike: what counts is how often each pattern of answers occurs. Drawing
-n exposures with replacement is one multinomial draw over the distinct patterns, so 1,000 resamples of 20,000 exposures
-cost a thousand draws over a few dozen patterns, and every coefficient is arithmetic on the weighted patterns.
+All exposures with the same answers count alike, so it is enough to know how often each pattern of answers occurs.
+Drawing n exposures with replacement is then one multinomial draw over the distinct patterns. So 1,000 resamples of
+20,000 exposures take a thousand draws over a few dozen patterns, and every coefficient is arithmetic on weighted
+patterns.
 
 patterns : (n_patterns, n_inspectors) int8 of MISSING, GOOD, UNSURE, BAD
 weights : (n_resamples, n_patterns) float64, how often each pattern occurs; row 0 of a `Tally` is the data itself
-Each coefficient is (n_resamples,) float64, NaN where it is not defined (everybody always answered the same, say).
+Each coefficient is (n_resamples,) float64, NaN if it is not defined (everybody always gave the same answer, say).
 
 Krippendorff, Content Analysis (2004), chapter 11 (alpha); Gwet, Br. J. Math. Stat. Psychol. 61, 29 (2008) (AC1);
 Cicchetti and Feinstein, J. Clin. Epidemiol. 43, 551 (1990) (specific agreement, which is Dice's for two people);
@@ -23,13 +24,13 @@ from triptych.pipeline.votes.blind_votes import BAD, GOOD, UNSURE, Ballots
 RESAMPLES = 1000
 LEVEL = 95  # per cent
 DAWID_SKENE_ITERATIONS = 3000
-DAWID_SKENE_TOLERANCE = 1e-6  # of a probability, from one iteration to the next
+DAWID_SKENE_TOLERANCE = 1e-6  # largest change of a probability in one iteration at which the fit stops
 _TINY = 1e-10
 
 
 @dataclass(frozen=True, eq=False)
 class Tally:
-    """patterns, weights as above; place : (n_units,) which pattern each unit has."""
+    """patterns, weights : see the module. place : (n_units,) the row in `patterns` of each unit."""
 
     patterns: np.ndarray
     weights: np.ndarray
@@ -37,7 +38,7 @@ class Tally:
 
 
 def tally(found: Ballots, resamples: int = RESAMPLES, seed: int = 0) -> Tally:
-    """Patterns of answers, how often each occurs, and how often in each of `resamples` draws of exposures.
+    """Patterns of answers, how often each occurs in the data, and how often in `resamples` random draws of exposures.
 
     All units of an exposure are drawn together.
     """
@@ -60,7 +61,7 @@ def tally(found: Ballots, resamples: int = RESAMPLES, seed: int = 0) -> Tally:
 
 
 def interval(values: np.ndarray) -> tuple[float, float]:
-    """The LEVEL % interval of resampled values, by percentiles; those that are not defined are left out."""
+    """The LEVEL % interval of resampled values, from percentiles. Undefined (NaN) values are left out."""
     values = values[~np.isnan(values)]
     if not len(values):
         return np.nan, np.nan
@@ -69,7 +70,7 @@ def interval(values: np.ndarray) -> tuple[float, float]:
 
 
 def alpha_nominal(patterns: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Krippendorff's alpha of good and bad; unsure counts as missing. Units with one answer say nothing."""
+    """Krippendorff's alpha of good and bad. Unsure counts as missing. Units with one answer do not count."""
     good, bad, paired = _two(patterns)
     observed = weights @ _per(good * bad, good + bad - 1)
     n_good, n_bad = weights @ (good * paired), weights @ (bad * paired)
@@ -90,14 +91,14 @@ def alpha_ordinal(patterns: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def raw_agreement(patterns: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Share of pairs of inspectors who gave the same answer, good or bad; the mean over units."""
+    """Share of pairs of inspectors who gave the same answer, good or bad, averaged over units."""
     good, bad, paired = _two(patterns)
     same = _per(good * (good - 1) + bad * (bad - 1), (good + bad) * (good + bad - 1))
     return _divide(weights @ same, weights @ paired)
 
 
 def gwet_ac1(patterns: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Gwet's AC1 of good and bad: agreement beyond chance where one answer is rare."""
+    """Gwet's AC1 of good and bad: agreement beyond chance, less affected if one answer is rare."""
     good, bad, paired = _two(patterns)
     share = _divide(weights @ (_per(bad, good + bad) * paired), weights @ paired)
     chance = 2 * share * (1 - share)
@@ -105,13 +106,13 @@ def gwet_ac1(patterns: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def dice_bad(patterns: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Specific agreement on bad: given that one inspector says bad, how likely another one does."""
+    """Specific agreement on bad: if one inspector says bad, how likely another one does."""
     good, bad, _ = _two(patterns)
     return _dice(bad, good + bad, weights)
 
 
 def dice_of(named: np.ndarray, judged: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Specific agreement on a mark. named, judged : (n_patterns, n_inspectors) bool."""
+    """Specific agreement on any mark. named, judged : (n_patterns, n_inspectors) bool."""
     return _dice((named & judged).sum(axis=1).astype(float), judged.sum(axis=1).astype(float), weights)
 
 
@@ -127,7 +128,7 @@ def cohen_kappa(patterns: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def fleiss_kappa(patterns: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Fleiss' kappa of good and bad, over the units that every inspector answered."""
+    """Fleiss' kappa of good and bad, for the units that every inspector answered."""
     full = np.isin(patterns, (GOOD, BAD)).all(axis=1)
     weights = weights * full
     good, bad, _ = _two(patterns)
@@ -138,8 +139,8 @@ def fleiss_kappa(patterns: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class DawidSkene:
-    """probability : (n_resamples, n_patterns) of bad; share : (n_resamples,) of bad units; sensitivity, specificity :
-    (n_resamples, n_inspectors). NaN where nothing can be learned."""
+    """probability : (n_resamples, n_patterns) of bad. share : (n_resamples,) of bad units. sensitivity, specificity :
+    (n_resamples, n_inspectors). NaN if they cannot be computed."""
 
     probability: np.ndarray
     share: np.ndarray
@@ -148,15 +149,15 @@ class DawidSkene:
 
 
 def dawid_skene(patterns: np.ndarray, weights: np.ndarray) -> DawidSkene:
-    """Dawid and Skene's model of good and bad answers by expectation-maximisation, each resample by itself.
+    """Dawid and Skene's model of good and bad answers by expectation-maximisation, separately for each resample.
 
-    It starts from the share of bad answers, as crowd-kit's does, which the tests compare it with.
+    It starts from the share of bad answers, like crowd-kit, with which the tests compare it.
     """
     says_bad, says_good = (patterns == BAD).astype(float), (patterns == GOOD).astype(float)
     answered = (says_bad + says_good).sum(axis=1)
     weights = weights * (answered > 0)
     bad = np.tile(_per(says_bad.sum(axis=1), answered), (len(weights), 1))
-    moving = np.arange(len(weights))  # resamples that have not come to rest
+    moving = np.arange(len(weights))  # resamples that have not converged yet
     for _ in range(DAWID_SKENE_ITERATIONS):
         before = bad[moving]
         bad[moving] = now = _believe(weights[moving], before, says_bad, says_good)
@@ -171,7 +172,7 @@ def dawid_skene(patterns: np.ndarray, weights: np.ndarray) -> DawidSkene:
 
 
 def _believe(weights: np.ndarray, bad: np.ndarray, says_bad: np.ndarray, says_good: np.ndarray) -> np.ndarray:
-    """One step: rates of each inspector from what is believed of each pattern, and what follows from them."""
+    """One iteration: each inspector's rates from the present probabilities, then new probabilities from the rates."""
     share = _divide((weights * bad).sum(axis=1, keepdims=True), weights.sum(axis=1, keepdims=True))
     hit, miss = _rates(weights * bad, says_bad, says_good)
     alarm, quiet = _rates(weights * (1 - bad), says_bad, says_good)
@@ -181,13 +182,13 @@ def _believe(weights: np.ndarray, bad: np.ndarray, says_bad: np.ndarray, says_go
 
 
 def _rates(weights: np.ndarray, says_bad: np.ndarray, says_good: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(n_resamples, n_inspectors) shares of bad and of good answers where `weights` lie."""
+    """(n_resamples, n_inspectors) shares of bad and of good answers, weighted by `weights`."""
     bad, good = np.maximum(weights @ says_bad, _TINY), np.maximum(weights @ says_good, _TINY)
     return bad / (bad + good), good / (bad + good)
 
 
 def _two(patterns: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Numbers of good and of bad answers, and 1.0 where there are two or more of them."""
+    """Numbers of good and of bad answers in each pattern, and 1.0 if there are two or more in all."""
     good, bad = (patterns == GOOD).sum(axis=1).astype(float), (patterns == BAD).sum(axis=1).astype(float)
     return good, bad, (good + bad >= 2).astype(float)
 
@@ -197,7 +198,7 @@ def _dice(named: np.ndarray, judged: np.ndarray, weights: np.ndarray) -> np.ndar
 
 
 def _per(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    """above / below where that can be, else 0."""
+    """above / below, or 0 where below is not positive."""
     return np.divide(above, below, out=np.zeros_like(above, dtype=float), where=below > 0)
 
 

@@ -1,7 +1,7 @@
-"""One inspector at a time: pace, steadiness, sensitivity and specificity, drift. Pure functions on plain frames.
+"""Figures of single inspectors: pace, consistency, sensitivity and specificity, drift. Pure functions on plain frames.
 
-A rate comes with its 95 % Wilson interval (Wilson, J. Am. Stat. Assoc. 22, 209 (1927)), which holds for few trials too;
-on fewer than FEWEST trials it is left out and says so.
+A rate has its 95 % Wilson interval (Wilson, J. Am. Stat. Assoc. 22, 209 (1927)), which is also right for few trials.
+With fewer than FEWEST trials the rate is left out, with the reason.
 """
 
 import numpy as np
@@ -11,14 +11,14 @@ from triptych.pipeline.votes.blind_votes import BAD, CODES, UNSURE, Ballots
 
 FEWEST = 10
 FEW = f"too few: fewer than {FEWEST}"
-BLOCK = 100  # votes per point of a drift
-LONGEST_SECONDS = 600  # a longer look is a break, not a look
+BLOCK = 100  # number of votes per point of a drift
+LONGEST_SECONDS = 600  # longer times are breaks and do not count
 _Z = 1.959963984540054
 _THING = ["camera", "expnum"]
 
 
 def rate(hits: int, trials: int) -> dict:
-    """{value, low, high, n, why} of a share, with its Wilson interval."""
+    """{value, low, high, n, why} of a share, with its Wilson interval. value is None with fewer than FEWEST trials."""
     if trials < FEWEST:
         return {"value": None, "low": None, "high": None, "n": int(trials), "why": FEW}
     share, z2 = hits / trials, _Z**2
@@ -44,7 +44,7 @@ def inspector_table(
     against_known, drift.
 
     votes : `LabelStore.votes(current=False)`; repeats : vote_id, inspector, judgement; decisions : current
-    adjudications (camera, expnum, judgement); known : camera, expnum, judgement of exposures whose answer is known
+    adjudications (camera, expnum, judgement); known : camera, expnum, judgement of exposures with a known answer
     """
     rows = []
     single = votes[(votes["ccdname"] == "") & (votes["via"] == "single") & votes["retracted_utc"].isna()]
@@ -71,7 +71,10 @@ def inspector_table(
 
 
 def pace(votes: pd.DataFrame) -> dict:
-    """{seconds, n, days: [{day, seconds, n}]}: median seconds on screen per single vote; None below FEWEST votes."""
+    """{seconds, n, days: [{day, seconds, n}]}: median seconds on screen per single vote.
+
+    None with fewer than FEWEST.
+    """
     seconds = np.array([_seconds(screen) for screen in votes["screen"]], dtype=float)
     frame = pd.DataFrame({"day": votes["created_utc"].str[:10].to_numpy(object), "seconds": seconds}).dropna()
     days = [
@@ -82,7 +85,7 @@ def pace(votes: pd.DataFrame) -> dict:
 
 
 def consistency(votes: pd.DataFrame, repeats: pd.DataFrame | None, inspector: str) -> dict:
-    """Share of repeated exposures on which the inspector gave the same judgement as before."""
+    """Share of repeated exposures to which the inspector gave the same judgement as before."""
     if repeats is None or not len(repeats):
         return rate(0, 0)
     own = repeats[repeats["inspector"] == inspector].merge(
@@ -92,10 +95,9 @@ def consistency(votes: pd.DataFrame, repeats: pd.DataFrame | None, inspector: st
 
 
 def against(own: pd.Series, truth: pd.Series) -> dict:
-    """{sensitivity, specificity}: of what is bad, how much was called bad; of what is good, how much good. Unsure is
-    neither a hit nor a correct rejection.
+    """{sensitivity, specificity}: the share of bad exposures that were called bad, and of good ones called good.
 
-    own : code by (camera, expnum); truth : 'good' or 'bad' by (camera, expnum)
+    Unsure counts as neither. own : code by (camera, expnum); truth : 'good' or 'bad' by (camera, expnum)
     """
     answers, right = own.align(truth, join="inner")
     is_bad = (right == "bad").to_numpy(bool)
@@ -107,9 +109,9 @@ def against(own: pd.Series, truth: pd.Series) -> dict:
 
 
 def drift(votes: pd.DataFrame, truth: pd.Series) -> dict:
-    """{blocks, days}: [{of, n, bad, sensitivity}] by hundred votes in the order they were cast, and by day.
+    """{blocks, days}: [{of, n, bad, sensitivity}] for every BLOCK votes in the order they were cast, and for every day.
 
-    truth : 'good' or 'bad' by (camera, expnum), of known answers and decisions together
+    truth : 'good' or 'bad' by (camera, expnum), from known answers and decisions together
     """
     votes = votes.sort_values("vote_id")
     right = truth.reindex(pd.MultiIndex.from_frame(votes[_THING])) if len(truth) else pd.Series([None] * len(votes))
@@ -130,7 +132,7 @@ def _by(frame: pd.DataFrame, names: np.ndarray) -> list[dict]:
 def _answers_of(found: Ballots, column: int) -> pd.Series:
     given = found.answers[:, column] >= 0
     if found.unit != "exposure":
-        given = np.zeros(len(found), bool)  # decisions and known answers are about whole exposures
+        given = np.zeros(len(found), bool)  # decisions and known answers concern whole exposures
     return pd.Series(found.answers[given, column], pd.MultiIndex.from_frame(found.units.loc[given, _THING]))
 
 

@@ -1,9 +1,9 @@
-"""In which order exposures are inspected, which of them, and what is mixed in among them. Pure functions.
+"""In which order exposures are inspected, which of them, and what is mixed in. Pure functions.
 
-Every order is shuffled per inspector, so that what came before an exposure differs between inspectors and the effects
-of order do not add up: ties and near ties, the sequence of nights or of groups, and the direction within them follow a
-seed made of the inspector's and the run's names. Keys are hashes of the exposure number, so an order stays as it is
-while exposures leave it.
+Every order is shuffled separately for each inspector. So different exposures come before a given one, and effects of
+the order do not add up. A seed made from the names of the inspector and the run decides about ties and near ties, the
+sequence of nights or groups, and the direction within them. Sort keys are hashes of the exposure number, so the order
+of the remaining exposures does not change when one leaves.
 """
 
 import hashlib
@@ -17,18 +17,18 @@ from triptych.pipeline.errors import BadInput, choose
 from triptych.pipeline.votes import expected_gain
 
 BAND_WIDTH = 0.05  # scores within one band count as equal
-CHAIN_LIMIT = 1500  # exposures that are chained by nearness at once: the cost grows with the square
-NEAREST = 5  # places from which the one to mix in is drawn
+CHAIN_LIMIT = 1500  # number of exposures that are chained at once; the time grows with its square
+NEAREST = 5  # an exposure to mix in is drawn from so many that are nearest in the order
 LATITUDES = (("low", 0.0, 20.0), ("middle", 20.0, 40.0), ("high", 40.0, 90.1))  # |b| in degrees
 
 
 def seed_of(*parts) -> int:
-    """An unsigned 64-bit seed from any texts and numbers; the same on every machine."""
+    """An unsigned 64-bit seed made from texts and numbers; the same on every machine."""
     return int.from_bytes(hashlib.sha256(repr(tuple(map(str, parts))).encode()).digest()[:8], "big")
 
 
 def draws_of(numbers, seed: int) -> np.ndarray:
-    """(n,) float64 in [0, 1): a random number per whole number, the same for the same seed (splitmix64)."""
+    """(n,) float64 in [0, 1): a random number for each integer, the same for the same seed (splitmix64)."""
     with np.errstate(over="ignore"):
         z = np.asarray(numbers, dtype=np.int64).astype(np.uint64) + np.uint64(seed)
         z += np.uint64(0x9E3779B97F4A7C15)
@@ -57,7 +57,7 @@ def by_split(table: pd.DataFrame, seed: int) -> np.ndarray:
 
 
 def by_night(table: pd.DataFrame, seed: int) -> np.ndarray:
-    """A night after the other, each forwards or backwards in time."""
+    """Night after night, each forwards or backwards in time."""
     night = table["night"].to_numpy(np.int64)
     direction = np.where(draws_of(night, seed + 1) < 0.5, 1.0, -1.0)
     return _sorted(table, draws_of(night, seed), direction * table["mjd_obs"].to_numpy(float))
@@ -69,9 +69,10 @@ def by_chance(table: pd.DataFrame, seed: int) -> np.ndarray:
 
 
 def by_likeness(table: pd.DataFrame, seed: int) -> np.ndarray:
-    """Group after group (`group`, -1 = none, last), each a walk from one exposure to the nearest one left.
+    """Group after group (`group`, -1 = in none, last). Within a group, each exposure is followed by the nearest one
+    left.
 
-    Where an exposure is: the columns `place_0`, `place_1`, ... (float).
+    The columns `place_0`, `place_1`, ... (float) hold the positions.
     """
     expnums, group = table.index.to_numpy(np.int64), table["group"].to_numpy(np.int64)
     places = table[[name for name in table if name.startswith("place_")]].to_numpy(np.float64)
@@ -88,10 +89,11 @@ def by_likeness(table: pd.DataFrame, seed: int) -> np.ndarray:
 
 
 def by_gain(table: pd.DataFrame, seed: int) -> np.ndarray:
-    """The exposures whose answers are expected to teach most, one unlike the other: see `expected_gain`.
+    """The exposures whose answers are expected to teach most, with differing ones in turn: see `expected_gain`.
 
-    Beside what `by_likeness` asks for: the columns `disagreement` (float, NaN = unknown) and `taught` (bool: an answer
-    on the exposure has taught the model; those come last). Beyond the first CHOSEN_APART only gain counts, in bands.
+    Needs the columns of `by_likeness` and `probability`, `disagreement` (float, NaN = unknown) and `taught` (bool: an
+    answer on the exposure has taught the model; those come last). After the first CHOSEN_APART only the gain counts, in
+    bands.
     """
     gain = expected_gain.gain_of(table["probability"], table["disagreement"])
     taught, draws = table["taught"].to_numpy(bool), draws_of(table.index, seed)
@@ -115,7 +117,7 @@ def by_gain(table: pd.DataFrame, seed: int) -> np.ndarray:
 
 
 def places_of(vectors: np.ndarray, dims: int = 8) -> np.ndarray:
-    """(n, <= dims) float64: standardised vectors (n, dim) in their first principal components, for `by_likeness`."""
+    """(n, <= dims) float64: the first principal components of standardised vectors (n, dim), for `by_likeness`."""
     vectors = np.asarray(vectors, dtype=np.float64)
     spread = vectors.std(axis=0)
     vectors = (vectors - vectors.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
@@ -126,7 +128,7 @@ def places_of(vectors: np.ndarray, dims: int = 8) -> np.ndarray:
 
 
 def _walk(places: np.ndarray, start: int) -> np.ndarray:
-    """(n,) int: from place to the nearest one not yet visited. places : (n, dim)."""
+    """(n,) int: an order in which each place is followed by the nearest one not yet visited. places : (n, dim)."""
     left = np.ones(len(places), dtype=bool)
     order = np.empty(len(places), dtype=np.int64)
     here = start
@@ -140,7 +142,7 @@ def _walk(places: np.ndarray, start: int) -> np.ndarray:
 
 
 def _by_bands(values: np.ndarray, table: pd.DataFrame, seed: int) -> np.ndarray:
-    """By rising value in bands of BAND_WIDTH, at random within a band; exposures without a value last."""
+    """By rising value in bands of BAND_WIDTH, random within a band. Exposures without a value come last."""
     bands = np.where(np.isfinite(values), np.floor(values / BAND_WIDTH + 1e-9), np.inf)
     return _sorted(table, bands, draws_of(table.index, seed))
 
@@ -152,7 +154,7 @@ def _sorted(table: pd.DataFrame, *keys) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Order:
-    """make(table, seed) -> (n,) int64 expnums. tells : what the place in it gives away, '' if nothing."""
+    """make(table, seed) -> (n,) int64 expnums. tells : what a place in the order reveals, '' = nothing."""
 
     name: str
     rule: str
@@ -175,10 +177,10 @@ ORDERS: dict[str, Order] = {
 
 
 def ordered(table: pd.DataFrame, order: str, seed: int) -> np.ndarray:
-    """expnums (n,) int64 of a table in a named order.
+    """The expnums (n,) int64 of a table in a named order.
 
-    table : indexed by expnum, with score, probability (floats, NaN = unknown), night (int), mjd_obs, and what the order
-    needs beside: division (float, how divided the votes are), group (int), place_0, place_1, ... (floats)
+    table : indexed by expnum, with score, probability (floats, NaN = unknown), night (int), mjd_obs, and the columns
+    that the order needs: division (float, how divided the votes are), group (int), place_0, place_1, ... (floats)
     """
     return ORDERS[choose(order, ORDERS, "order of a queue")].make(table, seed)
 
@@ -188,7 +190,7 @@ def ordered(table: pd.DataFrame, order: str, seed: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Facet:
-    """One way to cut the exposures into packets: a column of texts ('' = unknown, a comma between several)."""
+    """One way to divide the exposures into packets: a column of texts ('' = unknown, commas between several values)."""
 
     name: str
     label: str
@@ -209,24 +211,24 @@ FACETS: dict[str, Facet] = {
 
 
 def parse_packet(text: str) -> dict[str, str]:
-    """`band=g;month=2013-10` as facet -> value; '' is everything."""
+    """Turn `band=g;month=2013-10` into facet -> value. '' is everything. BadInput or UnknownName if it is no packet."""
     packet = {}
     for part in filter(None, (part.strip() for part in str(text or "").split(";"))):
         name, equals, value = part.partition("=")
         choose(name.strip(), FACETS, "way to cut packets")
         if not equals or not value.strip():
-            raise BadInput(f"{part!r} is no packet; write FACET=VALUE, as in band=g;month=2013-10")
+            raise BadInput(f"{part!r} is not a packet; write FACET=VALUE, such as band=g;month=2013-10")
         packet[name.strip()] = value.strip()
     return packet
 
 
 def packet_text(packet: Mapping[str, str]) -> str:
-    """A packet as one text, its facets in the order of FACETS."""
+    """A packet as text, with its facets in the order of FACETS."""
     return ";".join(f"{name}={packet[name]}" for name in FACETS if packet.get(name))
 
 
 def in_packet(facets: pd.DataFrame, packet: Mapping[str, str]) -> np.ndarray:
-    """(n,) bool: exposures of a packet. facets : one column of texts per facet."""
+    """(n,) bool: whether each exposure is in a packet. facets : one column of texts per facet."""
     inside = np.ones(len(facets), dtype=bool)
     for name, value in packet.items():
         inside &= has_value(facets[choose(name, FACETS, "way to cut packets")], value)
@@ -234,31 +236,31 @@ def in_packet(facets: pd.DataFrame, packet: Mapping[str, str]) -> np.ndarray:
 
 
 def has_value(column: pd.Series, value: str) -> np.ndarray:
-    """(n,) bool: exposures that have a value of a facet. column : texts; a comma parts several values of one."""
+    """(n,) bool: whether each exposure has a value of a facet. column : texts, with commas between several values."""
     if not value:
         return (column == "").to_numpy(bool)
     return ("," + column.astype(str) + ",").str.contains(f",{value},", regex=False).to_numpy(bool)
 
 
 def values_in(column: pd.Series) -> list[str]:
-    """The different values of a facet, sorted; '' (unknown) is none."""
+    """The different values of a facet, sorted, without '' (unknown)."""
     return sorted({value for text in column.unique() for value in str(text).split(",")} - {""})
 
 
 def latitude_names(degrees) -> np.ndarray:
-    """(n,) texts: low, middle or high from Galactic latitudes in degrees; '' where unknown."""
+    """(n,) texts: low, middle or high for Galactic latitudes in degrees; '' if unknown."""
     size = np.abs(np.asarray(degrees, dtype=float))
     conditions = [(size >= low) & (size < high) for _, low, high in LATITUDES]
     return np.select(conditions, [name for name, _, _ in LATITUDES], "")
 
 
-# ---- what is mixed in
+# ---- mixing in known answers, repeats and control exposures
 
 
 def slots(share: float, seed: int, start: int, stop: int) -> list[int]:
-    """Places from start (kept) to stop (left out) at which something is mixed in: one in every 1/share, at random.
+    """Places from start (included) to stop (excluded) at which something is mixed in: one in every 1/share, at random.
 
-    A place is counted from an inspector's very first judgement, so it stays where it is while they work.
+    Places count from an inspector's very first judgement, so they do not move while the inspector works.
     """
     if share <= 0 or stop <= start:
         return []
@@ -276,11 +278,12 @@ def mixed(
     start: int,
     seed: int,
 ) -> list[int]:
-    """A queue with exposures of pools put in at their slots. Nothing is twice in it and nothing of it is lost.
+    """A queue with exposures from pools put in at their slots. No exposure appears twice, and none of the queue is
+    lost.
 
-    pools : (slots, exposures) pairs, of which earlier ones go first where slots coincide
-    rank : place of an exposure in the order that the inspector chose: of the NEAREST to a slot one is drawn, so that
-    what is mixed in stands out as little as it can
+    pools : (slots, exposures) pairs. If slots coincide, the earlier pool is used
+    rank : place of an exposure in the order that the inspector chose. One of the NEAREST exposures of the pool in this
+    order is drawn, so that what is mixed in is hard to recognise
     start : number of judgements given so far
     """
     pools = [(set(places), list(dict.fromkeys(pool))) for places, pool in pools]

@@ -1,12 +1,12 @@
-"""What the current votes imply: verdicts under a named policy, for exposures and for single CCDs. Pure functions.
+"""What the current votes imply: verdicts under a named policy, on exposures and on single CCDs. Pure functions.
 
-An inspector has one opinion of an exposure: the vote on the whole exposure, else what the votes on its CCDs add up to
-(bad if any CCD is bad, else unsure if any is, else good). Votes are counted against the panel: the number of inspectors
-who are meant to judge each exposure, or of those who did where they were more.
+An inspector has one opinion of an exposure: their vote on the whole exposure, else the sum of their votes on its CCDs
+(bad if any CCD is bad, else unsure if any is unsure, else good). Votes are counted against the panel. The panel is the
+number of inspectors who should judge each exposure, or of those who did if they are more.
 
-A verdict is `bad`, `good`, `split` (all are in, and they do not decide) or `open` (more votes could decide).
+A verdict is `bad`, `good`, `split` (all votes are in, and they do not decide) or `open` (more votes could decide).
 
-A lead's decision on an exposure stands above its votes, as long as it is of the pipeline version that was voted on.
+A lead's decision on an exposure outranks its votes, if it is about the pipeline version that was voted on.
 """
 
 from collections import Counter
@@ -32,8 +32,8 @@ _TICK = ("camera", "expnum", "inspector", "ccdname")
 class Policy:
     """A way to turn votes into verdicts. decide(counts, panel) -> (n,) array of VERDICTS.
 
-    `counts` has n_bad, n_good, n_unsure, n_votes, and p_bad (NaN unless `posterior`); panel : (n,) int, never smaller
-    than n_votes.
+    `counts` has n_bad, n_good, n_unsure, n_votes, and p_bad (NaN unless `posterior`). panel : (n,) int, at least
+    n_votes.
     """
 
     name: str
@@ -76,12 +76,12 @@ POLICIES: dict[str, Policy] = {
 def verdicts(
     votes: pd.DataFrame, policy: str = "majority", panel: int = 3, decisions: pd.DataFrame | None = None
 ) -> pd.DataFrame:
-    """Return one row per exposure that somebody voted on or a lead decided, by camera and expnum: VERDICT_COLUMNS.
+    """Return one row per exposure that has a vote or a decision, sorted by camera and expnum: VERDICT_COLUMNS.
 
-    votes : current votes as `LabelStore.votes()` gives them (camera, expnum, ccdname, inspector, judgement, reasons).
-    decisions : current decisions as `LabelStore.adjudications()` gives them; then votes need their plver too.
+    votes : current votes from `LabelStore.votes()` (camera, expnum, ccdname, inspector, judgement, reasons).
+    decisions : current decisions from `LabelStore.adjudications()`; then votes need the column plver too.
     inspectors : names of those who voted. reasons : those of the decision, else of the bad votes, most frequent first.
-    adjudicated, lead : whether the verdict is a lead's decision, and whose; counts and p_bad stay those of the votes.
+    adjudicated, lead : whether the verdict is a lead's decision, and whose. Counts and p_bad are always of the votes.
     """
     table = _decide(opinions(votes), ["camera", "expnum"], policy, panel)
     return _overruled(table, decisions_on(votes, decisions))
@@ -90,11 +90,11 @@ def verdicts(
 def ccd_verdicts(
     votes: pd.DataFrame, policy: str = "majority", panel: int = 3, decisions: pd.DataFrame | None = None
 ) -> pd.DataFrame:
-    """Return one row per CCD that somebody voted on by itself: VERDICT_COLUMNS, and ccdname.
+    """Return one row per CCD with a vote of its own: VERDICT_COLUMNS, and ccdname.
 
-    Those who judged the exposure as a whole are counted on each of these CCDs: with their judgement if they named no
-    CCD, and as good on the CCDs that they did not tick if they ticked others. On an exposure that a lead decided, the
-    CCDs that `bad_ccds` names are bad (all of them, where it names none), and the others good.
+    Inspectors who judged the exposure as a whole count on each of these CCDs too: with their judgement if they ticked
+    no CCD; as good, on CCDs that they did not tick, if they ticked others. If a lead decided that the exposure is bad,
+    the CCDs that `bad_ccds` names are bad (all CCDs if it names none), and the others are good.
     """
     table = _decide(ccd_opinions(votes), ["camera", "expnum", "ccdname"], policy, panel)
     decided = decisions_on(votes, decisions)
@@ -112,11 +112,11 @@ def ccd_verdicts(
 def bad_ccds(
     votes: pd.DataFrame, policy: str = "majority", panel: int = 3, decisions: pd.DataFrame | None = None
 ) -> dict[tuple[str, int], tuple[str, ...]]:
-    """Return what is bad of each bad exposure, by (camera, expnum): the names of its bad CCDs, or () for all of it.
+    """Return the bad part of each bad exposure, by (camera, expnum): the names of its bad CCDs, or () for all of it.
 
-    The whole exposure is bad if those who called it bad without ticking a CCD suffice, or if nobody ticked one. Where
-    the exposure is bad by the policy and no single CCD is, it is every CCD that somebody ticked. Where only a lead's
-    decision makes it bad, it is every CCD that was ticked by those who called it bad.
+    The whole exposure is bad if the votes of those who called it bad without ticking a CCD are enough, or if nobody
+    ticked a CCD. If the exposure is bad under the policy but no single CCD is, every CCD that somebody ticked is bad.
+    If only a lead's decision makes the exposure bad, every CCD is bad that was ticked by those who called it bad.
     """
     found, ticks = _bad_ccds_by_votes(votes, policy, panel)
     for key, decision in decisions_on(votes, decisions).items():
@@ -128,7 +128,7 @@ def bad_ccds(
 
 
 def _bad_ccds_by_votes(votes: pd.DataFrame, policy: str, panel: int) -> tuple[dict, dict]:
-    """`bad_ccds` without decisions; and {(camera, expnum): names of the CCDs ticked by those who called it bad}."""
+    """`bad_ccds` without decisions, and {(camera, expnum): names of the CCDs ticked by those who called it bad}."""
     whole = verdicts(votes, policy, panel)
     bad = set(_keys(whole[whole.verdict == "bad"]))
     tickers, ticks = _ticks(votes)
@@ -149,7 +149,7 @@ def _bad_ccds_by_votes(votes: pd.DataFrame, policy: str, panel: int) -> tuple[di
 
 
 def _ticks(votes: pd.DataFrame) -> tuple[set, dict]:
-    """{(camera, expnum, inspector)} of those who called an exposure bad and ticked CCDs; {(camera, expnum): names}."""
+    """{(camera, expnum, inspector)} who called an exposure bad and ticked CCDs, and {(camera, expnum): CCD names}."""
     own = opinions(votes)
     own = own[own.judgement == "bad"]
     callers = set(zip(own.camera, own.expnum, own.inspector, strict=True))
@@ -163,10 +163,10 @@ def _ticks(votes: pd.DataFrame) -> tuple[set, dict]:
 
 
 def decisions_on(votes: pd.DataFrame, decisions: pd.DataFrame | None) -> dict[tuple[str, int], Any]:
-    """{(camera, expnum): decision} of the decisions that hold, the newest where there are several.
+    """{(camera, expnum): decision} of the decisions that hold; the newest if there are several.
 
-    One of another pipeline version than the votes on its exposure does not; a version that is not known ('') is any.
-    decision : a row with adjudication_id, plver, lead, judgement, reasons, comment.
+    A decision does not hold if the votes on its exposure are of another pipeline version. An unknown version ('')
+    matches any. decision : a row with adjudication_id, plver, lead, judgement, reasons, comment.
     """
     if decisions is None or decisions.empty:
         return {}
@@ -184,7 +184,7 @@ def decisions_on(votes: pd.DataFrame, decisions: pd.DataFrame | None) -> dict[tu
 
 
 def _overruled(table: pd.DataFrame, decided: dict) -> pd.DataFrame:
-    """Verdicts of exposures (VERDICT_COLUMNS) with those that a lead decided set to the decision."""
+    """Verdicts of exposures (VERDICT_COLUMNS), with a lead's decision in place of the verdict where there is one."""
     if not decided:
         return table
     unvoted = sorted(set(decided) - set(_keys(table)))
@@ -215,8 +215,7 @@ def opinions(votes: pd.DataFrame) -> pd.DataFrame:
 
 
 def ccd_opinions(votes: pd.DataFrame) -> pd.DataFrame:
-    """One row per CCD that somebody voted on by itself and inspector: camera, expnum, ccdname, inspector, judgement,
-    reasons."""
+    """One row per inspector and CCD with a vote of its own: camera, expnum, ccdname, inspector, judgement, reasons."""
     whole, single = _sorted_out(votes)
     named, judges = {}, {}
     for (camera, expnum, _inspector), own in single.items():
@@ -237,7 +236,7 @@ def ccd_opinions(votes: pd.DataFrame) -> pd.DataFrame:
 
 
 def _sorted_out(votes: pd.DataFrame) -> tuple[dict, dict]:
-    """The newest vote per inspector: {(camera, expnum, inspector): (judgement, reasons)} on whole exposures, and
+    """The newest vote of each inspector: {(camera, expnum, inspector): (judgement, reasons)} on whole exposures, and
     {(camera, expnum, inspector): {ccdname: (judgement, reasons)}} on CCDs."""
     whole, single = {}, {}
     if "vote_id" in votes:
@@ -280,9 +279,9 @@ def _count(opinions: list[tuple]) -> tuple:
 
 
 def posterior_bad(frame: pd.DataFrame, keys: list[str], things: list[tuple]) -> np.ndarray:
-    """Probability of bad per thing by Dawid-Skene over the good and bad opinions; (n,) float64, NaN without either.
+    """Probability of bad for each thing, by Dawid-Skene from the good and bad opinions: (n,) float64, NaN without any.
 
-    Where only one kind of answer was ever given, nothing can be learnt about the inspectors: it is then 1 or 0.
+    If all opinions are the same, nothing can be learnt about the inspectors, and the probability is 1 or 0.
     """
     frame = frame[frame.judgement != "unsure"]
     if frame.empty:

@@ -1,4 +1,4 @@
-"""Which votes were cast on which processing of an exposure."""
+"""Divides votes and decisions by the pipeline version of the exposure that they are about."""
 
 import numpy as np
 import pandas as pd
@@ -8,10 +8,10 @@ from triptych.pipeline.store.decisions import ADJUDICATION_COLUMNS
 
 
 def by_version(catalog: Catalog, votes: pd.DataFrame, decisions: pd.DataFrame | None = None) -> tuple:
-    """((fresh, old) votes, (fresh, old) decisions) of the run's cameras; a column in_run is added.
+    """((fresh, old) votes, (fresh, old) decisions) of the run's cameras, each with a new column in_run.
 
-    Fresh are those on the run's pipeline version (or none known); old, of exposures that have neither such votes nor
-    such a decision, those on another.
+    Fresh ones are about the run's pipeline version, or a version is unknown. Old ones are about another version, of
+    exposures that have no fresh vote and no fresh decision.
     """
     none = pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in ADJUDICATION_COLUMNS.items()})
     exposures = catalog.exposures()[["camera", "expnum", "plver"]].rename(columns={"plver": "plver_now"})

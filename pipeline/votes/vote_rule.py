@@ -1,13 +1,12 @@
-"""How many votes an exposure needs: everybody's, or a third only where the first two do not settle it. Pure functions.
+"""How many votes an exposure needs: all of the panel, or a third vote only if the first two do not settle it. Pure.
 
-Under the adaptive rule an exposure is asked of a majority of the panel (two of three). It is settled, and leaves the
-queues, when these blind votes say the same, none of them is unsure, and the model is not strongly against them.
-Everything else gets the votes of the whole panel, and so does a random control, from which one learns what the votes
-that were saved would have said.
+Under the adaptive rule a majority of the panel (two of three) is asked first. The exposure is settled, and leaves the
+queues, if these blind votes agree, none of them is unsure, and the model is not strongly against them. All other
+exposures get the votes of the whole panel. So does a random control, which shows what the saved votes would have said.
 
-Who is asked first differs from exposure to exposure, by a seed. An exposure comes to the front of the other
-inspectors' queues when its first votes are in and do not settle it, or when they are in and it belongs to the control:
-so neither that it comes, nor when, tells what others said.
+A seed decides for each exposure who is asked first. An exposure comes to the front of the other inspectors' queues
+when its first votes are in and do not settle it, or when they are in and it belongs to the control. So an inspector
+cannot tell from this what the others said.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,21 +20,22 @@ from triptych.pipeline.votes.queue_order import ORDERS, draws_of, packet_text, p
 
 RULES = {
     "all": "everybody votes on everything",
-    "adaptive": "a third vote only where the first two differ, one is unsure, or the model is strongly against them",
+    "adaptive": "a third vote only if the first two differ, one is unsure, or the model is strongly against them",
 }
-ASKED, LATER, SETTLED = 0, 1, 2  # what an exposure is for one inspector who has not voted on it
+ASKED, LATER, SETTLED = 0, 1, 2  # states of an exposure for an inspector who has not voted on it
 
 
 @dataclass(frozen=True)
 class QueueSettings:
     """What a lead decides about queues.
 
-    order, packet : of inspectors who chose none themselves ('' as order: score, or random where the model is hidden)
-    repeats, known : shares of the queue that are own earlier votes asked for again, and exposures with a known answer
-    repeat_age : how many judgements ago the vote that is asked for again must be
-    rule : a name of RULES; control : share of exposures that get all votes whatever the first ones say
-    strong : probability of bad from which, or down to one minus which, the model counts as strongly for or against
-    ask_again : whether those who judged an exposure are asked again when another pipeline version of it looks the same
+    order, packet : for inspectors who chose none themselves (order '' = score, or random if the model is hidden)
+    repeats, known : shares of the queue that are an inspector's own earlier votes, and exposures with a known answer
+    repeat_age : least number of judgements since a vote that is asked for again
+    rule : a name in RULES; control : share of exposures that get all votes, whatever the first ones say
+    strong : the model is strongly against good if the probability of bad is at least this, against bad if at most 1
+    minus this
+    ask_again : whether to ask again if an exposure was reprocessed but looks the same
     """
 
     order: str = ""
@@ -55,11 +55,11 @@ class QueueSettings:
 
 
 LIMITS = {"repeats": (0.0, 0.2), "known": (0.0, 0.2), "control": (0.0, 1.0), "strong": (0.5, 1.0)}
-YOUNGEST_REPEAT = 40  # the page shows the last twenty votes: what is asked for again must be long gone from there
+YOUNGEST_REPEAT = 40  # the page shows the last twenty votes, so a repeat must be much older than that
 
 
 def settings_of(values: Mapping | None) -> QueueSettings:
-    """Settings from plain values; what is missing is the default. A value out of bounds is refused."""
+    """Settings from plain values. Missing ones get the default. BadInput for a value that is not allowed."""
     values = dict(values or {})
     known = {field.name: type(field.default) for field in fields(QueueSettings)}
     for name, value in values.items():
@@ -78,17 +78,17 @@ def settings_of(values: Mapping | None) -> QueueSettings:
     if settings.order:
         order = ORDERS[choose(settings.order, ORDERS, "order of a queue")]
         if order.tells == "votes":
-            raise BadInput(f"the order {settings.order} tells how others voted; it is for leads' own queues alone")
+            raise BadInput(f"the order {settings.order} shows how others voted; only leads may use it, for themselves")
     return replace(settings, packet=packet_text(parse_packet(settings.packet)))
 
 
 def counted(ballots: pd.DataFrame) -> pd.DataFrame:
-    """The ballots that decide how many more are needed: blind and given one by one."""
+    """The ballots that count for the number of votes still needed: blind ones that were cast one by one."""
     return ballots[ballots["blind"].astype(bool) & (ballots["via"] == "single")]
 
 
 def first_votes(panel: int) -> int:
-    """How many votes are asked for before it is looked whether they settle an exposure."""
+    """Number of votes to ask for before checking whether they settle an exposure."""
     return int(panel) // 2 + 1
 
 
@@ -100,10 +100,10 @@ def vote_progress(
     settings: QueueSettings,
     panel: int,
 ) -> pd.DataFrame:
-    """Where each exposure stands, indexed by expnum: n_votes (int), needed (int), first_in (bool), settled (bool).
+    """The state of each exposure, indexed by expnum: n_votes (int), needed (int), first_in (bool), settled (bool).
 
-    ballots : blind single votes as `counted` gives them, in the order they were cast. probability : of being bad,
-    by expnum, NaN or missing where the model says nothing. needed : how many votes it gets in all as things stand
+    ballots : blind single votes from `counted`, in the order they were cast. probability : of being bad, by expnum; NaN
+    or missing if the model says nothing. needed : how many votes the exposure gets in all, by the present votes
     """
     index = pd.Index(np.asarray(expnums, dtype=np.int64))
     here = ballots[ballots["expnum"].isin(index)]
@@ -129,9 +129,10 @@ def vote_progress(
 def asked_of(
     inspector: str, inspectors: Sequence[str], table: pd.DataFrame, settings: QueueSettings, panel: int
 ) -> np.ndarray:
-    """(n,) int: ASKED, LATER or SETTLED for one inspector, of exposures that they have not voted on.
+    """(n,) int: ASKED, LATER or SETTLED for one inspector, for exposures that they have not voted on.
 
-    table : as `vote_progress` gives it. LATER: others are asked first; it waits at the end, so that nobody runs dry.
+    table : from `vote_progress`. LATER : others are asked first, and the exposure waits at the end of the queue, so that no
+    queue runs empty.
     """
     if settings.rule == "all":
         return np.zeros(len(table), dtype=int)
@@ -144,7 +145,7 @@ def asked_of(
 
 
 def drawn_for_control(expnums: Sequence[int] | np.ndarray, settings: QueueSettings) -> np.ndarray:
-    """The exposures, of these, that the control takes: the same ones for the same seed, whatever else is there."""
+    """Those of the given exposures that belong to the control. It depends only on the seed and the exposure number."""
     numbers = np.asarray(expnums, dtype=np.int64)
     return numbers[draws_of(numbers, seed_of(settings.seed, "control")) < settings.control]
 
@@ -157,13 +158,14 @@ def saving(
     settings: QueueSettings,
     panel: int,
 ) -> dict:
-    """What the adaptive rule saves, and at what price, as plain values.
+    """What the adaptive rule saves, and what it costs, as plain values.
 
-    n_settled, votes_saved : exposures settled by the first votes; votes that were therefore not asked for
-    good_pairs, bad_pairs : of the control exposures with all votes and first votes that agree: {n, turned, share, low,
-    high}: in how many a later vote said otherwise, with the 95 % interval of Wilson; share is None without any
-    control_waiting, others_waiting : exposures that wait for the rest of the panel, in the control and because they
-    need it: the larger the first, the less a late vote learns from being asked
+    n_settled, votes_saved : exposures settled by the first votes; votes that were not needed because of that
+    good_pairs, bad_pairs : of the control exposures with all votes whose first votes agree: {n, turned, share, low,
+    high}. turned counts those where a later vote said something else; low, high is the 95 % interval of Wilson; share
+    is None without any
+    control_waiting, others_waiting : exposures that wait for the rest of the panel, because they are in the control or
+    because they need it. The larger the first, the less a late inspector can guess from being asked
     """
     table = vote_progress(expnums, ballots, probability, control, settings, panel)
     kept = table.index.isin(list(control))
@@ -189,7 +191,7 @@ def saving(
 
 
 def share_of(n: int, turned: int) -> dict:
-    """{n, turned, share, low, high} with the 95 % interval of Wilson; None for the last three without any."""
+    """{n, turned, share, low, high} with the 95 % interval of Wilson. The last three are None if n is 0."""
     if not n:
         return {"n": 0, "turned": 0, "share": None, "low": None, "high": None}
     from scipy.stats import binomtest

@@ -183,7 +183,7 @@ def test_a_file_that_still_grows_is_left(run, night):
     assert events[-1].counts["exposures"] == 1
     assert set(run.refresh().stage("prediction").table().expnum) == {*nights.FIRST, NEW[1]}
     assert len(run.quarantine()) == 0
-    assert texts(events, "note") == ["1 file still changing; read when nothing has changed for 0.5 s"]
+    assert texts(events, "note") == ["1 file still changing; will be read when unchanged for 0.5 s"]
 
 
 def test_a_broken_file_goes_to_quarantine_and_is_read_again_when_it_changes(run, night):
@@ -209,7 +209,7 @@ def test_a_folder_that_is_not_there_is_said_once_and_waited_for(run, night, tmp_
     with open_store(run) as store:
         events = watch(run, store, [gone], WatchSettings(quiet=0, every=0.05, stop=lambda: len(seen) > 2), once=False)
         seen = [next(events)]
-        assert (seen[0].kind, "is not there" in seen[0].text) == ("trouble", True)
+        assert (seen[0].kind, "does not exist" in seen[0].text) == ("trouble", True)
         arrive(night)
         night.rename(gone)
         seen.append(next(events))
@@ -222,7 +222,7 @@ def test_a_folder_that_is_not_there_is_said_once_and_waited_for(run, night, tmp_
 
 def test_an_empty_folder_is_waited_for(tmp_path, night):
     run = Catalog.create(tmp_path / "new", camera="mosaic3")
-    assert texts(one_pass(run, night), "note") == [f"{night} holds no exposure yet; waiting"]
+    assert texts(one_pass(run, night), "note") == [f"{night} has no exposure yet; waiting"]
     assert len(run.quarantine()) == 0
 
 
@@ -241,7 +241,7 @@ def test_a_model_of_another_backbone_predicts_nothing(run, night):
     embed.embed(run, backbone="statistics")
     arrive(night)
     notes = texts(one_pass(run, night), "note")
-    assert any("was taught on vectors of another backbone" in note and "triptych train" in note for note in notes)
+    assert any("was trained on vectors of another backbone" in note and "triptych train" in note for note in notes)
     assert any("`triptych map --dims 2" in note for note in notes)
     run.refresh()
     assert run.stage("embedding").info["rows"] == 4 * (len(nights.FIRST) + len(NEW))
@@ -255,7 +255,7 @@ def test_vectors_from_elsewhere_are_not_guessed(run, night):
     arrive(night)
     [event] = one_pass(run, night)
     assert event.kind == "trouble"
-    assert "came from elsewhere" in event.text
+    assert "were computed elsewhere" in event.text
     assert set(NEW) <= set(run.exposures().expnum)
 
 
@@ -263,7 +263,7 @@ def test_one_watch_of_a_run_at_a_time(run, night):
     with open_store(run) as store:
         first = watch(run, store, [night], WatchSettings(quiet=0, every=0.05))
         next(first)
-        with pytest.raises(CatalogError, match="is watched already, by process"):
+        with pytest.raises(CatalogError, match="is already watched by process"):
             one_pass(run, night)
         first.close()
         one_pass(run, night)
@@ -284,7 +284,7 @@ def test_a_full_disk_is_one_line_and_the_next_pass_goes_on(run, night):
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         assert hindered.kind == "trouble"
         assert "\n" not in hindered.text
-        assert "no room left" in hindered.text
+        assert "no space left" in hindered.text
         assert run.refresh().info["current"] == before
         event = next(events)
         assert (event.kind, event.counts["entered"]) == ("pass", 2)
@@ -345,7 +345,7 @@ def test_stopped_after_any_step_the_run_is_as_before_and_the_next_watch_finishes
         "stopped after map2d",
         "stopped after map3d",
         "stopped after predict",
-        "stopped before the new stages were made the current ones",
+        "stopped before the new stages became current",
     ]
     assert "the same command goes on from here" in stopped[0]
     assert_same(run.path, calm.path)
@@ -418,7 +418,7 @@ def test_a_single_pass_that_cannot_be_made_ends_with_an_error(run, tmp_path):
     process = command("watch", run.path, tmp_path / "nowhere", "--once")
     said = process.communicate()[0]
     assert process.returncode == 1
-    assert "nowhere is not there" in said
+    assert "nowhere does not exist" in said
 
 
 # ---- what is kept

@@ -82,7 +82,7 @@ def test_a_list_of_bad_votes_enters_no_agreement_unless_blanks_are_said_to_be_go
     assert "each of a, b looked at all 10 inspected exposures, of which the file names 3" in found.assumption
     named = ballots(votes, blanks_are_good=True, inspected=[1, 2, 3, 9])
     assert answers(named)[9] == {"a": GOOD, "b": GOOD}
-    with pytest.raises(BadInput, match="names 3; give more"):
+    with pytest.raises(BadInput, match="names 3; give at least that"):
         ballots(votes, blanks_are_good=True, inspected=2)
 
 
