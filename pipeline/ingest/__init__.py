@@ -1,1 +1,1 @@
-"""Files -> exposures, CCDs, previews and quarantine; what arrived, what changed, what was reprocessed."""
+"""Reads files into tables of exposures and CCDs, previews and quarantine. Notes what is new, changed or reprocessed."""

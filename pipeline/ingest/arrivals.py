@@ -1,8 +1,9 @@
-"""Files that arrive in a folder: which are still being written, and whether there is anything new.
+"""Files that arrive in a folder: which of them are still being written, and whether anything is new.
 
-Files are looked at again and again rather than announced by the operating system: a network file system announces
-nothing of what other machines write, and one that is announced is not yet complete. A file counts as complete when size
-and times have been the same over `quiet` seconds of this machine's clock; the file's own clock may be another's.
+The files are checked again and again. Notices from the operating system would not do: on a network file system there
+are none about files that another machine writes, and a new file is not complete at once. A file counts as complete when
+its size and times have not changed for `quiet` seconds by this machine's clock. The file's own times may come from
+another machine's clock.
 """
 
 import contextlib
@@ -19,7 +20,7 @@ Stamp = tuple[int, ...]
 
 
 def stamp_of(path: str | Path) -> Stamp:
-    """Size, and times of the last change of contents and of rights, of a file and of a picture's tiles; () if gone."""
+    """Size, modification time and change time of a file, and of a picture's tiles file; () if the file is gone."""
     names = [path]
     if focal_plane_pictures.is_picture_name(path):
         with contextlib.suppress(Unusable):
@@ -35,9 +36,9 @@ def stamp_of(path: str | Path) -> Stamp:
 
 
 class Arrivals:
-    """What has been seen of each file, from look to look.
+    """What is known of each file, from look to look.
 
-    quiet : seconds. known : path -> digest of files that were read earlier; those that are still the same are complete.
+    quiet : seconds. known : path -> digest of files that were read earlier; if unchanged, they are complete.
     """
 
     def __init__(self, quiet: float, known: Mapping[str, str], clock: Callable[[], float] = time.monotonic):
@@ -47,7 +48,10 @@ class Arrivals:
         self.waiting: set[str] = set()
 
     def look(self, paths: Iterable[str]) -> bool:
-        """Look at all files that there are; True if some are new, changed or gone. `waiting`: those still written."""
+        """Check all existing files. Return True if complete files are new or changed, or read files are gone.
+
+        `waiting` then holds the files that may still be written.
+        """
         now, seen, waiting = self.clock(), {}, set()
         for path in paths:
             stamp = stamp_of(path)
@@ -66,7 +70,7 @@ class Arrivals:
         )
 
     def note_read(self) -> None:
-        """What this look has found complete was read."""
+        """Record that all complete files of the last look were read."""
         self.read = {path: stamp for path, (stamp, _) in self.seen.items() if path not in self.waiting} | {
             path: stamp for path, stamp in self.read.items() if path in self.waiting
         }

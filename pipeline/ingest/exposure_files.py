@@ -1,6 +1,6 @@
-"""Which files make which exposure: several records of one exposure number -> one plan of what to read from where.
+"""Decides which files make up which exposure: from the records of one exposure number to a plan of what to read.
 
-The outcome depends on the set of files alone, not on the order in which they were met.
+The result depends only on the set of files, not on the order in which they were found.
 """
 
 import hashlib
@@ -18,8 +18,8 @@ from triptych.pipeline.ingest.sources import FileRecord
 class ExposurePlan:
     """One exposure to read.
 
-    ccds : dicts as in FileRecord.images with `source`, `mask_source` and `mask_hdu`, in order of ccdnum. facts : the
-    exposure's row but for what the pixels tell. problems : (path, ccdname, problem, detail) of files that lost.
+    ccds : dicts as in FileRecord.images, with `source`, `mask_source` and `mask_hdu`, in order of ccdnum. facts : the
+    exposure's row, without what comes from the pixels. problems : [path, ccdname, problem, detail] of files not used.
     """
 
     expnum: int
@@ -33,9 +33,10 @@ class ExposurePlan:
 def plan_exposure(expnum: int, records: Sequence[FileRecord], run_camera: str) -> ExposurePlan:
     """Choose what to read of one exposure.
 
-    Files of one processing (camera, kind, pipeline version, time) belong together, each giving the CCDs that no other
-    has given. Where there are several processings one is taken: the run's camera before others, processed FITS before
-    raw, FITS before pictures, then the newest pipeline version, provided that it has half of the CCDs of the fullest.
+    Files of the same processing (camera, kind, pipeline version, time) belong together; each adds the CCDs that no
+    earlier file has. If there are several processings, one is chosen: the run's camera before others, FITS before
+    pictures, those with at least half as many CCDs as the fullest, processed before raw, then the newest pipeline
+    version.
     """
     plan = ExposurePlan(int(expnum))
     images = [record for record in records if record.product in ("image", "picture") and record.images]
@@ -58,7 +59,7 @@ def plan_exposure(expnum: int, records: Sequence[FileRecord], run_camera: str) -
     _take_ccds(plan, chosen)
     for group in ranked[1:]:
         for record in sorted(group, key=lambda record: record.path):
-            detail = f"{_described(record)}; {_described(chosen[0])} is taken, from {source}"
+            detail = f"{_described(record)}; instead {_described(chosen[0])} is used, from {source}"
             plan.problems.append([record.path, "", "duplicate_exposure", detail])
     _attach_masks(plan, [mask for mask in masks if mask.camera == plan.camera])
     plan.digest = _digest(plan, {record.path: record.digest for record in records})
@@ -66,7 +67,7 @@ def plan_exposure(expnum: int, records: Sequence[FileRecord], run_camera: str) -
 
 
 def _processing(record: FileRecord) -> tuple:
-    """What files of one exposure must have in common: camera, kind, pipeline version and time to about ten seconds."""
+    """What files of one processing share: camera, kind, processing, pipeline version, and time to about ten seconds."""
     facts = record.facts
     time = facts.get("mjd_obs", math.nan)
     version = (facts.get("plver", ""), facts.get("plprocid", ""))
@@ -78,7 +79,7 @@ def _n_ccds(group: Sequence[FileRecord]) -> int:
 
 
 def _rank(group: Sequence[FileRecord], fullest: int, run_camera: str) -> tuple:
-    """Sorts first the group to take."""
+    """A sort key; the group with the lowest key is chosen."""
     first = min(group, key=lambda record: record.path)
     newest = [(-number, [-ord(letter) for letter in word]) for number, word in _version(first.facts.get("plver", ""))]
     return (
@@ -95,7 +96,7 @@ def _rank(group: Sequence[FileRecord], fullest: int, run_camera: str) -> tuple:
 
 
 def _version(plver: str) -> list[tuple[int, str]]:
-    """`V4.8.2a` as [(4, ''), (8, ''), (2, 'a')], so that versions compare as people mean them."""
+    """`V4.8.2a` as [(4, ''), (8, ''), (2, 'a')], so that versions compare as numbers."""
     return [(int(number), word.lower()) for number, word in re.findall(r"(\d+)([A-Za-z]*)", plver)]
 
 
@@ -119,7 +120,7 @@ def _take_ccds(plan: ExposurePlan, chosen: Sequence[FileRecord]) -> None:
             has_mask = image["mask_hdu"] >= 0
             plan.ccds.append({**image, "source": record.path, "mask_source": record.path if has_mask else ""})
         if len(twice) > 1 and len(twice) == len(record.images):
-            detail = f"all {len(twice)} CCDs are there already, from {taken[twice[0]]}"
+            detail = f"all {len(twice)} CCDs are already there, from {taken[twice[0]]}"
             plan.problems.append([record.path, "", "duplicate_exposure", detail])
         else:
             for name in twice:
@@ -128,7 +129,7 @@ def _take_ccds(plan: ExposurePlan, chosen: Sequence[FileRecord]) -> None:
 
 
 def _attach_masks(plan: ExposurePlan, masks: Sequence[FileRecord]) -> None:
-    """Note beside each CCD where its data-quality mask lies, if its shape is the image's."""
+    """Add to each CCD where its data-quality mask is, if the mask has the image's shape."""
     by_name = {ccd["ccdname"]: ccd for ccd in plan.ccds}
     for mask in masks:
         if mask.facts.get("plprocid") != plan.facts.get("plprocid") and plan.facts.get("plprocid"):
@@ -145,7 +146,7 @@ def _attach_masks(plan: ExposurePlan, masks: Sequence[FileRecord]) -> None:
 
 
 def _digest(plan: ExposurePlan, digests: dict[str, str]) -> str:
-    """Changes when anything that is read for this exposure changes."""
+    """A digest that changes when anything that is read for this exposure changes."""
     parts = [[ccd, digests[ccd["source"]], digests.get(ccd["mask_source"], "")] for ccd in plan.ccds]
     text = json.dumps([plan.camera, plan.facts, parts], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""The pixels of one exposure, read once: statistics and preview of every CCD, one CCD a thread in memory at a time."""
+"""The pixels of one exposure, read once: statistics and preview of every CCD, with one CCD per thread in memory."""
 
 import math
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from triptych.pipeline.pixels.sky_levels import levels
 
 @dataclass
 class ExposureRead:
-    """What the pixels gave: rows of the CCD table, and (path, ccdname, problem, detail) of the CCDs that were lost."""
+    """Results from the pixels: rows of the CCD table, and [path, ccdname, problem, detail] of CCDs that failed."""
 
     rows: list = field(default_factory=list)
     problems: list = field(default_factory=list)
@@ -28,9 +28,10 @@ class ExposureRead:
 
 @dataclass(frozen=True)
 class Measured:
-    """What is kept of a CCD's pixels: its preview, (ny, nx) float32 ADU, block means over `bin`, and its statistics.
+    """What is kept of a CCD's pixels: its statistics and its preview.
 
-    shape : of the CCD. n_recorded : finite pixels. n_filled : those of them that are not exactly 0.
+    preview : (ny, nx) float32 ADU, means over blocks of `bin` pixels. shape : of the CCD. sky_median, sky_sigma : ADU.
+    n_recorded : number of finite pixels. n_filled : number of those that are not exactly 0.
     """
 
     shape: tuple[int, int]
@@ -43,7 +44,7 @@ class Measured:
 
 
 def measure(pixels: np.ndarray) -> Measured:
-    """Preview and statistics of one CCD from all its pixels: (ny, nx) float32."""
+    """Preview and statistics of one CCD from all its pixels (ny, nx) float32."""
     recorded = np.isfinite(pixels)
     bin, step = preview_bin(pixels.shape), thinning(pixels.shape)
     counts = int(np.count_nonzero(recorded)), int(np.count_nonzero(recorded & (pixels != 0)))
@@ -51,14 +52,14 @@ def measure(pixels: np.ndarray) -> Measured:
 
 
 def measure_tiles(table: TileTable) -> Measured | None:
-    """The same from the compressed tiles, by the compiled decoder; None if they must be read otherwise."""
-    from triptych.pipeline.pixels import rice  # costs half a second, which reading a few small files does not
+    """The same from compressed tiles, by the compiled decoder; None if that decoder cannot read them."""
+    from triptych.pipeline.pixels import rice  # takes half a second, too long for a few small files
 
     bin = preview_bin(table.shape)
     try:
         found = rice.measure(table, bin, thinning(table.shape))
     except OSError:
-        return None  # the other way of reading says what is wrong with the file
+        return None  # the other reader will say what is wrong with the file
     if found is None:
         return None
     preview, thinned, *counts = found
@@ -68,7 +69,7 @@ def measure_tiles(table: TileTable) -> Measured | None:
 def read_exposure(catalog: Catalog, plan: ExposurePlan, *, fast: bool = False, threads: int = 1) -> ExposureRead:
     """Read every CCD of an exposure and write its preview.
 
-    fast : decode by compiled code, in so many threads, what that code knows. The result is the same.
+    fast : use the compiled decoder, in `threads` threads, for files that it can read. The result is the same.
     """
     read = ExposureRead()
     previews = {}
@@ -97,7 +98,7 @@ def read_exposure(catalog: Catalog, plan: ExposurePlan, *, fast: bool = False, t
 
 
 def _of_picture(source: str, ccds: list[dict], camera_name: str) -> Iterator[tuple[dict, Measured]]:
-    """The CCDs that are shown in one focal-plane picture."""
+    """The CCDs in one focal-plane picture."""
     found = camera(camera_name)
     tiles = focal_plane_pictures.read_tiles(focal_plane_pictures.tiles_path(source), found)
     images = focal_plane_pictures.cut_tiles(focal_plane_pictures.read_grey(source), tiles, found)
@@ -105,7 +106,7 @@ def _of_picture(source: str, ccds: list[dict], camera_name: str) -> Iterator[tup
 
 
 def _of_file(source: str, ccds: list[dict], problems: list, threads: int) -> Iterator[tuple[dict, Measured]]:
-    """The CCDs that lie in one FITS file; one that cannot be decoded goes to `problems`."""
+    """The CCDs in one FITS file. Those that cannot be decoded are added to `problems`."""
     tables = tile_tables(source) if threads else {}
     tables = {ccd["hdu"]: tables[ccd["hdu"]] for ccd in ccds if ccd["hdu"] in tables}
     with ThreadPoolExecutor(max(1, threads)) as pool, PixelReader(source) as reader:
@@ -123,8 +124,8 @@ def _of_file(source: str, ccds: list[dict], problems: list, threads: int) -> Ite
 
 
 def _take(plan: ExposurePlan, ccd: dict, measured: Measured, read: ExposureRead) -> np.ndarray | None:
-    """Add the row of one CCD, or its problem, and return the preview or None."""
-    picture = ccd["hdu"] < 0  # of a picture a blank tile is a CCD too, and black is a grey level
+    """Add the row of one CCD, or its problem, to `read`. Return its preview, or None if it has no pixels."""
+    picture = ccd["hdu"] < 0  # in a picture, a blank tile is a CCD too, and 0 is a grey level
     if not picture and not measured.n_recorded:
         read.problems.append([ccd["source"], ccd["ccdname"], "all_nan", f"HDU {ccd['hdu']} has no finite pixel"])
         return None
@@ -150,7 +151,7 @@ def _take(plan: ExposurePlan, ccd: dict, measured: Measured, read: ExposureRead)
             "sky_median_adu": measured.sky_median,
             "sky_sigma_adu": measured.sky_sigma,
             "blank_fraction": round(1 - filled / (ny * nx), 6),
-            # what an older version has noted of a file has no width
+            # records from older versions have no FWHM
             "fwhm_pix": math.nan if ccd.get("fwhm") is None else ccd["fwhm"],
         }
     )
@@ -158,7 +159,7 @@ def _take(plan: ExposurePlan, ccd: dict, measured: Measured, read: ExposureRead)
 
 
 def _stack(previews: list[np.ndarray]) -> np.ndarray:
-    """Previews of different sizes as one (n_ccd, ny, nx) float32, NaN beyond each one's own part."""
+    """Previews of different sizes as one (n_ccd, ny, nx) float32, NaN outside each CCD's own area."""
     ny, nx = np.max([preview.shape for preview in previews], axis=0)
     stacked = np.full((len(previews), ny, nx), np.nan, dtype=np.float32)
     for plane, preview in zip(stacked, previews, strict=True):

@@ -1,8 +1,8 @@
-"""Files -> the run's tables, previews and quarantine.
+"""Reads files into the run's tables, previews and quarantine.
 
-Headers of new and changed files are read first, then files are joined to exposures, then each exposure's pixels are
-read once. The tables depend on the files alone, not on the order or number of calls: a killed ingest is finished by
-running it again. What cannot be used goes to quarantine with its reason and costs that file or CCD only.
+First the headers of new and changed files are read. Then files are joined to exposures. Then each exposure's pixels are
+read once. The tables depend only on the files, not on the order or number of calls, so a killed ingest is completed by
+running it again. What cannot be used goes to quarantine with the reason, and costs only that file or CCD.
 """
 
 import math
@@ -32,14 +32,14 @@ from triptych.pipeline.parallel import WorkerLost, cores, processes_for, unorder
 from triptych.pipeline.pixels import compressed_tiles
 
 SAVE_EVERY_SECONDS = 60.0
-ALONE_BYTES = 100_000_000  # less than this in all, or ALONE_FILES headers, is read sooner than processes are started
+ALONE_BYTES = 100_000_000  # for less than this, or for fewer headers than ALONE_FILES, starting processes does not pay
 ALONE_FILES = 300
-MOSTLY_BLANK = 0.98  # of a CCD's pixels; such a CCD is not sampled while others are there
+MOSTLY_BLANK = 0.98  # share of a CCD's pixels; such a CCD is not sampled if there are others
 
 
 @dataclass(frozen=True)
 class IngestReport:
-    """What one call did: exposures read and left as they were, and what lies in quarantine now."""
+    """What one call did: numbers of exposures read and unchanged, and what is in quarantine now."""
 
     n_new: int
     n_skipped: int
@@ -65,11 +65,12 @@ def ingest(
     waiting: Collection[str] = (),
     progress: Callable[..., None] | None = None,
 ) -> IngestReport:
-    """Read files and folders (with their subfolders) into the run; again reads only what is new or changed.
+    """Read files and folders (with subfolders) into the run. A second call reads only what is new or changed.
 
-    sample : CCDs per exposure that are marked `sampled`, chosen by `seed` and the exposure number. workers : processes,
-    as many as cores if None. waiting : absolute paths that are left as they are, as they are still being written.
-    progress : called with (done, total, text). BadInput if a source does not exist.
+    sample : number of CCDs per exposure to mark as `sampled`, chosen by `seed` and the exposure number. workers :
+    number of processes, None = one per core. waiting : absolute paths to leave alone, because they are still being
+    written. progress : called with (done, total, text). BadInput if a source does not exist, CatalogError if another
+    ingest of the run is running.
     """
     progress = progress or (lambda done, total, text="": None)
     sources = [sources] if isinstance(sources, str | Path) else list(sources)
@@ -99,15 +100,18 @@ def ingest(
 
 @contextmanager
 def _only_one(catalog: Catalog) -> Iterator[None]:
-    """Hold the run's ingest lock; it falls with the process that holds it."""
+    """Hold the run's ingest lock, which the system releases when the process ends."""
     with locks.try_exclusive(catalog.path / ".ingest.lock") as own:
         if not own:
-            raise CatalogError(f"another ingest of {catalog.path} is at work; wait until it has ended")
+            raise CatalogError(f"another ingest of {catalog.path} is running; wait until it has ended")
         yield
 
 
 def _forget_gone(manifest: Manifest, sources: list, paths: set[str]) -> set[int]:
-    """Drop records of the sources' files that are no more, unless an exposure rests on them; exposures concerned."""
+    """Drop records of files that are gone, except images that may make up an exposure.
+
+    Return the exposures affected.
+    """
     tops = [os.path.realpath(source) for source in sources]
     touched = set()
     for path, record in list(manifest.files.items()):
@@ -121,7 +125,7 @@ def _forget_gone(manifest: Manifest, sources: list, paths: set[str]) -> set[int]
 
 
 def _read_headers(catalog, manifest: Manifest, paths: list[str], workers, progress) -> set[int]:
-    """Make records of new and changed files; returns the exposure numbers they had and have."""
+    """Make records of new and changed files. Return the exposure numbers that they had and have now."""
     changed = [path for path in paths if path not in manifest.files or manifest.files[path].digest != digest_of(path)]
     workers = workers or (1 if len(changed) < ALONE_FILES else None)
     touched = set()
@@ -137,7 +141,7 @@ def _read_headers(catalog, manifest: Manifest, paths: list[str], workers, progre
 
 
 def _plan(catalog: Catalog, manifest: Manifest, tables: "_Tables", touched: set[int]) -> list[ExposurePlan]:
-    """Join files to exposures where anything changed; returns the exposures whose pixels must be read."""
+    """Join files to exposures wherever something changed. Return the exposures whose pixels must be read."""
     files = manifest.by_expnum()
     again = {expnum for expnum, kept in manifest.exposures.items() if not kept["digest"]}
     touched = (touched | again | (files.keys() - manifest.exposures.keys())) - {-1}
@@ -156,7 +160,7 @@ def _plan(catalog: Catalog, manifest: Manifest, tables: "_Tables", touched: set[
 
 
 def _present(manifest: Manifest, records: list[FileRecord]) -> list[FileRecord]:
-    """The records whose file is there, forgetting the others; all of them if no image is there any more."""
+    """Drop records of files that are gone and return the others. If no image is left, drop none and return all."""
     present = [record for record in records if os.path.exists(record.path)]
     if not any(record.product != "mask" for record in present):
         return records
@@ -167,7 +171,7 @@ def _present(manifest: Manifest, records: list[FileRecord]) -> list[FileRecord]:
 
 
 def _read_pixels(catalog, tables: "_Tables", plans: list[ExposurePlan], workers, progress) -> tuple[int, int]:
-    """Read the planned exposures and save from time to time; returns how many exposures and CCDs were good."""
+    """Read the planned exposures and save from time to time. Return how many exposures and CCDs were read."""
     n_new = n_ccds = 0
     size = sum(os.path.getsize(path) for path in {ccd["source"] for plan in plans for ccd in plan.ccds})
     workers = workers or (1 if size < ALONE_BYTES else cores())
@@ -192,9 +196,9 @@ def _read_pixels(catalog, tables: "_Tables", plans: list[ExposurePlan], workers,
 def choose_sample(ccds: pd.DataFrame, sample: int, seed: int) -> np.ndarray:
     """Which CCDs of one exposure are sampled: (n_ccd,) bool.
 
-    ccds : rows of one exposure. Every CCD number draws a rank from `seed` and the exposure number and the lowest
-    `sample` are taken, so that the choice depends on nothing else and changes little when a CCD is missing. Dead and
-    blank CCDs are taken only where there are no others.
+    ccds : rows of one exposure. Every CCD number gets a rank from `seed` and the exposure number, and the `sample`
+    lowest ranks are chosen. So the choice depends on nothing else, and changes little if a CCD is missing. Dead and
+    blank CCDs are chosen only if there are no others.
     """
     expnum = int(ccds.expnum.iloc[0])
     rank = np.random.default_rng([seed, expnum]).permutation(CCDS)[ccds.ccdnum.to_numpy()]
@@ -208,7 +212,7 @@ def choose_sample(ccds: pd.DataFrame, sample: int, seed: int) -> np.ndarray:
 
 
 class _Tables:
-    """The run's tables as this ingest changes them; `save` writes them, the manifest last."""
+    """The run's tables while an ingest changes them. `save` writes them, and the manifest last."""
 
     def __init__(self, catalog: Catalog, manifest: Manifest, sample: int, seed: int):
         self.catalog = catalog
@@ -225,7 +229,7 @@ class _Tables:
                 self.ccds.loc[rows.index, "sampled"] = choose_sample(rows, sample, seed)
 
     def add(self, plan: ExposurePlan, read: ExposureRead) -> None:
-        """Take in one exposure: its rows replace what there was."""
+        """Add one exposure. Its rows replace earlier ones."""
         self._changed.add(plan.expnum)
         if read.rows:
             rows = pd.DataFrame(read.rows)
@@ -234,14 +238,14 @@ class _Tables:
         else:
             self.catalog.preview_path(plan.expnum).unlink(missing_ok=True)
         if any(problem == "unreadable" for _, _, problem, _ in read.problems):
-            plan.digest = ""  # to be tried again
+            plan.digest = ""  # so that the next ingest tries again
         if plan.ccds or plan.problems:
             self.manifest.note_exposure(plan.expnum, plan.digest, plan.problems, read.problems)
         else:
             self.manifest.exposures.pop(plan.expnum, None)
 
     def save(self) -> None:
-        """Write tables and manifest; the manifest comes last, so that it never claims more than the tables hold."""
+        """Write the tables, then the manifest, so that the manifest never claims more than the tables hold."""
         changed = list(self._changed)
         self.ccds = _replace(self.ccds, changed, self._ccds)
         self.exposures = _replace(self.exposures, changed, [pd.DataFrame(self._exposures)])
@@ -253,6 +257,6 @@ class _Tables:
 
 
 def _replace(table: pd.DataFrame, changed: list[int], rows: list[pd.DataFrame]) -> pd.DataFrame:
-    """The table without the changed exposures' rows, and with the new ones."""
+    """The table without rows of the changed exposures, plus the new rows."""
     parts = [part for part in (table[~table.expnum.isin(changed)], *rows) if len(part)]
     return pd.concat(parts, ignore_index=True) if parts else table.iloc[:0]

@@ -1,5 +1,5 @@
-"""What ingest has seen: one record per file and one per exposure, kept in the run so that a second ingest reads only
-what is new or changed. The quarantine table follows from it."""
+"""What ingest has seen: one record per file and one per exposure. It is stored in the run, so that the next ingest
+reads only what is new or changed. The quarantine table is made from it."""
 
 import json
 from pathlib import Path
@@ -13,8 +13,8 @@ COLUMNS = ("kind", "key", "digest", "record")
 
 
 class Manifest:
-    """files : path -> FileRecord. exposures : expnum -> dict with `digest` of what was read, and the `problems` of its
-    files (path, ccdname, problem, detail), those met when files were joined and those met in the pixels."""
+    """files : path -> FileRecord. exposures : expnum -> dict with `digest` of what was read, and problems (path,
+    ccdname, problem, detail): `joining` from joining files to exposures, `pixels` from reading pixels."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -28,7 +28,7 @@ class Manifest:
                     self.exposures[int(row.key)] = json.loads(row.record)
 
     def by_expnum(self) -> dict[int, list[FileRecord]]:
-        """Records of usable files by exposure number."""
+        """Records of usable files, by exposure number."""
         found: dict[int, list[FileRecord]] = {}
         for record in self.files.values():
             if record.product in ("image", "picture", "mask") and record.expnum > 0:
@@ -36,7 +36,7 @@ class Manifest:
         return found
 
     def note_exposure(self, expnum: int, digest: str, joining: list, pixels: list) -> None:
-        """Remember what was read of an exposure, and its problems."""
+        """Record what was read of an exposure, and its problems."""
         self.exposures[expnum] = {"digest": digest, "joining": joining, "pixels": pixels}
 
     def save(self) -> None:
@@ -47,7 +47,7 @@ class Manifest:
         write_aside(self.path, lambda aside: frame.to_parquet(aside, index=False))
 
     def quarantine(self) -> pd.DataFrame:
-        """The quarantine table: path, expnum, ccdname, problem, detail; expnum is -1 where it is not known."""
+        """The quarantine table: path, expnum, ccdname, problem, detail. expnum is -1 if it is unknown."""
         rows = [
             (record.path, record.expnum, ccdname, problem, detail)
             for record in self.files.values()

@@ -1,13 +1,13 @@
-"""Exposures that came back with another pipeline version: which, from which version to which, and whether they changed.
+"""Exposures that were reprocessed with another pipeline version: which, from and to which version, how much changed.
 
-`reprocessed.parquet` in the run has one row per change of an exposure's version, in the order of the changes. `ingest`
-writes it before it replaces anything, with the digest of the pixels there were, so that a killed ingest that is run
-again finds it there; `embed` fills in how far the exposure moved, from stages that are on disk: the same each time.
+`reprocessed.parquet` in the run has one row for each change of an exposure's version, in order. `ingest` writes the row
+before it replaces anything, with the digest of the old pixels. So if it is killed and run again, it finds the row
+there. `embed` then adds how far the exposure moved, from embedding stages on disk.
 
-How far an exposure moved: for each of its CCDs the distance between its vector before and now, in standardised
-features, divided by the usual distance from that CCD to the nearest one of another exposure (the median over at most
-SAMPLE exposures). Of these ratios the 90th percentile is kept: a tenth of the CCDs moved so far or farther. More than
-MUCH, half of the way to another exposure, is much: what was said of the old picture need not hold for the new one.
+How far an exposure moved: for each of its CCDs, take the distance between its vectors before and now, in standardised
+features. Divide it by the usual distance from that CCD to the nearest one of another exposure (the median over at most
+SAMPLE exposures). The 90th percentile of these ratios is stored: a tenth of the CCDs moved that far or farther. A ratio
+above MUCH, half-way to another exposure, counts as much: a judgement of the old picture may not hold for the new one.
 """
 
 from collections.abc import Iterable
@@ -31,28 +31,28 @@ COLUMNS = {
     "moved": "float64",
     "moved_much": "bool",
 }
-SAMPLE = 400  # exposures among which the usual distance is measured
+SAMPLE = 400  # number of exposures from which the usual distance is measured
 QUANTILE = 0.9
 MUCH = 0.5
 
 
 def read(catalog: Catalog) -> pd.DataFrame:
-    """Every change of version there was, oldest first: COLUMNS; `moved` is NaN while it is not known."""
+    """All changes of version, oldest first: COLUMNS. `moved` is NaN if it is not known yet."""
     path = catalog.path / FILE
     frame = pd.read_parquet(path) if path.exists() else pd.DataFrame()
     return frame.reindex(columns=list(COLUMNS)).astype(COLUMNS)
 
 
 def write(catalog: Catalog, rows: pd.DataFrame | list[dict]) -> None:
-    """Replace the table in one step. rows : COLUMNS."""
+    """Replace the table in one step. rows : with COLUMNS."""
     table = pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
     write_aside(catalog.path / FILE, lambda aside: table.to_parquet(aside, index=False))
 
 
 def changes(catalog: Catalog, exposures: pd.DataFrame | None = None) -> dict[int, list[dict]]:
-    """expnum -> its changes of version as dicts of COLUMNS, oldest first, of exposures that the run has as they say.
+    """expnum -> its changes of version as dicts of COLUMNS, oldest first, up to the version that the run has now.
 
-    A change that an ingest announced and did not come to make is left out.
+    A change that an ingest noted but never made is left out.
     """
     table = read(catalog)
     if table.empty:
@@ -74,10 +74,10 @@ def _made(rows: list[dict], plver: str) -> list[dict]:
 
 
 def moved_since(rows: list[dict], plver: str | None = None) -> tuple[float | None, bool | None]:
-    """(how far, whether much) an exposure moved since it was of a version; since the last change without one.
+    """(how far, whether much) an exposure moved since it had version `plver`; None = since the last change.
 
-    rows : its `changes`. None where that is not known, as of a version that the run never had; the farthest of several
-    changes counts, and one that was much is much whatever is not known of the others.
+    rows : from `changes`. Of several changes the largest counts. Unknown values are None, for example if the run never
+    had that version. If one change was much, the answer is True even if others are unknown.
     """
     places = [place for place, row in enumerate(rows) if row["plver_before"] == plver]
     since = rows[-1:] if plver is None else rows[places[-1] :] if places else []
@@ -93,9 +93,9 @@ def moved_since(rows: list[dict], plver: str | None = None) -> tuple[float | Non
 
 
 def note(catalog: Catalog, exposures: pd.DataFrame, coming: Iterable[tuple[int, str, str]], utc: str) -> None:
-    """Write down which exposures are about to change their version, before anything of them is replaced.
+    """Note which exposures are about to change their version, before anything of them is replaced.
 
-    exposures : the run's table as it is. coming : (expnum, camera, version) of what will be read.
+    exposures : the run's present table. coming : (expnum, camera, version) of what will be read.
     """
     now = dict(zip(exposures["expnum"], exposures["plver"], strict=True))
     wanted = [(int(e), camera, now.get(e, ""), plver) for e, camera, plver in coming]
@@ -107,7 +107,7 @@ def note(catalog: Catalog, exposures: pd.DataFrame, coming: Iterable[tuple[int, 
     added = []
     for expnum, camera, before, after in wanted:
         if expnum in last.index and last.at[expnum, "plver_before"] == before:
-            # announced before and not made: the pixels may be replaced already, so what was noted of them stays
+            # noted before but not made: the pixels may be replaced already, so the earlier digest of them stays
             table.loc[last.at[expnum, "index"], "plver_now"] = after
             continue
         row = {"expnum": expnum, "camera": camera, "plver_before": before, "plver_now": after, "utc": utc}
@@ -130,9 +130,9 @@ def _content(catalog: Catalog, expnum: int) -> str:
 
 
 def measure(catalog: Catalog, stage: Stage) -> None:
-    """Fill in how far exposures moved, where an earlier embedding of the same backbone has their vectors before.
+    """Add how far exposures moved, if an embedding of the same backbone has their old vectors.
 
-    stage : the embedding of the run as it is now. What is known already stays.
+    stage : the embedding of the run as it is now. Known values are not changed.
     """
     table = read(catalog)
     open_rows = table[table["moved"].isna() & (table["content_before"] != "")]
@@ -167,13 +167,13 @@ class _Vectors:
         self.keys, self.vectors = stage.table("keys"), stage.array()
 
     def rows_of(self, expnum: int) -> pd.DataFrame:
-        """Rows of an exposure's images, by image_id; the keys are sorted by it."""
+        """Row numbers of an exposure's images, indexed by image_id. The keys are sorted by image_id."""
         first, last = np.searchsorted(self.keys["expnum"], [expnum, expnum + 1])
         return pd.DataFrame({"row": np.arange(first, last)}, index=self.keys["image_id"].iloc[first:last].to_numpy())
 
 
 def _stages_before(catalog: Catalog, stage: Stage, rows: pd.DataFrame) -> list[tuple[Stage, pd.Index]]:
-    """Stages of the same backbone that have exposures with the pixels that they had before, and which of the rows."""
+    """Stages of the same backbone with the exposures' old pixels, and for each stage the index of those rows."""
     found, left = [], rows
     for earlier in [stage, *reversed(catalog.stages("embedding"))]:
         same_backbone = earlier.parameters.get("digest") == stage.parameters.get("digest")
@@ -188,9 +188,9 @@ def _stages_before(catalog: Catalog, stage: Stage, rows: pd.DataFrame) -> list[t
 
 
 def usual_distances(keys: pd.DataFrame, vectors: np.ndarray) -> tuple[np.ndarray, pd.Series]:
-    """(scale (dim,) of each feature, usual distance to the nearest other exposure by CCD number).
+    """(scale (dim,) of each feature, usual distance to the nearest other exposure, by CCD number).
 
-    Over at most SAMPLE exposures, drawn with a fixed seed; NaN of a CCD number that only one of them has.
+    Measured on at most SAMPLE exposures, drawn with a fixed seed. NaN for a CCD number that only one of them has.
     """
     expnums = np.unique(keys["expnum"])
     if len(expnums) > SAMPLE:
@@ -211,7 +211,7 @@ def usual_distances(keys: pd.DataFrame, vectors: np.ndarray) -> tuple[np.ndarray
 
 
 def how_far(distances: np.ndarray, usual: np.ndarray) -> float:
-    """The 90th percentile of (n,) distances in units of the usual ones; 0 if nothing moved, NaN if no unit is known."""
+    """The 90th percentile of (n,) distances divided by the usual ones; 0 if nothing moved, NaN if none is known."""
     if not distances.any():
         return 0.0
     known = np.isfinite(usual) & (usual > 0)

@@ -1,7 +1,7 @@
-"""What lies in the files given to ingest: finding them, and one record per file from its headers alone.
+"""Finds the files to ingest, and makes one record of each from its headers.
 
-A folder is searched with all its subfolders; hidden names and files of other kinds are passed over. A file that is
-named twice, through two sources or a link, is one file.
+Folders are searched with all subfolders. Hidden names and other kinds of files are skipped. A file that is reached
+twice, through two sources or a link, counts once.
 """
 
 import os
@@ -17,16 +17,16 @@ from triptych.pipeline.errors import BadInput
 from triptych.pipeline.pixels import fits, focal_plane_pictures, headers
 from triptych.pipeline.pixels.fits import ImageHdu, Unusable
 
-SMALLEST_SIDE = 8  # pixels; less is no image
-LARGEST_SIDE = 1.25  # of the camera's CCD: raw frames have overscan
+SMALLEST_SIDE = 8  # pixels; anything smaller is not an image
+LARGEST_SIDE = 1.25  # in units of the camera's CCD; raw frames have overscan
 
-# problem -> what it means, in words for the exit summary and the screen; the list is closed
+# problem -> what it means, for the summary at the end and the screen; there are no other problems
 PROBLEMS: dict[str, str] = {
     "empty": "the file has no bytes",
-    "not_fits": "the file is no FITS file",
+    "not_fits": "the file is not a FITS file",
     "truncated": "the file ends too early",
     "unreadable": "the file or folder cannot be read",
-    "empty_folder": "the folder holds no file that can be ingested",
+    "empty_folder": "the folder has no file that can be ingested",
     "no_expnum": "no exposure number",
     "unknown_camera": "the camera is not known",
     "calibration": "a bias, dark, flat or focus frame, not the sky",
@@ -43,7 +43,7 @@ PROBLEMS: dict[str, str] = {
 
 @dataclass
 class FileRecord:
-    """One file as its headers describe it. `problems` are (ccdname, problem, detail); images are dicts, see `_ccd`."""
+    """What the headers of a file say. problems : [ccdname, problem, detail]. images : dicts, see `_ccd`."""
 
     path: str
     digest: str
@@ -60,14 +60,14 @@ class FileRecord:
 
 
 def find_files(sources: str | Path | Iterable[str | Path]) -> tuple[list[str], list[FileRecord]]:
-    """Absolute paths of all files of the sources, sorted, and records of folders that are empty or cannot be read.
+    """Absolute paths of all files in the sources, sorted, and records of folders that are empty or cannot be read.
 
     BadInput if a source does not exist.
     """
     sources = [sources] if isinstance(sources, str | Path) else list(sources)
     for source in sources:
         if not os.path.lexists(source):
-            raise BadInput(f"{source} does not exist; give a file or folder that does")
+            raise BadInput(f"{source} does not exist; give a file or folder that exists")
     if not sources:
         raise BadInput("nothing to ingest; name at least one file or folder")
     found, folders = set(), []
@@ -80,7 +80,7 @@ def find_files(sources: str | Path | Iterable[str | Path]) -> tuple[list[str], l
         found.update(inside)
         folders += [_bad_folder(folder, "unreadable", detail) for folder, detail in refused]
         if not inside and not refused:
-            folders.append(_bad_folder(path, "empty_folder", "no FITS file and no picture in it"))
+            folders.append(_bad_folder(path, "empty_folder", "it has no FITS file and no picture"))
     return sorted(found), folders
 
 
@@ -105,7 +105,7 @@ def _bad_folder(path: str, problem: str, detail: str) -> FileRecord:
 
 
 def digest_of(path: str) -> str:
-    """Size and time of last change of a file, and of the tiles file of a picture; '' if it cannot be looked at."""
+    """Size and modification time of a file, and of a picture's tiles file; '' if the file cannot be accessed."""
     try:
         digest = _stamp(path)
         if focal_plane_pictures.is_picture_name(path):
@@ -123,7 +123,7 @@ def _stamp(path: str | Path) -> str:
 
 
 def read_record(path: str, default: str) -> FileRecord:
-    """The record of one file; what is wrong with it is in its problems. `default` is the run's camera."""
+    """The record of one file, including its problems. default : the run's camera."""
     record = FileRecord(path, digest_of(path))
     try:
         if focal_plane_pictures.is_picture_name(path):
@@ -138,7 +138,7 @@ def read_record(path: str, default: str) -> FileRecord:
     if any(not ccdname for ccdname, _, _ in record.problems) and not record.images:
         record.product = "bad"
     if any(problem == "unreadable" for _, problem, _ in record.problems):
-        record.digest = ""  # permission or a disk may come back without a change of the file
+        record.digest = ""  # permissions or a disk may come back while the file stays the same
     return record
 
 
@@ -176,17 +176,17 @@ def _read_fits(record: FileRecord, default: Camera) -> None:
     if kind := headers.is_calibration(every):
         raise Unusable("calibration", f"OBSTYPE is {kind!r}")
     if not images:
-        raise Unusable("no_image", "no HDU holds an image")
+        raise Unusable("no_image", "no HDU has an image")
     record.product = product
     record.facts = headers.facts_of(every, found)
     _read_images(record, found, primary, images)
     _check_shapes(record)
     if not record.images and not record.problems:
-        raise Unusable("no_image", "no image but focus chips")
+        raise Unusable("no_image", "it has only focus chips")
 
 
 def _read_images(record: FileRecord, found: Camera, primary, images: list[ImageHdu]) -> None:
-    """Fill in the CCDs of a file: planes of mask belong to the image before them, weights are passed over."""
+    """Add the CCDs of a file. A mask plane belongs to the image before it; weight planes are skipped."""
     seen = {}
     for image in images:
         if image.plane == "weight":
@@ -205,7 +205,7 @@ def _read_images(record: FileRecord, found: Camera, primary, images: list[ImageH
             record.problems.append([ccd.name if ccd else "", error.problem, error.detail])
             continue
         if ccd.name in seen:
-            detail = f"HDU {image.hdu}; HDU {seen[ccd.name]} of the same file is taken"
+            detail = f"HDU {image.hdu}; HDU {seen[ccd.name]} of the same file is used"
             record.problems.append([ccd.name, "duplicate_ccd", detail])
             continue
         seen[ccd.name] = image.hdu
@@ -225,8 +225,8 @@ def _ccd(
 ) -> dict:
     """One CCD image of a file.
 
-    shape : (ny, nx). blank : the value of pixels not recorded. mask_hdu : -1 if none. fwhm : median width of a star as
-    the header has it, pixels.
+    shape : (ny, nx). blank : the value of pixels that were not recorded. mask_hdu : -1 = none. fwhm : median FWHM of
+    stars in pixels, from the header.
     """
     return {
         "hdu": hdu,
@@ -252,7 +252,7 @@ def _check_shape(image: ImageHdu, found: Camera) -> None:
 
 
 def _check_shapes(record: FileRecord) -> None:
-    """In a file of three CCDs or more, one that differs in shape from most is wrong."""
+    """In a file with three CCDs or more, an image is wrong if its shape differs from that of the majority."""
     shapes = Counter(tuple(image["shape"]) for image in record.images)
     if len(record.images) < 3 or len(shapes) == 1:
         return

@@ -1,1 +1,1 @@
-"""FITS files and focal-plane pictures -> pixels: headers, decompression, binning, sky, stretches, masks."""
+"""From FITS files and focal-plane pictures to pixels: headers, decompression, binning, sky, stretches, masks."""

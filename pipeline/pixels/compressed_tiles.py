@@ -1,9 +1,9 @@
-"""Where the compressed tiles of an image lie in a FITS file, read from the bytes themselves.
+"""Finds the compressed tiles of an image in a FITS file, by reading the bytes directly.
 
 A tile-compressed image is a binary table with one row per tile. `tile_tables` reads the few header cards that say how
-it is packed; `TileTable.fetch` reads the compressed bytes of some tiles. Only the commonest way of packing is known
-here: RICE_1, whole rows of the image in a tile, 32-bit integers or floats quantized to them. What is packed otherwise
-has no table, and is left to the libraries that read everything.
+it is packed. `TileTable.fetch` reads the compressed bytes of some tiles. Only the commonest packing is supported:
+RICE_1, tiles of whole image rows, 32-bit integers or floats quantized to them. For any other packing there is no table,
+and the general libraries read the file.
 """
 
 import os
@@ -15,33 +15,33 @@ from pathlib import Path
 import numpy as np
 
 BLOCK = 2880
-MAX_TILE_PIXELS = 1 << 20  # larger tiles would be most of an image
-MAX_GZIP_SHARE = 0.25  # of an image's tiles: one by one they are slow
+MAX_TILE_PIXELS = 1 << 20  # larger tiles would hold most of an image
+MAX_GZIP_SHARE = 0.25  # of an image's tiles; reading them one by one is slow
 DITHERS = {"SUBTRACTIVE_DITHER_1": True, "NO_DITHER": False, "": False}
 COLUMNS = {"COMPRESSED_DATA": "PB", "GZIP_COMPRESSED_DATA": "PB", "ZSCALE": "D", "ZZERO": "D"}
 WIDTHS = {"L": 1, "B": 1, "A": 1, "I": 2, "J": 4, "E": 4, "K": 8, "D": 8, "P": 8, "Q": 16}
-# it saves about 13 ns a pixel, is loaded in 0.5 s by each process, and compiled in 5 s once after an installation
+# The decoder saves about 13 ns per pixel. Each process needs 0.5 s to load it; compiling takes 5 s, once per install.
 WORTH_LOADING = 60_000_000
 WORTH_COMPILING = 450_000_000
-PADDING = 512  # bytes after the last tile, which a decoder may read and not use
+PADDING = 512  # zero bytes after the last tile, because a decoder may read past it
 
 
 def is_compiled() -> bool:
-    """Whether the compiled decoder of `rice` lies ready on disk, where it is usually kept."""
+    """Whether the compiled decoder of `rice` is on disk, in its usual place."""
     return any((Path(__file__).parent / "__pycache__").glob("rice_kernels.bin_image-*.nbi"))
 
 
 def pays(pixels: int, processes: int) -> bool:
-    """Whether the compiled decoder saves more time on so many pixels than it takes to be loaded, or first compiled."""
+    """Whether the compiled decoder saves more time on so many pixels than it needs to be loaded, or compiled first."""
     return pixels > processes * (WORTH_LOADING if is_compiled() else WORTH_COMPILING)
 
 
 @dataclass(frozen=True)
 class Tiles:
-    """Compressed bytes of consecutive tiles and what is needed to make pixels of them.
+    """Compressed bytes of consecutive tiles, and what is needed to make pixels from them.
 
     data : uint8, padded. starts, lengths : (n_tiles,) int64, bytes in `data`. scales, zeros : (n_tiles,) float64.
-    spare : (n_tiles,) int64, -1 or the row of `lossless`, (n, pixels of a tile) float32, that holds the tile's pixels.
+    spare : (n_tiles,) int64, -1, or the row of `lossless` (n, pixels of a tile) float32 that has the tile's pixels.
     """
 
     data: np.ndarray
@@ -55,10 +55,10 @@ class Tiles:
 
 @dataclass(frozen=True)
 class TileTable:
-    """How one compressed image is packed. Offsets are bytes of the file, `columns` bytes within a row of the table.
+    """How one compressed image is packed. Offsets are bytes in the file; `columns` are bytes within a table row.
 
     shape : (ny, nx). tile_rows : image rows in a tile. quantized : floats stored as integers with a scale per tile.
-    dither : seed of the subtractive dither, 0 where there is none. blank : the integer that stands for NaN, or None.
+    dither : seed of the subtractive dither, 0 = none. blank : the integer that stands for NaN, or None.
     """
 
     path: str
@@ -78,7 +78,7 @@ class TileTable:
         return -(-self.shape[0] // self.tile_rows)
 
     def fits(self, blank: float | None) -> bool:
-        """Whether this table takes the same integers for `nothing recorded` as the reader of whole headers does."""
+        """Whether this table uses the same integer for `nothing recorded` as the reader of complete headers."""
         return self.quantized or self.blank == blank
 
     def fetch(self, first: int = 0, last: int | None = None) -> Tiles | None:
@@ -121,7 +121,10 @@ class TileTable:
         return np.ascontiguousarray(self._column(rows, name, ">f8", 1)[:, 0])
 
     def _lossless(self, handle, rows: np.ndarray, tiles: np.ndarray, first: int) -> np.ndarray | None:
-        """Pixels of the tiles that could not be quantized and lie gzipped, as float32; None if that is not it."""
+        """Pixels, float32, of the tiles that could not be quantized and are gzipped.
+
+        None if they are not of this kind.
+        """
         pixels = np.zeros((len(tiles), self.tile_rows * self.shape[1]), np.float32)
         if not len(tiles):
             return pixels
@@ -148,7 +151,7 @@ def _bytes_at(handle, offset: int, count: int) -> bytes:
 
 
 def tile_tables(path: str | Path) -> dict[int, TileTable]:
-    """Tables of the images in a file that are packed in the known way, by HDU index; {} where there is none."""
+    """Tables of the images in a file that have the supported packing, by HDU index; {} if there is none."""
     try:
         with open(path, "rb") as handle:
             size = os.fstat(handle.fileno()).st_size
@@ -159,7 +162,7 @@ def tile_tables(path: str | Path) -> dict[int, TileTable]:
 
 
 def _headers(handle, size: int) -> Iterator[tuple[dict, int, int]]:
-    """Cards, first and last byte of the data of every HDU, as far as they are sound."""
+    """Header cards, and first and last byte of the data, of every HDU until one is damaged."""
     at = 0
     while at < size:
         handle.seek(at)
@@ -178,7 +181,7 @@ def _headers(handle, size: int) -> Iterator[tuple[dict, int, int]]:
 
 
 def _cards(handle) -> dict[str, str] | None:
-    """Keyword -> value as written, without quotes and comments; None where the header is no header."""
+    """Keyword -> value as written, without quotes and comments; None if this is not a header."""
     cards: dict[str, str] = {}
     while len(block := handle.read(BLOCK)) == BLOCK:
         if not cards and not block.startswith((b"SIMPLE  =", b"XTENSION=")):
@@ -196,7 +199,7 @@ def _cards(handle) -> dict[str, str] | None:
 
 
 def _table(path: str, cards: dict[str, str], start: int, end: int) -> TileTable | None:
-    """The table of one HDU; None if it is no compressed image, or one packed in a way that is not known here."""
+    """The table of one HDU; None if it is not a compressed image or not packed in the supported way."""
     if cards.get("ZIMAGE") != "T" or cards.get("ZCMPTYPE") not in ("RICE_1", "RICE_ONE") or cards["ZNAXIS"] != "2":
         return None
     nx, ny = int(cards["ZNAXIS1"]), int(cards["ZNAXIS2"])
@@ -241,7 +244,7 @@ def _table(path: str, cards: dict[str, str], start: int, end: int) -> TileTable 
 
 
 def _columns(cards: dict[str, str]) -> dict[str, int]:
-    """Names of the table's columns -> their first byte; {} where one is not of the type it usually has."""
+    """Names of the table's columns -> their first byte; {} if a column does not have its usual type."""
     columns, at = {}, 0
     for i in range(1, int(cards["TFIELDS"]) + 1):
         name, form = cards[f"TTYPE{i}"], cards[f"TFORM{i}"]

@@ -1,7 +1,7 @@
-"""FITS files as they come: which images they hold, and their pixels.
+"""FITS files: which images they have, and their pixels.
 
-`scan` walks the headers of a file and says at once whether it is empty, truncated or no FITS at all, without reading a
-pixel; `read_pixels` reads one image, plain or tile-compressed. Nothing here knows about cameras or exposures.
+`scan` reads the headers of a file and finds out whether it is empty, truncated or not FITS at all, without reading a
+pixel. `read_pixels` reads one image, plain or tile-compressed. Nothing in this file knows about cameras or exposures.
 """
 
 import gzip
@@ -21,7 +21,7 @@ from astropy.utils.exceptions import AstropyWarning
 from triptych.pipeline.errors import BadInput
 
 SUFFIXES = (".fits", ".fit", ".fts", ".fits.fz", ".fits.gz", ".fit.gz", ".fz")
-# third letter of the archive's names (c4d_131122_030338_ooi_z_ls9.fits.fz) and the header word for the same
+# archive names such as c4d_131122_030338_ooi_z_ls9.fits.fz: processing letter, product letter; PRODTYPE in headers
 ARCHIVE_NAME = re.compile(r"[a-z0-9]{3}_\d{6}_\d{6}_[a-z]([a-z])([a-z])[_.]")
 PRODUCT_LETTERS = {"i": "image", "d": "mask", "w": "weight"}
 PRODUCT_WORDS = {"image": "image", "dqmask": "mask", "wtmap": "weight", "expmap": "other", "resampled": "image"}
@@ -33,7 +33,7 @@ PLANE_NAMES = {
 
 
 class Unusable(BadInput):
-    """A file or CCD that goes to quarantine, with its problem from the closed list."""
+    """A file or CCD that goes to quarantine. problem : one of `sources.PROBLEMS`."""
 
     def __init__(self, problem: str, detail: str = ""):
         super().__init__(f"{problem}: {detail}" if detail else problem)
@@ -46,7 +46,10 @@ class Unusable(BadInput):
 
 @dataclass(frozen=True)
 class ImageHdu:
-    """One image in a file: its HDU index, header, array shape and what it holds (image, mask or weight)."""
+    """One image in a file: HDU index, header, shape of the array, and what it is (image, mask, weight.
+
+    '' = not said).
+    """
 
     hdu: int
     header: fits.Header
@@ -60,12 +63,12 @@ class ImageHdu:
 
 
 def is_fits_name(path: str | Path) -> bool:
-    """Whether a file is taken for FITS by its name."""
+    """Whether the name of a file is that of a FITS file."""
     return str(path).lower().endswith(SUFFIXES)
 
 
 def text(header: fits.Header, key: str) -> str:
-    """A header value as stripped text; '' where it is missing, undefined or unreadable."""
+    """A header value as stripped text; '' if it is missing, undefined or unreadable."""
     try:
         value = header.get(key, "")
     except (fits.VerifyError, ValueError):
@@ -74,9 +77,9 @@ def text(header: fits.Header, key: str) -> str:
 
 
 def product_of(path: str | Path, primary: fits.Header) -> tuple[str, str]:
-    """What a file holds (image, mask, weight or other) and the archive's processing letter (o, k, r, ... or '').
+    """What a file holds (image, mask, weight or other), and the archive's processing letter (o, k, r, ... or '').
 
-    The archive's file name decides where there is one: headers of mask files are often copied from the image.
+    The archive's file name decides if the file has one, because headers of mask files are often copied from the image.
     """
     found = ARCHIVE_NAME.search(Path(path).name.lower())
     if found:
@@ -86,7 +89,7 @@ def product_of(path: str | Path, primary: fits.Header) -> tuple[str, str]:
 
 
 def scan(path: str | Path) -> tuple[fits.Header, list[ImageHdu]]:
-    """Primary header and all images of a FITS file, from its headers alone; Unusable if the file is damaged."""
+    """Primary header and all images of a FITS file, from its headers only. Unusable if the file is damaged."""
     path = Path(path)
     try:
         size = path.stat().st_size
@@ -108,13 +111,13 @@ def scan(path: str | Path) -> tuple[fits.Header, list[ImageHdu]]:
 
 
 def _headers(handle: BufferedIOBase, size: int | None) -> Iterator[fits.Header]:
-    """Headers one after the other; checks that the bytes of every HDU are there."""
+    """Yield the headers one by one, and check that the data of every HDU is complete."""
     index, end = 0, 0
     while block := handle.read(80):
         word = b"SIMPLE  =" if index == 0 else b"XTENSION="
         if not block.startswith(word):
             if index == 0:
-                raise Unusable("not_fits", f"begins with {block[:16]!r}")
+                raise Unusable("not_fits", f"it begins with {block[:16]!r}")
             return  # the standard allows other records after the last HDU
         handle.seek(end)
         header = _header(handle, index)
@@ -144,7 +147,7 @@ def _header(handle: BufferedIOBase, index: int) -> fits.Header:
 
 
 def _image(index: int, header: fits.Header) -> ImageHdu | None:
-    """The image of an HDU, or None where it is a table or holds nothing."""
+    """The image of an HDU; None if it is a table or empty."""
     packed = bool(header.get("ZIMAGE", False))
     if not packed and header.get("XTENSION", "IMAGE").strip() != "IMAGE":
         return None
@@ -157,7 +160,7 @@ def _image(index: int, header: fits.Header) -> ImageHdu | None:
 
 
 class PixelReader:
-    """Reads images of one FITS file; opens it once. Use it in a `with`."""
+    """Reads images of one FITS file, which is opened once. Use it in a `with` block."""
 
     def __init__(self, path: str | Path):
         self.path = os.fspath(path)
@@ -167,7 +170,7 @@ class PixelReader:
         try:
             self._file = fitsio.FITS(self.path)
         except (OSError, ValueError):
-            self._file = None  # astropy reads what this library does not, and says better what is wrong
+            self._file = None  # then astropy reads the file, or says better what is wrong with it
         return self
 
     def __exit__(self, *_) -> None:
@@ -175,14 +178,17 @@ class PixelReader:
             self._file.close()
 
     def header(self, hdu: int) -> fits.Header:
-        """Header of one HDU."""
+        """Header of one HDU. Unusable if it cannot be read."""
         try:
             return fits.getheader(self.path, hdu)
         except (OSError, IndexError, TypeError, ValueError) as error:
             raise Unusable("unreadable", f"header of HDU {hdu}: {error}") from None
 
     def read(self, hdu: int) -> np.ndarray:
-        """Pixels of one image as stored: (ny, nx), native byte order, any numeric type, scaled; NaN kept."""
+        """Pixels (ny, nx) of one image as stored: native byte order, any numeric type, scaled, with NaN.
+
+        Unusable if they cannot be read.
+        """
         if self._file is not None:
             try:
                 return np.asarray(self._file[hdu].read())
@@ -192,10 +198,10 @@ class PixelReader:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", AstropyWarning)
                 pixels = fits.getdata(self.path, hdu)
-        except Exception as error:  # a decoder may fail in any way on damaged bytes; the file is what is wrong
+        except Exception as error:  # on damaged bytes a decoder may raise anything; the file is at fault
             raise Unusable("corrupt_pixels", f"HDU {hdu}: {_first_line(error)}") from None
         if pixels is None or pixels.dtype.kind not in "iuf":
-            raise Unusable("corrupt_pixels", f"HDU {hdu} holds no numbers")
+            raise Unusable("corrupt_pixels", f"HDU {hdu} has no numbers")
         return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
 
 
@@ -204,13 +210,13 @@ def _first_line(error: Exception) -> str:
 
 
 def read_pixels(path: str | Path, hdu: int) -> np.ndarray:
-    """Pixels of one image of a file as stored: (ny, nx), native byte order; Unusable if they cannot be read."""
+    """Pixels (ny, nx) of one image of a file as stored, in native byte order. Unusable if they cannot be read."""
     with PixelReader(path) as reader:
         return reader.read(hdu)
 
 
 def blank_value(header: fits.Header) -> float | None:
-    """The value that stands for `nothing recorded` in an integer image, scaled as pixels are; None if there is none."""
+    """The value for `nothing recorded` in an integer image, scaled like the pixels; None if there is none."""
     blank = header.get("BLANK", header.get("ZBLANK"))
     if not isinstance(blank, int) or header.get("ZBITPIX", header.get("BITPIX", 0)) < 0:
         return None
@@ -218,7 +224,7 @@ def blank_value(header: fits.Header) -> float | None:
 
 
 def as_float(pixels: np.ndarray, blank: float | None = None) -> np.ndarray:
-    """Pixels as float32, NaN where an integer image holds the `blank` value."""
+    """Pixels as float32, with NaN where an integer image has the value `blank`."""
     values = np.ascontiguousarray(pixels, dtype=np.float32)
     if blank is not None and pixels.dtype.kind in "iu":
         values = np.where(pixels == blank, np.float32(np.nan), values)

@@ -1,8 +1,8 @@
-"""Focal-plane pictures (JPEG, PNG) with a table of tiles beside them -> CCD images.
+"""Reads focal-plane pictures (JPEG, PNG) as CCD images, with a table of tiles beside them.
 
-A picture shows a whole exposure as the sky is seen, North up and East left. Its tiles file says where each CCD lies
-(`ccdnum,x0,y0,x1,y1`, in pixels, x1 and y1 exclusive), and the exposure number is in the picture's name. Values are
-grey levels, 0 to 255, not ADU. They are turned into array orientation, as FITS pixels are.
+A picture shows a whole exposure as seen on the sky, North up and East left. Its tiles file says where each CCD is
+(`ccdnum,x0,y0,x1,y1`, in pixels, x1 and y1 exclusive). The exposure number is in the picture's name. Values are grey
+levels, 0 to 255, not ADU. CCD images are turned into array orientation, like FITS pixels.
 """
 
 import re
@@ -19,18 +19,21 @@ from triptych.pipeline.pixels.fits import Unusable
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 COLUMNS = ("ccdnum", "x0", "y0", "x1", "y1")
-# a pixel is blank if everything this near to it is within this many grey levels of what lies between the tiles
+# a pixel is blank if all its neighbours this near are within this many grey levels of the ground between the tiles
 BLANK_NEIGHBOURHOOD = 7
 BLANK_TOLERANCE = 8
 
 
 def is_picture_name(path: str | Path) -> bool:
-    """Whether a file is taken for a focal-plane picture by its name."""
+    """Whether the name of a file is that of a focal-plane picture."""
     return str(path).lower().endswith(SUFFIXES)
 
 
 def expnum_of_name(path: str | Path) -> int:
-    """Exposure number in a picture's name: `Ghost_img_D00158660.jpg` is 158660, and so is `158660.png`."""
+    """Exposure number in a picture's name: 158660 in `Ghost_img_D00158660.jpg` and in `158660.png`.
+
+    Unusable if there is no number or several.
+    """
     stem = Path(path).stem
     found = re.findall(r"(?<![A-Za-z0-9])D(\d{6,})(?!\d)", stem) or re.findall(r"\d{4,}", stem)
     if len(set(found)) != 1 or not int(found[0]):
@@ -40,9 +43,9 @@ def expnum_of_name(path: str | Path) -> int:
 
 
 def tiles_path(path: str | Path) -> Path:
-    """The tiles file of a picture; Unusable if there is none.
+    """The tiles file of a picture. Unusable if there is none.
 
-    It is `<the picture's name>_tiles.csv`, else the one `*_tiles.csv` with whose prefix the picture's name begins, else
+    It is `<the picture's name>_tiles.csv`, else the one `*_tiles.csv` whose prefix the picture's name begins with, else
     the only one in the folder.
     """
     path = Path(path)
@@ -53,19 +56,19 @@ def tiles_path(path: str | Path) -> Path:
     prefixed = [each for each in found if path.name.lower().startswith(each.name[: -len("_tiles.csv")].lower())]
     choice = prefixed or found
     if len(choice) != 1:
-        names = f"{len(found)} tiles files and none is this picture's" if found else "no tiles file beside it"
+        names = f"{len(found)} tiles files, but none is this picture's" if found else "no tiles file beside it"
         raise Unusable("no_tiles", f"{names}; write {path.stem}_tiles.csv with columns {','.join(COLUMNS)}")
     return choice[0]
 
 
 @lru_cache(maxsize=64)
 def _tiles_in(folder: Path, changed_ns: int) -> tuple[Path, ...]:
-    """All tiles files of a folder; the time of its last change only tells one listing from another."""
+    """All tiles files of a folder. changed_ns : when the folder changed last, which is only a key of the cache."""
     return tuple(sorted(folder.glob("*_tiles.csv")))
 
 
 def read_tiles(path: Path, camera: Camera) -> pd.DataFrame:
-    """Tiles in order of ccdnum: COLUMNS, whole numbers. Unusable if the file has no such columns."""
+    """Tiles in order of ccdnum: COLUMNS, int64. Unusable if the file has no such columns or unknown CCD numbers."""
     try:
         tiles = pd.read_csv(path)
         missing = [name for name in COLUMNS if name not in tiles]
@@ -76,13 +79,13 @@ def read_tiles(path: Path, camera: Camera) -> pd.DataFrame:
         raise Unusable("no_tiles", f"{path.name} cannot be read: {str(error).splitlines()[0]}") from None
     unknown = sorted(set(tiles.ccdnum) - set(camera.by_number))
     if unknown or tiles.ccdnum.duplicated().any():
-        said = f"has CCD numbers that {camera.title} has not: {unknown}" if unknown else "names a CCD twice"
+        said = f"has CCD numbers that {camera.title} does not have: {unknown}" if unknown else "names a CCD twice"
         raise Unusable("no_tiles", f"{path.name} {said}")
     return tiles.sort_values("ccdnum", ignore_index=True)
 
 
 def read_grey(path: str | Path) -> np.ndarray:
-    """A picture as (height, width) float32 grey levels, 0 to 255."""
+    """A picture as (height, width) float32 grey levels, 0 to 255. Unusable if it cannot be read."""
     try:
         with Image.open(path) as picture:
             return np.asarray(picture.convert("L"), dtype=np.float32)
@@ -98,8 +101,8 @@ def read_grey(path: str | Path) -> np.ndarray:
 def cut_tiles(grey: np.ndarray, tiles: pd.DataFrame, camera: Camera) -> dict[int, np.ndarray]:
     """CCD images of a picture by ccdnum, each (ny, nx) float32 grey levels in array orientation, NaN where blank.
 
-    Blank is what looks like the ground between the tiles. A blank tile of a dead CCD is no CCD and is left out; any
-    other blank tile, or half a tile, is a CCD image with nothing recorded there.
+    Blank is what looks like the ground between the tiles. A blank tile of a dead CCD is left out. Any other blank tile,
+    or half a tile, is a CCD image with nothing recorded there. Unusable if the tiles do not fit the picture.
     """
     outside = (tiles.x0 < 0) | (tiles.y0 < 0) | (tiles.x1 > grey.shape[1]) | (tiles.y1 > grey.shape[0])
     if outside.any() or ((tiles.x1 <= tiles.x0) | (tiles.y1 <= tiles.y0)).any():
@@ -116,14 +119,14 @@ def cut_tiles(grey: np.ndarray, tiles: pd.DataFrame, camera: Camera) -> dict[int
 
 
 def from_display(shown: np.ndarray, camera: Camera) -> np.ndarray:
-    """Turn one CCD as displayed (North up, East left) into array orientation: the inverse of `images.display`."""
+    """Turn one CCD as displayed (North up, East left) into array orientation. The inverse of `images.display`."""
     shown = shown[::-1] if camera.flip_rows else shown
     shown = shown[:, ::-1] if camera.flip_columns else shown
     return np.ascontiguousarray(shown.T)
 
 
 def _ground(grey: np.ndarray, tiles: pd.DataFrame) -> float:
-    """Grey level between the tiles; NaN where the tiles cover everything."""
+    """Grey level between the tiles; NaN if the tiles cover everything."""
     between = np.ones(grey.shape, dtype=bool)
     for tile in tiles.itertuples():
         between[tile.y0 : tile.y1, tile.x0 : tile.x1] = False
@@ -131,11 +134,11 @@ def _ground(grey: np.ndarray, tiles: pd.DataFrame) -> float:
 
 
 def _blank(shown: np.ndarray, ground: float) -> np.ndarray:
-    """(height, width) bool: where a whole neighbourhood is at the ground's level."""
+    """(height, width) bool: pixels whose whole neighbourhood is at the level of the ground."""
     if not np.isfinite(ground):
         return np.zeros(shown.shape, dtype=bool)
     flat = np.abs(shown - ground) <= BLANK_TOLERANCE
-    if flat.mean() > 0.98:  # a few pixels of a blank tile are off because of the picture's compression
+    if flat.mean() > 0.98:  # in a blank tile, compression of the picture changes a few pixels
         return np.ones(shown.shape, dtype=bool)
     side = BLANK_NEIGHBOURHOOD
     padded = np.pad(flat, side, mode="symmetric")

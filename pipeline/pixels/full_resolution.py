@@ -1,7 +1,7 @@
-"""One CCD or its mask at full resolution, from the file it was ingested from.
+"""One CCD or its mask at full resolution, from the file that was ingested.
 
-Values are float32 ADU, or grey levels for focal-plane pictures, NaN where nothing was recorded; array orientation is
-that of the FITS array (axis 0 = y).
+Values are float32 ADU, or grey levels for focal-plane pictures, NaN where nothing was recorded. The orientation is that
+of the FITS array (axis 0 = y).
 """
 
 from pathlib import Path
@@ -18,7 +18,7 @@ from triptych.pipeline.pixels.headers import camera_of_file, ccd_of, expnum_of, 
 
 
 def read_header_facts(path: str | Path, default: Camera = DECAM) -> dict:
-    """Facts of the exposure in a FITS file: expnum, camera, filter, band, mjd_obs, night, exptime, ra, dec, ..."""
+    """Facts about the exposure in a FITS file: expnum, camera, filter, band, mjd_obs, night, exptime, ra, dec, ..."""
     primary, images = scan(path)
     headers = [primary, *(image.header for image in images[:1])]
     found = camera_of_file(headers, default)
@@ -26,7 +26,7 @@ def read_header_facts(path: str | Path, default: Camera = DECAM) -> dict:
 
 
 def read_ccd(source: str | Path, hdu: int | str) -> np.ndarray:
-    """Full-resolution pixels (ny, nx) float32 of one image of a FITS file, by HDU index or by EXTNAME."""
+    """Full-resolution pixels (ny, nx) float32 of one image of a FITS file. hdu : HDU index or EXTNAME."""
     if isinstance(hdu, str):
         named = {image.name.upper(): image.hdu for image in scan(source)[1]}
         hdu = named[choose(hdu.upper(), named, f"image in {Path(source).name}")]
@@ -35,20 +35,20 @@ def read_ccd(source: str | Path, hdu: int | str) -> np.ndarray:
 
 
 def read_mask(source: str | Path, hdu: int) -> np.ndarray:
-    """Data-quality mask (ny, nx) bool: True where the pixel is bad, as the mask plane says (any bit set)."""
+    """Data-quality mask (ny, nx) bool: True where the pixel is bad, that is, any bit of the mask is set."""
     with PixelReader(source) as reader:
         return reader.read(hdu) != 0
 
 
 def full_ccd(catalog: Catalog, image_id: int, ccds: pd.DataFrame | None = None) -> np.ndarray:
-    """Full-resolution pixels (ny, nx) float32 of one CCD image of a run, from the file it was ingested from.
+    """Full-resolution pixels (ny, nx) float32 of one CCD image of a run, from the file that was ingested.
 
-    `ccds` saves reading the table again. BadInput if the file has gone or no longer holds that CCD.
+    ccds : the run's CCD table, to avoid reading it again. BadInput if the file is gone or no longer has that CCD.
     """
     row = _ccd_row(catalog, image_id, ccds)
     source = Path(row.source)
     if not source.exists():
-        raise BadInput(f"{source} has gone; bring it back, or ingest the exposure from where it is now")
+        raise BadInput(f"{source} is gone; bring it back, or ingest the exposure from where it is now")
     found = camera(row.camera if hasattr(row, "camera") and row.camera else catalog.camera)
     try:
         if focal_plane_pictures.is_picture_name(source):
@@ -67,7 +67,7 @@ def full_ccd(catalog: Catalog, image_id: int, ccds: pd.DataFrame | None = None) 
 
 
 def _fast(source: Path, hdu: int, blank: float | None) -> np.ndarray | None:
-    """Pixels from the compiled decoder, where it is there already and knows the file; else None."""
+    """Pixels from the compiled decoder, if it is already compiled and can read the file; else None."""
     if (
         not compressed_tiles.is_compiled()
         or (table := compressed_tiles.tile_tables(source).get(hdu)) is None
@@ -83,12 +83,12 @@ def _is_ccd(header, hdu: int, camera: Camera, ccdname: str) -> bool:
     try:
         ccd = ccd_of(ImageHdu(hdu, header, (), ""), camera)
     except Unusable:
-        return True  # the header itself names no CCD: it was known from the primary one
+        return True  # this header names no CCD, so the CCD was known from the primary header
     return ccd is not None and ccd.name == ccdname
 
 
 def full_mask(catalog: Catalog, image_id: int, ccds: pd.DataFrame | None = None) -> np.ndarray | None:
-    """Data-quality mask (ny, nx) bool of one CCD image, True where bad; None where there is no mask."""
+    """Data-quality mask (ny, nx) bool of one CCD image, True where bad; None if there is no mask."""
     row = _ccd_row(catalog, image_id, ccds)
     if not row.mask_source or not Path(row.mask_source).exists():
         return None

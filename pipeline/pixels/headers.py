@@ -1,6 +1,6 @@
-"""What FITS headers say: which exposure, which CCD, and the facts of an exposure.
+"""What FITS headers say: which exposure, which CCD, and facts about the exposure.
 
-A file's name on disk and an HDU's place in it are never consulted.
+The file's present name and the position of an HDU are never used.
 """
 
 import math
@@ -14,19 +14,19 @@ from astropy.time import Time
 from triptych.pipeline.camera import Camera, Ccd, camera_of
 from triptych.pipeline.pixels.fits import ImageHdu, Unusable, text
 
-# headers that carry the name a file had at acquisition, and the exposure number in such names
+# keywords with the file's name at acquisition, and the pattern of the exposure number in such names
 NAME_KEYS = ("FILENAME", "ORIGFILE", "DTACQNAM", "DTNSANAM", "DTINSTRU", "RAWFILE")
 NAME_PATTERNS = {
     "decam": re.compile(r"DECam_(\d{6,})|\bD(\d{8})(?!\d)"),
     "mosaic3": re.compile(r"\bmos3\.(\d+)"),
-    # d7421.0250 is exposure 74210250, as in the survey's tables and bad-exposure list
+    # d7421.0250 is exposure 74210250, as in the survey's tables and its bad-exposure list
     "90prime": re.compile(r"\bd(\d{4})\.(\d{4})\b"),
 }
 CALIBRATIONS = ("zero", "bias", "dark", "flat", "dome flat", "sky flat", "dflat", "twilight flat", "focus")
 
 
 def camera_of_file(headers: Sequence[Header], default: Camera) -> Camera:
-    """The camera that the headers name; `default` where none names any; Unusable for a camera that is not known."""
+    """The camera that the headers name, or `default` if they name none. Unusable if they name an unknown camera."""
     for header in headers:
         found = camera_of(header)
         if found:
@@ -37,7 +37,7 @@ def camera_of_file(headers: Sequence[Header], default: Camera) -> Camera:
 
 
 def expnum_of(headers: Sequence[Header], camera: Camera) -> int:
-    """Exposure number: EXPNUM as number or text, else the one in a recorded file name; Unusable if there is none."""
+    """Exposure number: EXPNUM as number or text, else from a recorded file name. Unusable if there is none."""
     written = [text(header, "EXPNUM") for header in headers if text(header, "EXPNUM")]
     for value in written:
         if number := _whole(value):
@@ -51,15 +51,15 @@ def expnum_of(headers: Sequence[Header], camera: Camera) -> int:
 
 
 def _whole(value: str) -> int:
-    """A positive whole number written as `941420`, `0941420` or `941420.0`; 0 for anything else."""
+    """A positive integer written as `941420`, `0941420` or `941420.0`; 0 for anything else."""
     return int(float(value)) if re.fullmatch(r"\d{1,16}(\.0*)?", value) else 0
 
 
 def ccd_of(image: ImageHdu, camera: Camera, primary: Header | None = None) -> Ccd | None:
-    """The CCD of an image by EXTNAME, DETPOS, CCDNAME or CCDNUM; None for a focus chip.
+    """The CCD of an image, by EXTNAME, DETPOS, CCDNAME or CCDNUM; None for a focus chip.
 
-    `primary` is consulted only where the image's own header names no CCD. Unusable if nothing names a CCD of the
-    camera, or if name and number disagree.
+    primary : a header to use if the image's own header names no CCD. Unusable if none names a CCD of the camera, or if
+    name and number disagree.
     """
     for header in (image.header, primary) if primary is not None else (image.header,):
         names = [text(header, key).upper() for key in ("EXTNAME", "DETPOS", "CCDNAME")]
@@ -81,10 +81,10 @@ def ccd_of(image: ImageHdu, camera: Camera, primary: Header | None = None) -> Cc
 
 
 def facts_of(headers: Sequence[Header], camera: Camera) -> dict:
-    """Facts of an exposure from its headers, the first that has a value counting.
+    """Facts about an exposure. The first header that has a value counts.
 
     filter : as written; band : one letter; mjd_obs : days; exptime : seconds; ra, dec : degrees; night : YYYYMMDD.
-    Missing text is '', missing numbers are NaN.
+    Missing texts are '', missing numbers are NaN.
     """
     mjd = _first_number(headers, ("MJD-OBS",))
     if math.isnan(mjd):
@@ -108,7 +108,7 @@ def facts_of(headers: Sequence[Header], camera: Camera) -> dict:
 
 
 def band_of(filter_name: str) -> str:
-    """Band from a long filter name: `z DECam SDSS c0004 9260.0 1520.0` is z; the Bok telescope's `bokr` is r."""
+    """Band of a long filter name: z for `z DECam SDSS c0004 9260.0 1520.0`, r for the Bok telescope's `bokr`."""
     name = filter_name.strip()
     if name.lower().startswith("bok"):
         return name[3:4]
@@ -138,13 +138,16 @@ def _first_number(headers: Sequence[Header], keys: Sequence[str]) -> float:
 
 
 def positive(header: Header, key: str) -> float | None:
-    """A positive finite number of a header; None where it has none."""
+    """A positive finite number in a header; None if there is none."""
     value = _first_number([header], (key,))
     return value if value > 0 else None
 
 
 def _first_angle(headers: Sequence[Header], keys: Sequence[str], *, hours: bool) -> float:
-    """Degrees of the first readable angle: plain numbers are degrees, `05:36:49.0` hours or degrees by `hours`."""
+    """Degrees of the first readable angle.
+
+    Plain numbers are degrees; `05:36:49.0` is hours if `hours`, else degrees.
+    """
     for key in keys:
         for header in headers:
             value = text(header, key)

@@ -1,7 +1,7 @@
 """Pixels as arrays: binning, sky statistics, stretches, and the mosaic of a whole exposure.
 
-Array orientation is that of the FITS array (axis 0 = y); the sky is shown North up, East left by `display`. All values
-are float32 ADU, or grey levels for focal-plane pictures, NaN where nothing was recorded.
+The orientation is that of the FITS array (axis 0 = y); `display` turns North up and East left. All values are float32
+ADU, or grey levels for focal-plane pictures, NaN where nothing was recorded.
 """
 
 import math
@@ -13,15 +13,15 @@ from triptych.pipeline.camera import DECAM, Camera
 
 PREVIEW_SIDE = 256
 STATISTICS_PIXELS = 65_536
-# half the range shown by the `sky` stretch, ADU per 100 s
+# half the range of the `sky` stretch, in ADU per 100 s
 SKY_RANGES = {"u": 5.0, "g": 5.0, "r": 7.0, "i": 10.0, "z": 30.0, "Y": 30.0}
 
 
 def block_mean(pixels: np.ndarray, bin: int) -> np.ndarray:
-    """Mean of the recorded values in blocks of bin x bin pixels, the last block of a row or column being a part.
+    """Mean of the recorded values in blocks of bin x bin pixels. The last block of a row or column may be smaller.
 
-    pixels : (ny, nx). Returns (ceil(ny / bin), ceil(nx / bin)) float32, NaN where a block holds nothing. Summed in
-    float64, down the columns of a block first.
+    pixels : (ny, nx). Returns (ceil(ny / bin), ceil(nx / bin)) float32, NaN where a block has no recorded value. Sums
+    are float64, first down the columns of a block.
     """
     recorded = np.isfinite(pixels)
     whole = bool(recorded.all())
@@ -46,27 +46,27 @@ def _lengths(starts: np.ndarray, total: int) -> np.ndarray:
 
 
 def preview_bin(shape: Sequence[int]) -> int:
-    """Smallest whole binning that brings the longer side to 256 pixels or fewer: 16 for a DECam CCD."""
+    """Smallest integer binning that brings the longer side to at most PREVIEW_SIDE pixels: 16 for a DECam CCD."""
     return max(1, math.ceil(max(shape) / PREVIEW_SIDE))
 
 
 def thinning(shape: Sequence[int]) -> int:
-    """Step at which rows and columns are taken for the sky statistics: 11 for a DECam CCD."""
+    """Step between the rows and columns that are used for the sky statistics: 11 for a DECam CCD."""
     return max(1, math.isqrt(max(1, math.prod(shape) // STATISTICS_PIXELS)))
 
 
 def sky(pixels: np.ndarray) -> tuple[float, float]:
-    """Sky level and noise: median and 1.4826 x median absolute deviation after clipping stars at 3 sigma thrice.
+    """Sky level and noise: median, and 1.4826 x median absolute deviation, after clipping stars at 3 sigma three times.
 
-    Large images are thinned evenly to some 65,000 pixels, which give the level to half a per cent of the noise. Pixels
-    that are exactly 0 count only if nothing else is there. (NaN, NaN) where nothing was recorded.
+    Large images are thinned evenly to about 65,000 pixels, which give the level to half a per cent of the noise. Pixels
+    that are exactly 0 count only if there are no others. (NaN, NaN) if nothing was recorded.
     """
     step = thinning(pixels.shape)
     return sky_of(np.asarray(pixels)[::step, ::step] if pixels.ndim == 2 else np.asarray(pixels))
 
 
 def sky_of(thinned: np.ndarray) -> tuple[float, float]:
-    """`sky` of pixels that have been thinned already."""
+    """`sky` of pixels that were already thinned."""
     values = thinned.ravel()
     values = values[np.isfinite(values)]
     if (values != 0).any():
@@ -80,10 +80,10 @@ def sky_of(thinned: np.ndarray) -> tuple[float, float]:
         if sigma == 0 or len(kept) == len(values):
             break
         values = kept
-    return median, sigma or float(values.std())  # coarse grey levels: most values are the median
+    return median, sigma or float(values.std())  # with coarse grey levels, most values equal the median
 
 
-# ---- stretches: (pixels, sky, sigma, exptime, band) -> 0..1; NaN stays NaN; sky and sigma are computed if None
+# ---- stretches: (pixels, sky level, sigma, exptime, band) -> 0..1; NaN stays NaN; level and sigma None = measure them
 
 
 def _level(pixels: np.ndarray, level: float | None, sigma: float | None) -> tuple[float, float]:
@@ -93,22 +93,22 @@ def _level(pixels: np.ndarray, level: float | None, sigma: float | None) -> tupl
 
 
 def stretch_stars(pixels, level=None, sigma=None, exptime=math.nan, band="") -> np.ndarray:
-    """Stars and sky at once: asinh from 3 sigma below the sky to 200 above, the sky at a fifth of the range."""
+    """Stars and sky together: asinh from 3 sigma below the sky to 200 above. The sky is at a fifth of the range."""
     level, sigma = _level(pixels, level, sigma)
     low, high = math.asinh(-3 / 1.5), math.asinh(200 / 1.5)
     return np.clip((np.arcsinh((pixels - level) / (1.5 * sigma)) - low) / (high - low), 0, 1)
 
 
 def stretch_faint(pixels, level=None, sigma=None, exptime=math.nan, band="") -> np.ndarray:
-    """Faint structure: straight from 3 sigma below the sky to 5 above."""
+    """Faint structure: linear from 3 sigma below the sky to 5 above."""
     level, sigma = _level(pixels, level, sigma)
     return np.clip((pixels - level + 3 * sigma) / (8 * sigma), 0, 1)
 
 
 def stretch_sky(pixels, level=None, sigma=None, exptime=math.nan, band="") -> np.ndarray:
-    """The background alone: 0.5 is the sky, 0 and 1 the fixed range of the band, in proportion to the exposure time.
+    """Only the background: 0.5 is the sky; 0 and 1 are a fixed range for the band, in proportion to the exposure time.
 
-    For a diverging colour map, on pixels binned coarsely (120 of the CCD's). With no exposure time, 5 sigma.
+    For a diverging colour map, on coarsely binned pixels (120 of the CCD's). If the time is unknown, 5 sigma.
     """
     level, sigma = _level(pixels, level, sigma)
     reach = sky_range(exptime, band) or 5 * sigma
@@ -116,7 +116,10 @@ def stretch_sky(pixels, level=None, sigma=None, exptime=math.nan, band="") -> np
 
 
 def sky_range(exptime: float, band: str) -> float:
-    """Half the range of the `sky` stretch in ADU: 5 (u, g), 7 (r), 10 (i), 30 (z, Y) per 100 s; 0 if unknown."""
+    """Half the range of the `sky` stretch in ADU, SKY_RANGES per 100 s (10 for another band).
+
+    0 if the time is unknown.
+    """
     known = exptime is not None and np.isfinite(exptime) and exptime > 0
     return SKY_RANGES.get(band, 10.0) * exptime / 100.0 if known else 0.0
 
@@ -132,7 +135,7 @@ STRETCHES: dict[str, Callable[..., np.ndarray]] = {
 
 
 def display(pixels: np.ndarray, camera: Camera = DECAM) -> np.ndarray:
-    """One CCD as the sky is seen, North up and East left: (ny, nx) in array orientation -> (nx, ny)."""
+    """One CCD as seen on the sky, North up and East left: from (ny, nx) in array orientation to (nx, ny)."""
     shown = pixels.T[::-1] if camera.flip_rows else pixels.T
     return shown[:, ::-1] if camera.flip_columns else shown
 
@@ -140,9 +143,9 @@ def display(pixels: np.ndarray, camera: Camera = DECAM) -> np.ndarray:
 def mosaic(preview: np.ndarray, ccdnums: Sequence[int], camera: Camera, scale: float = 0) -> np.ndarray:
     """All CCDs of an exposure in their slots, North up and East left.
 
-    preview : (n_ccd, ny, nx) float32 in array orientation, as the catalog gives it. scale : canvas pixels per pixel of
-    the result; 0 keeps the preview's own. Returns (height, width) float32, NaN where there is no CCD. Each CCD fills
-    its slot, by the nearest pixel.
+    preview : (n_ccd, ny, nx) float32 in array orientation, from the catalog. scale : canvas pixels per pixel of the
+    result; 0 keeps the preview's own scale. Returns (height, width) float32, NaN where there is no CCD. Each CCD fills
+    its slot, resampled to the nearest pixel.
     """
     scale = scale or max(camera.ccd_shape[0] / preview.shape[1], camera.ccd_shape[1] / preview.shape[2])
     width, height = (max(1, math.ceil(side / scale)) for side in camera.canvas)

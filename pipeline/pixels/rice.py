@@ -1,8 +1,8 @@
-"""RICE-compressed CCDs, read by compiled code that leaves the interpreter free for other threads.
+"""Reads RICE-compressed CCDs by compiled code that releases the GIL.
 
-`measure` decodes a CCD tile by tile into its block means and the few pixels that the sky statistics want, so that the
-full image is never in memory; `window` decodes only the tiles that cross a window. Pixels are those of cfitsio to the
-last bit. Both return None for what is packed in any other way or damaged: the caller then reads it with fitsio.
+`measure` decodes a CCD tile by tile into block means and the few pixels for the sky statistics, so the full image is
+never in memory. `window` decodes only the tiles that overlap a window. Pixels equal those of cfitsio bit for bit. Both
+return None if the file is damaged or packed in another way; then the caller reads it with fitsio.
 """
 
 import functools
@@ -25,10 +25,11 @@ def _randoms() -> np.ndarray:
 
 
 def measure(table: TileTable, bin: int, step: int) -> tuple[np.ndarray, np.ndarray, int, int] | None:
-    """Block means and thinned pixels of one CCD, never the whole of it in memory; None if it must be read otherwise.
+    """Block means and thinned pixels of one CCD, without the whole image in memory; None if this decoder cannot read
+    it.
 
-    Returns means over bin x bin pixels, every step-th pixel of both axes, how many pixels are finite, and how many of
-    those are not exactly 0.
+    Returns means over bin x bin pixels, every step-th pixel of both axes, the number of finite pixels, and the number
+    of those that are not exactly 0.
     """
     tiles = table.fetch()
     if tiles is None:
@@ -43,10 +44,10 @@ def measure(table: TileTable, bin: int, step: int) -> tuple[np.ndarray, np.ndarr
 def window(
     path: str | Path, hdu: int, rows: slice = slice(None), columns: slice = slice(None), table: TileTable | None = None
 ) -> np.ndarray | None:
-    """Full-resolution pixels (rows, columns) float32 of a part of an image, from the tiles that cross it.
+    """Full-resolution pixels (rows, columns) float32 of a part of an image, from the tiles that overlap it.
 
-    rows, columns : slices without a step, in array orientation. `table` saves looking for it in the file's headers.
-    None if the image must be read otherwise.
+    rows, columns : slices without a step, in array orientation. table : from `tile_tables`, to avoid reading headers
+    again. None if this decoder cannot read the image.
     """
     table = table or tile_tables(path).get(hdu)
     if table is None:

@@ -1,6 +1,6 @@
-"""Compiled code that decodes RICE-compressed tiles; `rice` is its door. It leaves the interpreter free for threads.
+"""Compiled code that decodes RICE-compressed tiles. Use it through `rice`. It releases the GIL.
 
-All of it lies in this one file, because what is kept on disk is made anew only when this file changes.
+It is all in this one file, because numba compiles again only when the file itself changes.
 """
 
 import sys
@@ -13,11 +13,11 @@ from numba.extending import intrinsic
 
 N_RANDOM = 10_000
 BLOCK_PIXELS = 32
-RAW_BLOCK = 25  # code of a block whose differences are written as they are
+RAW_BLOCK = 25  # code of a block whose differences are stored uncompressed
 
 
 def _compiled(function: Callable) -> Callable:
-    """Compiled at the first call, kept on disk where there is a place for it; runs without the interpreter's lock."""
+    """Compile at the first call and cache on disk if possible. The compiled code releases the GIL."""
     try:
         return njit(nogil=True, cache=True)(function)
     except RuntimeError:  # neither the package's folder nor the user's cache can be written
@@ -34,7 +34,7 @@ def _leading_zeros(context, word):
 
 @intrinsic
 def _eight_bytes(context, data, at):
-    """Eight bytes from data[at] on as one number, the first byte highest. Nothing checks that they are there."""
+    """Eight bytes from data[at] as one big-endian number. It does not check that they exist."""
 
     def build(context, builder, signature, arguments):
         array = context.make_array(signature.args[0])(context, builder, arguments[0])
@@ -47,9 +47,9 @@ def _eight_bytes(context, data, at):
 
 @_compiled
 def decode_tile(data, start, length, values, n):
-    """Decode n pixels of one tile: data uint8 with padding after the tile, values int32 (n or more,). False if damaged.
+    """Decode n pixels of one tile. data : uint8, padded after the tile. values : int32, n or more. False if damaged.
 
-    `bits` holds the next bits of the stream, highest first; at least `left` of them are good.
+    `bits` has the next bits of the stream, highest first; at least `left` of them are valid.
     """
     if length < 4:
         return False
@@ -93,7 +93,7 @@ def decode_tile(data, start, length, values, n):
             continue
         shift = np.uint64(code)
         low = (one << shift) - one
-        every = 3 if code < 9 else (1 if code < 20 else 0)  # pixels from one filling of `bits` to the next, less 1
+        every = 3 if code < 9 else (1 if code < 20 else 0)  # refill `bits` after every + 1 pixels
         for i in range(done, stop):
             if (i & every) == 0:
                 bits |= _eight_bytes(data, at) >> np.uint64(left)
@@ -141,9 +141,9 @@ def _dither(values, randoms, scale, zero, pixels):
 
 @_compiled
 def scale_tile(values, n, scale, zero, seed, randoms, has_blank, blank, pixels):
-    """Pixels of one tile, as cfitsio makes them: float32, NaN where blank. seed : of the tile, -1 without dither.
+    """Pixels of one tile, float32, NaN where blank, computed like cfitsio. seed : of the tile, -1 = no dither.
 
-    Returns how many are blank.
+    Returns the number of blank pixels.
     """
     if seed < 0:
         for i in range(n):
@@ -173,9 +173,9 @@ def scale_tile(values, n, scale, zero, seed, randoms, has_blank, blank, pixels):
 def _pixels_of_tile(
     data, start, length, scale, zero, spare, lossless, seed, quantized, randoms, blanks, values, pixels
 ):
-    """Pixels of one tile in `pixels`, from whichever form it is stored in; returns False if it is damaged.
+    """Write the pixels of one tile to `pixels`, whichever way the tile is stored. Return False if it is damaged.
 
-    blanks : (has_blank, blank). values, pixels : int32 and float32 as long as the tile.
+    blanks : (has_blank, blank). values, pixels : int32 and float32, as long as the tile.
     """
     n = len(pixels)
     if spare >= 0:
@@ -193,7 +193,7 @@ def _pixels_of_tile(
 
 @_compiled
 def decode_window(tiles, first, ny, nx, tile_rows, dither, quantized, randoms, blanks, rows, columns, window):
-    """Fill `window` (float32) with rows[0]:rows[1], columns[0]:columns[1] of the image; False if a tile is damaged."""
+    """Fill `window` (float32) with rows[0]:rows[1], columns[0]:columns[1] of the image. False if a tile is damaged."""
     data, starts, lengths, scales, zeros, spare, lossless = tiles
     values = np.empty(tile_rows * nx, np.int32)
     pixels = np.empty(tile_rows * nx, np.float32)
@@ -226,7 +226,10 @@ def decode_window(tiles, first, ny, nx, tile_rows, dither, quantized, randoms, b
 
 @_compiled
 def bin_image(tiles, ny, nx, tile_rows, dither, quantized, randoms, blanks, bin, means, step, thinned):
-    """Block means and every step-th pixel of the whole image; (pixels recorded, of them not 0), (-1, -1) if damaged."""
+    """Block means and every step-th pixel of the image. Return the numbers of recorded and of non-zero pixels.
+
+    (-1, -1) if a tile is damaged.
+    """
     data, starts, lengths, scales, zeros, spare, lossless = tiles
     values = np.empty(tile_rows * nx, np.int32)
     pixels = np.empty(tile_rows * nx, np.float32)
@@ -234,7 +237,7 @@ def bin_image(tiles, ny, nx, tile_rows, dither, quantized, randoms, blanks, bin,
     counts = np.zeros(nx, np.int32)
     n_recorded = 0
     n_filled = 0
-    whole = 0  # rows of this block in which every pixel is recorded
+    whole = 0  # number of rows of this block in which every pixel is recorded
     for i in range(len(starts)):
         top = i * tile_rows
         here = min(tile_rows, ny - top)
@@ -272,9 +275,9 @@ def bin_image(tiles, ny, nx, tile_rows, dither, quantized, randoms, blanks, bin,
 
 @_compiled
 def _add_line(line, totals, counts):
-    """Add one image row to the columns' totals; returns how many pixels are recorded, and how many of them are not 0.
+    """Add one image row to the column totals. Return the numbers of recorded and of non-zero recorded pixels.
 
-    Only rows with gaps are counted column by column.
+    `counts` is updated only for rows with gaps.
     """
     n = len(line)
     recorded = 0
@@ -297,7 +300,7 @@ def _add_line(line, totals, counts):
 
 @_compiled
 def _finish_blocks(totals, counts, whole, bin, means):
-    """One row of block means from the columns' totals, which begin anew."""
+    """Write one row of block means from the column totals, and reset these to zero."""
     nx = len(totals)
     for block in range(len(means)):
         total = 0.0

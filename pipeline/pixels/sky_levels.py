@@ -1,19 +1,19 @@
-"""Sky and noise of previews, as the limits of pictures need them."""
+"""Sky and noise of previews, used for the display limits of pictures."""
 
 import numpy as np
 
-LEVEL_PIXELS = 2500  # of each CCD, at least, whose median and spread are its sky and noise
+LEVEL_PIXELS = 2500  # least number of pixels of each CCD that are used for its sky and noise
 CLIPPINGS = 3
 NORMAL_QUARTILES = 1.349  # sigmas between the quartiles of a normal distribution
 
 
 def levels(pixels):
-    """Sky and noise of each CCD: (n_ccd,) float64; NaN where all is blank.
+    """Sky and noise of each CCD, (n_ccd,) float64 each; NaN if all is blank.
 
-    pixels : (n_ccd, ny, nx) float32, NaN = nothing recorded; exact zeros count only if nothing else is there. Median,
-    and quartiles as a normal distribution has them, after clipping stars at 3 sigma thrice. Some thousand pixels,
-    evenly thinned, give the level to three per cent of the noise: these are limits of a picture, and measured each time
-    an exposure is first drawn, so all CCDs are sorted at once and clipping is a matter of places in the order.
+    pixels : (n_ccd, ny, nx) float32, NaN = nothing recorded. Exact zeros count only if there is nothing else. The sky
+    is the median; the noise is from the quartiles as for a normal distribution; both after clipping stars at 3 sigma
+    three times. Some thousand evenly spaced pixels give the level to three per cent of the noise, enough for the limits
+    of a picture. For speed, all CCDs are sorted at once, and clipping only moves the ends of the sorted range.
     """
     if not len(pixels):
         return np.empty(0), np.empty(0)
@@ -28,19 +28,19 @@ def levels(pixels):
         sigma = (high - low) / NORMAL_QUARTILES
         first = (values < (sky - 3 * sigma)[:, None]).sum(axis=1)
         after = (values <= (sky + 3 * sigma)[:, None]).sum(axis=1)
-    flat = np.flatnonzero(sigma == 0)  # coarse grey levels: most values are the median
+    flat = np.flatnonzero(sigma == 0)  # with coarse grey levels, most values equal the median
     sigma[flat] = [np.nanstd(values[i]) for i in flat]
     return sky, sigma
 
 
 def _quantile(ordered, first, after, share):
-    """(n,) of rows sorted upwards, of which [first, after) count; NaN where none does."""
+    """(n,) quantiles of rows in ascending order, of which only [first, after) counts; NaN if that is empty."""
     place = np.maximum(first + np.rint(share * (after - 1 - first)).astype(int), 0)
     return np.where(after > first, ordered[np.arange(len(ordered)), np.minimum(place, ordered.shape[1] - 1)], np.nan)
 
 
 def common_level(skies, sigmas):
-    """(sky, sigma) of the whole exposure; a frame without any noise gets sigma 1."""
+    """(sky, sigma) of the whole exposure. sigma is 1 if there is no noise at all."""
     with_noise = sigmas[np.isfinite(sigmas) & (sigmas > 0)]
     sigma = float(np.median(with_noise)) if with_noise.size else 1.0
     return float(np.nanmedian(skies)) if np.isfinite(skies).any() else 0.0, sigma
