@@ -1,1 +1,1 @@
-"""Simulated exposures with planted defects, written as the Community Pipeline writes them, and their truth."""
+"""Simulated exposures with planted defects, in the Community Pipeline's format, and the truth about them."""

@@ -1,7 +1,7 @@
-"""One simulated observation as values: band, night, field, seeing, and where the pixels of each CCD lie on the sky.
+"""One simulated observation as values: band, night, field, seeing, and where each CCD's pixels are on the sky.
 
-Focal-plane coordinates are u (to the right, West) and v (downwards, South) in pixels of full resolution, measured from
-the centre of the camera's canvas; the array axes of a CCD are related to them by the camera's flips alone.
+Focal-plane coordinates are u (to the right, West) and v (downwards, South) in full-resolution pixels, measured from the
+centre of the camera's canvas. The array axes of a CCD follow from them by the camera's flips.
 """
 
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ SATURATION = 44000.0  # ADU
 
 @dataclass(frozen=True)
 class Band:
-    """filter : the long name of FILTER. sky : dark sky, ADU/s per detector pixel. zero_point : magnitude of 1 ADU/s.
+    """filter : the long name for FILTER. sky : dark sky, ADU/s per detector pixel. zero_point : magnitude of 1 ADU/s.
     exptime : usual, s. seeing : usual FWHM, arcsec. extinction : mag per airmass. colour : mean r - band of a star."""
 
     filter: str
@@ -41,7 +41,7 @@ BANDS: dict[str, Band] = {
 
 @dataclass(frozen=True)
 class Field:
-    """A pointing. ra, dec : degrees. stars : density of stars, 1 = high galactic latitude. seed : its sources."""
+    """A pointing. ra, dec : degrees. stars : density of stars, 1 = high Galactic latitude. seed : of its sources."""
 
     name: str
     ra: float
@@ -53,11 +53,11 @@ class Field:
 
 @dataclass(frozen=True)
 class Observation:
-    """Everything that is decided before a pixel is drawn; pixels follow from it alone.
+    """Everything that is decided before pixels are drawn. The pixels depend only on this.
 
-    exptime : seconds. fwhm : delivered seeing, arcsec. moon : sky brightness relative to a dark one. du, dv : dither,
-    detector pixels. reasons : what is wrong, () if nothing is. suspicious : '' or what makes a good exposure look bad.
-    strength : 0 (just visible) to 1 (ruined).
+    exptime : seconds. fwhm : delivered seeing, arcsec. moon : sky brightness relative to a dark sky. du, dv : dither,
+    detector pixels. reasons : what is wrong, () = nothing. suspicious : what makes a good exposure look bad, '' =
+    nothing. strength : 0 (just visible) to 1 (ruined).
     """
 
     expnum: int
@@ -91,7 +91,7 @@ class Observation:
         return band.zero_point + 2.5 * np.log10(self.exptime) - band.extinction * (self.airmass - 1.0)
 
     def generator(self, *keys: int) -> np.random.Generator:
-        """A random generator of this observation's own; the same keys give the same numbers in any process."""
+        """A random generator for this observation. The same keys give the same numbers in any process."""
         return np.random.default_rng([self.seed, self.expnum, *keys])
 
 
@@ -99,7 +99,8 @@ class Observation:
 class Grid:
     """Focal-plane coordinates of points on one CCD.
 
-    y, x : (ny,), (nx,) float32, detector pixels along the array axes. binning : detector pixels per point.
+    y, x : (ny,), (nx,) float, detector pixels along the array axes. binning : detector pixels per point. u : (ny, 1), v
+    : (1, nx) float32.
     """
 
     camera: Camera
@@ -124,11 +125,11 @@ class Grid:
 
     @property
     def centre(self) -> tuple[float, float]:
-        """u, v of the CCD's middle."""
+        """u, v of the middle of the CCD."""
         return float(self.u.mean()), float(self.v.mean())
 
     def place(self, u: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Array positions (y, x), in points of this grid, of focal-plane positions."""
+        """Array positions (y, x) of focal-plane positions, in points of this grid."""
         ny, nx = self.camera.ccd_shape
         width, height = self.camera.canvas
         column, row = u + width / 2 - self.ccd.x0, v + height / 2 - self.ccd.y0
@@ -138,19 +139,19 @@ class Grid:
 
 
 def pixel_grid(camera: Camera, ccd: Ccd, binning: int) -> Grid:
-    """The grid of a CCD's binned pixels; detector pixels that fill no whole bin are left out."""
+    """The grid of a CCD's binned pixels. Detector pixels that do not fill a bin are left out."""
     ny, nx = (size // binning for size in camera.ccd_shape)
     return Grid(camera, ccd, binning, *((np.arange(size) + 0.5) * binning - 0.5 for size in (ny, nx)))
 
 
 def coarse_grid(grid: Grid, step: int) -> Grid:
-    """Nodes every `step` detector pixels that enclose the CCD, for light that varies slowly."""
+    """A grid with a point every `step` detector pixels that covers the CCD, for light that varies slowly."""
     nodes = (np.arange(-(-size // step) + 1, dtype=float) * step for size in grid.camera.ccd_shape)
     return Grid(grid.camera, grid.ccd, step, *nodes)
 
 
 def refine(values: np.ndarray, coarse: Grid, grid: Grid) -> np.ndarray:
-    """Interpolate `values` on the nodes of `coarse` linearly to the points of `grid`: (ny, nx) float32."""
+    """Interpolate `values` linearly from the points of `coarse` to those of `grid`: (ny, nx) float32."""
     values = np.broadcast_to(values, coarse.shape).astype(np.float32)
     for axis, points in ((0, grid.y), (1, grid.x)):
         place = np.clip(points / coarse.binning, 0, values.shape[axis] - 1.001)

@@ -1,6 +1,6 @@
-"""Write simulated exposures as the Community Pipeline does: `ooi` images, `ood` masks, RICE-compressed, one HDU a CCD.
+"""Writes simulated exposures in the Community Pipeline's format: `ooi` images, `ood` masks, RICE, one HDU per CCD.
 
-With a binning of b every pixel is the mean of b x b detector pixels: levels, gains and saturation stay those of the
+With binning b, every pixel is the mean of b x b detector pixels. Levels, gains and saturation stay those of the
 detector, the noise is b times smaller, and the pixel scale in the WCS is b times larger.
 """
 
@@ -17,13 +17,13 @@ from triptych.pipeline.simulation.cp_headers import archive_name, ccd_cards, pri
 from triptych.pipeline.simulation.exposure import CcdFrame
 
 NO_VALUE, SATURATED_PIXEL = 2, 3  # data-quality codes of the Community Pipeline
-QUANTIZATION = 4.0  # levels per noise, as in the archive's files
+QUANTIZATION = 4.0  # quantization levels per sigma of the noise, as in the archive's files
 
 
 def write_exposure(
     folder: Path, observation: Observation, camera: Camera, binning: int, frames: Iterable[CcdFrame], *, masks: bool
 ) -> Path:
-    """Write the CCDs as they are drawn; the file appears under its name only when it is whole. Returns its path."""
+    """Write the CCDs as they are drawn and return the file's path. The file gets its name only when it is complete."""
     path = folder / archive_name(observation, "ooi")
     mask_path = folder / archive_name(observation, "ood")
     started = [_aside(path)] + ([_aside(mask_path)] if masks else [])
@@ -45,26 +45,26 @@ def write_exposure(
 
 
 def is_written(folder: Path, observation: Observation, *, masks: bool) -> bool:
-    """Whether the exposure is there, whole. The image is renamed last."""
+    """Whether the exposure's complete files exist. The image is renamed last."""
     return (folder / archive_name(observation, "ooi")).exists() and (
         not masks or (folder / archive_name(observation, "ood")).exists()
     )
 
 
 def _aside(path: Path) -> Path:
-    """Where a file lies while it is being written: a hidden name of this process's own."""
+    """The hidden name of a file while this process writes it."""
     return path.with_name(f".{path.name}.{os.getpid()}.part")
 
 
 def clear_unfinished(folder: Path) -> None:
-    """Remove what processes that are gone left half-written."""
+    """Remove half-written files of processes that no longer run."""
     for path in folder.glob(".c4d_*.part"):
         try:
             os.kill(int(path.suffixes[-2][1:]), 0)
         except (ValueError, ProcessLookupError):
             path.unlink(missing_ok=True)
         except PermissionError:
-            pass  # another user's process, alive
+            pass  # a running process of another user
 
 
 def _write_image(handle: fitsio.FITS, frame: CcdFrame, cards: list[dict], binning: int) -> None:
@@ -73,7 +73,7 @@ def _write_image(handle: fitsio.FITS, frame: CcdFrame, cards: list[dict], binnin
         extname=frame.ccd.name,
         header=cards,
         compress="rice",
-        tile_dims=[binning, frame.pixels.shape[1]],  # one detector row's worth of pixels
+        tile_dims=[binning, frame.pixels.shape[1]],  # as many pixels as one detector row
         qlevel=QUANTIZATION,
         qmethod="SUBTRACTIVE_DITHER_1",
         dither_seed=frame.ccd.number,

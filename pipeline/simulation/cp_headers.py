@@ -1,4 +1,4 @@
-"""Headers of the Community Pipeline's files, as lists of cards; nothing in them depends on when they are written."""
+"""Headers of the Community Pipeline's files, as lists of cards. They do not depend on when they are written."""
 
 import hashlib
 
@@ -11,7 +11,7 @@ from triptych.pipeline.simulation.survey_plan import LATITUDE, LONGITUDE, hour_a
 
 PLVER = "V4.8.2"
 PROPOSERS = {"2014B-0404": "Schlegel", "2012B-0001": "Frieman", "2019A-0305": "Drlica-Wagner"}
-# Reasons with which the astrometric solution fails
+# Reasons for which the astrometric solution may fail
 NO_ASTROMETRY = ("Saturated", "NObjects", "Telescope_Moving")
 
 
@@ -26,7 +26,7 @@ def calendar(mjd: float, digits: int = 6) -> str:
 
 
 def sexagesimal(value: float, digits: int = 2) -> str:
-    """Hours or degrees as HH:MM:SS.ss, with a sign where it is negative."""
+    """Hours or degrees as HH:MM:SS.ss, with a minus sign if negative."""
     seconds = round(abs(value) * 3600, digits)
     minutes, seconds = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)
@@ -34,14 +34,14 @@ def sexagesimal(value: float, digits: int = 2) -> str:
 
 
 def archive_name(observation: Observation, product: str) -> str:
-    """`c4d_170316_062107_ooi_z_v1.fits.fz`: the time is that at which the file was taken over, after the exposure."""
+    """`c4d_170316_062107_ooi_z_v1.fits.fz`. The time in it is when the file was saved, shortly after the exposure."""
     taken = calendar(observation.mjd + (observation.exptime + 47) / 86400, 0)
     stamp = taken[2:].replace("-", "").replace(":", "").replace("T", "_")
     return f"c4d_{stamp}_{product}_{observation.band}_v1.fits.fz"
 
 
 def processing(observation: Observation) -> str:
-    """The seven characters of PLPROCID: one per night."""
+    """The seven characters of PLPROCID, one value per night."""
     return hashlib.sha256(f"{observation.seed} {int(observation.mjd - 0.2)}".encode()).hexdigest()[:7]
 
 
@@ -156,7 +156,7 @@ def primary_cards(observation: Observation, camera: Camera, binning: int, produc
 def ccd_cards(observation: Observation, camera: Camera, binning: int, frame: CcdFrame) -> list[dict]:
     """Cards of one CCD's HDU."""
     ccd, number = frame.ccd, frame.ccd.number
-    electronics = np.random.default_rng([41, number])  # the CCD's own, the same on every night
+    electronics = np.random.default_rng([41, number])  # belongs to the CCD, so it is the same on every night
     gains, noises = electronics.uniform(3.7, 4.2, 2), electronics.uniform(5.6, 6.4, 2)
     full = electronics.uniform(41000, 47000, 2)
     finite = frame.pixels[np.isfinite(frame.pixels)]
@@ -195,7 +195,7 @@ def ccd_cards(observation: Observation, camera: Camera, binning: int, frame: Ccd
 
 
 def wcs_cards(observation: Observation, camera: Camera, binning: int, frame: CcdFrame) -> list[dict]:
-    """TPV projection about the pointing, without distortion; dithers move the pointing, not the detector."""
+    """TPV projection around the pointing, without distortion. A dither moves the pointing, not the detector."""
     (ny, nx), ccd = camera.ccd_shape, frame.ccd
     width, height = camera.canvas
     column, row = width / 2 - ccd.x0, height / 2 - ccd.y0
@@ -232,13 +232,13 @@ def wcs_cards(observation: Observation, camera: Camera, binning: int, frame: Ccd
 
 
 def pointing(observation: Observation) -> tuple[float, float]:
-    """RA and Dec in degrees of the focal plane's centre: a source at the field's centre lies at (du, dv)."""
+    """RA and Dec, in degrees, of the centre of the focal plane. A source at the field's centre is at (du, dv)."""
     ra, dec = sky_position(observation.field.ra, observation.field.dec, -observation.du, -observation.dv)
     return round(ra, 8), round(dec, 8)
 
 
 def sky_position(ra: float, dec: float, u: float, v: float) -> tuple[float, float]:
-    """RA and Dec in degrees of a focal-plane position (detector pixels West and South of the pointing)."""
+    """RA and Dec, in degrees, of a focal-plane position (detector pixels West and South of the pointing)."""
     xi, eta = -np.radians(u * PIXEL_SCALE / 3600), -np.radians(v * PIXEL_SCALE / 3600)
     ra, dec = np.radians([ra, dec])
     along = np.cos(dec) - eta * np.sin(dec)

@@ -1,4 +1,4 @@
-"""What one defect does to one simulated exposure, and from when on a CCD counts as affected by it."""
+"""The effects of one defect on one simulated exposure, and the limits above which a CCD counts as affected."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,20 +8,20 @@ import numpy as np
 from triptych.pipeline.simulation.conditions import Grid, Observation
 from triptych.pipeline.simulation.sources import Blur
 
-VISIBLE_LIGHT = 0.5  # an affected pixel gets more than this times the noise of one detector pixel
-VISIBLE_SHARE = 0.02  # an affected CCD has at least this share of affected pixels
-VISIBLE_DIMMING = 0.75  # a CCD whose stars keep less of their light than this is affected by clouds
-CROSSED_SHARE = 0.001  # a streak covers at least this share of a CCD's pixels
+VISIBLE_LIGHT = 0.5  # a pixel is affected if it gets more than this times the noise of one detector pixel
+VISIBLE_SHARE = 0.02  # a CCD is affected if at least this share of its pixels is
+VISIBLE_DIMMING = 0.75  # a CCD is affected by clouds if its stars keep less than this share of their light
+CROSSED_SHARE = 0.001  # a CCD is affected by a streak that covers at least this share of its pixels
 
 
 @dataclass(frozen=True)
 class Effects:
-    """What one defect does to one exposure.
+    """The effects of one defect on one exposure.
 
-    light(grid) -> ADU added before noise, (ny, nx) or broadcastable; it varies over `step` detector pixels or more.
-    dimming(u, v) -> factor on the light of the sources. blur, zone : what smears the images, and zone(u, v) -> which of
-    the blurs applies where. sources : share of the sources that are there. exposed : share of EXPTIME for which the
-    shutter was open. detector(pixels, grid, rng) -> pixels, after noise. affected : CCD names, None = all of them, or
+    light(grid) -> ADU added before the noise, (ny, nx) or broadcastable; it varies over `step` detector pixels or more.
+    dimming(u, v) -> factor on the light of the sources. blur : what smears the images. zone(u, v) -> index of the blur
+    to use. sources : share of the sources that are there. exposed : share of EXPTIME for which the shutter was open.
+    detector(pixels, grid, rng) -> pixels, after the noise. affected : CCD names, None = all CCDs, or a function
     affected(grid, light) -> bool.
     """
 
@@ -37,10 +37,10 @@ class Effects:
 
 
 def between(low: float, high: float, observation: Observation) -> float:
-    """The value between two that the observation's strength stands for."""
+    """Interpolate between two values by the observation's strength."""
     return low + (high - low) * observation.strength
 
 
 def lit(observation: Observation, share: float = VISIBLE_SHARE) -> Callable[[Grid, np.ndarray], bool]:
-    """A CCD is affected where the added light would be seen on `share` of it."""
+    """Return a function (grid, light) -> bool: whether the added light is visible on at least `share` of a CCD."""
     return lambda grid, light: bool((np.abs(light) > VISIBLE_LIGHT * observation.noise).mean() >= share)

@@ -1,11 +1,12 @@
 """The defects that can be planted in a simulated exposure, by the reason that an inspector would give.
 
-Each is a function `(observation, camera, rng) -> Effects`: it decides once, for the whole focal plane, what is wrong,
-and returns what that does to the light and to the detector. To add one: a function and a line in DEFECTS. SUSPICIOUS
-holds what an inspector should look at twice and call good.
+Each is a function `(observation, camera, rng) -> Effects`. It decides once, for the whole focal plane, what is wrong,
+and returns the effects on the light and on the detector. To add one: a function, and a line in DEFECTS. SUSPICIOUS has
+what an inspector should look at twice and then call good.
 
-Trails are Streak when they are wide and bright (aircraft, meteors) or come as a train; one trail as thin as the stars
-is masked by every pipeline and costs a few hundred pixels of a CCD, so such an exposure is good, and suspicious.
+Trails are Streak if they are wide and bright (aircraft, meteors) or if there are many (a train of satellites). A single
+trail as thin as the stars is masked by every pipeline and costs a CCD a few hundred pixels. Such an exposure is good,
+and suspicious.
 """
 
 from collections.abc import Callable

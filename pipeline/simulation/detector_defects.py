@@ -1,6 +1,6 @@
-"""What the electronics and the calibration do: bad CCDs, noise, broken frames.
+"""Defects of electronics and calibration: bad CCDs, noise, broken frames.
 
-Each function is `(observation, camera, rng) -> Effects` and decides once for the whole focal plane; the returned
+Each function is `(observation, camera, rng) -> Effects` and decides once for the whole focal plane. The returned
 `detector(pixels, grid, rng)` changes the finished pixels of one CCD.
 """
 
@@ -11,23 +11,23 @@ from triptych.pipeline.simulation import reflections
 from triptych.pipeline.simulation.conditions import Grid, Observation, coarse_grid, refine
 from triptych.pipeline.simulation.defect_effect import Effects, between
 
-# Which CCDs fail, and how often: mostly a few known ones, as at the telescope.
+# CCDs that fail more often than others, as at the telescope.
 WEAK_CCDS = ("N15", "N10", "S14", "N9", "S30", "N29", "S22")
 
 
 def recorded(observation: Observation, camera: Camera) -> list[str]:
-    """Names of the CCDs that are there in full."""
+    """Names of the CCDs that are completely recorded."""
     return [ccd.name for ccd in camera.ccds if not camera.missing(ccd.name, observation.mjd)]
 
 
 def _choose(names: list[str], rng, n: int) -> frozenset[str]:
-    """`n` of the CCDs, half of them from those that fail most often."""
+    """At most `n` CCDs. Each is drawn, with a chance of one half, from those that fail most often."""
     weak = [name for name in WEAK_CCDS if name in names]
     return frozenset(str(rng.choice(weak if weak and rng.random() < 0.5 else names)) for _ in range(n))
 
 
 def _only(ccds: frozenset[str], change) -> Effects:
-    """Apply `change(pixels, grid, rng)` to those CCDs."""
+    """Apply `change(pixels, grid, rng)` to these CCDs only."""
 
     def detector(pixels, grid: Grid, rng) -> np.ndarray:
         return change(pixels, grid, rng) if grid.ccd.name in ccds else pixels
@@ -36,13 +36,13 @@ def _only(ccds: frozenset[str], change) -> Effects:
 
 
 def _amplifier(pixels: np.ndarray, upper: bool) -> tuple[slice, slice]:
-    """The half of the array (along axis 1) that one of the two amplifiers reads."""
+    """The half of the array (along axis 1) that is read by one of the two amplifiers."""
     middle = pixels.shape[1] // 2
     return (slice(None), slice(middle, None) if upper else slice(None, middle))
 
 
 def bad_ccd(observation: Observation, camera: Camera, rng) -> Effects:
-    """One to three CCDs broken: a dead or unstable amplifier, a glow, hot columns, a wrong gain."""
+    """One to three broken CCDs: a dead or unstable amplifier, a glow, hot columns, or a wrong gain."""
     ccds = _choose(recorded(observation, camera), rng, int(rng.integers(1, 4)))
     kinds = {name: str(rng.choice(["dead", "step", "glow", "columns", "gain"])) for name in sorted(ccds)}
     upper, noise, sky = bool(rng.random() < 0.5), observation.noise, max(observation.sky, 30.0)
@@ -74,7 +74,7 @@ def bad_ccd(observation: Observation, camera: Camera, rng) -> Effects:
 
 
 def noise(observation: Observation, camera: Camera, rng) -> Effects:
-    """Electronic noise far above normal: on one CCD, on those of one crate, or everywhere; often with a pattern."""
+    """Electronic noise far above normal, on one CCD, on those of one crate, or on all; often with a pattern."""
     scope = rng.choice(["one", "crate", "all"], p=[0.25, 0.45, 0.3])
     live = recorded(observation, camera)
     if scope == "one":
@@ -105,7 +105,7 @@ def noise(observation: Observation, camera: Camera, rng) -> Effects:
 
 
 def wonky(observation: Observation, camera: Camera, rng) -> Effects:
-    """Frames broken in ways without a name: rows read out of place, a quilted sky, damped bands across the CCDs."""
+    """Frames broken in ways that have no name: rows read out of place, a quilted sky, damped bands across the CCDs."""
     kind = str(rng.choice(["rows", "quilt", "bands"]))
     live = recorded(observation, camera)
     chosen = frozenset(name for name in live if rng.random() < between(0.5, 1.0, observation)) or frozenset(live)

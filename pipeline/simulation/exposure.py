@@ -1,4 +1,4 @@
-"""Draw one simulated exposure, CCD by CCD: sky, sources, defects, noise; and say which CCDs are really affected."""
+"""Draws one simulated exposure, CCD by CCD: sky, sources, defects, noise. Says which CCDs are really affected."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ from triptych.pipeline.simulation.defects import DEFECTS, SUSPICIOUS
 @dataclass(frozen=True)
 class CcdFrame:
     """One finished CCD. pixels : (ny, nx) float32, ADU per detector pixel, NaN = not recorded. reasons : what really
-    affects it, ('good',) if nothing does."""
+    affects it, ('good',) = nothing."""
 
     ccd: Ccd
     pixels: np.ndarray
@@ -35,7 +35,7 @@ class CcdFrame:
 
 
 class Exposure:
-    """One observation ready to be drawn: what is wrong with it, its sources, and the stamps for its image quality."""
+    """One observation ready to be drawn: what is wrong with it, its sources, and their stamps."""
 
     def __init__(self, observation: Observation, camera: Camera, binning: int):
         self.observation, self.camera, self.binning = observation, camera, binning
@@ -50,21 +50,21 @@ class Exposure:
         self.texture = reflections.waves(rng, scale=9000)
 
     def ccds(self) -> tuple[Ccd, ...]:
-        """The CCDs that the camera wrote that night."""
+        """The CCDs that the camera recorded that night."""
         missing = self.camera.missing
         return tuple(c for c in self.camera.ccds if missing(c.name, self.observation.mjd) not in ("dead", "absent"))
 
     def reasons(self, ccd: Ccd) -> tuple[str, ...]:
-        """What really affects a CCD, ('good',) if nothing does."""
+        """What really affects a CCD; ('good',) if nothing does."""
         return self._reasons(self._extra_light(pixel_grid(self.camera, ccd, self.binning)))
 
     def frames(self) -> Iterator[CcdFrame]:
-        """Draw the CCDs one after the other, in order of their number."""
+        """Draw the CCDs one by one, in order of their number."""
         for ccd in self.ccds():
             yield self.draw(ccd)
 
     def draw(self, ccd: Ccd) -> CcdFrame:
-        """Draw one CCD; the result does not depend on which others were drawn."""
+        """Draw one CCD. The result does not depend on which others were drawn."""
         observation, grid = self.observation, pixel_grid(self.camera, ccd, self.binning)
         rng = observation.generator(5, ccd.number)
         pixels = self._sky(grid, rng)
@@ -86,7 +86,7 @@ class Exposure:
         return refine((level * shape).astype(np.float32), coarse, grid)
 
     def _extra_light(self, grid: Grid) -> dict[str, tuple[np.ndarray, Grid]]:
-        """Light that each defect adds to a CCD, ADU, and the grid on which it was worked out."""
+        """The light, in ADU, that each defect adds to a CCD, and the grid on which it was computed."""
         found = {}
         for name, effects in self.effects.items():
             where = coarse_grid(grid, effects.step) if effects.step > self.binning else grid
@@ -95,13 +95,13 @@ class Exposure:
         return found
 
     def _reasons(self, extra: dict[str, tuple[np.ndarray, Grid]]) -> tuple[str, ...]:
-        """What affects the CCD to which `_extra_light` belongs."""
+        """What affects the CCD that `extra` belongs to."""
         effects = self.effects
         wanted = [name for name in self.observation.reasons if _is_affected(effects[name], *extra[name])]
         return tuple(wanted) or (GOOD,)
 
     def _add_sources(self, pixels: np.ndarray, grid: Grid) -> None:
-        """Add the stars and galaxies, blurred as they are where they lie, and the bleeds of saturated stars."""
+        """Add stars and galaxies, blurred according to their place, and the bleed trails of saturated stars."""
         stars, observation = self.stars, self.observation
         y, x = grid.place(stars.u, stars.v)
         margin = max(stamp.shape[-1] for stamps in stars.stamps for stamp in stamps) // 2 + 1
@@ -116,7 +116,7 @@ class Exposure:
             sources.add_bleeds(pixels, y, x, light, observation, self.binning)
 
     def _read_out(self, pixels: np.ndarray, noise: float, grid: Grid, rng) -> np.ndarray:
-        """The two amplifiers' small step, the defects of the electronics, and the half of S7 that is not recorded."""
+        """Add the small step between the amplifiers and the defects of the electronics. Blank the lost half of S7."""
         middle = pixels.shape[1] // 2
         pixels[:, middle:] += np.float32(rng.normal(0, 0.015) * noise * self.binning)
         for effects in self.effects.values():
@@ -133,7 +133,7 @@ class Exposure:
 
     @cached_property
     def stars(self) -> "Stars":
-        """The sources as this exposure sees them."""
+        """The sources as they appear in this exposure."""
         observation, effects = self.observation, self.effects.values()
         found = sources.catalogue(observation.field, self.camera.canvas)
         share = np.prod([effect.sources for effect in effects])
@@ -154,7 +154,7 @@ class Exposure:
 @dataclass(frozen=True)
 class Stars:
     """Sources of one exposure. u, v : focal-plane positions. light : ADU summed over detector pixels. kind : index of
-    the stamp. zone : index into stamps, where image quality differs over the field. stamps : per zone, per kind."""
+    the stamp. zone : index into stamps, if the image quality varies over the field. stamps : per zone, per kind."""
 
     u: np.ndarray
     v: np.ndarray

@@ -1,7 +1,7 @@
-"""Stars that are no points, exposures that recorded too little: trails, rings, doubles, empty and shallow frames.
+"""Defects of the images of stars, and exposures that recorded too little: trails, rings, doubles, empty frames.
 
-Each function is `(observation, camera, rng) -> Effects` and decides once for the whole focal plane. The blurs are at
-the upper end of what happens at a telescope: they are to be seen in a preview of four arcseconds per pixel.
+Each function is `(observation, camera, rng) -> Effects` and decides once for the whole focal plane. The blurs are as
+large as they get at a telescope, so that they can be seen in a preview with four arcseconds per pixel.
 """
 
 import galsim
@@ -14,7 +14,7 @@ from triptych.pipeline.simulation.sources import Blur
 
 
 def telescope_moving(observation: Observation, camera: Camera, rng) -> Effects:
-    """The telescope drifted or jumped: every star the same long trail, often with a hook or a bright end."""
+    """The telescope drifted or jumped: every star makes the same long trail, often with a hook or a bright end."""
     length = between(35, 110, observation)
     angle = rng.uniform(0, np.pi)
     pieces, at = [], np.zeros(2)
@@ -29,7 +29,7 @@ def telescope_moving(observation: Observation, camera: Camera, rng) -> Effects:
 
 
 def psf(observation: Observation, camera: Camera, rng) -> Effects:
-    """Stars doubled, elongated or swollen over the whole frame."""
+    """Stars doubled, elongated or enlarged over the whole frame."""
     size = between(4.5, 12.0, observation)
     angle = rng.uniform(0, np.pi) * galsim.radians
     kind = rng.choice(["double", "elongated", "swollen"])
@@ -45,7 +45,7 @@ def psf(observation: Observation, camera: Camera, rng) -> Effects:
 
 
 def out_of_focus(observation: Observation, camera: Camera, rng) -> Effects:
-    """Every star a ring, the image of the pupil; a tilted focal plane makes the rings larger on one side."""
+    """Every star is a ring, the image of the pupil. A tilted focal plane makes the rings larger on one side."""
     radius = between(6.0, 17.0, observation)
     tilt = rng.uniform(0.0, 0.35)
     angle = rng.uniform(0, 2 * np.pi)
@@ -60,14 +60,17 @@ def out_of_focus(observation: Observation, camera: Camera, rng) -> Effects:
 
 
 def _ring(radius: float) -> galsim.GSObject:
-    """Light of a ring with DECam's obscuration: outer radius in arcsec, flux 1."""
+    """Light of a ring with DECam's central obscuration. radius : outer, arcsec. Flux 1."""
     hole = 0.42
     ring = galsim.TopHat(radius) - hole**2 * galsim.TopHat(hole * radius)
     return ring / (1 - hole**2)
 
 
 def nonoptimal_exposure(observation: Observation, camera: Camera, rng) -> Effects:
-    """Far too short for the conditions. EXPTIME itself is short (`shortened`), so nothing more has to be done here."""
+    """An exposure far too short for the conditions.
+
+    `shortened` shortens EXPTIME itself, so there are no effects here.
+    """
     return Effects()
 
 
@@ -77,7 +80,7 @@ def shortened(observation: Observation) -> float:
 
 
 def n_objects(observation: Observation, camera: Camera, rng) -> Effects:
-    """Nothing recorded (the shutter stayed closed), or a mottled sky that a detector takes for thousands of objects."""
+    """Nothing recorded (the shutter stayed closed), or a mottled sky in which software detects thousands of objects."""
     if rng.random() < 0.6:
         return Effects(sources=0.0, exposed=rng.uniform(0.0, 0.004))
     amplitude = between(0.6, 2.2, observation) * observation.noise
@@ -94,7 +97,7 @@ def n_objects(observation: Observation, camera: Camera, rng) -> Effects:
 
 
 def _spread(values: np.ndarray, factor: int) -> np.ndarray:
-    """Enlarge by a whole factor with linear interpolation."""
+    """Enlarge by an integer factor, with linear interpolation."""
     for axis in (0, 1):
         place = np.arange((values.shape[axis] - 1) * factor) / factor
         low = place.astype(int)
@@ -104,5 +107,5 @@ def _spread(values: np.ndarray, factor: int) -> np.ndarray:
 
 
 def crowded_field(observation: Observation, camera: Camera, rng) -> Effects:
-    """Nothing is added: the field itself lies in the Milky Way."""
+    """Nothing is added, because the field itself is in the Milky Way."""
     return Effects()

@@ -1,4 +1,4 @@
-"""Light where none should be: twilight, cloud, ghosts, fringes, trails, a bright star.
+"""Defects of unwanted light: twilight, cloud, ghosts, fringes, trails, a bright star.
 
 Each function is `(observation, camera, rng) -> Effects` and decides once for the whole focal plane.
 """
@@ -12,7 +12,7 @@ from triptych.pipeline.simulation.defect_effect import CROSSED_SHARE, VISIBLE_DI
 
 
 def saturated(observation: Observation, camera: Camera, rng) -> Effects:
-    """Twilight or dome light: the whole focal plane at or near saturation, steeper at the edges."""
+    """Twilight or dome light: the whole focal plane is at or near saturation, with a gradient."""
     level = between(0.62, 1.25, observation) * SATURATION
     slope = rng.uniform(-0.06, 0.06, 2) / (camera.canvas[0] / 2)
     glow = reflections.waves(rng, scale=9000)
@@ -24,17 +24,17 @@ def saturated(observation: Observation, camera: Camera, rng) -> Effects:
 
 
 def clouds(observation: Observation, camera: Camera, rng) -> Effects:
-    """Cloud: dimmed, patchy stars and a sky that is brighter and uneven where the cloud is thick."""
+    """Cloud: stars are dimmed and patchy, and the sky is brighter and uneven where the cloud is thick."""
     return _cloud(observation, rng, depth=between(0.5, 2.6, observation), glow=rng.uniform(0.08, 0.22))
 
 
 def thin_cirrus(observation: Observation, camera: Camera, rng) -> Effects:
-    """A veil that costs a few per cent of the light: suspicious, and good."""
+    """A thin veil that absorbs a few per cent of the light: suspicious, but good."""
     return _cloud(observation, rng, depth=between(0.04, 0.10, observation), glow=rng.uniform(0.10, 0.20))
 
 
 def _cloud(observation: Observation, rng, *, depth: float, glow: float) -> Effects:
-    """depth : typical optical depth. glow : light of the densest cloud relative to the sky."""
+    """depth : typical optical depth. glow : light of the densest cloud, relative to the sky."""
     angle, drift = rng.uniform(0, np.pi), rng.uniform(1.5, 3.5)
     large = reflections.waves(rng, scale=rng.uniform(7000, 12000), stretch=drift, angle=angle)
     small = reflections.waves(rng, scale=2500, stretch=drift, angle=angle)
@@ -54,7 +54,7 @@ def _cloud(observation: Observation, rng, *, depth: float, glow: float) -> Effec
 
 
 def ghost_scatter(observation: Observation, camera: Camera, rng) -> Effects:
-    """Reflections and scattered light of a bright star: pupil images, arcs, rays, bursts; they cross CCDs."""
+    """Reflections and scattered light of a bright star, which cross CCDs: pupil images, arcs, rays, bursts."""
     radius = 0.42 * camera.canvas[0]
     angle = rng.uniform(0, 2 * np.pi)
     direction = np.array([np.cos(angle), np.sin(angle)])
@@ -73,7 +73,7 @@ def ghost_scatter(observation: Observation, camera: Camera, rng) -> Effects:
 
 
 def _pupils(rng, direction, radius) -> list[tuple]:
-    """Large pupil images along the line through the axis, and a small one near the star."""
+    """Large pupil images along the line through the optical axis, and a small one near the star."""
     star = direction * radius * rng.uniform(0.55, 1.1)
     parts = []
     for size in rng.uniform(0.22, 0.72, rng.integers(2, 4)):
@@ -114,7 +114,7 @@ def _edge_ghosts(rng, direction, radius) -> list[tuple]:
 
 
 def _ray_fans(rng, direction, radius) -> list[tuple]:
-    """One or two fans of rays from beyond the edge, with a mottled root."""
+    """One or two fans of rays from beyond the edge, rippled near their origin."""
     parts = []
     towards = float(np.arctan2(-direction[1], -direction[0])) + rng.uniform(-0.35, 0.35)
     for turn in rng.uniform(-0.16, 0.16, rng.integers(1, 3)):
@@ -136,7 +136,7 @@ def _ray_fans(rng, direction, radius) -> list[tuple]:
 
 
 def _bursts(rng, direction, radius) -> list[tuple]:
-    """A star so bright that it lights its surroundings, with its reflections."""
+    """A star so bright that it lights its surroundings, and its reflections."""
     star = direction * radius * rng.uniform(0.15, 0.9)
     n = int(rng.integers(18, 34))
     shape = {
@@ -153,11 +153,11 @@ def _bursts(rng, direction, radius) -> list[tuple]:
 
 
 def fringing(observation: Observation, camera: Camera, rng) -> Effects:
-    """Interference fringes of the night sky's lines in the silicon, each CCD with its own pattern."""
+    """Interference fringes of night-sky lines in the silicon. Each CCD has its own pattern."""
     amplitude = between(0.004, 0.016, observation) * observation.sky
 
     def light(grid: Grid) -> np.ndarray:
-        own = np.random.default_rng([grid.ccd.number, 77])  # thickness of the silicon: the CCD's, not the exposure's
+        own = np.random.default_rng([grid.ccd.number, 77])  # thickness of the silicon: it belongs to the CCD
         y, x = grid.y[:, None] / 4094 - 0.5, grid.x[None, :] / 2046 - 0.5
         a = own.normal(0, 1, 8)
         thickness = 3.5 * (a[0] * x + 1.6 * a[1] * y) + 9 * (a[2] * x * x + a[3] * y * y + a[4] * x * y)
@@ -169,7 +169,7 @@ def fringing(observation: Observation, camera: Camera, rng) -> Effects:
 
 
 def streak(observation: Observation, camera: Camera, rng) -> Effects:
-    """A wide, bright trail (aircraft, meteor) or a whole train of trails: it spoils the CCDs that it crosses."""
+    """A wide, bright trail (aircraft, meteor) or a train of trails, which spoils the CCDs that it crosses."""
     kind = rng.choice(["aircraft", "meteor", "train"])
     angle, offset = rng.uniform(0, np.pi), rng.uniform(-0.3, 0.3) * camera.canvas[0]
     bright = observation.noise * between(6, 40, observation)
@@ -188,7 +188,7 @@ def streak(observation: Observation, camera: Camera, rng) -> Effects:
 
 
 def satellite_trail(observation: Observation, camera: Camera, rng) -> Effects:
-    """One thin trail across the focal plane, as wide as the stars: masked by any pipeline, hence good."""
+    """One thin trail across the focal plane, as wide as the stars. Any pipeline masks it, so the exposure is good."""
     angle, offset = rng.uniform(0, np.pi), rng.uniform(-0.35, 0.35) * camera.canvas[0]
     sigma = observation.fwhm / PIXEL_SCALE / 2.355
     trail = (*_across(camera, angle, offset), max(sigma, 1.7), 0.0, 1.0)
@@ -196,18 +196,18 @@ def satellite_trail(observation: Observation, camera: Camera, rng) -> Effects:
 
 
 def _across(camera: Camera, angle: float, offset: float) -> tuple[np.ndarray, np.ndarray]:
-    """Start and end of a line right across the focal plane, `offset` detector pixels from its centre."""
+    """Start and end of a line across the whole focal plane, `offset` detector pixels from its centre."""
     along, across = np.array([np.cos(angle), np.sin(angle)]), np.array([-np.sin(angle), np.cos(angle)])
     return across * offset - along * camera.canvas[0], across * offset + along * camera.canvas[0]
 
 
 def _trails(observation: Observation, trails, bright: float, *, step: int) -> Effects:
-    """trails : start, end, sigma, outline, weight of each, detector pixels."""
+    """trails : start, end, sigma, outline and weight of each. Lengths are in detector pixels."""
 
     def light(grid: Grid) -> np.ndarray:
         total = np.zeros(grid.shape, np.float32)
         for start, end, width, outline, weight in trails:
-            seen = float(np.hypot(width, 0.6 * grid.binning))  # a bin averages over the trail's profile
+            seen = float(np.hypot(width, 0.6 * grid.binning))  # binning widens the trail's profile
             dim = weight * bright * (1.0 if outline else width / seen)
             total += np.float32(dim) * reflections.line(grid.u, grid.v, start, end, seen, outline=outline)
         return total
@@ -216,7 +216,7 @@ def _trails(observation: Observation, trails, bright: float, *, step: int) -> Ef
 
 
 def bright_star(observation: Observation, camera: Camera, rng) -> Effects:
-    """A bright star with spikes, halo and bleed on one or two CCDs; the other sixty are as good as ever."""
+    """A bright star with spikes, halo and bleed trail on one or two CCDs. The other CCDs are not affected."""
     live = [ccd for ccd in camera.ccds if not camera.missing(ccd.name, observation.mjd)]
     place = live[int(rng.integers(len(live)))]
     width, height = camera.canvas

@@ -1,8 +1,8 @@
 """Shapes of ghosts and scattered light on the focal plane.
 
-Shapes are functions of focal-plane coordinates u, v (detector pixels from the centre, broadcastable) that return light
-relative to about 1. They follow real DECam exposures: images of the pupil with its hole and four vanes, centred
-on the line through the bright star and the optical axis; thin arcs; fans of rays from the edge; bursts round a star.
+Shapes are functions of focal-plane coordinates u, v (detector pixels from the centre, broadcastable). They return light
+relative to about 1. They imitate real DECam exposures: images of the pupil with its hole and four vanes, centred on
+the line through the bright star and the optical axis; thin arcs; fans of rays from the edge; bursts around a star.
 """
 
 from dataclasses import dataclass
@@ -10,16 +10,16 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-RIM = 0.02  # width of a pupil image's edges relative to its radius
+RIM = 0.02  # width of the edges of a pupil image, relative to its radius
 
 
 def _step(distance: np.ndarray, width: float) -> np.ndarray:
-    """0 below, 1 above zero distance, linear over `width`."""
+    """0 for negative and 1 for positive distance, linear over `width`."""
     return np.clip(distance / np.float32(width) + 0.5, 0, 1)
 
 
 def pupil(u, v, centre, radius, *, hole=0.45, squeeze=1.0, angle=0.0, rim=0.35, vane=0.035) -> np.ndarray:
-    """Out-of-focus image of the telescope's pupil: a disc with a hole, four dark vanes, brighter rims."""
+    """Out-of-focus image of the telescope's pupil: a disc with a hole, four dark vanes and bright rims."""
     du, dv = u - np.float32(centre[0]), v - np.float32(centre[1])
     cos, sin = np.float32(np.cos(angle)), np.float32(np.sin(angle))
     along, across = du * cos + dv * sin, (dv * cos - du * sin) / np.float32(squeeze)
@@ -32,13 +32,13 @@ def pupil(u, v, centre, radius, *, hole=0.45, squeeze=1.0, angle=0.0, rim=0.35, 
 
 
 def clip(u, v, centre, radius) -> np.ndarray:
-    """1 inside a circle, 0 outside: what the barrel lets through."""
+    """1 inside a circle, 0 outside: the light that the barrel lets through."""
     distance = np.hypot(u - np.float32(centre[0]), v - np.float32(centre[1]))
     return _step(np.float32(radius) - distance, 0.03 * radius)
 
 
 def arc(u, v, centre, radius, *, width, middle, spread) -> np.ndarray:
-    """Part of a thin ring, centred on position angle `middle` and fading over `spread`, radians."""
+    """Part of a thin ring, centred on position angle `middle` and fading over `spread`, both in radians."""
     du, dv = u - np.float32(centre[0]), v - np.float32(centre[1])
     r, phi = np.hypot(du, dv), np.arctan2(dv, du)
     away = _turned(phi, middle)
@@ -47,9 +47,9 @@ def arc(u, v, centre, radius, *, width, middle, spread) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Polar:
-    """A shape given by its light over distance and position angle from a centre, looked up at any u, v.
+    """A shape given by a table of light over position angle and distance from a centre. Call it with any u, v.
 
-    table : (n_angles, n_radii) float32; the angles go once round, the radii from 0 to `reach` detector pixels.
+    table : (n_angles, n_radii) float32. The angles go once round; the radii go from 0 to `reach` detector pixels.
     """
 
     centre: tuple[float, float]
@@ -67,7 +67,7 @@ class Polar:
 
 
 def _polar_axes(reach: float) -> tuple[np.ndarray, np.ndarray]:
-    """Angles (2048, 1) and radii (1, 384) of a Polar's table."""
+    """Angles (2048, 1) and radii (1, 384) of the table of a Polar."""
     angles = np.arange(2048, dtype=np.float32)[:, None] * np.float32(2 * np.pi / 2048)
     return angles, np.linspace(0, reach, 384, dtype=np.float32)[None, :]
 
@@ -78,9 +78,9 @@ def _turned(angle: np.ndarray, by: float) -> np.ndarray:
 
 
 def rays(origin, *, towards, length, angles, widths, weights, reach) -> Polar:
-    """A feathered fan: narrow rays from `origin` into directions towards + angles, fading along `length`.
+    """A feathered fan: narrow rays from `origin` in the directions towards + angles, which fade along `length`.
 
-    reach : length of each ray relative to `length`.
+    reach : length of each ray, relative to `length`.
     """
     phi, r = _polar_axes(6 * length)
     away = _turned(phi, towards)
@@ -93,18 +93,18 @@ def rays(origin, *, towards, length, angles, widths, weights, reach) -> Polar:
 
 
 def burst(centre, *, radius, spikes, widths, lengths) -> Polar:
-    """Glow and many radial spikes round a very bright star; spikes are position angles in radians."""
+    """Glow and many radial spikes around a very bright star. spikes : position angles, radians."""
     phi, r = _polar_axes(5 * radius)
     light = 1.0 / (1 + (r / (0.35 * radius)) ** 3)
     for angle, width, length in zip(spikes, widths, lengths, strict=True):
         spike = np.exp(-0.5 * (_turned(phi, angle) / width) ** 2) * np.exp(-r / (length * radius))
         light = light + 0.6 * spike * (r > 0.1 * radius)
-    fading = np.clip(5 - r / radius, 0, 1)  # no edge where the table ends
+    fading = np.clip(5 - r / radius, 0, 1)  # so that there is no edge where the table ends
     return Polar(tuple(centre), 5 * radius, (light * fading).astype(np.float32))
 
 
 def line(u, v, start, end, width, *, outline=0.0) -> np.ndarray:
-    """A straight trail from start to end with a Gaussian profile of that sigma; `outline` > 0 makes a defocused one."""
+    """A straight trail with a Gaussian profile of sigma `width`. outline > 0 makes a defocused trail instead."""
     du, dv = np.float32(end[0] - start[0]), np.float32(end[1] - start[1])
     length = np.float32(np.hypot(du, dv))
     along = ((u - np.float32(start[0])) * du + (v - np.float32(start[1])) * dv) / length
@@ -119,7 +119,7 @@ def line(u, v, start, end, width, *, outline=0.0) -> np.ndarray:
 def waves(rng: np.random.Generator, *, scale: float, n: int = 18, stretch: float = 1.0, angle: float = 0.0):
     """A smooth random field over the focal plane, mean 0, standard deviation about 1.
 
-    scale : typical size of a structure, detector pixels. stretch > 1 draws it out along `angle`.
+    scale : typical size of a structure, detector pixels. stretch > 1 elongates structures along `angle`.
     """
     cos, sin = np.cos(angle), np.sin(angle)
     k = rng.normal(size=(n, 2)) * np.array([1 / stretch, 1.0]) / scale

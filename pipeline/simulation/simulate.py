@@ -21,7 +21,7 @@ from triptych.pipeline.simulation.exposure import Exposure
 from triptych.pipeline.simulation.survey_plan import plan, single
 from triptych.pipeline.simulation.truth_lists import write_lists
 
-RECIPE = 1  # goes up when the same request would give other pixels
+RECIPE = 1  # increase it when the same request would give other pixels
 BINNINGS = (1, 2, 4, 8, 16)
 REQUEST = "simulation.json"
 
@@ -37,11 +37,12 @@ def simulate(
     workers: int | None = None,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> pd.DataFrame:
-    """Write a survey of simulated exposures and return its truth: expnum, ccdname, reason, one row or more per CCD.
+    """Write a survey of simulated exposures and return its truth: expnum, ccdname, reason, at least one row per CCD.
 
-    Beside the `ooi` files (and `ood` with masks=True) the folder gets truth.csv, suspicious.csv (good exposures that
+    Besides the `ooi` files (and `ood` with masks=True), the folder gets truth.csv, suspicious.csv (good exposures that
     look bad: expnum, kind), and the same labels as bad_expid.txt and exclude/*.txt. The same request gives the same
-    bytes, whatever the number of workers; run again, it writes only the files that are missing.
+    bytes with any number of workers. A second call writes only missing files. BadInput if the folder holds something
+    else.
     """
     out = Path(out)
     choose(camera, ["decam"], "camera that can be simulated")
@@ -67,7 +68,7 @@ def simulate(
 
 
 def _claim(out: Path, request: dict) -> None:
-    """Make the folder this request's own, or say why that cannot be."""
+    """Reserve the folder for this request. BadInput if it holds something else."""
     path = out / REQUEST
     if path.exists():
         held = json.loads(path.read_text())
@@ -76,17 +77,17 @@ def _claim(out: Path, request: dict) -> None:
                 f"{name} {held.get(name)}, not {value}" for name, value in request.items() if held.get(name) != value
             ]
             raise BadInput(
-                f"{out} holds another simulated survey ({'; '.join(changed)}); choose another folder or remove it"
+                f"{out} has another simulated survey ({'; '.join(changed)}); choose another folder or remove it"
             )
         return
     if out.exists() and any(out.iterdir()):
-        raise BadInput(f"{out} is not empty and holds no simulated survey; choose a new folder")
+        raise BadInput(f"{out} is not empty and has no simulated survey; choose a new folder")
     out.mkdir(parents=True, exist_ok=True)
     write_json(path, request)
 
 
 def _write_one(observation: Observation, folder: Path, camera: str, binning: int, masks: bool) -> list[tuple]:
-    """Write one exposure if it is missing; returns its rows of the truth."""
+    """Write one exposure if it is missing. Return its rows of the truth."""
     exposure = Exposure(observation, camera_named(camera), binning)
     if is_written(folder, observation, masks=masks):
         found = [(ccd.name, exposure.reasons(ccd)) for ccd in exposure.ccds()]
@@ -98,7 +99,7 @@ def _write_one(observation: Observation, folder: Path, camera: str, binning: int
 
 
 def _noting(exposure: Exposure, found: list):
-    """The exposure's frames, noting in `found` what affects each."""
+    """Yield the exposure's frames, and add to `found` what affects each."""
     for frame in exposure.frames():
         found.append((frame.ccd.name, frame.reasons))
         yield frame
@@ -109,7 +110,7 @@ class SimulatedExposure:
     """One exposure in memory.
 
     pixels : CCD name -> (ny, nx) float32, ADU per detector pixel, array orientation, NaN = not recorded.
-    truth : CCD name -> reasons that really affect it, ('good',) if nothing does.
+    truth : CCD name -> reasons that really affect it, ('good',) = none.
     """
 
     observation: Observation
@@ -130,8 +131,8 @@ def simulate_exposure(
 ) -> SimulatedExposure:
     """Draw one exposure in memory, for training and for pictures. The same arguments give the same pixels.
 
-    reason : 'good' or a name of DEFECTS. suspicious : '' or a name of SUSPICIOUS. band : one of grizY, '' = by chance.
-    strength : 0 (just visible) to 1 (ruined), None = by chance. ccdnames : only these CCDs, None = all.
+    reason : 'good' or a name in DEFECTS. suspicious : '' or a name in SUSPICIOUS. band : one of grizY, '' = random.
+    strength : 0 (just visible) to 1 (ruined), None = random. ccdnames : only these CCDs, None = all.
     """
     choose(reason, [GOOD, *DEFECTS], "reason that can be simulated")
     if suspicious:

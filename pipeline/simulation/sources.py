@@ -1,7 +1,7 @@
-"""Stars and galaxies: a catalogue for each field, drawn with GalSim and added to the CCDs they fall on.
+"""Stars and galaxies: a catalogue for each field, drawn with GalSim and added to the CCDs.
 
-GalSim draws each kind of source once per exposure, finely sampled; the stamps at every sub-pixel phase are cut from
-that drawing, so that sixty thousand sources cost a fraction of a second and are still GalSim's profiles.
+GalSim draws each kind of source once per exposure, finely sampled. Stamps for every sub-pixel position are cut from
+that drawing. So sixty thousand sources take a fraction of a second, and still have GalSim's profiles.
 """
 
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ import numpy as np
 
 from triptych.pipeline.simulation.conditions import BANDS, PIXEL_SCALE, SATURATION, Field, Observation
 
-PHASES = 4  # positions within a pixel along each axis
+PHASES = 4  # number of positions within a pixel, along each axis
 FAINTEST = 22.3  # r magnitude
 BRIGHTEST = 9.0
 STAR, WIDE_STAR, BRIGHT_STAR = 0, 1, 2
-WIDE_BELOW, BRIGHT_BELOW = 17.0, 13.5  # r magnitude below which a star needs a larger stamp
+WIDE_BELOW, BRIGHT_BELOW = 17.0, 13.5  # r magnitudes; brighter stars need a larger stamp
 GALAXY_SIZES = (0.35, 0.8, 1.8, 4.5)  # half-light radius, arcsec
 GALAXY_SHAPES = ((0.0, 0.0), (0.35, 0.0), (-0.2, 0.3), (-0.2, -0.3))  # shears g1, g2
 SMALL_STAMP = 16  # stamps up to this half size are added all at once
@@ -24,8 +24,8 @@ GSPARAMS = galsim.GSParams(maximum_fft_size=16384, folding_threshold=1e-2, maxk_
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Sources of one field. u, v : detector pixels from the field's centre; r, colour : magnitudes (colour is r - i);
-    kind : STAR, WIDE_STAR, BRIGHT_STAR or 3 + galaxy template."""
+    """Sources of one field. u, v : detector pixels from the field's centre. r, colour : magnitudes (colour is r - i).
+    kind : STAR, WIDE_STAR, BRIGHT_STAR, or 3 + galaxy template."""
 
     u: np.ndarray
     v: np.ndarray
@@ -38,11 +38,11 @@ class Catalogue:
 
 
 def catalogue(field: Field, canvas: tuple[int, int]) -> Catalogue:
-    """The sources of a field over the camera's canvas and a margin for dithers; the same for every visit."""
+    """The sources of a field, on the camera's canvas plus a margin for dithers. The same for every visit."""
     rng = np.random.default_rng([field.seed, 11])
     width, height = canvas[0] + 1600, canvas[1] + 1600
     area = width * height * (PIXEL_SCALE / 3600) ** 2
-    # towards the Milky Way it is the faint stars that multiply
+    # towards the Milky Way, mainly the number of faint stars increases
     star_r = _magnitudes(rng, slope=0.20 if field.stars < 4 else 0.28, at_20=900 * field.stars, area=area)
     galaxy_r = _magnitudes(rng, slope=0.38, at_20=1910, area=area)
     galaxy_r = galaxy_r[galaxy_r > 13.5]
@@ -61,28 +61,28 @@ def catalogue(field: Field, canvas: tuple[int, int]) -> Catalogue:
 
 
 def _magnitudes(rng, *, slope: float, at_20: float, area: float) -> np.ndarray:
-    """Magnitudes from counts that rise as 10^(slope r), `at_20` per magnitude and square degree at r = 20."""
+    """Magnitudes with counts that rise as 10^(slope r), and are `at_20` per magnitude and square degree at r = 20."""
     expected = area * at_20 * 10 ** (slope * (FAINTEST - 20)) / (slope * np.log(10))
     r = FAINTEST + np.log10(1 - rng.random(rng.poisson(expected))) / slope
     return r[r > BRIGHTEST]
 
 
 def counts(observation: Observation, sources: Catalogue) -> np.ndarray:
-    """Total light of each source through the atmosphere, ADU summed over detector pixels."""
+    """Total light of each source after the atmosphere, ADU summed over detector pixels."""
     magnitude = sources.r - BANDS[observation.band].colour * sources.colour
     return 10 ** (-0.4 * (magnitude - observation.magnitude_of_one_adu))
 
 
 @dataclass(frozen=True)
 class Blur:
-    """What smears all images beside the seeing: a GalSim profile and how far it reaches from its centre, arcsec."""
+    """What smears all images in addition to the seeing. profile : GalSim profile. reach : its radius, arcsec."""
 
     profile: galsim.GSObject
     reach: float
 
 
 def draw_stamps(observation: Observation, binning: int, blur: Blur | None = None) -> list[np.ndarray]:
-    """Stamps of every kind: list of (PHASES, PHASES, size, size) float32, each summing to about 1, size odd."""
+    """Stamps of every kind of source: (PHASES, PHASES, size, size) float32 each, size odd, sum about 1."""
     scale = PIXEL_SCALE * binning
     reach = blur.reach if blur else 0.0
     seeing = galsim.Kolmogorov(fwhm=observation.fwhm)
@@ -91,7 +91,7 @@ def draw_stamps(observation: Observation, binning: int, blur: Blur | None = None
     near = reach + 2.5 * observation.fwhm
     kinds = [(seeing, near), (wide, reach + max(12.0, 8 * observation.fwhm)), (wide, reach + 100.0)]
     for radius in GALAXY_SIZES:
-        round_ones = blur and radius < 1.0  # nobody sees the shape of a small galaxy through a blur
+        round_ones = blur and radius < 1.0  # a blur hides the shape of a small galaxy
         for g1, g2 in GALAXY_SHAPES[:1] if round_ones else GALAXY_SHAPES:
             galaxy = galsim.Exponential(half_light_radius=radius).shear(g1=g1, g2=g2)
             kinds.append((galsim.Convolve(galaxy, seeing), near + 3.5 * radius))
@@ -107,7 +107,10 @@ def draw_stamps(observation: Observation, binning: int, blur: Blur | None = None
 
 
 def _phased(profile: galsim.GSObject, scale: float, half: int) -> np.ndarray:
-    """Draw once at PHASES samples a pixel and cut the stamp of each phase: (PHASES, PHASES, 2 half + 1, same)."""
+    """Draw once with PHASES samples per pixel, then cut the stamp of each phase: (PHASES, PHASES, size, size).
+
+    size is 2 half + 1.
+    """
     side = (2 * half + 2) * PHASES
     fine = galsim.Convolve(profile, galsim.Pixel(scale), gsparams=GSPARAMS)
     image = fine.drawImage(nx=side, ny=side, scale=scale / PHASES, method="no_pixel").array * PHASES**2
@@ -121,7 +124,7 @@ def _phased(profile: galsim.GSObject, scale: float, half: int) -> np.ndarray:
 
 
 def _spikes(half: int, scale: float) -> np.ndarray:
-    """Diffraction spikes of the four vanes, an X in array and in sky orientation: (size, size), 0.6 % of the light."""
+    """Diffraction spikes of the four vanes: (size, size), 0.6 % of the light. The X is the same in array and on sky."""
     y, x = np.mgrid[-half : half + 1, -half : half + 1].astype(np.float32) * scale
     along, across = (x + y) / np.sqrt(2), (x - y) / np.sqrt(2)
     width = np.float32(max(0.7, 0.6 * scale))
@@ -135,9 +138,9 @@ def _spikes(half: int, scale: float) -> np.ndarray:
 def add_sources(
     pixels: np.ndarray, y: np.ndarray, x: np.ndarray, light: np.ndarray, kind: np.ndarray, stamps: list[np.ndarray]
 ) -> None:
-    """Add sources to one CCD in place.
+    """Add sources to one CCD, in place.
 
-    pixels : (ny, nx) float32. y, x : positions in its pixels. light : sum over its pixels. kind : index into stamps.
+    pixels : (ny, nx) float32. y, x : positions in these pixels. light : sum over the pixels. kind : index into stamps.
     """
     ny, nx = pixels.shape
     for index, stamp in enumerate(stamps):
@@ -154,7 +157,7 @@ def add_sources(
 
 
 def _scatter(pixels, stamp, rows, columns, phase_y, phase_x, light) -> None:
-    """Add many small stamps at once; rows, columns : pixel of each stamp's centre."""
+    """Add many small stamps at once. rows, columns : pixel of each stamp's centre."""
     (ny, nx), size = pixels.shape, stamp.shape[-1]
     padded = np.zeros((ny + 2 * size, nx + 2 * size), np.float32)
     flat, width = padded.reshape(-1), padded.shape[1]
@@ -168,7 +171,7 @@ def _scatter(pixels, stamp, rows, columns, phase_y, phase_x, light) -> None:
 
 
 def _add_one_by_one(pixels, stamp, rows, columns, phase_y, phase_x, light) -> None:
-    """Add a few large stamps; arguments as for `_scatter`."""
+    """Add a few large stamps. For the arguments see `_scatter`."""
     half = stamp.shape[-1] // 2
     for row, column, py, px, amount in zip(rows - half, columns - half, phase_y, phase_x, light, strict=True):
         target = pixels[max(row, 0) : row + 2 * half + 1, max(column, 0) : column + 2 * half + 1]
@@ -177,12 +180,12 @@ def _add_one_by_one(pixels, stamp, rows, columns, phase_y, phase_x, light) -> No
 
 
 def add_bleeds(pixels: np.ndarray, y, x, light: np.ndarray, observation: Observation, binning: int) -> None:
-    """Spill the charge of saturated stars along the columns (array axis 0), in place.
+    """Add the bleed trails of saturated stars along the columns (array axis 0), in place.
 
-    light : ADU summed over detector pixels; y, x : positions in binned pixels of this CCD.
+    light : ADU summed over detector pixels. y, x : positions in binned pixels of this CCD.
     """
     nx = pixels.shape[1]
-    peak = light / (1.13 * (observation.fwhm / PIXEL_SCALE) ** 2)  # of a Gaussian in its central detector pixel
+    peak = light / (1.13 * (observation.fwhm / PIXEL_SCALE) ** 2)  # of a Gaussian, in its central detector pixel
     for row, column, ratio in zip(y, x, peak / SATURATION, strict=True):
         if ratio <= 1.5 or not (0 <= column < nx):
             continue

@@ -1,8 +1,8 @@
-"""Which exposures a simulated survey consists of: nights, fields, bands, and how many of each kind of bad exposure.
+"""The exposures of a simulated survey: nights, fields, bands, and how many of each kind of bad exposure.
 
-The mix: 45 % bad, 13 % good but suspicious, the rest plainly good. Every reason comes
-at least once from 18 exposures on and at least twice from 58 on; kinds are spread evenly over the nights, so that the
-first part of a survey can serve as training data for the last.
+45 % are bad, 13 % are good but suspicious, and the rest are plainly good. Every reason occurs at least once in a survey
+of 18 exposures or more, and at least twice from 40 on. Kinds are spread evenly over the nights, so that the first part
+of a survey can be training data for the last.
 """
 
 import math
@@ -18,7 +18,7 @@ from triptych.pipeline.simulation.image_defects import shortened
 
 BAD_SHARE = 0.45
 SUSPICIOUS_SHARE = 0.13
-# Order in which reasons get their exposures; those that come first are commoner, as in the published lists.
+# Order in which exposures are given to reasons. The first ones are commoner, as in the published lists.
 RANK = (
     "Ghost_Scatter",
     "Clouds_transparency",
@@ -34,17 +34,17 @@ RANK = (
     "Nonoptimal_exp",
     "Wonky",
 )
-# Defects of single CCDs that come on top of another reason in every BOTH-th bad exposure.
+# Every BOTH-th exposure, if bad, also has a bad CCD.
 BOTH = 9
 LATITUDE = -30.16606  # Cerro Tololo
 LONGITUDE = -70.81489
-# First exposure of a night, MJD, and its number; between them 15 exposures or so a night are taken.
+# MJD and number of the first exposure of each night. About 15 exposures are taken in a night.
 NIGHTS = ((56604.03, 252930), (57069.05, 411390), (57828.03, 629980), (58426.05, 790210), (58600.02, 849130))
 PROGRAMMES = (("2014B-0404", "DECaLS_{n}_{band}"), ("2012B-0001", "DES survey hex {n}"), ("2019A-0305", "DELVE {n}"))
 
 
 def shares(exposures: int) -> dict[str, int]:
-    """How many exposures of each kind: reasons, kinds of suspicious ones, and 'good'. They add up to `exposures`."""
+    """Number of exposures of each kind: reasons, kinds of suspicious exposures, 'good'. They sum to `exposures`."""
     if exposures < 1:
         raise BadInput(f"a survey needs at least 1 exposure; {exposures} were asked for")
     enough = exposures >= len(RANK) + len(SUSPICIOUS) + 1
@@ -60,7 +60,7 @@ def shares(exposures: int) -> dict[str, int]:
 
 
 def kinds_in_time(exposures: int, rng: np.random.Generator) -> list[str]:
-    """The kind of each exposure in order of time: each kind spread evenly over the survey."""
+    """The kind of each exposure in order of time. Each kind is spread evenly over the survey."""
     places = []
     for kind, n in shares(exposures).items():
         for index in range(n):
@@ -69,7 +69,7 @@ def kinds_in_time(exposures: int, rng: np.random.Generator) -> list[str]:
 
 
 def plan(exposures: int, seed: int, camera: Camera) -> list[Observation]:
-    """Every observation of the survey, in order of time."""
+    """All observations of the survey, in order of time."""
     rng = np.random.default_rng([seed, 1])
     kinds = kinds_in_time(exposures, rng)
     nights = min(len(NIGHTS), max(1, math.ceil(exposures / 8)))
@@ -98,21 +98,21 @@ def _one_night(kinds: list[str], mjd: float, expnum: int, seed: int, night: int,
         )
         mjd = mjd + (taken[-1].exptime + rng.uniform(28, 40)) / 86400
         expnum += 1
-        if index % 6 == 5:  # on to the next field, somewhat later
+        if index % 6 == 5:  # go to the next field, somewhat later
             skipped = int(rng.integers(8, 30))
             mjd, expnum = mjd + skipped * 0.0014, expnum + skipped
     return taken
 
 
 def _band_for(kind: str, band: str, rng) -> str:
-    """Fringes show in z and Y; twilight spoils the blue first; all else happens in any band."""
+    """Fringes occur in z and Y, and saturation in g and r. Everything else can occur in any band."""
     if kind == "Fringing":
         return str(rng.choice(["z", "Y"]))
     return str(rng.choice(["g", "r"])) if kind == "Saturated" else band
 
 
 def _field(rng, mjd: float, *, crowded: bool) -> Field:
-    """A field that is up at that time; a crowded one lies near the Galactic plane."""
+    """A field that is above the horizon at that time. A crowded field has many more stars."""
     ra = (sidereal_time(mjd) + rng.uniform(-28, 28)) % 360
     dec = float(rng.uniform(-55, 10))
     propid, name = PROGRAMMES[int(rng.integers(len(PROGRAMMES)))]
@@ -147,12 +147,12 @@ def _observe(kind, band, field, mjd, expnum, moon, seeing, seed, place) -> Obser
 
 
 def sidereal_time(mjd: float) -> float:
-    """Local mean sidereal time at Cerro Tololo, degrees."""
+    """Local mean sidereal time at Cerro Tololo, in degrees."""
     return (280.46062 + 360.98564737 * (mjd - 51544.5) + LONGITUDE) % 360
 
 
 def hour_angle(field: Field, mjd: float) -> float:
-    """Degrees, -180 to 180, positive in the West."""
+    """Hour angle in degrees, -180 to 180, positive in the West."""
     return (sidereal_time(mjd) - field.ra + 180) % 360 - 180
 
 
@@ -164,7 +164,7 @@ def airmass_of(field: Field, mjd: float) -> float:
 
 
 def single(seed: int, *, reason: str = "good", suspicious: str = "", band: str = "", strength=None) -> Observation:
-    """One observation on its own, of any kind: what `simulate_exposure` draws."""
+    """One observation of any kind, for `simulate_exposure`."""
     rng = np.random.default_rng([seed, 9])
     kind = suspicious or reason
     mjd, expnum = NIGHTS[int(rng.integers(len(NIGHTS)))]

@@ -1,4 +1,4 @@
-"""The truth about a simulated survey, as a table and in the forms in which surveys keep such lists."""
+"""Writes the truth about a simulated survey, as a table and in the formats that surveys use for such lists."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from triptych.pipeline.catalog.files import write_aside
 from triptych.pipeline.reasons import GOOD
 from triptych.pipeline.simulation.conditions import Observation
 
-# Names of the exclusion lists, and the spelling that they use for whole exposures
+# Names of the exclusion lists, and spellings for whole exposures in them
 LIST_NAMES = {"Ghost_Scatter": "ghost-scatter", "Streak": "streak", "Noise": "noise", "Bad_CCD": "ccd"}
 SPELLINGS = {
     "Clouds_transparency": "Clouds",
@@ -34,19 +34,19 @@ def write_lists(folder: Path, truth: pd.DataFrame, observations: list[Observatio
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file aside and rename it."""
+    """Write a text file under a temporary name and rename it."""
     write_aside(path, lambda aside: aside.write_text(text))
 
 
 def _whole_exposures(truth: pd.DataFrame) -> set[tuple[int, str]]:
-    """(expnum, reason) where every CCD of the exposure has the reason."""
+    """(expnum, reason) of exposures in which every CCD has the reason."""
     n_ccds = truth.groupby("expnum").ccdname.nunique()
     affected = truth.groupby(["expnum", "reason"]).ccdname.nunique()
     return {key for key, n in affected.items() if key[1] != GOOD and n == n_ccds[key[0]]}
 
 
 def bad_expid(bad: pd.DataFrame, whole: set[tuple[int, str]], note: str) -> str:
-    """Lines `EXPID[-CCDNAME] reasons`, one per key: a whole exposure where all its CCDs are affected."""
+    """Lines `EXPID[-CCDNAME] reasons`, one per key. The key is the whole exposure if all its CCDs are affected."""
     reasons: dict[str, list[str]] = {}
     for expnum, ccdname, reason in bad.itertuples(index=False):
         key = str(expnum) if (expnum, reason) in whole else f"{expnum}-{ccdname}"
