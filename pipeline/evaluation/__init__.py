@@ -1,1 +1,1 @@
-"""How good it is: held-out figures of classifiers and probes, with intervals and plots."""
+"""How good classifiers and probes are on held-out exposures: figures, intervals and plots."""

@@ -1,16 +1,16 @@
-"""Attentive probe: what can be read from a set of frozen tokens when the probe may choose where to look.
+"""Attentive probe: what can be read from a set of frozen tokens if the probe may choose where to look.
 
-Attention pooling with one learned query and a linear head, the encoder left as it is (Bardes et al. 2024, V-JEPA; with
-two heads as in the sky embeddings it is taken from). Tokens may be the CCD vectors of an exposure, with their places on
-the focal plane, or the patch tokens of a transformer; nothing here knows which.
+It is attention pooling with one learned query and a linear head; the encoder is not changed (Bardes et al. 2024,
+V-JEPA; with two heads, as for the sky embeddings). Tokens may be the CCD vectors of an exposure with their places on
+the focal plane, or the patch tokens of a transformer. Nothing in this file depends on which.
 
-Asked per `sequence`, the learned query looks at all tokens and the head answers once. Asked per `token`, each token's
-own query looks at all of them, and the head sees the token beside what was pooled, so that the answer can depend on
-what lies around it.
+Asked per `sequence`, the learned query looks at all tokens, and the head answers once. Asked per `token`, each token's
+own query looks at all tokens. The head then sees the token and what was pooled, so the answer can depend on what is
+around it.
 
-A fit is several members, each stopped early on another quarter of the sequences; the answer is their mean. They are
-trained side by side, as one array, in one thread and from a seeded generator, so that a fit can be repeated. The only
-file of the probes that imports torch.
+A fit has several members. The training of each is stopped by its loss on a different quarter of the sequences, and the
+answer is the mean of all members. They are trained together, as one array, in one thread and with a seeded generator,
+so a fit can be repeated. This is the only file of the probes that imports torch.
 """
 
 from dataclasses import dataclass
@@ -24,24 +24,27 @@ from triptych.pipeline.errors import BadInput, choose
 HEADS = 2
 WIDTH = 64
 MEMBERS = 3
-PARTS = 4  # a member is stopped on one of so many parts of the sequences
+PARTS = 4  # the sequences are divided into so many parts; a member's training is stopped by its loss on one of them
 EPOCHS = 200
 PATIENCE = 20
-EPOCHS_UNSTOPPED = 60  # where there are too few sequences to hold any out
+EPOCHS_UNSTOPPED = 60  # with too few sequences to hold any out
 BATCH = 16
 RATE, DECAY = 1e-3, 0.5
-HIDDEN = 0.2  # share of tokens that are not looked at in each training step
+HIDDEN = 0.2  # share of tokens that are hidden in each training step
 ASKED_AT_ONCE = 64
-FARTHEST = 5.0  # standard deviations; a rare token far out must not be answered by extrapolation
+FARTHEST = 5.0  # tokens are clipped to so many standard deviations, so that a rare one far out is not extrapolated
 ASKED = ("sequence", "token")
 GOALS = ("classes", "number")
 PLACE_TERMS = 9
-PLACE_SCALE = 4.0  # places are divided by this, so that DECam's run from about -1 to 1
+PLACE_SCALE = 4.0  # places are divided by this, so that DECam's are between about -1 and 1
 
 
 @dataclass(frozen=True)
 class Attentive:
-    """A fitted attentive probe. weights : name -> (members, ...) float32; `mean` and `spread` (dim,) of the tokens."""
+    """A fitted attentive probe.
+
+    weights : name -> (members, ...) float32, and `mean` and `spread` (dim,) of the tokens.
+    """
 
     weights: dict[str, np.ndarray]
     goal: str
@@ -62,13 +65,13 @@ def fit_attentive(
     members: int = MEMBERS,
     seed: int = 0,
 ) -> Attentive:
-    """Fit on some sequences of tokens.
+    """Fit to some sequences of tokens.
 
-    tokens : (n, t, dim) float; what the mask leaves out is never looked at. mask : (n, t) bool, True where there is a
-    token. targets : (n, out), or (n, t, out) when asked per token; NaN where not known. For `classes` each row is
-    divided by its sum (several labels share one answer); for `number` out is 1, standardised by the caller. places :
-    (n, t, 2) of the tokens, relative to the middle, or None where the place means nothing.
-    BadInput where shapes disagree, tokens are not finite, or nothing has a known target.
+    tokens : (n, t, dim) float; tokens outside the mask are never used. mask : (n, t) bool, True where there is a token.
+    targets : (n, out), or (n, t, out) if asked per token; NaN = unknown. For `classes` each row is divided by its sum
+    (several labels share one answer). For `number` out is 1, standardised by the caller. places : (n, t, 2) of the
+    tokens, relative to the middle, or None if the place does not matter.
+    BadInput if shapes do not match, tokens are not finite, or no target is known.
     """
     _check(tokens, mask, targets, goal, per)
     if width % heads:
@@ -92,10 +95,10 @@ def fit_attentive(
 def apply_attentive(
     model: Attentive, tokens: np.ndarray, mask: np.ndarray, *, places: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Answer for some sequences: the mean of the members.
+    """Answer for some sequences, by the mean of the members.
 
-    Returns answers (n, out), or (n, t, out) when asked per token: probabilities or numbers, float64; and looked (n, t),
-    what share of the attention of the query (or, per token, of all queries) each token had.
+    Returns answers (n, out), or (n, t, out) if asked per token: probabilities or numbers, float64; and looked (n, t):
+    the share of attention that each token had, from the query (or, per token, from all queries).
     """
     weights = model.weights
     x, seen = _tensors(tokens, mask, weights["mean"], weights["spread"])
@@ -119,30 +122,36 @@ def _check(tokens, mask, targets, goal: str, per: str) -> None:
     wanted = tokens.shape[: 1 if per == "sequence" else 2]
     if tokens.ndim != 3 or mask.shape != tokens.shape[:2] or targets.shape[:-1] != wanted:
         raise BadInput(
-            f"tokens {tokens.shape}, mask {mask.shape} and targets {targets.shape} do not belong together; "
+            f"tokens {tokens.shape}, mask {mask.shape} and targets {targets.shape} do not match; "
             f"give (n, t, dim), (n, t) and ({'n' if per == 'sequence' else 'n, t'}, out)"
         )
     if not np.isfinite(tokens[mask]).all():
         raise BadInput("some tokens hold NaN or infinity; run `triptych embed` again")
     if not np.isfinite(targets).all(axis=-1).any():
-        raise BadInput("nothing that an attentive probe is fitted on has a known target; label something first")
+        raise BadInput("no target is known for an attentive probe to be fitted to; label something first")
 
 
 def _scale(tokens, mask) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation (dim,) float32 of the tokens that are there; 1 where a number never changes."""
+    """Mean and standard deviation (dim,) float32 of the tokens in the mask.
+
+    The latter is 1 if a number never changes.
+    """
     known = tokens[mask].astype(np.float64)
     spread = known.std(axis=0)
     return known.mean(axis=0).astype(np.float32), np.where(spread > 1e-12, spread, 1).astype(np.float32)
 
 
 def _tensors(tokens, mask, mean, spread) -> tuple[torch.Tensor, torch.Tensor]:
-    """Standardised tokens, at most FARTHEST from the mean and 0 where there is none, and the mask."""
+    """Standardised tokens, clipped to FARTHEST and 0 outside the mask; and the mask."""
     x = np.where(mask[..., None], np.clip((tokens - mean) / spread, -FARTHEST, FARTHEST), 0).astype(np.float32)
     return torch.from_numpy(x), torch.from_numpy(np.ascontiguousarray(mask))
 
 
 def _places(places, mask) -> torch.Tensor:
-    """(n, t, PLACE_TERMS) float32: a constant, place, its square terms and distance from the middle; only 1 if None."""
+    """(n, t, PLACE_TERMS) float32: a constant, place, square terms and distance from the middle.
+
+    None: constant only.
+    """
     found = np.zeros((*mask.shape, PLACE_TERMS), np.float32)
     found[..., 0] = 1
     if places is not None:
@@ -153,7 +162,7 @@ def _places(places, mask) -> torch.Tensor:
 
 
 def _parts(targets, goal: str, seed: int) -> np.ndarray | None:
-    """(n,) which part each sequence belongs to, sequences with like targets in different parts; None if too few."""
+    """(n,) number of each sequence's part. Sequences with similar targets go to different parts. None if too few."""
     if len(targets) < PARTS:
         return None
     flat = targets if targets.ndim == 2 else np.nan_to_num(targets).sum(axis=1)
@@ -171,7 +180,7 @@ def _parts(targets, goal: str, seed: int) -> np.ndarray | None:
 def _begin(
     members: int, dim: int, out: int, width: int, per: str, generator: torch.Generator
 ) -> dict[str, torch.Tensor]:
-    """Weights to start from, (members, ...): small random ones for query, keys and values, zeros for the head."""
+    """Initial weights, (members, ...): small random numbers for query, keys and values, zeros for the head."""
 
     def drawn(rows: int, size: float = 1.0) -> torch.Tensor:
         return torch.randn(members, rows, width, generator=generator) * size * rows**-0.5
@@ -196,8 +205,8 @@ def _begin(
 
 
 def _forward(weights, x, seen, where, per: str, heads: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Outputs before softmax, (members, n, out) or (members, n, t, out), and the share (members, n, t) of attention
-    that each token had. seen : (n, t), or (members, n, t)."""
+    """Outputs before softmax, (members, n, out) or (members, n, t, out), and the share of attention (members, n, t)
+    that each token had. seen : (n, t) or (members, n, t)."""
 
     def of(tokens: torch.Tensor, name: str) -> torch.Tensor:
         return (tokens.flatten(0, 1) @ weights[name]).unflatten(1, tokens.shape[:2])
@@ -212,7 +221,7 @@ def _forward(weights, x, seen, where, per: str, heads: int) -> tuple[torch.Tenso
         query = query + of(x, "asks") + of(where, "asks_place")
     key, value, query = by_head(key), by_head(value), by_head(query)
     score = query @ key.transpose(-1, -2) * key.shape[-1] ** -0.5
-    # A sequence whose tokens are all hidden looks at nothing in particular, rather than at NaN.
+    # If all tokens of a sequence are hidden, -1e9 (instead of -inf) gives equal attention, not NaN.
     seen = seen.expand(len(score), *x.shape[:2])
     attention = score.masked_fill(~seen[:, :, None, None], -1e9).softmax(-1)
     pooled = (attention @ value).transpose(2, 3).flatten(-2)
@@ -225,7 +234,7 @@ def _forward(weights, x, seen, where, per: str, heads: int) -> tuple[torch.Tenso
 
 
 def _losses(out: torch.Tensor, y: torch.Tensor, counts: torch.Tensor, goal: str) -> torch.Tensor:
-    """Mean loss (members,) over the answers whose target is known. counts : (members, n) bool."""
+    """Mean loss (members,) over the answers with a known target. counts : (members, n) bool, which sequences count."""
     known = torch.isfinite(y).all(-1)
     y = torch.where(known[..., None], y, 0)
     if goal == "number":
@@ -239,9 +248,10 @@ def _losses(out: torch.Tensor, y: torch.Tensor, counts: torch.Tensor, goal: str)
 
 
 def _trained(x, seen, where, y, held, members, goal, per, heads, width, seed) -> dict[str, torch.Tensor]:
-    """Train all members side by side; each keeps the weights with which it answers its own held-out part best.
+    """Train all members together. Each keeps the weights with the smallest loss on its own held-out part.
 
-    held : (members, n) bool, what each does not learn from; None to hold out nothing and stop after a fixed time.
+    held : (members, n) bool, sequences from which each member does not learn. None : hold out nothing, and stop after
+    a fixed number of epochs.
     """
     generator = torch.Generator().manual_seed(int(np.random.SeedSequence(seed).generate_state(1)[0]))
     weights = _begin(members, x.shape[2], y.shape[-1], width, per, generator)

@@ -1,8 +1,8 @@
-"""How far the figures of an evaluation would move on other exposures: a bootstrap over exposures.
+"""How much the figures of an evaluation would change with other exposures: a bootstrap over exposures.
 
-Exposures are drawn with replacement, as many as there are, each with all its CCDs: those of one exposure are nearly
-copies of each other, so drawing CCDs would promise too much. The interval is that of the percentiles (Efron 1979).
-What it leaves out: the classifier is not fitted again, so the luck of the training set does not show.
+As many exposures are drawn with replacement as there are, each with all its CCDs. CCDs of one exposure are nearly
+copies of each other, so drawing single CCDs would give intervals that are too small. The interval is from percentiles
+(Efron 1979). The classifier is not fitted again, so the luck of the training set is not included.
 """
 
 import numpy as np
@@ -17,7 +17,7 @@ INTERVAL = 0.95
 
 
 def draws(n_exposures: int, *, resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
-    """Return (resamples, n_exposures) float64: how often each exposure is drawn; every row sums to n_exposures."""
+    """Return (resamples, n_exposures) float64: how often each exposure is drawn. Every row sums to n_exposures."""
     shares = np.full(n_exposures, 1 / max(n_exposures, 1))
     return np.random.default_rng(seed).multinomial(n_exposures, shares, size=resamples).astype(float)
 
@@ -25,12 +25,13 @@ def draws(n_exposures: int, *, resamples: int = RESAMPLES, seed: int = 0) -> np.
 def resampled(
     truth: pd.DataFrame, prediction: pd.DataFrame, found: dict[str, pd.DataFrame], *, seed: int = 0
 ) -> dict[str, np.ndarray]:
-    """Every figure on the exposures as they are (first) and on each resample: name -> (1 + resamples,) float64.
+    """Every figure on the exposures themselves (first) and on each resample: name -> (1 + resamples,) float64.
 
-    truth : rows of the training table. prediction : the same images, in the same order. found : rule -> exposures, as
-    `exposure_metrics.judged` gives them. Names: `macro_f1`, `bad_f1` (both of CCDs), and `precision`, `recall`,
-    `best` (the smaller of both at the threshold where it is largest, found again in every resample) per rule, as in
-    `published.recall`. The same seed draws the same exposures, so that differences between classifiers are paired.
+    truth : rows of the training table. prediction : the same images in the same order. found : rule -> exposures, from
+    `exposure_metrics.judged`. Names: `macro_f1`, `bad_f1` (both of CCDs), and for each rule `precision`, `recall` and
+    `best`, such as `published.recall`. `best` is the smaller of precision and recall at the threshold where that is
+    largest, which is searched again in every resample. The same seed draws the same exposures, so differences between
+    classifiers are paired.
     """
     expnums = np.unique(np.concatenate([truth.expnum, *(own.expnum for own in found.values())]))
     weights = np.vstack([np.ones(len(expnums)), draws(len(expnums), seed=seed)])
@@ -56,7 +57,7 @@ def resampled(
 
 
 def _f1(weights: np.ndarray, place: np.ndarray, true: np.ndarray, said: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """F1 per label on every resample, and the same with NaN where the label does not occur in its truth.
+    """F1 per label on every resample, and the same with NaN if the label is not in the truth of that resample.
 
     weights : (r, n_exposures). place : (n,) exposure of each image. true, said : (n, n_labels) bool.
     """
@@ -71,7 +72,7 @@ def _f1(weights: np.ndarray, place: np.ndarray, true: np.ndarray, said: np.ndarr
 
 
 def _best(drawn: np.ndarray, probability: np.ndarray, bad: np.ndarray) -> np.ndarray:
-    """The largest smaller one of precision and recall over all thresholds, on every resample."""
+    """The largest value, over all thresholds, of the smaller one of precision and recall, on every resample."""
     order = np.argsort(-probability, kind="stable")
     bad, values = bad[order], probability[order]
     last = np.append(np.diff(values) != 0, True)[: len(values)]
@@ -84,7 +85,7 @@ def _best(drawn: np.ndarray, probability: np.ndarray, bad: np.ndarray) -> np.nda
 
 
 def interval(values: np.ndarray) -> dict:
-    """`value` on the exposures as they are, its `standard_error`, and `low` and `high` of the 95 % interval."""
+    """`value` on the exposures themselves, `standard_error`, and `low` and `high` of the 95 % interval."""
     tail = 100 * (1 - INTERVAL) / 2
     low, high = np.percentile(values[1:], [tail, 100 - tail])
     return {
@@ -96,6 +97,6 @@ def interval(values: np.ndarray) -> dict:
 
 
 def spread(figures: dict[str, np.ndarray], *, n_exposures: int, seed: int = 0) -> dict:
-    """Intervals of all figures as plain values, with how they were made."""
+    """Intervals of all figures as plain values, and how they were computed."""
     made = {"resamples": RESAMPLES, "interval": INTERVAL, "of": "exposures", "n": n_exposures, "seed": seed}
     return {**made, "figures": {name: interval(values) for name, values in figures.items()}}

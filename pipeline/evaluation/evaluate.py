@@ -1,20 +1,20 @@
-"""How well the classifier does on exposures that it has never seen.
+"""How well a classifier does on exposures that did not teach it.
 
-Whole exposures are held out: leave-one-exposure-out for up to 40 labelled exposures, ten folds of exposures above
-that. Scaler, PCA and selector are fitted again in every fold, on the training exposures alone; a recipe's balance thins
-out what teaches, never what is tested.
+Whole exposures are held out: one at a time for up to 40 labelled exposures, ten folds of exposures above that. Scaler,
+PCA and selector are fitted again in every fold, only to the training exposures. A recipe's balance thins out what
+teaches, never what is tested.
 
-CCDs: see `metrics`. No probability cut is applied to any figure but those under `cuts`, each of which says what share
-of the images survives it.
+CCDs: see `metrics`. Only the figures under `cuts` use a probability cut. Each of them says what share of the images
+passes it.
 
 Exposures: all embedded CCDs of a held-out exposure are predicted, and the candidate rules are applied to the sampled
-ones. An exposure counts as bad when its verdict says so, or, without one, when any of its labelled CCDs is bad. See
-`exposure_metrics`, `false_alarms` for good exposures that look odd, and `spread` for how far to believe it all.
+ones. An exposure counts as bad if its verdict says so or, without a verdict, if any of its labelled CCDs is bad. See
+`exposure_metrics`, `suspicious` for good exposures that look odd, and `bootstrap` for the intervals.
 
-Comparison: several classifiers on the same labels in the same folds; `difference` is paired, on the same resamples.
+Comparison: several classifiers on the same labels in the same folds. `difference` is paired, on the same resamples.
 
-Leak: the published split is by image, so most images are tested against others of their own exposure. `leak` gives the
-same classifier on the same images, as many folds, split by image and by exposure.
+Leak: the published split is by image, so most images are tested with others of their own exposure in the training set.
+`leak` has the same classifier on the same images, with as many folds, split by image and by exposure.
 """
 
 from collections.abc import Callable, Sequence
@@ -50,11 +50,14 @@ CURRENT_MODEL = "model"
 
 
 def folds_of(table: pd.DataFrame, folds: int | None, seed: int) -> list[np.ndarray]:
-    """Deal the exposures of a training table to folds; see `deal`. folds : None leaves one out at a time, where few."""
+    """Divide the exposures of a training table into folds; see `deal`. folds : None = one exposure each, or ten folds.
+
+    LabelError with fewer than two exposures, BadInput with fewer than two folds.
+    """
     known = np.unique(table.expnum)
     if len(known) < 2:
         raise LabelError(
-            f"labels cover {len(known)} embedded exposures and evaluation needs at least two; "
+            f"labels cover {len(known)} embedded exposures, but evaluation needs at least two; "
             "vote, or run `triptych labels import RUN FILE`"
         )
     if folds is None:
@@ -79,12 +82,13 @@ def held_out(
     seed: int = 0,
     progress: Callable | None = None,
 ) -> tuple[pd.DataFrame, int]:
-    """Predict every labelled exposure by a model that never saw it; return the prediction table and number of folds.
+    """Predict every labelled exposure by a model that it did not teach. Return the prediction table and number of
+    folds.
 
     vectors : (n, dim) in the order of `keys`. The table has the columns of a prediction stage, one row per embedded
-    CCD of a labelled exposure, sorted by image_id. split : `image` holds out single labelled images instead, and lets
-    the others of their exposure teach, to show how that flatters. besides : expnums to predict too; those without a
-    label teach nothing and are predicted by the model of the first fold.
+    CCD of a labelled exposure, sorted by image_id. split : `image` holds out single labelled images instead, so that
+    others of their exposure teach, to show how much that flatters. besides : expnums to predict too. Those without a
+    label teach nothing, and the model of the first fold predicts them.
     """
     table, _ = train.embedded(training, keys)
     by_image = split == "image"
@@ -130,10 +134,10 @@ def held_out(
 
 @dataclass(frozen=True)
 class Figures:
-    """What held-out predictions of one classifier are worth.
+    """Results of held-out predictions of one classifier.
 
     truth, asked : the labelled images, and their predictions in the same order. found : rule -> exposures. draws : name
-    -> every figure on the exposures as they are and on resamples of them.
+    -> every figure, on the exposures themselves and on resamples of them.
     """
 
     truth: pd.DataFrame
@@ -165,7 +169,7 @@ def figures(
 
 
 def compared(all_figures: dict[str, Figures], *, seed: int) -> dict:
-    """Classifiers side by side: name -> `ccd, exposure, suspicious, spread` and the `difference` to the first one."""
+    """Classifiers side by side: name -> `ccd, exposure, suspicious, spread`, and the `difference` to the first one."""
     first = next(iter(all_figures.values()))
     return {
         name: {
@@ -188,8 +192,8 @@ def leak(
 ) -> dict:
     """The same figures split by image and by exposure, on the same labelled images.
 
-    by_exposure : held-out predictions by exposure. options : as for `held_out`. Each has the figures without a cut and,
-    under `cuts`, those above 0.9; `macro_f1_gained` is what the split by image adds to the macro F1.
+    by_exposure : held-out predictions by exposure. options : for `held_out`. Each split has figures without a cut and,
+    under `cuts`, above CUTS. `macro_f1_gained` is what the split by image adds to the macro F1.
     """
     by_image, _ = held_out(vectors, keys, training, folds=folds, split="image", **options)
     truth = training.table[training.table.image_id.isin(by_image.image_id)].reset_index(drop=True)
@@ -227,12 +231,12 @@ def evaluate(
     seed: int = 0,
     progress: Callable | None = None,
 ) -> dict:
-    """Evaluate on held-out exposures, write an evaluation stage with its plots, and return its metrics.
+    """Evaluate on held-out exposures, write an evaluation stage with plots, and return its metrics.
 
-    folds : number of folds; by default one exposure is left out at a time up to 40 labelled exposures, else ten folds.
-    classifier : a name, or `model` for the parameters of the current model. recipe : how the training set is made up.
-    survey : a survey-ccds table to compare with. cuts : probabilities above which images are looked at by themselves.
-    compare : names of classifiers to put beside it, on the same labels in the same folds.
+    folds : number of folds; by default one exposure at a time for up to 40 labelled exposures, else ten folds.
+    classifier : a name, or `model` for the parameters of the current model. recipe : how to compose the training set.
+    survey : a survey-ccds table to compare with. cuts : probabilities above which images are also measured separately.
+    compare : names of other classifiers to measure on the same labels in the same folds.
     """
     choose(rule, candidates.RULES, "candidate rule")
     settings = {name: chosen_classifier(catalog, name) for name in (classifier, *compare)}

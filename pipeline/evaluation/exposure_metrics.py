@@ -1,8 +1,8 @@
-"""Figures of merit of whole exposures, under every candidate rule, from predictions of held-out CCDs.
+"""Figures of merit for whole exposures, under every candidate rule, from predictions of held-out CCDs.
 
-An exposure's score is the `bad_probability` that a candidate rule gives it. The curve says what any threshold on it
-would give; `best` is the threshold at which the worse of precision and recall is as good as it gets. It is chosen on
-the exposures it is measured on, so it flatters a little; the rule's own cut does not.
+The score of an exposure is the `bad_probability` of a candidate rule. The curve shows the result of every threshold on
+the score. `best` is the threshold at which the smaller of precision and recall is largest. It is chosen on the same
+exposures on which it is measured, so it flatters a little. The rule's own cut does not.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from triptych.pipeline.classifier import candidates
 from triptych.pipeline.classifier.metrics import calibration, rates
 from triptych.pipeline.reasons import GOOD, REASONS
 
-# A curve of more points than this is thinned out for the files that it is written to.
+# A curve with more points than this is thinned out before it is written to a file.
 POINTS = 400
 
 
@@ -31,10 +31,10 @@ def scored_exposures(prediction: pd.DataFrame, sampled) -> dict[str, pd.DataFram
 
 
 def judged(scored: dict[str, pd.DataFrame], answers: dict[int, bool], table: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Keep the exposures whose answer is known, and add it: `bad` (bool), `true_reasons` (tuple) and `named`.
+    """Keep exposures with a known answer, and add `bad` (bool), `true_reasons` (tuple) and `named` (bool).
 
-    table : the training table; an exposure's reasons are those of its CCDs. named : the reason that the rule puts first
-    is one of them; False where it names none.
+    table : the training table; an exposure's reasons are those of its CCDs. named : whether the rule's first reason is
+    one of the true ones; False if the rule names none.
     """
     reasons = table[["expnum", "reasons"]].explode("reasons")
     reasons = reasons[reasons.reasons != GOOD].groupby("expnum").reasons.agg(set)
@@ -51,9 +51,9 @@ def judged(scored: dict[str, pd.DataFrame], answers: dict[int, bool], table: pd.
 
 
 def exposure_metrics(found: dict[str, pd.DataFrame], *, rule: str) -> dict:
-    """Everything about each rule's exposures under `rules`; `rule`'s own precision, recall, F1 and support on top.
+    """All figures of each rule's exposures under `rules`, and precision, recall, F1 and support of `rule` on top.
 
-    found : as `judged` gives it.
+    found : from `judged`.
     """
     rules = {name: rule_metrics(own) for name, own in found.items()}
     top = ("precision", "recall", "f1", "support", "n_candidates", "n")
@@ -61,7 +61,7 @@ def exposure_metrics(found: dict[str, pd.DataFrame], *, rule: str) -> dict:
 
 
 def rule_metrics(own: pd.DataFrame) -> dict:
-    """One rule: figures at its cut, `average_precision`, `best`, `curve`, `calibration` and `reason`.
+    """Figures of one rule: at its cut, and `average_precision`, `best`, `curve`, `calibration` and `reason`.
 
     own : `bad_probability, sent, bad, true_reasons, named`, one row per exposure.
     """
@@ -81,10 +81,10 @@ def rule_metrics(own: pd.DataFrame) -> dict:
 
 
 def precision_recall(probability: np.ndarray, bad: np.ndarray) -> pd.DataFrame:
-    """`threshold, n, precision, recall`, one row per different probability, highest first.
+    """`threshold, n, precision, recall`, one row per different probability, the highest first.
 
-    n : how many exposures have a probability above `threshold`, which lies halfway to the next lower probability (at
-    the lowest, at 0), so that `>` and `>=` mean the same. Equal probabilities are sent or kept together.
+    n : number of exposures with a probability above `threshold`. The threshold is half-way to the next lower
+    probability (for the lowest, 0), so that `>` and `>=` mean the same. Equal probabilities stay together.
     """
     order = np.argsort(-probability, kind="stable")
     values, hits = probability[order], np.cumsum(bad[order])
@@ -101,12 +101,12 @@ def precision_recall(probability: np.ndarray, bad: np.ndarray) -> pd.DataFrame:
 
 
 def average_precision(curve: pd.DataFrame) -> float:
-    """Precision averaged over the steps in recall, highest probability first."""
+    """Precision averaged over the steps in recall, from the highest probability down."""
     return float((np.diff(curve.recall, prepend=0.0) * curve.precision).sum())
 
 
 def best_threshold(curve: pd.DataFrame) -> dict:
-    """`threshold, precision, recall, n` where the smaller of precision and recall is largest, the highest of equals."""
+    """`threshold, precision, recall, n` where the smaller of precision and recall is largest; of ties, the highest."""
     if curve.empty:
         return {"threshold": 0.0, "precision": 0.0, "recall": 0.0, "n": 0}
     row = curve.loc[np.minimum(curve.precision, curve.recall).idxmax()]
@@ -114,21 +114,21 @@ def best_threshold(curve: pd.DataFrame) -> dict:
 
 
 def thinned(curve: pd.DataFrame, points: int = POINTS) -> dict[str, list[float]]:
-    """A curve as plain lists of at most `points` values, its first and its last among them."""
+    """A curve as plain lists of at most `points` values, including its first and last."""
     rows = np.unique(np.linspace(0, len(curve) - 1, min(points, len(curve))).round().astype(int))
     return {name: curve[name].to_numpy()[rows].tolist() for name in ("threshold", "precision", "recall")}
 
 
 def brier(probability: np.ndarray, bad: np.ndarray) -> float:
-    """Brier's score (1950): mean squared distance of the probability from what is true; 0 is perfect."""
+    """Brier's score (1950): mean squared difference between the probability and the truth. 0 is perfect."""
     return float(np.mean((probability - bad) ** 2)) if len(bad) else 0.0
 
 
 def reasons_named(own: pd.DataFrame) -> dict:
-    """Is the reason that the rule names first one that the exposure has? Asked of the bad exposures it sends.
+    """Whether the reason that the rule names first is one that the exposure has, for the bad exposures that it sends.
 
-    Returns `n` of them, how many are `right`, their `share`; and `by_reason`: reason -> `n` bad exposures that have it,
-    how many were `sent` and how many of these had one of their reasons named first, `named`.
+    Returns their number `n`, how many are `right`, the `share`, and `by_reason`: reason -> `n` bad exposures with it,
+    how many were `sent`, and of these how many had one of their reasons `named` first.
     """
     asked = own[own.bad & own.sent]
     long = own[own.bad].explode("true_reasons")

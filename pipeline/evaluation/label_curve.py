@@ -1,8 +1,7 @@
 """Quality against the number of labels: how many exposures must be judged before a method is good enough.
 
-Exposures are drawn at random to teach, 5, 10, 20 and so on up to all; each draw is an order, so that the smaller sets
-are part of the larger ones. Every method learns from the same sets and is asked about the same exposures, none of which
-ever teaches.
+Exposures that teach are drawn at random: 5, 10, 20 and so on, up to all. Each draw is an order, so smaller sets are
+part of larger ones. Every method learns from the same sets and is asked about the same exposures, which never teach.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,7 +20,7 @@ from triptych.pipeline.reasons import GOOD
 SIZES = (5, 10, 20, 40, 80, 160, 320, 640)
 DRAWS = 3
 HELD_PARTS = 3  # one of so many parts of the exposures is held out
-# name -> kind and level of a probe; any other name is that of a classifier
+# name -> kind and level of a probe; any other name is a classifier
 PROBES: dict[str, tuple[str, str]] = {
     "linear": ("linear", "ccd"),
     "attentive": ("attentive", "ccd"),
@@ -46,22 +45,23 @@ def label_curve(
     seed: int = 0,
     progress: Callable | None = None,
 ) -> pd.DataFrame:
-    """Measure every method at every size and draw.
+    """Measure every method for every size and draw.
 
-    vectors : (n, dim) in the order of `keys`. methods : names in PROBES or of classifiers (which the target `reasons`
-    alone can have). sizes : exposures that teach; those beyond what there is are left out, and all of them, which is
-    one draw only, is always the last. held : exposures that are asked, a third of them by default.
-    Returns `method, exposures, draw, images` and MEASURES or NUMBER_MEASURES, NaN where a method does not say.
+    vectors : (n, dim) in the order of `keys`. methods : names in PROBES, or of classifiers (only for the target
+    `reasons`). sizes : numbers of exposures that teach. Too large ones are left out, and all exposures is always the
+    last size, with one draw. held : exposures to ask about; by default a third of them.
+    Returns `method, exposures, draw, images` and MEASURES or NUMBER_MEASURES, NaN if a method does not give a measure.
+    BadInput if no method fits the target, LabelError with too few labelled exposures.
     """
     for method in methods:
         choose(method, (*PROBES, *train.CLASSIFIERS), "method")
     methods = [method for method in methods if target.name == REASONS_TARGET or method in PROBES]
     if not methods or draws < 1:
-        raise BadInput(f"{target.name} can be learned by {', '.join(PROBES)}; name one of them, and at least one draw")
+        raise BadInput(f"{target.name} can be learned by {', '.join(PROBES)}; name one of them, with at least one draw")
     held = folds_of(target.strata(), HELD_PARTS, seed)[0] if held is None else np.unique(held)
     pool = np.setdiff1d(target.table.expnum, held)
     if len(pool) < 2 or not target.table.expnum.isin(held).any():
-        raise LabelError(f"{len(pool)} labelled exposures are left to teach, and two are needed; label more of them")
+        raise LabelError(f"{len(pool)} labelled exposures are left to teach, but two are needed; label more of them")
     sizes = [size for size in sorted(set(sizes)) if 2 <= size < len(pool)] + [len(pool)]
     orders = [_drawn(target.of(pool), [seed, draw]) for draw in range(draws)]
     asked = keys.expnum.isin(held).to_numpy()
@@ -83,7 +83,7 @@ def label_curve(
 
 
 def _drawn(target: Target, seed: list[int]) -> np.ndarray:
-    """Exposures in random order, but the second differs from the first in being bad or good: one kind teaches none."""
+    """Exposures in random order. The first two are one bad and one good, because one kind alone teaches nothing."""
     exposures = target.exposures()
     order = np.random.default_rng(seed).permutation(exposures.expnum.to_numpy())
     if target.labels:
@@ -109,7 +109,7 @@ def summary(curve: pd.DataFrame) -> list[dict]:
 
 
 def _predicted(method, vectors, keys, teach: Target, asked, camera: str, seed: int) -> tuple[pd.DataFrame, str]:
-    """Predictions of every embedded CCD (or exposure) that is asked, and whether they are of CCDs or exposures."""
+    """Predictions of every embedded CCD (or exposure) in `asked`, and whether they are of CCDs or exposures."""
     if method in PROBES:
         kind, level = PROBES[method]
         probe = probe_models.fit_probe(vectors, keys, teach, kind=kind, level=level, camera=camera, seed=seed)

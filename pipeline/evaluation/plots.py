@@ -1,4 +1,4 @@
-"""Figures of an evaluation, as PNG files."""
+"""Plots of an evaluation, as PNG files."""
 
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 PAGE, TEXT, MUTED = "#0d1117", "#e6edf3", "#9da7b3"
-# Three of Okabe and Ito's colours, told apart by every kind of colour vision.
+# Three of Okabe and Ito's colours, which people with any kind of colour vision can tell apart.
 BARS = {"precision": "#56b4e9", "recall": "#e69f00", "f1": "#cc79a7"}
 # The same palette, for candidate rules and classifiers.
 SERIES = ("#56b4e9", "#e69f00", "#cc79a7", "#009e73", "#f0e442", "#d55e00")
@@ -33,7 +33,7 @@ def _save(figure: Figure, path: Path) -> None:
 def confusion(
     counts: dict, path: Path, title: str = "CCDs of held-out exposures: true label by row, predicted by column"
 ) -> None:
-    """Draw a confusion matrix: `counts` has `labels` (n) and `counts` (n, n), rows true, columns predicted."""
+    """Draw a confusion matrix. counts : `labels` (n) and `counts` (n, n), rows true, columns predicted."""
     labels = [name.replace("_", " ") for name in counts["labels"]]
     values = np.array(counts["counts"])
     shares = values / np.maximum(values.sum(axis=1, keepdims=True), 1)
@@ -51,7 +51,7 @@ def confusion(
 
 
 def reasons(rows: dict, path: Path, title: str = "CCDs of held-out exposures, per reason") -> None:
-    """Draw precision, recall and F1 of each label as bars; `rows` as in an evaluation's `reasons`."""
+    """Draw precision, recall and F1 of each label as bars. rows : an evaluation's `reasons`."""
     names = list(rows)
     figure, axes = _figure(8, 1.4 + 0.5 * len(names), title)
     at = np.arange(len(names))
@@ -70,7 +70,7 @@ def reasons(rows: dict, path: Path, title: str = "CCDs of held-out exposures, pe
 
 
 def reliability(curves: dict, path: Path) -> None:
-    """Draw stated probability against the share that was right; `curves` as in an evaluation's `reliability`."""
+    """Draw the stated probability against the share that was right. curves : an evaluation's `reliability`."""
     figure, axes = _figure(5.4, 5, "Held-out CCDs: how far to believe probabilities")
     axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=":")
     lines = {"label": ("likeliest label", "#56b4e9", "o"), "bad": ("being bad", "#e69f00", "s")}
@@ -89,7 +89,7 @@ def reliability(curves: dict, path: Path) -> None:
 
 
 def leak(splits: dict, path: Path) -> None:
-    """Draw the F1 of each label, split by image and by exposure; `splits` as in an evaluation's `leak`."""
+    """Draw the F1 of each label, split by image and by exposure. splits : an evaluation's `leak`."""
     names = list(splits["exposure"]["reasons"])
     figure, axes = _figure(8, 1.4 + 0.4 * len(names), "F1 on the same CCDs: split by image and by exposure")
     at = np.arange(len(names))
@@ -108,7 +108,7 @@ def leak(splits: dict, path: Path) -> None:
 
 
 def _rule_lines(rules) -> dict[str, dict[str, Any]]:
-    """Colour and dashes of each rule; where lines coincide, dashes show both."""
+    """Colour and dashes of each rule. Where lines coincide, the dashes show both."""
     return {
         name: {"color": SERIES[place % len(SERIES)], "linestyle": DASHES[place % len(DASHES)]}
         for place, name in enumerate(rules)
@@ -116,9 +116,9 @@ def _rule_lines(rules) -> dict[str, dict[str, Any]]:
 
 
 def exposure_curves(rules: dict, path: Path) -> None:
-    """Draw precision against recall of whole exposures; `rules` as in an evaluation's `exposure`.
+    """Draw precision against recall of whole exposures. rules : of an evaluation's `exposure`.
 
-    A filled mark is a rule's own cut, an open one the threshold where the smaller of both is largest.
+    A filled mark is a rule's own cut. An open mark is the threshold where the smaller of the two is largest.
     """
     figure, axes = _figure(6.4, 5.4, "Held-out exposures: precision and recall at every threshold")
     for name, line in _rule_lines(rules).items():
@@ -139,14 +139,14 @@ def exposure_curves(rules: dict, path: Path) -> None:
 
 
 def _area(n: int, of: int) -> float:
-    """Area of a mark, points squared, for a bin of n out of `of`: a bin of few says little and looks like it."""
+    """Area of a mark, in points squared, for a bin of n out of `of`. A bin with few gets a small mark."""
     return 12 + 240 * n / max(of, 1)
 
 
 def exposure_reliability(rules: dict, path: Path) -> None:
-    """Draw the bad_probability of exposures against the share that is bad; `rules` as in an evaluation's `exposure`.
+    """Draw the bad_probability of exposures against the share that is bad. rules : of an evaluation's `exposure`.
 
-    The area of a mark follows the number of exposures in its bin.
+    The area of a mark grows with the number of exposures in its bin.
     """
     figure, axes = _figure(5.4, 5, "Held-out exposures: how far to believe bad_probability")
     axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=":")
@@ -167,7 +167,7 @@ def exposure_reliability(rules: dict, path: Path) -> None:
 
 
 def false_alarms(found: dict, path: Path) -> None:
-    """Draw the share of good exposures, by kind, that each rule sends; `found` as an evaluation's `suspicious`."""
+    """Draw the share of good exposures, by kind, that each rule sends. found : an evaluation's `suspicious`."""
     rows = {**found["kinds"], "plain good": found["plain"]}
     rules = list(found["plain"]["rules"])
     figure, axes = _figure(8, 1.6 + 0.5 * len(rows), "Good exposures taken for bad ones")
@@ -190,7 +190,7 @@ def false_alarms(found: dict, path: Path) -> None:
 
 
 def compared(found: dict, path: Path) -> None:
-    """Draw the F1 of each label under each classifier, the macro F1 last; `found` as an evaluation's `compare`."""
+    """Draw the F1 of each label for each classifier, and the macro F1 last. found : an evaluation's `compare`."""
     names = list(dict.fromkeys(label for own in found.values() for label in own["ccd"]["reasons"]))
     figure, axes = _figure(8, 1.6 + 0.14 * (len(names) + 1) * (len(found) + 1), "F1 of held-out CCDs, by classifier")
     at, height = np.arange(len(names) + 1), 0.84 / len(found)
@@ -227,7 +227,7 @@ def numbers(truth: np.ndarray, predicted: np.ndarray, path: Path, *, title: str,
     _save(figure, path)
 
 
-# Okabe and Ito's colours for lines that are told apart by their markers besides.
+# Okabe and Ito's colours, for lines that also differ in their markers.
 LINES = ("#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#f0e442", "#d55e00", "#0072b2", "#e6edf3")
 MARKERS = "osD^vPX*"
 
@@ -235,7 +235,7 @@ MARKERS = "osD^vPX*"
 def label_curve(rows: list[dict], path: Path, *, panels: dict[str, str], title: str = "") -> None:
     """Draw quality against the number of labelled exposures, one panel per measure.
 
-    rows : as `label_curve.summary` gives them. panels : measure -> its title; a method that has none is left out.
+    rows : from `label_curve.summary`. panels : measure -> its title. A method without that measure is left out.
     """
     panels = {name: text for name, text in panels.items() if any(row.get(name) for row in rows)}
     figure = Figure(figsize=(4.3 * len(panels), 4.2), dpi=120, facecolor=PAGE, layout="constrained")

@@ -1,9 +1,9 @@
-"""Figures of merit of probes; pure functions.
+"""Figures of merit of probes. Pure functions.
 
-CCDs are said to be good or bad by their likeliest label, numbers by one value. An exposure is said to be bad when at
-least BAD_CCDS of its CCDs are, for the reason that most of these have, and its number is the median of its CCDs'; a
-probe that is asked per exposure says it itself. Precision and recall of bad exposures over all cuts are the
-`average_precision`; its score is the mean chance of being bad of the BAD_CCDS worst CCDs, or what the probe says.
+A CCD is called good or bad by its likeliest label; a number is one value. An exposure is called bad if at least
+BAD_CCDS of its CCDs are, with the reason that most of these have. Its number is the median of its CCDs' numbers. A
+probe that is asked per exposure answers for itself. `average_precision` is about bad exposures at all cuts. Its score
+is the mean probability of bad of the BAD_CCDS worst CCDs, or the probe's own.
 """
 
 import numpy as np
@@ -18,7 +18,7 @@ BAD_CCDS = 2
 
 
 def truth_of(target: Target, table: pd.DataFrame, level: str) -> pd.Series:
-    """True values in the order of a prediction table's rows."""
+    """True values in the order of the rows of a prediction table."""
     if level == "ccd":
         return target.table.set_index("image_id").value.loc[table.image_id].reset_index(drop=True)
     return target.exposures().set_index("expnum").value.loc[table.expnum].reset_index(drop=True)
@@ -27,8 +27,8 @@ def truth_of(target: Target, table: pd.DataFrame, level: str) -> pd.Series:
 def figures(target: Target, table: pd.DataFrame, level: str) -> dict:
     """All figures of predictions `table` (from `ask_probe`, a classifier, or a prediction stage).
 
-    Keys: `ccd` (asked per CCD only) and `exposure`, each with label figures (as `metrics.ccd_metrics`, `reliability`)
-    or number figures (see `number_figures`); of labels the exposure's also have `average_precision`.
+    Keys: `ccd` (only if asked per CCD) and `exposure`. Each has figures of labels (see `metrics.ccd_metrics` and
+    `reliability`) or of numbers (see `number_figures`). For labels, `exposure` also has `average_precision`.
     """
     found = {}
     if level == "ccd":
@@ -46,7 +46,7 @@ def figures(target: Target, table: pd.DataFrame, level: str) -> dict:
 
 
 def exposures_of(table: pd.DataFrame, target: Target) -> pd.DataFrame:
-    """What predictions of CCDs say of their exposures: `expnum, reason, bad_score` or `expnum, predicted`."""
+    """What predictions of CCDs say about their exposures: `expnum, reason, bad_score` or `expnum, predicted`."""
     if not target.labels:
         return table.groupby("expnum").predicted.median().reset_index()
     rows = []
@@ -66,7 +66,7 @@ def _of_rows(target: Target, truth: pd.Series, table: pd.DataFrame) -> dict:
 
 
 def good_or_bad(truth: pd.Series, table: pd.DataFrame) -> dict:
-    """The figures of `metrics.ccd_metrics` where the only labels are bad and good."""
+    """The figures of `metrics.ccd_metrics` if the only labels are bad and good."""
     bad = np.array([own != (GOOD,) for own in truth], dtype=bool)
     said = (table.reason != GOOD).to_numpy()
     rows = {BAD: rates(bad, said), GOOD: rates(~bad, ~said)}
@@ -86,9 +86,9 @@ def good_or_bad(truth: pd.Series, table: pd.DataFrame) -> dict:
 
 
 def number_figures(truth: np.ndarray, predicted: np.ndarray, *, logarithm: bool) -> dict:
-    """`r2, rmse, mae` on the scale that was learned (dex where `logarithm`), `rank` (Spearman) and `n`.
+    """`r2, rmse, mae` on the scale that was learned (dex if `logarithm`), `rank` (Spearman) and `n`.
 
-    r2 is 1 - squared error / variance: 0 is no better than the mean of what is asked, and it can be negative.
+    r2 is 1 - squared error / variance. 0 is no better than the mean of the true values, and r2 can be negative.
     """
     differ = len(np.unique(truth)) > 1 and len(np.unique(predicted)) > 1
     rank = float(pd.Series(truth).corr(pd.Series(predicted), method="spearman")) if differ else 0.0

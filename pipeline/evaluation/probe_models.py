@@ -1,13 +1,13 @@
-"""Probes: simple models on frozen vectors, that show what an embedding holds.
+"""Probes: simple models on frozen vectors, which show what information an embedding holds.
 
 `linear`: StandardScaler, then multinomial logistic regression for labels or an elastic net (l1 share 0.9) for numbers,
-both as in the sky embeddings; how strongly it is held back is chosen among STRENGTHS or ALPHAS by folds of exposures
-within what teaches. An image with several labels teaches each of them with an equal share of its weight.
+both as for the sky embeddings. The strength of regularisation is chosen from STRENGTHS or ALPHAS, by folds of exposures
+within the training set. An image with several labels teaches each of them with an equal share of its weight.
 
-`attentive`: see `attentive`; the tokens are the CCD vectors of an exposure with their places on the focal plane.
+`attentive`: see `attentive_probe`. The tokens are the CCD vectors of an exposure, with their places on the focal plane.
 
-Both are asked per `ccd`, or per `exposure`, which needs labels of whole exposures only. A linear probe of an exposure
-sees the mean, standard deviation, lowest and highest of each number over its CCDs.
+Both can be asked per `ccd`, or per `exposure`, which needs only labels of whole exposures. A linear probe of an
+exposure sees mean, standard deviation, minimum and maximum of each number over its CCDs.
 """
 
 import warnings
@@ -36,17 +36,17 @@ STRENGTHS = (0.01, 0.1, 1.0)  # C of the logistic regression
 ALPHAS = (1e-4, 1e-3, 1e-2, 1e-1)
 L1_SHARE = 0.9
 INNER_FOLDS = 3
-NEVER = -30.0  # score of a label that nothing has taught
+NEVER = -30.0  # score of a label that no image has taught
 
 
 @dataclass(frozen=True)
 class Probe:
-    """A fitted probe: arrays and plain values, nothing that needs pickling.
+    """A fitted probe, as arrays and plain values. Nothing needs pickling.
 
-    labels : in the order of its outputs, () for a number. camera : whose focal plane the places are on. centre, scale,
-    logarithm : a number (or its logarithm) is centre + scale * output. lowest, highest : it is never said to be beyond,
-    a tenth of what was taught on either side. weights : `matrix (dim, out), offset (out,)`
-    of a linear one, else those of `attentive`. chosen : C or alpha, None for an attentive one.
+    labels : in the order of the outputs, () for a number. camera : whose focal plane the places are on. centre, scale,
+    logarithm : a number (or its logarithm) is centre + scale * output. lowest, highest : limits of the answer, a tenth
+    of the taught range beyond it on either side. weights : `matrix (dim, out), offset (out,)` of a linear probe, else
+    those of `attentive_probe`. chosen : C or alpha, None for an attentive probe.
     """
 
     kind: str
@@ -62,7 +62,7 @@ class Probe:
     chosen: float | None = None
 
     def settings(self) -> dict:
-        """Everything but the arrays, as plain values."""
+        """Everything except the arrays, as plain values."""
         return {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "weights"}
 
 
@@ -70,8 +70,8 @@ class Probe:
 class Tokens:
     """CCD vectors as one sequence per exposure.
 
-    expnums : (n,). vectors : (n, t, dim) float32. mask : (n, t) bool. places : (n, t, 2), in CCD widths. rows : (n, t)
-    which row of the keys each token is, -1 where there is none.
+    expnums : (n,). vectors : (n, t, dim) float32. mask : (n, t) bool. places : (n, t, 2), in CCD widths. rows : (n, t),
+    the row in the keys of each token, -1 where there is none.
     """
 
     expnums: np.ndarray
@@ -82,7 +82,7 @@ class Tokens:
 
 
 def tokens_of(vectors: np.ndarray, keys: pd.DataFrame, camera: str) -> Tokens:
-    """Gather CCD vectors by exposure, padded to the longest. vectors : (n_images, dim) in the order of `keys`."""
+    """Group CCD vectors by exposure, padded to the longest. vectors : (n_images, dim) in the order of `keys`."""
     expnums, which = np.unique(keys.expnum.to_numpy(), return_inverse=True)
     order = np.argsort(which, kind="stable")
     first = np.searchsorted(which[order], np.arange(len(expnums)))
@@ -101,7 +101,7 @@ def tokens_of(vectors: np.ndarray, keys: pd.DataFrame, camera: str) -> Tokens:
 
 
 def pooled(vectors: np.ndarray, keys: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Exposure numbers (n,) and their pooled vectors (n, 4 dim): mean, standard deviation, lowest, highest."""
+    """Exposure numbers (n,) and their pooled vectors (n, 4 dim): mean, standard deviation, minimum, maximum."""
     frame = pd.DataFrame(np.asarray(vectors, float)).groupby(keys.expnum.to_numpy(), sort=True)
     parts = [frame.mean(), frame.std(ddof=0), frame.min(), frame.max()]
     return parts[0].index.to_numpy(), np.concatenate([part.to_numpy() for part in parts], axis=1)
@@ -118,10 +118,11 @@ def fit_probe(
     strength: float | None = None,
     seed: int = 0,
 ) -> Probe:
-    """Fit a probe on the images (or exposures) of a target's table.
+    """Fit a probe to the images (or exposures) in a target's table.
 
-    vectors : (n, dim) in the order of `keys` (`image_id, expnum, ccdname`, sorted by image_id), which may hold more
-    than what is taught. strength : C, or alpha for a number, of a linear probe instead of choosing it.
+    vectors : (n, dim) in the order of `keys` (`image_id, expnum, ccdname`, sorted by image_id), which may have more
+    images than the target. strength : C (for a number: alpha) of a linear probe; None chooses it. BadInput if vectors
+    hold NaN or infinity.
     """
     choose(kind, KINDS, "kind of probe")
     choose(level, LEVELS, "level of a probe")
@@ -149,13 +150,13 @@ def fit_probe(
 
 
 def check_installed(*kinds: str) -> None:
-    """Raise NotInstalled, before anything is computed, where a kind of probe needs more than the plain install."""
+    """Raise NotInstalled, before anything is computed, if a kind of probe needs a package that is not installed."""
     if "attentive" in kinds:
         need("an attentive probe", "torch")
 
 
 def ask_probe(probe: Probe, vectors: np.ndarray, keys: pd.DataFrame) -> pd.DataFrame:
-    """Ask a probe about every image (or exposure) of `keys`.
+    """Ask a probe about every image (or exposure) in `keys`.
 
     Returns `image_id, expnum, ccdname` (or `expnum`), then `reason, probability, p_good, p_<Reason>...` or `predicted`.
     """
@@ -177,7 +178,7 @@ def ask_probe(probe: Probe, vectors: np.ndarray, keys: pd.DataFrame) -> pd.DataF
 
 
 def with_chances(rows: pd.DataFrame, chances: np.ndarray, labels: tuple[str, ...]) -> pd.DataFrame:
-    """Add `reason, probability, p_good, p_<label>...`. chances : (n, n_labels) float64."""
+    """Add `reason, probability, p_good, p_<label>...`. chances : (n, n_labels) float64, probabilities."""
     best = chances.argmax(axis=1)
     table = rows.assign(reason=np.array(labels, dtype=object)[best], probability=chances[np.arange(len(chances)), best])
     table["p_good"] = chances[:, labels.index(GOOD)] if GOOD in labels else 0.0
@@ -191,7 +192,7 @@ def _check_finite(vectors: np.ndarray) -> None:
 
 
 def _inner_folds(outputs: np.ndarray, groups: np.ndarray, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """(teach, ask) rows of INNER_FOLDS folds of whole exposures, like outputs in different folds; [] if too few."""
+    """(teach, ask) rows of INNER_FOLDS folds of whole exposures, with similar outputs in each fold; [] if too few."""
     expnums = np.unique(groups)
     if len(expnums) < 2 * INNER_FOLDS:
         return []
@@ -215,7 +216,7 @@ def _fit_labels(seen, outputs, groups, strength, seed) -> tuple[dict[str, np.nda
         folds = _inner_folds(outputs, groups, seed)
         for teach, ask in folds:
             for c in STRENGTHS:
-                # Choosing needs no more than single precision, which is several times faster.
+                # For choosing, single precision is enough, and several times faster.
                 weights = _logistic(seen[teach].astype(np.float32), outputs[teach], c, tolerance=1e-3)
                 found[c] += _log_chance(weights, seen[ask], outputs[ask])
         strength = max(found, key=found.__getitem__) if folds else REFERENCE_STRENGTH
@@ -223,7 +224,7 @@ def _fit_labels(seen, outputs, groups, strength, seed) -> tuple[dict[str, np.nda
 
 
 def _logistic(seen: np.ndarray, outputs: np.ndarray, strength: float, tolerance: float = 1e-4) -> dict[str, np.ndarray]:
-    """Weights of a multinomial logistic regression on standardised numbers, the standardising folded in."""
+    """Weights of a multinomial logistic regression on standardised numbers. The standardisation is part of them."""
     mean, spread = _scaler(seen)
     row, label = np.nonzero(outputs)
     taught = np.unique(label)
@@ -234,7 +235,7 @@ def _logistic(seen: np.ndarray, outputs: np.ndarray, strength: float, tolerance:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             model.fit(((seen - mean) / spread)[row], label, sample_weight=(1 / outputs.sum(axis=1))[row])
-        # Of two labels scikit-learn keeps the second one's weights alone.
+        # With two labels, scikit-learn keeps only the weights of the second.
         into = taught if len(taught) > 2 else taught[1:]
         matrix[:, into], offset[into] = model.coef_.T, model.intercept_
     matrix /= spread[:, None]
@@ -242,7 +243,7 @@ def _logistic(seen: np.ndarray, outputs: np.ndarray, strength: float, tolerance:
 
 
 def _log_chance(weights: dict[str, np.ndarray], seen: np.ndarray, outputs: np.ndarray) -> float:
-    """Mean logarithm of the probability that was given to the true labels, none taken as less than 1 in 1,000."""
+    """Mean logarithm of the probability given to the true labels. Probabilities below 1 in 1,000 count as that."""
     chances = softmax(seen @ weights["matrix"] + weights["offset"], axis=1)
     share = outputs / outputs.sum(axis=1, keepdims=True)
     return float((share * np.log(np.maximum(chances, 1e-3))).sum(axis=1).mean())

@@ -1,7 +1,7 @@
-"""What a probe is asked to read from an embedding: labels of images, or numbers that the run's tables hold.
+"""What a probe is asked to read from an embedding: labels of images, or numbers from the run's tables.
 
-Every target is a value per CCD image. A number that belongs to an exposure is that of each of its CCDs. An exposure's
-own value is what its CCDs say together: all reasons that one of them has, or the median of their numbers.
+Every target has a value per CCD image. A number that belongs to an exposure is given to each of its CCDs. The value of
+an exposure comes from its CCDs together: all reasons that any of them has, or the median of their numbers.
 """
 
 from collections.abc import Callable
@@ -17,19 +17,19 @@ from triptych.pipeline.errors import BadInput, LabelError, choose
 from triptych.pipeline.reasons import GOOD, REASONS
 
 REASONS_TARGET, BAD = "reasons", "bad"
-SKEWED = 1.0  # positive numbers of a higher skewness are probed as logarithms
-POSITIVE_SHARE = 0.99  # of a number that counts as positive; the others are then left out
+SKEWED = 1.0  # positive numbers with a larger skewness are probed as logarithms
+POSITIVE_SHARE = 0.99  # at least this share must be positive for that; the others are then left out
 KEYS = ("image_id", "expnum", "ccdnum", "image_hdu", "mask_hdu", "night", "naxis1", "naxis2", "n_ccds", "bin")
 STRATA = 5
 
 
 @dataclass(frozen=True)
 class Target:
-    """What is asked for.
+    """The target of a probe.
 
-    table : `image_id, expnum, ccdname, value`, one row per CCD image whose value is known, sorted by image_id; `value`
+    table : `image_id, expnum, ccdname, value`, one row per CCD image with a known value, sorted by image_id. `value`
     is a tuple of labels or a float. labels : the labels in vocabulary order, good last; () for a number. unit : of the
-    number, "" where it has none. logarithm : learned as log10.
+    number, "" = none. logarithm : whether log10 of the number is learned.
     """
 
     name: str
@@ -48,16 +48,16 @@ class Target:
         return self.table.groupby("expnum").value.agg(together).reset_index()
 
     def together(self, values) -> tuple[str, ...]:
-        """Labels of an exposure from those of its CCDs: every one that is not good, else good."""
+        """Labels of an exposure from those of its CCDs: all that are not good, or else good."""
         said = {label for own in values for label in own} - {GOOD}
         return tuple(label for label in self.labels if label in said) or (GOOD,)
 
     def of(self, expnums) -> "Target":
-        """The same target on some exposures alone."""
+        """The same target, for some exposures only."""
         return replace(self, table=self.table[self.table.expnum.isin(expnums)].reset_index(drop=True))
 
     def strata(self) -> pd.DataFrame:
-        """`expnum, reasons` of every row, so that folds share out labels, or low and high numbers, evenly."""
+        """`expnum, reasons` of every row, so that folds can spread labels, or low and high numbers, evenly."""
         if self.labels:
             return self.table.rename(columns={"value": "reasons"})
         middle = self.table.groupby("expnum").value.transform("median")
@@ -65,7 +65,7 @@ class Target:
         return self.table.assign(reasons=[(str(own),) for own in place])
 
     def outputs(self, values: pd.Series) -> np.ndarray:
-        """Values as what a model is taught: (n, n_labels) 0 or 1, or (n, 1) number or logarithm, float64."""
+        """Values as a model learns them, float64: (n, n_labels) 0 or 1, or (n, 1) numbers or logarithms."""
         if self.labels:
             return np.array([[label in own for label in self.labels] for own in values], float)
         numbers = values.to_numpy(float)[:, None]
@@ -73,7 +73,7 @@ class Target:
 
 
 def _seeing(catalog: Catalog) -> pd.DataFrame:
-    """FWHM of the headers in arcseconds; files of reduced size have larger pixels."""
+    """FWHM from the headers, in arcseconds. Files of reduced size have larger pixels."""
     found = camera(catalog.camera)
     ccds = catalog.ccds()
     widths = ccds["fwhm_pix"] if "fwhm_pix" in ccds else pd.Series(np.nan, ccds.index)
@@ -92,7 +92,7 @@ def _of_exposures(column: str) -> Callable[[Catalog], pd.DataFrame]:
     return read
 
 
-# name -> (function(catalog) -> CCD table with `value`, unit)
+# name -> (function catalog -> CCD table with `value`, unit)
 NUMBERS: dict[str, tuple[Callable[[Catalog], pd.DataFrame], str]] = {
     "seeing": (_seeing, "arcsec"),
     "sky": (_of_ccds("sky_median_adu"), "ADU"),
@@ -103,7 +103,7 @@ LABELLED = (REASONS_TARGET, BAD)
 
 
 def _columns(catalog: Catalog) -> dict[str, Callable[[Catalog], pd.DataFrame]]:
-    """Every other number in the run's tables, those of exposures before those of CCDs."""
+    """All other numeric columns of the run's tables. If both have a column, that of the exposures is used."""
     found = {}
     for table, read in ((catalog.ccds(), _of_ccds), (catalog.exposures(), _of_exposures)):
         numbers = table.select_dtypes("number").columns.difference(KEYS)
@@ -112,10 +112,10 @@ def _columns(catalog: Catalog) -> dict[str, Callable[[Catalog], pd.DataFrame]]:
 
 
 def read_target(catalog: Catalog, store, name: str, keys: pd.DataFrame, *, policy: str = "majority") -> Target:
-    """Read a target by name: one of LABELLED, of NUMBERS, or a numeric column of the run's tables.
+    """Read a target by name: one of LABELLED, one of NUMBERS, or a numeric column of the run's tables.
 
-    keys : of the embedding; only what has a vector is asked for. store : the label store, for LABELLED only.
-    UnknownName, LabelError or BadInput say what to do.
+    keys : of the embedding; only images with a vector are in the target. store : the label store, only for LABELLED.
+    UnknownName, LabelError or BadInput if there is nothing to probe.
     """
     columns = _columns(catalog)
     choose(name, (*LABELLED, *NUMBERS, *columns), "target of a probe")
@@ -125,11 +125,11 @@ def read_target(catalog: Catalog, store, name: str, keys: pd.DataFrame, *, polic
     rows = read(catalog)
     rows = rows[np.isfinite(rows.value) & rows.image_id.isin(keys.image_id)]
     if name == "seeing" and rows.empty:
-        raise BadInput("no header of this run gives a width of stars (FWHM); ingest files that do into a new run")
+        raise BadInput("no header of this run has the width of stars (FWHM); ingest files that have it into a new run")
     if rows.expnum.nunique() < 2 or rows.value.nunique() < 2:
         raise BadInput(
-            f"{name} has {rows.value.nunique()} different values on {rows.expnum.nunique()} embedded exposures, and at "
-            "least two of both are needed; ingest and embed more, or name another target"
+            f"{name} has {rows.value.nunique()} different values on {rows.expnum.nunique()} embedded exposures, but at "
+            "least two of each are needed; ingest and embed more, or name another target"
         )
     logarithm = is_skewed(rows.value)
     rows = rows[rows.value > 0] if logarithm else rows
@@ -138,7 +138,7 @@ def read_target(catalog: Catalog, store, name: str, keys: pd.DataFrame, *, polic
 
 
 def is_skewed(values: pd.Series) -> bool:
-    """Whether a number is positive but for a stray one, and of so long a tail that its logarithm is better learned."""
+    """Whether nearly all values are positive, and so skewed that the logarithm is easier to learn."""
     positive = values[values > 0]
     return bool(len(positive) >= POSITIVE_SHARE * len(values) and positive.skew() > SKEWED)
 
@@ -149,15 +149,15 @@ def _labelled(catalog: Catalog, store, name: str, keys: pd.DataFrame, policy: st
 
 
 def of_labels(name: str, table: pd.DataFrame) -> Target:
-    """The target `reasons`, or `bad`, of a training set's table (`image_id, expnum, ccdname, reasons`)."""
+    """The target `reasons` or `bad`, from a training set's table (`image_id, expnum, ccdname, reasons`)."""
     values = table.reasons.map(tuple)
     if name == BAD:
         values = values.map(lambda own: (GOOD,) if own == (GOOD,) else (BAD,))
     said = {label for own in values for label in own}
     if table.expnum.nunique() < 2 or len(said) < 2:
         raise LabelError(
-            f"labels cover {table.expnum.nunique()} embedded exposures and say {len(said)} different things, and two "
-            "of both are needed; vote, or run `triptych labels import RUN FILE`"
+            f"labels cover {table.expnum.nunique()} embedded exposures and say {len(said)} different things, but two "
+            "of each are needed; vote, or run `triptych labels import RUN FILE`"
         )
     labels = tuple(label for label in (*REASONS, BAD, GOOD) if label in said)
     return Target(name, table[["image_id", "expnum", "ccdname"]].assign(value=values).reset_index(drop=True), labels)

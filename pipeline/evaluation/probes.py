@@ -1,8 +1,8 @@
-"""Probe an embedding: what a simple model reads from it on exposures that it has never seen.
+"""Probes an embedding: what a simple model can read from it, on exposures that did not teach the model.
 
-`probe` holds out whole exposures in folds, fits a probe on the others, and writes a stage: predictions of what was held
-out, figures, plots, and the probe that everything labelled has taught. Targets: see `probe_targets`; the models:
-`probe_models`; quality against the number of labels: `label_curve`.
+`probe` holds out whole exposures in folds, fits a probe to the others, and writes a stage: predictions of the held-out
+images, figures, plots, and a probe that was fitted to all labelled images. Targets: see `probe_targets`. Models: see
+`probe_models`. Quality against the number of labels: see `label_curve`.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from triptych.pipeline.evaluation.probe_models import KINDS, LEVELS, Probe, ask_
 from triptych.pipeline.evaluation.probe_targets import Target, read_target
 
 FOLDS = 5
-# kind -> level, where none is asked for
+# kind -> default level
 USUAL_LEVEL = {"linear": "ccd", "attentive": "exposure"}
 PANELS = {
     "ccd_macro_f1": "CCDs: macro F1 of the reasons",
@@ -44,7 +44,7 @@ def held_out(
     seed: int = 0,
     progress: Callable | None = None,
 ) -> pd.DataFrame:
-    """Predict every known image (or exposure) by a probe that never saw its exposure.
+    """Predict every known image (or exposure) by a probe that its exposure did not teach.
 
     vectors : (n, dim) in the order of `keys`. Returns the columns of `ask_probe` with `true` (a list of labels, or a
     number) and `fold`, sorted by image_id (or expnum).
@@ -84,11 +84,11 @@ def probe(
     seed: int = 0,
     progress: Callable | None = None,
 ) -> dict:
-    """Probe the current embedding, write a probe stage with its plots, and return its metrics.
+    """Probe the current embedding, write a probe stage with plots, and return its metrics.
 
     target : reasons, bad, seeing, sky, airmass, exptime, or a numeric column of the run's tables. level : ccd or
-    exposure; by default a linear probe is asked per CCD, an attentive one per exposure. curve : also measure quality
-    against the number of labelled exposures, by `methods`, at `sizes` and over `draws`.
+    exposure; by default ccd for a linear probe and exposure for an attentive one. curve : also measure quality against
+    the number of labelled exposures, with `methods`, at `sizes`, in `draws` draws.
     """
     choose(kind, KINDS, "kind of probe")
     check_installed(kind, *(label_curve.PROBES[name][0] for name in methods if curve and name in label_curve.PROBES))
@@ -132,7 +132,7 @@ def probe(
         writer.write_json(metrics, "metrics")
         writer.write_table(table)
         writer.write_json(fitted.settings(), "probe")
-        # no array is named like numpy's own parameter, allow_pickle
+        # the name of an array must not be `allow_pickle`, a parameter of savez
         np.savez(writer.folder / "weights.npz", **fitted.weights)  # pyright: ignore[reportArgumentType]
         if rows is not None:
             writer.write_table(rows, "curve")
@@ -141,7 +141,7 @@ def probe(
 
 
 def read_probe(stage: Stage) -> Probe:
-    """Read the probe of a stage back, to `ask_probe` about other images of the same backbone."""
+    """Read the probe of a stage, to use `ask_probe` on other images of the same backbone."""
     settings = stage.json("probe")
     with np.load(stage.path / "weights.npz", allow_pickle=False) as stored:
         weights = {name: stored[name] for name in stored.files}
@@ -166,7 +166,7 @@ def _draw(metrics: dict, target: Target, table: pd.DataFrame, level: str, folder
 
 
 def as_text(metrics: dict) -> str:
-    """The figures as lines for a terminal."""
+    """The figures as text for a terminal."""
     target, split, model = metrics["target"], metrics["split"], metrics["probe"]
     lines = [
         f"{model['kind']} probe of {target['name']}, asked per {model['level']}, on {metrics['embedding']}: "
@@ -191,7 +191,7 @@ def as_text(metrics: dict) -> str:
 
 
 def curve_lines(rows: list[dict]) -> list[str]:
-    """A summary of `label_curve` as a Markdown table: mean and, of more than one draw, spread."""
+    """A summary of `label_curve` as a Markdown table: mean and, with more than one draw, spread."""
     measures = [name for name in (*label_curve.MEASURES, *label_curve.NUMBER_MEASURES) if name in rows[0]]
     lines = [
         "| method | labelled exposures | " + " | ".join(name.replace("_", " ") for name in measures) + " |",

@@ -1,11 +1,11 @@
-"""The figures of an evaluation as tables for the terminal."""
+"""Writes the figures of an evaluation as tables for the terminal."""
 
 HEAD = f"{'':<24}{'precision':>10}{'recall':>10}{'F1':>10}{'support':>10}"
 CALIBRATED = {"label": "the likeliest label", "bad": "being bad"}
 
 
 def as_text(metrics: dict) -> str:
-    """Everything an evaluation found, as text."""
+    """All results of an evaluation, as text."""
     ccd, exposure, split = metrics["ccd"], metrics["exposure"], metrics["split"]
     lines = [f"CCDs of held-out exposures ({split['images']} images, {split['exposures']} exposures, {split['kind']})"]
     lines += [HEAD, *_reasons(ccd)]
@@ -37,7 +37,7 @@ def _reasons(ccd: dict) -> list[str]:
 
 
 def _cut(cut: dict) -> list[str]:
-    """The table above a probability cut, with the share of each label's images that survives it."""
+    """The table above a probability cut, with the share of each label's images that pass it."""
     lines = ["", f"Only images with a probability above {cut['above']:g}: {cut['n']}, {cut['share']:.1%} of all"]
     lines += [f"{HEAD}{'survive':>10}"]
     for name, row in cut["reasons"].items():
@@ -54,7 +54,7 @@ def _reliability(found: dict | None) -> list[str]:
 
 
 def _exposures(exposure: dict) -> list[str]:
-    """Each rule at its own cut, at the best threshold, and how far its probabilities and reasons can be believed."""
+    """Each rule at its own cut and at its best threshold, and the calibration of its probabilities and reasons."""
     rules = exposure["rules"]
     lines = ["", f"Exposures, by candidate rule ({exposure['n']} exposures)", HEAD]
     lines += [_line(name, row) for name, row in rules.items()]
@@ -71,7 +71,7 @@ def _exposures(exposure: dict) -> list[str]:
 
 
 def _suspicious(found: dict | None) -> list[str]:
-    """Good exposures that are taken for bad ones, by kind: share of CCDs called bad, exposures that each rule sends."""
+    """Good exposures taken for bad ones, by kind: share of CCDs called bad, and exposures that each rule sends."""
     if not found:
         return []
     rules = list(found["plain"]["rules"])
@@ -168,7 +168,7 @@ def _leak(found: dict | None) -> list[str]:
 
 
 def _survey(rules: dict | None, rule: str) -> list[str]:
-    """Who found which exposures, we under a rule or the survey's own flags."""
+    """Which exposures are found by us, under a rule, and which by the survey's own flags."""
     if not rules:
         return []
     found = rules[rule]

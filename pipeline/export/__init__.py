@@ -1,1 +1,1 @@
-"""Verdicts -> the lists other programs read, and where each line of a list comes from."""
+"""Writes verdicts as lists for other programs, and shows where each line of a list comes from."""

@@ -1,5 +1,5 @@
-"""Where a line of a list comes from, as plain values for a page or a terminal: from an exported exposure back to its
-votes, what each inspector saw, the model that showed it, the labels that taught that model, and the files under it.
+"""Explains a line of a list, as plain values for a page or a terminal: from an exported exposure back to its votes,
+what each inspector saw, the model behind it, the labels that taught that model, and the source files.
 """
 
 import os
@@ -31,20 +31,21 @@ def explain(
     prediction: str | None = None,
     tables: Callable[[], dict[str, pd.DataFrame]] | None = None,
 ) -> dict:
-    """Everything that is on record of one exposure, as plain values that JSON can hold.
+    """Everything that is on record about one exposure, as plain values for JSON.
 
-    policy : a name of POLICIES. prediction : the stage whose opinion is told, the current one without; '' is none.
-    tables : gives `export.verdict_table` of each policy, where somebody has made them already.
+    policy : a name in POLICIES. prediction : the prediction stage to show; None = the current one, '' = none. tables :
+    returns `export.verdict_table` for each policy, if the caller has these tables already.
 
     expnum, camera, policy, panel, revision (of the store), in_run
-    exposure : header facts, or None. file : name, source, there (whether it is), problems (of this exposure's files)
-    versions : how often it was processed again, see `reprocessed`
-    policies : of each policy the verdict (VERDICT; None where nobody has judged) and `lines`, what a list says of it
-    votes : see `votes_on`. decisions : every one ever, newest first. labels : see `labels_on`. tables : what
-    inspection tables said. reveals : who was shown others' votes, and when. draws : what it was drawn for
+    exposure : header facts, or None. file : name, source, there (whether it exists), problems (of this exposure's
+    files)
+    versions : the times when it was reprocessed, see `reprocessed`
+    policies : for each policy the verdict (VERDICT; None if nobody has judged) and `lines`, its lines in a list
+    votes : see `votes_on`. decisions : all of them, newest first. labels : see `labels_on`. tables : what inspection
+    tables say. reveals : who was shown the votes of others, and when. draws : what it was drawn for
     model : see `opinion_of`. taught : see `taught_by`. chain : the stages behind the opinion, see `chain_of`
 
-    BadInput where neither the run nor the label store knows the exposure.
+    BadInput if neither the run nor the label store knows the exposure.
     """
     choose(policy, verdicts.POLICIES, "policy")
     expnum = int(expnum)
@@ -89,7 +90,7 @@ def explain(
 
 
 def nothing_known(catalog: Catalog, expnum: int) -> str:
-    """The line that refuses an exposure."""
+    """The message for an unknown exposure."""
     return f"nothing is known of exposure {expnum}: it is not in {catalog.name} and has no vote or label"
 
 
@@ -106,7 +107,7 @@ def plain(values: Any) -> Any: ...
 
 
 def plain(values):
-    """Numbers, texts, lists and None only, as JSON can hold them; NaN, NA and NaT are None."""
+    """Convert to numbers, texts, lists, dicts and None, for JSON. NaN, NA and NaT become None."""
     if isinstance(values, dict):
         return {str(key): plain(value) for key, value in values.items()}
     if isinstance(values, (list, tuple, np.ndarray)):
@@ -122,7 +123,7 @@ def plain(values):
 
 
 def file_of(catalog: Catalog, own: pd.DataFrame, expnum: int) -> dict:
-    """Where the pixels come from: name, source, there, and problems: [{path, ccdname, problem, detail}]."""
+    """Where the pixels come from: name, source, there (it exists), problems: [{path, ccdname, problem, detail}]."""
     name, source = (str(own[column].iloc[0]) if len(own) else "" for column in ("image_filename", "source"))
     problems = catalog.quarantine()
     problems = problems[problems["expnum"] == expnum][["path", "ccdname", "problem", "detail"]]
@@ -143,13 +144,13 @@ def votes_on(
 ) -> list[dict]:
     """Every judgement ever given of an exposure, oldest first.
 
-    record : all rows on it. repeats : of the store. plver : the run's version, None where it has none of it. then :
-    what each prediction stage said.
+    record : all vote rows on it. repeats : of the store. plver : the run's version, None if it is not in the run.
+    then : what each prediction stage said.
 
-    vote_id, inspector, judgement, reasons, comment, via, blind, plver, created_utc; ccdnames : ticked, or judged by
-    themselves (`whole` is False); state : current, superseded or retracted, and until (UTC); old : of another pipeline
-    version; screen : what was on screen; model_then : what the stage on screen said, None where it is not known;
-    repeats : what the same inspector said when asked again, unseen
+    vote_id, inspector, judgement, reasons, comment, via, blind, plver, created_utc; ccdnames : the ticked CCDs, or
+    those judged one by one (then `whole` is False); state : current, superseded or retracted, and until (UTC); old : of
+    another pipeline version; screen : what was on screen; model_then : what the stage on screen said, None if unknown;
+    repeats : what the same inspector said when asked again, without seeing the first answer
     """
     created = dict(zip(record["vote_id"], record["created_utc"], strict=True))
     roots = set(record.loc[record["ccdname"] == "", "client_vote_id"])
@@ -198,7 +199,7 @@ def _decision(row: dict, plver: str) -> dict:
 
 
 def labels_on(labels: pd.DataFrame) -> list[dict]:
-    """Imported labels, those of one file together: source, kind, reason, raw, imported_utc, ccdnames ([] = all)."""
+    """Imported labels, grouped by file: source, kind, reason, raw, imported_utc, ccdnames ([] = whole exposure)."""
     found = []
     for (source, kind, reason, raw), rows in labels.groupby(["source", "kind", "reason", "raw"], sort=False):
         names = [name for name in rows["ccdname"] if name]
@@ -208,7 +209,7 @@ def labels_on(labels: pd.DataFrame) -> list[dict]:
 
 
 def tables_on(columns: pd.DataFrame, camera: str, expnum: int) -> list[dict]:
-    """What inspection tables said of the exposure beside the votes: source, columns."""
+    """The further columns of inspection tables about the exposure: source, columns."""
     own = columns[(columns["camera"] == camera) & (columns["expnum"] == expnum)]
     return own[["source", "columns"]].to_dict("records")
 
@@ -217,16 +218,16 @@ def tables_on(columns: pd.DataFrame, camera: str, expnum: int) -> list[dict]:
 
 
 def policies_on(catalog: Catalog, store, camera: str, expnum: int, tables=None) -> dict[str, dict]:
-    """policy -> {rule, verdict (VERDICT, None without votes and decisions), lines: what `bad_expid` lists of it}.
+    """policy -> {rule, verdict (VERDICT, None without votes and decisions), lines: of this exposure in `bad_expid`}.
 
-    A line of an old verdict is one that an export has only with its switch for old versions.
+    An export has the lines of an old verdict only with its switch for old versions.
     """
     votes, decisions = store.votes(expnum=expnum), store.adjudications()
     decisions = decisions[decisions["expnum"] == expnum]
     policies = list(verdicts.POLICIES)
 
     def own_tables():
-        everybody = {"posterior": store.votes()}  # how far one vote is believed follows from all the others
+        everybody = {"posterior": store.votes()}  # how much one vote is believed depends on all other votes
         return {name: export.verdict_table(catalog, everybody.get(name, votes), name, decisions) for name in policies}
 
     judged = len(votes) or len(decisions)
@@ -242,7 +243,7 @@ def policies_on(catalog: Catalog, store, camera: str, expnum: int, tables=None) 
 
 
 def lines_of(catalog: Catalog, row: pd.DataFrame, votes, decisions, policy: str) -> list[str]:
-    """What `bad_expid` says of one exposure under a policy; row : of its `export.verdict_table`."""
+    """The lines of one exposure in `bad_expid` under a policy. row : of its `export.verdict_table`."""
     sides = [pd.concat(parts) for parts in versions.by_version(catalog, votes, decisions)]
     votes, decisions = (side[side["expnum"] == int(row["expnum"].iloc[0])] for side in sides)
     contents = export.Contents(

@@ -1,4 +1,4 @@
-"""What a model says of one exposure, why, and what taught it: the rows of its stages on disk, as plain values."""
+"""What a model says about one exposure, why, and what taught the model: read from its stages, as plain values."""
 
 import numpy as np
 import pandas as pd
@@ -11,8 +11,8 @@ from triptych.pipeline.errors import CatalogError
 from triptych.pipeline.image_ids import expnum_of
 from triptych.pipeline.reasons import REASONS
 
-DRIVERS = 6  # CCDs that are named
-ASKED = 3  # of these the nearest labelled images
+DRIVERS = 6  # number of CCDs that are named
+ASKED = 3  # for so many of them, the nearest labelled images are shown
 NEIGHBOURS = 12
 LIKELY_BAD = 0.5
 LABEL = ("reasons", "source", "provenance", "basis", "weight")
@@ -20,7 +20,7 @@ CHAIN = ("candidates", "prediction", "model", "embedding")
 
 
 def stages_of(catalog: Catalog, prediction: str | None = None) -> dict[str, Stage]:
-    """kind -> stage behind an opinion: the prediction, what it was made from, and the candidates made from it."""
+    """kind -> stage behind an opinion: the prediction, its parents, and the candidates made from it."""
     name = catalog.info["current"].get("prediction") if prediction is None else prediction
     stage = _open(catalog, "prediction", name)
     if stage is None:
@@ -34,7 +34,7 @@ def stages_of(catalog: Catalog, prediction: str | None = None) -> dict[str, Stag
 
 
 def candidates_of(catalog: Catalog, prediction: str) -> Stage | None:
-    """The candidates made from a prediction: the current ones if they are, else the newest; None without any."""
+    """The candidates made from a prediction: the current ones if they are, else the newest; None if there are none."""
     own = [
         stage
         for stage in catalog.stages("candidates")
@@ -45,7 +45,7 @@ def candidates_of(catalog: Catalog, prediction: str) -> Stage | None:
 
 
 def _open(catalog: Catalog, kind: str, stage_id: str | None) -> Stage | None:
-    """A stage as it lies there; None where it does not."""
+    """A stage; None if it does not exist or cannot be opened."""
     if not stage_id:
         return None
     try:
@@ -55,7 +55,7 @@ def _open(catalog: Catalog, kind: str, stage_id: str | None) -> Stage | None:
 
 
 def opinion_then(catalog: Catalog, prediction: str, expnum: int) -> dict | None:
-    """What a prediction stage says of an exposure in short (see `scores_of`), None where it is gone or silent."""
+    """A short summary of what a prediction stage says (see `scores_of`); None if it is gone or lacks the exposure."""
     stage = _open(catalog, "prediction", prediction)
     rows = _rows(stage, expnum, ["p_good", "exposure_probability"])
     if stage is None or rows.empty:
@@ -65,11 +65,11 @@ def opinion_then(catalog: Catalog, prediction: str, expnum: int) -> dict | None:
 
 
 def opinion_of(catalog: Catalog, stages: dict[str, Stage], expnum: int) -> dict | None:
-    """What the model says now and why; None where it has not seen the exposure.
+    """What the model says now, and why; None if it has not predicted the exposure.
 
-    What `scores_of` says; n_ccds, n_likely_bad : CCDs more likely bad than good; drivers : [{ccdname, p_bad, reason}],
-    the worst first; neighbours : [{image_id, expnum, ccdname, of_ccdname, distance} and LABEL], the labelled images
-    nearest to the worst CCDs, nearest first: what they were taught as, from where, on what it rests and its weight
+    The values of `scores_of`; n_ccds; n_likely_bad : CCDs more likely bad than good; drivers : [{ccdname, p_bad,
+    reason}], the worst first; neighbours : [{image_id, expnum, ccdname, of_ccdname, distance} and LABEL], the labelled
+    images nearest to the worst CCDs, nearest first: their labels, where these come from and rest on, and their weight
     """
     stage = stages.get("prediction")
     wanted = ["image_id", "ccdname", "reason", "p_good", "exposure_probability"]
@@ -95,10 +95,10 @@ def opinion_of(catalog: Catalog, stages: dict[str, Stage], expnum: int) -> dict 
 
 
 def scores_of(candidates: Stage | None, rows: pd.DataFrame, expnum: int) -> dict:
-    """What the model and the candidate rule give an exposure.
+    """The scores that the model and the candidate rule give an exposure.
 
-    exposure_probability (None where an old stage has none) and, where a rule scored it: candidates (stage), rule, asks
-    (in words), is_candidate, bad_probability, rank, n_ranked, n_bad_ccds, n_counted, reasons
+    exposure_probability (None if an old stage lacks it) and, if a rule scored the exposure: candidates (stage), rule,
+    asks (the rule as text), is_candidate, bad_probability, rank, n_ranked, n_bad_ccds, n_counted, reasons
     """
     chance = float(rows["exposure_probability"].iloc[0]) if "exposure_probability" in rows else None
     scored = _rows(candidates, expnum, None, "exposures_scored")
@@ -125,7 +125,7 @@ def scores_of(candidates: Stage | None, rows: pd.DataFrame, expnum: int) -> dict
 
 
 def neighbours_of(model: Stage | None, rows: pd.DataFrame, expnum: int) -> list[dict]:
-    """The labelled images nearest to the worst of (n,) rows of a prediction, other exposures' alone."""
+    """The labelled images of other exposures that are nearest to the worst rows of a prediction."""
     nearest: dict[int, tuple[float, str]] = {}
     for row in rows.head(ASKED).itertuples():
         for image_id, distance in zip(row.neighbour_ids, row.neighbour_distances, strict=True):
@@ -144,9 +144,9 @@ def neighbours_of(model: Stage | None, rows: pd.DataFrame, expnum: int) -> list[
 
 
 def labels_of(model: Stage | None, expnums) -> pd.DataFrame:
-    """Rows of a model's training set of some exposures: image_id, expnum, ccdname and LABEL.
+    """Rows of a model's training set that belong to some exposures: image_id, expnum, ccdname and LABEL.
 
-    Models of before labels were weighed have basis '' and weight 1.
+    Older models, without weights, have basis '' and weight 1.
     """
     columns = ["image_id", "expnum", "ccdname", *LABEL]
     if model is None or not (model.path / "training.parquet").exists():
@@ -158,7 +158,7 @@ def labels_of(model: Stage | None, expnums) -> pd.DataFrame:
 
 def taught_by(model: Stage | None, expnum: int) -> dict | None:
     """What the exposure taught the model: {stage, policy, revision (of the store when it was trained), n_images,
-    labels: [LABEL and ccdnames]}, images of one label together; None without a model."""
+    labels: [LABEL and ccdnames]}, with images of the same label grouped. None without a model."""
     if model is None:
         return None
     rows = labels_of(model, [expnum])
@@ -171,8 +171,8 @@ def taught_by(model: Stage | None, expnum: int) -> dict | None:
 
 
 def chain_of(catalog: Catalog, stages: dict[str, Stage]) -> list[dict]:
-    """The stages behind an opinion, last made first: kind, stage_id, digest, created, seconds, rows, parameters,
-    versions, parents, and current: whether the run points at it."""
+    """The stages behind an opinion, the last one made first: kind, stage_id, digest, created, seconds, rows,
+    parameters, versions, parents, and current: whether it is the run's current stage."""
     current = catalog.info["current"]
     said = ("digest", "created", "seconds", "rows", "parameters", "versions", "parents")
     return [
@@ -183,7 +183,7 @@ def chain_of(catalog: Catalog, stages: dict[str, Stage]) -> list[dict]:
 
 
 def _rows(stage: Stage | None, expnum: int, columns: list[str] | None, name: str = "table") -> pd.DataFrame:
-    """The rows of an exposure in a table of a stage, those columns that it has; none without such a table."""
+    """The rows of an exposure in a table of a stage, with those columns that exist. Empty without such a table."""
     if stage is None or not (stage.path / f"{name}.parquet").exists():
         return pd.DataFrame()
     known = stage.columns(name)

@@ -1,4 +1,4 @@
-"""What `explain` finds, as text for a terminal that somebody reads who has never seen it."""
+"""Writes what `explain` finds as text for a terminal, for readers who see it for the first time."""
 
 from collections.abc import Iterable
 
@@ -20,13 +20,13 @@ BASES = {
     "truth": "known truth",
     "annotation": "annotation",
     "label_list": "a list",
-    "unlisted": "nothing but silence",
+    "unlisted": "no vote and no list",
 }
-MANY = 12  # CCD names that are spelled out
+MANY = 12  # number of CCD names that are written out
 
 
 def as_text(found: dict) -> str:
-    """Sections from the line of the list back to the file. found : what `explain.explain` gives."""
+    """Sections from the line of the list back to the file. found : from `explain.explain`."""
     parts = [
         _head(found),
         _section("What a list says", _lines(found)),
@@ -51,7 +51,7 @@ def clear(name) -> str:
 
 
 def listed(names, most: int = MANY) -> str:
-    """`S1 S2 N4`, cut after `most`."""
+    """`S1 S2 N4`, at most `most` names."""
     names = list(names)
     return " ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
@@ -128,7 +128,7 @@ def _votes(found: dict) -> list[str]:
 
 
 def saw(vote: dict) -> list[str]:
-    """What was on screen when somebody voted, in words, and what the model said then."""
+    """What was on screen when somebody voted, as text, and what the model said then."""
     screen, then = vote["screen"], vote["model_then"]
     parts = []
     if screen.get("seconds") is not None:
@@ -152,15 +152,15 @@ def saw(vote: dict) -> list[str]:
     if then:
         lines.append(f"prediction/{then['stage']} (model/{then['model']}) was on screen: {_chance(then)}")
     elif screen.get("stage"):
-        lines.append(f"prediction/{screen['stage']} was on screen and is no longer there")
+        lines.append(f"prediction/{screen['stage']} was on screen, but has been removed")
     return lines
 
 
 def _chance(says: dict) -> str:
     chance = says["exposure_probability"]
-    text = "no probability of the whole" if chance is None else f"bad with {chance:.2f}"
+    text = "no probability of the whole exposure" if chance is None else f"bad with probability {chance:.2f}"
     if says["rule"]:
-        candidate = "candidate" if says["is_candidate"] else "no candidate"
+        candidate = "candidate" if says["is_candidate"] else "not a candidate"
         text += f"; rank {says['rank']} of {says['n_ranked']}, {candidate} by the rule {says['rule']} ({says['asks']})"
     return text
 
@@ -225,11 +225,11 @@ def _taught(found: dict) -> list[str]:
 
 
 def why_nothing(found: dict) -> str:
-    """Why an exposure taught the model nothing, as far as the records tell."""
+    """Why an exposure taught the model nothing, as far as it is known."""
     drawn, verdict = found["draws"], found["policies"][found["policy"]]["verdict"]
     revision = found["taught"]["revision"]
     if drawn:
-        return f"nothing: it was drawn ({' and '.join(drawn)}) and measures models instead of teaching them"
+        return f"nothing: it was drawn ({' and '.join(drawn)}), so it measures models and does not teach them"
     if verdict is None and not found["labels"]:
         return "nothing: it has neither a vote nor a label"
     if verdict is not None and verdict["old"]:
@@ -266,7 +266,7 @@ def _file(found: dict) -> list[str]:
 
 
 def moved_text(row: dict) -> str:
-    """How far an exposure moved when it was processed again, in words."""
+    """How far an exposure moved when it was reprocessed, as text."""
     if row["moved"] == 0:
         return "with the same embedding"
     much = "looks different" if row["moved_much"] else "looks the same"

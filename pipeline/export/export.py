@@ -1,8 +1,8 @@
-"""Verdicts -> the lists that other programs read. The same store and run give the same bytes.
+"""Writes verdicts as lists that other programs read. The same store and run give the same bytes.
 
-Each export says in its header which policy, store revision and model stage it stands on, and what it counts. Exposures
-whose votes were cast on another pipeline version than the run's are named there and left out, unless asked for. A
-lead's decision is the verdict, and the header counts the entries that rest on one.
+The header of each export says its policy, store revision and model stage, and counts what it has. It also names
+exposures whose votes are about another pipeline version than the run's; these are left out unless asked for. A lead's
+decision is the verdict, and the header counts the entries that rest on one.
 """
 
 import os
@@ -23,12 +23,12 @@ from triptych.pipeline.store.store import LabelStore
 from triptych.pipeline.votes import verdicts
 from triptych.pipeline.votes.versions import _among, by_version
 
-OLD_NAMED = 20  # exposures of another pipeline version that a header names one by one
+OLD_NAMED = 20  # number of exposures of another pipeline version that a header lists
 
 
 @dataclass(frozen=True)
 class Format:
-    """One form of export. render(Contents) -> bytes."""
+    """One format of export. render(Contents) -> bytes."""
 
     name: str
     extension: str
@@ -54,9 +54,9 @@ FORMATS: dict[str, Format] = {
 class Contents:
     """What a format has to write.
 
-    table : one row per judged exposure: see `verdict_table`. ccds : verdicts of single CCDs. votes : the votes behind
-    the table. columns : what imported inspection tables said. facts : {name: value} of the header. old : exposures
-    whose verdict was reached on another pipeline version than the run's, in the table only if asked for.
+    table : one row per judged exposure, see `verdict_table`. ccds : verdicts of single CCDs. votes : the votes behind
+    the table. columns : further columns of imported inspection tables. facts : {name: value} of the header. old :
+    exposures whose verdict is about another pipeline version than the run's; the table has them only if asked for.
     """
 
     table: pd.DataFrame
@@ -79,7 +79,7 @@ class Contents:
 
 @dataclass(frozen=True)
 class ExportReport:
-    """What was exported: `n_bad` exposures, in part or whole, of `n_judged`; `old` were left out or marked."""
+    """What was exported: `n_bad` bad exposures (whole or in part) of `n_judged`. `old` : of another version."""
 
     format: str
     policy: str
@@ -107,10 +107,10 @@ def export(
     include_old: bool = False,
     reasons: Sequence[str] = (),
 ) -> ExportReport:
-    """Write one export to a file or a binary stream, or leave it in the report's `content`.
+    """Write one export to a file or a binary stream, or only to the report's `content`.
 
-    include_old : also export verdicts that were reached on another pipeline version than the run's.
-    reasons : only exposures that have one of these reasons; () = all.
+    include_old : also export verdicts about another pipeline version than the run's. reasons : only exposures with one
+    of these reasons; () = all. BadInput if the file cannot be written.
     """
     form = FORMATS[choose(format, FORMATS, "format")]
     contents = gather(catalog, store, policy, format=format, include_old=include_old, reasons=reasons)
@@ -127,7 +127,7 @@ def export(
 
 
 def preview_counts(catalog: Catalog, store: LabelStore, include_old: bool = False) -> dict[str, int]:
-    """Number of exposures that an export would list as bad, under each policy."""
+    """Number of exposures that an export would list as bad, for each policy."""
     votes, decisions = store.votes(), store.adjudications()
     tables = {name: verdict_table(catalog, votes, name, decisions) for name in verdicts.POLICIES}
     return {name: len(bad_of(table, include_old=include_old)) for name, table in tables.items()}
@@ -140,7 +140,7 @@ def bad_of(table: pd.DataFrame, *, include_old: bool = False, reasons: Sequence[
 
 
 def chosen(table: pd.DataFrame, *, include_old: bool = False, reasons: Sequence[str] = ()) -> pd.DataFrame:
-    """The rows of a `verdict_table` that an export is about: of the run's version or of all, with one of `reasons`."""
+    """The rows of a `verdict_table` for an export: of the run's version (or all), with one of `reasons` (or any)."""
     wanted = {choose(reason, REASONS, "reason") for reason in reasons}
     kept = table if include_old else table[~table.old.astype(bool)]
     if wanted:
@@ -151,12 +151,12 @@ def chosen(table: pd.DataFrame, *, include_old: bool = False, reasons: Sequence[
 def verdict_table(
     catalog: Catalog, votes: pd.DataFrame, policy: str = "majority", decisions: pd.DataFrame | None = None
 ) -> pd.DataFrame:
-    """Return one row per exposure of the run's cameras that somebody judged, by camera and expnum.
+    """Return one row per exposure of the run's cameras that somebody judged, sorted by camera and expnum.
 
-    Columns: those of `consensus.verdicts`; why, the words of a lead's decision; plver (of the votes, else of the
-    decision); bad_ccds, a tuple of names, () where all of the exposure is bad or none of it; scope, 'exposure', 'ccds'
-    or '' where it is not bad; old, whether it was judged on another pipeline version than the run's; in_run, whether
-    the run has the exposure.
+    Columns: those of `verdicts.verdicts`; why, the comment of a lead's decision; plver (of the votes, else of the
+    decision); bad_ccds, a tuple of names, () if all or none of the exposure is bad; scope, 'exposure', 'ccds' or '' if
+    it is not bad; old, whether the judgement is about another pipeline version than the run's; in_run, whether the run
+    has the exposure.
     """
     (fresh, old), (new_decisions, old_decisions) = by_version(catalog, votes, decisions)
     parts = [
@@ -181,7 +181,7 @@ def _verdict_part(catalog: Catalog, votes, decisions, policy: str, old: bool) ->
 
 
 def _parts(catalog: Catalog, bad_ccds: dict) -> dict:
-    """`consensus.bad_ccds`, with () where the CCDs named are all that the run has of the exposure."""
+    """`verdicts.bad_ccds`, without exposures of which all CCDs in the run are bad: those are bad as a whole."""
     partly = {key: ccdnames for key, ccdnames in bad_ccds.items() if ccdnames}
     if not partly:
         return {}
@@ -200,7 +200,7 @@ def gather(
     include_old: bool = False,
     reasons: Sequence[str] = (),
 ) -> Contents:
-    """Read the store at one revision and put together what an export says."""
+    """Read the store at one revision and collect everything that an export says."""
     choose(policy, verdicts.POLICIES, "policy")
     catalog.refresh()
     revision, votes, decisions, columns = snapshot(store)
@@ -217,7 +217,7 @@ def gather(
 
 
 def rests_on(bad: pd.DataFrame) -> tuple[int, int]:
-    """(how many of some bad exposures of a `verdict_table` rest on a single vote, how many on a lead's decision)."""
+    """How many of some bad exposures of a `verdict_table` rest on a single vote, and how many on a lead's decision."""
     decided = bad.adjudicated.astype(bool)
     return int(((bad.n_bad == 1) & ~decided).sum()), int(decided.sum())
 
@@ -245,7 +245,7 @@ def _facts(catalog, policy, format, revision, kept, old, include_old, reasons) -
 
 
 def snapshot(store: LabelStore) -> tuple[int, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """(revision, votes, decisions, imported columns) that belong together, though others go on voting."""
+    """(revision, votes, decisions, imported columns), all at one revision even if others vote meanwhile."""
     while True:
         revision = store.revision()
         found = store.votes(), store.adjudications(), store.imported_columns()

@@ -1,4 +1,4 @@
-"""The forms of an export, each a function of `export.Contents` that returns the bytes of a file."""
+"""The formats of an export. Each is a function of `export.Contents` that returns the bytes of a file."""
 
 import csv
 import io
@@ -29,7 +29,7 @@ TABLE_COLUMNS = [
     "old",
     "in_run",
 ]
-# Header facts -> FITS keywords of at most eight letters.
+# Header facts -> FITS keywords with at most eight letters.
 FITS_KEYWORDS = {
     "Triptych export": "FORMAT",
     "policy": "POLICY",
@@ -46,9 +46,9 @@ FITS_KEYWORDS = {
 
 
 def bad_expid(contents) -> bytes:
-    """`EXPNUM[-CCDNAME] reasons # votes`: a line per bad exposure, or per bad CCD where only some CCDs are bad.
+    """`EXPNUM[-CCDNAME] reasons # votes`: a line per bad exposure, or per bad CCD if only some CCDs are bad.
 
-    legacypipe takes a line as a comment only where `#` is in column 1; what follows the key is its text.
+    legacypipe treats a line as a comment only if `#` is in column 1. All that follows the key is its text.
     """
     ccds = _ccd_answers(contents)
     lines = [f"# {line}" for line in contents.header]
@@ -67,7 +67,7 @@ def _ccd_answers(contents) -> dict:
 
 
 def _votes_text(row, exposure, panel: int) -> str:
-    """`Clouds_transparency,PSF # 2 of 3 bad, 1 good`, one word for the reasons."""
+    """`Clouds_transparency,PSF # 2 of 3 bad, 1 good`. The reasons have no spaces."""
     text = f"{','.join(row.reasons or exposure.reasons) or NO_REASON} # {row.n_bad} of {panel} bad"
     text += f", {row.n_good} good" if row.n_good else ""
     text += f", {row.n_unsure} unsure" if row.n_unsure else ""
@@ -76,9 +76,9 @@ def _votes_text(row, exposure, panel: int) -> str:
 
 
 def exclude(contents) -> bytes:
-    """`date expnum ccd id ccdnum reason`, a row per bad CCD; a whole exposure is all CCDs of its camera.
+    """`date expnum ccd id ccdnum reason`, a row per bad CCD. A whole exposure is written as all CCDs of its camera.
 
-    Programs that read these lists take line 1 as the header, drop other `#` lines, and use expnum and ccdnum.
+    Programs that read these lists take line 1 as the header, skip other `#` lines, and use expnum and ccdnum.
     """
     exposures, ccds = contents.catalog.exposures(), _ccd_answers(contents)
     nights = dict(zip(zip(exposures.camera, exposures.expnum, strict=True), exposures.night, strict=True))
@@ -96,7 +96,7 @@ def exclude(contents) -> bytes:
 def vi(contents) -> bytes:
     """The inspectors' table: expnum, image_fname, plver, ML_reason, then <name>_badexp and <name>_reason of each.
 
-    `True` is a bad vote, `False` everything else; an inspector who gave other answers too has a third column,
+    `True` is a bad vote, `False` everything else. An inspector who also gave other answers has a third column,
     <name>_judgement, with `bad`, `good`, `unsure` or nothing.
     """
     answers = _answers(contents.votes)
@@ -133,7 +133,7 @@ def _answers(votes: pd.DataFrame) -> dict[tuple[str, int], dict[str, tuple[str, 
 
 
 def _descriptions(contents) -> dict[tuple[str, int], tuple[str, str, str]]:
-    """{(camera, expnum): (image_fname, plver, ML_reason)}: as imported, in that order; then the run's own."""
+    """{(camera, expnum): (image_fname, plver, ML_reason)}: imported ones in their order, then those of the run."""
     catalog, found = contents.catalog, {}
     for camera, expnum, columns in contents.columns[["camera", "expnum", "columns"]].itertuples(index=False, name=None):
         reason = columns.get("ML_reason", columns.get("ML_reasons", ""))
@@ -159,14 +159,14 @@ def csv_table(contents) -> bytes:
 
 
 def ecsv_table(contents) -> bytes:
-    """The verdict table as astropy's ECSV, the header in its meta."""
+    """The verdict table as astropy's ECSV, with the header in its meta."""
     text = io.StringIO()
     _astropy(contents).write(text, format="ascii.ecsv")
     return text.getvalue().encode()
 
 
 def fits_table(contents) -> bytes:
-    """The verdict table as HDU 1 of a FITS file, the header as cards of HDU 1."""
+    """The verdict table as HDU 1 of a FITS file, with the header as cards of HDU 1."""
     from astropy.io import fits
 
     frame = _astropy(contents)
@@ -180,7 +180,7 @@ def fits_table(contents) -> bytes:
 
 
 def parquet_table(contents) -> bytes:
-    """The verdict table as Parquet, the header under the key `triptych` of the file's metadata."""
+    """The verdict table as Parquet, with the header under the key `triptych` in the file's metadata."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -192,7 +192,7 @@ def parquet_table(contents) -> bytes:
 
 
 def _flat(table: pd.DataFrame) -> pd.DataFrame:
-    """The verdict table with tuples as comma-joined text."""
+    """The verdict table with tuples as comma-joined texts."""
     joined = {name: [",".join(own) for own in table[name]] for name in ("bad_ccds", "reasons", "inspectors")}
     return table[TABLE_COLUMNS].assign(**joined)
 
@@ -206,7 +206,7 @@ def _astropy(contents):
 
 
 def _plain(column: pd.Series):
-    """A NumPy type for a column: text is fixed-width, at least one character."""
+    """A NumPy type for a column. Text has a fixed width of at least one character."""
     if column.dtype.kind in "ifb":
         return column.dtype
     return f"U{max([1, *(len(text) for text in column)])}"

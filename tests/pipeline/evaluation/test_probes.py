@@ -92,7 +92,7 @@ def test_a_target_that_cannot_be_asked_for_says_why(run, tmp_path):
     with pytest.raises(UnknownName, match=r"'airmas' is not a target of a probe.*Did you mean 'airmass'"):
         read(catalog, store, "airmas")
     catalog.write_tables(ccds=catalog.ccds().assign(fwhm_pix=np.nan))
-    with pytest.raises(BadInput, match="no header of this run gives a width of stars"):
+    with pytest.raises(BadInput, match="no header of this run has the width of stars"):
         read(catalog, store, "seeing")
     catalog.write_tables(exposures=catalog.exposures().assign(exptime=90.0))
     with pytest.raises(BadInput, match="exptime has 1 different values on 24"):
@@ -269,7 +269,7 @@ def test_the_place_of_a_token_can_tell():
 def test_shapes_that_do_not_belong_together_are_refused():
     tokens, targets, _ = needles()
     mask = np.ones(tokens.shape[:2], bool)
-    with pytest.raises(BadInput, match="do not belong together"):
+    with pytest.raises(BadInput, match="do not match"):
         attentive_probe.fit_attentive(tokens, mask[:, :4], targets)
     with pytest.raises(BadInput, match="has a known target"):
         attentive_probe.fit_attentive(tokens, mask, np.full_like(targets, np.nan))
