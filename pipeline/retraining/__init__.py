@@ -1,1 +1,1 @@
-"""Learning from new votes: a retraining and what it changed, models in use, and the live neighbours between two."""
+"""Learning from new votes: retraining and what it changed, choice of a model, live neighbours between retrainings."""

@@ -1,9 +1,9 @@
-"""What a retraining changed: exposures, the new labels near those that changed, and the figures before and after.
+"""What a retraining changed: exposures, the changed labels near them, and counts.
 
-Everything here compares two predictions of the same images. A cause is a label that is new, other or gone since the
-last model and that is among the nearest labelled images of a CCD whose answer changed (in the new prediction, or in the
-old one for a label that is gone). Where learners give the answer, a label also acts from afar: an exposure none of
-whose neighbours changed says so with an empty list, and no cause is made up for it.
+Everything here compares two predictions of the same images. A cause is a label that is new, changed or gone since the
+last model, and that is among the nearest labelled images of a CCD whose answer changed (in the new prediction or, for a
+label that is gone, in the old one). If learners give the answer, a label also acts on images that are not near it. An
+exposure that changed without a changed neighbour has an empty list: no cause is invented.
 """
 
 from dataclasses import dataclass
@@ -35,11 +35,11 @@ COLUMNS = (
     "n_causes",
 )
 LABEL_COLUMNS = ("image_id", "expnum", "ccdname", "what", "reasons_before", "reasons_after", "provenance", "basis")
-MOVED = 0.05  # an exposure whose bad probability moved less and nothing else changed is not listed
-CCD_MOVED = 0.2  # a CCD whose p_good moved as much counts as changed, whatever it is called
-WEIGHT_MOVED = 0.1  # a label whose weight moved as much counts as changed
+MOVED = 0.05  # an exposure whose bad probability moved less, without another change, is not listed
+CCD_MOVED = 0.2  # a CCD whose p_good moved at least so much counts as changed, even if its reason is the same
+WEIGHT_MOVED = 0.1  # a label whose weight moved more than this counts as changed
 SIDE_ABOVE = 0.5
-MOST_CAUSES = 8  # causing exposures that are listed of one exposure
+MOST_CAUSES = 8  # largest number of causing exposures in the list of one exposure
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Diff:
     labels: pd.DataFrame
 
     def counts(self) -> dict[str, int]:
-        """How many exposures of each kind of change, as plain values."""
+        """Number of exposures with each kind of change, as plain values."""
         table = self.table
         sided = (table.side_before != "") & (table.side_before != table.side_after)
         return {name: int((table.change == name).sum()) for name in CHANGES} | {
@@ -61,7 +61,7 @@ class Diff:
         }
 
     def label_counts(self) -> dict[str, dict[str, int]]:
-        """what (new, changed, gone) -> images and exposures."""
+        """new, changed, gone -> numbers of images and exposures."""
         return {
             what: {"images": int(own.sum()), "exposures": int(self.labels.expnum[own].nunique())}
             for what in ("new", "changed", "gone")
@@ -73,9 +73,9 @@ def compare(old: pd.DataFrame | None, new: pd.DataFrame, n_changed_ccds: pd.Seri
     """Exposures whose answer differs between two scored tables, those that moved most first.
 
     old, new : `exposures_scored` tables; old is None before the first prediction. n_changed_ccds : expnum -> number of
-    CCDs whose reason changed. Returns the first columns of COLUMNS without `side_*`; `change` is the first of CHANGES
-    that holds: it entered or left the candidates, its reasons changed, some of its CCDs' reasons did, its probability
-    moved by MOVED or more.
+    CCDs whose reason changed. Returns the first columns of COLUMNS without `side_*`. `change` is the first of CHANGES
+    that applies: the exposure entered or left the candidates, its reasons changed, reasons of some CCDs changed, or its
+    probability moved by MOVED or more.
     """
     first = old is None
     before = new.iloc[:0] if old is None else old
@@ -104,15 +104,15 @@ def compare(old: pd.DataFrame | None, new: pd.DataFrame, n_changed_ccds: pd.Seri
 
 
 def changed_ccds(old: pd.DataFrame | None, new: pd.DataFrame) -> pd.Series:
-    """expnum -> number of CCDs with another reason than before."""
+    """expnum -> number of CCDs whose reason changed."""
     images = changed_images(old, new)
     return images[images.renamed].groupby("expnum").size()
 
 
 def changed_images(old: pd.DataFrame | None, new: pd.DataFrame) -> pd.DataFrame:
-    """CCDs whose answer changed, between two prediction tables: `image_id, expnum, renamed, moved`.
+    """CCDs whose answer changed between two prediction tables: `image_id, expnum, renamed, moved`.
 
-    renamed : another reason than before. moved : by how much p_good moved; CCD_MOVED or more alone is enough.
+    renamed : whether the reason changed. moved : by how much p_good moved; CCD_MOVED or more is enough to be listed.
     """
     if old is None:
         return pd.DataFrame({"image_id": [], "expnum": [], "renamed": [], "moved": []}).astype(
@@ -129,9 +129,10 @@ def changed_images(old: pd.DataFrame | None, new: pd.DataFrame) -> pd.DataFrame:
 def label_changes(old: pd.DataFrame | None, new: pd.DataFrame) -> pd.DataFrame:
     """Training images whose label is new, changed or gone: LABEL_COLUMNS, sorted by image_id.
 
-    old, new : training tables of two models, where an image may have several rows; old is None before the first model.
-    `what` is new, changed (other reasons, or a weight that moved by WEIGHT_MOVED) or gone; reasons are texts, separated
-    by commas, '' where there is no label; provenance and basis are those of the label that is there, or was.
+    old, new : training tables of two models, in which an image may have several rows; old is None before the first
+    model. `what` is new, gone, or changed (other reasons, or a weight that moved by more than WEIGHT_MOVED). Reasons
+    are texts, separated by commas, '' without a label. provenance and basis are of the new label; of the old one if it
+    is gone.
     """
     new = _one_per_image(new)
     old = _one_per_image(new.iloc[:0] if old is None else old)
@@ -150,7 +151,7 @@ def label_changes(old: pd.DataFrame | None, new: pd.DataFrame) -> pd.DataFrame:
 
 
 def _one_per_image(training: pd.DataFrame) -> pd.DataFrame:
-    """One row per image with reasons as one text; older models lack `basis` and `weight`."""
+    """One row per image, with reasons as one text. Older models lack `basis` and `weight`."""
     texts = [
         own if isinstance(own, str) else ",".join(sorted(map(str, own))) for own in training.get("reasons", pd.Series())
     ]
@@ -174,9 +175,9 @@ def _one_per_image(training: pd.DataFrame) -> pd.DataFrame:
 def causes(images: pd.DataFrame, old: pd.DataFrame | None, new: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
     """The changed labels among the neighbours of changed CCDs: indexed by expnum, `causes` and `n_causes`.
 
-    images : see `changed_images`. old, new : prediction tables. labels : see `label_changes`.
-    causes : of each causing exposure the image_id whose label is nearest, MOST_CAUSES at most, those near most of the
-    exposure's changed CCDs first. n_causes : how many exposures there are.
+    images : see `changed_images`. old, new : prediction tables. labels : see `label_changes`. causes : for each causing
+    exposure the image_id with the nearest label, at most MOST_CAUSES; those near most of the exposure's changed CCDs
+    come first. n_causes : number of causing exposures.
     """
     links = [_links(new, images, labels.image_id[labels.what != "gone"])]
     if old is not None:
@@ -221,8 +222,8 @@ def diff(
 ) -> Diff:
     """Compare two predictions of the same images under one rule.
 
-    old, new : prediction tables; old is None before the first. taught_before, taught_after : their models' training
-    tables. sampled : image_ids of the CCDs that count for the rule.
+    old, new : prediction tables; old is None before the first. taught_before, taught_after : the training tables of
+    their models. sampled : image_ids of the CCDs that count for the rule.
     """
     scored_before = None if old is None else candidates.score(old, sampled, rule=rule)
     images = changed_images(old, new)

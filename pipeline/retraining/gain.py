@@ -1,13 +1,13 @@
 """What a retraining gained, on exposures that taught neither model: figures before and after, paired.
 
-The exposures are those that were drawn to measure: known answers and the random control, of which no vote ever teaches.
-The control is a fair sample of the survey and the known answers are not, so a precision over both together is that of
-this mix; `kinds` says how many there are of each. Where nothing is drawn, or no answer of what was drawn is known yet,
-every labelled exposure measures instead: a model never answers for an exposure from that exposure's own labels, so it
-is still a held-out answer, but their labels did set the model's scale, and a new label changes both sides.
+The exposures are those that were drawn for measurements: known answers and the random control. Their votes never teach.
+The control is a fair sample of the survey and the known answers are not. So precision over both is that of this mix;
+`kinds` says how many there are of each. If nothing was drawn, or no answer is known yet of what was drawn, all labelled
+exposures are used instead. A model never answers for an exposure from its own labels, so these are still held-out
+answers. But the labels did affect the fit in other ways, and a new label affects both sides.
 
-An exposure counts as sent when the candidate rule sends it, and as carrying a reason when it is sent with that reason.
-The intervals are of the percentiles of a bootstrap over exposures (Efron 1979), the same draws before and after.
+An exposure counts as sent if the candidate rule sends it. It counts as having a reason if it is sent with that reason.
+The intervals are percentiles of a bootstrap over exposures (Efron 1979), with the same draws before and after.
 """
 
 import numpy as np
@@ -24,12 +24,12 @@ FIGURES = ("precision", "recall", "f1")
 
 
 def held_out(catalog, store, policy: str = "majority") -> pd.DataFrame:
-    """Exposures that measure, by expnum: `expnum` int64, `kind` (one of KINDS), `bad` bool, `reasons` (tuple of what is
-    wrong, () where nothing is or nobody said), `source` (who says so).
+    """Exposures for measurements, by expnum: `expnum` int64, `kind` (one of KINDS), `bad` bool, `reasons` (tuple of
+    what is wrong, () if nothing is or nobody said), `source` (who says so).
 
-    A known answer is that of its draw; one that is in the control too counts as known. The answer of a control exposure
-    is its verdict under `policy`, else what an imported label says; without either it is not in the table. With no such
-    exposure in the run, all labelled ones, of kind `labelled`.
+    The answer of a known exposure comes from its draw; if it is in the control too, it counts as known. The answer of a
+    control exposure is its verdict under `policy`, else the imported label; without either it is left out. If the run
+    has no such exposure, all labelled ones are returned, with kind `labelled`.
     """
     drawn = store.draws(catalog.camera)
     drawn = drawn[drawn.expnum.isin(catalog.exposures().expnum)]
@@ -43,7 +43,7 @@ def held_out(catalog, store, policy: str = "majority") -> pd.DataFrame:
 
 
 def answered(labels: TrainingSet) -> pd.DataFrame:
-    """Exposures whose answer is known, by expnum: `expnum, bad, reasons, source`."""
+    """Exposures with a known answer, by expnum: `expnum, bad, reasons, source`."""
     rows = labels.table.explode("reasons").groupby("expnum")
     named = rows.reasons.agg(set).to_dict() if len(labels.table) else {}
     sources = rows.source.agg(lambda own: "; ".join(sorted(set(own)))).to_dict() if len(labels.table) else {}
@@ -68,16 +68,16 @@ def measure(
     sampled=(),
     seed: int = 0,
 ) -> dict:
-    """Compare two predictions on the exposures that measure; plain values.
+    """Compare two predictions on the exposures for measurements. Returns plain values.
 
-    before, after : prediction tables, `before` None where there is none or it is too old for the rule. held : as
-    `held_out` gives it; exposures that either prediction lacks are left out and counted in `missing`. rule, sampled :
-    as for `candidates.score`.
+    before, after : prediction tables; `before` is None if there is none. If it is too old for the rule, it is ignored.
+    held : from `held_out`; exposures that a prediction lacks are left out and counted in `missing`. rule, sampled : see
+    `candidates.score`.
 
-    Returns `rule`, `n`, `n_bad`, `kinds` (kind -> exposures), `missing`, `exposure` and `reasons` (reason -> the same,
-    for each that some answer names), `resamples`, `interval`, `seed`. `exposure` and each reason: `n` (bad ones, or
-    those of that reason) and `precision`, `recall`, `f1`, each with `before`, `after`, `difference`, each of them
-    {`value`, `low`, `high`}; a figure that is not defined, no exposure being sent say, is None.
+    Returns `rule`, `n`, `n_bad`, `kinds` (kind -> number of exposures), `missing`, `exposure` and `reasons` (reason ->
+    the same, for each reason in an answer), `resamples`, `interval`, `seed`. `exposure` and each reason have `n` (bad
+    ones, or those with that reason) and `precision`, `recall`, `f1`, each with `before`, `after`, `difference`, each of
+    them {`value`, `low`, `high`}. A figure that is not defined, for example because no exposure was sent, is None.
     """
     if before is not None and candidates.RULES[rule].whole and "exposure_probability" not in before:
         before = None
@@ -121,7 +121,7 @@ def _sent(prediction: pd.DataFrame | None, expnums: pd.Series, rule: str, sample
         for text, own in zip(scored.reasons, hit, strict=True)
     ]
     table = pd.DataFrame({"sent": hit.to_numpy(), "reasons": pd.Series(names, dtype=object)}, index=range(len(scored)))
-    # An exposure without any sampled CCD has no score under a rule of sampled ones, and is not sent.
+    # Under a rule about sampled CCDs, an exposure without one has no score and is not sent.
     places = pd.Series(range(len(scored)), index=scored.expnum.to_numpy()).reindex(expnums)
     found = [(False, ()) if np.isnan(place) else (table.sent[place], table.reasons[place]) for place in places]
     return pd.DataFrame(found, columns=["sent", "reasons"])
@@ -139,7 +139,7 @@ def _compared(true: np.ndarray, said: dict[str, np.ndarray | None], weights: np.
 
 
 def _rates(true: np.ndarray, said: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Precision, recall and F1 on the exposures as they are (first) and on each resample; NaN where not defined."""
+    """Precision, recall and F1 on the exposures themselves (first) and on each resample; NaN if not defined."""
     hits, n_true, n_said = (weights @ own.astype(float) for own in (true & said, true, said))
     return _ratio(hits, n_said), _ratio(hits, n_true), _ratio(2 * hits, n_true + n_said)
 

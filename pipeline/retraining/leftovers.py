@@ -1,7 +1,7 @@
-"""What a killed retraining has left: finished stages that the run never pointed at. The next one takes them away.
+"""What a killed retraining leaves: finished stages that never became current. The next retraining removes them.
 
-Before it writes its first stage a retraining notes which stages there are and what its own will be called; the note
-goes when the pointers have moved, or when it has cleaned up after itself.
+Before it writes its first stage, a retraining notes which stages exist and which parameters its own will have. The note
+is deleted when the pointers have moved, or when a failed retraining has removed its stages itself.
 """
 
 import json
@@ -20,7 +20,7 @@ ALL_KINDS = (*KINDS, "retraining")
 
 
 def note(catalog: Catalog, parameters: Mapping) -> None:
-    """Note what is there. parameters : those that the model stage will have."""
+    """Note which stages exist. parameters : those that the new model stage will have."""
     there = {kind: [stage.stage_id for stage in catalog.stages(kind)] for kind in ALL_KINDS}
     write_json(catalog.path / NOTE, {"there": there, "parameters": dict(parameters)})
 
@@ -30,7 +30,7 @@ def forget(catalog: Catalog) -> None:
 
 
 def clear(catalog: Catalog) -> list[str]:
-    """Take away what a killed retraining has left, and name it; only called while no other retraining runs."""
+    """Remove and name what a killed retraining has left. Call it only while no other retraining runs."""
     path = catalog.path / NOTE
     for left in catalog.path.glob(f".{NOTE}.*.aside"):
         left.unlink(missing_ok=True)
@@ -59,7 +59,7 @@ def clear(catalog: Catalog) -> list[str]:
 
 
 def clear_if_idle(catalog: Catalog) -> list[str]:
-    """The same, unless a retraining runs now."""
+    """Do the same as `clear`, unless a retraining is running."""
     with locks.try_exclusive(catalog.path / LOCK) as alone:
         return clear(catalog) if alone else []
 

@@ -1,12 +1,12 @@
 """The state that follows the votes, on disk: memory-mapped arrays in the folder `live` of a run.
 
-It is a cache. It is made whole aside and renamed; it says which embedding and model it was made from, and is made
-again when they are others, when a file is missing or has another size, or when the answers of a few images drawn at
-random are not those of a full search. A change in place is announced by a file `changing`, so that a process killed
-meanwhile leaves a state that nobody believes; nor is one believed that another start of the machine has left, as
-nothing is forced to disk. Whoever opens it holds the lock of `alone_with`.
+It is a cache. It is made under a temporary name and renamed. It says which embedding and model it was made from. It is
+made again if these have changed, if a file is missing or has another size, or if the answers of a few random images
+differ from those of a full search. While the arrays change, a file `changing` exists; so if the process is killed
+meanwhile, nobody trusts the state. A state from before the machine's last restart is not trusted either, because
+nothing is forced to disk. Whoever opens it must hold the lock of `alone_with`.
 
-It takes 410 bytes for each image of 15 reduced features and 7 neighbours, 2.3 GB for 5,670,000.
+It takes 410 bytes per image with 15 reduced features and 7 neighbours: 2.3 GB for 5,670,000 images.
 """
 
 import contextlib
@@ -35,7 +35,7 @@ from triptych.pipeline.retraining.live_neighbours import Live, Update, started
 from triptych.pipeline.vectors.neighbours import in_order
 
 FORMAT = 1
-CHECKED = 24  # images whose answers are compared with a full search after every update
+CHECKED = 24  # number of images whose answers are compared with a full search after every update
 STILL = ("tiles", "rough", "low", "high", "rows", "exposures", "slots", "middle", "image_ids")
 MOVING = ("numbers", "distances", "counts", "whole", "far", "reason", "probability", "p_good")
 BEFORE = ("reason", "probability", "p_good")
@@ -43,10 +43,10 @@ BEFORE = ("reason", "probability", "p_good")
 
 @dataclass(frozen=True)
 class Kept:
-    """The state with what it was when the model was fitted.
+    """The state now and when the model was fitted.
 
-    live : as it is now. before : `numbers` (slots, k) and reason, probability and p_good (n,) of each image by the
-    model's own training rows. taught : those rows, as `Live.training`. made : whether it had to be made anew.
+    live : the state now. before : `numbers` (slots, k), and reason, probability and p_good (n,) of each image from the
+    model's own training rows. taught : those rows, like `Live.training`. made : whether it had to be made again.
     """
 
     live: Live
@@ -56,7 +56,7 @@ class Kept:
     made: bool
 
     def teach(self, table: pd.DataFrame, threads: int | None = None) -> Update:
-        """Go over to another training set, on disk too; DamagedState where the answers then prove wrong."""
+        """Change to another training set, also on disk. DamagedState if the answers are then wrong."""
         marker = self.folder / "changing"
         marker.touch()
         update = self.live.teach(table, threads=threads)
@@ -68,12 +68,12 @@ class Kept:
 
 
 class DamagedState(Exception):
-    """What lies on disk does not answer as a full search does."""
+    """The state on disk gives other answers than a full search."""
 
 
 @contextlib.contextmanager
 def alone_with(catalog: Catalog) -> Iterator[None]:
-    """Wait until no other process is at the state of this run."""
+    """Wait until no other process uses the state of this run, then hold its lock during the block."""
     catalog.live_folder.mkdir(exist_ok=True)
     with locks.exclusive(catalog.live_folder / "one.lock"):
         yield
@@ -88,9 +88,10 @@ def opened(
     threads: int | None = None,
     going_on: Callable | None = None,
 ) -> Kept:
-    """The state of this embedding and model, made first where there is none to be believed.
+    """The state of this embedding and model. It is made first if there is none that can be trusted.
 
-    stage : that of `model`. going_on : called between blocks while it is made; may raise to stop.
+    stage : that of `model`. going_on : called between blocks while the state is made; it may raise to stop. BadInput if
+    there are no images.
     """
     folder = catalog.live_folder / "state"
     wanted = {"format": FORMAT, "embedding": embedding.digest, "model": stage.digest, "started": _start_of_machine()}
@@ -99,12 +100,12 @@ def opened(
 
 
 def forget(catalog: Catalog) -> None:
-    """Throw the state away; it is made again when it is asked for."""
+    """Delete the state. It is made again when it is needed."""
     shutil.rmtree(catalog.live_folder / "state", ignore_errors=True)
 
 
 def _start_of_machine() -> str:
-    """Differs after each start of the machine; '' where the system does not tell."""
+    """An id that changes with each restart of the machine; '' if the system has none."""
     with contextlib.suppress(OSError):
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     return ""
@@ -117,7 +118,7 @@ def _read(folder: Path, wanted: dict, classifier: Classifier) -> Kept | None:
         plain = json.loads((folder / "state.json").read_text())
         if any(plain[name] != value for name, value in wanted.items()):
             return None
-        # Copy on write: what stands still cannot be changed by mistake, and compiled code sees one kind of array.
+        # Copy on write, so that these arrays cannot be changed by mistake; compiled code needs one kind of array.
         arrays = {name: _mapped(folder, name, "c") for name in STILL} | {
             name: _mapped(folder, name, "r+") for name in MOVING
         }
@@ -131,10 +132,10 @@ def _read(folder: Path, wanted: dict, classifier: Classifier) -> Kept | None:
             or counts.max() > numbers.shape[1]
             or counts.min() < 0
         ):
-            return None  # compiled code would believe them
+            return None  # compiled code does not check them
         training, taught = (_read_training(folder, name) for name in ("training", "taught"))
         live = Live(arrays, plain, classifier, training, plain["numbers"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # half a file, or not ours
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # an incomplete or foreign file
         return None
     return Kept(live, before, taught, folder, made=False)
 
@@ -200,7 +201,7 @@ def _write_plain(folder: Path, **values) -> None:
 
 
 def _check_some(live: Live) -> None:
-    """Compare a few images, drawn at random, with a full search among all training rows."""
+    """Compare a few random images with a full search among all training rows. DamagedState if they differ."""
     some = np.sort(np.random.default_rng().integers(0, len(live.arrays["slots"]), CHECKED))
     model = live.frozen_model()
     full = asks_neighbours(model, indicators(model.training.reasons, model.classes), len(some))
@@ -208,4 +209,4 @@ def _check_some(live: Live) -> None:
     found = live.answer(some)
     same = all(np.array_equal(getattr(found, name), getattr(right, name)) for name in ("rows", "distances", "shares"))
     if not same:
-        raise DamagedState(f"answers of {len(some)} images are not those of a full search")
+        raise DamagedState(f"answers of {len(some)} images differ from those of a full search")

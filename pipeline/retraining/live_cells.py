@@ -1,8 +1,8 @@
-"""All images of a survey, sorted once into cells of images that lie close together.
+"""All images of a survey, sorted once into cells of images that are close together.
 
-It is the k-d split of `neighbour_cells` turned round: there training rows lie in cells and images are asked, here
-images lie in cells and a new training row is asked which of them it comes close to. The variance that decides where a
-cell is split is taken from a sample, which changes which images share a cell and nothing that is measured.
+It is the k-d split of `neighbour_cells` with exchanged roles. There, training rows are in cells and images are the
+queries. Here, images are in cells, and a new training row asks which images it is close to. Where a cell is split
+depends on the variance of a sample. That changes which images share a cell, but nothing that is measured.
 """
 
 from collections.abc import Callable
@@ -17,12 +17,12 @@ CELLS_AT_ONCE = 1024
 
 
 def in_memory(name: str, shape: tuple, kind) -> np.ndarray:
-    """Where arrays go that nobody keeps."""
+    """Make an array in memory. The default `make`, for arrays that need not be stored."""
     return np.empty(shape, kind)
 
 
 def _order(vectors: np.ndarray) -> np.ndarray:
-    """(n,) int64: rows in the order of their cells, LANES to each."""
+    """(n,) int64: row numbers in the order of their cells, LANES in each."""
     order = np.arange(len(vectors))
 
     def grow(first: int, last: int) -> None:
@@ -43,13 +43,14 @@ def _order(vectors: np.ndarray) -> np.ndarray:
 def lay_out(vectors: np.ndarray, expnums: np.ndarray, make: Callable = in_memory) -> tuple[dict, dict]:
     """Sort reduced vectors into cells.
 
-    vectors : (n, dim) float64, may be memory-mapped. expnums : (n,) int64. make : function(name, shape, dtype) -> array
-    to be filled. Returns the arrays, by name, and the plain values `dim, scale, spread`:
+    vectors : (n, dim) float64, may be memory-mapped. expnums : (n,) int64. make : function (name, shape, dtype) ->
+    array to be filled. Returns the arrays, by name, and the plain values `dim, scale, spread`:
 
-    tiles (n_cells, dim, LANES) float64, dim filled up with zeros to a multiple of STRIDE; rough, the same in float32
-    from `middle` (dim,) and times `scale`; low, high (n_cells, dim) float32, the boxes in it; rows (n_cells, LANES)
-    int32, the image of each lane, -1 where there is none; exposures (n_cells, LANES) int64; slots (n,) int32, cell *
-    LANES + lane of each image. spread : sum over the features of the largest float32 sizes.
+    tiles (n_cells, dim, LANES) float64, dim padded with zeros to a multiple of STRIDE; rough, the same in float32,
+    relative to `middle` (dim,) and times `scale`; low, high (n_cells, dim) float32, the box of each cell in the same
+    units; rows (n_cells, LANES) int32, the image in each lane, -1 = none; exposures (n_cells, LANES) int64; slots (n,)
+    int32, cell * LANES + lane of each image. spread : sum over features of the largest absolute value in `rough`.
+    BadInput if a vector is not finite or too large.
     """
     n, dim = vectors.shape
     n_cells, filled = -(-n // LANES), dim + -dim % STRIDE
@@ -71,7 +72,7 @@ def lay_out(vectors: np.ndarray, expnums: np.ndarray, make: Callable = in_memory
         rows = np.full((cells.stop - first) * LANES, -1)
         own = order[first * LANES : cells.stop * LANES]
         rows[: len(own)] = own
-        # A lane without an image holds one of its own cell, so that it does not widen the box.
+        # A lane without an image repeats one of its own cell, so that it does not enlarge the box.
         held = np.where(rows < 0, own[-1], rows)
         block = np.pad(vectors[held], ((0, 0), (0, filled - dim))).reshape(-1, LANES, filled).transpose(0, 2, 1)
         rough = ((block - middle[:, None]) * scale).astype(np.float32)
@@ -85,7 +86,7 @@ def lay_out(vectors: np.ndarray, expnums: np.ndarray, make: Callable = in_memory
 
 
 def _frame(vectors: np.ndarray, filled: int) -> tuple[np.ndarray, float]:
-    """The middle of all vectors, and a power of two times which they lie between -1 and 1 around it."""
+    """The middle of all vectors, and a power of two; (vector - middle) times it is between -1 and 1."""
     low, high = np.zeros(vectors.shape[1]), np.zeros(vectors.shape[1])
     for start in range(0, len(vectors), CELLS_AT_ONCE * LANES):
         block = vectors[start : start + CELLS_AT_ONCE * LANES]
@@ -99,5 +100,5 @@ def _frame(vectors: np.ndarray, filled: int) -> tuple[np.ndarray, float]:
 
 
 def vectors_at(tiles: np.ndarray, slots: np.ndarray, dim: int) -> np.ndarray:
-    """(n, dim) float64: vectors of the images at these slots, exactly as they were laid out."""
+    """(n, dim) float64: vectors of the images in these slots, exactly as they were given."""
     return np.ascontiguousarray(tiles[slots // LANES, :dim, slots % LANES])

@@ -1,8 +1,8 @@
-"""What the votes since the last fit change: exposures whose neighbours now answer otherwise, and which labels did it.
+"""What the votes since the last training change: exposures with a new answer from their neighbours, and the causes.
 
-Before is the answer by the neighbours of the model that made the current predictions, after the answer of the same
-neighbours search with today's training set; the reduction is the model's in both. Where the model has learners beside
-the neighbours its own predictions move only with a retraining, and this is what its neighbours say meanwhile.
+"Before" is the answer from the neighbours of the model that made the current predictions. "After" is the answer of the
+same search among today's training set. Both use the model's reduction. If the model also has learners, its own
+predictions change only with a retraining; until then, this shows what its neighbours say.
 """
 
 import time
@@ -22,7 +22,7 @@ from triptych.pipeline.retraining.live_cache import DamagedState, Kept
 from triptych.pipeline.retraining.live_neighbours import LABELS, Live
 from triptych.pipeline.retraining.live_written import COLUMNS, LABEL_COLUMNS, LiveChanges, no_changes, write
 
-NAMES = np.array([*LABELS, ""], dtype=object)  # the last for images that nothing answers
+NAMES = np.array([*LABELS, ""], dtype=object)  # the last one is for images without any answer
 
 
 def follow(
@@ -33,10 +33,11 @@ def follow(
     threads: int | None = None,
     going_on: Callable | None = None,
 ) -> LiveChanges:
-    """Bring the state of a run up to the store's votes and labels, and write down what that changes.
+    """Update the state of a run to the store's votes and labels, and write down what that changes.
 
-    labelled : a catalog for `read_training_set` that has the rows of labelled exposures alone. going_on : called
-    between blocks when the state has to be made anew; may raise to stop.
+    labelled : a stand-in for the catalog that reads only the rows of labelled exposures, for `read_training_set`.
+    going_on : called between blocks if the state has to be made; it may raise to stop. StageMissing without a
+    prediction; StageStale if the predictions are of an older embedding.
     """
     started = time.monotonic()
     with live_cache.alone_with(catalog):
@@ -108,13 +109,13 @@ def _compared(kept: Kept) -> tuple[pd.DataFrame, dict]:
 
 
 def _ccds_of(live: Live, expnums: np.ndarray) -> np.ndarray:
-    """Rows of all images of some exposures."""
+    """Row numbers of all images of some exposures."""
     hit = np.isin(live.arrays["exposures"], expnums) & (live.arrays["rows"] >= 0)
     return np.sort(live.arrays["rows"][hit]).astype(np.int64)
 
 
 def _summary(live: Live, images: np.ndarray, arrays: dict, when: str) -> pd.DataFrame:
-    """By exposure: n_bad, reason and bad_probability, with `when` at the end of their names."""
+    """For each exposure n_bad, reason and bad_probability, with `when` added to their names."""
     table = pd.DataFrame({"expnum": live.expnums(images), "reason": NAMES[arrays["reason"][images]]})
     table["bad"] = 1 - arrays["p_good"][images]
     groups = table.groupby("expnum")
@@ -152,7 +153,7 @@ def _labels(kept: Kept, table: pd.DataFrame, taught: pd.DataFrame, before: pd.Da
 
 
 def _causes(kept: Kept, images: np.ndarray) -> tuple[pd.Series, dict]:
-    """expnum -> image_ids of the labels behind the changes of some images, and how many labels differ in which way."""
+    """expnum -> image_ids of the labels behind the changes of some images, and how many labels changed in which way."""
     live, taught = kept.live, kept.taught
     both = taught.merge(live.training, on="key", how="outer", suffixes=("_before", "_after"), indicator=True)
     there = both["_merge"] == "both"

@@ -1,12 +1,12 @@
-"""The compiled part of following the votes: neighbours leave the lists of images, and come into them.
+"""Compiled code for the live neighbours: it removes rows from the neighbour lists of images, and adds rows to them.
 
-A list holds up to `width` neighbours of one image, the nearest first, equal distances in the order of the training
-rows' keys. It is always the beginning of the order of all training rows that may be its neighbours; `whole` says that
-it holds all of them and has room left. So a list may lose rows and stay right as far as it goes, and a row that comes
-after the last one of a list that is not whole tells nothing: another one, not in the list, may come between.
+A list has up to `width` neighbours of one image, the nearest first; equal distances are in the order of the training
+rows' keys. It is always the beginning of the sorted list of all possible neighbours. `whole` says that it has all of
+them and room for more. So a list stays right, but shorter, when it loses rows. A row that would come after the last one
+of a list that is not whole cannot be added, because an unknown row may come between.
 
-Rows are first measured in float32 against a limit that is raised by more than rounding could amount to, then again in
-float64: see `neighbour_cells`, whose functions measure here too, with images in the cells and training rows asking.
+Rows are first measured in float32 against a limit that is raised by more than the rounding errors, then again in
+float64: see `neighbour_cells`. Its functions are used here too, with images in the cells and training rows as queries.
 """
 
 from typing import NamedTuple
@@ -20,11 +20,11 @@ REMOVED, RELABELLED = 1, 2
 
 
 class Lists(NamedTuple):
-    """The neighbours of all images, slot by slot.
+    """The neighbours of all images, one list per slot.
 
-    numbers : (slots, width) int32, training rows, -1 where there are none. distances : the same, to the power, float64,
-    infinite there. counts : (slots,) int8. whole : (slots,) bool. far : (slots,) float64, beyond which nothing can come
-    into the list: infinite for a whole one, negative infinity for one that is too short to be used.
+    numbers : (slots, width) int32, training rows, -1 = none. distances : (slots, width) float64, to the power, infinite
+    where there is none. counts : (slots,) int8. whole : (slots,) bool. far : (slots,) float64, the distance beyond
+    which nothing can enter the list: infinite for a whole list, negative infinity for one that is too short to be used.
     """
 
     numbers: np.ndarray
@@ -35,11 +35,11 @@ class Lists(NamedTuple):
 
 
 class Added(NamedTuple):
-    """Training rows that come in, m of them.
+    """Training rows to add, m of them.
 
-    exact : (m, dim) float64; rough : (m, dim) float32, from the middle and times the scale of the cells; columns : the
-    same turned round, (dim, m). numbers : (m,) int32. exposures : (m,) int64. slack : see `neighbour_cells`, the
-    largest.
+    exact : (m, dim) float64. rough : (m, dim) float32, relative to the middle and times the scale of the cells. columns
+    : `rough` transposed, (dim, m). numbers : (m,) int32. exposures : (m,) int64. slack : the largest, see
+    `neighbour_cells`.
     """
 
     exact: np.ndarray
@@ -51,7 +51,7 @@ class Added(NamedTuple):
 
 
 class Room(NamedTuple):
-    """Where one thread keeps what it measures: per lane, and per added row."""
+    """Working memory of one thread: arrays per lane, and per added row."""
 
     near: np.ndarray
     near_terms: np.ndarray
@@ -72,7 +72,7 @@ def room(added: int) -> Room:
 
 @njit(nogil=True, cache=True)
 def _far(lists, slot, fewest):
-    """How far a row may be and still come into the list of a slot."""
+    """The largest distance at which a row can still enter the list of a slot."""
     count = lists.counts[slot]
     if lists.whole[slot]:
         return np.inf
@@ -81,11 +81,11 @@ def _far(lists, slot, fewest):
 
 @njit(nogil=True, cache=True)
 def drop(lists, first, last, flags, fewest, changed):
-    """Take flagged rows out of the lists of some slots.
+    """Remove flagged rows from the lists of some slots.
 
-    flags : (n_numbers,) uint8, REMOVED, RELABELLED or 0 of each training row. fewest : how many neighbours decide an
-    answer; a list that has fewer afterwards and is not whole is too short. changed : (slots,) bool, set where one of
-    the first `fewest` was flagged.
+    flags : (n_numbers,) uint8: REMOVED, RELABELLED or 0 for each training row. fewest : number of neighbours that
+    decide an answer; a list that has fewer afterwards and is not whole is too short. changed : (slots,) bool, set to
+    True if one of the first `fewest` rows was flagged.
     """
     numbers, distances, counts, _, far = lists
     for slot in range(first, last):
@@ -112,7 +112,7 @@ def drop(lists, first, last, flags, fewest, changed):
 
 @njit(nogil=True, cache=True)
 def _put(lists, keys, slot, number, distance, fewest):
-    """Put a row into a list where it belongs; return its place, the width of the list where it does not."""
+    """Insert a row into a list. Return its place, or the width of the list if it was not inserted."""
     numbers, distances, counts, whole, far = lists
     count, width = counts[slot], numbers.shape[1]
     place = count
@@ -130,7 +130,7 @@ def _put(lists, keys, slot, number, distance, fewest):
     distances[slot, place] = distance
     if count < width:
         counts[slot] = count + 1
-        # Without room it cannot be known whether it is whole: the next row may be left out.
+        # A full list cannot be known to be whole, because the next row may be left out.
         whole[slot] = whole[slot] and count + 1 < width
     far[slot] = _far(lists, slot, fewest)
     return place
@@ -138,11 +138,10 @@ def _put(lists, keys, slot, number, distance, fewest):
 
 @njit(nogil=True, cache=True)
 def add(lists, cells, boxes, first, last, added, keys, scale, factor, power, fewest, room, changed):
-    """Put added rows into the lists of the images of some cells; return how many pairs were measured in float64.
+    """Add rows to the lists of the images in some cells. Return how many pairs were measured in float64.
 
-    cells : (tiles, rough, rows, exposures), boxes : (low, high), as `live_cells.lay_out` makes them. keys :
-    (n_numbers,) int64, the order of equal distances. changed : (slots,) bool, set where one comes among the first
-    `fewest`.
+    cells : (tiles, rough, rows, exposures), boxes : (low, high), from `live_cells.lay_out`. keys : (n_numbers,) int64,
+    the order of equal distances. changed : (slots,) bool, set to True if a row enters the first `fewest`.
     """
     tiles, rough, rows, exposures = cells
     low, high = boxes

@@ -1,11 +1,11 @@
-"""Neighbours of every image that follow the training set: what a new label changes, without asking all images again.
+"""The neighbours of every image, updated with the training set: what a new label changes, without a full prediction.
 
-The reduction stays as the last full fit has made it. Every image keeps its nearest training rows, a few more than are
-asked for. A new training row is measured only against images of cells whose box is nearer than their farthest
-neighbour; one that goes is taken out, and an image searches again only when it has too few left; another label of the
-same row moves no neighbour. The answers are then counted by the code of a full prediction. All of it is exact: rows,
-distances, shares and answers are those of a full prediction with the same reduction to the last bit, whatever the order
-of the votes, for any number of threads.
+The reduction is that of the last full training. Every image keeps its nearest training rows, a few more than an answer
+needs. A new training row is measured only against images in cells that are near enough. A removed row is taken out of
+the lists, and an image searches again only if it has too few left. A new label of the same row changes no neighbour.
+The answers are then computed by the code of a full prediction. Everything is exact: rows, distances, shares and answers
+equal those of a full prediction with the same reduction bit for bit, in any order of votes and with any number of
+threads.
 """
 
 from collections.abc import Callable
@@ -27,7 +27,7 @@ from triptych.pipeline.vectors.reduction import Reduction
 
 SPARE = 3
 BLOCK = 65_536
-# Of a training set of which more than this share is new every image is asked again: that is sooner done.
+# If more than this share of a training set is new, every image searches again, because that is faster.
 NEW_SHARE = 0.25
 LABELS = (*REASONS, GOOD)
 LABEL_OF = {name: place for place, name in enumerate(LABELS)}
@@ -39,9 +39,9 @@ NO_TRAINING = {"key": "int64", "number": "int64", "image_id": "int64", "slot": "
 class Update:
     """What an update changed.
 
-    images : (n,) int64, rising, rows of the images of which a neighbour or a neighbour's label changed. added, removed,
-    relabelled : how many training rows. refilled : how many images searched among all training rows. measured : how
-    many pairs of an image and an added row were measured in float64.
+    images : (n,) int64, ascending, rows of the images with a changed neighbour or a changed label of a neighbour.
+    added, removed, relabelled : numbers of training rows. refilled : number of images that searched among all training
+    rows. measured : number of pairs of an image and an added row that were measured in float64.
     """
 
     images: np.ndarray
@@ -53,7 +53,7 @@ class Update:
 
 
 def empty_lists(n_cells: int, width: int, n: int, make: Callable = in_memory) -> dict[str, np.ndarray]:
-    """Lists without any neighbour, and no answers: the arrays that `Live` changes, by name."""
+    """Lists without neighbours, and no answers: the arrays that `Live` changes, by name."""
     slots = n_cells * LANES
     arrays = {
         "numbers": make("numbers", (slots, width), np.int32),
@@ -72,11 +72,12 @@ def empty_lists(n_cells: int, width: int, n: int, make: Callable = in_memory) ->
 
 
 class Live:
-    """Images in cells with their neighbours. Make it with `started`, or read it with `live_cache.opened`.
+    """Images in cells, with their neighbours. Make it with `started`, or read it with `live_cache.opened`.
 
-    arrays : those of `live_cells.lay_out` and `empty_lists`, and `image_ids` (n,) int64, rising. plain : `dim, scale,
-    spread`. training : the rows that teach now, in the order of `key`: `key, number, image_id, slot, expnum, reasons,
-    weight`; `number` is what the lists hold, and no number is given twice. numbers : how many were given.
+    arrays : those of `live_cells.lay_out` and `empty_lists`, and `image_ids` (n,) int64, ascending. plain : `dim,
+    scale, spread`. training : the present training rows, in the order of `key`: `key, number, image_id, slot, expnum,
+    reasons, weight`. `number` is what the lists hold; no number is used twice. numbers : how many numbers were given so
+    far.
     """
 
     def __init__(self, arrays: dict, plain: dict, classifier: Classifier, training=None, numbers: int = 0):
@@ -88,11 +89,11 @@ class Live:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The labels it can give, as those of a model that these rows have taught."""
+        """The labels that can be given, like those of a model with these training rows."""
         return classes_of(self.training.reasons)
 
     def answer(self, images: np.ndarray) -> Answer:
-        """What the neighbours say of some images, as a full prediction says it. images : (n,) rows."""
+        """What the neighbours say about some images, like a full prediction. images : (n,) rows."""
         k, power = self.classifier.neighbours, self.classifier.power
         slots = self.arrays["slots"][images]
         place_of = np.full(self.numbers + 1, -1)
@@ -102,7 +103,7 @@ class Live:
         return Answer(shares, rows, distances if power == 1 else distances ** (1 / power))
 
     def frozen_model(self) -> Model:
-        """A model of today's training rows in the same reduced vectors; it takes those vectors as they are."""
+        """A model with the present training rows and the same reduced vectors. It does not reduce them further."""
         dim = self.plain["dim"]
         training = self.training[["image_id", "expnum", "reasons", "weight"]].reset_index(drop=True)
         vectors = vectors_at(self.arrays["tiles"], self.training.slot.to_numpy(), dim)
@@ -110,7 +111,7 @@ class Live:
         return Model("live", settings, Reduction(np.eye(dim), np.zeros(dim)), vectors, training)
 
     def vectors(self, images: np.ndarray) -> np.ndarray:
-        """(n, dim) float64, the reduced vectors of some images."""
+        """(n, dim) float64: the reduced vectors of some images."""
         return vectors_at(self.arrays["tiles"], self.arrays["slots"][images], self.plain["dim"])
 
     def expnums(self, images: np.ndarray) -> np.ndarray:
@@ -119,11 +120,10 @@ class Live:
     # ---- following
 
     def teach(self, table: pd.DataFrame, *, threads: int | None = None, going_on: Callable | None = None) -> Update:
-        """Go over to another training set, and answer anew where that changes anything.
+        """Change to another training set, and answer again wherever that changes something.
 
-        table : `image_id, reasons` and where labels count differently `weight`, one row per image; images that are not
-        here are left out. going_on : called between blocks of a long search, may raise to stop; the state is then of no
-        use.
+        table : `image_id, reasons` and perhaps `weight`, one row per image. Unknown images are left out. going_on :
+        called between blocks of a long search; it may raise to stop, and then the state must be thrown away.
         """
         new, flags = self._compared(table)
         added, fewest, slots = new[new.number < 0], self.classifier.neighbours, len(self.lists.counts)
@@ -143,7 +143,7 @@ class Live:
             short = np.flatnonzero((self.lists.far == -np.inf) & (rows >= 0))
         self._search(short, changed, threads, going_on)
         if self.classes[:1] != first_class:
-            changed |= self.lists.counts == 0  # of no neighbours the first label is the answer
+            changed |= self.lists.counts == 0  # without neighbours, the first label is the answer
         images = np.sort(rows[changed]).astype(np.int64)
         images = images[images >= 0]
         self._answer_anew(images, threads)
@@ -151,7 +151,7 @@ class Live:
         return Update(images, len(added), int(counted[REMOVED]), int(counted[RELABELLED]), len(short), measured)
 
     def _compared(self, table: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
-        """The new training rows, with numbers where they were there before, and what became of the old ones."""
+        """The new training rows, with the numbers of those that were there before, and a flag for each old number."""
         new, old = self._rows(table), self.training
         places = np.searchsorted(old.key.to_numpy(), new.key.to_numpy())
         there = np.zeros(len(new), bool)
@@ -168,7 +168,7 @@ class Live:
         return new, flags
 
     def _rows(self, table: pd.DataFrame) -> pd.DataFrame:
-        """Training rows of a training set's table, in the order of their keys, without numbers."""
+        """Training rows from a training set's table, in the order of their keys, without numbers."""
         image_ids = self.arrays["image_ids"]
         table = table.sort_values("image_id", kind="stable", ignore_index=True)
         places = np.searchsorted(image_ids, table.image_id.to_numpy(np.int64))
@@ -208,7 +208,7 @@ class Live:
         return sum(in_order(run, blocks, threads))
 
     def _search(self, slots: np.ndarray, changed: np.ndarray, threads: int | None, going_on: Callable | None) -> None:
-        """Fill the lists of some slots anew, from all training rows."""
+        """Fill the lists of some slots again, from all training rows."""
         if not len(slots):
             return
         tiles, exposures = self.arrays["tiles"], self.arrays["exposures"].reshape(-1)
@@ -262,7 +262,7 @@ def _no_training() -> pd.DataFrame:
 def started(
     laid_out: tuple[dict, dict], image_ids: np.ndarray, classifier: Classifier, make: Callable = in_memory
 ) -> Live:
-    """Images as `live_cells.lay_out` gives them, taught by nothing yet. image_ids : (n,) int64, rising."""
+    """A `Live` of images from `live_cells.lay_out`, without training rows. image_ids : (n,) int64, ascending."""
     arrays, plain = laid_out
     more = empty_lists(len(arrays["rows"]), classifier.neighbours + SPARE, len(image_ids), make)
     more["far"][arrays["rows"].reshape(-1) < 0] = -np.inf

@@ -1,7 +1,7 @@
-"""A run as the training set reads it, with only the rows of exposures that somebody has said something about.
+"""A run as the training set reads it, with only the rows of exposures that have a vote, label or decision.
 
-Reading all CCDs and predictions of a survey for every vote would take longer than everything else. The rows are kept,
-and of a newly labelled exposure alone they are read.
+To read all CCDs and predictions of a survey for every vote would take longer than everything else. So the rows are kept
+in memory, and only those of newly labelled exposures are read.
 """
 
 import pandas as pd
@@ -11,7 +11,7 @@ from triptych.pipeline.catalog.stage import Stage
 
 
 class LabelledRows:
-    """Stands for a Catalog before `read_training_set`. It reads no other row of `ccds` and predictions than needed."""
+    """A stand-in for a Catalog, for `read_training_set`. It reads only the needed rows of `ccds` and predictions."""
 
     def __init__(self, catalog: Catalog):
         self.catalog = catalog
@@ -22,7 +22,7 @@ class LabelledRows:
         return getattr(self.catalog, name)
 
     def follow(self, store) -> None:
-        """Read what exposures need that were labelled since; read all again when tables or predictions are others."""
+        """Note which exposures are labelled now. Forget all rows if the tables or the prediction have changed."""
         said = [frame.expnum for frame in (store.votes(), store.labels(), store.adjudications()) if len(frame)]
         self._wanted = pd.Index(pd.concat(said).astype("int64").unique() if said else [], dtype="int64").sort_values()
         version = (self.catalog.tables_version(), self.catalog.info["current"].get("prediction"))
@@ -37,7 +37,7 @@ class LabelledRows:
         return _Predicted(self, stage) if kind == "prediction" and stage_id is None else stage
 
     def _of(self, name: str, read) -> pd.DataFrame:
-        """Rows of the wanted exposures, sorted by image_id; read : function(expnums) -> rows."""
+        """Rows of the wanted exposures, sorted by image_id. read : function expnums -> rows."""
         known, rows = self._rows.get(name, (pd.Index([], dtype="int64"), None))
         missing = self._wanted.difference(known)
         if rows is None or len(missing):
@@ -49,7 +49,7 @@ class LabelledRows:
 
 
 class _Predicted:
-    """Stands for a prediction stage: its table has the rows of labelled exposures only, without neighbours."""
+    """A stand-in for a prediction stage. Its table has only rows of labelled exposures, without neighbours."""
 
     def __init__(self, rows: LabelledRows, stage: Stage):
         self._kept, self._stage = rows, stage

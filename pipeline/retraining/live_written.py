@@ -1,4 +1,4 @@
-"""What the votes since the last fit change, as it is written in the run: quick to read, with nothing computed."""
+"""Reads and writes what the votes since the last training change. Reading is quick, because nothing is computed."""
 
 import json
 import time
@@ -37,18 +37,18 @@ LABEL_COLUMNS = (
 
 @dataclass(frozen=True)
 class LiveChanges:
-    """What changed since the last fit.
+    """What changed since the last training.
 
-    table : COLUMNS, one row per exposure of which a CCD's answer by its neighbours changed, those that moved most
-    first. n_ccds : how many of its CCDs. n_bad : how many of all its CCDs are called bad. reason : what most of those
-    are called, "good" where there are none. bad_probability : mean over its CCDs of the share of neighbours that do not
-    call it good. causes : image_ids of the labels that are new, gone or others among the neighbours of its changed
-    CCDs; of labels that only count more or less where there is no other cause. image_ids : of its changed CCDs.
-    labels : LABEL_COLUMNS, one row per cause; what is new, gone or changed (in what it says or counts); reasons
-    separated by commas.
+    table : COLUMNS, one row per exposure with a CCD whose answer from its neighbours changed, those that moved most
+    first. n_ccds : number of changed CCDs. n_bad : number of all its CCDs that are called bad. reason : the commonest
+    among those, "good" if there are none. bad_probability : share of neighbours that do not call a CCD good, averaged
+    over its CCDs. causes : image_ids of labels that are new, gone or different, among the neighbours of its changed
+    CCDs; without any of these, labels with a new weight. image_ids : of its changed CCDs.
+    labels : LABEL_COLUMNS, one row per cause. what : new, gone or changed (reasons or weight). Reasons are separated by
+    commas.
     info : revision of the store, model, prediction, learners (whether the model has any), neighbours, seconds, made
-    (the state had to be made anew), images, exposures (that changed), added, removed, relabelled, reweighted (training
-    images against those of the model), error.
+    (whether the state had to be made again), images, exposures (numbers of changed ones), added, removed, relabelled,
+    reweighted (training images, compared with the model's), error.
     """
 
     table: pd.DataFrame
@@ -57,7 +57,7 @@ class LiveChanges:
 
 
 def failed(catalog: Catalog, store, error: TriptychError) -> None:
-    """Write down why what the votes change cannot be told; what was known before stays in the table."""
+    """Write down why the changes cannot be computed. The earlier table stays."""
     catalog.live_folder.mkdir(exist_ok=True)
     known = written(catalog)
     before = known.info if known else {}
@@ -66,7 +66,7 @@ def failed(catalog: Catalog, store, error: TriptychError) -> None:
 
 
 def written(catalog: Catalog) -> LiveChanges | None:
-    """What was written down last; None where nothing was or it cannot be read."""
+    """What was written last; None if there is nothing or it cannot be read."""
     try:
         info = json.loads((catalog.live_folder / "changes.json").read_text())
         if not info.get("table"):
@@ -78,7 +78,7 @@ def written(catalog: Catalog) -> LiveChanges | None:
 
 
 def write(catalog: Catalog, found: LiveChanges) -> None:
-    """Write the tables under a name of their own, then the file that names them: a reader has all of one time."""
+    """Write the tables under new names, then the file that names them, so that a reader gets tables that match."""
     folder = catalog.live_folder
     found.info["table"] = f"{found.info['revision']}-{time.time_ns()}"
     for name, table in (("changes", found.table), ("labels", found.labels)):
@@ -87,7 +87,7 @@ def write(catalog: Catalog, found: LiveChanges) -> None:
     write_json(folder / "changes.json", found.info)
     for name in ("changes", "labels"):
         older = sorted(folder.glob(f"{name}-*.parquet"), key=lambda one: one.stat().st_mtime_ns)
-        for one in older[:-KEPT]:  # somebody may have read an older name just now
+        for one in older[:-KEPT]:  # keep a few, because somebody may be about to read an older name
             one.unlink(missing_ok=True)
 
 

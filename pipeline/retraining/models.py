@@ -1,7 +1,7 @@
-"""Every model of a run, which of them is in use, and going over to another: pointers move, nothing is deleted.
+"""All models of a run, which of them is in use, and how to use another one: pointers move, and nothing is deleted.
 
-The log of moves lies in `run.json` beside the pointers and is written in the same step, so that neither can be without
-the other; it only ever grows.
+The log of moves is in `run.json` beside the pointers and is written in the same step, so the two always match. It only
+grows.
 """
 
 import time
@@ -23,7 +23,7 @@ FIGURES = ("precision", "recall", "f1")
 def point(catalog: Catalog, stages: Mapping[str, Stage | str], *, by: str = "", why: str = "") -> None:
     """Make stages of several kinds current in one step, and note who did it, when and why.
 
-    stages : kind -> Stage or stage id, '' for none.
+    stages : kind -> Stage or stage id; '' = none.
     """
     ids = {kind: stage.stage_id if isinstance(stage, Stage) else str(stage) for kind, stage in stages.items()}
     with locks.wait_turn(catalog.path / MOVES_LOCK):
@@ -35,18 +35,18 @@ def point(catalog: Catalog, stages: Mapping[str, Stage | str], *, by: str = "", 
 
 
 def moves(catalog: Catalog) -> list[dict]:
-    """Every move of the pointers, oldest first: utc, by, why, from and to (kind -> stage id)."""
+    """All moves of the pointers, oldest first: utc, by, why, from and to (kind -> stage id)."""
     return list(catalog.refresh().info.get("moves", []))
 
 
 def models(catalog: Catalog) -> list[dict]:
-    """Every model of the run, newest first, as plain values.
+    """All models of the run, newest first, as plain values.
 
-    model, prediction, candidates, retraining : stage ids, '' where there is none. created, classifier, policy,
-    store_revision, rule; taught : counts of its training set; current : whether the run points at it; behind : whether
-    it only has to predict what came since; problem : why it
-    cannot be used, '' if it can; figures : {precision, recall, f1} of exposures with value, low, high (or None), n and
-    kinds, as measured when it or its successor was trained; {} where that never happened.
+    model, prediction, candidates, retraining : stage ids, '' = none. created, classifier, policy, store_revision, rule.
+    taught : counts of its training set. current : whether the run uses it. behind : whether it only has to predict new
+    exposures before it can be used. problem : why it cannot be used, '' if it can. figures : {precision, recall, f1} of
+    exposures with value, low, high (or None), n and kinds, as measured when it or its successor was trained; {} if that
+    never happened.
     """
     catalog.refresh()
     current = catalog.info["current"]
@@ -87,7 +87,7 @@ def models(catalog: Catalog) -> list[dict]:
 
 
 def model_of(catalog: Catalog, prediction_id: str) -> str:
-    """The id of the model that made a prediction, '' where it does not say."""
+    """The id of the model that made a prediction; '' if it is unknown."""
     for stage in catalog.stages("prediction"):
         if stage.stage_id == prediction_id:
             return _parent_id(stage, "model")
@@ -95,10 +95,10 @@ def model_of(catalog: Catalog, prediction_id: str) -> str:
 
 
 def use(catalog: Catalog, model: str, *, by: str = "", why: str = "chosen", progress: Callable | None = None) -> dict:
-    """Point the run at an earlier (or later) model, its prediction and its candidates; return its row of `models`.
+    """Make an earlier or later model current, with its prediction and candidates. Return its row of `models`.
 
-    progress : where it is given, a model that is behind first predicts what came since, which may take minutes.
-    Pages keep what they work with until their users go over. StageMissing or CatalogError says what is in the way.
+    progress : if given, a model that is behind first predicts the new exposures, which may take minutes. Open pages
+    keep what they show until their users switch. StageMissing or CatalogError if the model cannot be used.
     """
     known = {row["model"]: row for row in models(catalog)}
     if not known:
@@ -109,14 +109,17 @@ def use(catalog: Catalog, model: str, *, by: str = "", why: str = "chosen", prog
     elif row["problem"]:
         raise CatalogError(f"model {model} cannot be used: {row['problem']}")
     for kind in KINDS:
-        catalog.stage(kind, row[kind], fresh=False)  # whole, and from the parents that it names
+        catalog.stage(kind, row[kind], fresh=False)  # raises if a stage or one of its parents has changed
     if not row["current"]:
         point(catalog, {name: row[name] for name in (*KINDS, "retraining")}, by=by, why=why)
     return row | {"current": True}
 
 
 def _caught_up(catalog: Catalog, row: dict, progress: Callable) -> dict:
-    """Let a model predict what came since it last did; its prediction and candidates, to which nothing points yet."""
+    """Let a model predict exposures that are new to it.
+
+    Return its prediction and candidates, which are not current yet.
+    """
     draft = Draft.of(catalog)
     draft.set_info(current={"model": row["model"]})
     model = draft.stage("model", fresh=False)
@@ -129,24 +132,20 @@ def _problem(catalog: Catalog, model: Stage, prediction: Stage | None, chosen: S
     embedding = catalog.info["current"].get("embedding", "")
     if not _same_vectors(catalog, model):
         return (
-            f"it was taught on embedding/{_parent_id(model, 'embedding')} and the run now has embedding/{embedding} of "
-            "another backbone; run `triptych retrain` to learn on that one"
+            f"it was trained on embedding/{_parent_id(model, 'embedding')}, but the run now has embedding/{embedding} "
+            "of another backbone; run `triptych retrain` to train on that one"
         )
     if prediction is None:
         return "it has predicted nothing, or its prediction is gone; run `triptych train` and `triptych predict` again"
     if embedding and _parent_id(prediction, "embedding") != embedding:
-        return (
-            "exposures came since it last predicted; `triptych models use RUN MODEL` lets it predict them and goes over"
-        )
+        return "it has not predicted the newest exposures; `triptych models use RUN MODEL` predicts them, then uses it"
     if chosen is None:
-        return (
-            f"prediction/{prediction.stage_id} has no candidates; run `triptych retrain` to have a model with all parts"
-        )
+        return f"prediction/{prediction.stage_id} has no candidates; run `triptych retrain` to get a complete model"
     return ""
 
 
 def _same_vectors(catalog: Catalog, model: Stage) -> bool:
-    """Whether a model was taught on the run's embedding, or on an earlier one of the same backbone."""
+    """Whether a model was trained on the run's embedding, or on an earlier one of the same backbone."""
     embedding, own = catalog.info["current"].get("embedding", ""), _parent_id(model, "embedding")
     known = {stage.stage_id: stage for stage in catalog.stages("embedding")}
     if not embedding or own == embedding:
@@ -170,7 +169,7 @@ def _parent_id(stage: Stage, kind: str) -> str:
 
 
 def _newest(stages: list[Stage], wanted: str | None) -> Stage | None:
-    """The wanted one if it is there, else the newest; None of none."""
+    """The stage with the wanted id if there is one, else the newest; None if there are none."""
     named = [stage for stage in stages if stage.stage_id == wanted]
     return (named or stages)[-1] if stages else None
 
@@ -181,7 +180,7 @@ def _rule_in_use(catalog: Catalog) -> str:
 
 
 def _taught(model: Stage) -> dict:
-    """Counts of what taught a model; {} for one that does not say."""
+    """Counts of a model's training set; {} if it has no report."""
     try:
         return model.json("report") or {}
     except FileNotFoundError:
@@ -189,7 +188,7 @@ def _taught(model: Stage) -> dict:
 
 
 def _measured(catalog: Catalog) -> dict[tuple[str, str], dict]:
-    """(model, prediction) -> figures of exposures and the retraining that made it ('' if it was there before)."""
+    """(model, prediction) -> figures of exposures, and the retraining that made them ('' if none did)."""
     found: dict[tuple[str, str], dict] = {}
     for stage in catalog.stages("retraining"):
         report = stage.json("report")

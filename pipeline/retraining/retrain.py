@@ -1,8 +1,8 @@
-"""Votes -> training set -> new model, prediction and candidates, and what changed by it.
+"""Retrains on the votes: new training set, model, prediction and candidates, and what they change.
 
-Everything is computed before anything is written, and the run points at the new stages only after all of them are on
-disk. Stopped before that, by a cancel, an error or a kill, the run is as it was. Two retrainings of a run asked for at
-once become one: the second waits for the first and takes its result, unless the labels have changed meanwhile.
+Everything is computed before anything is written. The new stages become current only when all of them are on disk. If
+it is stopped before that, by a cancel, an error or a kill, the run is unchanged. If two retrainings of a run are asked
+for at once, the second waits for the first and uses its result, unless the labels have changed meanwhile.
 """
 
 import contextlib
@@ -36,9 +36,9 @@ WAIT_SECONDS = 0.5
 class RetrainReport:
     """What a retraining did.
 
-    before : kind -> Stage (or None) that was current; after : kind -> the new Stage; kinds are model, prediction and
-    candidates. training : what taught it, as counts. changed : exposures whose answer changed, see `retraining.diff`.
-    stage : the `retraining` stage, which says all this and the figures before and after.
+    before : kind -> Stage (or None) that was current. after : kind -> the new Stage. The kinds are model, prediction
+    and candidates. training : counts of the training set. changed : exposures whose answer changed, see `changes.diff`.
+    stage : the `retraining` stage, which has all this and the figures before and after.
     """
 
     before: dict[str, Stage | None]
@@ -48,7 +48,7 @@ class RetrainReport:
     stage: Stage
 
     def summary(self) -> dict:
-        """Plain values for a job's result or a log."""
+        """Plain values, for a job's result or a log."""
         return {
             "before": {kind: stage.stage_id if stage else "" for kind, stage in self.before.items()},
             "after": {kind: stage.stage_id for kind, stage in self.after.items()},
@@ -82,11 +82,11 @@ def retrain(
     progress: Callable | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> RetrainReport:
-    """Learn again from all votes and labels, and make the new model, prediction and candidates current.
+    """Train again on all votes and labels, and make the new model, prediction and candidates current.
 
-    classifier, rule : those of the current model and candidates unless named, with what a search has found.
-    by, job : who asked and under which number, for the log. progress : called with (done, total, text). cancelled :
-    asked between steps; when it says True, Cancelled is raised and the run is as it was.
+    classifier, rule : by default those of the current model and candidates, including what a search has found. by, job
+    : who asked, and the job's number, for the log. progress : called with (done, total, text). cancelled : called
+    between steps; if it returns True, Cancelled is raised and the run is unchanged.
     """
     asked = {"policy": policy, "classifier": classifier, "rule": rule, "seed": seed}
     steps = _Steps(progress, cancelled)
@@ -103,7 +103,7 @@ def retrain(
 
 
 def _just_done(catalog: Catalog, store, asked: dict, there: list[str]) -> RetrainReport | None:
-    """What a retraining that ended while this one waited has made, if it is what was asked for from the same labels."""
+    """The result of a retraining that ended while this one waited, if it was the same request with the same labels."""
     wanted = {name: value for name, value in asked.items() if value not in ("", None)}
     wanted["store_revision"] = store.revision()
     current = catalog.refresh().info["current"].get("retraining")
@@ -115,7 +115,7 @@ def _just_done(catalog: Catalog, store, asked: dict, there: list[str]) -> Retrai
 
 
 def report_of(stage: Stage) -> RetrainReport:
-    """What a retraining did, read back from its stage. CatalogError where one of its stages is gone."""
+    """What a retraining did, read from its stage. CatalogError if one of its stages is gone."""
     report = stage.json("report")
     opened = functools.partial(stage.catalog.stage, fresh=False)
     return RetrainReport(
@@ -130,16 +130,16 @@ def report_of(stage: Stage) -> RetrainReport:
 def _logged(catalog, store, asked, steps, *, by: str, job: int) -> RetrainReport:
     log = RetrainLog(store, str(catalog.path), by=by, job=job)
     left = leftovers.clear(catalog)
-    log.say(f"begun, policy {asked['policy']}")
+    log.say(f"started, policy {asked['policy']}")
     if left:
-        log.say(f"a retraining before this one was killed; taken away: {', '.join(left)}")
+        log.say(f"an earlier retraining was killed; removed what it left: {', '.join(left)}")
     try:
         report = _retrain(catalog, store, steps, log.say, by=by, **asked)
     except Cancelled:
-        log.say("cancelled; the run is as it was")
+        log.say("cancelled; the run is unchanged")
         raise
     except Exception as error:
-        log.say(f"failed: {error}; the run is as it was")
+        log.say(f"failed: {error}; the run is unchanged")
         raise
     log.say(f"done: {report}")
     return report
@@ -214,7 +214,7 @@ def _current(catalog: Catalog, kind: str) -> Stage | None:
 
 
 def _comparable(prediction: Stage | None, rule: str) -> pd.DataFrame | None:
-    """The table of the prediction that was current; None where there is none, or it is too old for the rule."""
+    """The table of the current prediction; None if there is none or it is too old for the rule."""
     if prediction is None:
         return None
     table = prediction.table()
@@ -226,7 +226,7 @@ def _comparable(prediction: Stage | None, rule: str) -> pd.DataFrame | None:
 
 
 def _taught_before(before: dict[str, Stage | None]) -> pd.DataFrame | None:
-    """The training table behind the prediction that was current, else of the model that was."""
+    """The training table of the model behind the current prediction, else of the current model."""
     model = before["prediction"].parent("model") if before["prediction"] else before["model"]
     return model.table("training") if model else None
 
@@ -238,7 +238,7 @@ def _report_of(model: Stage | None) -> dict | None:
 def _write(
     catalog, embedding, model, predicted, scored, changes, report, rule, parameters, steps, by
 ) -> dict[str, Stage]:
-    """Write the four stages, then move the pointers together; on any failure take the written ones away again."""
+    """Write the four stages, then move the pointers together. If anything fails, remove what was written."""
     written: dict[str, Stage] = {}
     there = {stage.path for kind in leftovers.ALL_KINDS for stage in catalog.stages(kind)}
     leftovers.note(catalog, {"classifier": model.name, "seed": model.seed, **parameters})
@@ -270,7 +270,7 @@ def _write(
             if stage.path not in there:
                 shutil.rmtree(stage.path, ignore_errors=True)
         with contextlib.suppress(OSError):
-            (catalog.path / "retraining").rmdir()  # only where it is empty
+            (catalog.path / "retraining").rmdir()  # works only if it is empty
         raise
     finally:
         leftovers.forget(catalog)
@@ -278,14 +278,14 @@ def _write(
 
 
 class _Steps:
-    """Tells the progress in per cent, and stops when asked to."""
+    """Reports progress in per cent, and stops when asked to."""
 
     def __init__(self, progress: Callable | None, cancelled: Callable[[], bool] | None):
         self.progress, self.cancelled = progress, cancelled
 
     def at(self, percent: float, text: str) -> None:
         if self.cancelled and self.cancelled():
-            raise Cancelled("retraining was cancelled; the run is as it was")
+            raise Cancelled("retraining was cancelled; the run is unchanged")
         if self.progress:
             self.progress(percent, 100, text)
 

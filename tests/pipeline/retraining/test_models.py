@@ -96,7 +96,7 @@ def test_after_going_back_a_retraining_compares_with_the_model_in_use(run):
         (lambda run: shutil.rmtree(run.path / "prediction" / "knn-001"), "its prediction is gone"),
         (lambda run: shutil.rmtree(run.path / "candidates" / "exposure-001"), "has no candidates"),
         (lambda run: embed_again(run, 20), "embedding/drawn-002 of another backbone"),
-        (lambda run: embed_again(run), "exposures came since it last predicted"),
+        (lambda run: embed_again(run), "it has not predicted the newest exposures"),
     ],
 )
 def test_a_model_that_lacks_a_part_is_refused_and_says_what_to_do(run, break_it, says):
