@@ -121,7 +121,7 @@ class _Watch:
         known = {path: record.digest for path, record in Manifest(catalog.path / "ingested.parquet").files.items()}
         self.arrivals = Arrivals(settings.quiet, known)
         self.passes = self.taken = 0
-        self.said: tuple[str, ...] = ()
+        self.reported: tuple[str, ...] = ()
         self.looked_twice = self.idle = False
         self.unsure = True  # whether an earlier pass may have been cut short, here or before the start
         self.pointers: dict[str, str] = {}  # the run's pointers after the last pass
@@ -153,11 +153,11 @@ class _Watch:
         except (TriptychError, OSError) as error:
             self.unsure = True
             event = Event("trouble", _in_words(error, self.catalog.path))
-        fresh = [note for note in notes if note not in self.said]
-        told = event is not None and event.kind == "trouble" and event.text in self.said
-        self.said = (*notes, event.text if event and event.kind == "trouble" else "")
+        fresh = [note for note in notes if note not in self.reported]
+        repeated = event is not None and event.kind == "trouble" and event.text in self.reported
+        self.reported = (*notes, event.text if event and event.kind == "trouble" else "")
         yield from (Event("note", note) for note in fresh)
-        if event is not None and not told:
+        if event is not None and not repeated:
             yield event
 
     def _pass(self, notes: list[str]) -> Event | None:

@@ -98,16 +98,16 @@ class Head:
 
         own_exposure : let all learners answer, even those that were fitted on the image's exposure.
         """
-        total, asked = np.zeros((len(x), len(self.classes))), np.zeros(len(x))
-        held = [np.isin(expnums, own) for own in self.folds]
+        total, n_answers = np.zeros((len(x), len(self.classes))), np.zeros(len(x))
+        held = [np.isin(expnums, fold_expnums) for fold_expnums in self.folds]
         taught = np.any(held, axis=0) & (not own_exposure)
-        for fold, own in enumerate(held):
-            rows = np.flatnonzero(own | ~taught)
+        for fold, fold_expnums in enumerate(held):
+            rows = np.flatnonzero(fold_expnums | ~taught)
             total[rows] += self.of_fold(fold, x[rows])
-            asked[rows] += 1
+            n_answers[rows] += 1
             if progress:
                 progress((fold + 1) * len(x) // len(held), len(x), "learners")
-        return total / asked[:, None]
+        return total / n_answers[:, None]
 
 
 def indicators(reasons: pd.Series, classes: tuple[str, ...]) -> np.ndarray:
@@ -161,26 +161,26 @@ def fit_head(
     weights = relative(table["weight"].to_numpy(float)) if "weight" in table else np.ones(len(table))
     folds = tuple(deal(table, FOLDS, seed))
     own = Lesson(np.ascontiguousarray(x[rows], np.float32), indicators(table.reasons, classes), weights)
-    besides = None
+    simulated = None
     if teacher:
         size = np.full(len(teacher.reasons), WEIGHT)
-        besides = Lesson(teacher.images, indicators(teacher.reasons, classes), size)
+        simulated = Lesson(teacher.images, indicators(teacher.reasons, classes), size)
     expnums = table.expnum.to_numpy()
     held = [np.isin(expnums, fold) for fold in folds]
     good = own.carried[:, -1] if classes[-1] == GOOD else np.zeros(len(table), bool)
     one_step = not two_steps or good.all() or not good.any()
-    tell = _counted(
+    count_fit = _counted(
         progress,
         len(folds)
-        * {"linear": 1 + bool(besides), "forest": 1, "mixed": 2 + bool(besides)}[kind]
+        * {"linear": 1 + bool(simulated), "forest": 1, "mixed": 2 + bool(simulated)}[kind]
         * (1 if one_step else 2),
     )
     if one_step:
-        return Head((_fit_step(own, besides, held, expnums, classes, kind, seed, tell),), folds)
-    bad, reasons = (besides.bad(), besides.reasons()) if besides else (None, None)
-    first = _fit_step(own.bad(), bad, held, expnums, ("bad",), kind, seed, tell)
+        return Head((_fit_step(own, simulated, held, expnums, classes, kind, seed, count_fit),), folds)
+    bad, reasons = (simulated.bad(), simulated.reasons()) if simulated else (None, None)
+    first = _fit_step(own.bad(), bad, held, expnums, ("bad",), kind, seed, count_fit)
     within = [fold[~good] for fold in held]
-    second = _fit_step(own.reasons(), reasons, within, expnums[~good], classes[:-1], kind, seed, tell)
+    second = _fit_step(own.reasons(), reasons, within, expnums[~good], classes[:-1], kind, seed, count_fit)
     return Head((first, second), folds)
 
 
@@ -274,10 +274,10 @@ def _clearly_better(new: np.ndarray, old: np.ndarray, carried: np.ndarray, expnu
 
 def _unseen(parts, own: Lesson, held) -> np.ndarray:
     """(n, n_labels) answers about each image from the learner that was fitted without it."""
-    said = np.zeros(own.carried.shape)
+    probabilities = np.zeros(own.carried.shape)
     for part, fold in zip(parts, held, strict=True):
-        said[fold] = part.probabilities(own.x[fold])
-    return said
+        probabilities[fold] = part.probabilities(own.x[fold])
+    return probabilities
 
 
 def as_arrays(head: Head) -> tuple[dict[str, np.ndarray], dict]:
@@ -301,9 +301,11 @@ def from_arrays(arrays: dict[str, np.ndarray], plain: dict) -> Head:
         parts = {}
         for name, kind in (("linear", learners.Linear), ("forest", learners.Forest)):
             fields = kind.__dataclass_fields__
-            there = [fold for fold in range(len(folds)) if f"{number}-{name}-{fold}-{next(iter(fields))}" in arrays]
+            fitted_folds = [
+                fold for fold in range(len(folds)) if f"{number}-{name}-{fold}-{next(iter(fields))}" in arrays
+            ]
             parts[name] = tuple(
-                kind(**{field: arrays[f"{number}-{name}-{fold}-{field}"] for field in fields}) for fold in there
+                kind(**{field: arrays[f"{number}-{name}-{fold}-{field}"] for field in fields}) for fold in fitted_folds
             )
         plainly = {name: step[name] for name in ("share", "sharpness", "simulated")}
         steps.append(Step(tuple(step["labels"]), **parts, **plainly))

@@ -23,12 +23,12 @@ def predicted_sets(prediction: pd.DataFrame, classes: tuple[str, ...]) -> np.nda
     return likeliest | (np.reshape(columns, (len(classes), len(prediction))).T > 0.5)
 
 
-def rates(truth: np.ndarray, said: np.ndarray) -> dict:
-    """Precision, recall, F1 and support of one label. truth, said : (n,) bool. Ratios with a zero divisor are 0."""
-    hits = int((truth & said).sum())
-    precision = hits / max(int(said.sum()), 1)
+def rates(truth: np.ndarray, predicted: np.ndarray) -> dict:
+    """Precision, recall, F1 and support of one label. truth, predicted : (n,) bool. A ratio with divisor 0 is 0."""
+    hits = int((truth & predicted).sum())
+    precision = hits / max(int(predicted.sum()), 1)
     recall = hits / max(int(truth.sum()), 1)
-    f1 = 2 * hits / max(int(truth.sum() + said.sum()), 1)
+    f1 = 2 * hits / max(int(truth.sum() + predicted.sum()), 1)
     return {"precision": precision, "recall": recall, "f1": f1, "support": int(truth.sum())}
 
 
@@ -40,8 +40,8 @@ def ccd_metrics(truth: pd.Series, prediction: pd.DataFrame) -> dict:
     seen = {label for own in truth for label in own} | set(prediction.reason)
     classes = tuple(name for name in (*REASONS, GOOD) if name in seen)
     true = indicators(truth, classes)
-    said = predicted_sets(prediction, classes)
-    reasons = {name: rates(true[:, place], said[:, place]) for place, name in enumerate(classes)}
+    predicted = predicted_sets(prediction, classes)
+    reasons = {name: rates(true[:, place], predicted[:, place]) for place, name in enumerate(classes)}
     likeliest = np.array([classes.index(name) for name in prediction.reason], dtype=int)
     right = true[np.arange(len(true)), likeliest]
     rows = np.where(right, likeliest, true.argmax(axis=1) if classes else likeliest)

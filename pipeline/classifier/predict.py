@@ -30,14 +30,14 @@ def answers_of(model: Model, n: int, *, own_exposure: bool = False) -> Callable[
     neighbours = asks_neighbours(model, indicators(model.training.reasons, model.classes), n, own_exposure=own_exposure)
 
     def answer(vectors: np.ndarray, keys: pd.DataFrame, surroundings: np.ndarray | None = None) -> Answer:
-        said = neighbours(vectors, keys)
+        answer = neighbours(vectors, keys)
         if model.head:
             seen = surrounded(vectors, keys, model.camera) if surroundings is None else surroundings
             shares = model.head.probabilities(seen, keys.expnum.to_numpy(), own_exposure=own_exposure)
-            said = replace(said, shares=shares)
-        p_good = said.shares[:, model.classes.index(GOOD)] if GOOD in model.classes else np.zeros(len(keys))
+            answer = replace(answer, shares=shares)
+        p_good = answer.shares[:, model.classes.index(GOOD)] if GOOD in model.classes else np.zeros(len(keys))
         chance = exposure_probability(model.view, p_good, keys, model.camera, whole_bad(model, vectors, keys))
-        return replace(said, more={"exposure_probability": chance})
+        return replace(answer, more={"exposure_probability": chance})
 
     return answer
 

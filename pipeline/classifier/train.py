@@ -64,7 +64,7 @@ def embedded(training: TrainingSet, keys: pd.DataFrame) -> tuple[pd.DataFrame, n
     return training.table[places >= 0].reset_index(drop=True), places[places >= 0]
 
 
-def made_up(
+def compose_training_set(
     catalog: Catalog,
     store,
     embedding: Stage,
@@ -162,9 +162,9 @@ def _check_teachable(table: pd.DataFrame) -> None:
     advice = "vote, or run `triptych labels import RUN FILE`"
     if table.expnum.nunique() < 2:
         raise LabelError(f"labels cover {table.expnum.nunique()} embedded exposures, but two are needed; {advice}")
-    said = {reason for reasons in table.reasons for reason in reasons}
-    if len(said) < 2:
-        raise LabelError(f"every labelled image says {said.pop()!r}, but two different labels are needed; {advice}")
+    present = {reason for reasons in table.reasons for reason in reasons}
+    if len(present) < 2:
+        raise LabelError(f"every labelled image says {present.pop()!r}, but two different labels are needed; {advice}")
 
 
 def train(
@@ -197,14 +197,14 @@ def train(
         raise BadInput("--split image only says how to choose the test images; give --test-share 0.3 with it")
     report(0, 2, "labels")
     revision = store.revision()
-    training = made_up(catalog, store, embedding, policy=policy, recipe=recipe, survey=survey, seed=seed)
+    training = compose_training_set(catalog, store, embedding, policy=policy, recipe=recipe, survey=survey, seed=seed)
     table, places = embedded(training, embedding.table("keys"))
     _check_teachable(table)
-    asked = set_aside(table, test_share, split, seed)
-    taught = balanced(table[~asked], recipe, seed=seed)
+    held_out = set_aside(table, test_share, split, seed)
+    taught = balanced(table[~held_out], recipe, seed=seed)
     if len(taught) < len(table):
-        training.left_out["images left out for balance"] = int((~asked).sum() - len(taught))
-        training.left_out["images set aside for the test"] = int(asked.sum())
+        training.left_out["images left out for balance"] = int((~held_out).sum() - len(taught))
+        training.left_out["images set aside for the test"] = int(held_out.sum())
         training = replace(training, table=taught)
     chosen, searched = classifier, None
     if searching:
@@ -223,7 +223,7 @@ def train(
         )
         chosen = searched.best
     report(0, 2, "fitting")
-    keys, tested = embedding.table("keys"), set(table.expnum[asked]) if split == "exposure" else set()
+    keys, tested = embedding.table("keys"), set(table.expnum[held_out]) if split == "exposure" else set()
     answers = {expnum: bad for expnum, bad in training.answers.items() if expnum not in tested}
     model = learn(
         embedding.array(),
@@ -236,7 +236,7 @@ def train(
         seed=seed,
         progress=progress,
     )
-    test = _tested(model, embedding, table[asked], split) if test_share else None
+    test = _tested(model, embedding, table[held_out], split) if test_share else None
     parameters = {"policy": policy, "store_revision": revision, **recipe.parameters()}
     if test_share:
         parameters |= {"test_share": test_share, "split": split}
@@ -260,11 +260,11 @@ def set_aside(table: pd.DataFrame, share: float, split: str, seed: int) -> np.nd
     pairs["units"] = pairs.groupby("reasons").unit.transform("size")
     kinds = pairs.sort_values(["unit", "units", "reasons"]).drop_duplicates("unit")
     rng = np.random.default_rng(seed)
-    asked = []
+    held_out = []
     for _, own in kinds.groupby("reasons"):
         drawn = rng.permutation(own.unit.to_numpy())
-        asked.append(drawn[: min(round(share * len(own)), len(own) - 1)])
-    return np.isin(units, np.concatenate(asked)) if asked else np.zeros(len(table), bool)
+        held_out.append(drawn[: min(round(share * len(own)), len(own) - 1)])
+    return np.isin(units, np.concatenate(held_out)) if held_out else np.zeros(len(table), bool)
 
 
 def _tested(model: Model, embedding: Stage, table: pd.DataFrame, split: str) -> dict:

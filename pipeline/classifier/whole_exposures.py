@@ -31,13 +31,13 @@ def with_view(
     own = np.flatnonzero(keys.expnum.isin(list(answers)))
     if not len(own):
         return model
-    vectors, asked = vectors[own], keys.iloc[own].reset_index(drop=True)
+    vectors, own_keys = vectors[own], keys.iloc[own].reset_index(drop=True)
     seen = None if surroundings is None else surroundings[own]
-    p_good = predict_images(model, vectors, asked, surroundings=seen).p_good.to_numpy()
+    p_good = predict_images(model, vectors, own_keys, surroundings=seen).p_good.to_numpy()
     if model.head:
-        model = replace(model, whole=_fit_whole(vectors, asked, model.training, answers, teacher, model.seed))
-    whole, weights = whole_bad(model, vectors, asked), exposure_weights(model.training)
-    return replace(model, view=learn_view(p_good, asked, answers, model.camera, whole, weights))
+        model = replace(model, whole=_fit_whole(vectors, own_keys, model.training, answers, teacher, model.seed))
+    whole, weights = whole_bad(model, vectors, own_keys), exposure_weights(model.training)
+    return replace(model, view=learn_view(p_good, own_keys, answers, model.camera, whole, weights))
 
 
 def exposure_weights(training: pd.DataFrame) -> pd.Series:
@@ -51,9 +51,9 @@ def _fit_whole(vectors, keys: pd.DataFrame, training: pd.DataFrame, answers, tea
     """Fit learners of the focal plane as one vector to the exposures with a known answer. None if there are too few."""
     expnums, planes = pooled(vectors, keys)
     carried = training.groupby("expnum").reasons.agg(lambda own: {reason for reasons in own for reason in reasons})
-    said = [carried.get(expnum, set()) - {GOOD} if answers[int(expnum)] else {GOOD} for expnum in expnums]
+    reasons_of = [carried.get(expnum, set()) - {GOOD} if answers[int(expnum)] else {GOOD} for expnum in expnums]
     weights = exposure_weights(training).reindex(expnums, fill_value=1.0).to_numpy()
-    table = pd.DataFrame({"expnum": expnums, "reasons": [tuple(sorted(own)) for own in said], "weight": weights})
+    table = pd.DataFrame({"expnum": expnums, "reasons": [tuple(sorted(own)) for own in reasons_of], "weight": weights})
     known = (table.reasons.map(len) > 0).to_numpy()
     if known.sum() < 2 or len(classes_of(table.reasons)) < 2:
         return None

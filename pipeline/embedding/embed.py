@@ -62,8 +62,8 @@ def embed(
         raise BadInput(f"batch is {batch}; give 1 or more images")
     images = _images(catalog, only_sampled)
     order = Order(str(catalog.path), str(backbone), device, compiled)
-    with _crew(order, scheduler, workers) as crew:
-        made = crew.made
+    with _worker_pool(order, scheduler, workers) as pool:
+        made = pool.made
         parameters = {"backbone": name, "model": model, "digest": made["digest"], "only_sampled": only_sampled}
         work = catalog.path / "embedding" / f".work-{work_units.digest_of(parameters)}"
         inputs = _inputs(catalog, images)
@@ -82,7 +82,7 @@ def embed(
         rows = pd.Index(images.image_id)
         with catalog.new_stage("embedding", _stage_name(name, model), parameters=parameters) as writer:
             work.mkdir(exist_ok=True)
-            for unit, values in _computed(crew, order, todo):
+            for unit, values in _computed(pool, order, todo):
                 vectors[rows.get_indexer(unit.image_ids)] = values
                 done += len(unit.image_ids)
                 if progress:
@@ -143,23 +143,23 @@ def _reuse(earlier: list[Stage], images: pd.DataFrame, inputs: pd.DataFrame, dim
 # ---- where the work is done
 
 
-def _computed(crew: "Here | There", order: Order, todo: list[Unit]) -> Iterator[tuple[Unit, np.ndarray]]:
+def _computed(pool: "LocalWorkers | DaskWorkers", order: Order, todo: list[Unit]) -> Iterator[tuple[Unit, np.ndarray]]:
     """Yield each unit with its vectors: first those found in the work folder, then the others as they are finished."""
     work, left = Path(order.work), []
     finished = set(os.listdir(work))  # list the folder once: on shared folders, to ask for each file is slow
     for unit in todo:
-        values = work_units.stored(work, unit, crew.made["dim"]) if unit.file_name in finished else None
+        values = work_units.stored(work, unit, pool.made["dim"]) if unit.file_name in finished else None
         if values is None:
             left.append(unit)
         else:
             yield unit, values
-    for unit, values in crew.compute(order, left):
+    for unit, values in pool.compute(order, left):
         if isinstance(values, parallel.WorkerLost):
             raise CatalogError(f"a process died on exposure {unit.expnum}; free some memory and run the command again")
         yield unit, values
 
 
-class Here:
+class LocalWorkers:
     """Works on this machine: in processes for previews, in threads around the devices for full-resolution pixels."""
 
     def __init__(self, order: Order, workers: int | None):
@@ -176,7 +176,7 @@ class Here:
         return parallel.unordered(partial(work_units.compute, order), todo, self.workers)
 
 
-class There:
+class DaskWorkers:
     """Works on a Dask cluster. Its workers load the backbone; this process does not."""
 
     def __init__(self, order: Order, cluster):
@@ -191,12 +191,12 @@ class There:
 
 
 @contextlib.contextmanager
-def _crew(order: Order, scheduler: str | None, workers: int | None) -> "Iterator[Here | There]":
+def _worker_pool(order: Order, scheduler: str | None, workers: int | None) -> "Iterator[LocalWorkers | DaskWorkers]":
     if not scheduler:
-        yield Here(order, workers)
+        yield LocalWorkers(order, workers)
         return
     need("a Dask cluster", "distributed")
     from triptych.pipeline.embedding.dask_cluster import connect
 
     with connect(scheduler, workers) as cluster:
-        yield There(order, cluster)
+        yield DaskWorkers(order, cluster)

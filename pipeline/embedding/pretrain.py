@@ -198,8 +198,8 @@ def painting_error(model, pixels: np.ndarray, settings: PretrainSettings) -> tup
     painted, hidden = painted_over(model, pixels, settings)
     shown = np.ma.masked_invalid(np.where(hidden, np.nan, pixels)).reshape(len(pixels), -1)
     median = np.ma.median(shown, axis=1).filled(0)[:, None, None]
-    asked = hidden & np.isfinite(pixels)
-    by_median, by_model = (float(np.abs(made - pixels)[asked].mean()) for made in (median, painted))
+    counted = hidden & np.isfinite(pixels)
+    by_median, by_model = (float(np.abs(made - pixels)[counted].mean()) for made in (median, painted))
     return by_median, by_model
 
 

@@ -208,13 +208,13 @@ def _task_of(order: Order) -> Task:
 
 
 def _open(order: Order) -> Task:
-    here = socket.gethostname()
+    host = socket.gethostname()
     if not Path(order.work).is_dir():
-        raise BadInput(f"{here} does not see {order.work}; the run must be in a folder that every worker shares")
+        raise BadInput(f"{host} does not see {order.work}; the run must be in a folder that every worker shares")
     models = Models(order.backbone, order.device, order.compiled)
     if models.digest != order.digest:
         raise BadInput(
-            f"{here} would make {models.digest}, but {order.digest} is needed; give every worker the same version of "
+            f"{host} would make {models.digest}, but {order.digest} is needed; give every worker the same version of "
             "triptych, the same model and the same kind of device"
         )
     return Task(Catalog.open(order.run), models, Path(order.work))

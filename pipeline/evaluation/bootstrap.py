@@ -37,10 +37,10 @@ def resampled(
     weights = np.vstack([np.ones(len(expnums)), draws(len(expnums), seed=seed)])
     seen = {label for own in truth.reasons for label in own} | set(prediction.reason)
     classes = tuple(name for name in (*REASONS, GOOD) if name in seen)
-    true, said = indicators(truth.reasons, classes), predicted_sets(prediction, classes)
+    true, predicted = indicators(truth.reasons, classes), predicted_sets(prediction, classes)
     is_bad = np.array([own != (GOOD,) for own in truth.reasons], dtype=bool)[:, None]
     place = np.searchsorted(expnums, truth.expnum)
-    f1 = _f1(weights, place, true, said)
+    f1 = _f1(weights, place, true, predicted)
     occurs = np.isfinite(f1[1])
     figures = {
         "macro_f1": np.where(occurs, f1[0], 0).sum(axis=1) / np.maximum(occurs.sum(axis=1), 1),
@@ -56,13 +56,15 @@ def resampled(
     return figures
 
 
-def _f1(weights: np.ndarray, place: np.ndarray, true: np.ndarray, said: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _f1(
+    weights: np.ndarray, place: np.ndarray, true: np.ndarray, predicted: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """F1 per label on every resample, and the same with NaN if the label is not in the truth of that resample.
 
-    weights : (r, n_exposures). place : (n,) exposure of each image. true, said : (n, n_labels) bool.
+    weights : (r, n_exposures). place : (n,) exposure of each image. true, predicted : (n, n_labels) bool.
     """
     counts = []
-    for marks in (true & said, true, said):
+    for marks in (true & predicted, true, predicted):
         per_exposure = np.zeros((weights.shape[1], marks.shape[1]))
         np.add.at(per_exposure, place, marks)
         counts.append(weights @ per_exposure)

@@ -102,8 +102,8 @@ def held_out(
         if progress:
             progress(done, len(groups), "folds")
         teaches = balanced(table[~units.isin(held)], recipe, seed=seed)
-        too = [] if done or by_image else np.setdiff1d(besides, units)
-        asked = np.flatnonzero(np.isin(known, [*held, *too]))
+        unlabelled = [] if done or by_image else np.setdiff1d(besides, units)
+        rows = np.flatnonzero(np.isin(known, [*held, *unlabelled]))
         hidden = () if by_image else held
         model = train.learn(
             vectors,
@@ -119,10 +119,10 @@ def held_out(
         found.append(
             train.predict_images(
                 model,
-                vectors[asked],
-                keys.iloc[asked].reset_index(drop=True),
+                vectors[rows],
+                keys.iloc[rows].reset_index(drop=True),
                 own_exposure=by_image,
-                surroundings=None if seen is None else seen[asked],
+                surroundings=None if seen is None else seen[rows],
             )
         )
     if progress:
@@ -199,8 +199,8 @@ def leak(
     truth = training.table[training.table.image_id.isin(by_image.image_id)].reset_index(drop=True)
     found = {}
     for split, prediction in (("image", by_image), ("exposure", by_exposure)):
-        asked = prediction[prediction.image_id.isin(truth.image_id)].reset_index(drop=True)
-        found[split] = {**ccd_metrics(truth.reasons, asked), "cuts": _cuts(truth.reasons, asked, CUTS)}
+        predicted = prediction[prediction.image_id.isin(truth.image_id)].reset_index(drop=True)
+        found[split] = {**ccd_metrics(truth.reasons, predicted), "cuts": _cuts(truth.reasons, predicted, CUTS)}
     return {**found, "macro_f1_gained": found["image"]["macro_f1"] - found["exposure"]["macro_f1"], "folds": folds}
 
 
@@ -242,19 +242,21 @@ def evaluate(
     settings = {name: chosen_classifier(catalog, name) for name in (classifier, *compare)}
     embedding = catalog.stage("embedding")
     vectors, keys, revision = embedding.array(), embedding.table("keys"), store.revision()
-    training = train.made_up(catalog, store, embedding, policy=policy, recipe=recipe, survey=survey, seed=seed)
+    training = train.compose_training_set(
+        catalog, store, embedding, policy=policy, recipe=recipe, survey=survey, seed=seed
+    )
     listed = suspicious(store.labels(), catalog.exposures(), training.answers)
     sampled = candidates.sampled_images(catalog)
     teacher = train.teacher_of(catalog, embedding) if recipe.simulated else None
     options = {"recipe": recipe, "teacher": teacher, "camera": catalog.camera, "seed": seed, "progress": progress}
     every = {}
     for name, own in settings.items():
-        said, n_folds = held_out(
+        predicted, n_folds = held_out(
             vectors, keys, training, classifier=own, folds=folds, besides=listed.expnums, **options
         )
-        every[name] = figures(training, said, sampled, listed, rule=rule, seed=seed)
+        every[name] = figures(training, predicted, sampled, listed, rule=rule, seed=seed)
         if name == classifier:
-            prediction = said
+            prediction = predicted
     main = every[classifier]
     n_exposures = int(main.truth.expnum.nunique())
     metrics = {

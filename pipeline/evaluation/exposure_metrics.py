@@ -130,7 +130,7 @@ def reasons_named(own: pd.DataFrame) -> dict:
     Returns their number `n`, how many are `right`, the `share`, and `by_reason`: reason -> `n` bad exposures with it,
     how many were `sent`, and of these how many had one of their reasons `named` first.
     """
-    asked = own[own.bad & own.sent]
+    sent_bad = own[own.bad & own.sent]
     long = own[own.bad].explode("true_reasons")
     rows = {}
     for reason in REASONS:
@@ -138,5 +138,5 @@ def reasons_named(own: pd.DataFrame) -> dict:
         if len(having):
             sent = int(having.sent.sum())
             rows[reason] = {"n": len(having), "sent": sent, "named": int((having.sent & having.named).sum())}
-    right = int(asked.named.sum())
-    return {"n": len(asked), "right": right, "share": right / max(len(asked), 1), "by_reason": rows}
+    right = int(sent_bad.named.sum())
+    return {"n": len(sent_bad), "right": right, "share": right / max(len(sent_bad), 1), "by_reason": rows}

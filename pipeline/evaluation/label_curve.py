@@ -64,7 +64,7 @@ def label_curve(
         raise LabelError(f"{len(pool)} labelled exposures are left to teach, but two are needed; label more of them")
     sizes = [size for size in sorted(set(sizes)) if 2 <= size < len(pool)] + [len(pool)]
     orders = [_drawn(target.of(pool), [seed, draw]) for draw in range(draws)]
-    asked = keys.expnum.isin(held).to_numpy()
+    is_held_out = keys.expnum.isin(held).to_numpy()
     rows, total = [], len(methods) * ((len(sizes) - 1) * draws + 1)
     for draw, order in enumerate(orders):
         for size in sizes if draw == 0 else sizes[:-1]:
@@ -72,7 +72,7 @@ def label_curve(
             for method in methods:
                 if progress:
                     progress(len(rows), total, f"{method}, {size} exposures")
-                table, level = _predicted(method, vectors, keys, teach, asked, camera, seed + draw)
+                table, level = _predicted(method, vectors, keys, teach, is_held_out, camera, seed + draw)
                 found = figures(target.of(held), table, level)
                 rows.append(
                     {"method": method, "exposures": size, "draw": draw, "images": len(teach.table)} | _flat(found)

@@ -34,12 +34,12 @@ def figures(target: Target, table: pd.DataFrame, level: str) -> dict:
     if level == "ccd":
         known = table[table.image_id.isin(target.table.image_id)].reset_index(drop=True)
         found["ccd"] = _of_rows(target, truth_of(target, known, "ccd"), known)
-    whole = exposures_of(table, target) if level == "ccd" else table
-    whole = whole[whole.expnum.isin(target.table.expnum)].reset_index(drop=True)
-    found["exposure"] = _of_rows(target, truth_of(target, whole, "exposure"), whole)
+    exposures = exposures_of(table, target) if level == "ccd" else table
+    exposures = exposures[exposures.expnum.isin(target.table.expnum)].reset_index(drop=True)
+    found["exposure"] = _of_rows(target, truth_of(target, exposures, "exposure"), exposures)
     if target.labels:
-        bad = truth_of(target, whole, "exposure").map(lambda own: own != (GOOD,)).to_numpy(bool)
-        score = whole["bad_score"] if "bad_score" in whole else 1 - whole.p_good
+        bad = truth_of(target, exposures, "exposure").map(lambda own: own != (GOOD,)).to_numpy(bool)
+        score = exposures["bad_score"] if "bad_score" in exposures else 1 - exposures.p_good
         cut_free = float(average_precision_score(bad, score)) if bad.any() else 0.0
         found["exposure"]["average_precision"] = cut_free
     return found
@@ -51,10 +51,10 @@ def exposures_of(table: pd.DataFrame, target: Target) -> pd.DataFrame:
         return table.groupby("expnum").predicted.median().reset_index()
     rows = []
     for expnum, own in table.groupby("expnum"):
-        said = own.reason[own.reason != GOOD]
-        is_bad = len(said) >= min(BAD_CCDS, len(own))
+        bad_reasons = own.reason[own.reason != GOOD]
+        is_bad = len(bad_reasons) >= min(BAD_CCDS, len(own))
         worst = np.sort(1 - own.p_good.to_numpy())[-BAD_CCDS:].mean()
-        rows.append((expnum, said.value_counts().index[0] if is_bad else GOOD, worst))
+        rows.append((expnum, bad_reasons.value_counts().index[0] if is_bad else GOOD, worst))
     return pd.DataFrame(rows, columns=["expnum", "reason", "bad_score"])
 
 
@@ -68,17 +68,17 @@ def _of_rows(target: Target, truth: pd.Series, table: pd.DataFrame) -> dict:
 def good_or_bad(truth: pd.Series, table: pd.DataFrame) -> dict:
     """The figures of `metrics.ccd_metrics` if the only labels are bad and good."""
     bad = np.array([own != (GOOD,) for own in truth], dtype=bool)
-    said = (table.reason != GOOD).to_numpy()
-    rows = {BAD: rates(bad, said), GOOD: rates(~bad, ~said)}
+    called_bad = (table.reason != GOOD).to_numpy()
+    rows = {BAD: rates(bad, called_bad), GOOD: rates(~bad, ~called_bad)}
     counts = [
-        [int((bad & said).sum()), int((bad & ~said).sum())],
-        [int((~bad & said).sum()), int((~bad & ~said).sum())],
+        [int((bad & called_bad).sum()), int((bad & ~called_bad).sum())],
+        [int((~bad & called_bad).sum()), int((~bad & ~called_bad).sum())],
     ]
     occurring = [row["f1"] for row in rows.values() if row["support"]]
     return {
         "reasons": rows,
         "macro_f1": float(np.mean(occurring)) if occurring else 0.0,
-        "accuracy": float((bad == said).mean()) if len(bad) else 0.0,
+        "accuracy": float((bad == called_bad).mean()) if len(bad) else 0.0,
         "confusion": {"labels": [BAD, GOOD], "counts": counts},
         "bad": rows[BAD],
         "n": len(truth),

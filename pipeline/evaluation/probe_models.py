@@ -214,11 +214,11 @@ def _fit_labels(seen, outputs, groups, strength, seed) -> tuple[dict[str, np.nda
     if strength is None:
         found = dict.fromkeys(STRENGTHS, 0.0)
         folds = _inner_folds(outputs, groups, seed)
-        for teach, ask in folds:
+        for fit_rows, test_rows in folds:
             for c in STRENGTHS:
                 # For choosing, single precision is enough, and several times faster.
-                weights = _logistic(seen[teach].astype(np.float32), outputs[teach], c, tolerance=1e-3)
-                found[c] += _log_chance(weights, seen[ask], outputs[ask])
+                weights = _logistic(seen[fit_rows].astype(np.float32), outputs[fit_rows], c, tolerance=1e-3)
+                found[c] += _log_chance(weights, seen[test_rows], outputs[test_rows])
         strength = max(found, key=found.__getitem__) if folds else REFERENCE_STRENGTH
     return _logistic(seen, outputs, strength), strength
 

@@ -49,8 +49,8 @@ class Target:
 
     def together(self, values) -> tuple[str, ...]:
         """Labels of an exposure from those of its CCDs: all that are not good, or else good."""
-        said = {label for own in values for label in own} - {GOOD}
-        return tuple(label for label in self.labels if label in said) or (GOOD,)
+        present = {label for own in values for label in own} - {GOOD}
+        return tuple(label for label in self.labels if label in present) or (GOOD,)
 
     def of(self, expnums) -> "Target":
         """The same target, for some exposures only."""
@@ -153,11 +153,11 @@ def of_labels(name: str, table: pd.DataFrame) -> Target:
     values = table.reasons.map(tuple)
     if name == BAD:
         values = values.map(lambda own: (GOOD,) if own == (GOOD,) else (BAD,))
-    said = {label for own in values for label in own}
-    if table.expnum.nunique() < 2 or len(said) < 2:
+    present = {label for own in values for label in own}
+    if table.expnum.nunique() < 2 or len(present) < 2:
         raise LabelError(
-            f"labels cover {table.expnum.nunique()} embedded exposures and say {len(said)} different things, but two "
-            "of each are needed; vote, or run `triptych labels import RUN FILE`"
+            f"labels cover {table.expnum.nunique()} embedded exposures and say {len(present)} different things, but "
+            "two of each are needed; vote, or run `triptych labels import RUN FILE`"
         )
-    labels = tuple(label for label in (*REASONS, BAD, GOOD) if label in said)
+    labels = tuple(label for label in (*REASONS, BAD, GOOD) if label in present)
     return Target(name, table[["image_id", "expnum", "ccdname"]].assign(value=values).reset_index(drop=True), labels)

@@ -56,8 +56,8 @@ def held_out(
             progress(fold, len(groups), "folds")
         teach = target.of(np.setdiff1d(target.table.expnum, held))
         probe = fit_probe(vectors, keys, teach, kind=kind, level=level, camera=camera, seed=seed)
-        asked = keys.expnum.isin(held).to_numpy()
-        found.append(ask_probe(probe, vectors[asked], keys[asked]).assign(fold=fold))
+        is_held_out = keys.expnum.isin(held).to_numpy()
+        found.append(ask_probe(probe, vectors[is_held_out], keys[is_held_out]).assign(fold=fold))
     table = pd.concat(found, ignore_index=True)
     if level == "ccd":
         table = table[table.image_id.isin(target.table.image_id)]
@@ -95,15 +95,20 @@ def probe(
     level = choose(level, LEVELS, "level of a probe") if level else USUAL_LEVEL[kind]
     embedding = catalog.stage("embedding")
     vectors, keys = embedding.array(), embedding.table("keys")
-    asked = read_target(catalog, store, target, keys, policy=policy)
+    labelled = read_target(catalog, store, target, keys, policy=policy)
     options = {"kind": kind, "level": level, "camera": catalog.camera, "seed": seed}
-    table = held_out(vectors, keys, asked, folds=folds, progress=progress, **options)
-    fitted = fit_probe(vectors, keys, asked, **options)
-    known = asked.table
+    table = held_out(vectors, keys, labelled, folds=folds, progress=progress, **options)
+    fitted = fit_probe(vectors, keys, labelled, **options)
+    known = labelled.table
     metrics = {
-        "target": {"name": target, "unit": asked.unit, "logarithm": asked.logarithm, "labels": list(asked.labels)},
+        "target": {
+            "name": target,
+            "unit": labelled.unit,
+            "logarithm": labelled.logarithm,
+            "labels": list(labelled.labels),
+        },
         "probe": {"kind": kind, "level": level, "chosen": fitted.chosen},
-        **figures(asked, table, level),
+        **figures(labelled, table, level),
         "split": {
             "by": "exposure",
             "folds": int(table.fold.nunique()),
@@ -118,7 +123,7 @@ def probe(
         rows = label_curve.label_curve(
             vectors,
             keys,
-            asked,
+            labelled,
             methods=methods,
             sizes=sizes,
             draws=draws,
@@ -136,7 +141,7 @@ def probe(
         np.savez(writer.folder / "weights.npz", **fitted.weights)  # pyright: ignore[reportArgumentType]
         if rows is not None:
             writer.write_table(rows, "curve")
-        _draw(metrics, asked, table, level, writer.folder)
+        _draw(metrics, labelled, table, level, writer.folder)
     return {**metrics, "stage": writer.stage.stage_id}
 
 
@@ -149,17 +154,19 @@ def read_probe(stage: Stage) -> Probe:
 
 
 def _draw(metrics: dict, target: Target, table: pd.DataFrame, level: str, folder: Path) -> None:
-    what = "CCDs of held-out exposures" if level == "ccd" else "Held-out exposures"
+    title_start = "CCDs of held-out exposures" if level == "ccd" else "Held-out exposures"
     own = metrics[level]
     if target.labels:
-        plots.confusion(own["confusion"], folder / "confusion.png", f"{what}: true label by row, predicted by column")
-        plots.reasons(own["reasons"], folder / "reasons.png", f"{what}, per label")
+        plots.confusion(
+            own["confusion"], folder / "confusion.png", f"{title_start}: true label by row, predicted by column"
+        )
+        plots.reasons(own["reasons"], folder / "reasons.png", f"{title_start}, per label")
         plots.reliability(own["reliability"], folder / "reliability.png")
     else:
-        title = f"{what}: {target.name}, R2 {own['r2']:.2f}"
-        truth, said = table.true.to_numpy(float), table.predicted.to_numpy(float)
+        title = f"{title_start}: {target.name}, R2 {own['r2']:.2f}"
+        truth, predicted = table.true.to_numpy(float), table.predicted.to_numpy(float)
         path = folder / "numbers.png"
-        plots.numbers(truth, said, path, title=title, unit=target.unit, logarithm=target.logarithm)
+        plots.numbers(truth, predicted, path, title=title, unit=target.unit, logarithm=target.logarithm)
     if "curve" in metrics:
         title = f"{target.name}: quality against labels"
         plots.label_curve(metrics["curve"], folder / "curve.png", panels=PANELS, title=title)

@@ -20,8 +20,8 @@ def as_text(metrics: dict) -> str:
         + _survey(metrics.get("survey_ccds"), exposure["rule"])
     )
     labels = metrics["labels"]
-    said = ", ".join(f"{reason} {n}" for reason, n in labels["reasons"].items())
-    lines += ["", f"Labels under {labels['policy']}: {said}"]
+    counts = ", ".join(f"{reason} {n}" for reason, n in labels["reasons"].items())
+    lines += ["", f"Labels under {labels['policy']}: {counts}"]
     lines += [f"Not used, no known reason: {word!r} ({n})" for word, n in list(labels["unmapped"].items())[:10]]
     lines += [f"Not used, {why}: {n}" for why, n in labels["left_out"].items() if n]
     return "\n".join(lines)
@@ -49,7 +49,7 @@ def _cut(cut: dict) -> list[str]:
 def _reliability(found: dict | None) -> list[str]:
     if not found:
         return []
-    errors = [f"{found[name]['expected_calibration_error']:.3f} of {what}" for name, what in CALIBRATED.items()]
+    errors = [f"{found[name]['expected_calibration_error']:.3f} of {title}" for name, title in CALIBRATED.items()]
     return ["", f"Expected calibration error: {', '.join(errors)}"]
 
 

@@ -127,8 +127,8 @@ def file_of(catalog: Catalog, own: pd.DataFrame, expnum: int) -> dict:
     name, source = (str(own[column].iloc[0]) if len(own) else "" for column in ("image_filename", "source"))
     problems = catalog.quarantine()
     problems = problems[problems["expnum"] == expnum][["path", "ccdname", "problem", "detail"]]
-    there = bool(source) and os.path.exists(source)
-    return {"name": name, "source": source, "there": there, "problems": problems.to_dict("records")}
+    exists = bool(source) and os.path.exists(source)
+    return {"name": name, "source": source, "there": exists, "problems": problems.to_dict("records")}
 
 
 # ---- people
@@ -165,9 +165,9 @@ def votes_on(
         state = _state(first)
         until = {"superseded": created.get(first["superseded_by"]), "retracted": first["retracted_utc"]}.get(state)
         again = repeats[repeats["vote_id"] == first["vote_id"]]
-        said = ("vote_id", "inspector", "judgement", "reasons", "comment", "via", "blind", "plver", "created_utc")
+        columns = ("vote_id", "inspector", "judgement", "reasons", "comment", "via", "blind", "plver", "created_utc")
         found.append(
-            {name: first[name] for name in said}
+            {name: first[name] for name in columns}
             | {
                 "whole": first["ccdname"] == "",
                 "ccdnames": [row["ccdname"] for row in rows if row["ccdname"]],
@@ -189,9 +189,9 @@ def _state(row: dict) -> str:
 
 
 def _decision(row: dict, plver: str) -> dict:
-    said = ("adjudication_id", "lead", "judgement", "reasons", "comment", "votes_seen", "plver", "created_utc")
+    columns = ("adjudication_id", "lead", "judgement", "reasons", "comment", "votes_seen", "plver", "created_utc")
     old = "" not in (row["plver"], plver) and row["plver"] != plver
-    return {name: row[name] for name in said} | {
+    return {name: row[name] for name in columns} | {
         "state": _state(row),
         "until": row["retracted_utc"],
         "old": old,

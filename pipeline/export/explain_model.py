@@ -174,10 +174,10 @@ def chain_of(catalog: Catalog, stages: dict[str, Stage]) -> list[dict]:
     """The stages behind an opinion, the last one made first: kind, stage_id, digest, created, seconds, rows,
     parameters, versions, parents, and current: whether it is the run's current stage."""
     current = catalog.info["current"]
-    said = ("digest", "created", "seconds", "rows", "parameters", "versions", "parents")
+    columns = ("digest", "created", "seconds", "rows", "parameters", "versions", "parents")
     return [
         {"kind": kind, "stage_id": stage.stage_id, "current": current.get(kind) == stage.stage_id}
-        | {name: stage.info[name] for name in said}
+        | {name: stage.info[name] for name in columns}
         for kind, stage in stages.items()
     ]
 

@@ -184,8 +184,8 @@ def _labels(found: dict) -> list[str]:
         lines.append(f"{clear(one['reason']) or 'no known reason'}{raw}, {of}")
         lines.append(f"    from {one['source']}, a list of kind {one['kind']}, imported {when(one['imported_utc'])}")
     for one in found["tables"]:
-        said = ", ".join(f"{name} {value}" for name, value in one["columns"].items() if value != "")
-        lines.append(f"{one['source']} says: {said}")
+        values = ", ".join(f"{name} {value}" for name, value in one["columns"].items() if value != "")
+        lines.append(f"{one['source']} says: {values}")
     return lines
 
 

@@ -57,8 +57,8 @@ def changes(catalog: Catalog, exposures: pd.DataFrame | None = None) -> dict[int
     table = read(catalog)
     if table.empty:
         return {}
-    there = catalog.exposures() if exposures is None else exposures
-    now = dict(zip(there["expnum"], there["plver"], strict=True))
+    present = catalog.exposures() if exposures is None else exposures
+    now = dict(zip(present["expnum"], present["plver"], strict=True))
     found: dict[int, list[dict]] = {}
     for row in table.to_dict("records"):
         found.setdefault(int(row["expnum"]), []).append(row)

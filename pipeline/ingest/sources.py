@@ -156,7 +156,7 @@ def _read_picture(record: FileRecord, found: Camera) -> None:
     if problems:
         raise Unusable(problems[0].problem, "; ".join(error.detail for error in problems))
     record.product = "picture"
-    record.facts = headers.facts_of([], found)
+    record.facts = headers.exposure_facts([], found)
     for tile in tiles.itertuples():
         shape = (int(tile.x1 - tile.x0), int(tile.y1 - tile.y0))
         name = found.name_of(tile.ccdnum)
@@ -178,7 +178,7 @@ def _read_fits(record: FileRecord, default: Camera) -> None:
     if not images:
         raise Unusable("no_image", "no HDU has an image")
     record.product = product
-    record.facts = headers.facts_of(every, found)
+    record.facts = headers.exposure_facts(every, found)
     _read_images(record, found, primary, images)
     _check_shapes(record)
     if not record.images and not record.problems:

@@ -55,8 +55,8 @@ def doubtful_labels(catalog: Catalog, store, *, policy: str = "majority", answer
     found = found.merge(decided[KEY].assign(answer=decided.verdict.astype(object)), on=KEY, how="left")
     found["answer"] = found.answer.fillna("").astype(object)
     # do not ask again about the vote that has settled an imported label
-    asked = found.loc[~found.from_votes, "expnum"]
-    found = found[~(found.from_votes & (found.why == "neighbours") & found.expnum.isin(asked))]
+    doubted_in_lists = found.loc[~found.from_votes, "expnum"]
+    found = found[~(found.from_votes & (found.why == "neighbours") & found.expnum.isin(doubted_in_lists))]
     found.loc[found.from_votes & (found.why == "neighbours"), "answer"] = ""
     found = found if answered else found[found.answer == ""]
     found = found.sort_values(["sure", "expnum", "why"], ascending=[False, True, True], ignore_index=True)
@@ -115,10 +115,10 @@ def listed_both(labels: pd.DataFrame) -> pd.DataFrame:
     wanted = pd.DataFrame(sorted(whole | rougher | set(named)), columns=KEY)
     if wanted.empty:
         return rows_of([])
-    said: dict[tuple, tuple] = {}
+    by_exposure: dict[tuple, tuple] = {}
     own = labels[[*KEY, "ccdname", "reason", "source"]].merge(wanted, on=KEY)
     for camera, expnum, ccdname, reason, source in own.itertuples(index=False, name=None):
-        good, wholly, bad, reasons, ccds = said.setdefault((camera, expnum), ({}, {}, {}, set(), set()))
+        good, wholly, bad, reasons, ccds = by_exposure.setdefault((camera, expnum), ({}, {}, {}, set(), set()))
         (good if reason == GOOD else bad)[source] = True
         if reason == GOOD and ccdname == "":
             wholly[source] = True
@@ -126,7 +126,7 @@ def listed_both(labels: pd.DataFrame) -> pd.DataFrame:
             reasons.add(reason)
             ccds.add(ccdname)
     rows = []
-    for key, (good, wholly, bad, reasons, ccds) in sorted(said.items()):
+    for key, (good, wholly, bad, reasons, ccds) in sorted(by_exposure.items()):
         rough = key not in whole and key not in named
         where = "" if key in whole else ",".join(sorted(ccds - {""})) if rough else named[key]
         reason, by, against = reasons_of(reasons), ", ".join(wholly or good), ", ".join(bad)

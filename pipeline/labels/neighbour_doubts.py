@@ -185,8 +185,8 @@ def rows_of(rows: list[tuple]) -> pd.DataFrame:
 
 def reasons_of(reasons: Iterable[str]) -> str:
     """Reasons in vocabulary order, joined by commas; '' if none is known."""
-    said = set(reasons)
-    return ", ".join(name for name in REASONS if name in said)
+    present = set(reasons)
+    return ", ".join(name for name in REASONS if name in present)
 
 
 def few(names: Sequence[str], most: int = 4) -> str:

@@ -183,12 +183,12 @@ def tells_votes(labels: pd.DataFrame) -> np.ndarray:
 
     labels : rows of a training set or of its changes. Only `provenance` and `basis` are read.
     """
-    told = np.ones(len(labels), bool)
+    may_reveal = np.ones(len(labels), bool)
     if "provenance" in labels:
-        told = ~labels["provenance"].isin(FROM_LISTS).to_numpy(bool)
+        may_reveal = ~labels["provenance"].isin(FROM_LISTS).to_numpy(bool)
     if "basis" in labels:
-        told |= labels["basis"].isin(BASES_OF_VOTES).to_numpy(bool)
-    return told
+        may_reveal |= labels["basis"].isin(BASES_OF_VOTES).to_numpy(bool)
+    return may_reveal
 
 
 def _votes_of_run(votes, exposures, left_out: Counter) -> pd.DataFrame:

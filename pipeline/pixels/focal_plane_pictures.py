@@ -79,8 +79,8 @@ def read_tiles(path: Path, camera: Camera) -> pd.DataFrame:
         raise Unusable("no_tiles", f"{path.name} cannot be read: {str(error).splitlines()[0]}") from None
     unknown = sorted(set(tiles.ccdnum) - set(camera.by_number))
     if unknown or tiles.ccdnum.duplicated().any():
-        said = f"has CCD numbers that {camera.title} does not have: {unknown}" if unknown else "names a CCD twice"
-        raise Unusable("no_tiles", f"{path.name} {said}")
+        problem = f"has CCD numbers that {camera.title} does not have: {unknown}" if unknown else "names a CCD twice"
+        raise Unusable("no_tiles", f"{path.name} {problem}")
     return tiles.sort_values("ccdnum", ignore_index=True)
 
 

@@ -14,7 +14,7 @@ from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput, choose
 from triptych.pipeline.pixels import compressed_tiles, focal_plane_pictures
 from triptych.pipeline.pixels.fits import ImageHdu, PixelReader, Unusable, as_float, blank_value, scan
-from triptych.pipeline.pixels.headers import camera_of_file, ccd_of, expnum_of, facts_of
+from triptych.pipeline.pixels.headers import camera_of_file, ccd_of, expnum_of, exposure_facts
 
 
 def read_header_facts(path: str | Path, default: Camera = DECAM) -> dict:
@@ -22,7 +22,7 @@ def read_header_facts(path: str | Path, default: Camera = DECAM) -> dict:
     primary, images = scan(path)
     headers = [primary, *(image.header for image in images[:1])]
     found = camera_of_file(headers, default)
-    return {"expnum": expnum_of(headers, found), **facts_of(headers, found)}
+    return {"expnum": expnum_of(headers, found), **exposure_facts(headers, found)}
 
 
 def read_ccd(source: str | Path, hdu: int | str) -> np.ndarray:

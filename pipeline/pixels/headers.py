@@ -46,8 +46,8 @@ def expnum_of(headers: Sequence[Header], camera: Camera) -> int:
         for key in NAME_KEYS:
             if found := NAME_PATTERNS[camera.name].search(text(header, key)):
                 return int("".join(group for group in found.groups() if group))
-    said = f"EXPNUM is {written[0]!r}" if written else "no EXPNUM"
-    raise Unusable("no_expnum", f"{said}, and no exposure number in {', '.join(NAME_KEYS)}")
+    problem = f"EXPNUM is {written[0]!r}" if written else "no EXPNUM"
+    raise Unusable("no_expnum", f"{problem}, and no exposure number in {', '.join(NAME_KEYS)}")
 
 
 def _whole(value: str) -> int:
@@ -74,13 +74,13 @@ def ccd_of(image: ImageHdu, camera: Camera, primary: Header | None = None) -> Cc
             )
         if named or numbered:
             return named or numbered
-    said = [f"{key} {text(image.header, key)!r}" for key in ("EXTNAME", "CCDNUM") if text(image.header, key)]
+    given = [f"{key} {text(image.header, key)!r}" for key in ("EXTNAME", "CCDNUM") if text(image.header, key)]
     raise Unusable(
-        "unknown_ccd", f"HDU {image.hdu} names no {camera.title} CCD ({', '.join(said) or 'no name, no number'})"
+        "unknown_ccd", f"HDU {image.hdu} names no {camera.title} CCD ({', '.join(given) or 'no name, no number'})"
     )
 
 
-def facts_of(headers: Sequence[Header], camera: Camera) -> dict:
+def exposure_facts(headers: Sequence[Header], camera: Camera) -> dict:
     """Facts about an exposure. The first header that has a value counts.
 
     filter : as written; band : one letter; mjd_obs : days; exptime : seconds; ra, dec : degrees; night : YYYYMMDD.

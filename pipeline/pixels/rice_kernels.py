@@ -199,9 +199,9 @@ def decode_window(tiles, first, ny, nx, tile_rows, dither, quantized, randoms, b
     pixels = np.empty(tile_rows * nx, np.float32)
     for i in range(len(starts)):
         top = (first + i) * tile_rows
-        here = min(tile_rows, ny - top)
+        n_rows = min(tile_rows, ny - top)
         seed = first + i + dither - 1 if dither > 0 else -1
-        part = pixels[: here * nx]
+        part = pixels[: n_rows * nx]
         if not _pixels_of_tile(
             data,
             starts[i],
@@ -218,7 +218,7 @@ def decode_window(tiles, first, ny, nx, tile_rows, dither, quantized, randoms, b
             part,
         ):
             return False
-        for row in range(max(top, rows[0]), min(top + here, rows[1])):
+        for row in range(max(top, rows[0]), min(top + n_rows, rows[1])):
             begin = (row - top) * nx
             window[row - rows[0]] = part[begin + columns[0] : begin + columns[1]]
     return True

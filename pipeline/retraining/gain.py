@@ -33,12 +33,12 @@ def held_out(catalog, store, policy: str = "majority") -> pd.DataFrame:
     """
     drawn = store.draws(catalog.camera)
     drawn = drawn[drawn.expnum.isin(catalog.exposures().expnum)]
-    said = answered(read_labels(catalog, store, policy=policy))
+    labels = answered(read_labels(catalog, store, policy=policy))
     known = drawn[drawn.kind == "known"].drop_duplicates("expnum")
     known = known.assign(bad=known.judgement == "bad", source="known answer")
-    control = said[said.expnum.isin(drawn.expnum[drawn.kind == "control"]) & ~said.expnum.isin(known.expnum)]
+    control = labels[labels.expnum.isin(drawn.expnum[drawn.kind == "control"]) & ~labels.expnum.isin(known.expnum)]
     parts = [known[list(COLUMNS)], control.assign(kind="control")[list(COLUMNS)]]
-    parts = [part for part in parts if len(part)] or [said.assign(kind="labelled")[list(COLUMNS)]]
+    parts = [part for part in parts if len(part)] or [labels.assign(kind="labelled")[list(COLUMNS)]]
     return pd.concat(parts).sort_values("expnum", ignore_index=True).astype({"expnum": "int64", "bad": bool})
 
 
@@ -81,19 +81,19 @@ def measure(
     """
     if before is not None and candidates.RULES[rule].whole and "exposure_probability" not in before:
         before = None
-    there = held.expnum.isin(after.expnum) & (True if before is None else held.expnum.isin(before.expnum))
-    own = held[there].sort_values("expnum", ignore_index=True)
-    said = {name: _sent(table, own.expnum, rule, sampled) for name, table in (("before", before), ("after", after))}
+    predicted = held.expnum.isin(after.expnum) & (True if before is None else held.expnum.isin(before.expnum))
+    own = held[predicted].sort_values("expnum", ignore_index=True)
+    tables = {name: _sent(table, own.expnum, rule, sampled) for name, table in (("before", before), ("after", after))}
     weights = np.vstack([np.ones(len(own)), draws(len(own), seed=seed)]) if len(own) else np.ones((1, 0))
     bad = own.bad.to_numpy(bool)
-    sent = {name: None if table is None else table.sent.to_numpy(bool) for name, table in said.items()}
+    sent = {name: None if table is None else table.sent.to_numpy(bool) for name, table in tables.items()}
     reasons = {}
     for name in REASONS:
         true = np.array([name in names for names in own.reasons], bool)
         if true.any():
             named = {
                 when: None if table is None else np.array([name in names for names in table.reasons], bool)
-                for when, table in said.items()
+                for when, table in tables.items()
             }
             reasons[name] = _compared(true, named, weights)
     return {
@@ -101,7 +101,7 @@ def measure(
         "n": len(own),
         "n_bad": int(bad.sum()),
         "kinds": {kind: int((own.kind == kind).sum()) for kind in KINDS if (own.kind == kind).any()},
-        "missing": int((~there).sum()),
+        "missing": int((~predicted).sum()),
         "exposure": _compared(bad, sent, weights),
         "reasons": reasons,
         "resamples": RESAMPLES,
@@ -127,9 +127,9 @@ def _sent(prediction: pd.DataFrame | None, expnums: pd.Series, rule: str, sample
     return pd.DataFrame(found, columns=["sent", "reasons"])
 
 
-def _compared(true: np.ndarray, said: dict[str, np.ndarray | None], weights: np.ndarray) -> dict:
-    """Figures of one label. true : (n,) bool. said : before and after -> (n,) bool. weights : (1 + resamples, n)."""
-    values = {name: None if own is None else _rates(true, own, weights) for name, own in said.items()}
+def _compared(true: np.ndarray, sent: dict[str, np.ndarray | None], weights: np.ndarray) -> dict:
+    """Figures of one label. true : (n,) bool. sent : before and after -> (n,) bool. weights : (1 + resamples, n)."""
+    values = {name: None if own is None else _rates(true, own, weights) for name, own in sent.items()}
     found: dict = {"n": int(true.sum())}
     for place, figure in enumerate(FIGURES):
         both = {name: None if own is None else own[place] for name, own in values.items()}
@@ -138,10 +138,10 @@ def _compared(true: np.ndarray, said: dict[str, np.ndarray | None], weights: np.
     return found
 
 
-def _rates(true: np.ndarray, said: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _rates(true: np.ndarray, predicted: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Precision, recall and F1 on the exposures themselves (first) and on each resample; NaN if not defined."""
-    hits, n_true, n_said = (weights @ own.astype(float) for own in (true & said, true, said))
-    return _ratio(hits, n_said), _ratio(hits, n_true), _ratio(2 * hits, n_true + n_said)
+    hits, n_true, n_predicted = (weights @ own.astype(float) for own in (true & predicted, true, predicted))
+    return _ratio(hits, n_predicted), _ratio(hits, n_true), _ratio(2 * hits, n_true + n_predicted)
 
 
 def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:

@@ -21,8 +21,8 @@ ALL_KINDS = (*KINDS, "retraining")
 
 def note(catalog: Catalog, parameters: Mapping) -> None:
     """Note which stages exist. parameters : those that the new model stage will have."""
-    there = {kind: [stage.stage_id for stage in catalog.stages(kind)] for kind in ALL_KINDS}
-    write_json(catalog.path / NOTE, {"there": there, "parameters": dict(parameters)})
+    existing = {kind: [stage.stage_id for stage in catalog.stages(kind)] for kind in ALL_KINDS}
+    write_json(catalog.path / NOTE, {"there": existing, "parameters": dict(parameters)})
 
 
 def forget(catalog: Catalog) -> None:
@@ -36,20 +36,20 @@ def clear(catalog: Catalog) -> list[str]:
         left.unlink(missing_ok=True)
     if not path.exists():
         return []
-    told = json.loads(path.read_text())
+    noted = json.loads(path.read_text())
     info = catalog.refresh().info
     used = {(kind, own) for kind, own in info["current"].items()}
     used |= {
         (kind, own) for move in info.get("moves", []) for when in ("from", "to") for kind, own in move[when].items()
     }
-    ours = {stage.stage_id for stage in catalog.stages("model") if stage.parameters == told["parameters"]}
+    ours = {stage.stage_id for stage in catalog.stages("model") if stage.parameters == noted["parameters"]}
     models = {stage.stage_id: _parent(stage, "model") for stage in catalog.stages("prediction")}
     left = []
     for kind in ALL_KINDS:
         for stage in catalog.stages(kind):
             model = stage.stage_id if kind == "model" else _parent(stage, "model")
             model = model or models.get(_parent(stage, "prediction"), "")
-            if model in ours and stage.stage_id not in told["there"][kind] and (kind, stage.stage_id) not in used:
+            if model in ours and stage.stage_id not in noted["there"][kind] and (kind, stage.stage_id) not in used:
                 left.append(stage)
         locks.clear_unfinished(catalog.path / kind)
     for stage in left:

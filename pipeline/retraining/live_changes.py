@@ -138,16 +138,16 @@ def _labels(kept: Kept, table: pd.DataFrame, taught: pd.DataFrame, before: pd.Da
         for side in (before, taught)
     ]
     if kept.live.classifier.one_row_per_label:
-        said = before.explode("reasons").groupby("image_id").reasons.agg(tuple)
-        sides[0] = sides[0].assign(reasons=sides[0].image_id.map(said))
+        reasons = before.explode("reasons").groupby("image_id").reasons.agg(tuple)
+        sides[0] = sides[0].assign(reasons=sides[0].image_id.map(reasons))
     both = sides[0].merge(sides[1], on="image_id", how="outer", suffixes=("_before", "_after"))
     found = both[["image_id"]].copy()
     for name in ("expnum", "ccdname", "basis", "provenance"):
         found[name] = both[f"{name}_after"].where(both[f"{name}_after"].notna(), both[f"{name}_before"])
     for when in ("before", "after"):
         found[f"reasons_{when}"] = [",".join(own) if isinstance(own, tuple) else "" for own in both[f"reasons_{when}"]]
-    there = [both.reasons_before.isna(), both.reasons_after.isna()]
-    found["what"] = np.select(there, ["new", "gone"], "changed")
+    cases = [both.reasons_before.isna(), both.reasons_after.isna()]
+    found["what"] = np.select(cases, ["new", "gone"], "changed")
     texts = {name: found[name].fillna("").astype(str) for name in ("ccdname", "basis", "provenance")}
     return found.assign(**texts, expnum=found.expnum.astype("int64"))[list(LABEL_COLUMNS)]
 
@@ -156,10 +156,10 @@ def _causes(kept: Kept, images: np.ndarray) -> tuple[pd.Series, dict]:
     """expnum -> image_ids of the labels behind the changes of some images, and how many labels changed in which way."""
     live, taught = kept.live, kept.taught
     both = taught.merge(live.training, on="key", how="outer", suffixes=("_before", "_after"), indicator=True)
-    there = both["_merge"] == "both"
-    said = [own != other for own, other in zip(both.reasons_before, both.reasons_after, strict=True)]
-    other_label = there & np.array(said, bool)
-    other_weight = there & ~other_label & (both.weight_before != both.weight_after)
+    in_both = both["_merge"] == "both"
+    differs = [own != other for own, other in zip(both.reasons_before, both.reasons_after, strict=True)]
+    other_label = in_both & np.array(differs, bool)
+    other_weight = in_both & ~other_label & (both.weight_before != both.weight_after)
     added, removed = both["_merge"] == "right_only", both["_merge"] == "left_only"
     counts = {"added": added, "removed": removed, "relabelled": other_label, "reweighted": other_weight}
     counts = {name: int(rows.sum()) for name, rows in counts.items()}

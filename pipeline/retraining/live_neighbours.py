@@ -154,16 +154,16 @@ class Live:
         """The new training rows, with the numbers of those that were there before, and a flag for each old number."""
         new, old = self._rows(table), self.training
         places = np.searchsorted(old.key.to_numpy(), new.key.to_numpy())
-        there = np.zeros(len(new), bool)
+        known = np.zeros(len(new), bool)
         if len(old):
             places = np.minimum(places, len(old) - 1)
-            there = old.key.to_numpy()[places] == new.key.to_numpy()
-        new["number"] = np.where(there, old.number.to_numpy()[places] if len(old) else -1, -1)
+            known = old.key.to_numpy()[places] == new.key.to_numpy()
+        new["number"] = np.where(known, old.number.to_numpy()[places] if len(old) else -1, -1)
         flags = np.zeros(self.numbers + 1, np.uint8)
         flags[old.number[~old.key.isin(new.key)]] = REMOVED
-        before = old.iloc[places[there]]
-        other = before.reasons.to_numpy() != new.reasons[there].to_numpy()
-        other |= before.weight.to_numpy() != new.weight[there].to_numpy()
+        before = old.iloc[places[known]]
+        other = before.reasons.to_numpy() != new.reasons[known].to_numpy()
+        other |= before.weight.to_numpy() != new.weight[known].to_numpy()
         flags[before.number.to_numpy()[other]] = RELABELLED
         return new, flags
 

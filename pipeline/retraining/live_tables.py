@@ -23,8 +23,10 @@ class LabelledRows:
 
     def follow(self, store) -> None:
         """Note which exposures are labelled now. Forget all rows if the tables or the prediction have changed."""
-        said = [frame.expnum for frame in (store.votes(), store.labels(), store.adjudications()) if len(frame)]
-        self._wanted = pd.Index(pd.concat(said).astype("int64").unique() if said else [], dtype="int64").sort_values()
+        columns = [frame.expnum for frame in (store.votes(), store.labels(), store.adjudications()) if len(frame)]
+        self._wanted = pd.Index(
+            pd.concat(columns).astype("int64").unique() if columns else [], dtype="int64"
+        ).sort_values()
         version = (self.catalog.tables_version(), self.catalog.info["current"].get("prediction"))
         if version != self._version:
             self._version, self._rows = version, {}

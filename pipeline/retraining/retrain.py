@@ -88,28 +88,28 @@ def retrain(
     : who asked, and the job's number, for the log. progress : called with (done, total, text). cancelled : called
     between steps; if it returns True, Cancelled is raised and the run is unchanged.
     """
-    asked = {"policy": policy, "classifier": classifier, "rule": rule, "seed": seed}
+    request = {"policy": policy, "classifier": classifier, "rule": rule, "seed": seed}
     steps = _Steps(progress, cancelled)
-    there = [stage.stage_id for stage in catalog.stages("retraining")]
+    earlier = [stage.stage_id for stage in catalog.stages("retraining")]
     waited = False
     while True:
         with locks.try_exclusive(catalog.path / leftovers.LOCK) as alone:
             if alone:
-                done = _just_done(catalog, store, asked, there) if waited else None
-                return done or _logged(catalog, store, asked, steps, by=by, job=job)
+                done = _just_done(catalog, store, request, earlier) if waited else None
+                return done or _logged(catalog, store, request, steps, by=by, job=job)
         waited = True
         steps.at(0, "waiting for the retraining that is running")
         time.sleep(WAIT_SECONDS)
 
 
-def _just_done(catalog: Catalog, store, asked: dict, there: list[str]) -> RetrainReport | None:
+def _just_done(catalog: Catalog, store, request: dict, earlier: list[str]) -> RetrainReport | None:
     """The result of a retraining that ended while this one waited, if it was the same request with the same labels."""
-    wanted = {name: value for name, value in asked.items() if value not in ("", None)}
+    wanted = {name: value for name, value in request.items() if value not in ("", None)}
     wanted["store_revision"] = store.revision()
     current = catalog.refresh().info["current"].get("retraining")
     for stage in catalog.stages("retraining"):
-        said = {name: stage.parameters.get(name) for name in wanted}
-        if stage.stage_id == current and stage.stage_id not in there and said == wanted:
+        given = {name: stage.parameters.get(name) for name in wanted}
+        if stage.stage_id == current and stage.stage_id not in earlier and given == wanted:
             return report_of(stage)
     return None
 
@@ -168,8 +168,8 @@ def _retrain(catalog, store, steps, say, *, policy, classifier, rule, seed, by) 
     )
     say(f"fitted {model.name}")
     steps.at(60, "predicting")
-    asked = embedding.array(), embedding.table("keys")
-    predicted = list(predicted_blocks(model, *asked, progress=steps.between(60, 82)))
+    embedded = embedding.array(), embedding.table("keys")
+    predicted = list(predicted_blocks(model, *embedded, progress=steps.between(60, 82)))
     table = pa.concat_tables(predicted).to_pandas()
     say(f"predicted {len(table)} images")
     steps.at(82, "candidates")
@@ -204,8 +204,8 @@ def _retrain(catalog, store, steps, say, *, policy, classifier, rule, seed, by) 
 
 def _say_changes(say: Callable[[str], None], changes: Diff) -> None:
     labels, counts = changes.label_counts(), changes.counts()
-    told = ", ".join(f"{labels[what]['images']} {what}" for what in labels)
-    say(f"labels of images since the last model: {told}")
+    numbers = ", ".join(f"{labels[change]['images']} {change}" for change in labels)
+    say(f"labels of images since the last model: {numbers}")
     say(f"exposures changed: {counts['changed']}; {counts['entered']} entered the candidates, {counts['left']} left")
 
 
@@ -240,7 +240,7 @@ def _write(
 ) -> dict[str, Stage]:
     """Write the four stages, then move the pointers together. If anything fails, remove what was written."""
     written: dict[str, Stage] = {}
-    there = {stage.path for kind in leftovers.ALL_KINDS for stage in catalog.stages(kind)}
+    existing = {stage.path for kind in leftovers.ALL_KINDS for stage in catalog.stages(kind)}
     leftovers.note(catalog, {"classifier": model.name, "seed": model.seed, **parameters})
     try:
         written["model"] = model_files.write_model(
@@ -267,7 +267,7 @@ def _write(
         models.point(catalog, written, by=by, why="retrained")
     except BaseException:
         for stage in written.values():
-            if stage.path not in there:
+            if stage.path not in existing:
                 shutil.rmtree(stage.path, ignore_errors=True)
         with contextlib.suppress(OSError):
             (catalog.path / "retraining").rmdir()  # works only if it is empty

@@ -165,8 +165,8 @@ def _scatter(pixels, stamp, rows, columns, phase_y, phase_x, light) -> None:
     corner = (rows + size - size // 2) * width + columns + size - size // 2
     for start in range(0, len(rows), 4000):
         part = slice(start, start + 4000)
-        what = stamp[phase_y[part], phase_x[part]].reshape(-1, size * size) * light[part, None]
-        np.add.at(flat, (corner[part, None] + offset).ravel(), what.ravel())
+        light_of_stamps = stamp[phase_y[part], phase_x[part]].reshape(-1, size * size) * light[part, None]
+        np.add.at(flat, (corner[part, None] + offset).ravel(), light_of_stamps.ravel())
     pixels += padded[size : size + ny, size : size + nx]
 
 

@@ -83,16 +83,16 @@ class Adjudications:
     def retract_adjudication(self, adjudication_id: int, lead: str) -> None:
         """Retract a current decision of any lead. It stays on record. To retract it twice is no error."""
         t = schema.adjudications
-        here = t.c.adjudication_id == int(adjudication_id)
+        this_decision = t.c.adjudication_id == int(adjudication_id)
         with schema.writing(self.engine) as connection:
-            row = connection.execute(sa.select(t).where(here)).first()
+            row = connection.execute(sa.select(t).where(this_decision)).first()
             if row is None:
                 raise LabelError(f"there is no decision {adjudication_id}")
             if row.superseded_by is not None:
                 raise LabelError(
                     f"decision {adjudication_id} was replaced by {row.superseded_by}; retract that one instead"
                 )
-            stamp = t.update().where(here, t.c.retracted_utc.is_(None))
+            stamp = t.update().where(this_decision, t.c.retracted_utc.is_(None))
             if connection.execute(stamp.values(retracted_utc=schema.now_utc())).rowcount:
                 schema.bump_revision(connection)
 

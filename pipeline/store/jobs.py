@@ -135,8 +135,8 @@ class Jobs:
         with schema.writing(self.engine) as connection:
             row = self._held(connection, job_id, worker)
             if row is not None:
-                here = schema.jobs.c.job_id == job_id
-                connection.execute(schema.jobs.update().where(here).values(heartbeat=time.time()))
+                this_job = schema.jobs.c.job_id == job_id
+                connection.execute(schema.jobs.update().where(this_job).values(heartbeat=time.time()))
         return row is not None and not row.cancel_asked
 
     def finish_job(
@@ -168,10 +168,10 @@ class Jobs:
         """Cancel a job: a waiting one at once, a running one at its next report. A finished job is left as it is."""
         with schema.writing(self.engine) as connection:
             jobs = schema.jobs
-            here = jobs.c.job_id == job_id
+            this_job = jobs.c.job_id == job_id
             values = {"state": "cancelled", "cancel_asked": True, "finished_utc": schema.now_utc()}
-            connection.execute(jobs.update().where(here, jobs.c.state == "waiting").values(values))
-            connection.execute(jobs.update().where(here, jobs.c.state == "running").values(cancel_asked=True))
+            connection.execute(jobs.update().where(this_job, jobs.c.state == "waiting").values(values))
+            connection.execute(jobs.update().where(this_job, jobs.c.state == "running").values(cancel_asked=True))
 
     def job(self, job_id: int) -> Job:
         """The job of that number. LabelError where there is none."""

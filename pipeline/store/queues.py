@@ -49,11 +49,11 @@ class QueueStore:
     def release(self, inspector: str, camera: str, expnum: int | None = None) -> None:
         """Note that this inspector no longer looks at this exposure (None = at any). Twice is no error."""
         c = schema.leases.c
-        here = [c.inspector == inspector, c.camera == camera]
+        conditions = [c.inspector == inspector, c.camera == camera]
         if expnum is not None:
-            here.append(c.expnum == int(expnum))
+            conditions.append(c.expnum == int(expnum))
         with schema.writing(self.engine) as connection:
-            connection.execute(schema.leases.delete().where(*here))
+            connection.execute(schema.leases.delete().where(*conditions))
 
     # ---- judgements asked for again
 
@@ -129,14 +129,14 @@ class QueueStore:
         Returns the repeats that are in the queue afterwards.
         """
         t, name = schema.settings, _HANDED_OUT + camera
-        here = (t.c.owner == inspector, t.c.name == name)
+        this_setting = (t.c.owner == inspector, t.c.name == name)
         with schema.writing(self.engine) as connection:
             before = _handed_out(connection, inspector, camera)
             gone = {int(expnum) for expnum in drop}
             after = {expnum: vote_id for expnum, vote_id in (before | add).items() if expnum not in gone}
             if after != before:
                 value = json.dumps({str(expnum): int(vote_id) for expnum, vote_id in after.items()})
-                if not connection.execute(t.update().where(*here).values(value=value)).rowcount:
+                if not connection.execute(t.update().where(*this_setting).values(value=value)).rowcount:
                     connection.execute(t.insert(), {"owner": inspector, "name": name, "value": value})
         return after
 

@@ -17,17 +17,19 @@ class SettingsStore:
 
     def setting(self, name: str, default: Any = None, owner: str = EVERYBODY) -> Any:
         """The stored value of a setting (any JSON value), or `default`. owner : an account, '' = all accounts."""
-        here = (schema.settings.c.owner == owner, schema.settings.c.name == name)
+        this_setting = (schema.settings.c.owner == owner, schema.settings.c.name == name)
         with schema.reading(self.engine) as connection:
-            text = connection.execute(sa.select(schema.settings.c.value).where(*here)).scalar()
+            text = connection.execute(sa.select(schema.settings.c.value).where(*this_setting)).scalar()
         return default if text is None else json.loads(text)
 
     def keep_setting(self, name: str, value, owner: str = EVERYBODY) -> None:
         """Store a JSON value under a name. It replaces the earlier value. owner : an account, '' = all accounts."""
         row = {"owner": owner, "name": name, "value": json.dumps(value, sort_keys=True)}
-        here = (schema.settings.c.owner == owner, schema.settings.c.name == name)
+        this_setting = (schema.settings.c.owner == owner, schema.settings.c.name == name)
         with schema.writing(self.engine) as connection:
-            if not connection.execute(schema.settings.update().where(*here).values(value=row["value"])).rowcount:
+            if not connection.execute(
+                schema.settings.update().where(*this_setting).values(value=row["value"])
+            ).rowcount:
                 connection.execute(schema.settings.insert(), row)
 
     def note_reveal(self, inspector: str, camera: str, expnum: int) -> None:

@@ -318,15 +318,15 @@ def _chunks(values: Iterable) -> Iterable[list]:
 
 def _take_back(connection: sa.Connection, vote_id: int, inspectors: set[str]) -> bool:
     """Retract one current vote of one of `inspectors`. False if it was retracted already."""
-    here = schema.votes.c.vote_id == int(vote_id)
-    row = connection.execute(sa.select(schema.votes).where(here)).first()
+    this_vote = schema.votes.c.vote_id == int(vote_id)
+    row = connection.execute(sa.select(schema.votes).where(this_vote)).first()
     if row is None or row.inspector not in inspectors:
         raise LabelError(
             f"{', '.join(sorted(inspectors))} has no vote {vote_id}; inspectors can retract only their own"
         )
     if row.retracted_utc is None and row.superseded_by is not None:
         raise LabelError(f"vote {vote_id} was superseded by {row.superseded_by}; retract that one instead")
-    stamp = schema.votes.update().where(here, schema.votes.c.retracted_utc.is_(None))
+    stamp = schema.votes.update().where(this_vote, schema.votes.c.retracted_utc.is_(None))
     return connection.execute(stamp.values(retracted_utc=schema.now_utc())).rowcount > 0
 
 

@@ -184,8 +184,8 @@ def search(cells: Cells, queries: np.ndarray, query_exposures: np.ndarray, k: in
     cell_of = _cell_of(cells, filled)
     order = np.argsort(cell_of, kind="stable")
     rows, distances = np.full((len(queries), k), -1), np.full((len(queries), k), np.inf)
-    asked = (filled, rough, query_exposures, slack)
-    _search(cells, asked, factor, order, cell_of, power, _room(n_cells, dim), rows, distances)
+    queries_in_cells = (filled, rough, query_exposures, slack)
+    _search(cells, queries_in_cells, factor, order, cell_of, power, _room(n_cells, dim), rows, distances)
     return rows, distances
 
 

@@ -53,11 +53,11 @@ def search(
     """
     measure = QUERIES[choose(query, QUERIES, "similarity query")]
     mean, deviation = scale
-    asked = (np.asarray(vectors[picked], dtype=np.float64) - mean) / deviation
+    query_vectors = (np.asarray(vectors[picked], dtype=np.float64) - mean) / deviation
     distances = np.empty(len(vectors))
     for start in range(0, len(vectors), BLOCK):
         block = (np.asarray(vectors[start : start + BLOCK], dtype=np.float64) - mean) / deviation
-        distances[start : start + BLOCK] = measure(block, asked)
+        distances[start : start + BLOCK] = measure(block, query_vectors)
         if progress:
             progress(min(start + BLOCK, len(vectors)), len(vectors), "similar images")
     return distances

@@ -195,9 +195,9 @@ def make_map(
     embedding = catalog.stage("embedding")
     vectors, keys = embedding.array(), embedding.table("keys")
     reduced = how.reduction(vectors, seed).apply(vectors)
-    asked = {"dims": dims, "perplexity": perplexity, "iterations": iterations, "seed": seed, "gradient": gradient}
-    places = how.draw(reduced, **asked, jobs=jobs, progress=progress)
-    parameters = {**asked, "preset": preset, "theta": THETA if preset == "default" else 0.5}
+    options = {"dims": dims, "perplexity": perplexity, "iterations": iterations, "seed": seed, "gradient": gradient}
+    places = how.draw(reduced, **options, jobs=jobs, progress=progress)
+    parameters = {**options, "preset": preset, "theta": THETA if preset == "default" else 0.5}
     with catalog.new_stage(f"map{dims}d", "tsne", parents=[embedding], parameters=parameters) as writer:
         writer.write_table(map_table(keys, places))
     return writer.stage

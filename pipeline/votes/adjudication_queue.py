@@ -42,7 +42,7 @@ def undecided(votes: pd.DataFrame, panel: int = 3) -> pd.DataFrame:
         "single_bad": (table.n_bad == 1) & (n_votes == 1) & _imported(votes, table),
     }
     flags = np.column_stack([np.asarray(is_in[name], dtype=bool) for name in STATES])
-    states = [tuple(name for name, here in zip(STATES, row, strict=True) if here) for row in flags]
+    states = [tuple(name for name, holds in zip(STATES, row, strict=True) if holds) for row in flags]
     table["states"] = pd.Series(states, dtype=object, index=table.index)
     return table.loc[flags.any(axis=1), COLUMNS].reset_index(drop=True)
 

@@ -47,9 +47,9 @@ def votes_of_run(votes: pd.DataFrame, exposures: pd.DataFrame, camera: str) -> t
     if exposures.empty:
         return votes, 0
     plver = votes["expnum"].map(exposures.set_index("expnum")["plver"])
-    here = (votes["camera"] == camera) & plver.notna() & ((votes["plver"] == plver) | (votes["plver"] == ""))
-    gone = votes[~here & votes["superseded_by"].isna() & votes["retracted_utc"].isna()]
-    return votes[here], int((gone["ccdname"] == "").sum())
+    counts = (votes["camera"] == camera) & plver.notna() & ((votes["plver"] == plver) | (votes["plver"] == ""))
+    gone = votes[~counts & votes["superseded_by"].isna() & votes["retracted_utc"].isna()]
+    return votes[counts], int((gone["ccdname"] == "").sum())
 
 
 def report(
@@ -91,7 +91,7 @@ def report(
     units = {"exposure": (current["ccdname"] == "").any(), "ccd": len(ccds) > 0}
     answer = {
         **agreement.headline(found, **drawn),
-        "units": [name for name, there in units.items() if there],
+        "units": [name for name, has_votes in units.items() if has_votes],
         "why_left_out": {**WHY, "elsewhere": ELSEWHERE},
         "can_assume": bool(((current["via"] == "import") & (current["ccdname"] == "") & ~current["blind"]).any()),
         "resamples": resamples,

@@ -44,9 +44,9 @@ def vote_entropy(neighbour_ids: Iterable[np.ndarray], labels: pd.Series) -> np.n
     rows = np.repeat(np.arange(len(own)), [len(ids) for ids in own])
     codes, _ = pd.factorize(labels.astype(str), sort=True)
     places = pd.Index(labels.index).get_indexer(np.concatenate(own) if own else np.empty(0, np.int64))
-    rows, said = rows[places >= 0], codes[places[places >= 0]]
+    rows, answers = rows[places >= 0], codes[places[places >= 0]]
     total = np.bincount(rows, minlength=len(own)).astype(float)
-    pairs, counts = np.unique(np.stack([rows, said]), axis=1, return_counts=True)
+    pairs, counts = np.unique(np.stack([rows, answers]), axis=1, return_counts=True)
     share = counts / total[pairs[0]]
     found = np.bincount(pairs[0], weights=-share * np.log2(share), minlength=len(own))
     return found / np.log2(np.maximum(total, 2))

@@ -131,13 +131,13 @@ def _walk(places: np.ndarray, start: int) -> np.ndarray:
     """(n,) int: an order in which each place is followed by the nearest one not yet visited. places : (n, dim)."""
     left = np.ones(len(places), dtype=bool)
     order = np.empty(len(places), dtype=np.int64)
-    here = start
+    current = start
     for step in range(len(places)):
-        order[step] = here
-        left[here] = False
-        distance = ((places - places[here]) ** 2).sum(axis=1)
+        order[step] = current
+        left[current] = False
+        distance = ((places - places[current]) ** 2).sum(axis=1)
         distance[~left] = np.inf
-        here = int(np.argmin(distance))
+        current = int(np.argmin(distance))
     return order
 
 
@@ -297,8 +297,8 @@ def mixed(
             continue
         for places, pool in pools:
             if place in places and pool:
-                here = rank.get(waiting[at], last)
-                near = sorted(pool, key=lambda expnum: (abs(rank.get(expnum, last) - here), expnum))[:NEAREST]
+                rank_here = rank.get(waiting[at], last)
+                near = sorted(pool, key=lambda expnum: (abs(rank.get(expnum, last) - rank_here), expnum))[:NEAREST]
                 picked = near[int(draws_of([place], seed)[0] * len(near))]
                 for _, other in pools:
                     if picked in other:

@@ -170,9 +170,9 @@ def decisions_on(votes: pd.DataFrame, decisions: pd.DataFrame | None) -> dict[tu
     """
     if decisions is None or decisions.empty:
         return {}
-    there = votes.expnum.isin(decisions.expnum)
+    decided = votes.expnum.isin(decisions.expnum)
     versions = {}
-    for camera, expnum, plver in zip(votes.camera[there], votes.expnum[there], votes.plver[there], strict=True):
+    for camera, expnum, plver in zip(votes.camera[decided], votes.expnum[decided], votes.plver[decided], strict=True):
         versions.setdefault((camera, int(expnum)), set()).add(plver)
     found = {}
     for decision in decisions.sort_values("adjudication_id").itertuples():
@@ -300,9 +300,9 @@ def _dawid_skene(answers: pd.DataFrame) -> pd.Series:
     from triptych.pipeline.votes.coefficients import dawid_skene
 
     (tasks, task), (workers, worker) = (np.unique(answers[name], return_inverse=True) for name in ("task", "worker"))
-    said = np.full((len(tasks), len(workers)), MISSING, np.int8)
-    said[task, worker] = np.where(answers.label, BAD, GOOD)
-    patterns, pattern, counts = np.unique(said, axis=0, return_inverse=True, return_counts=True)
+    codes = np.full((len(tasks), len(workers)), MISSING, np.int8)
+    codes[task, worker] = np.where(answers.label, BAD, GOOD)
+    patterns, pattern, counts = np.unique(codes, axis=0, return_inverse=True, return_counts=True)
     fitted = dawid_skene(patterns, counts[None].astype(float))
     return pd.Series(fitted.probability[0][pattern.ravel()], index=tasks)
 

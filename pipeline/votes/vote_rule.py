@@ -106,8 +106,8 @@ def vote_progress(
     or missing if the model says nothing. needed : how many votes the exposure gets in all, by the present votes
     """
     index = pd.Index(np.asarray(expnums, dtype=np.int64))
-    here = ballots[ballots["expnum"].isin(index)]
-    judged = here.groupby("expnum")["judgement"]
+    selected = ballots[ballots["expnum"].isin(index)]
+    judged = selected.groupby("expnum")["judgement"]
     n_votes = judged.size().reindex(index, fill_value=0).astype(int)
     frame = pd.DataFrame({"n_votes": n_votes, "needed": int(panel)}, index=index)
     first = first_votes(panel)
@@ -116,11 +116,13 @@ def vote_progress(
         frame["settled"] = frame["n_votes"] >= panel
         return frame
     same = (judged.nunique() == 1).reindex(index, fill_value=False)
-    said = judged.first().reindex(index)
+    first_judgement = judged.first().reindex(index)
     model = probability.reindex(index).to_numpy(float)
-    against = ((said == "good") & (model >= settings.strong)) | ((said == "bad") & (model <= 1 - settings.strong))
+    against = ((first_judgement == "good") & (model >= settings.strong)) | (
+        (first_judgement == "bad") & (model <= 1 - settings.strong)
+    )
     kept = index.isin(list(control))
-    agreed = (frame["first_in"] & same & (said != "unsure") & ~against & ~kept).to_numpy(bool)
+    agreed = (frame["first_in"] & same & (first_judgement != "unsure") & ~against & ~kept).to_numpy(bool)
     frame["needed"] = np.where(agreed | ~frame["first_in"], np.where(agreed, frame["n_votes"], first), panel)
     frame["settled"] = agreed | (frame["n_votes"] >= panel).to_numpy(bool)
     return frame
@@ -140,8 +142,8 @@ def asked_of(
     draws = np.array([draws_of(table.index, seed_of(settings.seed, name)) for name in sorted({*inspectors, inspector})])
     own = draws[sorted({*inspectors, inspector}).index(inspector)]
     before = (draws < own).sum(axis=0)
-    asked = table["first_in"].to_numpy(bool) | (before < first)
-    return np.where(table["settled"], SETTLED, np.where(asked, ASKED, LATER))
+    is_asked = table["first_in"].to_numpy(bool) | (before < first)
+    return np.where(table["settled"], SETTLED, np.where(is_asked, ASKED, LATER))
 
 
 def drawn_for_control(expnums: Sequence[int] | np.ndarray, settings: QueueSettings) -> np.ndarray:
@@ -174,11 +176,11 @@ def saving(
     pairs = {"good": [0, 0], "bad": [0, 0]}
     first = first_votes(panel)
     drawn = ballots[ballots["expnum"].isin(table.index[kept])]
-    for _, said in drawn.groupby("expnum")["judgement"]:
-        said = said.tolist()
-        if len(said) >= panel > first and len(set(said[:first])) == 1 and said[0] in pairs:
-            pairs[said[0]][0] += 1
-            pairs[said[0]][1] += any(later != said[0] for later in said[first:])
+    for _, judgements in drawn.groupby("expnum")["judgement"]:
+        judgements = judgements.tolist()
+        if len(judgements) >= panel > first and len(set(judgements[:first])) == 1 and judgements[0] in pairs:
+            pairs[judgements[0]][0] += 1
+            pairs[judgements[0]][1] += any(later != judgements[0] for later in judgements[first:])
     return {
         "n_settled": int(short.sum()),
         "votes_saved": int((panel - table.loc[short, "n_votes"]).sum()),

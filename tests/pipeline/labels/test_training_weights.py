@@ -262,7 +262,7 @@ def test_nothing_drawn_is_taken_for_good_because_no_list_names_it(tmp_path):
         vectors.teach(store, truth[truth.expnum <= 12])
         recipe = Recipe(good_pool="unlisted", good_ccds=0)
         store.draw("decam", "control", [{"expnum": 13}, {"expnum": 14}])
-        found = train.made_up(catalog, store, catalog.stage("embedding"), recipe=recipe)
+        found = train.compose_training_set(catalog, store, catalog.stage("embedding"), recipe=recipe)
     unlisted = found.table[found.table.basis == "unlisted"]
     assert set(unlisted.expnum) == set(range(15, 25))
     assert set(unlisted.weight) == {WEIGHTS["unlisted"]}

@@ -53,14 +53,14 @@ def test_ccds():
 
 
 def test_facts_with_gaps():
-    facts = headers.facts_of([Header({"DATE-OBS": "2013-11-22T03:03:38.303484", "FILTER": "bokr"})], DECAM)
+    facts = headers.exposure_facts([Header({"DATE-OBS": "2013-11-22T03:03:38.303484", "FILTER": "bokr"})], DECAM)
     assert facts["mjd_obs"] == pytest.approx(56618.12752666)
     assert (facts["night"], facts["band"], facts["object"]) == (20131121, "r", "")
     assert math.isnan(facts["ra"])
     assert math.isnan(facts["airmass"])
-    facts = headers.facts_of([Header({"TELRA": "-00:30:00", "TELDEC": "-00:30:00", "BAND": "Y"})], DECAM)
+    facts = headers.exposure_facts([Header({"TELRA": "-00:30:00", "TELDEC": "-00:30:00", "BAND": "Y"})], DECAM)
     assert (facts["dec"], facts["band"], facts["night"]) == (-0.5, "Y", -1)
-    assert headers.facts_of([Header({"RA": 12.5, "DEC": "nonsense"})], DECAM)["ra"] == 12.5
+    assert headers.exposure_facts([Header({"RA": 12.5, "DEC": "nonsense"})], DECAM)["ra"] == 12.5
 
 
 def test_bands():
