@@ -1,4 +1,4 @@
-"""A program that casts one vote after the other until it is killed, and says the number of each that is stored."""
+"""Cast one vote after another until this program is killed. Print the number of each vote that is stored."""
 
 import sys
 

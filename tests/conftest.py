@@ -1,4 +1,4 @@
-"""Fixtures that every test module may use, and in what order and company tests run."""
+"""Fixtures for every test module, and the order and grouping of the tests."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 
 from tests import one_core, passwords, survey, templates  # noqa: F401  (one_core first)
 
-# Files whose tests take longest start first, so that no process works on one of them while the others are done.
+# Files with the longest tests start first, so that no process is still busy with one when all others have finished.
 BROWSER_TESTS = Path(__file__).parent / "ui"
 LONGEST_FIRST = (
     "test_loop",
@@ -45,10 +45,10 @@ def pytest_unconfigure(config):
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items):
-    """Tests of one file run in one process, as they share its fixtures, unless they name a group of their own.
+    """Tests of one file share fixtures, so they run in one process unless they name a group of their own.
 
-    Those with a browser come last: from the first page on, Playwright's event loop runs in the process, and tests that
-    run one of their own cannot.
+    Browser tests come last. After the first page, Playwright's event loop runs in the process, and then no test can run
+    an event loop of its own.
     """
     places = {name: place for place, name in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: (BROWSER_TESTS in item.path.parents, places.get(item.path.stem, len(places))))
@@ -58,7 +58,7 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_terminal_summary(terminalreporter):
-    """Each test that needed its second try is a fault to be found: say which, and how its first try failed."""
+    """Name each test that needed a second try, and show how its first try failed. Each is a fault to be found."""
     again = terminalreporter.stats.get("rerun", [])
     if again:
         terminalreporter.section("needed a second try: find out why", red=True)
@@ -71,7 +71,7 @@ def pytest_terminal_summary(terminalreporter):
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """Folder of real pixels, labels and answers; tests that need it skip where it is absent."""
+    """Folder of real pixels, labels and answers. Tests that need it are skipped if it does not exist."""
     folder = Path(os.environ.get("TRIPTYCH_REAL_DATA", Path(__file__).parents[2] / "shared" / "data")).resolve()
     if not folder.is_dir():
         pytest.skip(f"real data not found at {folder}; set TRIPTYCH_REAL_DATA to run this test")
@@ -80,7 +80,7 @@ def real_data() -> Path:
 
 @pytest.fixture(scope="session")
 def survey_folder(tmp_path_factory) -> Path:
-    """A small made-up run with every stage; read it, do not write to it."""
+    """A small made-up run with every stage. Do not write to it."""
     folder = tmp_path_factory.mktemp("survey") / "run"
     survey.make(folder, exposures=8)
     return folder
@@ -88,6 +88,6 @@ def survey_folder(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def fresh_survey(tmp_path) -> Path:
-    """A small made-up run with every stage, this test's own to write to."""
+    """A small made-up run with every stage. It is this test's own copy, so the test may write to it."""
     survey.make(tmp_path / "run", exposures=8)
     return tmp_path / "run"

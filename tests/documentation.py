@@ -1,4 +1,4 @@
-"""The documentation as a site, as `make docs` builds it; built once in a test run."""
+"""The documentation as a site, as `make docs` builds it. It is built once per test run."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def build(folder: Path) -> None:
-    """Build it in `folder`; any warning is an error."""
+    """Build the site in `folder`. Any warning is an error."""
     done = subprocess.run(
         [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)],
         cwd=ROOT,
@@ -25,5 +25,5 @@ def build(folder: Path) -> None:
 
 
 def site() -> Path:
-    """The folder of the site; read it, do not write to it."""
+    """The folder of the site. Do not write to it."""
     return templates.made("documentation", build)

@@ -1,4 +1,4 @@
-"""Small real FITS files for tests: exposures of the four-CCD camera, as many ways as files come."""
+"""Small real FITS files for tests: exposures of the four-CCD camera in every form in which files occur."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ def pixels(ccdname: str, expnum: int = 0, shape=SHAPE) -> np.ndarray:
 
 
 def primary(expnum=101, **cards) -> fits.PrimaryHDU:
-    """A primary HDU with the header of a Mosaic-3 exposure; a card given as None is left out."""
+    """A primary HDU with the header of a Mosaic-3 exposure. A card with the value None is left out."""
     hdu = fits.PrimaryHDU()
     header = {
         "INSTRUME": "Mosaic3",

@@ -1,4 +1,4 @@
-"""Start a command as a person would, and kill it with no warning while it writes something."""
+"""Start a command as a person would, and kill it without warning while it is writing."""
 
 import subprocess
 import time
@@ -18,7 +18,7 @@ def command(*words, **options) -> warm.Program:
 
 
 def finish(*words) -> str:
-    """Let `triptych WORDS...` end well; returns what it said."""
+    """Run `triptych WORDS...` until it ends without an error. Returns its output."""
     process = command(*words)
     said, _ = process.communicate()
     assert process.returncode == 0, said
@@ -26,7 +26,10 @@ def finish(*words) -> str:
 
 
 def kill(process: subprocess.Popen | warm.Program, when: Callable[[], bool]) -> list[psutil.Process]:
-    """Kill the process with SIGKILL as soon as `when` is true, which must come before it ends; its own processes."""
+    """Kill the process with SIGKILL as soon as `when` is true. Returns its child processes.
+
+    It is an error if the process ends before that.
+    """
     until = time.monotonic() + PATIENCE_SECONDS
     while not when():
         assert process.poll() is None, f"it ended before it could be killed:\n{process.stdout.read()}"
@@ -40,11 +43,11 @@ def kill(process: subprocess.Popen | warm.Program, when: Callable[[], bool]) -> 
 
 
 def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
-    """Those that still run after they had time to see that their parent is gone."""
+    """The processes that still run ten seconds after their parent was killed."""
     _, left = psutil.wait_procs([own for own in processes if own.is_running()], timeout=10)
     return [own for own in left if own.is_running() and own.status() != psutil.STATUS_ZOMBIE]
 
 
 def appears(folder: Path, pattern: str, times: int = 1) -> Callable[[], bool]:
-    """Whether so many paths of that pattern are there."""
+    """A function that tells whether `folder` has at least `times` paths that match the pattern."""
     return lambda: len(list(folder.glob(pattern))) >= times

@@ -1,4 +1,4 @@
-"""A tiny real run of four-CCD exposures, read from files, with every stage; and more such files that arrive later."""
+"""A tiny run of four-CCD exposures, read from files, with every stage; and more such files that arrive later."""
 
 from pathlib import Path
 
@@ -11,11 +11,11 @@ from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.store.store import open_store
 
 FIRST = range(101, 113)
-BAD = 3  # every so many exposures a bright bar crosses all CCDs
+BAD = 3  # a bright bar crosses all CCDs of every third exposure
 
 
 def write(folder: Path, expnum: int) -> Path:
-    """One exposure's file, the same bytes for the same number."""
+    """The file of one exposure. The same number always gives the same bytes."""
     images = []
     for name in make.CCDS:
         pixels = make.pixels(name, expnum)
@@ -33,7 +33,7 @@ def teach(catalog: Catalog, expnums) -> None:
 
 
 def first_season(folder: Path, *, places: bool = True) -> Catalog:
-    """Make the run `folder`/run of the exposures in `folder`/sky; without `places` it has no clusters and maps."""
+    """Make the run `folder`/run from the exposures in `folder`/sky. Without `places` it has no clusters and no maps."""
     for expnum in FIRST:
         write(folder / "sky", expnum)
     catalog = Catalog.create(folder / "run", camera="mosaic3")

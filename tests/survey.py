@@ -1,7 +1,7 @@
-"""A made-up run with every stage, in seconds: for tests of the dashboard and of anything that reads a run.
+"""Make a run with every stage in seconds, for tests of the dashboard and of everything else that reads a run.
 
 Pixels are noise with planted glows, arcs and dim frames; vectors, maps and predictions are drawn so that bad images
-cluster. Only the model and the candidates are made by the real steps, so that a retraining can follow; all steps have
+cluster. Only the model and the candidates come from the real steps, so that a retraining can follow. All steps have
 tests of their own.
 
     python -m tests.survey FOLDER [EXPOSURES]
@@ -38,14 +38,14 @@ def decam_ccds() -> pd.DataFrame:
 def make(folder: Path, *, exposures: int = 40, seed: int = 0) -> Catalog:
     """A whole run in `folder`: tables, previews, all stages, accounts and one imported label per old exposure.
 
-    It is written once for all tests that ask for the same, and copied.
+    It is written once for all tests that ask for the same run, then copied.
     """
     templates.copy(f"survey-{exposures}-{seed}", partial(write, exposures=exposures, seed=seed), folder)
     return Catalog.open(folder)
 
 
 def write(folder: Path, *, exposures: int, seed: int) -> Catalog:
-    """The same, written anew."""
+    """Write such a run. See `make`."""
     rng = np.random.default_rng(seed)
     catalog = Catalog.create(folder, camera="decam")
     ccds = decam_ccds()
@@ -171,7 +171,7 @@ def _write_labels(catalog, rows, expnums) -> None:
 
 
 def teach_by_votes(catalog, expnum: int, provenance: str = "ticked") -> None:
-    """Make the model's training labels of one exposure ones that came from inspectors, by their ticks or otherwise."""
+    """Change the training labels of one exposure, as if they came from inspectors. provenance : their origin."""
     path = catalog.stage("model").path / "training.parquet"
     training = pd.read_parquet(path)
     training.loc[training["expnum"] == expnum, "provenance"] = provenance

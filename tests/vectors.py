@@ -1,4 +1,4 @@
-"""A run with tables and an embedding only: vectors drawn so that exposures with one reason lie together."""
+"""A run with tables and an embedding only. Vectors of exposures with the same reason lie close together."""
 
 import numpy as np
 import pandas as pd
@@ -15,8 +15,8 @@ def make(
 ) -> tuple[Catalog, pd.DataFrame]:
     """Write the run to `folder`; return it and its truth (image_id, expnum, ccdname, reason).
 
-    Exposure i has the reason KINDS[i % 6] on its first four CCDs and is good on the others; each exposure also has an
-    offset of its own, as real ones do.
+    Exposure i has the reason KINDS[i % 6] on its first four CCDs and is good on the others. Each exposure also has its
+    own offset, as real exposures do.
     """
     rng = np.random.default_rng(seed)
     truth = pd.DataFrame(

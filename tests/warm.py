@@ -1,10 +1,10 @@
-"""Programs of ours in processes forked from a warm parent, which has imported everything once for all of them.
+"""Start our programs in processes that are forked from a warm parent, which has already imported everything.
 
     process = start("triptych.app.worker", run, stdin=True)      # as `python -m triptych.app.worker RUN` would
     process.kill(); process.wait()
 
-The parent is Python's own fork server: it runs nothing but imports, so that a fork of it is as good as a new process.
-Importing server and worker anew costs seconds of processor time each, and the tests start some two hundred.
+The parent is Python's own fork server. It only imports modules, so a fork of it is as good as a new process.
+To import the server or the worker again takes seconds of processor time, and the tests start about two hundred of them.
 """
 
 import atexit
@@ -33,7 +33,7 @@ _forks.set_forkserver_preload(WARM)
 
 
 class Program:
-    """A process of ours, as `subprocess.Popen` shows one: what it says is text in `stdout`, errors among it."""
+    """A process with the interface of `subprocess.Popen`. `stdout` is text and includes the error output."""
 
     def __init__(self, process, stdout, stdin):
         self._process, self.stdout, self.stdin = process, stdout, stdin
@@ -50,14 +50,14 @@ class Program:
         return self._process.exitcode
 
     def wait(self, timeout: float | None = None) -> int:
-        """Its exit code, negative where a signal ended it; subprocess.TimeoutExpired after `timeout` seconds."""
+        """Its exit code; negative if a signal ended it. subprocess.TimeoutExpired after `timeout` seconds."""
         self._process.join(timeout)
         if self._process.exitcode is None:
             raise subprocess.TimeoutExpired(self._process.name, timeout)
         return self._process.exitcode
 
     def communicate(self, timeout: float | None = None) -> tuple[str, None]:
-        """What it still says until it ends."""
+        """The rest of its output, until it ends."""
         said = self.stdout.read()
         self.wait(timeout)
         self.stdout.close()
@@ -77,8 +77,8 @@ class Program:
 def start(module: str, *words, log: Path | None = None, stdin: bool = False, session: bool = False) -> Program:
     """Start `python -m MODULE WORDS...` in the folder of the project.
 
-    log : file that what it says is added to, instead of `stdout`; stdin : it reads a pipe that is held open here
-    session : in a session of its own
+    log : file to which the output is added, instead of `stdout`. stdin : whether it reads a pipe that this process
+    holds open. session : whether it runs in a session of its own.
     """
     ours, theirs, reader, said = None, None, None, None
     if stdin:
@@ -98,18 +98,18 @@ def start(module: str, *words, log: Path | None = None, stdin: bool = False, ses
 
 
 def process(function: Callable, *arguments) -> BaseProcess:
-    """A process that is to call the function, not yet started. Arguments are pickled."""
+    """A process that will call the function. It is not started yet. Arguments are pickled."""
     return _forks.Process(target=function, args=arguments)
 
 
 def dask_workers() -> dask.config.set:
-    """Within it, Dask clusters that start here fork their workers from the warm parent, too."""
-    forkserver.ensure_running()  # Dask tells one that does not run yet to import other things
+    """In this context, Dask clusters started by this process also fork their workers from the warm parent."""
+    forkserver.ensure_running()  # if it is not running yet, Dask makes it import other modules
     return dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"})
 
 
 def _run(module, words, environment, stdin, said, log, session) -> None:
-    """In the fork: its own streams, folder and environment, then the module's `main`."""
+    """Runs in the fork: set its streams, folder and environment, then call the module's `main`."""
     if session:
         os.setsid()
     os.chdir(ROOT)

@@ -1,4 +1,4 @@
-"""What the warm parent of the tests' processes imports: all that our commands import when they are used."""
+"""The imports of the warm parent of the tests' processes: all modules that our commands import when they run."""
 
 import importlib
 import pkgutil
@@ -6,7 +6,7 @@ import pkgutil
 from tests import passwords
 from triptych import pipeline
 
-# These import torch, which takes seconds and half a gigabyte; the commands that need it are tested in the test itself.
+# These import torch, which takes seconds and 0.5 GB. Commands that need torch run in the test process itself.
 WITH_TORCH = {"attentive_probe", "dinov2", "masked_training", "preview_vit", "pretrain"}
 LIBRARIES = (
     "alembic.command",
@@ -20,7 +20,7 @@ LIBRARIES = (
 )
 
 for module in pkgutil.walk_packages(pipeline.__path__, "triptych.pipeline."):
-    if module.name.split(".")[-1] not in WITH_TORCH and ".migrations." not in module.name:  # those Alembic runs
+    if module.name.split(".")[-1] not in WITH_TORCH and ".migrations." not in module.name:  # Alembic runs those
         importlib.import_module(module.name)
 for name in LIBRARIES:
     importlib.import_module(name)

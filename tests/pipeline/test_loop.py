@@ -18,7 +18,7 @@ from triptych.pipeline.store.store import LabelStore, Vote, open_store
 
 
 def bad_by_majority(votes: pd.DataFrame) -> set[int]:
-    """Exposures that two of three call bad, counted from the record itself."""
+    """Exposures that two of three inspectors call bad, counted from the votes themselves."""
     last = votes[votes.ccdname == ""].sort_values("vote_id").drop_duplicates(["expnum", "inspector"], keep="last")
     return {int(expnum) for expnum, n in (last.judgement == "bad").groupby(last.expnum).sum().items() if n >= 2}
 
@@ -31,7 +31,7 @@ def listed(catalog: Catalog, store: LabelStore) -> set[int]:
 
 
 def assert_the_list_follows_the_votes(catalog: Catalog, store: LabelStore) -> None:
-    """To the last vote: one more, given after the last retraining, puts an exposure on it or takes it off."""
+    """Up to the last vote: one more vote after the last retraining adds an exposure to the list or removes one."""
     votes = store.votes(current=False)
     assert listed(catalog, store) == bad_by_majority(votes)
     counted = votes[(votes.ccdname == "") & (votes.judgement == "bad")].groupby("expnum").size()

@@ -80,7 +80,7 @@ def published_classes(comment: str) -> set[str]:
 
 
 def test_what_the_paper_mapped_maps_to_the_same_here(real_data):
-    """The published counts are found again, and nothing but bad seeing, which the paper dropped, is contradicted."""
+    """The published counts are reproduced. No published class is missing except bad seeing, which the paper dropped."""
     published, ours = Counter(), Counter()
     for line in (real_data / "labels/psf_rongpu_decam-bad_expid.txt").read_text().splitlines():
         if line.startswith("#") or not line.strip():

@@ -1,4 +1,4 @@
-"""One seed, one result: run twice, and killed at any moment and run again, every table and array is the same."""
+"""One seed, one result: every table and array is the same if a run is repeated, or killed and repeated."""
 
 import json
 import shutil
@@ -17,7 +17,7 @@ EXPOSURES = skies.EIGHT[0]
 # Of when and how long, not of what.
 TIMES = {"created", "seconds"}
 OF_THE_STORE = ("labels.db", "labels.db-wal", "labels.db-shm")
-# what shows that a step is at work, and how many there are by then
+# the paths that show that a step is running, and how many there are by then
 MOMENTS = {
     "labels.db": 1,
     "previews/*/*.npz": 3,
@@ -33,21 +33,21 @@ WITH_HELPERS = "embedding/.work-*/*.npy"  # the step that starts processes of it
 
 
 def everything(folder: Path) -> list[str]:
-    """All steps. Each time it is called it trains anew, so neighbours learn here; learners have a test of their own."""
+    """All steps. Each call trains again, so the model is neighbours, which is quick. Learners have their own test."""
     sky = skies.sky(*skies.EIGHT)
     return ["run", str(folder), str(sky), "--label", str(sky / "truth.csv"), "--seed", "3", "--classifier", "knn"]
 
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory) -> Path:
-    """The run that nobody stopped; read it, do not write to it."""
+    """The run that was never stopped. Do not write to it."""
     folder = tmp_path_factory.mktemp("rerun") / "undisturbed"
     finish(*everything(folder))
     return folder
 
 
 def contents(folder: Path) -> dict[str, object]:
-    """Every file of a run: its bytes; of JSON its values without the times; of the label store its rows."""
+    """The bytes of every file of a run. For JSON: the values without the times. For the label store: the rows."""
     found = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
@@ -70,7 +70,7 @@ def contents(folder: Path) -> dict[str, object]:
 
 
 def assert_same(folder: Path, other: Path) -> None:
-    """Nothing is missing, nothing is left over, nothing differs in a bit."""
+    """No file is missing, none is left over, and none differs."""
     here, there = contents(folder), contents(other)
     assert sorted(here) == sorted(there)
     assert [name for name in there if here[name] != there[name]] == []
@@ -90,7 +90,7 @@ def test_again_in_the_same_folder_adds_nothing(undisturbed, tmp_path):
 
 
 def test_killed_in_every_step_one_after_the_other(undisturbed, tmp_path, monkeypatch):
-    """What is left is the run that one process made from the beginning to the end."""
+    """The result is the same run that one process makes from beginning to end."""
     folder, helpers = tmp_path / "killed", []
     for pattern, times in MOMENTS.items():
         monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "2" if pattern == WITH_HELPERS else "1")
@@ -108,7 +108,7 @@ def pointers(folder: Path) -> dict[str, str]:
 
 @pytest.fixture
 def own(undisturbed, tmp_path) -> Path:
-    """A copy of the undisturbed run with a few votes that its model does not know yet."""
+    """A copy of the undisturbed run with a few votes that are newer than its model."""
     folder = tmp_path / "run"
     shutil.copytree(undisturbed, folder)
     with LabelStore(f"sqlite:///{folder / 'labels.db'}") as store:

@@ -33,7 +33,7 @@ def test_trails_are_thin_and_of_the_width_of_the_stars():
 
 
 def test_two_trails_are_no_candidate_and_a_ghost_is(tmp_path):
-    """A survey of forty exposures and the simulated teacher are enough to know."""
+    """A survey of forty exposures and the simulated teacher are enough to learn this."""
     catalog = loop.without_labels(skies.embedded(*skies.FORTY), tmp_path / "survey")
     truth = skies.truth(skies.sky(*skies.FORTY))
     with open_store(catalog) as store:

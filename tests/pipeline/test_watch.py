@@ -1,4 +1,4 @@
-"""The loop on a clock: what arrives is taken in; stopped, killed or hindered anywhere, it comes to the same run."""
+"""The watch takes in what arrives. Stopped, killed or hindered at any point, it ends with the same run."""
 
 import io
 import resource
@@ -28,7 +28,7 @@ NEW = (113, 114, 115, 117)  # 114 and 117 are bad
 
 @pytest.fixture(scope="module")
 def season(tmp_path_factory) -> Path:
-    """A run with every stage; read it, do not write to it."""
+    """A run with every stage. Do not write to it."""
     folder = tmp_path_factory.mktemp("season")
     nights.first_season(folder)
     return folder / "run"
@@ -61,7 +61,7 @@ def texts(events, kind: str) -> list[str]:
 
 
 def files(run: Catalog) -> dict[str, int]:
-    """Every file of the run and when it was written; not the store, which is opened."""
+    """Every file of the run and when it was written, except the label store and lock files."""
     found = [path for path in run.path.rglob("*") if path.is_file() and "labels.db" not in path.name]
     return {path.relative_to(run.path).as_posix(): path.stat().st_mtime_ns for path in found if path.suffix != ".lock"}
 
@@ -310,7 +310,7 @@ def test_a_model_that_comes_meanwhile_is_the_one_that_predicts(run, night):
 
 
 def test_predictions_on_yesterdays_vectors_are_made_up_for(run, night):
-    """As when a retraining began before a pass and ended after it."""
+    """As if a retraining started before a pass and ended after it."""
     old = dict(run.info["current"])
     arrive(night)
     with open_store(run) as store:

@@ -83,7 +83,7 @@ def test_a_failed_stage_leaves_nothing(catalog):
 
 
 def test_a_stage_whose_writer_was_killed_before_its_last_step_is_none(catalog):
-    """It has every file and the same contents as the one to be written, and still no name of its own."""
+    """It has all files, with the contents that the new stage would have, but it still has its temporary name."""
     ready = write(catalog)
     ready.path.rename(ready.path.with_name(".aside-tiny-4711-123456789"))
     assert catalog.stages("embedding") == []

@@ -1,4 +1,4 @@
-"""A killed process leaves nothing that stays; what another one is still writing is left alone."""
+"""What a killed process leaves is removed. What another process is still writing is left alone."""
 
 import errno
 import os
@@ -24,7 +24,7 @@ def die(*_):
 
 
 def begin(run: Path, moment: str, pipe: Connection | None = None) -> None:
-    """In a process of its own: begin what it is told, say so, and wait; or kill itself in the middle."""
+    """Runs in a process of its own: start writing, report it, and wait; or kill itself in the middle."""
     if moment == "creating the run":
         catalog_module.os.replace = die
         Catalog.create(run)
@@ -130,7 +130,7 @@ def test_a_pointer_half_moved_is_as_it_was(catalog):
 
 
 def add_one(lock: Path, times: int) -> None:
-    """Count up in a file, which goes wrong as soon as two do it at once."""
+    """Increase a number in a file. The result is wrong if two processes do it at once."""
     locks.POLL_SECONDS = 0.0  # all come as often as they can
     count = lock.with_name("count")
     for _ in range(times):

@@ -12,7 +12,7 @@ from triptych.pipeline.store.store import open_store
 
 
 def prediction(rows) -> pd.DataFrame:
-    """rows: (expnum, number of CCDs, {reason: probability of a CCD}); the rest of a CCD's probability is good."""
+    """rows: (expnum, number of CCDs, {reason: probability of a CCD}); the rest of its probability is for good."""
     found = []
     for expnum, n, chances in rows:
         for ccd in range(n):
@@ -84,7 +84,7 @@ def whole(rows, chances) -> pd.DataFrame:
 
 
 def test_the_rule_exposure_is_the_default_and_asks_for_the_exposures_own_probability():
-    """Many bad CCDs with a low probability stay, few with a high one are sent; all CCDs count, not the sampled ones."""
+    """Many bad CCDs with a low probability are not sent, few with a high one are. Every CCD counts, sampled or not."""
     rows = [(1, 12, {"PSF": 0.9}), (1, 8, {}), (2, 1, {"Noise": 0.8}), (2, 19, {}), (3, 20, {})]
     table = whole(rows, [0.3, 0.7, 0.1])
     assert candidates.DEFAULT == "exposure"
@@ -103,7 +103,7 @@ def test_the_rule_exposure_is_the_default_and_asks_for_the_exposures_own_probabi
 
 
 def test_a_bad_exposure_without_a_bad_ccd_has_a_reason_all_the_same():
-    """The one that its CCDs name most, together."""
+    """The reason that its CCDs name most, taken together."""
     rows = [(1, 20, {"PSF": 0.1, "Noise": 0.3}), (2, 20, {"PSF": 0.3, "Noise": 0.1}), (3, 20, {"PSF": 0.3})]
     table = whole(rows, [0.9, 0.8, 0.2])
     scored = candidates.score(table, table.image_id).set_index("expnum")

@@ -1,4 +1,4 @@
-"""Learners that answer together: who may answer whom, what two steps say, and how far it can be believed."""
+"""Learners that answer together: which may answer for which exposure, the two steps, and calibration."""
 
 from dataclasses import replace
 
@@ -33,7 +33,7 @@ def table_of(reasons, expnums) -> pd.DataFrame:
 
 
 def separable(exposures: int = 40, *, seed: int = 0, spread: float = 1.0):
-    """Images of good, PSF, Noise, and PSF with Noise, each reason along a direction of its own; and their table."""
+    """Images that are good, PSF, Noise, or PSF and Noise, and their table. Each reason has its own direction."""
     rng = np.random.default_rng(seed)
     expnums = np.repeat(np.arange(1, exposures + 1), CCDS)
     kinds = [(GOOD,), ("PSF",), ("Noise",), ("PSF", "Noise")]
@@ -45,7 +45,7 @@ def separable(exposures: int = 40, *, seed: int = 0, spread: float = 1.0):
 
 
 def overlapping(exposures: int, *, seed: int):
-    """Good and PSF images of which no one can tell all apart: x (n, DIM), table, whether PSF."""
+    """Good and PSF images that overlap: x (n, DIM), table, whether PSF."""
     rng = np.random.default_rng(seed)
     expnums = np.repeat(np.arange(1, exposures + 1), CCDS)
     bad = rng.random(len(expnums)) < 0.4
@@ -58,8 +58,8 @@ def overlapping(exposures: int, *, seed: int):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("two_steps", [False, True])
 def test_an_exposure_is_answered_by_those_whom_it_has_not_taught(kind, two_steps):
-    """Vectors that say only of which exposure an image is, and labels drawn per exposure: nothing can be learned from
-    others, all from oneself."""
+    """Vectors that show only which exposure an image belongs to, and labels drawn per exposure. Nothing can be learned
+    from other exposures; everything can from the same one."""
     rng = np.random.default_rng(4)
     expnums = np.repeat(np.arange(1, 61), CCDS)
     own = rng.normal(0, 1, (61, 80))
@@ -123,7 +123,7 @@ def test_two_steps_without_good_images_are_one():
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_probabilities_can_be_believed(kind):
-    """On classes that overlap, taught by a few hundred images; what the learners say by themselves is further off."""
+    """On classes that overlap, with a few hundred training images. Without calibration the learners are further off."""
     errors, raw_errors = [], []
     for seed in range(3):
         x, table, _ = overlapping(60, seed=seed)
@@ -140,7 +140,7 @@ def test_probabilities_can_be_believed(kind):
 
 
 def test_learners_that_hesitate_are_sharpened():
-    """A regularised learner says less than it knows where there are few images, and a forest where images are noisy."""
+    """A regularised learner is too cautious if there are few images; a forest is if images are noisy."""
     x, table, _ = overlapping(40, seed=0)
     for kind in KINDS:
         assert fit_head(x, table, kind=kind).steps[0].sharpness > 1.1
@@ -184,7 +184,7 @@ def test_a_head_as_arrays_and_back(kind, two_steps):
 
 @pytest.mark.parametrize("two_steps", [False, True])
 def test_the_simulated_teacher_is_listened_to_where_it_helps(two_steps):
-    """Four exposures of the survey's own know little; a teacher that shows the same thing helps, nonsense does not."""
+    """Four exposures of the survey teach little. A teacher with the same pattern helps; one with nonsense does not."""
     x, table = separable(6, spread=2.0)
     shown, truth = separable(200, seed=9, spread=2.0)
     helps = Teacher(shown, truth.reasons, "digest", "decam", "")

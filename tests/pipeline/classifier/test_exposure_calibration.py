@@ -1,4 +1,4 @@
-"""What the CCDs of an exposure make of it as a whole."""
+"""The probability that an exposure is bad, from its CCDs."""
 
 import numpy as np
 import pandas as pd
@@ -25,7 +25,7 @@ def keys_of(n: int, first: int = 1) -> pd.DataFrame:
 
 
 def nearest_to(place: int, n: int) -> np.ndarray:
-    """Places in CCDNUMS of the n CCDs nearest to one of them, itself first."""
+    """Places in CCDNUMS of the n CCDs nearest to one CCD, starting with that CCD."""
     where = centres(camera("decam"), CCDNUMS)
     return np.argsort(((where - where[place]) ** 2).sum(1), kind="stable")[:n]
 
@@ -103,7 +103,7 @@ def test_a_learnt_view_can_be_believed(view):
 
 
 def test_the_focal_plane_as_one_vector_is_heard_as_far_as_it_knows():
-    """CCDs that say nothing, a whole that knows; and a whole that says nothing."""
+    """CCDs without information but a whole with it; then a whole without information."""
     rng = np.random.default_rng(0)
     bad = rng.random(200) < 0.5
     nothing, keys = rng.beta(12, 1, (200, len(CCDNUMS))).ravel(), keys_of(200)

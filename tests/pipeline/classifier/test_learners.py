@@ -13,7 +13,7 @@ from triptych.pipeline.classifier import learners
 
 
 def drawn(n: int = 300, dim: int = 12, *, seed: int = 0):
-    """Images of unlike scales, two labels that depend on some of their numbers, weights; and images to be asked."""
+    """Images whose features differ in scale, two labels that depend on some features, weights; and new images."""
     rng = np.random.default_rng(seed)
     scale, level = 10.0 ** rng.uniform(-2, 2, dim), rng.normal(0, 50, dim)
     plain = rng.normal(0, 1, (n + 40, dim))

@@ -25,7 +25,7 @@ def run(tmp_path):
 
 
 def drawn(n: int = 240, dim: int = 6):
-    """Three labels that lie along one feature of many, four images to an exposure."""
+    """Three labels that differ along one of many features, with four images per exposure."""
     rng = np.random.default_rng(5)
     labels = np.array(["PSF", "Noise", "good"])[np.arange(n) // 4 % 3]
     values = rng.normal(0, 1, (n, dim))
@@ -67,7 +67,7 @@ def test_a_search_finds_what_separates_and_is_the_same_again():
 
 
 def test_an_exposure_is_never_on_both_sides():
-    """Vectors that only tell exposures apart are worth nothing to a search by exposure."""
+    """Vectors that only distinguish exposures do not help a search that splits by exposure."""
     rng = np.random.default_rng(0)
     _, table = drawn()
     values = rng.normal(0, 5, (60, 6))[table.expnum] + rng.normal(0, 0.01, (240, 6))

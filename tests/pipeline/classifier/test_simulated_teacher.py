@@ -1,4 +1,4 @@
-"""The simulated teacher: who is taught by it, and what it is made of."""
+"""The simulated teacher: which learners use it, and what it is made from."""
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,7 @@ from triptych.pipeline.store.store import open_store
 
 
 def keys_and_truth(exposures: int = 6, ccds: int = 40):
-    """Exposure 1 is bad throughout, 2 on half of its CCDs, the others are good, 6 being a suspicious one."""
+    """Exposure 1 is bad on all CCDs, 2 on half of them. The others are good; 6 is a suspicious one."""
     from triptych.pipeline.camera import camera
 
     pairs = [(expnum, ccdnum) for expnum in range(1, exposures + 1) for ccdnum in range(1, ccds + 1)]
@@ -52,7 +52,7 @@ def test_a_few_ccds_of_every_kind_teach():
 
 @pytest.fixture
 def elsewhere(tmp_path, monkeypatch):
-    """Another file than the one that comes with the program, which is forgotten again afterwards."""
+    """Use another file than the one installed with the program; afterwards the usual one again."""
     path = tmp_path / "teacher.npz"
     monkeypatch.setattr(simulated_teacher, "FILE", path)
     simulated_teacher._stored.cache_clear()
@@ -89,7 +89,7 @@ def test_the_one_that_comes_with_the_program():
 
 
 def test_it_is_no_label_no_neighbour_and_no_row_of_the_training_table(elsewhere, tmp_path):
-    """Nothing but the linear learner hears of it, and `simulated=False` keeps it silent."""
+    """Only the linear learner uses the teacher, and `simulated=False` turns it off."""
     catalog, truth = vectors.make(tmp_path / "run", exposures=12, dim=8, spread=3.0)
     stage = catalog.stage("embedding")
     with catalog.new_stage("embedding", "drawn", parameters={"digest": "seen-1"}) as writer:

@@ -1,4 +1,4 @@
-"""A CCD with what is around it."""
+"""A CCD together with its surroundings."""
 
 import numpy as np
 import pandas as pd

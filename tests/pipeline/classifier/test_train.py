@@ -45,7 +45,7 @@ def training_rows(reasons, expnums) -> pd.DataFrame:
 
 
 def test_same_answers_as_a_plain_scikit_learn_pipeline():
-    """Asked of exposures that are not in training, it is the published pipeline to the last digit that counts."""
+    """For exposures that are not in training, the result is that of the published pipeline."""
     rng = np.random.default_rng(1)
     reasons = ["PSF", "Noise", "Wonky", GOOD]
     classes = rng.integers(0, 4, 600)
@@ -200,7 +200,7 @@ def test_what_is_missing_is_said(run, tmp_path):
 
 @pytest.mark.parametrize("classifier", ["knn", "mixed"])
 def test_predicting_block_by_block_is_predicting_in_one_frame(run, monkeypatch, classifier):
-    """One half of the exposures has taught nothing, so all learners answer for it."""
+    """Half of the exposures are not in training, so all learners answer for them."""
     catalog, _, truth = run
     monkeypatch.setattr("triptych.pipeline.classifier.prediction_table.BLOCK", 20)
     with LabelStore("sqlite://") as store:

@@ -1,4 +1,4 @@
-"""The same work on a cluster: identical vectors, dead workers, dead clients, and clusters that are not there."""
+"""Embedding on a cluster: identical vectors, killed workers, killed clients, and clusters that do not exist."""
 
 import json
 import logging
@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[3]
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """The stage that this process makes by itself."""
+    """The stage that this process makes without a cluster."""
     catalog = survey.make(tmp_path_factory.mktemp("whole") / "run", exposures=8)
     return embed.embed(catalog, workers=1)
 
@@ -44,7 +44,7 @@ def cluster():
 
 
 class Shards:
-    """Watches the files of finished units: a file that is computed twice is another file of the same name."""
+    """Watches the files of finished units. If a unit is computed twice, its file is replaced by a new one."""
 
     def __init__(self, catalog):
         self.catalog = catalog
@@ -90,7 +90,7 @@ def test_a_worker_killed_in_the_middle_costs_only_its_share(run, whole, cluster)
 
 
 def test_a_client_that_dies_leaves_its_finished_units_to_the_next(run, whole, cluster):
-    """Killed in the middle with SIGKILL; the same command again computes only what was not finished."""
+    """Kill it in the middle with SIGKILL. The same command then computes only the units that were not finished."""
     shards = Shards(run)
     client = command("embed", run.path, "--scheduler", cluster.scheduler_address)
     try:
@@ -219,7 +219,7 @@ def test_a_cluster_without_workers_says_so_and_goes_on_when_one_comes(
     started = []
 
     class StartOne(logging.Handler):
-        """The reader of the line does what it says."""
+        """Does what the message asks for: starts a worker."""
 
         def emit(self, record):
             if not started:
@@ -259,7 +259,7 @@ def test_a_scheduler_that_dies_ends_the_work_with_what_to_do(run, whole, empty_s
 
 @pytest.mark.slow
 def test_the_cluster_of_one_s_own_ends_with_the_work(run, whole):
-    """With workers that are new interpreters, as everybody's are."""
+    """With workers that are new interpreters, as on a real cluster."""
     with dask.config.set({"distributed.worker.multiprocessing-method": "spawn"}):
         stage = embed.embed(Catalog.open(run.path), scheduler="local", workers=2)
     assert np.array_equal(stage.array(), whole.array())
@@ -275,7 +275,7 @@ wait
 
 @pytest.mark.slow
 def test_the_example_for_slurm_runs(run, whole, tmp_path):
-    """Everything in it but `srun`, which here starts the two tasks itself."""
+    """Run the whole script. Only `srun` is replaced, by a script that starts the two tasks itself."""
     srun = tmp_path / "bin" / "srun"
     srun.parent.mkdir()
     srun.write_text(SRUN)

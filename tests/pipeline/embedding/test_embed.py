@@ -1,4 +1,4 @@
-"""Embedding: backbones by name, stages that are resumable, incremental and the same however they were computed."""
+"""Embedding: backbones by name; stages can be resumed and extended, and do not depend on how they were computed."""
 
 import shutil
 import subprocess
@@ -145,7 +145,7 @@ def test_gain_does_not_change_the_lines_that_are_seen():
 
 
 def test_a_ghost_across_ccds_moves_its_ccds_away_from_the_others():
-    """A ring over the field, drawn on every CCD it crosses, separates CCDs by what is on them."""
+    """A ring over the field, drawn on every CCD that it crosses, separates the CCDs by their content."""
     from triptych.pipeline import focal_plane
 
     rng = np.random.default_rng(4)
@@ -185,7 +185,7 @@ def test_an_empty_run_says_to_ingest(tmp_path):
 
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory):
-    """A randomly initialised DINOv2 with registers, as its save_pretrained wrote it."""
+    """A randomly initialised DINOv2 with registers, as written by its save_pretrained."""
     import torch
     from transformers import Dinov2WithRegistersConfig, Dinov2WithRegistersModel
 
@@ -234,7 +234,7 @@ def of_files(folder, files):
 
 @pytest.mark.slow
 def test_several_devices_and_readers_ahead_make_the_same_vectors(tmp_path, files, tiny_model, monkeypatch):
-    """One device and one image after the other, as published; two devices that take turns; and with batches."""
+    """One device and one image at a time, as published; two devices in turn; and batches."""
     from triptych.pipeline.embedding import dinov2
     from triptych.pipeline.pixels.full_resolution import full_ccd
 
@@ -352,7 +352,7 @@ def test_raw_pixels_are_never_rounded_to_bfloat16():
 
 @pytest.mark.slow
 def test_the_default_backbone_finds_the_real_ghosts(real_data):
-    """Leave one exposure out, the default classifier, the majority of eight people: as docs/backbones.md says."""
+    """Leave one exposure out, with the default classifier and the majority of eight people, as in docs/backbones.md."""
     from benchmarks.accuracy import backbones as comparison
 
     sample, votes = comparison.real_ghosts(real_data)

@@ -1,4 +1,4 @@
-"""Vectors that were computed elsewhere, in the formats in which others leave them."""
+"""Vectors that were computed elsewhere, in the formats that other programs write."""
 
 import h5py
 import numpy as np
@@ -26,7 +26,7 @@ def run(tmp_path):
 
 
 def published(path, vectors_, rows):
-    """A file as the published code wrote it."""
+    """A file in the format that the published code wrote."""
     with h5py.File(path, "w") as file:
         group = file.create_group("images")
         for row in rows:

@@ -1,4 +1,4 @@
-"""Pretraining on a survey's own previews: the same weights however often it was stopped, and a backbone at the end."""
+"""Pretraining on a survey's own previews: the same weights after any number of stops, and a backbone."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The comparison of orders: how answers are counted, and that a loop asks only what it may."""
+"""The comparison of orders: how answers are counted, and that the loop asks only about allowed exposures."""
 
 import numpy as np
 import pandas as pd

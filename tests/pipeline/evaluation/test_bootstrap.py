@@ -11,7 +11,7 @@ CCDS = 10
 
 
 def made(n_exposures: int, seed: int = 0):
-    """Exposures of which a fifth are told wrong as a whole; each of CCDS images."""
+    """Exposures of CCDS images each. For a fifth of the exposures, all images are predicted wrongly."""
     rng = np.random.default_rng(seed)
     bad = np.arange(n_exposures) % 2 == 0
     right = rng.random(n_exposures) < 0.8
@@ -40,7 +40,7 @@ def test_the_first_value_is_the_figure_itself():
 
 
 def test_the_spread_is_that_of_exposures_and_not_of_images():
-    """Recall over n bad exposures has the binomial spread of n draws, however many CCDs each exposure has."""
+    """Recall over n bad exposures has the binomial spread of n draws, no matter how many CCDs each exposure has."""
     truth, prediction, found = made(400)
     figures = resampled(truth, prediction, found)
     row = interval(figures["published.recall"])

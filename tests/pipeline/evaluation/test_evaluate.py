@@ -58,7 +58,7 @@ def test_folds_hold_whole_exposures_once_each_and_share_out_rare_reasons():
 
 @pytest.mark.parametrize("classifier", ["knn", "mixed"])
 def test_no_image_is_predicted_from_its_own_exposure(tmp_path, classifier):
-    """Vectors that say only which exposure an image is of teach nothing about other exposures."""
+    """Vectors that show only which exposure an image belongs to teach nothing about other exposures."""
     catalog, truth = vectors.make(tmp_path / "run", exposures=40, spread=0)
     rng = np.random.default_rng(0)
     own = rng.normal(size=(41, 8))
@@ -131,7 +131,7 @@ def test_learners_are_evaluated_in_folds_as_neighbours_are(tmp_path, classifier)
 
 
 def test_held_out_predictions_do_not_hear_what_is_held_out(tmp_path):
-    """Other labels on the exposures of one fold change nothing of what is said about them."""
+    """Other labels on the exposures of one fold do not change the predictions for these exposures."""
     catalog, truth = vectors.make(tmp_path / "run", exposures=10, dim=10)
     stage = catalog.stage("embedding")
     told = []
@@ -155,7 +155,7 @@ def test_two_exposures_with_one_label_each_can_be_evaluated(tmp_path):
 
 
 def test_the_leak_is_what_a_split_by_image_adds(tmp_path):
-    """Where each exposure looks like itself and reasons do not look alike, only a split by image does well."""
+    """If images of an exposure look alike but images of a reason do not, only a split by image gives good figures."""
     catalog, truth = vectors.make(tmp_path / "run", exposures=40, spread=0)
     rng = np.random.default_rng(0)
     own = rng.normal(size=(41, 8))

@@ -1,4 +1,4 @@
-"""Whole exposures: curves, thresholds, calibration, and whether the named reason is one that is there."""
+"""Whole exposures: curves, thresholds, calibration, and whether the exposure has the named reason."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""Probes of an embedding: what they read, from whom, and how the labels they need are counted."""
+"""Probes of an embedding: their targets, the sources of these, and how many labels they need."""
 
 import json
 import shutil
@@ -20,7 +20,7 @@ from triptych.pipeline.store.store import open_store
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """24 exposures of six CCDs, their labels, and numbers that the vectors hold or do not hold."""
+    """24 exposures of six CCDs, their labels, and numbers of which the vectors contain some."""
     catalog, truth = vectors.make(tmp_path_factory.mktemp("probes") / "run", spread=0.5)
     stage = catalog.stage("embedding")
     seen = np.array(stage.array())
@@ -44,7 +44,7 @@ def made(tmp_path_factory):
 
 @pytest.fixture
 def run(made, tmp_path):
-    """The test's own copy of it, its label store and the truth."""
+    """The test's own copy of the run, its label store and the truth."""
     folder, truth = made
     catalog = Catalog.open(shutil.copytree(folder, tmp_path / "run"))
     with open_store(catalog) as store:
@@ -132,7 +132,7 @@ def test_a_number_that_the_vectors_hold_is_read_and_another_is_not(run, kind):
 
 @pytest.mark.parametrize("kind", ["linear", "attentive"])
 def test_nothing_is_read_from_an_exposure_of_its_own(tmp_path, kind):
-    """Vectors that say only which exposure an image is of teach nothing about other exposures."""
+    """Vectors that show only which exposure an image belongs to teach nothing about other exposures."""
     catalog, truth = vectors.make(tmp_path / "run", exposures=24, spread=0)
     own = np.random.default_rng(0).normal(size=(25, 8))
     with catalog.new_stage("embedding", "leaky") as writer:
@@ -171,7 +171,7 @@ def test_linear_probe_is_scikit_learns(run):
 
 
 def test_what_is_not_labelled_does_not_teach_but_is_seen(run):
-    """An attentive probe looks at CCDs without a label too, and answers for them."""
+    """An attentive probe also uses CCDs without a label, and predicts for them."""
     catalog, _, truth = run
     stage, keys = catalog.stage("embedding"), catalog.stage("embedding").table("keys")
     few = of_labels("reasons", truth[truth.ccdname != "S2"].assign(reasons=truth.reason.map(lambda own: (own,))))
@@ -217,7 +217,7 @@ def test_vectors_that_are_no_numbers_are_refused(run):
 
 
 def needles(n=48, t=9, seed=0):
-    """Sequences of noise with one token of one of two kinds somewhere: only that token says which."""
+    """Sequences of noise. Each has one token of one of two kinds, at a random place; only this token shows the kind."""
     rng = np.random.default_rng(seed)
     tokens, kind = rng.normal(0, 1, (n, t, 6)), np.arange(n) % 2
     where = rng.integers(0, t, n)

@@ -21,7 +21,7 @@ JUDGED = 900005
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """A run where 900005 was judged by three, one of whom thought again and one of whom was asked again."""
+    """A run where three people judged 900005. One of them changed their vote, and one was asked again."""
     catalog = survey.make(tmp_path_factory.mktemp("explain") / "run", exposures=8)
     with open_store(catalog) as store:
         stage = catalog.stage("prediction").stage_id

@@ -1,4 +1,4 @@
-"""Exports: readable by the programs they are for, the same bytes each time, and honest about what they stand on."""
+"""Exports: their programs can read them, they are the same bytes each time, and they say what they are based on."""
 
 import csv
 import io
@@ -19,7 +19,7 @@ from triptych.pipeline.store.store import LabelStore, Vote
 
 
 def read_like_legacypipe(text: str) -> dict[tuple[int, str | None], str]:
-    """What legacypipe makes of a bad-exposure list, written anew from its rules; a line it would skip is an error."""
+    """What legacypipe reads from a bad-exposure list, by its rules. A line that it would skip is an error."""
     bad = {}
     for line in text.split("\n"):
         if not line or line[0] == "#":
@@ -55,7 +55,7 @@ def run(tmp_path):
 
 
 def cast(store, expnum, answers: str, *ticks, **more) -> None:
-    """Votes of amy, ben, cai from a word like "bbg"; ticks name the CCDs that those who say bad tick."""
+    """Votes of amy, ben, cai from a word such as "bbg". ticks : CCDs that everybody who votes bad ticks."""
     judgements = {"b": "bad", "g": "good", "u": "unsure"}
     for name, letter in zip(("amy", "ben", "cai"), answers, strict=False):
         vote = Vote(expnum=expnum, inspector=name, judgement=judgements[letter], plver="V5.5", **more)
@@ -329,7 +329,7 @@ def test_a_list_of_some_reasons_says_so(run):
 
 @pytest.fixture(scope="module")
 def dr11(real_data, tmp_path_factory):
-    """A run that knows nothing but the published answers."""
+    """A run that has only the published answers."""
     catalog = Catalog.create(tmp_path_factory.mktemp("dr11") / "run")
     with LabelStore(catalog.labels_url()) as store:
         import_file(store, real_data / "labels/dr11_final_selected_bad_exposures.csv", catalog=catalog)

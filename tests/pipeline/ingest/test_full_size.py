@@ -1,4 +1,4 @@
-"""A full-size exposure with its masks fits into little memory."""
+"""The ingest of a full-size exposure with its masks needs little memory."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -32,7 +32,7 @@ def noise_and_stars(ccd) -> CcdFrame:
 
 
 def write_full_size(folder: Path) -> None:
-    """One exposure and its masks: compressing takes nearly all the time, so each CCD has the bytes of one."""
+    """One exposure and its masks. Compression takes nearly all the time, so all CCDs share the bytes of one."""
     folder.mkdir()
     ccds = Exposure(OBSERVATION, DECAM, 1).ccds()
     first = noise_and_stars(ccds[0])

@@ -1,4 +1,4 @@
-"""Ingest through its door: tables, previews, what is read again, and what goes to quarantine."""
+"""Ingest as it is called: tables, previews, which files are read again, and which go to quarantine."""
 
 import gzip
 import os
@@ -271,7 +271,7 @@ def test_order_workers_and_calls_make_no_difference(tmp_path, files):
 
 
 def ingest_and_die(run, files):
-    """In a process of its own: every exposure is saved at once, and the fourth kills it."""
+    """Runs in a process of its own: each exposure is saved at once, and the process is killed at the fourth."""
 
     def die(done, total, text):
         if text == "exposure 104":
@@ -505,7 +505,7 @@ def test_a_file_of_another_kind_named_outright(run, files):
 
 @contextmanager
 def without_rights_of_root(folder: Path) -> Iterator[None]:
-    """Give the folder to nobody and act as nobody, where root runs the tests and may read everything."""
+    """If root runs the tests, it may read everything: so give the folder to the user nobody and act as nobody."""
     if os.geteuid() != 0:
         yield
         return

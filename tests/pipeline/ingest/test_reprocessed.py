@@ -1,4 +1,4 @@
-"""An exposure that comes back with another pipeline version: what is kept, who is asked again, what is exported."""
+"""An exposure that returns with another pipeline version: what is kept, who votes again, and what is exported."""
 
 import shutil
 
@@ -44,7 +44,7 @@ def first(tmp_path_factory):
 
 @pytest.fixture
 def night(first, tmp_path):
-    """(folder of files, run) of a test of its own, where 101 and 102 have come back: 101 with other pixels."""
+    """(folder of files, run), copied for one test. 101 and 102 have returned, 101 with other pixels."""
     shutil.copytree(first, tmp_path / "night")
     files = tmp_path / "night" / "files"
     come_back(files, 101, "V5.0", changed=True)

@@ -1,4 +1,4 @@
-"""Labels that are likely wrong: who contradicts them, what an answer changes, and what stays on record."""
+"""Labels that are likely wrong: what contradicts them, what an answer changes, and what is recorded."""
 
 import json
 
@@ -60,7 +60,7 @@ def test_what_is_listed_as_suspicious_contradicts_nothing(fresh_survey):
 
 @pytest.fixture
 def relabelled(tmp_path):
-    """A run whose labels are all right but for two exposures, with a model that they have taught."""
+    """A run with right labels on all but two exposures, and a model that was trained on these labels."""
     from tests import survey
 
     catalog = survey.make(tmp_path / "run", exposures=24)

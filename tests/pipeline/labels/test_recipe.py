@@ -1,4 +1,4 @@
-"""What joins the training set without a label, and what is thinned out."""
+"""Images that join the training set without a label, and images that are thinned out."""
 
 from collections import Counter
 
@@ -17,7 +17,7 @@ NUMBERS = (32, 33, 25, 26)
 
 
 def run(n: int = 6):
-    """Exposures 1.. of four CCDs; those of even number lie in the Galactic plane, the others at its pole."""
+    """Exposures 1, 2, ... of four CCDs. Even numbers are in the Galactic plane, the others at the Galactic pole."""
     exposures = pd.DataFrame({"expnum": range(1, n + 1), "camera": "decam"})
     exposures["ra"] = np.where(exposures.expnum % 2, 192.86, 266.4)
     exposures["dec"] = np.where(exposures.expnum % 2, 27.13, -28.94)

@@ -1,4 +1,4 @@
-"""Lists of suspicious good exposures: read, kept apart from what teaches, and counted by kind."""
+"""Lists of suspicious good exposures: they are read, kept out of training, and counted by kind."""
 
 import pandas as pd
 import pytest

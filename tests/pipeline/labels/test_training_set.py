@@ -1,4 +1,4 @@
-"""From votes and imported labels to what teaches what."""
+"""From votes and imported labels to a training set."""
 
 import pandas as pd
 import pytest
@@ -11,7 +11,7 @@ NAMES = ["N1", "N2", "S1", "S2"]
 
 
 def tables(n_exposures: int = 4, plver: str = "V5"):
-    """Exposures 1.. of four CCDs each, as tables of a run."""
+    """Exposures 1, 2, ... of four CCDs each, as tables of a run."""
     exposures = pd.DataFrame({"expnum": range(1, n_exposures + 1), "camera": "decam", "plver": plver})
     ccds = pd.DataFrame(
         [(image_id_of(e, c + 1), e, name) for e in exposures.expnum for c, name in enumerate(NAMES)],

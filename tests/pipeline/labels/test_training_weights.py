@@ -1,4 +1,4 @@
-"""What a label rests on, how much it counts, and what never counts at all."""
+"""The basis of a label, its weight, and labels that never count."""
 
 from functools import lru_cache
 
@@ -109,7 +109,7 @@ def test_ccds_judged_one_by_one_by_a_panel_are_annotations_weighed_by_their_agre
 
 
 def inspected(store, n: int, errors: dict[str, float], seed: int) -> np.ndarray:
-    """Votes of inspectors with error rates on n exposures; which of these are truly bad."""
+    """Votes of inspectors with error rates on n exposures, and which exposures are truly bad."""
     rng = np.random.default_rng(seed)
     bad = rng.random(n) < 0.3
     votes = []
@@ -193,7 +193,7 @@ def talked_of(store, said, decided: bool, listed: bool) -> None:
 
 
 def taught_with_two_drawn(n: int, talk, policy: str):
-    """What n exposures teach, of which 1 and 2 were drawn and talked of."""
+    """The training labels of n exposures. Exposures 1 and 2 were drawn and discussed."""
     with LabelStore("sqlite://") as store:
         inspected(store, n, dict.fromkeys(INSPECTORS, 0.2), seed=3)
         talk(store)
@@ -272,7 +272,7 @@ def test_nothing_drawn_is_taken_for_good_because_no_list_names_it(tmp_path):
 
 
 def doubted(truth: pd.DataFrame, share: float, seed: int = 0) -> tuple[pd.DataFrame, np.ndarray]:
-    """Training rows of a truth of which some exposures' labels are wrong, and which rows these are."""
+    """Training rows in which the labels of some exposures are wrong, and which rows these are."""
     rng = np.random.default_rng(seed)
     table = truth.assign(reasons=[(reason,) for reason in truth.reason], source="", provenance="truth", basis="truth")
     wrong = table.expnum.isin(rng.choice(table.expnum.unique(), round(share * table.expnum.nunique()), replace=False))

@@ -1,4 +1,4 @@
-"""The compiled decoder of compressed CCDs: the pixels of fitsio to the last bit, and nothing where it knows no way."""
+"""The compiled decoder of compressed CCDs gives the same pixels as fitsio. It gives nothing for unknown forms."""
 
 from pathlib import Path
 
@@ -59,7 +59,7 @@ def plain(path: Path, hdu: int = 1) -> np.ndarray:
 
 
 def assert_same(path: Path, hdu: int = 1) -> None:
-    """The decoder gives the very pixels of the libraries, and from them the same preview and statistics."""
+    """The decoder gives exactly the same pixels as the libraries, and so the same preview and statistics."""
     expected = plain(path, hdu)
     table = compressed_tiles.tile_tables(path)[hdu]
     assert np.array_equal(rice.window(path, hdu), expected, equal_nan=True)

@@ -1,4 +1,4 @@
-"""What changed and why: causes are labels that really lie near, figures are paired, and nothing is made up."""
+"""What changed and why: the causes are labels that really are near, figures are paired, and nothing is invented."""
 
 import pandas as pd
 import pytest
@@ -13,7 +13,7 @@ from triptych.pipeline.store.store import open_store
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory):
-    """A run taught by all but ghosts, then retrained with votes on half of the ghosts; by neighbours alone."""
+    """A run trained on all reasons except ghosts, then retrained with votes on half of the ghosts. Neighbours only."""
     catalog, truth = vectors.make(tmp_path_factory.mktemp("retraining") / "run", exposures=36)
     with open_store(catalog) as store:
         vectors.teach(store, truth[~truth.expnum.isin(ghosts(truth))])

@@ -1,4 +1,4 @@
-"""What votes change between two fits: told as a full prediction tells it, by a state that may be lost at any time."""
+"""What votes change between two fits. A state that may be lost at any time agrees with a full prediction."""
 
 import json
 import shutil
@@ -35,7 +35,7 @@ def once(tmp_path_factory):
 
 @pytest.fixture
 def run(once, tmp_path):
-    """A run predicted by its neighbours, whose labels know nothing of ghosts yet."""
+    """A run with a model of neighbours. Its labels have no ghosts yet."""
     catalog, ghosts = once
     return Catalog.open(shutil.copytree(catalog.path, tmp_path / "run")), ghosts
 
@@ -68,7 +68,7 @@ def full(catalog, store):
 
 
 def check(found, before, after):
-    """The table says what two prediction tables differ in."""
+    """The table lists the differences of two prediction tables."""
     other = (before.reason != after.reason) | (before.probability != after.probability)
     other |= before.p_good != after.p_good
     expected = after[other].groupby("expnum").image_id.agg(list)

@@ -1,4 +1,4 @@
-"""Following the training set is a full prediction, to the last bit, after any number of rounds."""
+"""A prediction that follows the training set equals a full prediction exactly, after any number of rounds."""
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,7 @@ SAID = [("good",), ("PSF",), ("Ghost_Scatter",), ("PSF", "Ghost_Scatter"), ("Clo
 
 
 def images(n: int) -> tuple[np.ndarray, np.ndarray]:
-    """image_ids and expnums of n images, CCDS of each exposure."""
+    """image_ids and expnums of n images, with CCDS images per exposure."""
     expnums = np.arange(n) // CCDS + 1
     return image_id_of(expnums, np.arange(n) % CCDS + 1), expnums
 

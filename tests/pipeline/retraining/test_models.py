@@ -1,4 +1,4 @@
-"""Every model can be used again: pointers move together, nothing is deleted, and who did it is on record."""
+"""Every model can be used again: pointers move together, nothing is deleted, and the record says who did it."""
 
 import json
 import os
@@ -23,7 +23,7 @@ from triptych.pipeline.store.store import LabelStore, open_store
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A run with a model of neighbours, votes that wait, and then what a retraining made: folder."""
+    """Folder of a run with a model of neighbours, then votes, and then a retraining."""
     catalog, truth = vectors.make(tmp_path_factory.mktemp("models") / "run", exposures=24)
     with open_store(catalog) as store:
         vectors.teach(store, truth[~truth.expnum.isin(ghosts(truth))])
@@ -178,7 +178,7 @@ def one_more_label(run):
 
 
 def die_at(folder, percent):
-    """Retrain in this process and kill it at that step; the test below starts it in one of its own."""
+    """Retrain in this process and kill the process at that step. The test below starts it as a process of its own."""
 
     def progress(done, total, text=""):
         if done >= percent:

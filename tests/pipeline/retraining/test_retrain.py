@@ -1,4 +1,4 @@
-"""Votes go in, new candidates come out; stopped anywhere, nothing stays behind."""
+"""A retraining turns votes into new candidates. If it is stopped at any point, it leaves nothing behind."""
 
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ KINDS = ("model", "prediction", "candidates")
 
 @pytest.fixture
 def run(tmp_path):
-    """A run whose labels know nothing of ghosts yet."""
+    """A run whose labels have no ghosts yet."""
     catalog, truth = vectors.make(tmp_path / "run", exposures=36)
     with open_store(catalog) as store:
         vectors.teach(store, truth[~truth.expnum.isin(truth.expnum[truth.reason == "Ghost_Scatter"])])
@@ -31,7 +31,7 @@ def ghosts(truth):
 
 
 def vote_ghosts(store, truth):
-    """Two of three inspectors call half of the ghost exposures bad, ticking their CCDs."""
+    """Two of three inspectors vote bad on half of the ghost exposures and tick their CCDs."""
     voted = ghosts(truth)[:3]
     votes = []
     for expnum in voted:

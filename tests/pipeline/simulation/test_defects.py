@@ -1,4 +1,4 @@
-"""Planted defects: the ones that were asked for, on the CCDs that the truth names, as strong as they should be."""
+"""Planted defects: the requested kinds, on the CCDs that the truth names, with the right strength."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def simulated(kind: str, seed: int = 1, **options):
 
 
 def scatter(pixels: np.ndarray) -> float:
-    """Robust scatter of the differences between neighbours: the noise, whatever the sky does."""
+    """Robust scatter of the differences between neighbouring pixels: the noise, independent of the sky."""
     steps = np.diff(pixels[np.isfinite(pixels).all(axis=1)], axis=1)
     return float(1.4826 * np.median(np.abs(steps - np.median(steps))) / np.sqrt(2))
 
@@ -64,7 +64,7 @@ def test_defects_of_some_ccds_leave_others_alone(kind):
 
 
 def test_ghosts_are_labelled_where_they_are_seen():
-    """A labelled CCD gets visible light; an unlabelled one is as it would be without the ghost, within the noise."""
+    """A labelled CCD gets visible light. An unlabelled CCD is, within the noise, as it would be without the ghost."""
     for seed in range(4):
         observation = single(seed, reason="Ghost_Scatter", band="r")
         exposure = Exposure(observation, DECAM, 16)
@@ -85,7 +85,7 @@ def test_reasons_do_not_depend_on_binning():
 
 
 def test_ghosts_cross_ccds():
-    """Light at the edge of one CCD goes on at the edge of the next."""
+    """Light at the edge of one CCD continues at the edge of the next."""
     exposure = Exposure(single(1, reason="Ghost_Scatter", strength=0.8), DECAM, 16)
     (effects,) = exposure.effects.values()
     grids = [pixel_grid(DECAM, ccd, 16) for ccd in exposure.ccds()]

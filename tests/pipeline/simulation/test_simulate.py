@@ -167,7 +167,7 @@ def test_the_mix_covers_every_kind(exposures):
 
 
 def test_every_reason_comes_early_and_late():
-    """What a survey has learned from its first part can be tried on its last."""
+    """A model from the first part of a survey can be tested on its last part."""
     observations = plan(64, 0, DECAM)
     assert [o.mjd for o in observations] == sorted(o.mjd for o in observations)
     assert len({o.expnum for o in observations}) == 64
@@ -179,7 +179,7 @@ def test_every_reason_comes_early_and_late():
 
 
 def test_sources_lie_where_the_wcs_says(survey):
-    """A catalogue position goes to the same pixel through the header as through the focal plane."""
+    """A catalogue position gives the same pixel through the header and through the focal plane."""
     out, _ = survey
     observation = plan(REQUEST["exposures"], REQUEST["seed"], DECAM)[0]
     (path,) = [path for path in out.glob("*.fz") if fits.getval(path, "EXPNUM") == observation.expnum]

@@ -1,4 +1,4 @@
-"""The job table: one of each, taken once, and no job lost with its worker."""
+"""The job table: equal jobs are one job, each is claimed once, and none is lost with its worker."""
 
 import threading
 

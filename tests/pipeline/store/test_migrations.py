@@ -1,6 +1,6 @@
 """Stores of every age are brought up to date with all their rows, at once or after a kill; newer ones are left alone.
 
-What the programs of before Alembic made stands here as they made it, not as the tables are declared now.
+Tables that programs made before Alembic are written here as they were made, not as they are declared now.
 """
 
 import os
@@ -181,7 +181,7 @@ def make_old(url: str, number: int) -> None:
 
 
 def rows_of(url: str) -> dict[str, list[tuple]]:
-    """Every row of every table, but for Alembic's own."""
+    """Every row of every table except Alembic's."""
     engine = engine_of(url)
     with engine.connect() as connection:
         names = set(sa.inspect(connection).get_table_names()) - {migrate.ALEMBIC}
@@ -193,7 +193,7 @@ def rows_of(url: str) -> dict[str, list[tuple]]:
 
 
 def shape_of(url: str) -> list[str]:
-    """All that the database says of its tables, constraints, indexes, triggers and functions."""
+    """All that the database reports about its tables, constraints, indexes, triggers and functions."""
     engine = engine_of(url)
     with engine.connect() as connection:
         found = [
@@ -219,7 +219,7 @@ SHAPE = {
 
 
 def declared(url: str) -> list:
-    """What Alembic finds in the database that is not as `schema` declares it."""
+    """Differences that Alembic finds between the database and `schema`."""
     engine = engine_of(url)
     with engine.connect() as connection:
         found = compare_metadata(MigrationContext.configure(connection), schema.metadata)
@@ -229,7 +229,7 @@ def declared(url: str) -> list:
 
 @pytest.fixture
 def fresh(new_store_url) -> str:
-    """Address of a store that this program has made, empty."""
+    """Address of an empty store that this program made."""
     url = new_store_url()
     LabelStore(url).close()
     return url
@@ -299,7 +299,7 @@ def test_a_store_of_a_newer_program_is_left_as_it_is(fresh, new_store_url):
 
 
 def die_at(url: str, statement: str) -> None:
-    """In a process of its own: open the store, and be killed before a statement with these words."""
+    """Runs in a process of its own: open the store; the process is killed before a statement with these words."""
 
     def before(_connection, _cursor, text, *_):
         if statement in text:

@@ -1,4 +1,4 @@
-"""What the store remembers of queues, on both databases."""
+"""What the store records about queues, on both databases."""
 
 import pytest
 

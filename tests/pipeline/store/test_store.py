@@ -221,7 +221,7 @@ def test_an_address_that_cannot_work_says_so(url):
 
 
 def cast_some(url: str, inspector: str, first: int, number: int) -> None:
-    """One process of the crowd: votes on every exposure twice, as fast as it can."""
+    """One of many processes: votes twice on every exposure, as fast as it can."""
     store = LabelStore(url)
     for expnum in range(first, first + number):
         store.cast(Vote(expnum=expnum, inspector=inspector, judgement="bad"))

@@ -1,4 +1,4 @@
-"""HDBSCAN on a run and on tiny ones, how good its clusters are, and the published one."""
+"""HDBSCAN on a run and on tiny ones, the quality of its clusters, and the published clusters."""
 
 import json
 

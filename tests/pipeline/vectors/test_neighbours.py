@@ -1,4 +1,4 @@
-"""The nearest neighbours against brute force in plain numpy: equal to the last bit, ties and all."""
+"""The nearest neighbours against brute force in plain numpy: exactly equal, also for ties."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ rng = np.random.default_rng(5)
 
 
 def plain(queries, own, training, exposures, k, power):
-    """Brute force: the sum over the features in their order, then the order of the rows."""
+    """Brute force: sum over the features in their order; ties in the order of the rows."""
     rows, distances = np.full((len(queries), k), -1), np.full((len(queries), k), np.inf)
     for i, query in enumerate(queries):
         total = np.zeros(len(training))
@@ -27,7 +27,7 @@ def plain(queries, own, training, exposures, k, power):
 
 
 def groups(n: int, dim: int) -> np.ndarray:
-    """Vectors in a few groups of unequal size and width, as embeddings are."""
+    """Vectors in a few groups of different size and width, as in embeddings."""
     kinds = rng.choice(12, n, p=rng.dirichlet(np.ones(12)))
     middles, widths = np.random.default_rng(1).normal(0, 2, (12, dim)), np.geomspace(0.02, 2, 12)
     return middles[kinds] + rng.normal(0, 1, (n, dim)) * widths[kinds, None]

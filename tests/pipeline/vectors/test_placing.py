@@ -1,4 +1,4 @@
-"""New exposures on frozen maps and clusters: nothing moves, the new ones land among their kind, and trust says so."""
+"""New exposures on frozen maps and clusters: nothing moves, and new ones are placed near similar ones."""
 
 import time
 
@@ -27,7 +27,7 @@ def grow(catalog: Catalog, n_exposures: int) -> None:
 
 @pytest.fixture
 def run(tmp_path):
-    """A run whose embedding holds 24 of its 36 exposures."""
+    """A run whose embedding has 24 of its 36 exposures."""
     catalog, truth = vectors.make(tmp_path / "run", exposures=36, spread=0.7)
     grow(catalog, FIRST)
     return catalog, truth

@@ -1,4 +1,4 @@
-"""Every scaler gives what scikit-learn's own pipeline gives, from arrays alone."""
+"""Every scaler gives the same result as scikit-learn's pipeline, but from stored arrays."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Nearest images to one or several picked ones."""
+"""The images most similar to one or several picked ones."""
 
 import numpy as np
 import pytest
@@ -35,7 +35,7 @@ def test_it_never_gives_more_than_there_are(run):
 
 
 def test_what_the_picked_ones_share_decides():
-    """Picked images agree in feature 0 only: an image that agrees there beats one nearer to their mean elsewhere."""
+    """Picked images agree in feature 0 only: an image that agrees there ranks above one near their mean in others."""
     rng = np.random.default_rng(0)
     survey = rng.normal(size=(400, 20))
     survey[:20, 0] = 1.5

@@ -88,7 +88,7 @@ def test_exposures_that_rest_on_one_vote_and_those_that_split(store):
 
 
 def test_the_posterior_believes_the_better_inspectors(store):
-    """Dee answers at random; where she has the majority with one of the others it is not believed."""
+    """Dee answers at random; if she and one other inspector form the majority, it is not believed."""
     rng = np.random.default_rng(2)
     truth = rng.random(200) < 0.4
     letters = {name: "".join(np.where(truth, "b", "g")) for name in ("amy", "ben")}
@@ -201,7 +201,7 @@ def test_the_dr11_answers_enter_no_agreement_by_themselves(dr11):
 
 
 def test_dr11_with_blanks_read_as_good_among_all_that_were_inspected(dr11):
-    """3,737 exposures were inspected; the published table names the 939 that somebody called bad."""
+    """3,737 exposures were inspected. The published table has the 939 that somebody called bad."""
     votes, (a, b, c), imports = dr11
     found = ballots(votes, blanks_are_good=True, inspected=3737, imports=imports)
     bad = (found.answers == BAD).sum(axis=1)

@@ -1,4 +1,4 @@
-"""Which votes count for agreement, and what is said of the rest."""
+"""Which votes count for agreement, and how the others are reported."""
 
 import pandas as pd
 import pytest
@@ -16,7 +16,7 @@ def cast(store, expnum, inspector, judgement, **more):
 
 
 def answers(found) -> dict:
-    """{expnum: {inspector: code}} of what counts."""
+    """{expnum: {inspector: code}} of the votes that count."""
     return {
         int(expnum): {name: int(code) for name, code in zip(found.inspectors, row, strict=True) if code != MISSING}
         for expnum, row in zip(found.units["expnum"], found.answers, strict=True)

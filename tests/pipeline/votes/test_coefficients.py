@@ -128,7 +128,7 @@ THREE = ((0.9, 0.95), (0.7, 0.9), (0.6, 0.98))
 
 
 def made_up(n=400, seed=3, people=THREE) -> np.ndarray:
-    """Answers of people of different skill (hit, quiet), some missing, some unsure."""
+    """Answers of people with different skill (hit, quiet). Some are missing, some unsure."""
     rng = np.random.default_rng(seed)
     truth = rng.random(n) < 0.25
     columns = []
@@ -142,7 +142,7 @@ def made_up(n=400, seed=3, people=THREE) -> np.ndarray:
 
 @pytest.mark.parametrize("function", [co.alpha_nominal, co.alpha_ordinal, co.gwet_ac1, co.dice_bad, co.fleiss_kappa])
 def test_the_bootstrap_is_that_of_a_plain_loop(function):
-    """Drawing patterns is drawing exposures: the same spread and the same interval, up to the noise of resampling."""
+    """Drawing patterns equals drawing exposures: the same spread and interval, up to the noise of resampling."""
     answers, rng = made_up(), np.random.default_rng(1)
     counted = co.tally(ballots_of(answers), resamples=2000)
     fast = function(counted.patterns, counted.weights)[1:]
@@ -152,7 +152,7 @@ def test_the_bootstrap_is_that_of_a_plain_loop(function):
 
 
 def test_ccds_of_an_exposure_are_drawn_together():
-    """Each exposure has ten CCDs that say the same: the spread is that of 40 exposures, not of 400 CCDs."""
+    """Each exposure has ten CCDs with the same answer: the spread is that of 40 exposures, not of 400 CCDs."""
     few = made_up(40)
     repeated = co.tally(ballots_of(np.repeat(few, 10, axis=0), np.repeat(np.arange(40), 10)), resamples=2000)
     single = co.tally(ballots_of(few), resamples=2000)

@@ -1,4 +1,4 @@
-"""What an answer is expected to teach: uncertainty, divided neighbours, and unlike exposures in turn."""
+"""What an answer is expected to teach: uncertainty, divided neighbours, and a choice of different exposures."""
 
 import numpy as np
 import pandas as pd

@@ -142,7 +142,7 @@ def test_bad_ccds_are_named_where_only_some_are_bad():
 
 
 def test_posterior_learns_whom_to_trust():
-    """Dee answers at random; where the other two differ, the more reliable of them is believed."""
+    """Dee answers at random. If the other two disagree, the more reliable of them is believed."""
     rows = []
     for expnum in range(60):
         truth = "bad" if expnum % 3 == 0 else "good"

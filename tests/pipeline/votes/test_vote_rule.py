@@ -1,4 +1,4 @@
-"""How many votes the adaptive rule asks for, and at what price, on simulated inspectors with known errors."""
+"""How many votes the adaptive rule asks for, and its errors, for simulated inspectors with known error rates."""
 
 import numpy as np
 import pandas as pd
@@ -95,7 +95,7 @@ def test_a_third_is_asked_alike_for_split_votes_and_for_control_and_not_before()
 
 
 def simulate(settings, n=4000, seed=5, bad=0.2, miss=0.15, alarm=0.03, unsure=0.03):
-    """Three inspectors with the same errors vote until nothing is asked; returns truth, ballots, control."""
+    """Three inspectors with the same error rates vote until nothing is left to ask. Returns truth, ballots, control."""
     rng = np.random.default_rng(seed)
     expnums = np.arange(n)
     truth = rng.random(n) < bad
