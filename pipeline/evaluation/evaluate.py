@@ -136,12 +136,12 @@ def held_out(
 class Figures:
     """Results of held-out predictions of one classifier.
 
-    truth, asked : the labelled images, and their predictions in the same order. found : rule -> exposures. draws : name
-    -> every figure, on the exposures themselves and on resamples of them.
+    truth, predicted : the labelled images, and their predictions in the same order. found : rule -> exposures.
+    draws : name -> every figure, on the exposures themselves and on resamples of them.
     """
 
     truth: pd.DataFrame
-    asked: pd.DataFrame
+    predicted: pd.DataFrame
     ccd: dict
     found: dict[str, pd.DataFrame]
     exposure: dict
@@ -154,17 +154,17 @@ def figures(
 ) -> Figures:
     """Compare held-out predictions with what is known. sampled : image_ids that count for the candidate rules."""
     truth = training.table[training.table.image_id.isin(prediction.image_id)].reset_index(drop=True)
-    asked = prediction[prediction.image_id.isin(truth.image_id)].reset_index(drop=True)
+    predicted = prediction[prediction.image_id.isin(truth.image_id)].reset_index(drop=True)
     scored = scored_exposures(prediction, sampled)
     found = judged(scored, training.answers, training.table)
     return Figures(
         truth=truth,
-        asked=asked,
-        ccd=ccd_metrics(truth.reasons, asked),
+        predicted=predicted,
+        ccd=ccd_metrics(truth.reasons, predicted),
         found=found,
         exposure=exposure_metrics(found, rule=rule),
         suspicious=false_alarms(prediction, scored, listed, training.answers),
-        draws=resampled(truth, asked, found, seed=seed),
+        draws=resampled(truth, predicted, found, seed=seed),
     )
 
 
@@ -262,8 +262,8 @@ def evaluate(
     metrics = {
         "ccd": {
             **main.ccd,
-            "cuts": _cuts(main.truth.reasons, main.asked, cuts),
-            "reliability": reliability(main.truth.reasons, main.asked),
+            "cuts": _cuts(main.truth.reasons, main.predicted, cuts),
+            "reliability": reliability(main.truth.reasons, main.predicted),
         },
         "exposure": main.exposure,
         "suspicious": main.suspicious,

@@ -100,7 +100,7 @@ def test_a_target_that_cannot_be_asked_for_says_why(run, tmp_path):
     bare, _ = vectors.make(tmp_path / "bare")
     with (
         open_store(bare) as empty,
-        pytest.raises(LabelError, match="two of both are needed; vote, or run `triptych la"),
+        pytest.raises(LabelError, match="two of each are needed; vote, or run `triptych la"),
     ):
         read(bare, empty, "reasons")
 
@@ -271,7 +271,7 @@ def test_shapes_that_do_not_belong_together_are_refused():
     mask = np.ones(tokens.shape[:2], bool)
     with pytest.raises(BadInput, match="do not match"):
         attentive_probe.fit_attentive(tokens, mask[:, :4], targets)
-    with pytest.raises(BadInput, match="has a known target"):
+    with pytest.raises(BadInput, match="no target is known"):
         attentive_probe.fit_attentive(tokens, mask, np.full_like(targets, np.nan))
     with pytest.raises(BadInput, match="3 heads"):
         attentive_probe.fit_attentive(tokens, mask, targets, heads=3)

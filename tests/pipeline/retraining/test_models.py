@@ -168,7 +168,7 @@ def test_two_retrainings_asked_for_at_once_become_one(run):
     assert [move["why"] for move in models.moves(run)].count("retrained") == 2  # one here, one that made the run
     with open_store(run) as store:
         told = [line["text"] for line in retrain_log.lines(store, str(run.path))]
-    assert sum(text.startswith("begun") for text in told) == 1
+    assert sum(text.startswith("started") for text in told) == 1
 
 
 def one_more_label(run):

@@ -88,7 +88,7 @@ def test_exposures_that_rest_on_one_vote_and_those_that_split(store):
 
 
 def test_the_posterior_believes_the_better_inspectors(store):
-    """Dee answers at random; if she and one other inspector form the majority, it is not believed."""
+    """Dee answers at random; if Dee and one other inspector form the majority, it is not believed."""
     rng = np.random.default_rng(2)
     truth = rng.random(200) < 0.4
     letters = {name: "".join(np.where(truth, "b", "g")) for name in ("amy", "ben")}

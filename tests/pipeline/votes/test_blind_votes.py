@@ -86,7 +86,7 @@ def test_a_list_of_bad_votes_enters_no_agreement_unless_blanks_are_said_to_be_go
         ballots(votes, blanks_are_good=True, inspected=2)
 
 
-def test_each_imported_inspector_is_assumed_to_have_judged_his_own_import_only(store):
+def test_each_imported_inspector_is_assumed_to_have_judged_their_own_import_only(store):
     votes = imported(store, [(1, "a", "bad"), (1, "b", "bad"), (2, "a", "bad"), (7, "c", "bad"), (8, "c", "bad")])
     store.import_columns(pd.DataFrame([{"camera": "decam", "expnum": e, "columns": {}} for e in (1, 2)]), "first.csv")
     store.import_columns(pd.DataFrame([{"camera": "decam", "expnum": e, "columns": {}} for e in (7, 8)]), "other.csv")
