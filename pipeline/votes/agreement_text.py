@@ -20,7 +20,7 @@ def number(figure: dict, digits: int = 2) -> str:
 
 def as_text(found: dict) -> str:
     """All tables of a report, one below the other."""
-    parts = [_counts_behind(found)]
+    parts = [_ballot_counts(found)]
     rows = [
         [title, number(found["figures"][name]), _n(found["figures"][name])] for name, (title, *_) in FIGURES.items()
     ]
@@ -70,7 +70,7 @@ def _groups(name: str, groups: list[dict]) -> str:
     return text
 
 
-def _counts_behind(found: dict) -> str:
+def _ballot_counts(found: dict) -> str:
     things = "exposures" if found["unit"] == "exposure" else "CCDs"
     votes = "votes" if found["assumption"] else "blind votes"
     text = f"{found['n_votes']:,} {votes} of {len(found['inspectors'])} inspectors on {found['n_units']:,} {things}"

@@ -133,7 +133,7 @@ def asked_of(
 ) -> np.ndarray:
     """(n,) int: ASKED, LATER or SETTLED for one inspector, for exposures that they have not voted on.
 
-    table : from `vote_progress`. LATER : others are asked first, and the exposure waits at the end of the queue, so
+    table : from `vote_progress`. LATER : others are asked first. The exposure waits at the end of the queue, so
     that no queue runs empty.
     """
     if settings.rule == "all":
