@@ -27,6 +27,7 @@ from triptych.app.web.component import STATIC, assets_version
 from triptych.app.worker import WorkerProcess
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import CatalogError, TriptychError
+from triptych.pipeline.catalog.files import put_in_place
 from triptych.pipeline.store.store import LabelStore
 
 log = logging.getLogger("triptych")
@@ -105,7 +106,7 @@ def secret_of(catalog):
             aside = path.with_name(f"{SECRET_FILE}.{os.getpid()}")
             aside.touch(mode=0o600)
             aside.write_text(secrets.token_urlsafe(48))
-            os.replace(aside, path)
+            put_in_place(aside, path)
         return path.read_text().strip()
     except OSError as error:
         raise CatalogError(

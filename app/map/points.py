@@ -21,6 +21,7 @@ import numpy as np
 from cachetools import LRUCache, cached
 
 from triptych.app.survey.image_set import ImageSet
+from triptych.pipeline.catalog.files import put_in_place
 from triptych.pipeline.image_ids import ccdnum_of, expnum_of
 
 FOLDER = ".map"
@@ -151,7 +152,7 @@ def save_table(table, folder):
     for other in folder.parent.iterdir():
         if other != aside:
             shutil.rmtree(other, ignore_errors=True)
-    os.replace(aside, folder)
+    put_in_place(aside, folder)
 
 
 def kept(folder, version):

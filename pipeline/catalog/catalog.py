@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from triptych.pipeline.catalog import locks
-from triptych.pipeline.catalog.files import write_aside, write_json
+from triptych.pipeline.catalog.files import make_folder, put_in_place, write_aside, write_json
 from triptych.pipeline.catalog.stage import (
     Stage,
     StageWriter,
@@ -129,7 +129,7 @@ class Catalog:
         # a `create` that was killed may have left a temporary file of run.json
         if path.exists() and (not path.is_dir() or any(not p.name.startswith(".run.") for p in path.iterdir())):
             raise CatalogError(f"{path} exists and is not a run folder; name a new or empty folder")
-        path.mkdir(parents=True, exist_ok=True)
+        make_folder(path)
         created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         info = {"camera": camera, "created": created, "current": {}, "panel": panel, "format": 1}
         write_json(path / "run.json", info)
@@ -375,7 +375,7 @@ class Catalog:
         choose(kind, STAGE_COMMANDS, "kind of stage")
         started = min([time.monotonic(), *(parent.opened for parent in parents)])
         folder = self.path / kind
-        folder.mkdir(exist_ok=True)
+        make_folder(folder)
         locks.clear_unfinished(folder)
         aside = folder / f".aside-{name}-{os.getpid()}-{time.monotonic_ns()}"
         writer = StageWriter(aside)
@@ -409,7 +409,7 @@ class Catalog:
             stage_id = f"{name}-{info['number']:03d}"
             write_json(aside / "stage.json", info)
             with contextlib.suppress(OSError):
-                os.rename(aside, self.path / kind / stage_id)
+                put_in_place(aside, self.path / kind / stage_id)
                 return Stage(self, kind, stage_id, info)
             if not aside.exists() or not (self.path / kind / stage_id).exists():
                 raise CatalogError(f"cannot write {self.path / kind / stage_id}; is the disk full or read-only?")

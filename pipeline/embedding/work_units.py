@@ -8,7 +8,6 @@ so every process can use what another one has finished.
 import contextlib
 import hashlib
 import json
-import os
 import queue
 import secrets
 import socket
@@ -21,6 +20,7 @@ import pandas as pd
 
 from triptych.pipeline.camera import CAMERAS
 from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.catalog.files import put_in_place
 from triptych.pipeline.embedding import backbones
 from triptych.pipeline.embedding.backbones import BACKBONES
 from triptych.pipeline.errors import BadInput, CatalogError
@@ -167,7 +167,7 @@ class Task:
         aside = self.work / f".{unit.file_name}.{secrets.token_hex(6)}.npy"
         with contextlib.suppress(FileNotFoundError):  # another process has finished the stage and removed the folder
             np.save(aside, values, allow_pickle=False)
-            os.replace(aside, self.work / unit.file_name)
+            put_in_place(aside, self.work / unit.file_name)
         return values
 
 

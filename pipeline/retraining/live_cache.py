@@ -24,7 +24,7 @@ import pandas as pd
 
 from triptych.pipeline.catalog import locks
 from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.catalog.files import write_json
+from triptych.pipeline.catalog.files import put_in_place, write_json
 from triptych.pipeline.catalog.stage import Stage, gone_on_failure
 from triptych.pipeline.classifier.classifier import Classifier, Model
 from triptych.pipeline.classifier.cross_fitted_heads import indicators
@@ -177,7 +177,7 @@ def _made(folder: Path, wanted: dict, embedding: Stage, model: Model, threads, g
         settings = {"classifier": asdict(model.classifier), "numbers": live.numbers, "shapes": shapes}
         write_json(aside / "state.json", {**wanted, **live.plain, **settings})
         shutil.rmtree(folder, ignore_errors=True)
-        os.rename(aside, folder)
+        put_in_place(aside, folder)
     return Kept(live, before, live.training, folder, made=True)
 
 
@@ -188,7 +188,7 @@ def _mapped(folder: Path, name: str, mode: Literal["c", "r+"]) -> np.ndarray:
 def _write_training(folder: Path, name: str, training: pd.DataFrame) -> None:
     aside = folder / f".{name}.parquet"
     training.assign(reasons=training.reasons.map(list)).to_parquet(aside, index=False)
-    os.replace(aside, folder / f"{name}.parquet")
+    put_in_place(aside, folder / f"{name}.parquet")
 
 
 def _read_training(folder: Path, name: str) -> pd.DataFrame:

@@ -12,6 +12,7 @@ import fitsio
 import numpy as np
 
 from triptych.pipeline.camera import Camera
+from triptych.pipeline.catalog.files import put_in_place
 from triptych.pipeline.simulation.conditions import SATURATION, Observation
 from triptych.pipeline.simulation.cp_headers import archive_name, ccd_cards, primary_cards
 from triptych.pipeline.simulation.exposure import CcdFrame
@@ -40,7 +41,7 @@ def write_exposure(
         for handle in handles:
             handle.close()
     for name, final in reversed(list(zip(started, (path, mask_path), strict=False))):
-        os.replace(name, final)
+        put_in_place(name, final)
     return path
 
 
