@@ -58,6 +58,7 @@ GROUPS = {
             "import": data.labels_import,
             "show": data.labels_show,
             "doubtful": data.labels_doubtful,
+            "accept": data.labels_accept,
         },
     ),
     "models": (

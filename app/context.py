@@ -1,5 +1,6 @@
 """What every room, route and session of one server process shares: the run, the label store, the survey tables."""
 
+import logging
 import secrets
 import threading
 import time
@@ -8,7 +9,10 @@ from dataclasses import dataclass, field
 
 from triptych.app.survey.survey import Survey
 from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.errors import StoreAway
 from triptych.pipeline.store.store import LabelStore
+
+log = logging.getLogger("triptych")
 
 SURVEYS_KEPT = 3  # tables in memory: of the current predictions, and of earlier ones that open pages still show
 PULSE_SECONDS = 1.0
@@ -172,10 +176,21 @@ class AppContext:
         return True
 
     def pulse(self):
-        """Revision of the store, current prediction and jobs, at most a second old. Thread-safe."""
+        """Revision of the store, current prediction and jobs, at most a second old. Thread-safe.
+
+        While the store cannot be used, the last one stays.
+        """
         with self._lock:
             if time.monotonic() - self._pulse_time >= PULSE_SECONDS:
-                jobs = self.store.jobs(run=self.run_key).head(JOBS_SHOWN).iloc[::-1].to_dict("records")
-                self._pulse = Pulse(int(self.store.revision()), Survey.current_prediction(self.catalog), tuple(jobs))
                 self._pulse_time = time.monotonic()
+                try:
+                    self._pulse = self._read_pulse()
+                except StoreAway:
+                    if self._pulse is None:
+                        raise
+                    log.warning("the label store cannot be used now", exc_info=True)
             return self._pulse
+
+    def _read_pulse(self):
+        jobs = self.store.jobs(run=self.run_key).head(JOBS_SHOWN).iloc[::-1].to_dict("records")
+        return Pulse(int(self.store.revision()), Survey.current_prediction(self.catalog), tuple(jobs))

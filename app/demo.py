@@ -7,7 +7,7 @@ from triptych.pipeline import run
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.labels import readers
 from triptych.pipeline.simulation import simulate
-from triptych.pipeline.store.store import LabelStore
+from triptych.pipeline.store.store import open_store
 
 # The demonstration is served on localhost only, so its password may be known.
 PASSWORD = "triptych"
@@ -21,7 +21,7 @@ def prepare(folder: Path, *, exposures: int = 64, seed: int = 0, bar) -> Catalog
     """Make what is missing of the demonstration run. What exists is kept, so that a second call takes seconds."""
     catalog = Catalog.create(folder, camera="decam")
     survey = folder / "exposures"
-    store = LabelStore(catalog.labels_url())
+    store = open_store(catalog)
     try:
         if not (folder / "demo-complete").exists():
             with bar("simulate") as progress:

@@ -4,6 +4,7 @@ triptych serve RUN          python -m triptych.app.server RUN --port 5006
 """
 
 import argparse
+import asyncio
 import errno
 import importlib.util
 import logging
@@ -26,9 +27,10 @@ from triptych.app.web import auth, libraries
 from triptych.app.web.component import STATIC, assets_version
 from triptych.app.worker import WorkerProcess
 from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.errors import CatalogError, TriptychError
 from triptych.pipeline.catalog.files import put_in_place
-from triptych.pipeline.store.store import LabelStore
+from triptych.pipeline.errors import CatalogError, TriptychError
+from triptych.pipeline.store.address import from_environment
+from triptych.pipeline.store.store import open_store
 
 log = logging.getLogger("triptych")
 
@@ -54,6 +56,7 @@ PAGE_LIFE_SECONDS = 12 * 3600  # for this long a page may reconnect
 UNUSED_SESSION_SECONDS = 10 * 60  # for this long a session waits for a computer that sleeps
 UNUSED_CHECK_SECONDS = 15
 WORKER_CHECK_SECONDS = 5
+NOTE_SECONDS = 1  # between two notes in the run of how far its label store has come
 SECRET_FILE = ".session-secret"
 # errno when the server cannot listen on a port or address -> the option to change
 REFUSED = {errno.EADDRINUSE: "--port", errno.EACCES: "--port", errno.EADDRNOTAVAIL: "--address"}
@@ -89,7 +92,7 @@ def make_app(run, *, labels=None, blind=False, secure_cookies=False):
     run : folder, or an open Catalog. labels : address of the label store, None = the run's own
     """
     catalog = run if isinstance(run, Catalog) else Catalog.open(run)
-    store = LabelStore(labels or catalog.labels_url())
+    store = open_store(catalog, labels or "")
     return AppContext(catalog, store, secret=secret_of(catalog), secure_cookies=secure_cookies, blind=blind)
 
 
@@ -180,6 +183,7 @@ def serve(run, *, port=5006, address="localhost", labels=None, blind=False, orig
     if process:
         process.start()
         PeriodicCallback(process.keep_alive, 1000 * WORKER_CHECK_SECONDS).start()
+    PeriodicCallback(lambda: asyncio.to_thread(app.store.note_state), 1000 * NOTE_SECONDS).start()
     print(f"Triptych: http://{address}:{server.port}/   (stop with Ctrl-C)", flush=True)
     try:
         map_table(app.survey())  # encodes a long map before the first page asks for it
@@ -210,7 +214,7 @@ def main(arguments=None):
     parser.add_argument("run")
     parser.add_argument("--port", type=int, default=5006)
     parser.add_argument("--address", default="localhost")
-    parser.add_argument("--labels")
+    parser.add_argument("--labels", default=from_environment())
     parser.add_argument("--blind", action="store_true")
     parser.add_argument("--no-worker", dest="worker", action="store_false")
     try:

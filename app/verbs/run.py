@@ -53,10 +53,10 @@ def run_all(
     from triptych.pipeline.run import run as run_steps
 
     catalog = Catalog.create(run, camera=camera)
-    store = open_store(catalog, labels)
-    for path in label or []:
-        say(str(import_file(store, path, camera=camera, catalog=catalog)))
-    run_steps(catalog, store, sources, backbone=backbone, classifier=classifier, rule=rule, seed=seed, bar=bar)
+    with open_store(catalog, labels) as store:
+        for path in label or []:
+            say(str(import_file(store, path, camera=camera, catalog=catalog)))
+        run_steps(catalog, store, sources, backbone=backbone, classifier=classifier, rule=rule, seed=seed, bar=bar)
     status(run)
 
 

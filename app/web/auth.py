@@ -18,6 +18,7 @@ from panel.auth import BasicAuthProvider, _validate_next_url
 from panel.config import config
 
 from triptych.app.web.libraries import addresses
+from triptych.pipeline.errors import StoreAway
 from triptych.pipeline.store.accounts import User
 
 LOGIN_DAYS = 14
@@ -33,7 +34,18 @@ def page(name, **values):
     return _pages.get_template(name).render(logo=(PAGES / "frame/logo.svg").read_text(), **values)
 
 
-class LoginHandler(tornado.web.RequestHandler):
+class StoreHandler(tornado.web.RequestHandler):
+    """A handler that asks the label store: 503 where it cannot be used now, with what to do."""
+
+    def send_error(self, status_code=500, **kwargs):
+        error = kwargs.get("exc_info", (None, None, None))[1]
+        if isinstance(error, StoreAway):
+            away = tornado.web.HTTPError(503, str(error).replace("%", "%%"))
+            status_code, kwargs["exc_info"] = 503, (type(away), away, None)
+        super().send_error(status_code, **kwargs)
+
+
+class LoginHandler(StoreHandler):
     """The login form.
 
     The message after a failure is always the same, so that nobody learns whether the name, the password or a pause of
@@ -132,7 +144,7 @@ def provider_of(handler) -> StoreAuth:
     return handler.application.auth_provider
 
 
-class PrivateHandler(tornado.web.RequestHandler):
+class PrivateHandler(StoreHandler):
     """Base of every route of Triptych. It answers only a logged-in, active user, and keeps that user in `self.user`.
 
     Without a login it answers 403; there is no redirect, because routes send scripts, pictures and numbers. Requests

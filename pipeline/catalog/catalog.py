@@ -186,6 +186,11 @@ class Catalog:
         return self.info.get("labels") or f"sqlite:///{self.path / 'labels.db'}"
 
     @property
+    def known_stores(self) -> Path:
+        """File that says which label stores the run has used, and how far each had come."""
+        return self.path / "labels.json"
+
+    @property
     def live_folder(self) -> Path:
         """Folder of the live neighbours, which follow the votes between retrainings.
 

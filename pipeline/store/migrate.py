@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from triptych.pipeline.errors import LabelError
 
-REVISIONS = ("0001", "0002")  # oldest first
+REVISIONS = ("0001", "0002", "0003")  # oldest first
 BEFORE_ALEMBIC = {1: "0001", 2: "0002"}  # number in `store_state` -> the revision that it stands for
 ALEMBIC = "alembic_version"
 
@@ -22,6 +22,11 @@ one_at_a_time = threading.Lock()  # a migration sets global names in the alembic
 def is_ready(connection: sa.Connection) -> bool:
     """Whether the tables have the newest revision. Reads one row and does not import Alembic, which is slow."""
     return _stamp(connection) == REVISIONS[-1]
+
+
+def exists(connection: sa.Connection) -> bool:
+    """Whether there is a store of any revision."""
+    return bool(_stamp(connection) or _before_alembic(connection))
 
 
 def upgrade(connection: sa.Connection) -> None:

@@ -1,28 +1,18 @@
-"""The tables of the label store and how to open them: the same schema in SQLite and PostgreSQL.
+"""The tables of the label store: the same schema in SQLite and PostgreSQL.
 
 The database refuses to delete a vote, decision or repeated judgement. In an existing one, only `superseded_by` and
 `retracted_utc` can change. If you change a table here, add a step in `migrations`.
-
-Each write is one transaction that holds the only write lock from its first statement (`BEGIN IMMEDIATE` in SQLite, an
-advisory lock in PostgreSQL). So a number that was read there is still right when it is written back, vote numbers
-follow the order of commits, and a writer is never refused half-way.
 """
 
-import contextlib
-import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
-from sqlalchemy import event
-from sqlalchemy.exc import OperationalError, ProgrammingError, SQLAlchemyError
 
-from triptych.pipeline.errors import LabelError
-from triptych.pipeline.extras import need
-from triptych.pipeline.store import migrate
-
-BUSY_SECONDS = 30
-PG_WRITE_LOCK = 7_414_957  # any constant: the key of the advisory lock that all writers of a database share
+# Whoever needs tables needs transactions too: they have both from here.
+from triptych.pipeline.store.connections import guard_of
+from triptych.pipeline.store.connections import open_engine as open_engine
+from triptych.pipeline.store.connections import reading as reading
+from triptych.pipeline.store.connections import writing as writing
 
 metadata = sa.MetaData()
 
@@ -235,82 +225,18 @@ def now_utc() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def open_engine(url: str) -> sa.Engine:
-    """Return an engine for `url` and bring its tables up to date. LabelError if the database cannot be used."""
-    try:
-        address = sa.make_url(url)
-    except SQLAlchemyError:
-        raise LabelError(f"{url!r} is not a database address; try sqlite:///labels.db or postgresql://...") from None
-    backend = address.get_backend_name()
-    if backend == "sqlite":
-        engine = sa.create_engine(address, connect_args={"timeout": BUSY_SECONDS})
-        event.listen(engine, "connect", _prepare_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
-    elif backend == "postgresql":
-        need("a label store in PostgreSQL", "psycopg")
-        engine = sa.create_engine(address.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
-    else:
-        raise LabelError(f"labels can be in SQLite or PostgreSQL, not in {backend}; try sqlite:///labels.db")
-    try:
-        _bring_up_to_date(engine)
-    except (OperationalError, ProgrammingError) as error:  # ProgrammingError if the user may not make tables
-        raise LabelError(f"cannot open the label store at {address!r}: {error.orig}") from None
-    return engine
-
-
-def _bring_up_to_date(engine: sa.Engine) -> None:
-    with reading(engine) as connection:
-        ready = migrate.is_ready(connection)
-    if not ready:
-        with migrate.one_at_a_time, writing(engine) as connection:
-            migrate.upgrade(connection)
-
-
-def _prepare_sqlite(connection, _record) -> None:
-    """Set up a new connection: no implicit BEGIN, write-ahead log, each commit is on disk before it returns."""
-    connection.isolation_level = None
-    connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
-    give_up = time.monotonic() + BUSY_SECONDS
-    while connection.execute("PRAGMA journal_mode").fetchone()[0] not in ("wal", "memory"):
-        try:  # the switch to WAL does not itself wait for other processes that open the file
-            connection.execute("PRAGMA journal_mode = WAL")
-        except Exception:
-            if time.monotonic() > give_up:
-                raise
-            time.sleep(0.02)
-    connection.execute("PRAGMA synchronous = FULL")
-
-
-def _begin_sqlite(connection: sa.Connection) -> None:
-    writes = connection.get_execution_options().get("writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-@contextlib.contextmanager
-def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """One write transaction. No other writer runs meanwhile. Committed when the block ends, undone if it fails."""
-    with engine.connect().execution_options(writes=True) as connection, connection.begin():
-        if engine.dialect.name == "postgresql":
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(PG_WRITE_LOCK)))
-        yield connection
-
-
-@contextlib.contextmanager
-def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """One read transaction: everything read inside shows the same moment."""
-    with engine.connect() as connection:
-        if engine.dialect.name == "postgresql":
-            connection = connection.execution_options(isolation_level="REPEATABLE READ")
-        with connection.begin():
-            yield connection
-
-
 def next_number(connection: sa.Connection, column: sa.Column) -> int:
     """The next free number of an integer key. Only valid inside `writing`."""
     return (connection.execute(sa.select(sa.func.max(column))).scalar() or 0) + 1
 
 
 def bump_revision(connection: sa.Connection) -> None:
-    """Count up the store's revision: votes or labels have changed."""
+    """Count up the store's revision: votes or labels have changed. Only inside `writing`.
+
+    StoreAway if it is not above every revision seen before: then somebody has put an older state in its place.
+    """
     row = store_state.c.name == "revision"
-    connection.execute(store_state.update().where(row).values(value=store_state.c.value + 1))
+    counted = store_state.update().where(row).values(value=store_state.c.value + 1).returning(store_state.c.value)
+    revision, guard = connection.execute(counted).scalar_one(), guard_of(connection)
+    guard.check_revision(revision - 1, guard.revision)
+    connection.info["revision"] = revision

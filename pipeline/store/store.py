@@ -5,6 +5,7 @@ nor retracted. The database refuses a second one. A vote that is sent twice coun
 """
 
 import json
+import logging
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -14,15 +15,19 @@ import numpy as np
 import pandas as pd
 import sqlalchemy as sa
 
-from triptych.pipeline.errors import LabelError, choose
+from triptych.pipeline.errors import LabelError, StoreAway, StoreMissing, choose
 from triptych.pipeline.store import schema
 from triptych.pipeline.store.accounts import Accounts, User
+from triptych.pipeline.store.address import address_of, parse
 from triptych.pipeline.store.decisions import Adjudications
 from triptych.pipeline.store.jobs import Job, Jobs
+from triptych.pipeline.store.known_stores import KnownStores, StoreState
 from triptych.pipeline.store.queues import QueueStore
 from triptych.pipeline.store.settings import SettingsStore
 
-__all__ = ["JUDGEMENTS", "VIAS", "ImportCounts", "Job", "LabelStore", "User", "Vote", "open_store"]
+__all__ = ["JUDGEMENTS", "VIAS", "ImportCounts", "Job", "LabelStore", "User", "Vote", "accept_store", "open_store"]
+
+log = logging.getLogger("triptych")
 
 JUDGEMENTS = ("good", "bad", "unsure")
 VIAS = ("single", "bulk", "import")
@@ -101,18 +106,35 @@ class ImportCounts:
 class LabelStore(Accounts, Jobs, SettingsStore, Adjudications, QueueStore):
     """Votes, decisions, labels, accounts, settings, queues and jobs in one database (SQLite or PostgreSQL)."""
 
-    def __init__(self, url: str):
+    def __init__(self, url: str, *, new: bool = True):
+        """Open the store at an address and bring its tables up to date.
+
+        new : make a store if there is none; otherwise StoreMissing. To open the store of a run, use `open_store`.
+        """
         self.url = url
-        self.engine = schema.open_engine(url)
+        self.engine = schema.open_engine(url, new=new)
+        self.known: KnownStores | None = None
 
     @property
     def address(self) -> str:
         """The address to show to people, with *** in place of a password."""
-        return sa.make_url(self.url).render_as_string(hide_password=True)
+        return parse(self.url).render_as_string(hide_password=True)
 
     def close(self) -> None:
-        """Close all connections to the database."""
+        """Tell the run how far the store has come, and close all connections to the database."""
+        self.note_state()
         self.engine.dispose()
+
+    def note_state(self) -> None:
+        """Tell the run how far the store has come, if the run does not know it yet. It is cheap if nothing is new."""
+        if self.known is None or self.known.noted == schema.guard_of(self.engine).revision:
+            return
+        try:
+            self.known.note(self.url, self.state())
+        except PermissionError:
+            pass  # somebody who may only read the run
+        except (StoreAway, OSError) as error:
+            log.warning("%s does not know yet how far its label store has come: %s", self.known.run, error)
 
     def __enter__(self) -> "LabelStore":
         return self
@@ -122,9 +144,35 @@ class LabelStore(Accounts, Jobs, SettingsStore, Adjudications, QueueStore):
 
     def revision(self) -> int:
         """A number that grows whenever votes or labels change. It is cheap to read."""
+        guard = schema.guard_of(self.engine)
+        least = guard.revision  # before the transaction, as another thread may count it up meanwhile
         with schema.reading(self.engine) as connection:
             row = schema.store_state.c.name == "revision"
-            return connection.execute(sa.select(schema.store_state.c.value).where(row)).scalar_one()
+            found = connection.execute(sa.select(schema.store_state.c.value).where(row)).scalar_one()
+        guard.check_revision(found, least)
+        guard.saw(found)
+        return found
+
+    def state(self) -> StoreState:
+        """Which store this is and how far it has come, of one moment."""
+        c = schema.votes.c
+        newest = sa.select(c.vote_id, c.client_vote_id).order_by(c.vote_id.desc()).limit(1)
+        with schema.reading(self.engine) as connection:
+            found = dict(connection.execute(sa.select(schema.store_state)).tuples().all())
+            vote = connection.execute(newest).first()
+        return StoreState(
+            identity=f"{found['identity']:016x}",
+            revision=found["revision"],
+            last_vote=vote.vote_id if vote else 0,
+            client_vote_id=vote.client_vote_id if vote else "",
+        )
+
+    def has_vote(self, vote_id: int, client_vote_id: str) -> bool:
+        """Whether there is a vote of this number and this client_vote_id."""
+        c = schema.votes.c
+        with schema.reading(self.engine) as connection:
+            found = connection.execute(sa.select(c.client_vote_id).where(c.vote_id == vote_id)).scalar()
+        return found == client_vote_id
 
     # ---- votes
 
@@ -306,9 +354,39 @@ class LabelStore(Accounts, Jobs, SettingsStore, Adjudications, QueueStore):
         return frame
 
 
-def open_store(catalog) -> LabelStore:
-    """The label store of a run: its own SQLite file, unless `run.json` has another address."""
-    return LabelStore(catalog.labels_url())
+def open_store(catalog, labels: str = "") -> LabelStore:
+    """The label store of a run: its own SQLite file, unless `run.json` has another address.
+
+    labels : another address, or @FILE with one, named on purpose. LabelError if the store that the run has used there
+    is gone, is now another one, or has come less far than the run knows: see `known_stores`.
+    """
+    known = KnownStores(catalog)
+    url = address_of(catalog, labels)
+    new = known.may_make(url, named=bool(labels))
+    try:
+        store = LabelStore(url, new=new)
+    except StoreMissing:
+        raise LabelError(known.why_missing(url)) from None
+    try:
+        known.check(url, store)
+    except BaseException:
+        store.engine.dispose()
+        raise
+    store.known = known
+    store.note_state()
+    return store
+
+
+def accept_store(catalog, labels: str = "", by: str = "") -> tuple[dict | None, LabelStore]:
+    """Let the run use the store that is at the address now; make one if there is none. It is recorded.
+
+    Returns what the run knew of the store that was there (None = nothing) and the open store.
+    """
+    known, url = KnownStores(catalog), address_of(catalog, labels)
+    store = LabelStore(url)
+    before = known.accept(url, store.state(), by)
+    store.known = known
+    return before, store
 
 
 def _chunks(values: Iterable) -> Iterable[list]:

@@ -182,6 +182,7 @@ export class Outbox {
       }
     } catch { return 'no connection'; }
     if (response.status === 403) return 'log in again';
+    if (response.status === 503) return 'the label store cannot be used now';
     if (response.status === 409) return `log in as ${this.user}`;
     return `the server answered ${response.status}`;
   }

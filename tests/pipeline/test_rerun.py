@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 EXPOSURES = skies.EIGHT[0]
 # Of when and how long, not of what.
 TIMES = {"created", "seconds"}
-OF_THE_STORE = ("labels.db", "labels.db-wal", "labels.db-shm")
+OF_THE_STORE = ("labels.db", "labels.db-wal", "labels.db-shm", "labels.json")
 # the paths that show that a step is running, and how many there are by then
 MOMENTS = {
     "labels.db": 1,

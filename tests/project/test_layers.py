@@ -20,7 +20,8 @@ FILES = sorted(path for top in ("pipeline", "app") for path in (ROOT / top).rglo
 PIPELINE = (
     ("errors", "reasons", "image_ids"),
     ("camera", "extras", "parallel"),
-    ("focal_plane", "catalog", "store"),
+    ("focal_plane", "catalog"),
+    ("store",),
     ("pixels", "simulation", "vectors", "votes"),
     ("ingest", "labels"),
     ("classifier",),

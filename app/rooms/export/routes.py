@@ -21,10 +21,11 @@ from triptych.app.judging import repeats
 from triptych.app.judging.handlers import ViewerHandler
 from triptych.app.judging.viewer import Viewer
 from triptych.app.judging.votes import JUDGEMENTS, own_votes
-from triptych.pipeline.errors import TriptychError, choose
+from triptych.pipeline.errors import StoreAway, TriptychError, choose
 from triptych.pipeline.export import export
 from triptych.pipeline.export.explain import plain
 from triptych.pipeline.reasons import REASONS
+from triptych.pipeline.store.address import address_of
 from triptych.pipeline.votes.verdicts import POLICIES, VERDICTS
 
 PREVIEW_LINES = 400
@@ -158,7 +159,7 @@ def command_of(app, format, policy, choice: Choice, name) -> str:
     words = ["triptych", "export", str(app.catalog.path), "--format", format, "--policy", policy]
     words += [word for reason in choice.reasons for word in ("--reason", reason)]
     words += ["--old"] if choice.old else []
-    if app.store.url != app.catalog.labels_url():
+    if app.store.url != address_of(app.catalog):
         words += ["--labels", app.store.address]
     return shlex.join([*words, "-o", name])
 
@@ -198,7 +199,7 @@ class ExportHandler(ViewerHandler):
         try:
             return await asyncio.to_thread(work, self.app, *arguments)
         except TriptychError as error:
-            self.set_status(400)
+            self.set_status(503 if isinstance(error, StoreAway) else 400)
             self.set_header("Content-Type", "text/plain; charset=utf-8")
             self.finish(str(error))
             return None

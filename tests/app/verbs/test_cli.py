@@ -32,6 +32,21 @@ def test_what_was_asked_for_is_not_cut_where_it_goes_to_a_file(fresh_survey):
     assert name in type_in("labels", "show", fresh_survey).stdout
 
 
+def test_a_lost_store_is_one_line_until_it_is_accepted(fresh_survey):
+    with open_store(Catalog.open(fresh_survey)) as store:
+        before = store.revision()
+    for path in fresh_survey.glob("labels.db*"):
+        path.unlink()
+    for words in (["export"], ["labels", "show"], ["user", "list"], ["retrain"]):
+        result = type_in(*words, fresh_survey)
+        assert "is gone" in str(result.exception)
+        assert f"`triptych labels accept {fresh_survey}`" in str(result.exception)
+    result = type_in("labels", "accept", fresh_survey)
+    assert result.exit_code == 0
+    assert f"from now on, at revision 0; before, it was at revision {before}" in result.stderr
+    assert type_in("labels", "show", fresh_survey).exit_code == 0
+
+
 def test_labels_show_counts(survey_folder):
     result = type_in("labels", "show", survey_folder)
     assert result.exit_code == 0

@@ -94,7 +94,7 @@ test('a vote that the server will never take leaves with its reason', async () =
 });
 
 test('what stands in the way is said', async () => {
-  for (const [status, problem] of [[403, 'log in again'], [409, 'log in as ann'], [500, 'the server answered 500']]) {
+  for (const [status, problem] of [[403, 'log in again'], [409, 'log in as ann'], [503, 'the label store cannot be used now'], [500, 'the server answered 500']]) {
     localStorage.clear();
     answers(new Response('', { status }));
     const box = boxOf();

@@ -212,6 +212,8 @@ def test_the_address_to_show_is_the_one_given_without_a_password(tmp_path):
         assert store.address == url
         store.url = "postgresql://triptych:secret@db.example/labels"
         assert store.address == "postgresql://triptych:***@db.example/labels"
+        store.url = "postgresql://triptych@db.example/labels?password=secret"
+        assert store.address == "postgresql://triptych:***@db.example/labels"
 
 
 @pytest.mark.parametrize("url", ["labels.db", "mysql://somewhere/labels", "sqlite:////no/such/folder/labels.db"])
