@@ -19,7 +19,7 @@ import traceback
 from pathlib import Path
 
 from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.errors import Cancelled, TriptychError
+from triptych.pipeline.errors import Cancelled, StoreAway, TriptychError
 from triptych.pipeline.retraining import leftovers
 from triptych.pipeline.store import address
 from triptych.pipeline.store.store import open_store
@@ -32,6 +32,7 @@ IDLE_SECONDS = 1.0
 REST = 3.0  # after following the votes the worker rests this many times as long, so that voting stays fast
 LONGEST_REST_SECONDS = 5.0
 HEARTBEAT_SECONDS = 5.0
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 10.0  # between two tries to write how a job ended
 TELL_SECONDS = 2.0  # between two lines of progress. Pages look as often, and votes must wait for each such write
 
 
@@ -69,7 +70,7 @@ class LiveWork:
                 return False
             self._followed = now  # set before the attempt: if it fails, the same votes would fail again
             self._follow()
-        except Cancelled:
+        except (Cancelled, StoreAway):
             self._followed = None
             return False
         except Exception:  # votes and retrainings must go on, whatever the run's files hold
@@ -89,7 +90,7 @@ class LiveWork:
         self._labelled.follow(self.store)
         try:
             live_changes.follow(self.catalog, self.store, labelled=self._labelled, going_on=self._no_job_waits)
-        except Cancelled:
+        except (Cancelled, StoreAway):
             raise
         except TriptychError as error:
             live_written.failed(self.catalog, self.store, error)
@@ -130,14 +131,18 @@ class Report:
         self._beat.join()
 
     def _tell(self):
-        if not self.store.update_job(self.job_id, self.done, self.text, self.worker):
-            self._stopped.set()
+        """Tell the store. If it cannot be used now, the job goes on, and the next beat tries again."""
+        try:
+            if not self.store.update_job(self.job_id, self.done, self.text, self.worker):
+                self._stopped.set()
+        except StoreAway as error:
+            log.warning("the progress of job %s is not told: %s", self.job_id, error)
 
     def _keep_beating(self):
         while not self._ended.wait(HEARTBEAT_SECONDS):
             try:
                 self._tell()
-            except Exception:  # a busy store must not end the job; the next beat tries again
+            except Exception:  # whatever it is, it must not end the beats
                 log.warning("heartbeat failed", exc_info=True)
 
 
@@ -158,7 +163,21 @@ def run_job(catalog, store, job, worker):
         outcome["error"] = f"{type(error).__name__}: {error}"
     finally:
         report.end()
-    store.finish_job(job.job_id, worker=worker, **outcome)
+    finish(store, job.job_id, worker, outcome)
+    store.note_state()
+
+
+def finish(store, job_id, worker, outcome):
+    """Write down how a job ended. While the store cannot be used, try again: the work behind it may be an hour's."""
+    pause = FIRST_PAUSE_SECONDS
+    while True:
+        try:
+            store.finish_job(job_id, worker=worker, **outcome)
+            return
+        except StoreAway as error:
+            log.warning("the end of job %s cannot be written yet: %s", job_id, error)
+        time.sleep(pause)
+        pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
 
 def work(run, labels, *, once=False):
@@ -174,7 +193,14 @@ def work(run, labels, *, once=False):
     done, rests_until = 0, 0.0
     while True:
         start = time.monotonic()
-        job = store.claim_job(worker, run=str(catalog.path))
+        try:
+            job = store.claim_job(worker, run=str(catalog.path))
+        except StoreAway as error:
+            if once:
+                raise
+            log.warning("no job can be taken now: %s", error)
+            time.sleep(IDLE_SECONDS)
+            continue
         if job is not None:
             run_job(catalog, store, job, worker)
             done += 1

@@ -14,7 +14,9 @@ import pytest
 
 from triptych.app import worker
 from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.errors import BadInput, Cancelled
+from triptych.pipeline.errors import BadInput, Cancelled, StoreAway
+from triptych.pipeline.store import retrain_log
+from triptych.pipeline.store.retrain_log import RetrainLog
 from triptych.pipeline.store.store import LabelStore
 
 
@@ -188,6 +190,53 @@ def test_progress_is_told_every_other_second_and_each_new_step_at_once(monkeypat
         clock.now += 0.5
     report.end()
     assert told == [(t, "fitting") for t in (0.0, 2.0, 4.0)] + [(t, "predicting") for t in (6.0, 8.0, 10.0)]
+
+
+class Away:
+    """A label store of which a method fails the first times, as where somebody else writes for too long."""
+
+    def __init__(self, store, method, times):
+        self.store, self.method, self.times = store, method, times
+
+    def __getattr__(self, name):
+        if name == self.method and self.times:
+            self.times -= 1
+            return self.refuse
+        return getattr(self.store, name)
+
+    def refuse(self, *_, **__):
+        raise StoreAway("database is locked; try again")
+
+
+def test_work_goes_on_though_its_progress_cannot_be_told(store, monkeypatch):
+    def count(catalog, store, parameters, report):
+        for step in range(4):
+            report.progress(step, 4, f"step {step}")
+        return {"counted": 4}
+
+    monkeypatch.setitem(worker.KINDS, "count", count)
+    job_id = ask(store, "count")
+    worker.run_job(store.catalog, Away(store, "update_job", 3), store.claim_job("me", str(store.catalog.path)), "me")
+    assert (store.job(job_id).state, store.job(job_id).result) == ("done", {"counted": 4})
+
+
+def test_the_end_of_a_job_is_written_as_soon_as_the_store_takes_it(store, monkeypatch):
+    monkeypatch.setitem(worker.KINDS, "rest", lambda *_: {"after": "an hour"})
+    clock = Clock(end=1e9)
+    monkeypatch.setattr(worker, "time", clock)
+    job_id = ask(store, "rest")
+    away = Away(store, "finish_job", 40)
+    worker.run_job(store.catalog, away, store.claim_job("me", str(store.catalog.path)), "me")
+    assert away.times == 0
+    assert (store.job(job_id).state, store.job(job_id).result) == ("done", {"after": "an hour"})
+    assert clock.slept <= 40 * worker.LONGEST_PAUSE_SECONDS
+
+
+def test_the_log_of_a_retraining_waits_for_the_store(store):
+    log = RetrainLog(Away(store, "keep_setting", 2), "run")
+    for text in ("begun", "fitted", "done"):
+        log.say(text)
+    assert [line["text"] for line in retrain_log.lines(store, "run")] == ["begun", "fitted", "done"]
 
 
 @pytest.mark.slow
