@@ -218,11 +218,13 @@ class WorkerProcess:
     """The worker process, as the server sees it. labels : address of the label store"""
 
     def __init__(self, run, labels):
-        self.command = [sys.executable, "-P", "-m", "triptych.app.worker", str(run), "--labels", labels]
+        self.command = [sys.executable, "-P", "-m", "triptych.app.worker", str(run)]
+        self.labels = labels
         self.process: subprocess.Popen | None = None
 
     def start(self):
-        self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, start_new_session=True)
+        environment = os.environ | {address.VARIABLE: self.labels}  # arguments may be read by everybody
+        self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, start_new_session=True, env=environment)
 
     def keep_alive(self):
         """Start the worker again if it has ended."""
@@ -264,7 +266,7 @@ def end_with_server():
 def main(arguments=None):
     parser = argparse.ArgumentParser(description="Run the jobs that the dashboard asks for.")
     parser.add_argument("run")
-    parser.add_argument("--labels")
+    parser.add_argument("--labels", default=address.from_environment())
     parsed = parser.parse_args(arguments)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which then ends this process
     threading.Thread(target=end_with_server, daemon=True).start()

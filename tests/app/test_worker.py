@@ -17,7 +17,7 @@ from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput, Cancelled, StoreAway
 from triptych.pipeline.store import retrain_log
 from triptych.pipeline.store.retrain_log import RetrainLog
-from triptych.pipeline.store.store import LabelStore
+from triptych.pipeline.store.store import LabelStore, open_store
 
 
 @pytest.fixture
@@ -237,6 +237,30 @@ def test_the_log_of_a_retraining_waits_for_the_store(store):
     for text in ("begun", "fitted", "done"):
         log.say(text)
     assert [line["text"] for line in retrain_log.lines(store, "run")] == ["begun", "fitted", "done"]
+
+
+def test_a_password_is_in_no_argument_of_the_worker(store, monkeypatch):
+    started = {}
+
+    def popen(command, **options):
+        started.update(options, command=command)
+
+    monkeypatch.setattr(subprocess, "Popen", popen)
+    worker.WorkerProcess("run", "postgresql://amy:secret@db.example/labels").start()
+    assert "secret" not in " ".join(started["command"])
+    assert started["env"]["TRIPTYCH_LABELS"] == "postgresql://amy:secret@db.example/labels"
+
+
+@pytest.mark.slow
+def test_the_worker_uses_the_store_that_its_server_names(store, tmp_path):
+    with open_store(store.catalog, f"sqlite:///{tmp_path / 'other.db'}") as other:
+        job_id = other.ask_job("retrain", {}, "lea", str(store.catalog.path))
+        process_of = worker.WorkerProcess(store.catalog.path, other.url)
+        process_of.start()
+        try:
+            wait_until(lambda: other.job(job_id).state == "failed")  # there is nothing to learn from
+        finally:
+            process_of.stop()
 
 
 @pytest.mark.slow
