@@ -59,17 +59,17 @@ class Survey:
 
         prediction_id : stage id of the prediction; '' = no prediction, None = the run's current one
         """
-        signature = run_signature(catalog)
+        prediction_id = cls.current_prediction(catalog) if prediction_id is None else prediction_id
+        signature = run_signature(catalog, prediction_id)
         exposures, ccds = catalog.exposures(), catalog.ccds()
         exposures = exposures.sort_values("expnum").set_index("expnum", drop=False).rename_axis(None)
         ccds = ccds.sort_values("image_id").set_index("image_id", drop=False).rename_axis(None)
-        prediction_id = cls.current_prediction(catalog) if prediction_id is None else prediction_id
         stages, tables = {}, {}
         for kind in EMPTY:
             wanted = prediction_id if kind == "prediction" else None
             stage = None if wanted == "" else open_stage(catalog, kind, wanted)
             if kind == "candidates" and prediction_id:
-                stage = candidates_of(catalog, prediction_id) or stage
+                stage = catalog.made_from("candidates", "prediction", prediction_id) or stage
             if stage is not None:
                 stages[kind] = stage.stage_id
             tables[kind] = stage_frame(stage, kind)
@@ -160,7 +160,7 @@ class Survey:
 
     def outdated(self):
         """Whether the run's tables or a stage other than the prediction changed since this was read."""
-        return self.signature != run_signature(self.catalog)
+        return self.signature != run_signature(self.catalog, *self.signature[:1])
 
     def in_this_version(self, votes):
         """(n,) bool: whether each vote is on the pipeline version that the exposure has in this run.
@@ -188,17 +188,20 @@ class Survey:
         return int(found[0]) if len(found) else None
 
 
-def run_signature(catalog):
-    """A value that changes when the run does. It reads no table.
+def run_signature(catalog, prediction_id=""):
+    """A value that changes when the run does, as seen with one prediction. It reads no table; prediction_id is first.
 
-    The prediction is left out on purpose: each page stays with its own prediction.
+    The current prediction is left out on purpose: each page stays with its own prediction and the candidates of it.
     """
     current = catalog.refresh().info["current"]
-    parts: list[tuple] = [
-        tuple(sorted((path.name, path.stat().st_mtime_ns) for path in catalog.path.glob("*.parquet")))
+    parts: list = [
+        prediction_id,
+        tuple(sorted((path.name, path.stat().st_mtime_ns) for path in catalog.path.glob("*.parquet"))),
     ]
     for kind in ("embedding", "map2d", "map3d", "cluster"):
         parts.append((kind, current.get(kind, "")))
+    chosen = catalog.made_from("candidates", "prediction", prediction_id)
+    parts.append(("candidates", chosen.stage_id if chosen else ""))
     return tuple(parts)
 
 
@@ -216,14 +219,6 @@ def parent_model(catalog, prediction_id):
     parents = prediction.parents if prediction else ()
     models = [parent["stage_id"] for parent in parents if parent["kind"] == "model"]
     return {"model": models[0]} if models else {}
-
-
-def candidates_of(catalog, prediction_id):
-    """The newest candidates stage made from this prediction. None if there is none."""
-    for stage in sorted(catalog.stages("candidates"), key=lambda stage: stage.stage_id, reverse=True):
-        if any(parent["kind"] == "prediction" and parent["stage_id"] == prediction_id for parent in stage.parents):
-            return stage
-    return None
 
 
 def stage_frame(stage, kind):

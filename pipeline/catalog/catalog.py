@@ -345,6 +345,15 @@ class Catalog:
         self._check_parents(stage, fresh=fresh and stage_id is None)
         return stage
 
+    def made_from(self, kind: str, parent: str, stage_id: str) -> Stage | None:
+        """The stage of a kind to be shown with a parent stage: the current one if it was made from that parent.
+
+        Otherwise the newest that was; None if there is none.
+        """
+        own = [stage for stage in self.stages(kind) if stage.has_parent(parent, stage_id)]
+        current = self.info["current"].get(kind)
+        return next((stage for stage in own if stage.stage_id == current), own[-1] if own else None)
+
     def _check_parents(self, stage: Stage, fresh: bool) -> None:
         command = f"run `{STAGE_COMMANDS[stage.kind]} {self.path}` again"
         for parent in stage.parents:

@@ -97,6 +97,9 @@ class Stage:
                 return self.catalog.stage(kind, parent["stage_id"], fresh=False)
         raise CatalogError(f"{self.kind}/{self.stage_id} has no {kind} among its parents")
 
+    def has_parent(self, kind: str, stage_id: str) -> bool:
+        return any((parent["kind"], parent["stage_id"]) == (kind, stage_id) for parent in self.parents)
+
     def table(self, name: str = "table") -> pd.DataFrame:
         """One of its tables, whole. CatalogError where it cannot be read."""
         return read_table(self.path / f"{name}.parquet")

@@ -29,19 +29,8 @@ def stages_of(catalog: Catalog, prediction: str | None = None) -> dict[str, Stag
     found: dict[str, Stage | None] = {"prediction": stage}
     for parent in stage.parents:
         found[parent["kind"]] = _open(catalog, parent["kind"], parent["stage_id"])
-    found["candidates"] = candidates_of(catalog, stage.stage_id)
+    found["candidates"] = catalog.made_from("candidates", "prediction", stage.stage_id)
     return {kind: own for kind in CHAIN if (own := found.get(kind)) is not None}
-
-
-def candidates_of(catalog: Catalog, prediction: str) -> Stage | None:
-    """The candidates made from a prediction: the current ones if they are, else the newest; None if there are none."""
-    own = [
-        stage
-        for stage in catalog.stages("candidates")
-        if any(parent["kind"] == "prediction" and parent["stage_id"] == prediction for parent in stage.parents)
-    ]
-    current = catalog.info["current"].get("candidates")
-    return next((stage for stage in own if stage.stage_id == current), own[-1] if own else None)
 
 
 def _open(catalog: Catalog, kind: str, stage_id: str | None) -> Stage | None:
@@ -61,7 +50,8 @@ def opinion_then(catalog: Catalog, prediction: str, expnum: int) -> dict | None:
     if stage is None or rows.empty:
         return None
     model = next((parent["stage_id"] for parent in stage.parents if parent["kind"] == "model"), "")
-    return {"stage": prediction, "model": model} | scores_of(candidates_of(catalog, prediction), rows, expnum)
+    chosen = catalog.made_from("candidates", "prediction", prediction)
+    return {"stage": prediction, "model": model} | scores_of(chosen, rows, expnum)
 
 
 def opinion_of(catalog: Catalog, stages: dict[str, Stage], expnum: int) -> dict | None:

@@ -60,7 +60,8 @@ def models(catalog: Catalog) -> list[dict]:
         on_this = [one for one in made if _parent_id(one, "embedding") == current.get("embedding")]
         prediction = _newest(on_this or made, current.get("prediction"))
         own = chosen.get(prediction.stage_id, []) if prediction else []
-        own_candidates = _newest([one for one in own if one.parameters.get("rule") == rule] or own, None)
+        same_rule = [one for one in own if one.parameters.get("rule") == rule]
+        own_candidates = _newest(same_rule or own, current.get("candidates"))
         figures = measured.get((stage.stage_id, prediction.stage_id if prediction else ""), {})
         found.append(
             {
