@@ -19,6 +19,7 @@ from typing import Self
 import numpy as np
 import pandas as pd
 
+from triptych.pipeline import clock
 from triptych.pipeline.catalog import locks
 from triptych.pipeline.catalog.files import make_folder, put_in_place, write_aside, write_json
 from triptych.pipeline.catalog.stage import (
@@ -130,8 +131,7 @@ class Catalog:
         if path.exists() and (not path.is_dir() or any(not p.name.startswith(".run.") for p in path.iterdir())):
             raise CatalogError(f"{path} exists and is not a run folder; name a new or empty folder")
         make_folder(path)
-        created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        info = {"camera": camera, "created": created, "current": {}, "panel": panel, "format": 1}
+        info = {"camera": camera, "created": clock.utc(), "current": {}, "panel": panel, "format": 1}
         write_json(path / "run.json", info)
         return cls(path, info)
 
@@ -157,6 +157,11 @@ class Catalog:
     def panel(self) -> int:
         """Number of inspectors whose votes count for a verdict: 3 unless `run.json` has another number."""
         return self.info.get("panel") or 3
+
+    @property
+    def about(self) -> str:
+        """What whoever looks at this run must know of it, as a sentence; '' of a survey like any other."""
+        return self.info.get("about", "")
 
     @property
     def name(self) -> str:
@@ -404,7 +409,7 @@ class Catalog:
                 "versions": installed_versions(),
                 "rows": writer.rows,
                 "seconds": round(time.monotonic() - started, 3),
-                "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+                "created": clock.utc(),
                 "digest": digest_of_folder(aside),
             }
             writer.stage = self._place(aside, kind, name, info)

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from triptych.pipeline import clock
 from triptych.pipeline.camera import camera
 from triptych.pipeline.catalog import locks
 from triptych.pipeline.catalog.catalog import Catalog
@@ -85,7 +86,7 @@ def ingest(
         tables = _Tables(catalog, manifest, sample, seed)
         plans = _plan(catalog, manifest, tables, touched)
         coming = [(plan.expnum, plan.camera, plan.facts.get("plver", "")) for plan in plans]
-        reprocessed.note(catalog, tables.exposures, coming, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
+        reprocessed.note(catalog, tables.exposures, coming, clock.utc())
         n_new, n_ccds = _read_pixels(catalog, tables, plans, workers, progress)
         tables.save()
     quarantine = tables.quarantine

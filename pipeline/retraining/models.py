@@ -4,9 +4,9 @@ The log of moves is in `run.json` beside the pointers and is written in the same
 grows.
 """
 
-import time
 from collections.abc import Callable, Mapping
 
+from triptych.pipeline import clock
 from triptych.pipeline.catalog import locks
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.catalog.stage import Stage
@@ -29,8 +29,7 @@ def point(catalog: Catalog, stages: Mapping[str, Stage | str], *, by: str = "", 
     with locks.wait_turn(catalog.path / MOVES_LOCK):
         catalog.refresh()
         was = {kind: catalog.info["current"].get(kind, "") for kind in ids}
-        utc = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        move = {"utc": utc, "by": by, "why": why, "from": was, "to": ids}
+        move = {"utc": clock.utc(), "by": by, "why": why, "from": was, "to": ids}
         catalog.set_info(current=ids, moves=[*catalog.info.get("moves", []), move])
 
 

@@ -4,9 +4,9 @@ The database refuses to delete a vote, decision or repeated judgement. In an exi
 `retracted_utc` can change. If you change a table here, add a step in `migrations`.
 """
 
-from datetime import UTC, datetime
-
 import sqlalchemy as sa
+
+from triptych.pipeline import clock
 
 # Whoever needs tables needs transactions too: they have both from here.
 from triptych.pipeline.store.connections import guard_of
@@ -222,7 +222,7 @@ settings = sa.Table(
 
 def now_utc() -> str:
     """The present time as ISO text in UTC, with microseconds. Such texts sort by time."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return clock.utc_exactly()
 
 
 def next_number(connection: sa.Connection, column: sa.Column) -> int:
