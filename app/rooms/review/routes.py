@@ -60,6 +60,33 @@ def vote_answer(row: dict) -> dict:
     )
 
 
+def exposure_answer(viewer: Viewer, expnum: int, *, assisted: bool) -> dict:
+    """What this user may know about one exposure now; that they have looked at it is noted."""
+    if expnum not in viewer.survey.exposures.index:
+        raise TriptychError(f"exposure {expnum} is not in this run")
+    found = evidence.evidence_of(viewer, expnum, assisted=assisted)
+    votes.note_look(viewer, expnum)
+    return found | {"facts": facts_of(viewer.survey, expnum)}
+
+
+def cast_one(viewer: Viewer, values: dict) -> dict:
+    """Store one judgement, and say under which number: {vote_id, expnum}.
+
+    values : expnum, judgement, and reasons, comment, ccdnames, client_vote_id (may come twice), screen
+    """
+    try:
+        expnum, judgement = int(values["expnum"]), str(values["judgement"])
+    except (KeyError, TypeError, ValueError):
+        raise LabelError("a vote needs an expnum and a judgement") from None
+    wanted = ("reasons", "comment", "ccdnames", "client_vote_id", "screen")
+    more = {name: values[name] for name in wanted if values.get(name)}
+    screen = more.get("screen")
+    screen = screen if isinstance(screen, dict) else {}
+    more["screen"] = {**screen, "queue": queue.place_of(viewer, expnum)}
+    vote = votes.cast(viewer, expnum, judgement, **more)
+    return {"vote_id": repeats.receipt(vote.client_vote_id), "expnum": expnum}
+
+
 class QueueHandler(ViewerApi):
     """GET: the user's queue."""
 
@@ -72,35 +99,15 @@ class ExposureHandler(ViewerApi):
 
     async def get(self, expnum):
         assisted = self.assisted
-        await self.answer(self.find, int(expnum), assisted)
-
-    def find(self, expnum, assisted):
-        survey = self.viewer.survey
-        if expnum not in survey.exposures.index:
-            raise TriptychError(f"exposure {expnum} is not in this run")
-        found = evidence.evidence_of(self.viewer, expnum, assisted=assisted)
-        votes.note_look(self.viewer, expnum)
-        return found | {"facts": facts_of(survey, expnum)}
+        await self.answer(lambda: exposure_answer(self.viewer, int(expnum), assisted=assisted))
 
 
 class VoteHandler(ViewerApi):
     """POST: one judgement. The answer comes when it is on disk."""
 
     async def post(self):
-        await self.answer(self.cast, self.body())
-
-    def cast(self, values):
-        try:
-            expnum, judgement = int(values["expnum"]), str(values["judgement"])
-        except (KeyError, TypeError, ValueError):
-            raise LabelError("a vote needs an expnum and a judgement") from None
-        wanted = ("reasons", "comment", "ccdnames", "client_vote_id", "screen")
-        more = {name: values[name] for name in wanted if values.get(name)}
-        screen = more.get("screen")
-        screen = screen if isinstance(screen, dict) else {}
-        more["screen"] = {**screen, "queue": queue.place_of(self.viewer, expnum)}
-        vote = votes.cast(self.viewer, expnum, judgement, **more)
-        return {"vote_id": repeats.receipt(vote.client_vote_id), "expnum": expnum}
+        values = self.body()
+        await self.answer(lambda: cast_one(self.viewer, values))
 
 
 class BatchHandler(ViewerApi):
