@@ -2,9 +2,9 @@
 
     python docs/screenshots.py RUN_DEMO RUN_GHOSTS docs/guide
 
-The runs stay as they are: the server works on copies. In the copy of the demonstration the inspectors have voted, a
-lead has decided, and a retraining has learnt from it; the ghosts are as `triptych example ghosts OUT --whole` makes
-them. Needs Playwright and a Chromium, as the browser tests do.
+The runs stay as they are: the server works on copies. The demonstration is as `triptych demo` makes it, with the votes
+of its made-up people; the ghosts are as `triptych example ghosts OUT --whole` makes them. Needs Playwright and a
+Chromium, as the browser tests do.
 """
 
 import argparse
@@ -17,35 +17,27 @@ import tempfile
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 from PIL import Image
 from playwright.sync_api import Page, expect, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tests.ui.conftest import BROWSER_FLAGS, Served, browser_path, free_port, log_in, wait_ready
-from triptych.app.demo import ACCOUNTS, PASSWORD
+from triptych.app.demo.people import ACCOUNTS, LEAD, PASSWORD
 from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.retraining.retrain import retrain
-from triptych.pipeline.store.store import LabelStore, Vote
-from triptych.pipeline.votes.adjudication_queue import undecided
+from triptych.pipeline.store.store import LabelStore
 
 SIZES = ({"width": 1440, "height": 900}, {"width": 1920, "height": 1080})
 QUALITY = 82  # of WebP
 SETTLE_MS = 2500  # pictures and map have arrived; what is left is drawing
 WHOLE = 61  # CCDs of a DECam exposure
-SHARES = (0.25, 1.0, 0.75)  # of the queue that the made-up inspectors have judged
-DECIDED = 3  # exposures that the lead has decided
-ERRS = 0.12  # how often a made-up inspector differs from the truth
 INSPECTORS = [name for name, role in ACCOUNTS.items() if role == "inspector"]
-LEAD = next(name for name, role in ACCOUNTS.items() if role == "lead")
 
 
 @contextmanager
-def served(run: Path, folder: Path, vote: bool):
-    """A server of a copy of `run`, which lies in `folder`; yields (Served, Catalog)."""
-    copy = folder / ("demo" if vote else "ghosts")
+def served(run: Path, folder: Path, name: str):
+    """A server of a copy of `run`, which lies in `folder` under this name; yields (Served, Catalog)."""
+    copy = folder / name
     shutil.copytree(run, copy, ignore=shutil.ignore_patterns("labels.db*", "live", "*.fz"))
     with closing(sqlite3.connect(run / "labels.db")) as source, closing(sqlite3.connect(copy / "labels.db")) as target:
         source.backup(target)
@@ -55,42 +47,12 @@ def served(run: Path, folder: Path, vote: bool):
             if store.user(name) is None:
                 store.add_user(name, PASSWORD, role)
             store.keep_setting("tour", "seen", owner=name)
-        if vote:
-            store.cast_many(made_up_votes(catalog))
-            decide_some(store, catalog)
     port = free_port()
     server = Served(f"http://localhost:{port}", copy, port, None, folder / f"{copy.name}.log", ())
     try:
         yield server.start(), catalog
     finally:
         server.stop()
-
-
-def made_up_votes(catalog: Catalog) -> list[Vote]:
-    """Votes of the three inspectors on the demonstration's candidates: the truth, with some mistakes.
-
-    The first inspector has seen a quarter of the queue, the second all of it, the third three quarters.
-    """
-    truth = pd.read_csv(catalog.path / "exposures" / "truth.csv", comment="#")
-    said = truth[truth.reason != "good"].groupby("expnum").reason.agg(lambda names: names.value_counts().index[0])
-    plver = catalog.exposures().set_index("expnum").plver
-    queue = catalog.stage("candidates", fresh=False).table().expnum.tolist()
-    random, votes = np.random.default_rng(0), []
-    for inspector, share in zip(INSPECTORS, SHARES, strict=True):
-        for expnum in queue[: round(share * len(queue))]:
-            bad = (expnum in said.index) != (random.random() < ERRS)
-            reasons = (said.get(expnum, "Clouds_transparency"),) if bad else ()
-            vote = Vote(
-                camera=catalog.camera,
-                expnum=int(expnum),
-                inspector=inspector,
-                judgement="bad" if bad else "good",
-                reasons=reasons,
-                plver=plver[expnum],
-                screen={"seconds": round(float(random.gamma(4, 0.6)), 2), "stretch": "faint"},
-            )
-            votes.append(vote)
-    return votes
 
 
 def ghosts_first(catalog: Catalog) -> int:
@@ -101,16 +63,6 @@ def ghosts_first(catalog: Catalog) -> int:
     known = whole[whole.isin(candidates)] if whole.isin(candidates).any() else whole
     ghosts = prediction[(prediction.reason == "Ghost_Scatter") & prediction.expnum.isin(known)]
     return int(ghosts.expnum.value_counts().index[0])
-
-
-def decide_some(store: LabelStore, catalog: Catalog) -> None:
-    """The lead's word on the first exposures that the made-up votes split on."""
-    table = undecided(store.votes(), catalog.panel)
-    plver = catalog.exposures().set_index("expnum").plver
-    for row in table.head(DECIDED).itertuples():
-        judgement = "bad" if row.n_bad >= row.n_good else "good"
-        more = {"plver": plver[row.expnum], "reasons": tuple(row.reasons)[:1], "comment": "fits the written rule"}
-        store.adjudicate(catalog.camera, int(row.expnum), LEAD, judgement, **more)
 
 
 def save(page: Page, out: Path, name: str) -> None:
@@ -214,8 +166,10 @@ def without_this_machine(page: Page, catalog: Catalog, run: str) -> None:
 
 def to_judge(catalog: Catalog, ghost: int) -> int:
     """An exposure that the first inspector has not judged: the ghost, if it waits."""
+    with closing(LabelStore(catalog.labels_url())) as store:
+        judged = set(store.ballots(catalog.camera, INSPECTORS[0])["expnum"])
     queue = catalog.stage("candidates", fresh=False).table().expnum
-    waiting = queue[round(SHARES[0] * len(queue)) :]
+    waiting = queue[~queue.isin(judged)]
     return ghost if ghost in set(waiting) or waiting.empty else int(waiting.iloc[0])
 
 
@@ -229,13 +183,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         path = browser_path()
         browser = playwright.chromium.launch(args=BROWSER_FLAGS, **({"executable_path": path} if path else {}))
-        for run, name, vote in ((given.run_demo, "demo", True), (given.run_ghosts, "ghosts", False)):
-            with served(run.resolve(), Path(folder), vote) as (server, catalog):
+        for run, name in ((given.run_demo, "demo"), (given.run_ghosts, "ghosts")):
+            with served(run.resolve(), Path(folder), name) as (server, catalog):
                 for size in SIZES:
                     rooms_of_inspector(browser, server, catalog, given.out, name, size)
-                if vote:  # after the inspector's pictures: what others' votes have taught they may not know yet
-                    with closing(LabelStore(catalog.labels_url())) as store:
-                        retrain(catalog, store, by=LEAD)
                 for size in SIZES:
                     rooms_of_lead(browser, server, catalog, given.out, name, size)
         browser.close()

@@ -16,16 +16,22 @@ def demo(
     port: Annotated[int, typer.Option(help="Port of the dashboard on localhost.", min=0, max=65535)] = 5006,
     exposures: Annotated[int, typer.Option(help="Number of exposures to simulate.")] = 64,
     seed: Seed = 0,
+    empty: Annotated[
+        bool, typer.Option("--empty", help="Without the votes of its made-up people: nobody has judged anything.")
+    ] = False,
     serve: Annotated[bool, typer.Option(help="Start the dashboard at the end.")] = True,
 ) -> None:
-    """Simulate a small survey, run all steps, serve it."""
-    from triptych.app import demo as demonstration
+    """Simulate a small survey, run all steps, let made-up people judge some of it, serve it.
 
-    demonstration.prepare(run, exposures=exposures, seed=seed, bar=bar)
+    The people, their votes and their errors come from the seed.
+    """
+    from triptych.app.demo import demo as demonstration
+
+    catalog = demonstration.prepare(run, exposures=exposures, seed=seed, past=not empty, bar=bar)
     if serve:
         from triptych.app import server
 
-        say(demonstration.welcome(port))
+        say(demonstration.welcome(port, catalog))
         server.serve(run, port=port)
 
 

@@ -85,7 +85,8 @@ class LoginHandler(StoreHandler):
         next_url = _validate_next_url(self.get_argument("next", "")) or "/"
         self.set_header("Cache-Control", "no-store")
         libraries = addresses(self.application)
-        self.finish(page("outside/login.html", problem=problem, username=name, next_url=next_url, libraries=libraries))
+        more = {"username": name, "next_url": next_url, "libraries": libraries, "about": self.app.catalog.about}
+        self.finish(page("outside/login.html", problem=problem, **more))
 
     def set_default_headers(self):
         harden(self)

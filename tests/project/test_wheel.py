@@ -139,7 +139,14 @@ def test_what_is_installed_says_what_it_can_do_anywhere(installed):
 def test_a_plain_install_makes_and_serves_the_demonstration(installed):
     said = installed.run("triptych", "demo", "run", "--exposures", 4, "--no-serve").splitlines()
     assert [line for line in said if line.endswith("...")][:3] == ["simulate ...", "ingest ...", "embed ..."]
+    assert [line for line in said if line.endswith("...")][-4:] == [
+        "judge ...",
+        "retrain ...",
+        "judge again ...",
+        "decide ...",
+    ]
     assert all(line.strip() for line in said)
+    assert installed.run("python", "-c", VOTED) == "['annie', 'henrietta', 'vera']\n"
     taught = installed.run("python", "-c", TAUGHT)
     assert taught == "True\n", "the default classifier has not found its simulated teacher"
     port = free_port()
@@ -172,6 +179,12 @@ def test_a_plain_install_makes_and_serves_the_demonstration(installed):
         server.wait(timeout=20)
 
 
+VOTED = """
+from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.store.store import open_store
+with open_store(Catalog.open("run")) as store:
+    print(sorted(set(store.votes().inspector)))
+"""
 TAUGHT = """
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.classifier.train import teacher_of

@@ -23,8 +23,8 @@ def report_for(viewer: Viewer, unit, blanks_are_good, revision, *_moved):
     """The report of `pipeline.votes.agreement_report` that this user may see, with more that the page needs.
 
     revision : of the store. _moved : other values that the kept answer depends on, see `ReportHandler.look_up`
-    It adds scope (all, own or complete), role, revision, colours, letters, listed_total {kind: number}, unlike_total,
-    names, and the band and night of each listed exposure.
+    It adds scope (all, own or complete), role, about (the run), revision, colours, letters, listed_total {kind:
+    number}, unlike_total, names, and the band and night of each listed exposure.
     """
     options = {"unit": unit, "blanks_are_good": blanks_are_good}
     if viewer.is_lead:
@@ -54,6 +54,7 @@ def report_for(viewer: Viewer, unit, blanks_are_good, revision, *_moved):
         **found,
         "scope": scope,
         "role": viewer.role,
+        "about": viewer.catalog.about,
         "revision": revision,
         "colours": palette.REASON_COLOURS,
         "letters": palette.REASON_LETTERS,

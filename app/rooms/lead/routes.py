@@ -12,6 +12,7 @@ from triptych.pipeline.store.accounts import ROLES
 def overview(app, survey):
     """Everything that the room shows, as plain values."""
     return {
+        "about": app.catalog.about,
         "accounts": accounts.accounts(app),
         "roles": list(ROLES),
         "progress": progress.progress(app, survey),

@@ -44,6 +44,7 @@ function countsText(report) {
     .map(([why, n]) => `<b>${count(n)}</b> ${text(report.why_left_out[why] || why)}`);
   parts.push(left.length ? `Left out: ${left.join('; ')}.` : 'No vote is left out.');
   if (report.assumption) parts.push(`<strong class="assumed">${text(report.assumption)}</strong> ${count(report.n_assumed)} good answers are assumed.`);
+  if (report.about) parts.push(text(report.about));
   return parts.join(' ');
 }
 

@@ -27,7 +27,8 @@ export class Accounts {
       <p class="problem" role="alert" hidden></p>
       <div class="scroll" tabindex="0" role="region" aria-label="Accounts"><table class="plain accounts"><thead><tr><th>name</th><th>role</th><th>voted</th><th>left</th><th>unsure</th><th>median</th><th>time left</th><th>last vote</th><th>packet</th><th></th></tr></thead>
       <tbody>${accounts.map(account => this.row(account, progress.get(account.name))).join('')}</tbody></table></div>
-      <p class="muted"><b>median</b>: time on one exposure. <b>time left</b>: at the mean time from vote to vote, pauses over five minutes left out.</p>`;
+      <p class="muted"><b>median</b>: time on one exposure. <b>time left</b>: at the mean time from vote to vote, pauses over five minutes left out.</p>
+      ${found.about ? `<p class="muted about">${text(found.about)}</p>` : ''}`;
     this.node.querySelector('[data-at=add]').onclick = () => this.add();
     for (const button of this.node.querySelectorAll('tbody button')) button.onclick = () => this.press(button.dataset.act, button.dataset.name);
     for (const list of this.node.querySelectorAll('tbody select')) list.onchange = () => this.change({ name: list.dataset.name, role: list.value });
