@@ -98,6 +98,7 @@ class Stage:
         raise CatalogError(f"{self.kind}/{self.stage_id} has no {kind} among its parents")
 
     def has_parent(self, kind: str, stage_id: str) -> bool:
+        """Whether it was made from this stage."""
         return any((parent["kind"], parent["stage_id"]) == (kind, stage_id) for parent in self.parents)
 
     def table(self, name: str = "table") -> pd.DataFrame:

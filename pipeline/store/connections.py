@@ -91,6 +91,7 @@ class Guard:
 
 
 def guard_of(engine: sa.Engine | sa.Connection) -> Guard:
+    """The guard that `open_engine` gave to an engine."""
     return engine.get_execution_options()["guard"]
 
 

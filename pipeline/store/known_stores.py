@@ -21,11 +21,11 @@ import logging
 import threading
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import sqlalchemy as sa
 
+from triptych.pipeline import clock
 from triptych.pipeline.catalog import locks
 from triptych.pipeline.catalog.files import write_json
 from triptych.pipeline.errors import CatalogError, LabelError
@@ -137,8 +137,8 @@ class KnownStores:
         with self._changing() as (held, stores):
             before = stores.get(self.key(url))
             stores[self.key(url)] = asdict(now)
-            utc = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-            held["accepted"].append({"utc": utc, "by": by, "address": self.key(url), "was": before, "is": asdict(now)})
+            what = {"utc": clock.utc(), "by": by, "address": self.key(url), "was": before, "is": asdict(now)}
+            held["accepted"].append(what)
             write_json(self.path, held)
             self.noted = now.revision
         return before
