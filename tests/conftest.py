@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import one_core, passwords, survey, templates  # noqa: F401  (one_core first)
+from tests import one_core, passwords, slow_tests, survey, templates  # noqa: F401  (one_core first)
 
 # Files with the longest tests start first, so that no process is still busy with one when all others have finished.
 BROWSER_TESTS = Path(__file__).parent / "ui"
@@ -30,10 +30,13 @@ LONGEST_FIRST = (
 
 def pytest_addoption(parser):
     parser.addoption("--second-try", action="store_true", help="Give a browser test that failed one more try.")
+    parser.addoption("--note-slow", action="store_true", help="Measure, and write tests/slow.txt anew.")
 
 
 def pytest_configure(config):
     passwords.make_cheap()
+    if config.getoption("--note-slow"):
+        config.pluginmanager.register(slow_tests.Note())
     if not hasattr(config, "workerinput"):
         templates.begin()
 
@@ -50,6 +53,7 @@ def pytest_collection_modifyitems(items):
     Browser tests come last. After the first page, Playwright's event loop runs in the process, and then no test can run
     an event loop of its own.
     """
+    slow_tests.mark(items)
     places = {name: place for place, name in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: (BROWSER_TESTS in item.path.parents, places.get(item.path.stem, len(places))))
     for item in items:

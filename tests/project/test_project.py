@@ -12,6 +12,7 @@ import yaml
 from packaging.specifiers import SpecifierSet
 from typer.testing import CliRunner
 
+from tests import slow_tests
 from tests.project import lowest
 from triptych.pipeline.classifier import simulated_teacher
 from triptych.pipeline.extras import EXTRA_OF
@@ -199,3 +200,9 @@ def test_a_browser_test_waits_for_what_it_means_and_never_for_time():
     may = ("waiting.py", "conftest.py")  # poll for a condition, or for a server that starts
     for file in (ROOT / "tests" / "ui").rglob("*.py"):
         assert file.name in may or not re.search(r"wait_for_timeout|time\.sleep", file.read_text()), file
+
+
+def test_the_list_of_slow_tests_names_tests_that_there_are():
+    for name in slow_tests.listed():
+        file, test = name.split("::")[0], name.split("::")[-1]
+        assert re.search(rf"def {test}\b", (ROOT / file).read_text()), f"{name}: make test PYTEST=--note-slow"
