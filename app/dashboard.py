@@ -18,7 +18,7 @@ import panel as pn
 import param
 from markupsafe import Markup
 
-from triptych.app.session import COLOURINGS, LEAD_ROOMS, ROOMS, STRETCHES, Session
+from triptych.app.session import COLOURINGS, LEAD_ROOMS, ROOMS, STRETCHES, Session, attempt
 from triptych.app.web.auth import PAGES
 from triptych.app.web.component import EsModule, assets_base
 from triptych.pipeline.errors import TriptychError
@@ -150,10 +150,7 @@ class Shell(EsModule):
             self._do(getattr(session, verb))
 
     def _do(self, act):
-        try:
-            act()
-        except TriptychError as error:
-            self.session.say(str(error))
+        self.session.finish(attempt(act))
 
 
 class Placeholder(EsModule):

@@ -13,7 +13,8 @@ from triptych.app.judging.queue import queue_of
 from triptych.app.judging.viewer import Viewer
 from triptych.app.map import regions, selections
 from triptych.app.survey import search
-from triptych.pipeline.errors import BadInput, LabelError, TriptychError, choose
+from triptych.app.web.faults import fault_of
+from triptych.pipeline.errors import BadInput, LabelError, choose
 
 ROOMS = ("explore", "review", "clusters", "adjudicate", "agreement", "model", "export", "lead")
 LEAD_ROOMS = ("adjudicate", "lead")  # only leads may enter them and use their routes
@@ -249,15 +250,16 @@ class Session(param.Parameterized):
             self.notice = text
 
     def run(self, work, done):
-        """Do slow work through the runner. A TriptychError becomes a message, so that the page does not break."""
-        self.runner(lambda: attempt(work), lambda outcome: self._finish(outcome, done))
+        """Do slow work through the runner. An error becomes a message, so that the page does not break."""
+        self.runner(lambda: attempt(work), lambda outcome: self.finish(outcome, done))
 
-    def _finish(self, outcome, done):
+    def finish(self, outcome, done=lambda _result: None):
+        """Pass the result of `attempt` on, or say what the error says."""
         result, error = outcome
         if error is None:
             done(result)
         else:
-            self.say(str(error))
+            self.say(fault_of(error).text)
 
     def show(self, **values):
         """Set parameters from an address or from a browser's message. An unknown value is refused, with the known ones
@@ -274,8 +276,10 @@ class Session(param.Parameterized):
 
 
 def attempt(work):
-    """(result of the work, None), or (None, error) if the work raises a TriptychError."""
+    """(result of the work, None), or (None, error) if the work raises an error that a line of text can explain."""
     try:
         return work(), None
-    except TriptychError as error:
+    except Exception as error:
+        if fault_of(error).status == 500:
+            raise
         return None, error

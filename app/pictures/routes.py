@@ -27,7 +27,7 @@ from triptych.app.pictures.sky_measured import Plane
 from triptych.app.survey.around import nearby
 from triptych.app.web.auth import PrivateHandler
 from triptych.pipeline import camera as cameras
-from triptych.pipeline.errors import BadInput, CatalogError, TriptychError, choose
+from triptych.pipeline.errors import BadInput, TriptychError, choose
 from triptych.pipeline.image_ids import ccdnum_of, expnum_of
 from triptych.pipeline.pixels import images
 
@@ -168,9 +168,9 @@ class PictureHandler(PrivateHandler):
             data = await self.waiting
         except asyncio.CancelledError:
             return
-        except (KeyError, CatalogError) as error:
+        except KeyError as error:
             raise tornado.web.HTTPError(404, _said(error)) from None
-        except TriptychError as error:
+        except BadInput as error:
             raise tornado.web.HTTPError(410, _said(error)) from None
         if self.get_query_argument("v", ""):
             self.keep_for_ever()

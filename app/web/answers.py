@@ -6,24 +6,15 @@ import json
 import tornado.web
 
 from triptych.app.web.auth import PrivateHandler
-from triptych.pipeline.errors import StoreAway, TriptychError
 from triptych.pipeline.export.explain import plain
 
 
 class ApiHandler(PrivateHandler):
-    """A route that answers JSON. A TriptychError becomes status 400 with one line of text.
-
-    503 says that the label store cannot be used now: whoever sends the same again stores it once.
-    """
+    """A route that answers JSON, or one line of text if an exception is raised (see app.web.faults)."""
 
     async def answer(self, work, *arguments):
         """Do work(*arguments) in a thread and send its result as JSON."""
-        try:
-            result = await asyncio.to_thread(work, *arguments)
-        except StoreAway as error:
-            raise tornado.web.HTTPError(503, str(error).replace("%", "%%")) from None
-        except TriptychError as error:
-            raise tornado.web.HTTPError(400, str(error).replace("%", "%%")) from None
+        result = await asyncio.to_thread(work, *arguments)
         self.set_header("Content-Type", "application/json; charset=utf-8")
         self.finish(json.dumps(plain(result), allow_nan=False))
 

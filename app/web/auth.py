@@ -9,6 +9,7 @@ checks the Origin header.
 """
 
 import asyncio
+import functools
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -17,8 +18,9 @@ from jinja2 import Environment, FileSystemLoader, select_autoescape
 from panel.auth import BasicAuthProvider, _validate_next_url
 from panel.config import config
 
+from triptych.app.web.fault_handler import FaultHandler, words_for
+from triptych.app.web.faults import fault_of
 from triptych.app.web.libraries import addresses
-from triptych.pipeline.errors import StoreAway
 from triptych.pipeline.store.accounts import User
 
 LOGIN_DAYS = 14
@@ -34,18 +36,7 @@ def page(name, **values):
     return _pages.get_template(name).render(logo=(PAGES / "frame/logo.svg").read_text(), **values)
 
 
-class StoreHandler(tornado.web.RequestHandler):
-    """A handler that asks the label store: 503 where it cannot be used now, with what to do."""
-
-    def send_error(self, status_code=500, **kwargs):
-        error = kwargs.get("exc_info", (None, None, None))[1]
-        if isinstance(error, StoreAway):
-            away = tornado.web.HTTPError(503, str(error).replace("%", "%%"))
-            status_code, kwargs["exc_info"] = 503, (type(away), away, None)
-        super().send_error(status_code, **kwargs)
-
-
-class LoginHandler(StoreHandler):
+class LoginHandler(FaultHandler):
     """The login form.
 
     The message after a failure is always the same, so that nobody learns whether the name, the password or a pause of
@@ -95,7 +86,7 @@ class LoginHandler(StoreHandler):
         write_error_page(self, status_code, **kwargs)
 
 
-class LogoutHandler(tornado.web.RequestHandler):
+class LogoutHandler(FaultHandler):
     """Ends the login. The page says so, because somebody else may use this screen next."""
 
     def get(self):
@@ -125,7 +116,13 @@ class StoreAuth(BasicAuthProvider):
     def user_name(self, handler):
         """Name of the active user who sent a request, or None."""
         cookie = handler.get_signed_cookie("user", max_age_days=LOGIN_DAYS)
-        user = self.app.accounts.user(cookie.decode()) if cookie else None
+        try:
+            user = self.app.accounts.user(cookie.decode()) if cookie else None
+        except Exception as error:
+            if not isinstance(handler, FaultHandler):  # a handler of Panel, whose own error page says nothing
+                handler.write_error = functools.partial(write_error_page, handler)
+            fault = fault_of(error)
+            raise tornado.web.HTTPError(fault.status, "%s", fault.text) from error
         return user.name if user else None
 
     def _remove_user(self, session_context):
@@ -145,7 +142,7 @@ def provider_of(handler) -> StoreAuth:
     return handler.application.auth_provider
 
 
-class PrivateHandler(StoreHandler):
+class PrivateHandler(FaultHandler):
     """Base of every route of Triptych. It answers only a logged-in, active user, and keeps that user in `self.user`.
 
     Without a login it answers 403; there is no redirect, because routes send scripts, pictures and numbers. Requests
@@ -190,10 +187,8 @@ class PrivateHandler(StoreHandler):
             self.set_header("ETag", f'"{etag}"')
 
     def write_error(self, status_code, **kwargs):
-        error = kwargs.get("exc_info", (None, None, None))[1]
-        reason = getattr(error, "log_message", None) or self._reason
         self.set_header("Content-Type", "text/plain; charset=utf-8")
-        self.finish(f"{status_code} {reason}\n")
+        self.finish(f"{status_code} {words_for(self, status_code, kwargs)}\n")
 
 
 def same_origin(request):
@@ -211,8 +206,7 @@ def harden(handler):
 
 def write_error_page(handler, status_code, **kwargs):
     """Send the error page, which says what to do."""
-    error = kwargs.get("exc_info", (None, None, None))[1]
-    detail = getattr(error, "log_message", None) or handler._reason
+    detail = words_for(handler, status_code, kwargs)
     handler.finish(page("outside/error.html", title=str(status_code), error_type=str(status_code), error_msg=detail))
 
 

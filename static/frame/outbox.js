@@ -5,10 +5,16 @@
 // All tabs of the browser share the storage. Each vote has its own entry, so that no tab overwrites the vote of another.
 // One tab sends at a time, if the browser has locks; if a vote is sent twice, the server counts it once. Each request names
 // its user. Votes of a user who has logged out wait until they log in again.
+//
+// Only a vote that the server can never take leaves without being stored. It goes to the refused ones (refused.js), which
+// the page shows. A busy store, a full disk or a server that is just starting is no reason: the vote is sent again.
+
+import { keepRefused } from './refused.js';
 
 const FIRST_PAUSE = 1000;
 const LONGEST_PAUSE = 15000;
 const ANSWER_MS = 20000;     // without an answer for this long, the connection counts as lost
+const PASSING = [401, 403, 408, 409, 425, 429];   // 4xx that do not mean that the vote itself is wrong
 let shared = null;
 
 // The outbox for votes of this page.
@@ -162,7 +168,7 @@ export class Outbox {
 
   // '' if the letter has left the box, or else the problem in a few words.
   async sendOne({ key, address, body }) {
-    let response;
+    let response, text;
     try {
       response = await fetch(address, {
         method: 'POST', headers: { 'Content-Type': 'application/json', 'X-Triptych-User': encodeURIComponent(this.user) },
@@ -174,17 +180,20 @@ export class Outbox {
         this.done({ body, answer });
         return '';
       }
-      if (response.status === 400) {
-        const refused = (await response.text()).replace(/^400 /, '').trim();
-        this.drop(key);
-        this.done({ body, refused });
-        return '';
-      }
+      text = await response.text();
     } catch { return 'no connection'; }
-    if (response.status === 403) return 'log in again';
-    if (response.status === 503) return 'the label store cannot be used now';
-    if (response.status === 409) return `log in as ${this.user}`;
-    return `the server answered ${response.status}`;
+    const { status } = response, said = text.startsWith(`${status} `) ? text.slice(4).trim() : '';
+    if (status === 413 || (said && status >= 400 && status < 500 && !PASSING.includes(status))) {
+      const refused = said || 'it is too long';
+      keepRefused(key, { user: this.user, address, body, why: refused });
+      this.drop(key);
+      this.done({ body, refused });
+      return '';
+    }
+    if (status === 409) return `log in as ${this.user}`;
+    if (status === 403 && (!said || said.startsWith('log in'))) return 'log in again';
+    if (status === 503) return said || 'the label store cannot be used now';
+    return said || `the server answered ${status}`;
   }
 
   done(message) {

@@ -5,6 +5,7 @@ import { setPictures } from '../basics/has_pictures.js';
 import { listen, startKeys } from './keys.js';
 import { showKeys } from './keys_dialog.js';
 import { votesOutbox } from './outbox.js';
+import { mountRefused } from './refused.js';
 import { askTour } from './tour.js';
 
 const TOAST_SECONDS = 5;
@@ -183,6 +184,7 @@ class Shell {
     this.model.on('said', () => this.toast(this.model.notice));
     this.on(window, 'triptych-toast', event => this.toast(event.detail));
     this.on(window, 'triptych-saved', event => { this.unsaved.set(event.detail.of ?? 'vote', event.detail); this.drawSaved(); });
+    mountRefused($('#refused'), $('#refusals'), document.body.dataset.user, this.abort.signal);
     // Votes that wait from an earlier visit are sent in any room.
     this.stopOutbox = votesOutbox(document.body.dataset.user).listen({ onState: state => window.dispatchEvent(new CustomEvent('triptych-saved', { detail: state })) });
     for (const doc of window.Bokeh ? window.Bokeh.documents : []) {

@@ -21,7 +21,7 @@ from triptych.app.judging import repeats
 from triptych.app.judging.handlers import ViewerHandler
 from triptych.app.judging.viewer import Viewer
 from triptych.app.judging.votes import JUDGEMENTS, own_votes
-from triptych.pipeline.errors import StoreAway, TriptychError, choose
+from triptych.pipeline.errors import choose
 from triptych.pipeline.export import export
 from triptych.pipeline.export.explain import plain
 from triptych.pipeline.reasons import REASONS
@@ -195,14 +195,8 @@ class ExportHandler(ViewerHandler):
     """Base of the routes of Export."""
 
     async def answer(self, work, *arguments):
-        """work(app, *arguments), done in a thread. A TriptychError is sent as text with status 400; then None."""
-        try:
-            return await asyncio.to_thread(work, self.app, *arguments)
-        except TriptychError as error:
-            self.set_status(503 if isinstance(error, StoreAway) else 400)
-            self.set_header("Content-Type", "text/plain; charset=utf-8")
-            self.finish(str(error))
-            return None
+        """work(app, *arguments), done in a thread."""
+        return await asyncio.to_thread(work, self.app, *arguments)
 
     def choice(self) -> Choice:
         """The Choice that ?old=1&reason=PSF&reason=Noise asks for. Unknown reasons are refused later."""
@@ -223,50 +217,39 @@ class SummaryHandler(ExportHandler):
     roles = ("lead",)
 
     async def get(self):
-        values = await self.answer(summary, self.choice())
-        if values is not None:
-            self.send_json(values)
+        self.send_json(await self.answer(summary, self.choice()))
 
 
 class DifferenceHandler(ExportHandler):
     roles = ("lead",)
 
     async def get(self, one, other):
-        values = await self.answer(difference, one, other, self.choice())
-        if values is not None:
-            self.send_json(values)
+        self.send_json(await self.answer(difference, one, other, self.choice()))
 
 
 class PreviewHandler(ExportHandler):
     roles = ("lead",)
 
     async def get(self, format, policy):
-        values = await self.answer(preview, format, policy, self.choice())
-        if values is not None:
-            self.send_json(values)
+        self.send_json(await self.answer(preview, format, policy, self.choice()))
 
 
 class FileHandler(ExportHandler):
     roles = ("lead",)
 
     async def get(self, format, policy):
-        found = await self.answer(file_of, format, policy, self.choice())
-        if found is not None:
-            self.send_file(*found)
+        self.send_file(*await self.answer(file_of, format, policy, self.choice()))
 
 
 class OwnVotesHandler(ExportHandler):
     async def get(self):
         body = await self.answer(lambda app: own_csv(self.viewer))
-        if body is not None:
-            self.send_file(body, f"{self.app.catalog.name}_votes_{self.user.name}.csv")
+        self.send_file(body, f"{self.app.catalog.name}_votes_{self.user.name}.csv")
 
 
 class OwnSummaryHandler(ExportHandler):
     async def get(self):
-        values = await self.answer(lambda app: own_summary(self.viewer))
-        if values is not None:
-            self.send_json(values)
+        self.send_json(await self.answer(lambda app: own_summary(self.viewer)))
 
 
 def routes(app):

@@ -172,3 +172,47 @@ test('a page has one box of votes for each user', () => {
   assert.notEqual(other, box);
   open.push(box, other);
 });
+
+test('a refused vote is kept with why until it is dismissed', async () => {
+  const { dismissRefused, refusedOf, wordsOf } = await import('../../../static/frame/refused.js');
+  answers(new Response('400 exposure 9 is not in this run', { status: 400 }));
+  const first = boxOf();
+  first.add({ ...vote(9), judgement: 'bad', reasons: ['PSF'] });
+  await settled();
+  first.close();
+  const asked = answers();
+  assert.deepEqual(boxOf().waiting, []);   // as after a reload
+  const [letter] = refusedOf('ann');
+  assert.equal(letter.why, 'exposure 9 is not in this run');
+  assert.equal(wordsOf(letter), 'Vote on 9: bad (PSF)');
+  assert.deepEqual(refusedOf('bob'), []);
+  dismissRefused(letter.key);
+  assert.deepEqual(refusedOf('ann'), []);
+  assert.equal(asked.length, 0);
+});
+
+test('a passing fault loses no vote', async () => {
+  const { refusedOf } = await import('../../../static/frame/refused.js');
+  for (const [status, text] of [[503, '503 the disk is full'], [500, '500 a fault'], [429, '429 too many'], [404, '<html>a proxy</html>']]) {
+    localStorage.clear();
+    answers(new Response(text, { status }));
+    const box = boxOf();
+    box.add(vote(1));
+    await settled();
+    assert.equal(box.waiting.length, 1, text);
+    assert.equal(box.problem, text.startsWith('<') ? 'the server answered 404' : text.slice(4));
+    assert.deepEqual(refusedOf('ann'), []);
+    box.close();
+  }
+});
+
+test('a vote that is too large or of an unknown kind is refused, whoever says so', async () => {
+  const { refusedOf } = await import('../../../static/frame/refused.js');
+  answers(new Response('<html>', { status: 413 }), new Response('422 no', { status: 422 }));
+  const box = boxOf();
+  box.add(vote(1));
+  box.add(vote(2));
+  await settled();
+  assert.deepEqual(box.waiting, []);
+  assert.deepEqual(refusedOf('ann').map(({ why }) => why), ['it is too long', 'no']);
+});

@@ -186,3 +186,24 @@ def test_somebody_else_at_the_same_browser_sends_nothing_of_mine(room, server):
     wait_for(room, 0)
     assert expnum in set(votes_of(server, "amy")["expnum"])
     assert expnum not in set(votes_of(server, "ben")["expnum"])
+
+
+def test_a_refused_vote_stays_on_screen_with_why_until_it_is_dismissed(room, server):
+    room.expected_problems.append("400")
+    room.route("**/api/vote", lambda route: route.fulfill(status=400, body="400 exposure is not in this run\n"))
+    n = len(record_of(server, "amy"))
+    expnum = judge(room, "g")
+    expect(room.locator("#refused")).to_have_text("1 refused")
+    room.unroute("**/api/vote")
+    room.reload()
+    expect(room.locator("#refused")).to_have_text("1 refused")
+    room.locator("#refused").click()
+    expect(room.locator("#refusals li")).to_contain_text(f"Vote on {expnum}: good")
+    expect(room.locator("#refusals .why")).to_have_text("exposure is not in this run")
+    room.locator("#refusals [data-dismiss]").click()
+    expect(room.locator("#refusals")).to_be_hidden()
+    expect(room.locator("#refused")).to_be_hidden()
+    room.reload()
+    expect(room.locator("#saved")).to_have_text("saved")
+    expect(room.locator("#refused")).to_be_hidden()
+    assert len(record_of(server, "amy")) == n
