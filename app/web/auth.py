@@ -146,8 +146,8 @@ class PrivateHandler(FaultHandler):
     """Base of every route of Triptych. It answers only a logged-in, active user, and keeps that user in `self.user`.
 
     Without a login it answers 403; there is no redirect, because routes send scripts, pictures and numbers. Requests
-    other than GET and HEAD must come from our own page (else 403). A request may name its user in the header
-    X-Triptych-User. If somebody else has logged in meanwhile, it answers 409.
+    other than GET and HEAD must come from our own page (else 403) and name its user in the header X-Triptych-User (else
+    428). If somebody else has logged in meanwhile, it answers 409, so that nothing is stored in another's name.
 
     roles : if not empty, only these roles may use the route (else 403)
     app (constructor argument) : app.context.AppContext, kept in `self.app`
@@ -168,13 +168,17 @@ class PrivateHandler(FaultHandler):
         if user is None:
             raise tornado.web.HTTPError(403, "log in first")
         self.user = user
-        if self.roles and self.user.role not in self.roles:
-            raise tornado.web.HTTPError(403, f"only for {' or '.join(self.roles)}")
-        if self.request.method not in ("GET", "HEAD") and not same_origin(self.request):
+        writes = self.request.method not in ("GET", "HEAD")
+        if writes and not same_origin(self.request):
             raise tornado.web.HTTPError(403, "this request came from another site")
         sender = unquote(self.request.headers.get("X-Triptych-User", ""))
+        if writes and not sender:
+            raise tornado.web.HTTPError(428, "the header X-Triptych-User must name the user; load the page again")
         if sender and sender != self.user.name:
-            raise tornado.web.HTTPError(409, f"this is {sender}'s, and {self.user.name} is logged in")
+            now = f"this page is {sender}'s, and {self.user.name} is logged in"
+            raise tornado.web.HTTPError(409, f"{now}; log in as {sender} again, or load the page again")
+        if self.roles and self.user.role not in self.roles:
+            raise tornado.web.HTTPError(403, f"only for {' or '.join(self.roles)}")
 
     def set_default_headers(self):
         harden(self)

@@ -10,10 +10,10 @@ What the class of an error does not say for sure counts as passing, because a vo
 
 from dataclasses import dataclass
 
-from triptych.pipeline.errors import Cancelled, CatalogError, NotInstalled, StoreAway, TriptychError
+from triptych.pipeline.errors import Cancelled, CatalogError, NotInstalled, StoreAway, StoreMissing, TriptychError
 from triptych.pipeline.store.faults import passing_fault
 
-PASSING = (CatalogError, StoreAway, NotInstalled, Cancelled)
+PASSING = (CatalogError, StoreAway, StoreMissing, NotInstalled, Cancelled)
 
 
 @dataclass(frozen=True)

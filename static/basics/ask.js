@@ -4,6 +4,8 @@
 // If a room is drawn again between the press and the release of a button, that button is gone and the click is lost. So
 // these functions hand an answer on only when no button is pressed.
 
+import { send } from './send.js';
+
 const MOST_MS = 3000;   // longest wait: there is no event for the release of a scrollbar
 
 let release = () => {}, over = Promise.resolve();
@@ -25,9 +27,8 @@ export async function read(response) {
 
 // The JSON from an address (GET, or POST with a body). null if there is no good answer.
 export async function askFor(url, body) {
-  const post = { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) };
   try {
-    const response = await fetch(url, body === undefined ? { headers: { Accept: 'application/json' } } : post);
+    const response = await (body === undefined ? fetch(url, { headers: { Accept: 'application/json' } }) : send(url, body));
     return response.ok ? await read(response) : null;
   } catch { return null; }
 }

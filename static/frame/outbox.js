@@ -9,6 +9,7 @@
 // Only a vote that the server can never take leaves without being stored. It goes to the refused ones (refused.js), which
 // the page shows. A busy store, a full disk or a server that is just starting is no reason: the vote is sent again.
 
+import { send } from '../basics/send.js';
 import { keepRefused } from './refused.js';
 
 const FIRST_PAUSE = 1000;
@@ -67,7 +68,7 @@ export class Outbox {
     return () => this.listeners.delete(hooks);
   }
 
-  tell() { for (const { onState } of this.listeners) onState?.({ waiting: this.letters.length, problem: this.problem }); }
+  tell() { for (const { onState } of this.listeners) heardBy(onState, { waiting: this.letters.length, problem: this.problem }); }
 
   // ---- the storage
 
@@ -135,8 +136,10 @@ export class Outbox {
     if (this.busy || this.closed || !this.letters.length) return;
     clearTimeout(this.timer);
     this.busy = true;
-    await work();
-    this.busy = false;
+    try { await work(); } catch (error) {
+      console.error(error);
+      this.problem ||= 'this page has a fault; reload it';
+    } finally { this.busy = false; }
     this.tell();
     if (this.problem && this.letters.length) {
       this.pause = Math.min(2 * this.pause, LONGEST_PAUSE);
@@ -145,8 +148,14 @@ export class Outbox {
   }
 
   async sendInTurn() {
-    if (navigator.locks) await navigator.locks.request(this.prefix, () => this.sendAll());
-    else await this.sendAll();
+    let begun = false;
+    const all = () => { begun = true; return this.sendAll(); };
+    // A browser may refuse the lock, for example while the page is hidden for good or its storage is blocked. The server
+    // counts a vote once, so the vote is sent without it.
+    try {
+      if (navigator.locks) return await navigator.locks.request(this.prefix, all);
+    } catch (error) { if (begun) throw error; }
+    return all();
   }
 
   async sendAll() {
@@ -168,20 +177,17 @@ export class Outbox {
 
   // '' if the letter has left the box, or else the problem in a few words.
   async sendOne({ key, address, body }) {
-    let response, text;
+    let response, text, answer;
     try {
-      response = await fetch(address, {
-        method: 'POST', headers: { 'Content-Type': 'application/json', 'X-Triptych-User': encodeURIComponent(this.user) },
-        body: JSON.stringify(body), signal: AbortSignal.timeout(ANSWER_MS),
-      });
-      if (response.ok) {
-        const answer = await response.json();
-        this.drop(key);
-        this.done({ body, answer });
-        return '';
-      }
-      text = await response.text();
+      response = await send(address, body, { user: this.user, signal: AbortSignal.timeout(ANSWER_MS) });
+      if (response.ok) answer = await response.json();
+      else text = await response.text();
     } catch { return 'no connection'; }
+    if (response.ok) {
+      this.drop(key);
+      this.done({ body, answer });
+      return '';
+    }
     const { status } = response, said = text.startsWith(`${status} `) ? text.slice(4).trim() : '';
     if (status === 413 || (said && status >= 400 && status < 500 && !PASSING.includes(status))) {
       const refused = said || 'it is too long';
@@ -203,8 +209,8 @@ export class Outbox {
 
   report({ body, answer, refused }) {
     for (const { onSaved, onRefused } of this.listeners) {
-      if (refused === undefined) onSaved?.(body, answer);
-      else onRefused?.(body, refused);
+      if (refused === undefined) heardBy(onSaved, body, answer);
+      else heardBy(onRefused, body, refused);
     }
   }
 
@@ -224,4 +230,9 @@ export class Outbox {
     window.removeEventListener('beforeunload', this.leaving);
     document.removeEventListener('visibilitychange', this.awake);
   }
+}
+
+// A fault of who listens is theirs: the vote is on disk all the same, and the next one is sent.
+function heardBy(listener, ...said) {
+  try { listener?.(...said); } catch (error) { console.error(error); }
 }

@@ -1,6 +1,8 @@
 // @ts-check
 // Settings of this account on the server: own keys, and whether the tour was seen. A page asks for them once.
 
+import { sendJson, whyNot } from '../basics/send.js';
+
 let asked = null;
 
 // Promise of {user, keys, tour, reasons}, or of null if the server does not answer. Then the next call asks again.
@@ -22,8 +24,8 @@ export async function keepSettings(values) {
 }
 
 async function ask(path, body) {
-  const post = { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) };
-  const response = await fetch(path, body ? post : {});
-  if (!response.ok) throw new Error((await response.text()).replace(/^\d+ /, '').trim());
+  if (body) return sendJson(path, body);
+  const response = await fetch(path);
+  if (!response.ok) throw new Error(await whyNot(response));
   return response.json();
 }

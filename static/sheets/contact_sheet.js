@@ -8,11 +8,12 @@
 // title, words : heading and further text; how : the kind of bulk vote ('lasso', 'cluster', 'run'), stored with the votes
 // An exposure that the user judged by itself (`mine.via` is not 'bulk') stays out: a bulk vote does not replace that vote.
 // stretch, version : of the pictures' addresses    reasons : [{name, key, label, rule, colour}]
-// post(path, body) : Promise of the answer; by default it uses fetch
+// post(path, body) : Promise of the answer; by default sendJson
 // screen : what else was on screen, stored with the votes    onDone(answer) : after the votes are on disk
 // Returns {close, dialog}. The dialog is an element of the page, so that rooms find dialog[open] and ignore keys meanwhile.
 
 import { hasPictures } from '../basics/has_pictures.js';
+import { sendJson } from '../basics/send.js';
 import { offerUndo } from './undo_offer.js';
 
 const GAP = 8, LINE = 22;
@@ -28,19 +29,9 @@ export function openContactSheet(given) {
   return { close: () => sheet.close(), dialog: sheet.dialog };
 }
 
-export async function postJson(path, body) {
-  const answer = await fetch(path, {
-    method: 'POST', credentials: 'same-origin', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body),
-  });
-  if (answer.ok) return answer.json();
-  const text = await answer.text();
-  if (answer.status === 403) throw new Error('your session has ended: log in again in another tab, then try again');
-  throw new Error(text && text.length < 400 && !text.startsWith('<') ? text : `the server answered ${answer.status}`);
-}
-
 class ContactSheet {
   /** @param {any} given */
-  constructor({ exposures, title, how, words = '', stretch = 'faint', version = '', reasons = [], post = postJson, screen = {}, onDone = () => {} }) {
+  constructor({ exposures, title, how, words = '', stretch = 'faint', version = '', reasons = [], post = sendJson, screen = {}, onDone = () => {} }) {
     this.exposures = exposures;
     this.title = title;
     this.how = how;

@@ -42,16 +42,19 @@ class NoRedirect(urllib.request.HTTPRedirectHandler):
 
 
 class Browser:
-    """Just enough of a browser: cookies, headers, no redirects."""
+    """Just enough of a browser: cookies, headers, no redirects. What it sends names who logged in last."""
 
     def __init__(self, url):
         self.url = url
+        self.user = ""
         self.cookies = http.cookiejar.CookieJar()
         self.opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self.cookies), NoRedirect)
 
     def ask(self, path, data=None, **headers):
         if isinstance(data, dict):
             data = urllib.parse.urlencode(data).encode()
+        if data is not None and self.user:
+            headers = {"X_Triptych_User": urllib.parse.quote(self.user), **headers}
         request = urllib.request.Request(self.url + path, data, {k.replace("_", "-"): v for k, v in headers.items()})
         try:
             answer = self.opener.open(request, timeout=30)
@@ -64,6 +67,7 @@ class Browser:
 
     def log_in(self, user, password=PASSWORD, **headers):
         form = {"username": user, "password": password, "next": "/"}
+        self.user = user
         return self.ask("/login", form, **{"Origin": self.url, **headers})
 
 
@@ -272,3 +276,36 @@ def test_a_server_starts_without_what_only_some_pages_and_jobs_need():
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout.strip() == "[]", done.stdout + done.stderr
+
+
+@pytest.fixture
+def served_alone(tmp_path):
+    from tests import survey
+
+    survey.make(tmp_path / "run", exposures=4)
+    port = free_port()
+    server = Served(f"http://localhost:{port}", tmp_path / "run", port, None, tmp_path / "log.txt", ("--no-worker",))
+    yield server.start()
+    server.stop()
+
+
+def test_every_route_that_writes_refuses_what_names_no_user_or_another_one(served_alone):
+    """A page of amy on which ben has logged in since, in another tab: nothing from it is stored in the name of ben."""
+    door = Browser(served_alone.url)
+    door.log_in("lea")
+    app = make_app(served_alone.run)
+    routes = [(example_of(pattern), handler) for pattern, handler, _kwargs in route_list(app)]
+    written = [path for path, handler in routes if {"post", "put", "delete", "patch"} & set(vars(handler))]
+    assert len(written) > 15
+    before = app.store.revision()
+    for path in written:
+        for user, status in (("", 428), ("amy", 409)):
+            answer = door.ask(path, b"{}", Origin=door.url, X_Triptych_User=user)
+            assert answer.status == status, path
+            assert answer.text.startswith(f"{status} ")
+    vote = {"expnums": [900001], "judgement": "good", "batch_id": "b", "how": "lasso"}
+    for user, status in (("", 428), ("amy", 409), ("lea", 200)):
+        assert door.ask("/api/votes", json.dumps(vote).encode(), Origin=door.url, X_Triptych_User=user).status == status
+    assert app.store.votes(current=False)["inspector"].tolist()[-1] == "lea"
+    assert app.store.revision() == before + 1
+    app.store.close()

@@ -98,3 +98,13 @@ def test_files_that_pages_and_comments_name_exist():
     named = {(name_of(path), name) for path in texts for name in NAMED.findall(path.read_text())}
     assert len(named) > 5
     assert not [pair for pair in named if not (STATIC / pair[1]).is_file()]
+
+
+def test_only_one_module_sends_what_changes_the_server():
+    """It names the user of the page with each request. All others only read, so they give fetch no method."""
+    given = {
+        name_of(path): re.findall(r"\bmethod\s*:|\bsendBeacon\b|XMLHttpRequest", code_of(path)) for path in MODULES
+    }
+    assert {name for name, found in given.items() if found} == {"basics/send.js"}
+    forms = [name_of(path) for path in STATIC.rglob("*.html") if re.search(r"(?i)method\s*=\s*.post", path.read_text())]
+    assert forms == ["outside/login.html"]

@@ -6,6 +6,8 @@
 
 import { LIKELY_BAD, slotsOf } from '../../evidence/focal_plane.js';
 import { askFor } from '../../basics/ask.js';
+import { sendJson } from '../../basics/send.js';
+import { Turns } from '../../basics/turns.js';
 import { openExplain } from '../../frame/explain.js';
 import { hasPictures } from '../../basics/has_pictures.js';
 import { listen } from '../../frame/keys.js';
@@ -29,6 +31,7 @@ class Adjudicate extends AdjudicatePage {
     super();
     this.box = box;
     this.model = model;
+    this.turns = new Turns();
     this.items = null;
     this.decisions = [];
     this.chosen = null;             // states that are listed
@@ -75,7 +78,8 @@ class Adjudicate extends AdjudicatePage {
   // ---- the queue
 
   async load() {
-    const response = await askFor('/adjudicate/queue');
+    const response = await this.turns.newest(() => askFor('/adjudicate/queue'));
+    if (response === undefined) return undefined;   // a newer question is on its way
     if (!response) return this.items ? undefined : this.failed();
     const first = this.items === null;
     Object.assign(this, { panel: response.panel, states: response.states, phrases: response.phrases, colours: response.colours, vocabulary: response.reasons });
@@ -260,6 +264,7 @@ class Adjudicate extends AdjudicatePage {
       expnum, judgement, reasons: judgement === 'bad' ? [...this.reasons] : [], comment: why,
       votes_seen: this.shown.votes.flatMap(vote => vote.vote_ids),
     };
+    this.turns.act();
     this.lastWhy[judgement] = why;
     const known = this.item(expnum) ?? { in_run: true, states: [] };
     this.next();
@@ -273,6 +278,7 @@ class Adjudicate extends AdjudicatePage {
   }
 
   saved(decision, answer) {
+    this.turns.act();
     this.answers.delete(decision.expnum);
     const own = this.decisions.find(made => made.client_vote_id === decision.client_vote_id);
     if (own) own.adjudication_id = answer.adjudication_id;
@@ -281,6 +287,7 @@ class Adjudicate extends AdjudicatePage {
   }
 
   refused(decision, text) {
+    this.turns.act();
     this.say(`The decision on ${decision.expnum} was refused: ${text}`);
     this.decisions = this.decisions.filter(made => made.client_vote_id !== decision.client_vote_id);
     this.load();
@@ -293,17 +300,23 @@ class Adjudicate extends AdjudicatePage {
   }
 
   undo() {
-    const last = this.decisions.find(made => made.lead === this.model.user);
+    const last = this.decisions.find(made => made.lead === this.model.user && !made.going);
     if (last) this.retract(last);
     else this.say('No decision of yours to take back.');
   }
 
   async retract(decision) {
+    if (decision.going) return;   // asked for already
     if (!this.outbox.remove(decision.client_vote_id)) {
-      const number = decision.adjudication_id;
-      const answer = number && await askFor('/adjudicate/retract', { adjudication_id: number });
-      if (!answer) return this.say('Not taken back: no answer from the server. Try again.');
+      if (!decision.adjudication_id) { this.say('Not taken back: it is just being saved. Try again.'); return; }
+      decision.going = true;
+      try { await sendJson('/adjudicate/retract', { adjudication_id: decision.adjudication_id }); } catch (error) {
+        decision.going = false;
+        this.say(`Not taken back: ${error instanceof TypeError ? 'no connection' : error.message}. Try again.`);
+        return;
+      }
     }
+    this.turns.act();
     this.decisions = this.decisions.filter(made => made !== decision);
     await this.load();
     this.open(decision.expnum);

@@ -5,6 +5,8 @@
 // every few seconds. The old figures stay on screen until the new ones arrive.
 
 import { read } from '../../basics/ask.js';
+import { whyNot } from '../../basics/send.js';
+import { Turns } from '../../basics/turns.js';
 import { listen } from '../../frame/keys.js';
 import { withSheet } from '../../basics/room_style.js';
 import { categoriesHtml, emptyHtml, groupsHtml, listHtml, pairsHtml, peopleHtml, reasonsHtml, scopeLine, SHOWN, topHtml, unlikeHtml } from './page.js';
@@ -23,6 +25,7 @@ class Agreement {
   constructor(box, model) {
     this.box = box;
     this.model = model;
+    this.turns = new Turns();
     this.report = null;
     this.figure = null;             // the figure that pairs and groups show
     this.unit = '';
@@ -66,18 +69,19 @@ class Agreement {
 
   async load() {
     this.stale = false;
-    const asked = this.asked = `/agreement/report?unit=${this.unit}&blanks=${this.blanks ? 1 : 0}`;
+    const newest = this.turns.begin();
+    const asked = `/agreement/report?unit=${this.unit}&blanks=${this.blanks ? 1 : 0}`;
     this.part('state').textContent = this.report ? 'updating…' : '';
     let report;
     try {
       const response = await fetch(asked, { headers: { Accept: 'application/json' } });
-      if (!response.ok) throw new Error((await response.text()).replace(/^\d+ /, '').trim() || `the server answered ${response.status}`);
+      if (!response.ok) throw new Error(await whyNot(response));
       report = await read(response);
     } catch (error) {
-      if (asked === this.asked) this.failed(error instanceof TypeError ? 'no connection' : error.message);
+      if (newest()) this.failed(error instanceof TypeError ? 'no connection' : error.message);
       return;
     }
-    if (asked !== this.asked) return;
+    if (!newest()) return;
     this.loadedAt = performance.now();
     this.part('state').textContent = '';
     this.report = report;

@@ -4,6 +4,7 @@
 // The list is asked for once. Pictures are loaded when they scroll into view. One cluster is open at the right.
 
 import { askFor } from '../../basics/ask.js';
+import { Turns } from '../../basics/turns.js';
 import { listen } from '../../frame/keys.js';
 import { openContactSheet } from '../../sheets/contact_sheet.js';
 import { ClustersPage } from './page.js';
@@ -25,6 +26,8 @@ class Clusters extends ClustersPage {
     super();
     this.box = box;
     this.model = model;
+    this.lists = new Turns();
+    this.sheets = new Turns();
     this.answer = null;
     this.sort = 'size';
     this.reason = '';
@@ -57,8 +60,10 @@ class Clusters extends ClustersPage {
 
   async load() {
     this.stale = false;
+    const counts = this.lists.begin();
     const answer = await askFor(`/clusters/list?${this.knows}`);
     await this.ready;
+    if (!counts()) return undefined;
     if (!answer) return this.answer ? undefined : this.drawFailed();
     this.answer = answer;
     this.drawTools();
@@ -110,8 +115,9 @@ class Clusters extends ClustersPage {
     this.drawHead();
     if (!keep) { this.exposures = []; this.drawGrid('loading'); }
     const count = keep ? Math.max(PAGE, this.exposures.length) : PAGE;
+    const counts = this.sheets.begin();
     const answer = await askFor(`/clusters/one/${row.cluster}?start=0&count=${count}&${this.knows}`);
-    if (this.open !== row) return;
+    if (!counts()) return;
     if (!answer) return this.drawGrid('failed');
     this.exposures = answer.exposures;
     this.total = answer.total;
@@ -121,10 +127,10 @@ class Clusters extends ClustersPage {
   async more() {
     if (this.asking || this.exposures.length >= this.total) return;
     this.asking = true;
-    const row = this.open;
+    const row = this.open, { asked } = this.sheets;
     const answer = await askFor(`/clusters/one/${row.cluster}?start=${this.exposures.length}&count=${PAGE}&${this.knows}`);
     this.asking = false;
-    if (!answer || this.open !== row) return;
+    if (!answer || asked !== this.sheets.asked) return;
     this.addToGrid(answer.exposures);
     this.exposures.push(...answer.exposures);
   }

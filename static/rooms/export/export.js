@@ -3,6 +3,8 @@
 // policies, a preview of the list, and the file with the command line that makes the same bytes.
 
 import { read } from '../../basics/ask.js';
+import { whyNot } from '../../basics/send.js';
+import { Turns } from '../../basics/turns.js';
 import { openExplain } from '../../frame/explain.js';
 import { listen } from '../../frame/keys.js';
 import { withSheet } from '../../basics/room_style.js';
@@ -27,6 +29,9 @@ class Export extends ExportPage {
     this.format = 'bad_expid';
     this.old = false;
     this.reasons = new Set();
+    this.summaries = new Turns();
+    this.differences = new Turns();
+    this.previews = new Turns();
     this.stale = false;
     const again = () => { if (model.room === 'export') this.load(); else this.stale = true; };
     model.on('revision', again);
@@ -44,20 +49,20 @@ class Export extends ExportPage {
 
   async get(path) {
     const response = await fetch(path, { headers: { Accept: 'application/json' } });
-    if (!response.ok) throw new Error((await response.text()).trim() || `the server answered ${response.status}`);
+    if (!response.ok) throw new Error(await whyNot(response));
     return read(response);
   }
 
   async load() {
     this.stale = false;
-    const asked = this.asked;
+    const newest = this.summaries.begin();
     try {
-      const counts = await this.get(`/export/summary${asked}`);
-      if (asked !== this.asked) return;
+      const counts = await this.get(`/export/summary${this.asked}`);
+      if (!newest()) return;
       this.counts = counts;
       this.draw();
       await Promise.all([this.compare(), this.preview()]);
-    } catch (error) { this.drawFailed(error.message); }
+    } catch (error) { if (newest()) this.drawFailed(error.message); }
   }
 
   choose(values) {
@@ -76,17 +81,19 @@ class Export extends ExportPage {
   }
 
   async compare() {
-    const asked = this.comparing = `/export/difference/${this.policy}/${this.other}${this.asked}`;
+    const newest = this.differences.begin();
+    const asked = `/export/difference/${this.policy}/${this.other}${this.asked}`;
     let found;
     try { found = await this.get(asked); } catch (error) { found = { problem: error.message }; }
-    if (asked === this.comparing) this.drawDifference(found);
+    if (newest()) this.drawDifference(found);
   }
 
   async preview() {
-    const asked = this.previewing = `/export/preview/${this.format}/${this.policy}${this.asked}`;
+    const newest = this.previews.begin();
+    const asked = `/export/preview/${this.format}/${this.policy}${this.asked}`;
     let found;
     try { found = await this.get(asked); } catch (error) { found = { name: '', text: error.message, n_lines: 0, n_bytes: 0, problem: true }; }
-    if (asked === this.previewing) this.drawPreview(found);
+    if (newest()) this.drawPreview(found);
   }
 
   look(expnum) {

@@ -2,6 +2,8 @@
 // The Lead room: accounts and the progress of inspectors, the settings of the queue and their effect, known answers, jobs.
 
 import { read } from '../../basics/ask.js';
+import { whyNot } from '../../basics/send.js';
+import { Turns } from '../../basics/turns.js';
 import { withSheet } from '../../basics/room_style.js';
 import { escapeText as text } from '../../basics/text.js';
 import { Accounts } from './accounts.js';
@@ -21,6 +23,7 @@ class Lead {
   constructor(box, model) {
     this.box = box;
     this.model = model;
+    this.turns = new Turns();
     this.facet = 'band';
     this.box.innerHTML = '<div class="empty"><strong>Counting votes…</strong></div>';
     const later = () => this.later();
@@ -41,14 +44,18 @@ class Lead {
   }
 
   async load() {
+    const newest = this.turns.begin();
     this.busy = true;
     try {
       const response = await fetch('/lead/overview');
-      if (!response.ok) throw new Error((await response.text()).trim() || `the server answered ${response.status}`);
-      this.found = await read(response);
+      if (!response.ok) throw new Error(await whyNot(response));
+      const found = await read(response);
+      if (!newest()) return;
+      this.found = found;
       this.stale = false;
       this.draw();
     } catch (error) {
+      if (!newest()) return;
       this.failed(error);
     }
     this.read = Date.now();

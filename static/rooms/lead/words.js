@@ -1,12 +1,14 @@
 // @ts-check
 // Functions for all parts of the Lead room: ask a route, show a problem, keep the focus, and write numbers and times.
 
+import { send, whyNot } from '../../basics/send.js';
+
 // Ask a route with POST. Returns { answer }, or { problem }: one line that says what to do.
 export async function ask(url, values) {
   try {
-    const response = await fetch(url, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(values) });
+    const response = await send(url, values);
     if (response.ok) return { answer: await response.json(), problem: '' };
-    return { answer: null, problem: (await response.text()).replace(/^\d+ /, '').trim() };
+    return { answer: null, problem: await whyNot(response) };
   } catch {
     return { answer: null, problem: 'No connection to the server; nothing was changed. Try again.' };
   }

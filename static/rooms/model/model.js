@@ -3,6 +3,7 @@
 // all earlier models. A lead chooses the model of the run. Each user decides when their page shows another model.
 
 import { read } from '../../basics/ask.js';
+import { send, whyNot } from '../../basics/send.js';
 import { listen } from '../../frame/keys.js';
 import { withSheet } from '../../basics/room_style.js';
 import { section as asking } from './asking_section.js';
@@ -22,12 +23,11 @@ export async function mount(box, model) {
 
 // The answer of a route. Throws an error with one line that says what to do.
 async function ask(url, body) {
-  const options = body === undefined ? {} : { method: 'POST', body: JSON.stringify(body) };
   let response;
   try {
-    response = await fetch(url, { ...options, headers: { Accept: 'application/json', 'Content-Type': 'application/json' } });
+    response = await (body === undefined ? fetch(url, { headers: { Accept: 'application/json' } }) : send(url, body));
   } catch { throw new Error(`no connection to the server${body === undefined ? '' : '; nothing was changed'}`); }
-  if (!response.ok) throw new Error((await response.text()).replace(/^\d+ /, '').trim() || `the server answered ${response.status}`);
+  if (!response.ok) throw new Error(await whyNot(response));
   return read(response);
 }
 
@@ -83,7 +83,11 @@ class ModelRoom {
     if (!OPEN.includes(now.state) || !this.visible()) return;
     this.overview.job = { ...was, ...now };
     this.drawWork();
-    try { this.took(await ask('/model/work')); } catch { /* the next step of the work asks again */ }
+    const { turn } = this;
+    try {
+      const work = await ask('/model/work');
+      if (turn === this.turn) this.took(work);   // or else the whole room is being read
+    } catch { /* the next step of the work asks again */ }
   }
 
   took({ job, log }) {

@@ -5,6 +5,7 @@
 import { askFor, read } from '../../basics/ask.js';
 import { listen } from '../../frame/keys.js';
 import { packetOf, packetText } from '../../basics/packet.js';
+import { send, whyNot } from '../../basics/send.js';
 import { escapeText } from '../../basics/text.js';
 
 const SOON = 4;   // the next exposures, which are fetched already, keep their places
@@ -132,8 +133,8 @@ class QueueBar {
   async choose(values) {
     let problem = 'No answer from the server; try again.';
     try {
-      const response = await fetch('/api/queue/choices', { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(values) });
-      problem = response.ok ? '' : (await response.text()).replace(/^\d+ /, '').trim();
+      const response = await send('/api/queue/choices', values);
+      problem = response.ok ? '' : await whyNot(response);
       if (response.ok) this.choices = await read(response);
     } catch { /* said below */ }
     if (problem) {

@@ -10,13 +10,12 @@ import { askFor } from '../../basics/ask.js';
 import { openExplain } from '../../frame/explain.js';
 import { listen } from '../../frame/keys.js';
 import { votesOutbox } from '../../frame/outbox.js';
-import { offerTour } from '../../frame/tour.js';
 import { mountMosaic } from '../../mosaic/mosaic.js';
 import { openContactSheet } from '../../sheets/contact_sheet.js';
 import { nextInTime, runOf, showLater, stripHtml } from './around.js';
+import { ReviewQueue } from './queue.js';
 import { mountQueueBar } from './queue_bar.js';
 import { ReasonHelp } from './reason_help.js';
-import { ReviewVoting } from './voting.js';
 
 const AHEAD = 4;
 const AHEAD_AFTER = 250;   // ms
@@ -28,7 +27,7 @@ export function mount(box, model) {
   return () => { delete window.__review; room.close(); };
 }
 
-class Review extends ReviewVoting {
+class Review extends ReviewQueue {
   constructor(box, model) {
     super();
     this.box = box;
@@ -81,51 +80,7 @@ class Review extends ReviewVoting {
 
   visible() { return this.model.room === 'review'; }
 
-  // ---- the queue
-
-  async load() {
-    const response = await askFor('/api/queue');
-    if (!response) return;
-    this.canVote = response.can_vote;
-    this.total = response.total;
-    this.colours = response.colours;
-    this.vocabulary = response.reasons;
-    this.facts = new Map(response.items.map(item => [item.expnum, item]));
-    this.takeVotes(response);
-    const mine = new Set(this.votes.map(vote => vote.expnum));
-    this.queue = response.items.filter(item => !item.voted && !mine.has(item.expnum)).map(item => item.expnum);
-    this.drawChips();
-    const wanted = this.model.focus;
-    const first = this.expnum !== null && this.facts.has(this.expnum) ? this.expnum : null;
-    if (wanted && this.visible() && wanted !== this.expnum) this.open(wanted);
-    else if (first === null) this.next();
-    else this.refresh();
-    if (this.canVote && this.visible() && this.expnum !== null) offerTour(this);
-  }
-
-  // The user's votes: those on the server and those on their way, without those that are being taken back.
-  takeVotes({ votes, n_votes: n, n_unsure: unsure }) {
-    const coming = this.outbox.waiting.filter(body => body.judgement).reverse();
-    const going = new Set(this.outbox.waiting.map(body => body.undoes).filter(Boolean));
-    const batches = new Set(this.outbox.waiting.map(body => body.batch_id).filter(Boolean));
-    const expnums = new Set(coming.map(vote => vote.expnum));
-    const kept = votes.filter(vote => !expnums.has(vote.expnum) && !going.has(vote.client_vote_id) && !batches.has(vote.batch_id));
-    this.votes = [...coming, ...kept].map(vote => ({ seconds: vote.screen?.seconds, ...vote }));
-    this.votes.forEach((vote, place) => { vote.order = -place; });
-    this.said = { n, unsure };
-  }
-
-  next() {
-    if (this.origin !== null && this.origin !== this.expnum) return this.open(this.origin);
-    const waiting = this.queue.filter(expnum => !this.skipped.has(expnum));
-    if (!waiting.length && this.skipped.size && this.queue.length) {
-      this.skipped.clear();
-      return this.next();
-    }
-    if (!waiting.length) return this.finish();
-    const at = waiting.findIndex(expnum => expnum === this.expnum);
-    this.open(waiting[at >= 0 && at + 1 < waiting.length ? at + 1 : 0]);
-  }
+  // ---- the exposure on screen
 
   // around : look at an exposure taken around the one on screen; Escape or a vote leads back to that one
   open(expnum, { around = false } = {}) {

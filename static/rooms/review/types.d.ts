@@ -14,6 +14,7 @@ declare module './page.js' {
     scopeOf(vote: any): string;
     judge(judgement: string): void;
     bad(): void;
+    finish(): void;
     pickReason(name: string, several: boolean): void;
     write(): void;
     next(): void;
@@ -27,6 +28,7 @@ declare module './page.js' {
     say(text: string): void;
     skip(): void;
     toggleModel(): void;
+    visible(): boolean;
     where(): void;
   }
 }

@@ -3,9 +3,12 @@
 //
 // The picture changes before the vote is sent. The outbox sends it to the store.
 
+import { Turns } from '../../basics/turns.js';
 import { ReviewLooking } from './looking.js';
 
 export class ReviewVoting extends ReviewLooking {
+  turns = new Turns();
+
   // ---- a judgement
 
   bad() {
@@ -30,6 +33,7 @@ export class ReviewVoting extends ReviewLooking {
 
   judge(judgement) {
     if (!this.canVote || this.expnum === null) return;
+    this.turns.act();
     const seconds = Math.round((performance.now() - this.opened) / 10) / 100;
     const shown = this.shown?.expnum === this.expnum ? this.shown : null;
     const vote = {
@@ -61,6 +65,7 @@ export class ReviewVoting extends ReviewLooking {
   }
 
   saved(vote, answer) {
+    this.turns.act();
     if (!vote.judgement) return this.undone(answer);
     this.forget(vote.expnum);
     const own = this.votes.find(other => other.client_vote_id === vote.client_vote_id);
@@ -70,6 +75,7 @@ export class ReviewVoting extends ReviewLooking {
   }
 
   refused(vote, text) {
+    this.turns.act();
     if (!vote.judgement) { this.say(`Not undone: ${text}`); return this.load(); }
     this.count(this.votes.find(other => other.client_vote_id === vote.client_vote_id), null, -1);
     this.votes = this.votes.filter(other => other.client_vote_id !== vote.client_vote_id);
@@ -87,6 +93,7 @@ export class ReviewVoting extends ReviewLooking {
     if (!this.canVote) return;
     const last = this.votes[0];
     if (!last) { if (this.said.n > 0) this.load(); return; }
+    this.turns.act();
     const unsent = !last.batch_id && this.outbox.remove(last.client_vote_id);
     const step = this.votes.filter(vote => vote === last || (last.batch_id && vote.batch_id === last.batch_id));
     this.votes = this.votes.filter(vote => !step.includes(vote));

@@ -60,7 +60,7 @@ def ask(app):
         more = {} if body is None else {"method": "POST", "body": json.dumps(body)}
         try:
             address = f"http://127.0.0.1:{port}/model/{path}"
-            headers = {"Cookie": f"user={cookie}", "Origin": f"http://127.0.0.1:{port}"}
+            headers = {"Cookie": f"user={cookie}", "Origin": f"http://127.0.0.1:{port}", "X-Triptych-User": user or ""}
             return await client.fetch(address, headers=headers, raise_error=False, **more)
         finally:
             client.close()

@@ -103,7 +103,8 @@ def test_votes_while_the_run_and_its_store_are_damaged_wait_and_arrive_once(serv
     answers = [vote(browser, "second"), browser.ask("/api/queue"), browser.ask("/export/mine")]
     assert [answer.status for answer in answers] == [503] * 3
     for answer in answers:
-        assert answer.text.startswith("503 the label store cannot be used now")
+        assert answer.text.startswith("503 the label store ")
+        assert "cannot be used now (no such table: votes)" in answer.text
         assert answer.text.count("\n") == 1
         assert "Traceback" not in answer.text
     with sqlite3.connect(store) as connection:

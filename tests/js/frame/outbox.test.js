@@ -216,3 +216,34 @@ test('a vote that is too large or of an unknown kind is refused, whoever says so
   assert.deepEqual(box.waiting, []);
   assert.deepEqual(refusedOf('ann').map(({ why }) => why), ['it is too long', 'no']);
 });
+
+test('a fault of a listener neither loses nor delays a vote', async () => {
+  answers(json({ vote_id: 1 }), json({ vote_id: 2 }));
+  const { error } = console, faults = [];
+  console.error = fault => faults.push(fault.message);
+  try {
+    const saved = [], box = boxOf('ann', { onSaved: () => { throw new Error('a fault in drawVotes'); } });
+    box.listen({ onSaved: ({ expnum }) => saved.push(expnum) });
+    box.add(vote(1));
+    box.add(vote(2));
+    await settled();
+    assert.deepEqual([saved, box.waiting, box.problem], [[1, 2], [], '']);
+    assert.equal(faults.length, 2);
+  } finally { console.error = error; }
+});
+
+test('a browser that refuses the lock still sends', async () => {
+  Object.defineProperty(navigator, 'locks', { value: { request: async () => { throw new Error('InvalidStateError'); } }, configurable: true });
+  try {
+    const asked = answers(new TypeError(''), json({}), json({}));
+    const box = boxOf();
+    box.add(vote(1));
+    box.add(vote(2));
+    await settled();
+    assert.equal(box.problem, 'no connection');
+    box.wake();
+    await settled();
+    assert.deepEqual(sent(asked), [1, 1, 2]);
+    assert.deepEqual([box.busy, box.waiting, box.problem], [false, [], '']);
+  } finally { Object.defineProperty(navigator, 'locks', { value: undefined, configurable: true }); }
+});

@@ -98,8 +98,9 @@ def test_a_run_that_was_not_looked_at_is_refused(open_page):
     page = open_page("cai", "/?room=review")
     unseen = 900016  # no candidate: nothing asks for it ahead of time
     answer = page.evaluate(
-        """async expnum => (await fetch('/api/votes', {method: 'POST', body: JSON.stringify({expnums: [expnum],
-            judgement: 'good', batch_id: 'forged', how: 'run', screen: {looks: {[expnum]: 9}}})})).json()""",
+        """async expnum => (await fetch('/api/votes', {method: 'POST', headers: {'X-Triptych-User': 'cai'},
+            body: JSON.stringify({expnums: [expnum], judgement: 'good',
+            batch_id: 'forged', how: 'run', screen: {looks: {[expnum]: 9}}})})).json()""",
         unseen,
     )
     assert (answer["n"], answer["skipped"][0]["expnum"]) == (0, unseen)

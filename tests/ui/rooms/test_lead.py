@@ -72,7 +72,8 @@ def test_only_leads_get_the_room_and_its_routes(open_page, server):
     asked = "fetch('/lead/overview').then(answer => answer.status)"
     assert page.evaluate(asked) == 403
     for route in ("account/add", "account/change", "assign", "queue/effect", "queue/settings", "draw", "job"):
-        asked = f"fetch('/lead/{route}', {{method: 'POST', body: '{{}}'}}).then(answer => answer.status)"
+        sent = "{method: 'POST', body: '{}', headers: {'X-Triptych-User': 'amy'}}"
+        asked = f"fetch('/lead/{route}', {sent}).then(answer => answer.status)"
         assert page.evaluate(asked) == 403
     page.goto(server.url + "/logout")
     page.goto(server.url)

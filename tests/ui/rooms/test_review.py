@@ -183,8 +183,8 @@ def test_a_viewer_cannot_vote(open_page, server):
     assert len(votes_of(server, "vic")) == 0
     page.expected_problems.append("400")
     status = page.evaluate(
-        """async () => (await fetch('/api/vote', {method: 'POST', body: JSON.stringify(
-            {expnum: window.__review.shown(), judgement: 'good'})})).status"""
+        """async () => (await fetch('/api/vote', {method: 'POST', headers: {'X-Triptych-User': 'vic'},
+            body: JSON.stringify({expnum: window.__review.shown(), judgement: 'good'})})).status"""
     )
     assert status == 400
 
