@@ -23,6 +23,7 @@ from triptych.app.judging import queue
 from triptych.app.judging.viewer import Viewer
 from triptych.app.rooms.adjudicate import routes as adjudicate
 from triptych.app.rooms.review import routes as review
+from triptych.app.web.bodies import DecisionBody, VoteBody
 from triptych.pipeline import clock
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import TriptychError
@@ -139,11 +140,11 @@ class Past:
             shown = review.exposure_answer(viewer, expnum, assisted=True)["model"]
             screen = {"stretch": "faint", "assisted": True, "model_shown": bool(shown), "seconds": says.seconds}
             screen |= {"score": (shown or {}).get("bad_probability"), "ccds_opened": list(says.ccdnames[:1])}
-            answer = {"expnum": expnum, "judgement": says.judgement, "client_vote_id": number, "screen": screen}
+            answer = {"expnum": int(expnum), "judgement": says.judgement, "client_vote_id": number, "screen": screen}
             there = [name for name in says.ccdnames if viewer.survey.image_of(expnum, name) is not None]
             answer |= {"reasons": says.reasons, "ccdnames": there}
             with clock.telling(clock.stopped(moment)):
-                review.cast_one(viewer, answer)
+                review.cast_one(viewer, VoteBody.model_validate(answer))
 
     def _said(self, name: str) -> dict[str, int]:
         """client_vote_id -> expnum of the votes that somebody has on record."""
@@ -217,7 +218,8 @@ class Past:
                 continue
             expnum = int(min(waiting, key=_contested if number == 0 else _leaning_to_bad)["expnum"])
             with clock.telling(clock.stopped(moment)):
-                adjudicate.decide(viewer, self._decision(viewer, expnum, f"decision {number}"))
+                decision = self._decision(viewer, expnum, f"decision {number}")
+                adjudicate.decide(viewer, DecisionBody.model_validate(decision))
 
     def _decision(self, viewer: Viewer, expnum: int, name: str) -> dict:
         """What the room sends: the truth, for once, with the phrase that the lead picks."""

@@ -13,6 +13,7 @@ import uuid
 from triptych.app.judging import repeats
 from triptych.app.judging.viewer import Viewer
 from triptych.app.palette import REASON_LETTERS
+from triptych.app.web.bodies import MOST_IN_A_BATCH
 from triptych.pipeline.errors import BadInput, LabelError, choose
 from triptych.pipeline.reasons import REASONS
 from triptych.pipeline.store.store import Vote
@@ -20,7 +21,7 @@ from triptych.pipeline.store.store import Vote
 JUDGEMENTS = ("good", "bad", "unsure")
 LONGEST_COMMENT = 2000
 BATCH_KINDS = ("lasso", "cluster", "run")
-LARGEST_BATCH = 2000
+LARGEST_BATCH = MOST_IN_A_BATCH
 SHORTEST_LOOK = 0.3  # seconds
 
 

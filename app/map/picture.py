@@ -12,6 +12,8 @@ from PIL import Image, ImageColor
 from triptych.app.map.points import HALF_RANGE, NOWHERE
 
 LARGEST = 4096  # pixels along a side
+LARGEST_POINT = 256  # pixels across
+LARGEST_NUMBER = 1e9
 EYE = 3.6  # distance of the eye, as in static/map/camera.js
 PAGE = (13, 17, 23)
 
@@ -44,7 +46,8 @@ class View:
         )
         if not (0 < view.width <= LARGEST and 0 < view.height <= LARGEST and view.scale > 0 and len(rotation) == 9):
             raise ValueError("its size, scale or rotation is out of range")
-        if view.dims not in (2, 3) or not np.isfinite([view.scale, view.x, view.y, view.size, *rotation]).all():
+        numbers = [view.scale, view.x, view.y, view.size, *rotation]
+        if view.dims not in (2, 3) or not (np.abs(numbers) <= LARGEST_NUMBER).all() or view.size > LARGEST_POINT:
             raise ValueError("its numbers are out of range")
         return view
 

@@ -26,6 +26,7 @@ from triptych.app.pictures import packets, quality_masks, thumbnails
 from triptych.app.pictures.sky_measured import Plane
 from triptych.app.survey.around import nearby
 from triptych.app.web.auth import PrivateHandler
+from triptych.app.web.bodies import whole_number
 from triptych.pipeline import camera as cameras
 from triptych.pipeline.errors import BadInput, TriptychError, choose
 from triptych.pipeline.image_ids import ccdnum_of, expnum_of
@@ -216,10 +217,10 @@ class MosaicPacketHandler(PictureHandler):
 
 class MosaicJpegHandler(PictureHandler):
     async def get(self, expnum):
-        text = self.get_query_argument("w", "640")
-        if not text.isdigit() or not WIDTHS[0] <= int(text) <= WIDTHS[1]:
+        width = whole_number(self.get_query_argument("w", "640"), 0)
+        if not WIDTHS[0] <= width <= WIDTHS[1]:
             raise tornado.web.HTTPError(400, f"w is a width of {WIDTHS[0]} to {WIDTHS[1]} pixels")
-        await self.answer("image/jpeg", self.cache.mosaic_jpeg, int(expnum), self.stretch(), int(text))
+        await self.answer("image/jpeg", self.cache.mosaic_jpeg, int(expnum), self.stretch(), width)
 
 
 class ThumbnailHandler(PictureHandler):

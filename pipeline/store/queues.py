@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from triptych.pipeline.errors import LabelError, choose
 from triptych.pipeline.store import schema
+from triptych.pipeline.store.screens import read_screens
 
 DRAW_KINDS = ("known", "control")
 REPEAT_COLUMNS = ["repeat_id", "vote_id", "inspector", "judgement", "reasons", "screen", "created_utc"]
@@ -108,7 +109,7 @@ class QueueStore:
         with schema.reading(self.engine) as connection:
             frame = pd.DataFrame(connection.execute(query).all(), columns=REPEAT_COLUMNS)
         frame["reasons"] = pd.Series([tuple(json.loads(text)) for text in frame["reasons"]], dtype=object)
-        frame["screen"] = pd.Series([json.loads(text) for text in frame["screen"]], dtype=object)
+        frame["screen"] = pd.Series(read_screens(frame["screen"]), dtype=object)
         frame = frame.astype({"repeat_id": "int64", "vote_id": "int64"})
         return frame.drop_duplicates("vote_id", keep="last").reset_index(drop=True) if current else frame
 
@@ -209,7 +210,7 @@ class QueueStore:
         with schema.reading(self.engine) as connection:
             frame = pd.DataFrame(connection.execute(query).all(), columns=names)
         if seconds:
-            found = [json.loads(text).get("seconds") for text in frame.pop("screen")]
+            found = [screen.get("seconds") for screen in read_screens(frame.pop("screen"))]
             frame["seconds"] = pd.to_numeric(pd.Series(found, dtype=object), errors="coerce").astype(float)
         return frame.astype({"vote_id": "int64", "expnum": "int64", "blind": "bool"})
 

@@ -23,6 +23,7 @@ from triptych.pipeline.store.decisions import Adjudications
 from triptych.pipeline.store.jobs import Job, Jobs
 from triptych.pipeline.store.known_stores import KnownStores, StoreState
 from triptych.pipeline.store.queues import QueueStore
+from triptych.pipeline.store.screens import read_screen, read_screens
 from triptych.pipeline.store.settings import SettingsStore
 
 __all__ = ["JUDGEMENTS", "VIAS", "ImportCounts", "Job", "LabelStore", "User", "Vote", "accept_store", "open_store"]
@@ -284,7 +285,7 @@ class LabelStore(Accounts, Jobs, SettingsStore, Adjudications, QueueStore):
         columns = zip(*rows, strict=True) if rows else [()] * len(VOTE_COLUMNS)
         values: dict[str, Sequence] = dict(zip(VOTE_COLUMNS, columns, strict=True))
         values["reasons"] = [_reasons(text) for text in values["reasons"]]
-        values["screen"] = json.loads(f"[{','.join(values['screen'])}]")
+        values["screen"] = read_screens(values["screen"])
         return pd.DataFrame({name: pd.Series(values[name], dtype=kind) for name, kind in VOTE_COLUMNS.items()})
 
     # ---- labels that are not votes
@@ -425,7 +426,7 @@ def _row(vote: Vote) -> dict:
 
 def _vote(row: sa.Row) -> Vote:
     values = {name: getattr(row, name) for name in _NAMES}
-    return Vote(**{**values, "reasons": _reasons(row.reasons), "screen": json.loads(row.screen)})
+    return Vote(**{**values, "reasons": _reasons(row.reasons), "screen": read_screen(json.loads(row.screen))})
 
 
 @lru_cache(maxsize=4096)

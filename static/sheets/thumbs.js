@@ -138,7 +138,7 @@ class Thumbs {
     const n = exposures.length;
     openContactSheet({
       exposures, reasons, how: 'lasso', words: how, title: `Judge ${n === 1 ? 'this exposure' : `these ${n.toLocaleString('en')} exposures`}`,
-      stretch: this.model.stretch, version: this.model.picture_version, screen: { stage, selection: how }, onDone: () => {},
+      stretch: this.model.stretch, version: this.model.picture_version, screen: { stage, selection: how.slice(0, 2000) }, onDone: () => {},
     });
   }
 

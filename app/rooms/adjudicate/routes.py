@@ -9,6 +9,7 @@ from triptych.app.judging.evidence import labelled_neighbours, model_opinion
 from triptych.app.judging.facts import facts_of
 from triptych.app.judging.handlers import ViewerApi
 from triptych.app.judging.viewer import Viewer
+from triptych.app.web.bodies import DecisionBody, RetractBody
 from triptych.pipeline.errors import BadInput, LabelError, choose
 from triptych.pipeline.export.explain import plain
 from triptych.pipeline.reasons import REASONS
@@ -16,7 +17,6 @@ from triptych.pipeline.votes import verdicts
 from triptych.pipeline.votes.adjudication_queue import STATES, WAITING, undecided
 from triptych.pipeline.votes.versions import by_version
 
-LONGEST_WHY = 2000
 ON_SCREEN = ("seconds", "model_shown", "score", "stretch", "scale_mode", "invert", "zoom", "ccds_opened", "answer")
 # Frequent reasons for a decision. They are sent with the queue, so that a lead can choose one with one key.
 PHRASES = {
@@ -172,21 +172,16 @@ def vote_answers(current, record) -> list[dict]:
     return plain(answers)
 
 
-def decide(viewer: Viewer, values: dict) -> dict:
-    """Store one decision. Returns {adjudication_id, expnum}.
+def decide(viewer: Viewer, body: DecisionBody) -> dict:
+    """Store one decision. Returns {adjudication_id, expnum}. The same client_vote_id twice is one decision.
 
-    values : expnum, judgement, reasons, comment (why; required), votes_seen, client_vote_id (the same one twice is one
-    decision)
+    The comment says why, and a decision needs one.
     """
-    try:
-        expnum, judgement = int(values["expnum"]), str(values["judgement"])
-    except (KeyError, TypeError, ValueError):
-        raise LabelError("a decision needs an expnum and a judgement, good or bad") from None
-    why = str(values.get("comment") or "").strip()[:LONGEST_WHY]
+    expnum, judgement, why = body.expnum, body.judgement, body.comment
     if not why:
         raise LabelError(f"say why {expnum} is {judgement}: a decision is kept with its reason")
-    reasons = tuple(name for name in REASONS if name in set(values.get("reasons") or ()))
-    for name in values.get("reasons") or ():
+    reasons = tuple(name for name in REASONS if name in set(body.reasons or ()))
+    for name in body.reasons or ():
         choose(name, REASONS, "reason")
     camera, plver = thing_of(viewer, expnum)
     number = viewer.store.adjudicate(
@@ -197,8 +192,8 @@ def decide(viewer: Viewer, values: dict) -> dict:
         plver=plver,
         reasons=reasons,
         comment=why,
-        votes_seen=[int(vote_id) for vote_id in values.get("votes_seen") or ()],
-        client_vote_id=str(values.get("client_vote_id") or ""),
+        votes_seen=body.votes_seen or [],
+        client_vote_id=body.client_vote_id or "",
     )
     return {"adjudication_id": int(number), "expnum": expnum}
 
@@ -214,12 +209,8 @@ def thing_of(viewer: Viewer, expnum: int) -> tuple[str, str]:
     return str(votes["camera"].iloc[-1]), str(votes["plver"].iloc[-1])
 
 
-def retract(viewer: Viewer, values: dict) -> dict:
-    """Take a current decision back, so that the votes decide again. values : adjudication_id"""
-    try:
-        number = int(values["adjudication_id"])
-    except (KeyError, TypeError, ValueError):
-        raise LabelError("say which decision: adjudication_id") from None
+def retract(viewer: Viewer, number: int) -> dict:
+    """Take a current decision back, so that the votes decide again. number : its adjudication_id"""
     viewer.store.retract_adjudication(number, viewer.name)
     return {"adjudication_id": number}
 
@@ -246,14 +237,14 @@ class DecisionHandler(LeadHandler):
     """POST: one decision. The answer comes when it is on disk."""
 
     async def post(self):
-        await self.answer(decide, self.viewer, self.body())
+        await self.answer(decide, self.viewer, self.body(DecisionBody))
 
 
 class RetractHandler(LeadHandler):
     """POST {adjudication_id}: take a decision back."""
 
     async def post(self):
-        await self.answer(retract, self.viewer, self.body())
+        await self.answer(retract, self.viewer, self.body(RetractBody).adjudication_id)
 
 
 def routes(app) -> list:
@@ -261,7 +252,7 @@ def routes(app) -> list:
     arguments = {"app": app}
     return [
         (r"/adjudicate/queue", QueueHandler, arguments),
-        (r"/adjudicate/exposure/([0-9]+)", ExposureHandler, arguments),
+        (r"/adjudicate/exposure/([0-9]{1,15})", ExposureHandler, arguments),
         (r"/adjudicate/decision", DecisionHandler, arguments),
         (r"/adjudicate/retract", RetractHandler, arguments),
     ]

@@ -80,10 +80,9 @@ class OneHandler(ViewerApi):
     """GET ?start=&count=&unjudged=1&assisted=1: see `one_answer`."""
 
     async def get(self, label):
-        start, count = (self.get_query_argument(name, "") for name in ("start", "count"))
         options = {
-            "start": int(start) if start.isdigit() else 0,
-            "count": int(count) if count.isdigit() else PAGE,
+            "start": self.number("start", 0),
+            "count": self.number("count", PAGE),
             "unjudged": self.get_query_argument("unjudged", "0") == "1",
             "assisted": self.assisted,
         }

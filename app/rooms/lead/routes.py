@@ -5,6 +5,7 @@ from triptych.app.rooms.jobs import jobs
 from triptych.app.rooms.lead import accounts, progress
 from triptych.app.rooms.lead import queue as lead_queue
 from triptych.app.web.answers import ApiHandler
+from triptych.app.web.bodies import AccountBody, AssignBody, DrawBody, JobBody, QueueSettingsBody
 from triptych.pipeline.errors import BadInput, choose
 from triptych.pipeline.store.accounts import ROLES
 
@@ -43,33 +44,30 @@ class AddHandler(LeadHandler):
     """POST {name, role, password}: add an account. Without a password one is made up and sent back, once."""
 
     async def post(self):
-        await self.answer(self.add, self.body())
+        await self.answer(self.add, self.body(AccountBody))
 
-    def add(self, values):
-        texts = {name: str(values.get(name) or "") for name in ("name", "role", "password")}
-        return accounts.add(self.app, **texts)
+    def add(self, body):
+        return accounts.add(self.app, body.name, body.role or "", body.password or "")
 
 
 class ChangeHandler(LeadHandler):
     """POST {name, role, active, password}: change what is given. password "" makes one up and sends it back, once."""
 
     async def post(self):
-        await self.answer(self.change, self.body())
+        await self.answer(self.change, self.body(AccountBody))
 
-    def change(self, values):
-        wanted = {name: values[name] for name in ("role", "active", "password") if values.get(name) is not None}
-        return accounts.change(self.app, self.user, str(values.get("name") or ""), **wanted)
+    def change(self, body):
+        return accounts.change(self.app, self.user, body.name, **body.given("role", "active", "password"))
 
 
 class AssignHandler(LeadHandler):
     """POST {name, packet}: give an account a packet. null takes it back. Answers the progress."""
 
     async def post(self):
-        await self.answer(self.assign, self.body())
+        await self.answer(self.assign, self.body(AssignBody))
 
-    def assign(self, values):
-        packet = values.get("packet")
-        queue.assign(self.app, self.survey, str(values.get("name") or ""), None if packet is None else str(packet))
+    def assign(self, body):
+        queue.assign(self.app, self.survey, body.name, body.packet)
         return progress.progress(self.app, self.survey)
 
 
@@ -77,29 +75,30 @@ class EffectHandler(LeadHandler):
     """POST {settings}: what these settings would do. Nothing is kept."""
 
     async def post(self):
-        await self.answer(lambda values: lead_queue.effect(self.app, self.survey, values), self.body())
+        values = self.body(QueueSettingsBody).given()
+        await self.answer(lambda: lead_queue.effect(self.app, self.survey, values))
 
 
 class SettingsHandler(LeadHandler):
     """POST {settings}: keep these settings."""
 
     async def post(self):
-        await self.answer(lambda values: lead_queue.keep_settings(self.app, self.survey, values), self.body())
+        values = self.body(QueueSettingsBody).given()
+        await self.answer(lambda: lead_queue.keep_settings(self.app, self.survey, values))
 
 
 class DrawHandler(LeadHandler):
     """POST {kind, source, n, seed}: draw more known answers or more control. Answers {added, drawn}."""
 
     async def post(self):
-        await self.answer(self.draw, self.body())
+        await self.answer(self.draw, self.body(DrawBody))
 
-    def draw(self, values):
-        kind, seed = choose(str(values.get("kind")), ("known", "control"), "kind of draw"), values.get("seed", 0)
-        if kind == "known":
-            source = str(values.get("source"))
-            added = lead_queue.draw_known(self.app, self.survey, source, values.get("n"), seed, self.user.name)
+    def draw(self, body):
+        n, seed, by = body.n, body.seed, self.user.name
+        if choose(body.kind, ("known", "control"), "kind of draw") == "known":
+            added = lead_queue.draw_known(self.app, self.survey, body.source or "", n, seed, by)
         else:
-            added = lead_queue.draw_control(self.app, self.survey, values.get("n"), seed, self.user.name)
+            added = lead_queue.draw_control(self.app, self.survey, n, seed, by)
         return {"added": added, "drawn": lead_queue.drawn(self.app, self.survey)}
 
 
@@ -107,17 +106,18 @@ class JobHandler(LeadHandler):
     """POST {ask: "retrain"}: start a retraining. {cancel: job_id}: stop a job of this run. Answers the jobs."""
 
     async def post(self):
-        await self.answer(self.act, self.body())
+        await self.answer(self.act, self.body(JobBody))
 
-    def act(self, values):
-        if values.get("cancel") is not None:
+    def act(self, body):
+        if body.cancel is not None:
             known = set(self.app.store.jobs(run=self.app.run_key)["job_id"])
-            if values["cancel"] not in known:
-                raise BadInput(f"this run has no job {values['cancel']}; load the page again")
-            self.app.store.cancel_job(int(values["cancel"]))
-        else:
-            choose(str(values.get("ask")), ("retrain",), "job")
+            if body.cancel not in known:
+                raise BadInput(f"this run has no job {body.cancel}; load the page again")
+            self.app.store.cancel_job(body.cancel)
+        elif body.ask == "retrain":
             self.app.store.ask_job("retrain", {"policy": "majority"}, self.user.name, self.app.run_key)
+        else:
+            raise BadInput('say {"ask": "retrain"} or {"cancel": JOB}')
         return jobs(self.app)
 
 

@@ -61,12 +61,11 @@ class DoubtfulHandler(ViewerApi):
     """GET ?why=lists&answered=1&start=0&count=60&assisted=1: see `doubtful_answer`."""
 
     async def get(self):
-        start, count = (self.get_query_argument(name, "") for name in ("start", "count"))
         options = {
             "why": self.get_query_argument("why", ""),
             "answered": self.get_query_argument("answered", "0") == "1",
-            "start": int(start) if start.isdigit() else 0,
-            "count": int(count) if count.isdigit() else PAGE,
+            "start": self.number("start", 0),
+            "count": self.number("count", PAGE),
             "assisted": self.assisted,
         }
         await self.answer(lambda: doubtful_answer(self.viewer, **options))

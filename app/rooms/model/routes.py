@@ -2,6 +2,7 @@
 
 from triptych.app.judging.handlers import ViewerApi
 from triptych.app.rooms.model import report
+from triptych.app.web.bodies import JobBody, ModelBody
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput
 from triptych.pipeline.retraining import models
@@ -46,16 +47,16 @@ class JobHandler(ViewerApi):
     roles = ("lead",)
 
     async def post(self):
-        await self.answer(self.act, self.body())
+        await self.answer(self.act, self.body(JobBody))
 
-    def act(self, values):
+    def act(self, body):
         store = self.app.store
-        if values.get("cancel") is not None:
+        if body.cancel is not None:
             known = {int(job_id) for job_id in store.jobs(run=self.app.run_key)["job_id"]}
-            if values["cancel"] not in known:
-                raise BadInput(f"this run has no job {values['cancel']}; load the page again")
-            store.cancel_job(int(values["cancel"]))
-        elif values.get("ask") == "retrain":
+            if body.cancel not in known:
+                raise BadInput(f"this run has no job {body.cancel}; load the page again")
+            store.cancel_job(body.cancel)
+        elif body.ask == "retrain":
             store.ask_job("retrain", {"policy": POLICY}, self.user.name, self.app.run_key)
         else:
             raise BadInput('say {"ask": "retrain"} or {"cancel": JOB}')
@@ -68,11 +69,11 @@ class UseHandler(ViewerApi):
     roles = ("lead",)
 
     async def post(self):
-        await self.answer(self.use, self.body())
+        await self.answer(self.use, self.body(ModelBody))
 
-    def use(self, values):
+    def use(self, body):
         catalog = Catalog.open(self.app.catalog.path)
-        models.use(catalog, str(values.get("model") or ""), by=self.user.name, why="chosen in the page")
+        models.use(catalog, body.model, by=self.user.name, why="chosen in the page")
         return report.overview(self.viewer)
 
 

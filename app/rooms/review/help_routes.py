@@ -9,6 +9,7 @@ from triptych.app.judging import reason_examples
 from triptych.app.judging.handlers import ViewerApi
 from triptych.app.judging.viewer import Viewer
 from triptych.app.palette import REASON_COLOURS
+from triptych.app.web.bodies import OwnSettingsBody
 from triptych.pipeline.errors import BadInput
 from triptych.pipeline.reasons import REASONS
 
@@ -32,7 +33,7 @@ class SettingsHandler(ViewerApi):
         await self.answer(settings_of, self.viewer)
 
     async def post(self):
-        await self.answer(keep_own_settings, self.viewer, self.body())
+        await self.answer(keep_own_settings, self.viewer, self.body(OwnSettingsBody).given())
 
 
 def settings_of(viewer: Viewer):

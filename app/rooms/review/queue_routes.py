@@ -2,6 +2,7 @@
 
 from triptych.app.judging import queue
 from triptych.app.judging.handlers import ViewerApi
+from triptych.app.web.bodies import ChoicesBody, LookBody
 from triptych.pipeline.errors import BadInput
 
 
@@ -23,21 +24,20 @@ class ChoicesHandler(ViewerApi):
         await self.answer(lambda: queue.choices(self.viewer))
 
     async def post(self):
-        await self.answer(self.choose, self.body())
+        await self.answer(self.choose, self.body(ChoicesBody))
 
-    def choose(self, values):
-        chosen = {name: str(values[name]) for name in ("order", "packet") if values.get(name) is not None}
-        return queue.choose_queue(self.viewer, **chosen)
+    def choose(self, body):
+        return queue.choose_queue(self.viewer, **body.given())
 
 
 class LookHandler(ViewerApi):
     """POST {expnum}: note that this exposure is on the user's screen. null = no exposure."""
 
     async def post(self):
-        await self.answer(self.note, self.body().get("expnum"))
+        await self.answer(self.note, self.body(LookBody).expnum)
 
     def note(self, expnum):
-        if expnum is not None and not (isinstance(expnum, int) and expnum in self.app.survey().exposures.index):
+        if expnum is not None and expnum not in self.app.survey().exposures.index:
             raise BadInput(f"exposure {expnum} is not in this run")
         queue.look(self.viewer, expnum)
         return {"expnum": expnum}

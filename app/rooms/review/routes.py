@@ -10,7 +10,8 @@ from triptych.app.judging.contact_sheet import vocabulary
 from triptych.app.judging.facts import facts_of, facts_of_all
 from triptych.app.judging.handlers import ViewerApi
 from triptych.app.judging.viewer import Viewer
-from triptych.pipeline.errors import LabelError, TriptychError
+from triptych.app.web.bodies import MOST_BATCH_BYTES, BatchBody, UndoBody, VoteBody
+from triptych.pipeline.errors import TriptychError
 from triptych.pipeline.export.explain import plain
 
 VOTES_SHOWN = 200
@@ -69,22 +70,12 @@ def exposure_answer(viewer: Viewer, expnum: int, *, assisted: bool) -> dict:
     return found | {"facts": facts_of(viewer.survey, expnum)}
 
 
-def cast_one(viewer: Viewer, values: dict) -> dict:
-    """Store one judgement, and say under which number: {vote_id, expnum}.
-
-    values : expnum, judgement, and reasons, comment, ccdnames, client_vote_id (may come twice), screen
-    """
-    try:
-        expnum, judgement = int(values["expnum"]), str(values["judgement"])
-    except (KeyError, TypeError, ValueError):
-        raise LabelError("a vote needs an expnum and a judgement") from None
-    wanted = ("reasons", "comment", "ccdnames", "client_vote_id", "screen")
-    more = {name: values[name] for name in wanted if values.get(name)}
-    screen = more.get("screen")
-    screen = screen if isinstance(screen, dict) else {}
-    more["screen"] = {**screen, "queue": queue.place_of(viewer, expnum)}
-    vote = votes.cast(viewer, expnum, judgement, **more)
-    return {"vote_id": repeats.receipt(vote.client_vote_id), "expnum": expnum}
+def cast_one(viewer: Viewer, body: VoteBody) -> dict:
+    """Store one judgement, and say under which number: {vote_id, expnum}. The same client_vote_id may come twice."""
+    more = body.given("reasons", "comment", "ccdnames", "client_vote_id", "screen")
+    more["screen"] = {**more.get("screen", {}), "queue": queue.place_of(viewer, body.expnum)}
+    vote = votes.cast(viewer, body.expnum, body.judgement, **more)
+    return {"vote_id": repeats.receipt(vote.client_vote_id), "expnum": body.expnum}
 
 
 class QueueHandler(ViewerApi):
@@ -106,24 +97,20 @@ class VoteHandler(ViewerApi):
     """POST: one judgement. The answer comes when it is on disk."""
 
     async def post(self):
-        values = self.body()
-        await self.answer(lambda: cast_one(self.viewer, values))
+        body = self.body(VoteBody)
+        await self.answer(lambda: cast_one(self.viewer, body))
 
 
 class BatchHandler(ViewerApi):
     """POST {expnums, judgement, reasons, comment, batch_id, how, screen}: one judgement of several exposures."""
 
     async def post(self):
-        await self.answer(self.cast, self.body())
+        await self.answer(self.cast, self.body(BatchBody, most=MOST_BATCH_BYTES))
 
-    def cast(self, values):
-        try:
-            expnums = [int(expnum) for expnum in values["expnums"]]
-            judgement, batch_id, how = (str(values[name]) for name in ("judgement", "batch_id", "how"))
-        except (KeyError, TypeError, ValueError):
-            raise LabelError("a bulk vote needs expnums, a judgement, a batch_id and how it came about") from None
-        more = {name: values[name] for name in ("reasons", "comment", "screen") if values.get(name)}
-        return votes.cast_batch(self.viewer, expnums, judgement, batch_id=batch_id, how=how, **more)
+    def cast(self, body):
+        more = body.given("reasons", "comment", "screen")
+        named = {"batch_id": body.batch_id, "how": body.how}
+        return votes.cast_batch(self.viewer, body.expnums, body.judgement, **named, **more)
 
 
 class UndoHandler(ViewerApi):
@@ -135,11 +122,11 @@ class UndoHandler(ViewerApi):
     """
 
     async def post(self):
-        await self.answer(self.take_back, self.body())
+        await self.answer(self.take_back, self.body(UndoBody))
 
-    def take_back(self, values):
-        named = {"expnum": values.get("expnum"), "batch_id": str(values.get("batch_id") or "")}
-        taken = votes.take_back(self.viewer, **named, client_vote_id=str(values.get("undoes") or ""))
+    def take_back(self, body):
+        named = {"expnum": body.expnum, "batch_id": body.batch_id or ""}
+        taken = votes.take_back(self.viewer, **named, client_vote_id=body.undoes or "")
         if taken is None:
             return {"expnum": None, "expnums": [], "batch_id": named["batch_id"], "restored": [], "votes": []}
         back = [votes.own_votes(self.viewer, expnum) for expnum in taken["restored"]]
@@ -152,7 +139,7 @@ def routes(app) -> list:
     arguments = {"app": app}
     return [
         (r"/api/queue", QueueHandler, arguments),
-        (r"/api/exposure/([0-9]+)", ExposureHandler, arguments),
+        (r"/api/exposure/([0-9]{1,15})", ExposureHandler, arguments),
         (r"/api/vote", VoteHandler, arguments),
         (r"/api/votes", BatchHandler, arguments),
         (r"/api/undo", UndoHandler, arguments),

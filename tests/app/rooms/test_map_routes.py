@@ -199,6 +199,8 @@ def test_the_servers_picture_shows_what_the_browser_would(app, get):
     assert pixels_like(alone.body, "Ghost_Scatter") == 0
     assert get(f"{picture}&w=99999&h=10&scale=1").code == 400
     assert get(f"{picture}&w=ten&h=10&scale=1").code == 400
+    for wild in ("scale=1e999", "scale=nan", "scale=1&size=1e9", "scale=1&x=1e300", f"scale=1&dims={5000 * '9'}"):
+        assert get(f"{picture}&w=10&h=10&{wild}").code == 400, wild
 
 
 def pixels_like(png, reason):

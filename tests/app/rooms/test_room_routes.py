@@ -116,7 +116,7 @@ def test_bad_decisions_are_refused_in_one_line(served):
         ({"expnum": 1, "judgement": "bad", "comment": "x"}, "nobody voted on exposure 1"),
         ({"expnum": 900003, "judgement": "meh", "comment": "x"}, "decision"),
         ({"expnum": 900003, "judgement": "bad", "comment": "x", "reasons": ["Noisy"]}, "Did you mean 'Noise'"),
-        ({"judgement": "bad"}, "needs an expnum"),
+        ({"judgement": "bad"}, "the decision cannot be taken: expnum"),
     ):
         answer = post(lead, "/adjudicate/decision", values)
         assert answer.status == 400
