@@ -172,7 +172,9 @@ def labels_import(
 
 
 def labels_accept(run: Run, labels: Labels = "") -> None:
-    """Use the label store that is there now, though it is new, another one, or older than the run knows it.
+    """Use the label store that is there now.
+
+    It may be new, another one, or older than the run knows it.
 
     For after a restored backup or a lost store. Makes a new store if there is none. What was known before is recorded
     in labels.json in the run folder. Stop the server first.

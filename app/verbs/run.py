@@ -21,7 +21,7 @@ def demo(
     ] = False,
     serve: Annotated[bool, typer.Option(help="Start the dashboard at the end.")] = True,
 ) -> None:
-    """Simulate a small survey, run all steps, let made-up people judge some of it, serve it.
+    """Simulate a small survey with made-up votes, and serve it.
 
     The people, their votes and their errors come from the seed.
     """

@@ -48,7 +48,7 @@ def full_ccd(catalog: Catalog, image_id: int, ccds: pd.DataFrame | None = None) 
     row = _ccd_row(catalog, image_id, ccds)
     source = Path(row.source)
     if not source.exists():
-        raise BadInput(f"{source} is gone; bring it back, or ingest the exposure from where it is now")
+        raise BadInput(f"{source} has gone; bring it back, or ingest the exposure from where it is now")
     found = camera(row.camera if hasattr(row, "camera") and row.camera else catalog.camera)
     try:
         if focal_plane_pictures.is_picture_name(source):
