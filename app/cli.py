@@ -71,7 +71,13 @@ GROUPS = {
     ),
     "user": (
         "Accounts of inspectors, leads and viewers.",
-        {"add": serve.user_add, "close": serve.user_close, "list": serve.user_list},
+        {
+            "add": serve.user_add,
+            "close": serve.user_close,
+            "open": serve.user_open,
+            "logout": serve.user_logout,
+            "list": serve.user_list,
+        },
     ),
 }
 

@@ -1,5 +1,6 @@
 """What every room, route and session of one server process shares: the run, the label store, the survey tables."""
 
+import hashlib
 import logging
 import secrets
 import threading
@@ -17,7 +18,8 @@ log = logging.getLogger("triptych")
 SURVEYS_KEPT = 3  # tables in memory: of the current predictions, and of earlier ones that open pages still show
 PULSE_SECONDS = 1.0
 JOBS_SHOWN = 20
-USER_CACHE_SECONDS = 30.0
+RIGHTS_SECONDS = 1.5  # for this long a server believes what it has read of accounts and logins
+SEEN_SECONDS = 300.0  # between two notes in the store that a login is in use
 
 
 @dataclass(frozen=True)
@@ -30,26 +32,54 @@ class Pulse:
 
 
 class Accounts:
-    """Active users by name. They are read from the store at most twice a minute. Thread-safe."""
+    """Who may do what now: active users and open logins, at most RIGHTS_SECONDS old. Thread-safe."""
 
     def __init__(self, store):
         self.store = store
         self._lock = threading.Lock()
-        self._users = {}
-        self._read_time = -USER_CACHE_SECONDS
+        self._users, self._logins = {}, {}
+        self._read_time = -RIGHTS_SECONDS
+        self._seen, self._noted = set(), {}  # logins used since the last note; login_id -> time of its last note
 
     def user(self, name):
         """The active pipeline.store.accounts.User of that name, or None."""
         with self._lock:
-            if time.monotonic() - self._read_time > USER_CACHE_SECONDS or name not in self._users:
-                self._users = {user.name: user for user in self.store.users() if user.active}
-                self._read_time = time.monotonic()
+            self._read_if_old(name not in self._users)
             return self._users.get(name)
 
-    def forget(self):
-        """Read the accounts again at the next request, because one was changed."""
+    def login(self, login_id):
+        """The User and the Login (of pipeline.store) of an open login; (None, None) if it has ended."""
         with self._lock:
-            self._users = {}
+            self._read_if_old(login_id not in self._logins)
+            login = self._logins.get(login_id)
+            if login is None:
+                return None, None
+            self._seen.add(login_id)
+            return self._users[login.name], login
+
+    def refresh(self):
+        """Read accounts and logins now, and note in the store which logins are in use."""
+        with self._lock:
+            self._read_if_old(True)
+            now = time.monotonic()
+            last = {login_id: self._noted.get(login_id, -SEEN_SECONDS) for login_id in self._seen & self._logins.keys()}
+            used = [login_id for login_id, noted in last.items() if now - noted >= SEEN_SECONDS]
+            self._seen.clear()
+            self._noted = {login_id: at for login_id, at in self._noted.items() if login_id in self._logins}
+            self._noted.update(dict.fromkeys(used, now))
+        if used:
+            self.store.logins_seen(used)
+
+    def forget(self):
+        """Read accounts and logins again at the next request, because one was changed."""
+        with self._lock:
+            self._read_time = -RIGHTS_SECONDS
+
+    def _read_if_old(self, unknown):
+        if unknown or time.monotonic() - self._read_time > RIGHTS_SECONDS:
+            at = time.monotonic()
+            self._users, self._logins = self.store.rights()
+            self._read_time = at
 
 
 @dataclass
@@ -80,6 +110,8 @@ class AppContext:
         self._seen: set[tuple[str, int]] = set()
         self.looks: set[tuple[str, int]] = set()  # (user, expnum) whose evidence this server has sent
         self.queues: dict[str, dict] = {}  # user -> order, packet and places of the queue that they were sent last
+        self.sockets = set()  # app.web.sockets.SocketHandler of every open page
+        self.documents: dict[str, str] = {}  # id of a page's document -> its page_id
         self._looked = -PULSE_SECONDS
         self._current = ""
         self._pulse = None
@@ -89,6 +121,14 @@ class AppContext:
     def run_key(self):
         """The name of this run in the job table. Several runs may share one label store."""
         return str(self.catalog.path)
+
+    def page_id(self, user, login):
+        """What a page must have been made with to be answered: this server's start, its login, and the role.
+
+        user : pipeline.store.accounts.User    login : pipeline.store.logins.Login
+        """
+        made_with = f"{self.boot_id} {login.login_id} {user.role}"
+        return hashlib.sha256(made_with.encode()).hexdigest()[:16]
 
     def survey(self, prediction_id=None):
         """The tables under one prediction stage. Thread-safe.

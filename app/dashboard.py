@@ -19,9 +19,9 @@ import param
 from markupsafe import Markup
 
 from triptych.app.session import COLOURINGS, LEAD_ROOMS, ROOMS, STRETCHES, Session, attempt
-from triptych.app.web.auth import PAGES
+from triptych.app.web.auth import COOKIE, PAGES, login_of_cookie
 from triptych.app.web.component import EsModule, assets_base
-from triptych.pipeline.errors import TriptychError
+from triptych.pipeline.errors import LabelError, TriptychError
 
 log = logging.getLogger("triptych")
 
@@ -97,7 +97,7 @@ class Shell(EsModule):
     new_prediction = param.String()
     run = param.String()
     role = param.String()
-    boot_id = param.String()
+    page_id = param.String(doc="What /boot answers as long as this page need not be loaded again.")
     pictures = param.String(default=None, allow_None=True, doc="See pictures_text; None until the survey changes.")
 
     SHARED = ("room", "focus", "focus_ccd", "query", "region", "cluster", "colour_by", "dims", "assisted")
@@ -108,7 +108,7 @@ class Shell(EsModule):
         self.session = session
         self._dismissed = set()
         shared = {name: getattr(session, name) for name in self.SHARED}
-        fixed = {"role": session.user.role, "boot_id": session.app.boot_id, "run": run_label(session.survey)}
+        fixed = {"role": session.user.role, "run": run_label(session.survey)}
         super().__init__(sizing_mode="fixed", width=0, height=0, **shared, **fixed, **params)
         self.isolate = list(session.isolate)
         self.job = job_to_show(session.jobs)
@@ -170,11 +170,12 @@ class Page(pn.Template):
         return f"Page({', '.join(self._render_items)})"
 
 
-def build_page(app, user, arguments=None, runner=None):
+def build_page(app, user, arguments=None, runner=None, page_id=""):
     """(template, session): the page of one user as a Panel template, and its Session.
 
     app : app.context.AppContext    user : pipeline.store.accounts.User
     arguments : query of the address as name -> text    runner : see app.session.Session
+    page_id : see AppContext.page_id
     """
     session = Session(app, user, **({"runner": runner} if runner else {}), assisted=not app.blind)
     session.poll(app.pulse())
@@ -183,7 +184,7 @@ def build_page(app, user, arguments=None, runner=None):
     for place, (module, name) in VIEWS.items():
         if place not in LEAD_ROOMS or user.role == "lead":
             template.add_panel(place, make_view(module, name, session))
-    template.add_panel("shell", Shell(session))
+    template.add_panel("shell", Shell(session, page_id=page_id))
     values = {
         "assets_base": assets_base(),
         "logo": Markup((PAGES / "frame/logo.svg").read_text()),
@@ -305,6 +306,13 @@ def page_runner(document):
     return runner
 
 
+def document_id_of(document):
+    """The id by which the server knows the document of a page."""
+    context = document.session_context
+    assert context is not None  # the server asks for a page
+    return context.id
+
+
 def looked_at(document):
     """Whether a browser is connected to a page. A closed page is kept for a while, but is not updated."""
     session = document.session_context.session
@@ -315,12 +323,22 @@ def serve_page(app):
     """Build the page for the current request. The server calls this once per tab."""
     document = pn.state.curdoc
     assert document is not None  # the server calls this for a document
-    user = app.accounts.user(pn.state.user)
+    user, login = login_of_cookie(app, pn.state.cookies.get(COOKIE))
+    if user is None or login is None:  # it ended between the request and now
+        raise LabelError("log in again")
     arguments = {name: values[-1].decode() for name, values in pn.state.session_args.items()}
+    page_id = app.page_id(user, login)
     app.page_opened(user)
-    template, session = build_page(app, user, arguments)
+    template, session = build_page(app, user, arguments, page_id=page_id)
     session.runner = page_runner(document)
-    document.on_session_destroyed(lambda _context: app.page_closed(user))
+    document_id = document_id_of(document)
+    app.documents[document_id] = page_id
+
+    def destroyed(_context):
+        app.documents.pop(document_id, None)
+        app.page_closed(user)
+
+    document.on_session_destroyed(destroyed)
     document.config.update(reconnect_session=True, notifications=None, notify_connection_status=False)
 
     async def poll():

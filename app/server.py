@@ -23,7 +23,7 @@ from tornado.ioloop import IOLoop, PeriodicCallback
 from triptych.app import dashboard
 from triptych.app.context import AppContext
 from triptych.app.map.points import map_table
-from triptych.app.web import auth, libraries
+from triptych.app.web import auth, libraries, sockets
 from triptych.app.web.component import STATIC, assets_version
 from triptych.app.worker import WorkerProcess
 from triptych.pipeline.catalog.catalog import Catalog
@@ -36,6 +36,7 @@ log = logging.getLogger("triptych")
 
 # modules with `routes(app) -> [(regex, handler, kwargs)]`; each handler is a PrivateHandler
 ROUTE_MODULES = (
+    "triptych.app.web.account",
     "triptych.app.rooms.explore.map_routes",
     "triptych.app.pictures.routes",
     "triptych.app.rooms.review.routes",
@@ -58,6 +59,7 @@ UNUSED_CHECK_SECONDS = 15
 WORKER_CHECK_SECONDS = 5
 NOTE_SECONDS = 1  # between two notes in the run of how far its label store has come
 LARGEST_BODY = 4 * 2**20  # bytes; routes that take a body allow less
+RIGHTS_CHECK_SECONDS = 1
 SECRET_FILE = ".session-secret"
 # errno when the server cannot listen on a port or address -> the option to change
 REFUSED = {errno.EADDRINUSE: "--port", errno.EACCES: "--port", errno.EADDRNOTAVAIL: "--address"}
@@ -81,10 +83,13 @@ class AssetHandler(auth.PrivateHandler, tornado.web.StaticFileHandler):
 
 
 class BootHandler(auth.PrivateHandler):
-    """Answers the boot_id. A page that lost its connection learns from it whether the server was started again."""
+    """Answers the page_id. A page that lost its connection learns from it whether it must be loaded again.
+
+    That is so after a start of the server, another login, or another role.
+    """
 
     def get(self):
-        self.finish(self.app.boot_id)
+        self.finish(self.app.page_id(self.user, self.login))
 
 
 def make_app(run, *, labels=None, blind=False, secure_cookies=False):
@@ -136,6 +141,7 @@ def make_server(app, *, port=5006, address="localhost", origins=(), behind_proxy
     origins : further host:port under which browsers reach it. behind_proxy : believe X-Forwarded-* headers
     """
     auth.configure(app.secret)
+    sockets.install()
     hosts = dict.fromkeys([f"{address}:{port}", f"localhost:{port}", f"127.0.0.1:{port}", *origins])
     return pn.io.server.get_server(
         {"/": lambda: dashboard.serve_page(app)},
@@ -181,6 +187,8 @@ def serve(run, *, port=5006, address="localhost", labels=None, blind=False, orig
     except OSError as error:
         app.store.close()
         raise TriptychError(why_not(error, address, port)) from None
+    rights = PeriodicCallback(lambda: sockets.keep_to_rights(app), 1000 * RIGHTS_CHECK_SECONDS)
+    rights.start()
     process = WorkerProcess(app.catalog.path, app.store.url) if worker else None
     if process:
         process.start()

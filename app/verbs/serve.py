@@ -7,6 +7,9 @@ from typing import Annotated
 import typer
 
 from triptych.app.verbs.common import Labels, Run, open_run, open_store, say
+from triptych.pipeline.errors import BadInput, choose
+
+Name = Annotated[str, typer.Argument(help="Name of the account.", metavar="NAME")]
 
 
 def export(
@@ -57,23 +60,41 @@ def user_add(
 ) -> None:
     """Add an account, or give an existing one a new password and role."""
     store = open_store(open_run(run), labels)
-    if store.user(name):
-        store.set_password(name, password)
-        store.set_role(name, role)
-    else:
+    before = store.user(name)
+    if before is None:
         store.add_user(name, password, role)
-    say(f"{name} can log in as {role}")
+        return say(f"{name} can log in as {role}")
+    if not before.active:
+        raise BadInput(f"the account {name} is closed; open it with `triptych user open {run} {name}`")
+    ended = store.set_password(name, password)
+    store.set_role(name, role)
+    was = "" if before.role == role else f", no longer as {before.role}"
+    say(f"{name} can log in as {role}{was}, with the new password; {logins_ended(ended)}")
 
 
-def user_close(
-    run: Run,
-    name: Annotated[str, typer.Argument(help="Name of the account.", metavar="NAME")],
-    reopen: Annotated[bool, typer.Option("--reopen", help="Open the account again.")] = False,
-    labels: Labels = "",
-) -> None:
-    """Close an account. Its votes stay."""
-    open_store(open_run(run), labels).set_active(name, reopen)
-    say(f"{name} {'can log in again' if reopen else 'can no longer log in'}")
+def logins_ended(count: int) -> str:
+    """How many logins have ended, in words."""
+    return {0: "no login was open", 1: "one login ended"}.get(count, f"{count} logins ended")
+
+
+def user_close(run: Run, name: Name, labels: Labels = "") -> None:
+    """Close an account: end its logins and allow no new one. Its votes stay."""
+    ended = open_store(open_run(run), labels).set_active(name, False)
+    say(f"{name} can no longer log in; {logins_ended(ended)}")
+
+
+def user_open(run: Run, name: Name, labels: Labels = "") -> None:
+    """Open a closed account again, with its old password and role."""
+    store = open_store(open_run(run), labels)
+    store.set_active(name, True)
+    say(f"{name} can log in again, as {next(user.role for user in store.users() if user.name == name)}")
+
+
+def user_logout(run: Run, name: Name, labels: Labels = "") -> None:
+    """End all logins of an account, on all computers. It may log in again."""
+    store = open_store(open_run(run), labels)
+    choose(name, [user.name for user in store.users()], "account")
+    say(f"{name} is logged out everywhere; {logins_ended(store.end_logins(name))}")
 
 
 def user_list(run: Run, labels: Labels = "") -> None:

@@ -1,8 +1,9 @@
 """The login, with the accounts of the label store, and the base of every route.
 
-The label store keeps passwords as argon2 hashes. It also counts failures and locks an account for a while. The login is
-one signed cookie (HttpOnly, SameSite=Strict, Secure behind TLS). Without it nobody gets a page, a picture, a script of
-Triptych or a number. An account that is switched off loses its rights within half a minute.
+The label store keeps passwords as argon2 hashes. It also counts failures and locks an account for a while. The browser
+keeps one signed cookie (HttpOnly, SameSite=Strict, Secure behind TLS), which names a login in the label store. Without
+it nobody gets a page, a picture, a script of Triptych or a number. A login that ends, by a log-out, a new password or
+because the account is closed, ends within two seconds on every server that uses the store.
 
 A request that changes something must come from our own page: SameSite keeps the cookie from other sites, and the server
 checks the Origin header.
@@ -22,8 +23,9 @@ from triptych.app.web.fault_handler import FaultHandler, words_for
 from triptych.app.web.faults import fault_of
 from triptych.app.web.libraries import addresses
 from triptych.pipeline.store.accounts import User
+from triptych.pipeline.store.logins import LOGIN_DAYS, Login
 
-LOGIN_DAYS = 14
+COOKIE = "login"
 PAGES = Path(__file__).resolve().parents[2] / "static"
 _pages = Environment(loader=FileSystemLoader(PAGES), autoescape=select_autoescape(["html"]))
 
@@ -60,9 +62,10 @@ class LoginHandler(FaultHandler):
             self.set_status(401)
             self.show("Unknown name or wrong password. After five failures an account pauses for a minute.", name)
             return
+        login = await asyncio.to_thread(self.app.store.begin_login, user.name, self.request.remote_ip or "")
         self.set_signed_cookie(
-            "user",
-            user.name,
+            COOKIE,
+            login.login_id,
             expires_days=LOGIN_DAYS,
             httponly=True,
             samesite="Strict",
@@ -87,15 +90,34 @@ class LoginHandler(FaultHandler):
 
 
 class LogoutHandler(FaultHandler):
-    """Ends the login. The page says so, because somebody else may use this screen next."""
+    """POST ends the login; with everywhere=1 it ends all logins of the account. It must come from our own page.
+
+    GET ends nothing. It says whether somebody is logged in, because somebody else may use this screen next.
+    """
 
     def get(self):
-        self.clear_cookie("user", path="/")
         self.set_header("Cache-Control", "no-store")
-        self.finish(page("outside/logout.html"))
+        user, _login = provider_of(self).login_of(self)
+        self.finish(page("outside/logout.html", user=user.name if user else ""))
+
+    async def post(self):
+        if not same_origin(self.request):
+            raise tornado.web.HTTPError(403, "this form was sent from another site")
+        provider = provider_of(self)
+        user, login = provider.login_of(self)
+        if user is not None and self.get_body_argument("everywhere", ""):
+            await asyncio.to_thread(provider.app.store.end_logins, user.name)
+        elif login is not None:
+            await asyncio.to_thread(provider.app.store.end_login, login.login_id)
+        provider.app.accounts.forget()
+        self.clear_cookie(COOKIE, path="/")
+        self.redirect("/logout", status=303)
 
     def set_default_headers(self):
         harden(self)
+
+    def write_error(self, status_code, **kwargs):
+        write_error_page(self, status_code, **kwargs)
 
 
 class StoreAuth(BasicAuthProvider):
@@ -115,15 +137,18 @@ class StoreAuth(BasicAuthProvider):
 
     def user_name(self, handler):
         """Name of the active user who sent a request, or None."""
-        cookie = handler.get_signed_cookie("user", max_age_days=LOGIN_DAYS)
+        user, _login = self.login_of(handler)
+        return user.name if user else None
+
+    def login_of(self, handler) -> tuple[User | None, Login | None]:
+        """Who sent a request, and the login of their cookie; (None, None) without an open login."""
         try:
-            user = self.app.accounts.user(cookie.decode()) if cookie else None
+            return login_of_cookie(self.app, handler.get_cookie(COOKIE))
         except Exception as error:
             if not isinstance(handler, FaultHandler):  # a handler of Panel, whose own error page says nothing
                 handler.write_error = functools.partial(write_error_page, handler)
             fault = fault_of(error)
             raise tornado.web.HTTPError(fault.status, "%s", fault.text) from error
-        return user.name if user else None
 
     def _remove_user(self, session_context):
         """Do nothing. Panel counts users per websocket for its admin page, which is off."""
@@ -137,13 +162,23 @@ class StoreAuth(BasicAuthProvider):
         return LogoutHandler
 
 
+def login_of_cookie(app, value) -> tuple[User | None, Login | None]:
+    """The user and the open login that a cookie names; (None, None) if it names none.
+
+    app : app.context.AppContext    value : the cookie as the browser sent it, None = no cookie
+    """
+    login_id = tornado.web.decode_signed_value(app.secret, COOKIE, value, max_age_days=LOGIN_DAYS) if value else None
+    return app.accounts.login(login_id.decode(errors="replace")) if login_id else (None, None)
+
+
 def provider_of(handler) -> StoreAuth:
     """The StoreAuth of the application that a request came to. Panel keeps it there."""
     return handler.application.auth_provider
 
 
 class PrivateHandler(FaultHandler):
-    """Base of every route of Triptych. It answers only a logged-in, active user, and keeps that user in `self.user`.
+    """Base of every route of Triptych. It answers only a logged-in, active user, whom it keeps in `self.user`, and
+    their login in `self.login`.
 
     Without a login it answers 403; there is no redirect, because routes send scripts, pictures and numbers. Requests
     other than GET and HEAD must come from our own page (else 403) and name its user in the header X-Triptych-User (else
@@ -155,6 +190,7 @@ class PrivateHandler(FaultHandler):
 
     roles: tuple[str, ...] = ()
     user: User
+    login: Login
 
     def initialize(self, app):
         self.app = app
@@ -163,11 +199,10 @@ class PrivateHandler(FaultHandler):
         return provider_of(self).user_name(self)
 
     def prepare(self):
-        name = self.current_user
-        user = self.app.accounts.user(name) if name else None
-        if user is None:
+        user, login = provider_of(self).login_of(self)
+        if user is None or login is None:
             raise tornado.web.HTTPError(403, "log in first")
-        self.user = user
+        self.user, self.login = user, login
         writes = self.request.method not in ("GET", "HEAD")
         if writes and not same_origin(self.request):
             raise tornado.web.HTTPError(403, "this request came from another site")
@@ -215,7 +250,7 @@ def write_error_page(handler, status_code, **kwargs):
 
 
 def configure(cookie_secret):
-    """Make Panel read the login cookie with our secret, and for as long as we do."""
+    """Make Panel sign with our secret, and for as long as we do."""
     # Panel lets us set these, although it declares them as read-only properties.
     config.cookie_secret = cookie_secret  # pyright: ignore[reportAttributeAccessIssue]
     config.oauth_expiry = LOGIN_DAYS  # pyright: ignore[reportAttributeAccessIssue]

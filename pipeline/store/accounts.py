@@ -11,6 +11,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from triptych.pipeline.errors import BadInput, choose
 from triptych.pipeline.store import schema
+from triptych.pipeline.store.logins import Login, end_logins_of, open_logins_of
 
 ROLES = ("viewer", "inspector", "lead")
 MAX_FAILURES = 5
@@ -107,6 +108,14 @@ class Accounts:
             rows = connection.execute(sa.select(schema.users).order_by(schema.users.c.name)).all()
         return [User(row.name, row.role, row.active) for row in rows]
 
+    def rights(self) -> tuple[dict[str, User], dict[str, Login]]:
+        """Active users by name and their open logins by login_id, both of the same moment."""
+        with schema.reading(self.engine) as connection:
+            rows = connection.execute(sa.select(schema.users).where(schema.users.c.active)).all()
+            logins = open_logins_of(connection)
+        users = {row.name: User(row.name, row.role) for row in rows}
+        return users, {login.login_id: login for login in logins if login.name in users}
+
     def sign_ins(self) -> dict[str, dict]:
         """All accounts: name -> {last_login_utc: text or None, locked_seconds: until it may try again, 0 = now}."""
         c = schema.users.c
@@ -118,24 +127,29 @@ class Accounts:
             for row in rows
         }
 
-    def set_active(self, name: str, active: bool) -> None:
-        """Allow or forbid an account to log in. Its votes stay."""
-        self._change_user(name, active=bool(active))
+    def set_active(self, name: str, active: bool) -> int:
+        """Allow or forbid an account to log in. Its votes stay. Returns how many of its logins ended."""
+        return self._change_user(name, ends_logins=not active, active=bool(active))
 
     def set_role(self, name: str, role: str) -> None:
         """Give an account another role, one of ROLES."""
         self._change_user(name, role=choose(role, ROLES, "role"))
 
-    def set_password(self, name: str, password: str) -> None:
-        """Set a new password and end any lockout."""
-        self._change_user(name, password_hash=_hash(password), failures=0, locked_until=0.0)
+    def set_password(self, name: str, password: str, but: str = "") -> int:
+        """Set a new password, end any lockout and all logins, and return how many logins ended.
 
-    def _change_user(self, name: str, **values) -> None:
+        but : login_id of a login that goes on, '' = none
+        """
+        values = {"password_hash": _hash(password), "failures": 0, "locked_until": 0.0}
+        return self._change_user(name, ends_logins=True, but=but, **values)
+
+    def _change_user(self, name: str, *, ends_logins: bool = False, but: str = "", **values) -> int:
         with schema.writing(self.engine) as connection:
             changed = connection.execute(schema.users.update().where(schema.users.c.name == name).values(values))
             if not changed.rowcount:
                 known = connection.execute(sa.select(schema.users.c.name).order_by(schema.users.c.name)).scalars()
                 choose(name, known, "account")
+            return end_logins_of(connection, name, but) if ends_logins else 0
 
 
 def _hash(password: str) -> str:

@@ -99,6 +99,18 @@ users = sa.Table(
     sa.CheckConstraint("role in ('viewer', 'inspector', 'lead')", name="users_role"),
 )
 
+logins = sa.Table(
+    "logins",
+    metadata,
+    sa.Column("login_id", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("created_utc", sa.Text, nullable=False),
+    sa.Column("last_seen_utc", sa.Text, nullable=False),
+    sa.Column("address", sa.Text, nullable=False),
+    sa.Column("ended_utc", sa.Text),
+)
+sa.Index("logins_name", logins.c.name)
+
 jobs = sa.Table(
     "jobs",
     metadata,

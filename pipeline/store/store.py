@@ -22,11 +22,23 @@ from triptych.pipeline.store.address import address_of, parse
 from triptych.pipeline.store.decisions import Adjudications
 from triptych.pipeline.store.jobs import Job, Jobs
 from triptych.pipeline.store.known_stores import KnownStores, StoreState
+from triptych.pipeline.store.logins import Login, Logins
 from triptych.pipeline.store.queues import QueueStore
 from triptych.pipeline.store.screens import read_screen, read_screens
 from triptych.pipeline.store.settings import SettingsStore
 
-__all__ = ["JUDGEMENTS", "VIAS", "ImportCounts", "Job", "LabelStore", "User", "Vote", "accept_store", "open_store"]
+__all__ = [
+    "JUDGEMENTS",
+    "VIAS",
+    "ImportCounts",
+    "Job",
+    "LabelStore",
+    "Login",
+    "User",
+    "Vote",
+    "accept_store",
+    "open_store",
+]
 
 log = logging.getLogger("triptych")
 
@@ -104,8 +116,8 @@ class ImportCounts:
     kept: int = 0
 
 
-class LabelStore(Accounts, Jobs, SettingsStore, Adjudications, QueueStore):
-    """Votes, decisions, labels, accounts, settings, queues and jobs in one database (SQLite or PostgreSQL)."""
+class LabelStore(Accounts, Logins, Jobs, SettingsStore, Adjudications, QueueStore):
+    """Votes, decisions, labels, accounts, logins, settings, queues and jobs in one database (SQLite or PostgreSQL)."""
 
     def __init__(self, url: str, *, new: bool = True):
         """Open the store at an address and bring its tables up to date.

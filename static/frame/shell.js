@@ -89,6 +89,7 @@ class Shell {
     this.on(menu, 'keydown', event => { if (event.key === 'Escape') { open(false); button.focus(); } });
     this.on($('#assisted'), 'click', () => { this.model.assisted = !this.model.assisted; this.drawAssisted(); });
     this.model.on('assisted', () => this.drawAssisted());
+    this.on($('#new-password'), 'click', async () => { open(false); (await import('./password.js')).askPassword(); });
     if ($('#retrain')) this.on($('#retrain'), 'click', () => { open(false); this.ask('retrain'); });
     this.on($('#job button'), 'click', () => this.ask('cancel_job', { job_id: this.model.job.job_id }));
     this.on($('#offer button'), 'click', () => this.ask('accept_prediction'));
@@ -194,8 +195,8 @@ class Shell {
     this.drawSaved();
   }
 
-  // A lost connection comes back by itself. A restarted server does not know this page any more, so the page is loaded
-  // again. Nothing else is lost: the address says what was on screen, and unsent votes wait in the browser.
+  // A lost connection comes back by itself. After a start of the server, another login or another role, the page
+  // is loaded again. Nothing else is lost: the address says what was on screen, and unsent votes wait in the browser.
   lost() {
     this.connected = false;
     this.drawSaved();
@@ -213,7 +214,7 @@ class Shell {
     let answer;
     try { answer = await fetch('/boot'); } catch { return; }
     if (answer.status === 403) location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
-    else if (answer.ok && await answer.text() !== this.model.boot_id) location.reload();
+    else if (answer.ok && await answer.text() !== this.model.page_id) location.reload();
   }
 
   drawSaved() {

@@ -106,14 +106,63 @@ def test_the_tables_used_last_stay(app, tables):
     assert tables.reads == ["a", "b", "c", "d", "b"]
 
 
-def test_an_account_that_is_switched_off_is_out_within_half_a_minute(monkeypatch):
-    now, dan = [1000.0], SimpleNamespace(name="dan", active=True)
+class Rights:
+    """Stands for the store: accounts by name, logins by login_id, and which logins it heard of."""
+
+    def __init__(self):
+        self.users = {name: SimpleNamespace(name=name) for name in ("dan", "amy")}
+        self.open = {"of dan": SimpleNamespace(login_id="of dan", name="dan")}
+        self.seen = []
+
+    def rights(self):
+        return dict(self.users), {key: login for key, login in self.open.items() if login.name in self.users}
+
+    def logins_seen(self, login_ids):
+        self.seen += login_ids
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    now = [1000.0]
     monkeypatch.setattr(context, "time", SimpleNamespace(monotonic=lambda: now[0]))
-    accounts = context.Accounts(SimpleNamespace(users=lambda: [dan, SimpleNamespace(name="amy", active=True)]))
-    assert accounts.user("dan") is dan
-    dan.active = False
-    now[0] += 29
-    assert accounts.user("dan") is dan  # what this test is about: it is not read at every request
-    now[0] += 1.001
+    return now
+
+
+def test_an_account_that_is_switched_off_is_out_within_two_seconds(clock):
+    store = Rights()
+    accounts = context.Accounts(store)
+    dan = accounts.user("dan")
+    assert accounts.login("of dan") == (dan, store.open["of dan"])
+    del store.users["dan"]
+    assert accounts.user("dan") is dan  # it is not read at every request
+    clock[0] += context.RIGHTS_SECONDS + 0.001
+    assert context.RIGHTS_SECONDS < 2
     assert accounts.user("dan") is None
-    assert accounts.user("amy").active
+    assert accounts.login("of dan") == (None, None)
+    assert accounts.user("amy")
+
+
+def test_a_login_that_another_server_began_or_ended_is_known(clock):
+    store = Rights()
+    accounts = context.Accounts(store)
+    assert accounts.login("of amy") == (None, None)
+    store.open["of amy"] = SimpleNamespace(login_id="of amy", name="amy")
+    assert accounts.login("of amy")[0].name == "amy"
+    del store.open["of amy"]
+    accounts.refresh()
+    assert accounts.login("of amy") == (None, None)
+
+
+def test_the_store_hears_now_and_then_which_logins_are_in_use(clock):
+    store = Rights()
+    accounts = context.Accounts(store)
+    accounts.refresh()
+    assert store.seen == []
+    for _ in range(3):
+        accounts.login("of dan")
+        accounts.refresh()
+    assert store.seen == ["of dan"]
+    clock[0] += context.SEEN_SECONDS
+    accounts.login("of dan")
+    accounts.refresh()
+    assert store.seen == ["of dan", "of dan"]

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -13,13 +14,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from tornado.web import create_signed_value
 
 from tests.survey import PASSWORD
 from tests.ui.conftest import Served, free_port
-from triptych.app.server import make_app, route_list, secret_of
+from triptych.app.server import make_app, route_list
 from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.store.store import Vote
+from triptych.pipeline.store.store import LabelStore, Vote
 
 ROOT = Path(__file__).parents[2]
 
@@ -177,7 +177,7 @@ def test_login_cookie_is_signed_http_only_and_same_site(door):
         assert part in cookie
     assert door.ask("/assets/frame/theme.css").status == 200
     door.cookies.clear()
-    assert door.ask("/assets/frame/theme.css", Cookie='user="2|1:0|10:1700000000|4:user|4:YW15|00"').status == 403
+    assert door.ask("/assets/frame/theme.css", Cookie='login="2|1:0|10:1700000000|5:login|4:YW15|00"').status == 403
 
 
 @pytest.mark.parametrize("user", ["amy", "nobody"])
@@ -255,17 +255,103 @@ def test_own_votes_can_be_had_by_oneself(door):
     assert door.ask("/export/mine").text.count("\n") == 1
 
 
-def test_an_account_that_is_switched_off_is_out_at_the_next_reading_of_the_accounts(served, door):
-    """Which comes after half a minute at most, as test_context shows, or when an unknown name asks."""
-    app = make_app(served.run)
-    app.store.add_user("dan", PASSWORD, "inspector")
+STYLE = "/assets/frame/theme.css"
+
+
+@pytest.fixture
+def store(served):
+    with LabelStore(Catalog.open(served.run).labels_url()) as store:
+        yield store
+
+
+def wait_until_out(door):
+    """Wait until the server has learned from the store that a login has ended."""
+    give_up = time.monotonic() + 20
+    while door.ask(STYLE).status != 403:
+        assert time.monotonic() < give_up, "the login goes on"
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda store: store.set_active("dan", False),
+        lambda store: store.set_password("dan", "something else"),
+        lambda store: store.end_logins("dan"),
+    ],
+    ids=["closed", "new password", "logged out everywhere"],
+)
+def test_what_another_process_ends_is_ended_here(served, store, end):
+    if not store.user("dan"):
+        store.add_user("dan", PASSWORD, "inspector")
+    store.set_active("dan", True)
+    store.set_password("dan", PASSWORD)
+    door, other = Browser(served.url), Browser(served.url)
     door.log_in("dan")
-    assert door.ask("/assets/frame/theme.css").status == 200
-    app.store.set_active("dan", False)
-    app.store.close()
-    unknown = create_signed_value(secret_of(Catalog.open(served.run)), "user", "nobody").decode()
-    assert Browser(served.url).ask("/assets/frame/theme.css", Cookie=f'user="{unknown}"').status == 403
-    assert door.ask("/assets/frame/theme.css").status == 403
+    other.log_in("dan")
+    assert door.ask(STYLE).status == other.ask(STYLE).status == 200
+    assert end(store) == 2
+    wait_until_out(door)
+    wait_until_out(other)
+    assert door.ask("/").status == 302
+
+
+def test_a_copied_cookie_is_worth_nothing_after_the_logout(served, door):
+    answer = door.log_in("amy")
+    copied = answer.headers["Set-Cookie"].partition(";")[0]
+    assert Browser(served.url).ask(STYLE, Cookie=copied).status == 200
+    assert door.ask("/logout", b"", Origin=served.url).status == 303
+    assert Browser(served.url).ask(STYLE, Cookie=copied).status == 403
+    assert "You are logged out" in door.ask("/logout").text
+
+
+def test_logout_ends_one_login_and_everywhere_all(served, store):
+    doors = [Browser(served.url) for _ in range(3)]
+    for door in doors:
+        door.log_in("cai")
+    one, two, _three = doors
+    one.ask("/logout", b"", Origin=served.url)
+    assert [door.ask(STYLE).status for door in doors] == [403, 200, 200]
+    two.ask("/logout", {"everywhere": "1"}, Origin=served.url)
+    assert [door.ask(STYLE).status for door in doors] == [403, 403, 403]
+    assert store.logins("cai") == []
+
+
+def test_looking_at_the_logout_page_or_a_form_of_another_site_ends_nothing(served, door):
+    door.log_in("amy")
+    assert "You are logged in as amy" in door.ask("/logout").text
+    assert door.ask("/logout", b"", Origin="http://evil.example").status == 403
+    assert door.ask("/logout", b"").status == 403
+    assert door.ask(STYLE).status == 200
+
+
+def test_a_login_says_where_and_when_and_its_id_alone_opens_nothing(served, store, door):
+    door.log_in("vic")
+    login = store.logins("vic")[-1]
+    assert login.address in ("127.0.0.1", "::1")
+    assert login.created_utc <= login.last_seen_utc
+    assert Browser(served.url).ask(STYLE, Cookie=f"login={login.login_id}").status == 403
+
+
+def test_users_change_their_own_password_and_stay_logged_in_here_only(served, store):
+    store.add_user("eve", "the first one", "viewer")
+    here, there = Browser(served.url), Browser(served.url)
+    here.log_in("eve", "the first one")
+    there.log_in("eve", "the first one")
+
+    def change(**values):
+        return here.ask("/account/password", json.dumps(values).encode(), Origin=served.url, X_Triptych_User="eve")
+
+    for old, new, says in (
+        ("wrong", "the second one", "the old password is wrong"),
+        ("the first one", "short", "at least"),
+        ("the first one", "the first one", "is the old one"),
+    ):
+        answer = change(old=old, new=new)
+        assert (answer.status, says in answer.text) == (400, True), answer.text
+    assert json.loads(change(old="the first one", new="the second one").text) == {"ended": 1}
+    assert (here.ask(STYLE).status, there.ask(STYLE).status) == (200, 403)
+    assert there.log_in("eve", "the first one").status == 401
+    assert there.log_in("eve", "the second one").status == 302
 
 
 def test_a_server_starts_without_what_only_some_pages_and_jobs_need():

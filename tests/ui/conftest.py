@@ -20,12 +20,14 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
-from tornado.web import create_signed_value
 
 from tests import survey, warm
+from tests.logins import cookie_of
 from tests.ui.waiting import Requests
 from triptych.app.server import secret_of
+from triptych.app.web.auth import COOKIE
 from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.store.store import LabelStore
 
 BROWSER_FLAGS = [
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE localhost",
@@ -276,9 +278,11 @@ def open_page(contexts, request, serve_run):
 
 
 def login_cookie(server, user):
-    """The cookie that the login form gives."""
-    value = create_signed_value(secret_of(Catalog.open(server.run)), "user", user).decode()
-    return {"name": "user", "value": value, "url": server.url, "httpOnly": True, "sameSite": "Strict"}
+    """The cookie that the login form gives. Its login is written into the store of the server."""
+    catalog = Catalog.open(server.run)
+    with LabelStore(catalog.labels_url()) as store:
+        value = cookie_of(store, secret_of(catalog), user)
+    return {"name": COOKIE, "value": value, "url": server.url, "httpOnly": True, "sameSite": "Strict"}
 
 
 @contextmanager
@@ -299,6 +303,13 @@ def log_in(page, user, password=survey.PASSWORD):
     page.get_by_label("Name").fill(user)
     page.get_by_label("Password").fill(password)
     page.get_by_role("button", name="Log in").click()
+
+
+def log_out(page, server):
+    """Log out at the page that says so, whatever this page showed before."""
+    page.goto(server.url + "/logout")
+    page.get_by_role("button", name="Log out").click()
+    page.get_by_text("You are logged out").wait_for()
 
 
 def wait_ready(page):

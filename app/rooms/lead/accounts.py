@@ -39,19 +39,20 @@ def add(app, name, role, password=""):
 def change(app, lead, name, *, role=None, active=None, password=None):
     """Change an account. The change holds at once on all its open pages. password : "" makes one up, None = no change
 
-    Returns {name, password}. password : the made-up password, to be shown once, or "". Raises BadInput if leads would
-    take their own rights away.
+    Returns {name, password, ended}. password : the made-up password, to be shown once, or "". ended : how many logins
+    have ended. A new role ends none, but its open pages load again. Raises BadInput if leads would take their own
+    rights away.
     """
     choose(name, [user.name for user in app.store.users()], "account")
     if name == lead.name and (active is False or role not in (None, "lead")):
         raise BadInput("you cannot take your own rights away; ask another lead to do it")
-    made_up = ""
+    made_up, ended = "", 0
     if password is not None:
         made_up = "" if password else new_password()
-        app.store.set_password(name, password or made_up)
+        ended += app.store.set_password(name, password or made_up)
     if role is not None:
         app.store.set_role(name, role)
     if active is not None:
-        app.store.set_active(name, bool(active))
+        ended += app.store.set_active(name, bool(active))
     app.accounts.forget()
-    return {"name": name, "password": made_up}
+    return {"name": name, "password": made_up, "ended": ended}

@@ -61,6 +61,7 @@ export class Accounts {
   async change(values) {
     const { answer, problem } = await this.ask('/lead/account/change', values);
     if (answer?.password) this.once(answer, 'New password');
+    if (answer) tellEnded(answer);
     this.node.querySelector('select:focus')?.blur();
     await this.again();
     complain(this.node, problem);
@@ -101,13 +102,14 @@ export class Accounts {
 
   password(name) {
     const dialog = this.open(`New password for ${name}`, `<label>Password <input type="text" name="password" autocomplete="off" spellcheck="false" placeholder="left empty, one is made up"></label>
-      <p>The old one stops working at once; a pause after wrong passwords ends.</p>
+      <p>The old one stops working at once, and all logins of ${text(name)} end; a pause after wrong passwords ends.</p>
       <div class="buttons"><button type="button" data-cancel>Cancel</button><button class="primary">Set</button></div>`);
     dialog.querySelector('form').onsubmit = async event => {
       event.preventDefault();
       const { answer, problem } = await this.ask('/lead/account/change', { name, password: dialog.querySelector('input').value });
       if (problem) return complain(dialog, problem);
       if (answer.password) this.once(answer, 'New password'); else dialog.close();
+      tellEnded(answer);
       return this.again();
     };
   }
@@ -142,6 +144,11 @@ export class Accounts {
   }
 
   close() { this.dialog?.remove(); }
+}
+
+// What a change of an account ended.
+function tellEnded({ name, ended }) {
+  if (ended) dispatchEvent(new CustomEvent('triptych-toast', { detail: `${ended === 1 ? 'One login' : `${ended} logins`} of ${name} ended.` }));
 }
 
 function packetName(packet) {

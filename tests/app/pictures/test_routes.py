@@ -14,6 +14,7 @@ import tornado.web
 from astropy.io import fits
 from PIL import Image
 
+from tests.logins import cookie_header
 from triptych.app.context import AppContext
 from triptych.app.pictures import thumbnails
 from triptych.app.pictures.packets import read_packet
@@ -51,7 +52,7 @@ def fetch_all(app, paths, user="amy"):
         server.add_socket(socket)
         headers = {"Accept-Encoding": "gzip"}
         if user:
-            headers["Cookie"] = f"user={tornado.web.create_signed_value(app.secret, 'user', user).decode()}"
+            headers["Cookie"] = cookie_header(app, user)
         client = tornado.httpclient.AsyncHTTPClient(force_instance=True)
         more = {"headers": headers, "raise_error": False, "decompress_response": False}
         try:

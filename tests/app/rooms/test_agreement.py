@@ -11,6 +11,7 @@ import tornado.testing
 import tornado.web
 
 from tests import survey
+from tests.logins import cookie_header
 from triptych.app.context import AppContext
 from triptych.app.rooms.agreement.routes import routes
 from triptych.app.web.auth import StoreAuth
@@ -43,11 +44,11 @@ def ask(app):
         socket, port = tornado.testing.bind_unused_port()
         server = tornado.httpserver.HTTPServer(web)
         server.add_socket(socket)
-        cookie = tornado.web.create_signed_value(app.secret, "user", user).decode() if user else ""
+        cookie = cookie_header(app, user)
         client = tornado.httpclient.AsyncHTTPClient(force_instance=True)
         try:
             address = f"http://127.0.0.1:{port}/agreement/report{query}"
-            return await client.fetch(address, headers={"Cookie": f"user={cookie}"}, raise_error=False)
+            return await client.fetch(address, headers={"Cookie": cookie}, raise_error=False)
         finally:
             client.close()
             server.stop()

@@ -11,6 +11,7 @@ import tornado.testing
 import tornado.web
 
 from tests import vectors
+from tests.logins import cookie_header
 from triptych.app.context import AppContext
 from triptych.app.rooms.model.live_report import routes
 from triptych.app.web.auth import StoreAuth
@@ -61,10 +62,10 @@ def ask(app):
         socket, port = tornado.testing.bind_unused_port()
         server = tornado.httpserver.HTTPServer(web)
         server.add_socket(socket)
-        cookie = tornado.web.create_signed_value(app.secret, "user", user).decode() if user else ""
+        cookie = cookie_header(app, user)
         client = tornado.httpclient.AsyncHTTPClient(force_instance=True)
         try:
-            headers = {"Cookie": f"user={cookie}"}
+            headers = {"Cookie": cookie}
             return await client.fetch(f"http://127.0.0.1:{port}{address}", headers=headers, raise_error=False)
         finally:
             client.close()

@@ -12,6 +12,7 @@ import tornado.testing
 import tornado.web
 from PIL import Image, ImageColor
 
+from tests.logins import cookie_header
 from triptych.app.colours.colours import COLOURINGS, WAITS
 from triptych.app.context import AppContext
 from triptych.app.judging.viewer import Viewer
@@ -47,7 +48,7 @@ def get(app):
         server.add_socket(socket)
         headers = {}
         if user:
-            headers["Cookie"] = f"user={tornado.web.create_signed_value(app.secret, 'user', user).decode()}"
+            headers["Cookie"] = cookie_header(app, user)
         client = tornado.httpclient.AsyncHTTPClient(force_instance=True)
         try:
             return await client.fetch(f"http://127.0.0.1:{port}{path}", headers=headers, raise_error=False)

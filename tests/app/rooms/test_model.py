@@ -11,6 +11,7 @@ import tornado.testing
 import tornado.web
 
 from tests import survey
+from tests.logins import cookie_header
 from triptych.app.context import AppContext
 from triptych.app.rooms.model.routes import routes
 from triptych.app.web.auth import StoreAuth
@@ -55,12 +56,12 @@ def ask(app):
         socket, port = tornado.testing.bind_unused_port()
         server = tornado.httpserver.HTTPServer(web)
         server.add_socket(socket)
-        cookie = tornado.web.create_signed_value(app.secret, "user", user).decode() if user else ""
+        cookie = cookie_header(app, user)
         client = tornado.httpclient.AsyncHTTPClient(force_instance=True)
         more = {} if body is None else {"method": "POST", "body": json.dumps(body)}
         try:
             address = f"http://127.0.0.1:{port}/model/{path}"
-            headers = {"Cookie": f"user={cookie}", "Origin": f"http://127.0.0.1:{port}", "X-Triptych-User": user or ""}
+            headers = {"Cookie": cookie, "Origin": f"http://127.0.0.1:{port}", "X-Triptych-User": user or ""}
             return await client.fetch(address, headers=headers, raise_error=False, **more)
         finally:
             client.close()

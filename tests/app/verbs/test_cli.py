@@ -70,6 +70,28 @@ def test_an_account_can_be_made_and_listed(fresh_survey):
     assert "nia\tviewer\tclosed" in type_in("user", "list", fresh_survey).stdout
 
 
+def test_what_changes_an_account_says_what_it_ended(fresh_survey):
+    def said(*words):
+        result = type_in("user", *words)
+        return result.stderr.strip() or str(result.exception)
+
+    with open_store(Catalog.open(fresh_survey)) as store:
+        store.begin_login("amy")
+        store.begin_login("amy")
+        new = ("add", fresh_survey, "amy", "--role", "viewer", "--password", "another one")
+        assert said(*new) == "amy can log in as viewer, no longer as inspector, with the new password; 2 logins ended"
+        store.begin_login("amy")
+        assert said("logout", fresh_survey, "amy") == "amy is logged out everywhere; one login ended"
+        store.begin_login("amy")
+        assert said("close", fresh_survey, "amy") == "amy can no longer log in; one login ended"
+        assert store.logins() == []
+        closed = f"the account amy is closed; open it with `triptych user open {fresh_survey} amy`"
+        assert said(*new) == closed
+        assert said("open", fresh_survey, "amy") == "amy can log in again, as viewer"
+        assert store.check_password("amy", "another one")
+        assert "Did you mean 'amy'" in said("logout", fresh_survey, "ammy")
+
+
 def test_a_panel_of_another_size_moves_the_majority(fresh_survey):
     assert "900007" not in type_in("export", fresh_survey).stdout
     assert type_in("panel", fresh_survey, 1).exit_code == 0

@@ -5,13 +5,15 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.ui.conftest import log_in
+from tests.ui.conftest import log_in, log_out
+from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.store.store import LabelStore
 
 
 def test_a_wrong_password_says_so_and_a_right_one_opens_the_asked_page(open_page, server):
     page = open_page("amy", "/?room=export")
     expect(page.get_by_role("tab", name="Export")).to_have_attribute("aria-selected", "true")
-    page.goto(server.url + "/logout")
+    log_out(page, server)
     page.get_by_role("link", name="Log in").click()
     page.expected_problems.append("401")
     log_in(page, "amy", "wrong password")
@@ -76,3 +78,68 @@ def test_the_first_page_shows_what_there_is_to_do(open_page, server):
     page.wait_for_function("() => location.search.includes('focus=')")
     page = open_page("amy", "/?room=explore")
     expect(page.locator("#thumbs-panel .head")).to_contain_text("Nothing selected")
+
+
+@pytest.fixture
+def dora(server):
+    """The store, with an account of whom no other test knows."""
+    with LabelStore(Catalog.open(server.run).labels_url()) as store:
+        if store.user("dora"):
+            store.set_password("dora", "correct horse")
+        else:
+            store.add_user("dora", "correct horse", "inspector")
+        store.keep_setting("tour", "seen", owner="dora")
+        yield store
+
+
+def in_menu(page, name):
+    page.get_by_role("button", name="dora ▾").click()
+    return page.get_by_role("button", name=name, exact=True)
+
+
+def test_users_change_their_password_in_the_menu(open_page, dora):
+    page = open_page("dora")
+    page.expected_problems.append("400")
+    dora.begin_login("dora")
+    in_menu(page, "Change password").click()
+    dialog = page.get_by_role("dialog")
+    for old, again, says in (
+        ("correct horse", "staple battery", "differ"),
+        ("wrong horse", "battery staple", "the old password is wrong"),
+    ):
+        dialog.get_by_label("Old password").fill(old)
+        dialog.get_by_label("New password", exact=True).fill("battery staple")
+        dialog.get_by_label("New password again").fill(again)
+        dialog.get_by_role("button", name="Change").click()
+        expect(dialog.get_by_role("alert")).to_contain_text(says)
+    dialog.get_by_label("Old password").fill("correct horse")
+    dialog.get_by_role("button", name="Change").click()
+    expect(page.locator("#toast")).to_have_text("Your password is changed. One login elsewhere ended.")
+    expect(dialog).to_be_hidden()
+    assert dora.check_password("dora", "battery staple")
+    assert len(dora.logins("dora")) == 1
+
+
+def test_log_out_everywhere_closes_the_pages_of_other_browsers(open_page, dora):
+    here = open_page("dora")
+    login = dora.begin_login("dora")
+    in_menu(here, "Log out everywhere").click()
+    expect(here.get_by_text("You are logged out")).to_be_visible()
+    assert login not in dora.logins("dora")
+
+
+def test_a_page_whose_login_ends_goes_to_the_login_form(open_page, dora):
+    page = open_page("dora", "/?room=review")
+    page.expected_problems += ["403", "WebSocket", "websocket", "Lost"]
+    dora.end_logins("dora")
+    page.wait_for_url("**/login?next=%2F%3Froom%3Dreview*")
+
+
+def test_a_page_of_a_demoted_lead_is_loaded_again_without_their_rooms(open_page, dora):
+    dora.set_role("dora", "lead")
+    page = open_page("dora", "/?room=lead")
+    page.expected_problems += ["403", "WebSocket", "websocket", "Lost"]
+    expect(page.get_by_role("tab", name="Lead")).to_be_visible()
+    dora.set_role("dora", "viewer")
+    expect(page.get_by_role("tab", name="Lead")).to_have_count(0)
+    expect(page.get_by_role("tab", name="Explore")).to_have_attribute("aria-selected", "true")

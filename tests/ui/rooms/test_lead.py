@@ -5,7 +5,7 @@ import uuid
 import pytest
 from playwright.sync_api import expect
 
-from tests.ui.conftest import log_in
+from tests.ui.conftest import log_in, log_out
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.store.store import LabelStore
 
@@ -75,7 +75,7 @@ def test_only_leads_get_the_room_and_its_routes(open_page, server):
         sent = "{method: 'POST', body: '{}', headers: {'X-Triptych-User': 'amy'}}"
         asked = f"fetch('/lead/{route}', {sent}).then(answer => answer.status)"
         assert page.evaluate(asked) == 403
-    page.goto(server.url + "/logout")
+    log_out(page, server)
     page.goto(server.url)
     log_in(page, "lea")
     page.wait_for_function("document.body?.dataset.ready === '1'")

@@ -1,0 +1,34 @@
+"""What a user does with their own account: a new password."""
+
+import asyncio
+
+import tornado.web
+
+from triptych.app.web.answers import ApiHandler
+from triptych.pipeline.errors import BadInput
+
+
+class PasswordHandler(ApiHandler):
+    """POST {old, new}: set one's own password. Answers {ended}: how many logins elsewhere have ended.
+
+    A wrong old password counts as a failure of the account, as it does at the login form.
+    """
+
+    async def post(self):
+        values = self.body()
+        old, new = (str(values.get(name) or "") for name in ("old", "new"))
+        if await asyncio.to_thread(self.app.store.check_password, self.user.name, old) is None:
+            raise tornado.web.HTTPError(400, "the old password is wrong; after five failures wait a minute")
+        await self.answer(self.change, old, new)
+
+    def change(self, old, new):
+        if new == old:
+            raise BadInput("the new password is the old one; choose another")
+        ended = self.app.store.set_password(self.user.name, new, but=self.login.login_id)
+        self.app.accounts.forget()
+        return {"ended": ended}
+
+
+def routes(app):
+    """Routes of this file for the server. app : app.context.AppContext"""
+    return [(r"/account/password", PasswordHandler, {"app": app})]
