@@ -29,9 +29,9 @@ def run_now(work, done):
 
 
 class Session(param.Parameterized):
-    """One tab of one user.
+    """One tab of one user. What they may do is looked up whenever they do it.
 
-    app : app.context.AppContext    user : pipeline.store.accounts.User
+    app : app.context.AppContext    user : pipeline.store.accounts.User, as they were when the tab was opened
     runner : callable (work, done). work() may take long and touches no parameter; done(result) sets parameters
     """
 
@@ -57,11 +57,20 @@ class Session(param.Parameterized):
     new_prediction = param.String(default="", doc="Prediction stage that waits to be accepted; '' = none.")
 
     def __init__(self, app, user, runner=run_now, **params):
-        self.app, self.user, self.runner = app, user, runner
+        self.app, self.name_of_user, self.runner = app, user.name, runner
         self._selecting = 0
         params.setdefault("survey", app.survey_for(user))
         params.setdefault("selection", search.no_images())
         super().__init__(**params)
+
+    @property
+    def user(self):
+        """The pipeline.store.accounts.User of this tab, in the role that they have now. LabelError without an active
+        account."""
+        user = self.app.accounts.user(self.name_of_user)
+        if user is None:
+            raise LabelError(f"the account {self.name_of_user} is closed; ask a lead")
+        return user
 
     @property
     def viewer(self):

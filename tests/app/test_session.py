@@ -364,3 +364,32 @@ def near_any_candidate(app, name):
     tables, user = app.survey(), app.accounts.user(name)
     found = [evidence_of(Viewer(app, user, tables), expnum, assisted=True) for expnum in tables.candidates.index]
     return {one["expnum"] for answer in found for one in answer["neighbours"]}
+
+
+def test_rights_are_those_of_the_moment_and_not_of_when_the_tab_was_opened(app):
+    app.store.add_user("dora", "correct horse", "lead")
+    session = session_of(app, "dora")
+    session.retrain()
+    job_id = int(app.store.jobs()["job_id"].iloc[0])
+    app.store.set_role("dora", "viewer")
+    app.accounts.forget()
+    for act in (session.retrain, lambda: session.cancel_job(job_id)):
+        with pytest.raises(LabelError, match="only a lead"):
+            act()
+    session.vote(900001, "good")
+    assert "dora" not in set(app.store.votes()["inspector"])
+    app.store.set_role("dora", "lead")
+    app.store.set_active("dora", False)
+    app.accounts.forget()
+    for act in (
+        session.retrain,
+        lambda: session.cancel_job(job_id),
+        lambda: session.search("ghost"),
+        lambda: session.vote(900001, "good"),
+        lambda: session.evidence(900001),
+        session.undo,
+        session.queue,
+    ):
+        with pytest.raises(LabelError, match="the account dora is closed"):
+            act()
+    assert app.store.jobs()["state"].tolist() == ["waiting"]
