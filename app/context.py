@@ -9,6 +9,7 @@ from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
 
 from triptych.app.survey.survey import Survey
+from triptych.app.web.tries import Tries
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import StoreAway
 from triptych.pipeline.store.store import LabelStore
@@ -110,6 +111,7 @@ class AppContext:
         self._seen: set[tuple[str, int]] = set()
         self.looks: set[tuple[str, int]] = set()  # (user, expnum) whose evidence this server has sent
         self.queues: dict[str, dict] = {}  # user -> order, packet and places of the queue that they were sent last
+        self.tries = Tries()
         self.sockets = set()  # app.web.sockets.SocketHandler of every open page
         self.documents: dict[str, str] = {}  # id of a page's document -> its page_id
         self._looked = -PULSE_SECONDS

@@ -7,6 +7,7 @@ import argparse
 import asyncio
 import errno
 import importlib.util
+import ipaddress
 import logging
 import mimetypes
 import os
@@ -14,6 +15,7 @@ import secrets
 import socket
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import panel as pn
 import tornado.web
@@ -30,6 +32,7 @@ from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.catalog.files import put_in_place
 from triptych.pipeline.errors import CatalogError, TriptychError
 from triptych.pipeline.store.address import from_environment
+from triptych.pipeline.store.passwords import DEMO_PASSWORD
 from triptych.pipeline.store.store import open_store
 
 log = logging.getLogger("triptych")
@@ -168,7 +171,18 @@ def make_server(app, *, port=5006, address="localhost", origins=(), behind_proxy
     )
 
 
-def serve(run, *, port=5006, address="localhost", labels=None, blind=False, origins=(), tls_proxy=False, worker=True):
+def serve(
+    run,
+    *,
+    port=5006,
+    address="localhost",
+    labels=None,
+    blind=False,
+    origins=(),
+    tls_proxy=False,
+    worker=True,
+    demo_accounts=False,
+):
     """Serve the dashboard of a run until interrupted.
 
     labels : address of a shared label store, None = the run's own
@@ -176,6 +190,7 @@ def serve(run, *, port=5006, address="localhost", labels=None, blind=False, orig
     origins : further host:port that browsers may have in the address bar
     tls_proxy : a proxy in front speaks HTTPS (cookies become Secure)
     worker : start the process that runs retrainings
+    demo_accounts : let other computers log in with the demonstration's password, which everybody knows
     """
     if not STATIC.is_dir():
         raise TriptychError(f"{STATIC} is missing, which holds what runs in the browser; install triptych again")
@@ -183,7 +198,12 @@ def serve(run, *, port=5006, address="localhost", labels=None, blind=False, orig
     if not app.store.users():
         print(f"No account yet: make one with `triptych user add {app.catalog.path} NAME --role lead`", file=sys.stderr)
     try:
+        if not demo_accounts and is_beyond_this_computer(address, origins, tls_proxy):
+            refuse_demo_accounts(app.store)
         server = make_server(app, port=port, address=address, origins=origins, behind_proxy=tls_proxy)
+    except TriptychError:
+        app.store.close()
+        raise
     except OSError as error:
         app.store.close()
         raise TriptychError(why_not(error, address, port)) from None
@@ -206,6 +226,34 @@ def serve(run, *, port=5006, address="localhost", labels=None, blind=False, orig
         if process:
             process.stop()
         app.store.close()
+
+
+def is_beyond_this_computer(address, origins=(), tls_proxy=False):
+    """Whether browsers on other computers may reach a server: by its address, or through a proxy.
+
+    origins : host:port of further addresses
+    """
+    hosts = [address, *(urlsplit(f"//{origin}").hostname or origin for origin in origins)]
+    return tls_proxy or not all(map(is_loopback, hosts))
+
+
+def is_loopback(host):
+    """Whether a host name or address means this computer only."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def refuse_demo_accounts(store):
+    """Raise TriptychError if an active account has the demonstration's password."""
+    names = store.accounts_with(DEMO_PASSWORD)
+    if names:
+        raise TriptychError(
+            f"{', '.join(names)} can log in with the demonstration's password, which everybody knows; give each a new "
+            "one with `triptych user add`, or close it with `triptych user close`, or serve on localhost. "
+            "--demo-accounts serves them to other computers all the same."
+        )
 
 
 def why_not(error, address, port):

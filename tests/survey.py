@@ -22,7 +22,7 @@ from triptych.pipeline.store.store import LabelStore, Vote
 
 DEAD = 61
 USERS = {"amy": "inspector", "ben": "inspector", "cai": "inspector", "lea": "lead", "vic": "viewer"}
-PASSWORD = "triptych"
+PASSWORD = "made up survey"
 BAD_REASONS = ("Ghost_Scatter", "Clouds_transparency", "PSF", "Bad_CCD")
 NY, NX = 64, 32
 

@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from triptych.pipeline.reasons import GOOD
+from triptych.pipeline.store.passwords import DEMO_PASSWORD
 
 # The demonstration is served on localhost only, so its password may be known.
-PASSWORD = "triptych"
+PASSWORD = DEMO_PASSWORD
 ACCOUNTS = {"vera": "inspector", "henrietta": "inspector", "annie": "inspector", "cecilia": "lead"}
 LEAD = next(name for name, role in ACCOUNTS.items() if role == "lead")
 LOT = 0  # another one gives other votes at the same rates

@@ -112,13 +112,27 @@ def serve(
         list[str] | None, typer.Option(help="HOST:PORT that browsers use, if it is not --address. Can be repeated.")
     ] = None,
     tls_proxy: Annotated[bool, typer.Option(help="A proxy in front uses HTTPS: send cookies over HTTPS only.")] = False,
+    demo_accounts: Annotated[
+        bool,
+        typer.Option(
+            "--demo-accounts",
+            help="Let other computers log in with the demonstration's password, too.",
+        ),
+    ] = False,
     labels: Labels = "",
 ) -> None:
     """Serve the dashboard."""
     from triptych.app import server
 
     server.serve(
-        run, port=port, address=address, labels=labels or None, blind=blind, origins=origin or (), tls_proxy=tls_proxy
+        run,
+        port=port,
+        address=address,
+        labels=labels or None,
+        blind=blind,
+        origins=origin or (),
+        tls_proxy=tls_proxy,
+        demo_accounts=demo_accounts,
     )
 
 

@@ -1,11 +1,11 @@
 """What a user does with their own account: a new password."""
 
-import asyncio
-
 import tornado.web
 
 from triptych.app.web.answers import ApiHandler
+from triptych.app.web.tries import Busy
 from triptych.pipeline.errors import BadInput
+from triptych.pipeline.store.passwords import MAX_LENGTH
 
 
 class PasswordHandler(ApiHandler):
@@ -17,7 +17,11 @@ class PasswordHandler(ApiHandler):
     async def post(self):
         values = self.body()
         old, new = (str(values.get(name) or "") for name in ("old", "new"))
-        if await asyncio.to_thread(self.app.store.check_password, self.user.name, old) is None:
+        try:
+            right = await self.app.tries.run(self.app.store.check_password, self.user.name, old[:MAX_LENGTH])
+        except Busy:
+            raise tornado.web.HTTPError(503, "too many people change or type passwords now; try again") from None
+        if right is None:
             raise tornado.web.HTTPError(400, "the old password is wrong; after five failures wait a minute")
         await self.answer(self.change, old, new)
 

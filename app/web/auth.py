@@ -11,19 +11,23 @@ checks the Origin header.
 
 import asyncio
 import functools
+import re
+import secrets
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import tornado.web
 from jinja2 import Environment, FileSystemLoader, select_autoescape
-from panel.auth import BasicAuthProvider, _validate_next_url
+from panel.auth import BasicAuthProvider
 from panel.config import config
 
 from triptych.app.web.fault_handler import FaultHandler, words_for
 from triptych.app.web.faults import fault_of
 from triptych.app.web.libraries import addresses
+from triptych.app.web.tries import DEVICE_DAYS, WINDOW_SECONDS, Busy, device_cookie
 from triptych.pipeline.store.accounts import User
 from triptych.pipeline.store.logins import LOGIN_DAYS, Login
+from triptych.pipeline.store.passwords import MAX_LENGTH
 
 COOKIE = "login"
 PAGES = Path(__file__).resolve().parents[2] / "static"
@@ -57,26 +61,44 @@ class LoginHandler(FaultHandler):
             raise tornado.web.HTTPError(403, "this form was sent from another site")
         name = self.get_body_argument("username", "").strip()
         password = self.get_body_argument("password", "", strip=False)
-        user = await asyncio.to_thread(self.app.store.check_password, name, password)
+        next_url = own_path(self.get_argument("next", ""))
+        tries, address = self.app.tries, self.request.remote_ip or ""
+        allowed, known = tries.may_try(name, address, device := self.device_of(name))
+        if not allowed:
+            return self.turn_away(429, WINDOW_SECONDS, "Too many tries. Wait a minute, then try again.", name)
+        try:
+            check = self.app.store.check_password
+            user = await tries.run(check, name, password[:MAX_LENGTH], known_device=known)
+        except Busy:
+            return self.turn_away(503, 5, "Too many people log in just now. Try again in a few seconds.", name)
         if user is None:
             self.set_status(401)
             self.show("Unknown name or wrong password. After five failures an account pauses for a minute.", name)
             return
-        login = await asyncio.to_thread(self.app.store.begin_login, user.name, self.request.remote_ip or "")
-        self.set_signed_cookie(
-            COOKIE,
-            login.login_id,
-            expires_days=LOGIN_DAYS,
-            httponly=True,
-            samesite="Strict",
-            secure=self.app.secure_cookies,
-            path="/",
-        )
-        self.redirect(_validate_next_url(self.get_argument("next", "")) or "/")
+        tries.was_right(name, address, device, known)
+        login = await asyncio.to_thread(self.app.store.begin_login, user.name, address)
+        self.keep_cookie(COOKIE, login.login_id, LOGIN_DAYS)
+        self.keep_cookie(device_cookie(name), device or secrets.token_urlsafe(16), DEVICE_DAYS)
+        self.redirect(next_url or "/")
+
+    def keep_cookie(self, name, value, days):
+        """Send a signed cookie that only our own pages send back and no script can read."""
+        more = {"httponly": True, "samesite": "Strict", "secure": self.app.secure_cookies, "path": "/"}
+        self.set_signed_cookie(name, value, expires_days=days, **more)
+
+    def device_of(self, name):
+        """Id of this browser if it has logged in as `name` before, else ''."""
+        return (self.get_signed_cookie(device_cookie(name), max_age_days=DEVICE_DAYS) or b"").decode()
+
+    def turn_away(self, status, seconds, problem, name):
+        """Show the form again without having looked at the password. seconds : when to come back"""
+        self.set_status(status)
+        self.set_header("Retry-After", str(int(seconds)))
+        self.show(problem, name)
 
     def show(self, problem, name=""):
         """Write the form. problem : what went wrong, '' = nothing. name : what the user typed before"""
-        next_url = _validate_next_url(self.get_argument("next", "")) or "/"
+        next_url = own_path(self.get_argument("next", "")) or "/"
         self.set_header("Cache-Control", "no-store")
         libraries = addresses(self.application)
         more = {"username": name, "next_url": next_url, "libraries": libraries, "about": self.app.catalog.about}
@@ -160,6 +182,16 @@ class StoreAuth(BasicAuthProvider):
     @property
     def logout_handler(self):
         return LogoutHandler
+
+
+def own_path(text):
+    """The address to go on to after the login, "" for none. Status 400 unless it is a path of this server.
+
+    Browsers read backslashes as slashes, drop tabs and line ends, and take what starts with two slashes for a host.
+    """
+    if text and not re.fullmatch(r"/(?![/\\])[^\x00-\x20\x7f\\]*", text):
+        raise tornado.web.HTTPError(400, "the address to go on to is not one of this server")
+    return text
 
 
 def login_of_cookie(app, value) -> tuple[User | None, Login | None]:

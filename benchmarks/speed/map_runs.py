@@ -20,7 +20,7 @@ from triptych.pipeline.store.store import LabelStore
 
 BLOCK = 500_000
 GROUPS = 40
-PASSWORD = "triptych"
+PASSWORD = "made up survey"
 FIRST = 300_001
 REAL = Path(os.environ.get("TRIPTYCH_REAL_DATA", Path(__file__).parents[3] / "shared" / "data"))
 REAL_POINTS = REAL / "maps" / "tsne3d_labels.csv.gz"

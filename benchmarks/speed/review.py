@@ -34,7 +34,7 @@ from triptych.pipeline.store.store import LabelStore
 
 INSPECTORS = ("ana", "bo", "cyd")
 LEAD = "lee"
-PASSWORD = "benchmark"
+PASSWORD = "made up survey"
 SIZE = {"width": 1440, "height": 900}
 AT_REST = 2.0  # seconds
 REASON = 0.4  # seconds from `bad` to its reason

@@ -12,12 +12,12 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from triptych.pipeline.errors import BadInput, choose
 from triptych.pipeline.store import schema
 from triptych.pipeline.store.logins import Login, end_logins_of, open_logins_of
+from triptych.pipeline.store.passwords import check_new
 
 ROLES = ("viewer", "inspector", "lead")
 MAX_FAILURES = 5
 LOCK_SECONDS = 60.0  # of the first lockout; doubled with each further failure, up to LOCK_LIMIT_SECONDS
 LOCK_LIMIT_SECONDS = 3600.0
-MIN_PASSWORD = 8
 
 _hasher = PasswordHasher()
 _NAME = re.compile(r"[^\W_][\w.@+-]{0,63}")
@@ -37,14 +37,17 @@ class Accounts:
 
     engine: sa.Engine
 
-    def add_user(self, name: str, password: str, role: str = "inspector") -> User:
-        """Add an account. BadInput if the name exists already (in upper or lower case) or the password is too short."""
+    def add_user(self, name: str, password: str, role: str = "inspector", *, any_password: bool = False) -> User:
+        """Add an account. BadInput if the name exists already (in upper or lower case) or the password is refused.
+
+        any_password : take passwords that are refused otherwise, for a demonstration
+        """
         choose(role, ROLES, "role")
         if not _NAME.fullmatch(name):
             raise BadInput(f"{name!r} cannot be an account name; use up to 64 letters, digits and . _ - + @")
         row = {
             "name": name,
-            "password_hash": _hash(password),
+            "password_hash": _hasher.hash(password) if any_password else _hash(name, password),
             "role": role,
             "active": True,
             "failures": 0,
@@ -59,21 +62,38 @@ class Accounts:
             connection.execute(schema.users.insert(), row)
         return User(name, role)
 
-    def check_password(self, name: str, password: str) -> User | None:
+    def check_password(self, name: str, password: str, *, known_device: bool = False) -> User | None:
         """Return the account if it is active, not locked, and the password is right; else None.
+
+        known_device : the caller counts these tries; a lockout does not stop them, and they leave it as it is
 
         Each try counts as a failure until the password proves right. So tries at the same moment cannot get round the
         limit. A name without an account takes as long to check as a name with one.
         """
-        row, of_nobody = self._count_try(name), _hash_of_nobody()
+        row = self._active(name) if known_device else self._count_try(name)
+        of_nobody = _hash_of_nobody()
         right = _verify(row.password_hash if row else of_nobody, password)
         if row is None or not right:
             return None
-        values = {"failures": 0, "locked_until": 0.0, "last_login_utc": schema.now_utc()}
+        values: dict = {"last_login_utc": schema.now_utc()}
+        if not known_device:
+            values |= {"failures": 0, "locked_until": 0.0}
         if _hasher.check_needs_rehash(row.password_hash):
             values["password_hash"] = _hasher.hash(password)
         self._change_user(name, **values)
         return User(row.name, row.role)
+
+    def _active(self, name: str) -> sa.Row | None:
+        """The row of an active account."""
+        with schema.reading(self.engine) as connection:
+            query = sa.select(schema.users).where(schema.users.c.name == name, schema.users.c.active)
+            return connection.execute(query).first()
+
+    def accounts_with(self, password: str) -> list[str]:
+        """Names of the active accounts that have this password. Slow: it checks one after the other."""
+        with schema.reading(self.engine) as connection:
+            rows = connection.execute(sa.select(schema.users).where(schema.users.c.active)).all()
+        return sorted(row.name for row in rows if _verify(row.password_hash, password))
 
     def _count_try(self, name: str) -> sa.Row | None:
         """Count one try against an account and return the account. None if it may not try now."""
@@ -140,7 +160,7 @@ class Accounts:
 
         but : login_id of a login that goes on, '' = none
         """
-        values = {"password_hash": _hash(password), "failures": 0, "locked_until": 0.0}
+        values = {"password_hash": _hash(name, password), "failures": 0, "locked_until": 0.0}
         return self._change_user(name, ends_logins=True, but=but, **values)
 
     def _change_user(self, name: str, *, ends_logins: bool = False, but: str = "", **values) -> int:
@@ -152,9 +172,8 @@ class Accounts:
             return end_logins_of(connection, name, but) if ends_logins else 0
 
 
-def _hash(password: str) -> str:
-    if len(password) < MIN_PASSWORD:
-        raise BadInput(f"the password is too short; use at least {MIN_PASSWORD} characters")
+def _hash(name: str, password: str) -> str:
+    check_new(name, password)
     return _hasher.hash(password)
 
 

@@ -10,6 +10,8 @@ from tests.ui.conftest import free_port
 from triptych.app import server
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import CatalogError, TriptychError
+from triptych.pipeline.store.passwords import DEMO_PASSWORD
+from triptych.pipeline.store.store import LabelStore
 
 
 @pytest.fixture(scope="module")
@@ -84,3 +86,32 @@ def test_a_run_in_which_no_secret_can_be_kept(tmp_path, monkeypatch):
     run = Catalog.create(tmp_path / "run").path
     (run / server.SECRET_FILE).mkdir()
     assert "set TRIPTYCH_SECRET" in refused(run, CatalogError)
+
+
+@pytest.fixture
+def demo_run(tmp_path):
+    catalog = Catalog.create(tmp_path / "run")
+    with LabelStore(catalog.labels_url()) as store:
+        store.add_user("vera", DEMO_PASSWORD, any_password=True)
+        store.add_user("amy", "correct horse")
+    return catalog.path
+
+
+@pytest.mark.parametrize(
+    "reached", [{"address": "0.0.0.0"}, {"tls_proxy": True}, {"origins": ["triptych.example:443"]}], ids=str
+)
+def test_the_demonstrations_password_is_not_served_to_other_computers(demo_run, reached, monkeypatch):
+    said = refused(demo_run, **reached)
+    assert said.startswith("vera can log in with the demonstration's password")
+    assert "--demo-accounts" in said
+
+    def make_server(*_, **__):
+        raise FileNotFoundError(errno.ENOENT, "No such file", "it came so far")
+
+    monkeypatch.setattr(server, "make_server", make_server)
+    assert "it came so far" in refused(demo_run, **reached, demo_accounts=True)
+    for address in ("localhost", "127.0.0.1", "::1"):
+        assert "it came so far" in refused(demo_run, address=address, origins=["localhost:8080"])
+    with LabelStore(Catalog.open(demo_run).labels_url()) as store:
+        store.set_password("vera", "correct horse")
+    assert "it came so far" in refused(demo_run, **reached)

@@ -192,9 +192,29 @@ def test_login_from_another_site_is_refused(door):
     assert door.log_in("amy", Origin="http://evil.example").status == 403
 
 
-def test_login_goes_on_to_our_own_pages_only(door):
+@pytest.mark.parametrize(
+    "address",
+    [
+        "//evil.example/",
+        "///evil.example/",
+        "/\\evil.example/",
+        "\\\\evil.example",
+        "/\t/evil.example",
+        "/\n/evil.example",
+        "https://evil.example/",
+        "javascript:alert(1)",
+        "evil.example",
+    ],
+)
+def test_login_goes_on_to_no_other_server(door, address):
+    form = {"username": "amy", "password": PASSWORD, "next": address}
+    answer = door.ask("/login", form, Origin=door.url)
+    assert (answer.status, answer.headers["Location"]) == (400, None)
+    assert door.ask("/login?" + urllib.parse.urlencode({"next": address})).status == 400
+
+
+def test_login_goes_on_to_our_own_pages(door):
     form = {"username": "amy", "password": PASSWORD}
-    assert door.ask("/login", {**form, "next": "//evil.example/"}, Origin=door.url).status == 400
     answer = door.ask("/login", {**form, "next": "/?room=review"}, Origin=door.url)
     assert answer.headers["Location"] == "/?room=review"
 

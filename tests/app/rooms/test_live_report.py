@@ -32,7 +32,7 @@ def made(tmp_path_factory):
     with LabelStore(catalog.labels_url()) as store:
         vectors.teach(store, truth[~truth.expnum.isin(ghosts)])
         for name, role in USERS.items():
-            store.add_user(name, "triptych", role)
+            store.add_user(name, "a long password", role)
         train.train(catalog, store, classifier="knn")
     predict.predict(catalog)
     candidates.find(catalog)

@@ -117,3 +117,46 @@ def test_a_taken_name_a_short_password_and_an_unknown_role_are_refused(store):
         store.add_user("ben", "correct horse", "inspecter")
     with pytest.raises(UnknownName, match="Did you mean 'amy'"):
         store.set_active("ammy", False)
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "password",
+        "Password1!",
+        "12345678",
+        "2026-11-30",
+        "henrietta",
+        "Henrietta1912",
+        "triptych",
+        "Triptych2026",
+        "aaaaaaaa",
+    ],
+)
+def test_passwords_that_anybody_would_try_first_are_refused(store, password):
+    with pytest.raises(BadInput, match="first that anybody would try"):
+        store.add_user("henrietta", password)
+    store.add_user("henrietta", "correct horse")
+    with pytest.raises(BadInput, match="first that anybody would try"):
+        store.set_password("henrietta", password)
+    assert store.check_password("henrietta", "correct horse")
+
+
+def test_a_demonstration_may_have_a_known_password_and_it_can_be_found(store):
+    store.add_user("vera", "triptych", any_password=True)
+    store.add_user("annie", "triptych", any_password=True)
+    store.add_user("amy", "correct horse")
+    store.set_active("annie", False)
+    assert store.accounts_with("triptych") == ["vera"]
+
+
+def test_a_lockout_does_not_stop_a_known_device_and_stays(store):
+    store.add_user("amy", "correct horse")
+    for _ in range(accounts.MAX_FAILURES):
+        store.check_password("amy", "guess")
+    assert store.check_password("amy", "correct horse") is None
+    assert store.check_password("amy", "guess", known_device=True) is None
+    assert store.check_password("amy", "correct horse", known_device=True).name == "amy"
+    assert store.locked_seconds("amy") > 0
+    store.set_active("amy", False)
+    assert store.check_password("amy", "correct horse", known_device=True) is None
