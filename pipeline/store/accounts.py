@@ -100,21 +100,21 @@ class Accounts:
         user = schema.users.c.name == name
         with schema.writing(self.engine) as connection:
             row = connection.execute(sa.select(schema.users).where(user)).first()
-            if row is None or not row.active or row.locked_until > time.time():
+            if row is None or not row.active or _locked_seconds(row.failures, row.locked_until):
                 return None
             failures = row.failures + 1
             values = {"failures": failures}
             if failures >= MAX_FAILURES:
-                seconds = min(LOCK_SECONDS * 2 ** (failures - MAX_FAILURES), LOCK_LIMIT_SECONDS)
-                values["locked_until"] = time.time() + seconds
+                values["locked_until"] = time.time() + _lock_seconds(failures)
             connection.execute(schema.users.update().where(user).values(values))
         return row
 
     def locked_seconds(self, name: str) -> float:
         """Seconds until this account may try again; 0 if it may try now."""
         with schema.reading(self.engine) as connection:
-            query = sa.select(schema.users.c.locked_until).where(schema.users.c.name == name)
-            return max(0.0, (connection.execute(query).scalar() or 0.0) - time.time())
+            query = sa.select(schema.users.c.failures, schema.users.c.locked_until).where(schema.users.c.name == name)
+            row = connection.execute(query).first()
+        return _locked_seconds(row.failures, row.locked_until) if row else 0.0
 
     def user(self, name: str) -> User | None:
         """The account of that name, active or not; None if there is none."""
@@ -140,10 +140,12 @@ class Accounts:
         """All accounts: name -> {last_login_utc: text or None, locked_seconds: until it may try again, 0 = now}."""
         c = schema.users.c
         with schema.reading(self.engine) as connection:
-            rows = connection.execute(sa.select(c.name, c.last_login_utc, c.locked_until)).all()
-        now = time.time()
+            rows = connection.execute(sa.select(c.name, c.last_login_utc, c.failures, c.locked_until)).all()
         return {
-            row.name: {"last_login_utc": row.last_login_utc, "locked_seconds": max(0.0, row.locked_until - now)}
+            row.name: {
+                "last_login_utc": row.last_login_utc,
+                "locked_seconds": _locked_seconds(row.failures, row.locked_until),
+            }
             for row in rows
         }
 
@@ -170,6 +172,20 @@ class Accounts:
                 known = connection.execute(sa.select(schema.users.c.name).order_by(schema.users.c.name)).scalars()
                 choose(name, known, "account")
             return end_logins_of(connection, name, but) if ends_logins else 0
+
+
+def _lock_seconds(failures: int) -> float:
+    """How long so many failures lock an account."""
+    return min(LOCK_SECONDS * 2 ** max(0, failures - MAX_FAILURES), LOCK_LIMIT_SECONDS)
+
+
+def _locked_seconds(failures: int, locked_until: float) -> float:
+    """Seconds until an account may try again; 0 if it may try now.
+
+    More than the lockout's whole length can only be left if the clock was put back. Then the lockout is over.
+    """
+    left = locked_until - time.time()
+    return left if 0 < left <= _lock_seconds(failures) else 0.0
 
 
 def _hash(name: str, password: str) -> str:

@@ -160,3 +160,17 @@ def test_a_lockout_does_not_stop_a_known_device_and_stays(store):
     assert store.locked_seconds("amy") > 0
     store.set_active("amy", False)
     assert store.check_password("amy", "correct horse", known_device=True) is None
+
+
+def test_a_clock_that_is_put_back_stretches_no_lockout(store, monkeypatch):
+    store.add_user("amy", "correct horse")
+    now = [time.time()]
+    monkeypatch.setattr(accounts.time, "time", lambda: now[0])
+    for _ in range(accounts.MAX_FAILURES):
+        store.check_password("amy", "guess")
+    now[0] -= 3600
+    assert store.locked_seconds("amy") == store.sign_ins()["amy"]["locked_seconds"] == 0
+    assert store.check_password("amy", "guess") is None
+    assert store.locked_seconds("amy") == pytest.approx(2 * accounts.LOCK_SECONDS)
+    now[0] += 2 * accounts.LOCK_SECONDS + 1
+    assert store.check_password("amy", "correct horse")
