@@ -11,6 +11,7 @@ opened.
 import asyncio
 import importlib.util
 import logging
+import secrets
 from functools import partial
 
 import numpy as np
@@ -198,6 +199,7 @@ def build_page(app, user, arguments=None, runner=None, page_id=""):
         "role": user.role,
         "assisted": session.assisted,
         "pictures": pictures_text(session.survey),
+        "nonce": secrets.token_urlsafe(16),
     }
     for name, value in values.items():
         template.add_variable(name, value)

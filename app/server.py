@@ -25,8 +25,9 @@ from tornado.ioloop import IOLoop, PeriodicCallback
 from triptych.app import dashboard
 from triptych.app.context import AppContext
 from triptych.app.map.points import map_table
-from triptych.app.web import auth, libraries, sockets
+from triptych.app.web import auth, libraries, limits, sockets
 from triptych.app.web.component import STATIC, assets_version
+from triptych.app.web.headers import Headers
 from triptych.app.worker import WorkerProcess
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.catalog.files import put_in_place
@@ -146,7 +147,7 @@ def make_server(app, *, port=5006, address="localhost", origins=(), behind_proxy
     auth.configure(app.secret)
     sockets.install()
     hosts = dict.fromkeys([f"{address}:{port}", f"localhost:{port}", f"127.0.0.1:{port}", *origins])
-    return pn.io.server.get_server(
+    made = pn.io.server.get_server(
         {"/": lambda: dashboard.serve_page(app)},
         port=port,
         address=address,
@@ -168,7 +169,11 @@ def make_server(app, *, port=5006, address="localhost", origins=(), behind_proxy
         admin=False,
         start=False,
         show=False,
+        http_server_kwargs=dict(limits.HTTP_OPTIONS),
     )
+    made._tornado.add_transform(Headers)
+    limits.limit_connections(made._http, behind_proxy=behind_proxy)
+    return made
 
 
 def serve(

@@ -104,9 +104,6 @@ class LoginHandler(FaultHandler):
         more = {"username": name, "next_url": next_url, "libraries": libraries, "about": self.app.catalog.about}
         self.finish(page("outside/login.html", problem=problem, **more))
 
-    def set_default_headers(self):
-        harden(self)
-
     def write_error(self, status_code, **kwargs):
         write_error_page(self, status_code, **kwargs)
 
@@ -134,9 +131,6 @@ class LogoutHandler(FaultHandler):
         provider.app.accounts.forget()
         self.clear_cookie(COOKIE, path="/")
         self.redirect("/logout", status=303)
-
-    def set_default_headers(self):
-        harden(self)
 
     def write_error(self, status_code, **kwargs):
         write_error_page(self, status_code, **kwargs)
@@ -248,7 +242,6 @@ class PrivateHandler(FaultHandler):
             raise tornado.web.HTTPError(403, f"only for {' or '.join(self.roles)}")
 
     def set_default_headers(self):
-        harden(self)
         self.set_header("Cache-Control", "private, no-store")
 
     def keep_for_ever(self, etag=""):
@@ -266,13 +259,6 @@ def same_origin(request):
     """Whether a page of this server sent the request: the header Origin (or Referer) must name this host."""
     source = request.headers.get("Origin") or request.headers.get("Referer") or ""
     return bool(source) and urlsplit(source).netloc == request.host
-
-
-def harden(handler):
-    """Set the security headers of every answer."""
-    handler.set_header("X-Content-Type-Options", "nosniff")
-    handler.set_header("Referrer-Policy", "same-origin")
-    handler.set_header("X-Frame-Options", "SAMEORIGIN")
 
 
 def write_error_page(handler, status_code, **kwargs):

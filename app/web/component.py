@@ -19,14 +19,14 @@ from cachetools import TTLCache, cached
 
 STATIC = Path(__file__).resolve().parents[2] / "static"
 
-# `new Function` keeps the browser's own import(): Panel's polyfill would fetch every module as text and rewrite it.
+# static/frame/native_import.js keeps the browser's own import(): Panel's polyfill would fetch every module as text and
+# rewrite it.
 LOADER = """
-const load = new Function('url', 'return import(url)');
 export function render({ model, el }) {
   const box = document.createElement('div');
   box.className = 'fill';
   const base = window.location.origin + model.assets_base;
-  load(base + '/frame/load.js').then(module => module.load(box, model, base, '%(module)s', '%(mount)s'));
+  window.nativeImport(base + '/frame/load.js').then(module => module.load(box, model, base, '%(module)s', '%(mount)s'));
   return box;
 }
 """

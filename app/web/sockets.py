@@ -13,6 +13,7 @@ from bokeh.util.token import check_token_signature, get_session_id, get_token_pa
 from panel.io.server import WSHandler
 
 from triptych.app.web.auth import COOKIE, login_of_cookie, provider_of
+from triptych.app.web.headers import PageHandler
 
 log = logging.getLogger("triptych")
 
@@ -78,7 +79,8 @@ async def keep_to_rights(app):
 
 
 def install():
-    """Let Panel's pages use this socket."""
+    """Let Panel's pages use this socket, and send the headers of app.web.headers."""
     for place, route in enumerate(urls.per_app_patterns):
-        if issubclass(route[1], WSHandler):
-            urls.per_app_patterns[place] = (route[0], SocketHandler)
+        for ours in (SocketHandler, PageHandler):
+            if issubclass(route[1], ours.__mro__[1]):
+                urls.per_app_patterns[place] = (route[0], ours)

@@ -17,7 +17,7 @@ def test_two_people_do_not_share_a_tab(open_page):
     amy, ben = open_page("amy"), open_page("ben")
     amy.get_by_role("searchbox").fill("900002")
     amy.keyboard.press("Enter")
-    amy.wait_for_function("location.search.includes('focus=900002')")
+    amy.wait_for_function("() => location.search.includes('focus=900002')")
     assert "focus=900002" not in ben.url
     expect(ben.locator("#user > button")).to_contain_text("ben")
     expect(amy.locator("#user > button")).to_contain_text("amy")
@@ -94,7 +94,7 @@ def test_a_restarted_server_brings_the_same_view_back(open_page, serve_run, tmp_
     server.stop()
     expect(page.locator("#saved")).to_contain_text("no connection")
     server.start()
-    page.wait_for_function("window.before === undefined && document.body?.dataset.ready === '1'", timeout=30_000)
+    page.wait_for_function("() => window.before === undefined && document.body?.dataset.ready === '1'", timeout=30_000)
     wait_ready(page)
     assert "focus=900003" in page.url
     expect(page.locator("#review")).to_be_visible()

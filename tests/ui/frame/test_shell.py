@@ -41,7 +41,7 @@ def test_search_focuses_and_the_address_opens_the_same_view_again(open_page, ser
     page.keyboard.press("Enter")
     page.wait_for_url(re.compile(r"^(?=.*focus=900003)(?=.*ccd=S4)(?=.*q=900003-S4)"))
     page.goto(page.url)
-    page.wait_for_function("document.body?.dataset.ready === '1'")
+    page.wait_for_function("() => document.body?.dataset.ready === '1'")
     expect(page.get_by_role("searchbox")).to_have_value("900003-S4")
 
 

@@ -163,7 +163,7 @@ def test_a_click_selects_focuses_and_rings_the_exposure(open_map):
     assert one.selection() == {i}
     assert len(one.ask("m => m.rings().focus")) == 61
     assert one.ask("m => m.rings().ccd") == [i]
-    one.page.wait_for_function(f"new URLSearchParams(location.search).get('focus') === '{expnum_of(image_id)}'")
+    one.page.wait_for_function(f"() => new URLSearchParams(location.search).get('focus') === '{expnum_of(image_id)}'")
 
 
 def test_what_other_views_select_and_focus_comes_to_the_map(open_map):
@@ -397,7 +397,7 @@ def test_a_lasso_in_the_address_selects_the_same_points_for_somebody_else(open_m
     one.drag([*shape, shape[0]])
     drawn = one.selection()
     assert len(drawn) > 100
-    one.page.wait_for_function("new URLSearchParams(location.search).get('sel')")
+    one.page.wait_for_function("() => new URLSearchParams(location.search).get('sel')")
     address = address_of(one.page)
     assert len(address) < 400
     other = open_map("ben", address)
@@ -414,7 +414,7 @@ def test_the_legend_filter_is_in_the_address_and_holds_for_a_lasso(open_map):
     one.drag([(min(xs) - 5, min(ys) - 5), (max(xs) + 5, max(ys) + 5)])
     drawn = one.selection()
     assert 0 < len(drawn) < len(places) / 2
-    one.page.wait_for_function("new URLSearchParams(location.search).get('sel')")
+    one.page.wait_for_function("() => new URLSearchParams(location.search).get('sel')")
     other = open_map("ben", address_of(one.page))
     other.wait("m => m.selection().length > 0")
     assert other.selection() == drawn
@@ -434,7 +434,7 @@ def test_every_class_is_in_the_list_of_the_legend_and_can_be_reached_by_keyboard
     expect(listed.locator(".chip.alone")).to_have_count(2)
     one.page.keyboard.press("Escape")
     expect(listed).to_be_hidden()
-    one.page.wait_for_function("new URLSearchParams(location.search).get('only')?.split('|').length === 2")
+    one.page.wait_for_function("() => new URLSearchParams(location.search).get('only')?.split('|').length === 2")
 
 
 def test_keys_walk_through_the_selection(open_map):

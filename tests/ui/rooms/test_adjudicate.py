@@ -63,7 +63,7 @@ def test_an_earlier_step_does_not_come_back(room):
         }"""
     )
     assert seen == [SPLIT]
-    room.wait_for_function(f"location.search.includes('focus={SPLIT}')")
+    room.wait_for_function(f"() => location.search.includes('focus={SPLIT}')")
 
 
 def test_from_the_votes_to_a_decision_and_back(room, voted):

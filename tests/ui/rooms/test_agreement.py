@@ -61,7 +61,7 @@ def test_a_lead_reads_the_figures_and_opens_what_splits(open_page, judged_server
     expect(page.locator(f"[data-open='{expnums[15]}']")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.locator("body")).to_have_attribute("data-room", "review")
-    page.wait_for_function(f"location.search.includes('focus={expnums[15]}')")
+    page.wait_for_function(f"() => location.search.includes('focus={expnums[15]}')")
 
 
 def test_an_inspector_reads_his_own_figures_and_nobody_else_s(open_page, judged_server):

@@ -78,7 +78,7 @@ def test_only_leads_get_the_room_and_its_routes(open_page, server):
     log_out(page, server)
     page.goto(server.url)
     log_in(page, "lea")
-    page.wait_for_function("document.body?.dataset.ready === '1'")
+    page.wait_for_function("() => document.body?.dataset.ready === '1'")
     expect(page.get_by_role("tab", name="Lead")).to_be_visible()
 
 

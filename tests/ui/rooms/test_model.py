@@ -70,7 +70,7 @@ def test_a_lead_retrains_reads_what_changed_and_goes_back_while_an_inspector_kee
     expnum = cause.get_attribute("data-open")
     cause.click()
     expect(lea.locator("body")).to_have_attribute("data-room", "review")
-    lea.wait_for_function(f"location.search.includes('focus={expnum}')")
+    lea.wait_for_function(f"() => location.search.includes('focus={expnum}')")
     lea.keyboard.press("Shift+M")
 
     # back for all, asked once more, and undone by choosing the other one
