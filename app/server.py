@@ -62,7 +62,6 @@ UNUSED_SESSION_SECONDS = 10 * 60  # for this long a session waits for a computer
 UNUSED_CHECK_SECONDS = 15
 WORKER_CHECK_SECONDS = 5
 NOTE_SECONDS = 1  # between two notes in the run of how far its label store has come
-LARGEST_BODY = 4 * 2**20  # bytes; routes that take a body allow less
 RIGHTS_CHECK_SECONDS = 1
 SECRET_FILE = ".session-secret"
 # errno when the server cannot listen on a port or address -> the option to change
@@ -164,7 +163,6 @@ def make_server(app, *, port=5006, address="localhost", origins=(), behind_proxy
         static_dirs={f"cdn/panel/{JS_VERSION}/dist": str(DIST_DIR)},
         index=str(STATIC / "outside/error.html"),
         compress_response=True,
-        http_server_kwargs={"max_body_size": LARGEST_BODY},
         use_xheaders=behind_proxy,
         admin=False,
         start=False,

@@ -3,9 +3,9 @@
 import tornado.web
 
 from triptych.app.web.answers import ApiHandler
+from triptych.app.web.bodies import PasswordBody
 from triptych.app.web.tries import Busy
 from triptych.pipeline.errors import BadInput
-from triptych.pipeline.store.passwords import MAX_LENGTH
 
 
 class PasswordHandler(ApiHandler):
@@ -15,10 +15,10 @@ class PasswordHandler(ApiHandler):
     """
 
     async def post(self):
-        values = self.body()
-        old, new = (str(values.get(name) or "") for name in ("old", "new"))
+        body = self.body(PasswordBody)
+        old, new = body.old, body.new
         try:
-            right = await self.app.tries.run(self.app.store.check_password, self.user.name, old[:MAX_LENGTH])
+            right = await self.app.tries.run(self.app.store.check_password, self.user.name, old)
         except Busy:
             raise tornado.web.HTTPError(503, "too many people change or type passwords now; try again") from None
         if right is None:

@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
 from triptych.pipeline.errors import BadInput
+from triptych.pipeline.store.passwords import MAX_LENGTH
 
 MOST_BYTES = 64 * 1024  # of one body
 MOST_BATCH_BYTES = 512 * 1024  # of a bulk vote
@@ -27,6 +28,7 @@ Flag = Annotated[bool, Field(strict=True)]
 Word = Annotated[str, StringConstraints(strict=True, max_length=64)]
 Name = Annotated[str, StringConstraints(strict=True, max_length=200)]
 Text = Annotated[str, StringConstraints(strict=True, max_length=2000)]
+Password = Annotated[str, StringConstraints(strict=True, max_length=MAX_LENGTH)]
 Reasons = Annotated[list[Word], Field(max_length=40)]
 CcdNames = Annotated[list[Word], Field(max_length=200)]
 
@@ -42,6 +44,15 @@ class Body(BaseModel):
         """The values that were sent and are not null, as plain values. names : only these, () = all"""
         values = self.model_dump(exclude_unset=True, exclude_none=True)
         return {name: value for name, value in values.items() if not names or name in names}
+
+
+class PasswordBody(Body):
+    """The old and the new password of the user who sends them."""
+
+    WHAT: ClassVar[str] = "a new password"
+
+    old: Password
+    new: Password
 
 
 class Screen(Body):

@@ -19,7 +19,7 @@ from cachetools import TTLCache, cached
 
 STATIC = Path(__file__).resolve().parents[2] / "static"
 
-# static/frame/native_import.js keeps the browser's own import(): Panel's polyfill would fetch every module as text and
+# static/basics/native_import.js keeps the browser's own import(): Panel's polyfill would fetch every module as text and
 # rewrite it.
 LOADER = """
 export function render({ model, el }) {

@@ -4,7 +4,7 @@ import logging
 
 log = logging.getLogger("triptych")
 
-BODY_BYTES = 4 << 20  # the longest that a page sends are votes on many exposures at once
+BODY_BYTES = 4 << 20  # routes that take a body allow less
 HEADER_BYTES = 64 << 10
 IDLE_SECONDS = 30.0  # for this long a connection may be silent, also within the headers of a request
 BODY_SECONDS = 60.0

@@ -89,7 +89,7 @@ class Shell {
     this.on(menu, 'keydown', event => { if (event.key === 'Escape') { open(false); button.focus(); } });
     this.on($('#assisted'), 'click', () => { this.model.assisted = !this.model.assisted; this.drawAssisted(); });
     this.model.on('assisted', () => this.drawAssisted());
-    this.on($('#new-password'), 'click', async () => { open(false); (await import('./password.js')).askPassword(); });
+    this.on($('#new-password'), 'click', async () => { open(false); (await import('../basics/password.js')).askPassword(); });
     if ($('#retrain')) this.on($('#retrain'), 'click', () => { open(false); this.ask('retrain'); });
     this.on($('#job button'), 'click', () => this.ask('cancel_job', { job_id: this.model.job.job_id }));
     this.on($('#offer button'), 'click', () => this.ask('accept_prediction'));

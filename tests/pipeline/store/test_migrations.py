@@ -304,6 +304,7 @@ def test_a_store_without_an_identity_gets_one_and_keeps_it(fresh):
     engine = engine_of(fresh)
     with engine.begin() as connection:
         connection.exec_driver_sql("DELETE FROM store_state WHERE name = 'identity'")
+        connection.exec_driver_sql("DROP TABLE logins")
     engine.dispose()
     set_stamp(fresh, "0002")
     states = []
