@@ -76,6 +76,7 @@ def _end(connection: sa.Connection, *which) -> int:
 
 
 def open_logins_of(connection: sa.Connection, name: str = "") -> list[Login]:
+    """The logins that have not ended: of one account, or of all."""
     c = schema.logins.c
     query = sa.select(c.login_id, c.name, c.created_utc, c.last_seen_utc, c.address)
     query = query.where(c.ended_utc.is_(None), c.created_utc >= days_ago(LOGIN_DAYS))

@@ -1,6 +1,8 @@
 // @ts-check
 // The dialog in which users change their own password.
 
+import { send } from './send.js';
+
 export function askPassword() {
   /** @type {any} */
   const dialog = document.createElement('dialog');
@@ -39,9 +41,8 @@ export function askPassword() {
 
 // {ended} : how many logins elsewhere ended. {problem} : why the server did not take it
 async function change(values) {
-  const headers = { 'Content-Type': 'application/json', 'X-Triptych-User': encodeURIComponent(document.body.dataset.user ?? '') };
   try {
-    const answer = await fetch('/account/password', { method: 'POST', headers, body: JSON.stringify(values) });
+    const answer = await send('/account/password', values);
     if (answer.ok) return await answer.json();
     return { problem: (await answer.text()).replace(/^\d+ /, '') };
   } catch { return { problem: 'The server does not answer. Try again.' }; }

@@ -50,7 +50,7 @@ class Map:
         return set(self.ask("m => m.selection()"))
 
     def wait(self, function, **more):
-        self.page.wait_for_function(HOOKS % function, **more)
+        self.page.wait_for_function(f"() => {HOOKS % function}", **more)
 
     def settled(self):
         self.wait("m => !m.moving()")
