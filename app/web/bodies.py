@@ -43,6 +43,9 @@ class Body(BaseModel):
     def given(self, *names: str) -> dict:
         """The values that were sent and are not null, as plain values. names : only these, () = all"""
         values = self.model_dump(exclude_unset=True, exclude_none=True)
+        for name in values:
+            if isinstance(part := getattr(self, name), Body):
+                values[name] = part.given()
         return {name: value for name, value in values.items() if not names or name in names}
 
 
@@ -56,7 +59,14 @@ class PasswordBody(Body):
 
 
 class Screen(Body):
-    """What was on screen when somebody voted."""
+    """What was on screen when somebody voted. A null says something where the record says that it does."""
+
+    NULL_SAYS: ClassVar[tuple[str, ...]] = ("limits", "score")  # those of the stretch; no probability
+
+    def given(self, *names: str) -> dict:
+        values = super().given(*names)
+        nulls = {name: None for name in self.NULL_SAYS if name in self.model_fields_set and name not in values}
+        return values | {name: value for name, value in nulls.items() if not names or name in names}
 
     # the picture
     expnum: Expnum | None = None

@@ -40,9 +40,15 @@ def test_a_vote_of_a_page_is_taken_as_it_is():
 
 
 def test_what_is_null_is_not_given_and_unknown_keys_are_dropped():
-    body = read(bodies.VoteBody, vote(screen={"score": None, "limits": None, "forged": "x" * 9}, more=1))
+    body = read(bodies.VoteBody, vote(screen={"stage": None, "forged": "x" * 9}, more=1))
     assert body.given("screen") == {"screen": {}}
     assert not hasattr(body, "more")
+
+
+def test_a_null_of_the_screen_that_says_something_is_on_record():
+    body = read(bodies.VoteBody, vote(screen={"score": None, "limits": None, "seconds": 2.0}))
+    assert body.given("screen") == {"screen": {"score": None, "limits": None, "seconds": 2.0}}
+    assert "limits" not in read(bodies.VoteBody, vote(screen={"seconds": 2.0})).given("screen")["screen"]
 
 
 BAD_SCREENS = [
