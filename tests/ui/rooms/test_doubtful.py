@@ -46,7 +46,7 @@ def test_a_row_says_why_and_opens_its_exposure_and_a_tab_becomes_the_queue(open_
 def test_an_inspector_chooses_the_order_that_teaches_most_and_keeps_it(open_page, listed):
     page = open_page("amy", ROOM, server=listed)
     asking = page.get_by_role("region", name="What to ask next")
-    expect(asking).to_contain_text("once two models of this run have been measured")
+    expect(asking).to_contain_text("when two models of this run have been measured")
     gain = asking.get_by_role("button", name="gain")
     gain.click()
     expect(gain).to_have_attribute("aria-pressed", "true")
