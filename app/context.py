@@ -39,7 +39,8 @@ class Accounts:
         self.store = store
         self._lock = threading.Lock()
         self._users, self._logins = {}, {}
-        self._read_time = -RIGHTS_SECONDS
+        self._read_time = -RIGHTS_SECONDS  # when the reading began that they come from
+        self._changed_time = -RIGHTS_SECONDS  # what was read before is out of date
         self._seen, self._noted = set(), {}  # logins used since the last note; login_id -> time of its last note
 
     def user(self, name):
@@ -59,10 +60,10 @@ class Accounts:
             return self._users[login.name], login
 
     def refresh(self):
-        """Read accounts and logins now, and note in the store which logins are in use."""
+        """Read accounts and logins now, and note in the store which logins are in use. Requests do not wait for it."""
+        now, rights = time.monotonic(), self.store.rights()
         with self._lock:
-            self._read_if_old(True)
-            now = time.monotonic()
+            self._take(now, rights)
             last = {login_id: self._noted.get(login_id, -SEEN_SECONDS) for login_id in self._seen & self._logins.keys()}
             used = [login_id for login_id, noted in last.items() if now - noted >= SEEN_SECONDS]
             self._seen.clear()
@@ -74,13 +75,16 @@ class Accounts:
     def forget(self):
         """Read accounts and logins again at the next request, because one was changed."""
         with self._lock:
-            self._read_time = -RIGHTS_SECONDS
+            self._changed_time = time.monotonic()
 
     def _read_if_old(self, unknown):
-        if unknown or time.monotonic() - self._read_time > RIGHTS_SECONDS:
-            at = time.monotonic()
-            self._users, self._logins = self.store.rights()
-            self._read_time = at
+        now = time.monotonic()
+        if unknown or now - self._read_time > RIGHTS_SECONDS or self._read_time <= self._changed_time:
+            self._take(now, self.store.rights())
+
+    def _take(self, read_time, rights):
+        if read_time >= self._read_time:
+            self._read_time, (self._users, self._logins) = read_time, rights
 
 
 @dataclass

@@ -166,3 +166,51 @@ def test_the_store_hears_now_and_then_which_logins_are_in_use(clock):
     accounts.login("of dan")
     accounts.refresh()
     assert store.seen == ["of dan", "of dan"]
+
+
+def test_a_request_does_not_wait_while_rights_are_read_again():
+    store, going, done = Rights(), threading.Event(), threading.Event()
+    accounts = context.Accounts(store)
+    assert accounts.user("amy")
+    quick = store.rights
+
+    def slow():
+        found = quick()
+        going.set()
+        assert done.wait(60)
+        return found
+
+    store.rights = slow
+    reader = threading.Thread(target=accounts.refresh, daemon=True)
+    reader.start()
+    assert going.wait(60)
+    answer, asked = [], threading.Thread(target=lambda: answer.append(accounts.user("amy")), daemon=True)
+    asked.start()
+    asked.join(20)
+    meanwhile = list(answer)
+    done.set()
+    reader.join(60)
+    assert [user.name for user in meanwhile] == ["amy"]
+
+
+def test_what_was_read_before_a_change_is_not_believed_after_it(clock):
+    store = Rights()
+    accounts = context.Accounts(store)
+    assert accounts.login("of dan")[0]
+    del store.open["of dan"]
+    accounts.forget()
+    assert accounts.login("of dan") == (None, None)
+    clock[0] += 0.5
+    late = store.rights
+
+    def ended_meanwhile():
+        found = late()
+        clock[0] += 0.1
+        store.users.pop("amy")
+        accounts.forget()
+        return found
+
+    store.rights = ended_meanwhile
+    accounts.refresh()
+    store.rights = late
+    assert accounts.user("amy") is None
