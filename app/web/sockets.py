@@ -10,7 +10,7 @@ import logging
 
 from bokeh.server import urls
 from bokeh.util.token import check_token_signature, get_session_id, get_token_payload
-from panel.io.server import WSHandler
+from panel.io.server import DocHandler, WSHandler
 
 from triptych.app.web.auth import COOKIE, login_of_cookie, provider_of
 from triptych.app.web.headers import PageHandler
@@ -80,7 +80,7 @@ async def keep_to_rights(app):
 
 def install():
     """Let Panel's pages use this socket, and send the headers of app.web.headers."""
+    ours = {WSHandler: SocketHandler, DocHandler: PageHandler}
     for place, route in enumerate(urls.per_app_patterns):
-        for ours in (SocketHandler, PageHandler):
-            if issubclass(route[1], ours.__mro__[1]):
-                urls.per_app_patterns[place] = (route[0], ours)
+        if route[1] in ours:
+            urls.per_app_patterns[place] = (route[0], ours[route[1]])
