@@ -1,7 +1,8 @@
 """What the routes take: bodies of requests, and single values of addresses. Each is checked before anything is done.
 
 A value of the wrong type, out of range, not finite or too long is refused with one line (BadInput, so status 400), and
-nothing is stored. Keys that a model does not name are dropped. `null` means that a value is not given.
+nothing is stored. Keys that a model does not name are dropped. `null` means that a value is not given, unless the model
+says otherwise.
 """
 
 import json
@@ -213,7 +214,7 @@ class AccountBody(Body):
     name: Name
     role: Word | None = None
     active: Flag | None = None
-    password: Annotated[str, StringConstraints(strict=True, max_length=1000)] | None = None
+    password: Password | None = None
 
 
 class AssignBody(Body):

@@ -1,7 +1,7 @@
 // @ts-check
 // The dialog in which users change their own password.
 
-import { send } from './send.js';
+import { sendJson } from './send.js';
 
 export function askPassword() {
   /** @type {any} */
@@ -42,8 +42,6 @@ export function askPassword() {
 // {ended} : how many logins elsewhere ended. {problem} : why the server did not take it
 async function change(values) {
   try {
-    const answer = await send('/account/password', values);
-    if (answer.ok) return await answer.json();
-    return { problem: (await answer.text()).replace(/^\d+ /, '') };
-  } catch { return { problem: 'The server does not answer. Try again.' }; }
+    return await sendJson('/account/password', values);
+  } catch (error) { return { problem: error instanceof TypeError ? 'The server does not answer. Try again.' : error.message }; }
 }
