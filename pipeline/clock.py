@@ -25,7 +25,12 @@ def utc() -> str:
 
 def utc_exactly() -> str:
     """The same with microseconds; such texts sort by time."""
-    return datetime.fromtimestamp(now(), UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return text_of(now())
+
+
+def text_of(seconds: float) -> str:
+    """A moment in seconds since 1970, as `utc_exactly` writes it."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def seconds_of(text: str) -> float:

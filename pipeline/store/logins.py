@@ -5,11 +5,12 @@ opened, even if somebody has copied the cookie.
 """
 
 import secrets
+import time
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 
+from triptych.pipeline import clock
 from triptych.pipeline.store import schema
 
 LOGIN_DAYS = 14  # a login ends after this time
@@ -87,4 +88,4 @@ def open_logins_of(connection: sa.Connection, name: str = "") -> list[Login]:
 
 def days_ago(days: float) -> str:
     """A moment before now as the store writes it. It is the system's time, which no made-up past may change."""
-    return (datetime.now(UTC) - timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return clock.text_of(time.time() - days * 86400)
