@@ -14,7 +14,7 @@ import pytest
 from tests import survey, vectors, warm
 from tests.app.test_server import Browser
 from tests.killing import kill
-from tests.ui.conftest import Served, free_port
+from tests.ui.conftest import serving
 from triptych.app import worker
 from triptych.pipeline.catalog.catalog import STAGE_COMMANDS, Catalog
 from triptych.pipeline.catalog.stage import digest_of_folder
@@ -223,10 +223,8 @@ def on_disk(run: Path) -> dict[str, int]:
 @pytest.fixture
 def served(tmp_path):
     survey.make(tmp_path / "run", exposures=40)
-    port = free_port()
-    server = Served(f"http://localhost:{port}", tmp_path / "run", port, None, tmp_path / "log.txt", ("--no-worker",))
-    yield server.start()
-    server.stop()
+    with serving(tmp_path / "run", "--no-worker") as server:
+        yield server
 
 
 def test_a_server_killed_while_votes_come_in(served):

@@ -16,7 +16,7 @@ from types import SimpleNamespace
 import pytest
 
 from tests.survey import PASSWORD
-from tests.ui.conftest import Served, free_port
+from tests.ui.conftest import serving
 from triptych.app.server import make_app, route_list
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.store.store import LabelStore, Vote
@@ -30,10 +30,8 @@ def served(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("doors")
     survey.make(folder / "run", exposures=4)
-    port = free_port()
-    server = Served(f"http://localhost:{port}", folder / "run", port, None, folder / "log.txt", ("--no-worker",))
-    yield server.start()
-    server.stop()
+    with serving(folder / "run", "--no-worker") as server:
+        yield server
 
 
 class NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -389,10 +387,8 @@ def served_alone(tmp_path):
     from tests import survey
 
     survey.make(tmp_path / "run", exposures=4)
-    port = free_port()
-    server = Served(f"http://localhost:{port}", tmp_path / "run", port, None, tmp_path / "log.txt", ("--no-worker",))
-    yield server.start()
-    server.stop()
+    with serving(tmp_path / "run", "--no-worker") as server:
+        yield server
 
 
 def test_every_route_that_writes_refuses_what_names_no_user_or_another_one(served_alone):

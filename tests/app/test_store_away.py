@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from tests import survey
 from tests.app.test_server import Browser
 from tests.app.test_worker import wait_until
-from tests.ui.conftest import Served, free_port
+from tests.ui.conftest import serving
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.store.store import open_store
 
@@ -23,10 +23,8 @@ EXPNUM = 900002
 @pytest.fixture
 def served(tmp_path):
     survey.make(tmp_path / "run", exposures=4)
-    port = free_port()
-    server = Served(f"http://localhost:{port}", tmp_path / "run", port, None, tmp_path / "log.txt", ("--no-worker",))
-    yield server.start()
-    server.stop()
+    with serving(tmp_path / "run", "--no-worker") as server:
+        yield server
 
 
 @pytest.fixture
@@ -71,9 +69,7 @@ def test_a_vote_while_postgresql_is_started_again_is_503_and_arrives_once(tmp_pa
     url = sa.make_url(own_postgres.get_uri()).set(drivername="postgresql").render_as_string(hide_password=False)
     with open_store(Catalog.open(tmp_path / "run"), url) as store:
         store.add_user("amy", survey.PASSWORD)
-    port, words = free_port(), ("--labels", url, "--no-worker")
-    served = Served(f"http://localhost:{port}", tmp_path / "run", port, None, tmp_path / "log.txt", words).start()
-    try:
+    with serving(tmp_path / "run", "--labels", url, "--no-worker") as served:
         amy = Browser(served.url)
         assert amy.log_in("amy").status == 302
         assert vote(amy, "first").status == 200
@@ -86,8 +82,6 @@ def test_a_vote_while_postgresql_is_started_again_is_503_and_arrives_once(tmp_pa
         for _ in range(2):
             assert vote(amy, "second").status == 200
         assert names(tmp_path / "run", url) == ["first", "second"]
-    finally:
-        served.stop()
 
 
 def test_a_server_does_not_start_on_a_store_that_is_gone(served, amy):

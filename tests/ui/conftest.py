@@ -124,6 +124,17 @@ def free_port():
     raise RuntimeError(f"no free port from {first} on")
 
 
+@contextmanager
+def serving(run, *options):
+    """A server of a run while the block lasts; its log is beside the run. options : of `triptych.app.server`"""
+    run, port = Path(run), free_port()
+    served = Served(f"http://localhost:{port}", run, port, None, run.with_name("log.txt"), options)
+    try:
+        yield served.start()
+    finally:
+        served.stop()
+
+
 @pytest.fixture
 def serve_run(tmp_path_factory):
     """serve_run(folder, *options) -> Served; stopped at the end of the test."""
@@ -146,10 +157,8 @@ def server(tmp_path_factory):
     """A server on a made-up run of 16 exposures, shared by the tests of one file."""
     folder = tmp_path_factory.mktemp("served")
     survey.make(folder / "run", exposures=16)
-    port = free_port()
-    served = Served(f"http://localhost:{port}", folder / "run", port, None, folder / "log.txt")
-    yield served.start()
-    served.stop()
+    with serving(folder / "run") as served:
+        yield served
 
 
 @pytest.fixture(scope="session")

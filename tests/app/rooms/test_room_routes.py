@@ -9,7 +9,7 @@ import pytest
 
 from tests.app.test_server import Browser
 from tests.killing import finish
-from tests.ui.conftest import Served, free_port
+from tests.ui.conftest import serving
 from triptych.app.server import make_app
 from triptych.pipeline.store.store import Vote
 
@@ -22,10 +22,8 @@ def served(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("rooms")
     survey.make(folder / "run", exposures=8)
-    port = free_port()
-    server = Served(f"http://localhost:{port}", folder / "run", port, None, folder / "log.txt", ("--no-worker",))
-    yield server.start()
-    server.stop()
+    with serving(folder / "run", "--no-worker") as server:
+        yield server
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 
 from tests import survey
 from tests.app.test_server import Browser
-from tests.ui.conftest import Served, free_port
+from tests.ui.conftest import serving
 from triptych.app.web import bodies
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput
@@ -133,10 +133,8 @@ def test_numbers_of_addresses(text, number):
 def served(tmp_path_factory):
     folder = tmp_path_factory.mktemp("bodies")
     survey.make(folder / "run", exposures=4)
-    port = free_port()
-    server = Served(f"http://localhost:{port}", folder / "run", port, None, folder / "log.txt", ("--no-worker",))
-    yield server.start()
-    server.stop()
+    with serving(folder / "run", "--no-worker") as server:
+        yield server
 
 
 def browser_of(served, name):

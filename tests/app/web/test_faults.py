@@ -10,7 +10,7 @@ import tornado.web
 
 from tests import survey
 from tests.app.test_server import Browser
-from tests.ui.conftest import Served, free_port
+from tests.ui.conftest import serving
 from triptych.app.web.fault_handler import answer_to
 from triptych.app.web.faults import fault_of
 from triptych.pipeline import errors
@@ -74,10 +74,8 @@ def test_a_text_with_per_cent_stays_as_it_is(text):
 @pytest.fixture
 def served(tmp_path):
     survey.make(tmp_path / "run", exposures=4)
-    port = free_port()
-    server = Served(f"http://localhost:{port}", tmp_path / "run", port, None, tmp_path / "log.txt", ("--no-worker",))
-    yield server.start()
-    server.stop()
+    with serving(tmp_path / "run", "--no-worker") as server:
+        yield server
 
 
 def vote(browser, name):

@@ -21,14 +21,12 @@ HOOKS = """(() => {
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     """A server of this file's own: nine exposures."""
-    from tests.ui.conftest import Served, free_port
+    from tests.ui.conftest import serving
 
     folder = tmp_path_factory.mktemp("map")
     survey.make(folder / "run", exposures=9)
-    port = free_port()
-    served = Served(f"http://localhost:{port}", folder / "run", port, None, folder / "log.txt", ("--no-worker",))
-    yield served.start()
-    served.stop()
+    with serving(folder / "run", "--no-worker") as served:
+        yield served
 
 
 class Map:

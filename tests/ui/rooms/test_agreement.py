@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests import survey
-from tests.ui.conftest import Served, free_port, no_answer
+from tests.ui.conftest import no_answer, serving
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.store.store import Vote, open_store
 
@@ -35,11 +35,9 @@ def judged(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def judged_server(judged, tmp_path_factory):
-    port, log = free_port(), tmp_path_factory.mktemp("log") / "log.txt"
-    served = Served(f"http://localhost:{port}", judged[0], port, None, log, ("--no-worker",))
-    yield served.start()
-    served.stop()
+def judged_server(judged):
+    with serving(judged[0], "--no-worker") as served:
+        yield served
 
 
 def test_a_lead_reads_the_figures_and_opens_what_splits(open_page, judged_server, judged):

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests import survey
-from tests.ui.conftest import Served, free_port, no_answer
+from tests.ui.conftest import no_answer, serving
 from tests.ui.frame.test_accessibility import violations
 from triptych.pipeline.retraining import retrain
 from triptych.pipeline.store.store import Vote, open_store
@@ -36,11 +36,9 @@ def nobody_works(voted, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def model_server(voted, nobody_works, tmp_path_factory):
-    port, log = free_port(), tmp_path_factory.mktemp("log") / "log.txt"
-    served = Served(f"http://localhost:{port}", voted, port, None, log)
-    yield served.start()
-    served.stop()
+def model_server(voted, nobody_works):
+    with serving(voted) as served:
+        yield served
 
 
 def test_a_lead_retrains_reads_what_changed_and_goes_back_while_an_inspector_keeps_his(open_page, model_server):

@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests import survey
-from tests.ui.conftest import Served, free_port, log_in, log_out, no_answer, wait_ready
+from tests.ui.conftest import log_in, log_out, no_answer, serving, wait_ready
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.store.store import LabelStore
 
@@ -17,10 +17,8 @@ def server(tmp_path_factory):
     """A server with a queue that is long enough for all tests of this file."""
     folder = tmp_path_factory.mktemp("served")
     survey.make(folder / "run", exposures=48)
-    port = free_port()
-    served = Served(f"http://localhost:{port}", folder / "run", port, None, folder / "log.txt", ("--no-worker",))
-    yield served.start()
-    served.stop()
+    with serving(folder / "run", "--no-worker") as served:
+        yield served
 
 
 def votes_of(server, inspector):

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.ui.conftest import Served, free_port
+from tests.ui.conftest import serving
 from tests.ui.pictures.test_map import Map
 from tests.ui.rooms.test_review import wait_for_exposure, wait_saved
 from triptych.app.demo import demo
@@ -26,10 +26,8 @@ def server(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(demo, "BINNING", 16)
         demo.prepare(folder / "run", exposures=EXPOSURES, past=False, bar=lambda title: nullcontext(lambda *_: None))
-    port = free_port()
-    served = Served(f"http://localhost:{port}", folder / "run", port, None, folder / "log.txt")
-    yield served.start()
-    served.stop()
+    with serving(folder / "run") as served:
+        yield served
 
 
 def new_ghost(catalog) -> int:
