@@ -59,6 +59,7 @@ GROUPS = {
             "show": data.labels_show,
             "doubtful": data.labels_doubtful,
             "accept": data.labels_accept,
+            "annul": data.labels_annul,
         },
     ),
     "models": (

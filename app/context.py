@@ -112,7 +112,7 @@ class AppContext:
         self._surveys: OrderedDict[str, Survey] = OrderedDict()
         self._accepted: dict[str, str] = {}
         self._pages = Counter()
-        self._seen: set[tuple[str, int]] = set()
+        self._seen: dict[str, set[int]] = {}  # user -> expnums of which the store has noted that they saw the votes
         self.looks: set[tuple[str, int]] = set()  # (user, expnum) whose evidence this server has sent
         self.queues: dict[str, dict] = {}  # user -> order, packet and places of the queue that they were sent last
         self.tries = Tries()
@@ -206,20 +206,14 @@ class AppContext:
                 del self._pages[user.name]
                 self._accepted.pop(user.name, None)
 
-    def note_seen(self, user, expnum):
-        """Note in the store that this user was shown others' votes on this exposure. Their later votes on it are not
-        blind."""
-        if not self.has_seen(user, expnum):
-            self.store.note_reveal(user.name, self.catalog.camera, int(expnum))
-            self._seen.add((user.name, int(expnum)))
-
-    def has_seen(self, user, expnum):
-        """Whether this user was ever shown others' votes on this exposure."""
-        if (user.name, int(expnum)) not in self._seen:
-            if not self.store.was_revealed(user.name, self.catalog.camera, int(expnum)):
-                return False
-            self._seen.add((user.name, int(expnum)))
-        return True
+    def note_seen(self, user, expnums):
+        """Note in the store that this user is shown others' answers on these exposures: see Viewer.note_seen."""
+        with self._lock:
+            new = {int(expnum) for expnum in expnums} - self._seen.setdefault(user.name, set())
+        if new:
+            self.store.note_reveals(user.name, self.catalog.camera, new)
+            with self._lock:
+                self._seen[user.name] |= new
 
     def pulse(self):
         """Revision of the store, current prediction and jobs, at most a second old. Thread-safe.

@@ -75,7 +75,7 @@ def old_opinions(viewer: Viewer, expnum):
     votes = votes[~viewer.survey.in_this_version(votes) & (votes["ccdname"] == "").to_numpy()]
     votes = votes[votes["inspector"] != viewer.name]
     if len(votes):
-        viewer.app.note_seen(viewer.user, expnum)
+        viewer.note_seen([expnum])
     wanted = ("inspector", "judgement", "reasons", "comment", "plver")
     return [plain({name: row[name] for name in wanted}) for row in votes.sort_values("vote_id").to_dict("records")]
 
@@ -205,7 +205,7 @@ def others_opinion(viewer: Viewer, expnum):
     whole = votes[votes["ccdname"] == ""]
     others = whole[whole["inspector"] != viewer.name]
     if len(others):
-        viewer.app.note_seen(viewer.user, expnum)
+        viewer.note_seen([expnum])
     decisions = viewer.store.adjudications()
     decisions = decisions[viewer.survey.in_this_version(decisions)]
     verdict = verdicts(votes, "majority", viewer.catalog.panel, decisions)

@@ -7,6 +7,9 @@ holds for a lead from their first vote on. In blind mode the model's opinion wai
 not voted at all knows all votes, and the model's opinion everywhere except beside a single exposure. The role "viewer"
 knows the votes on exposures that the whole panel has judged, and the model's opinion.
 
+What others said is noted as seen, in the store, before it is sent: `note_seen`, and whatever asks `Knowledge.of_votes`.
+`told` says on which exposures a user's next vote is not blind any more.
+
 An exposure that the queue asks for again looks as if this user had never judged it. A known answer that is mixed into
 queues stays secret until the user has answered.
 """
@@ -25,6 +28,7 @@ from triptych.pipeline.store.accounts import User
 from triptych.pipeline.votes.verdicts import verdicts
 
 VOTERS = ("inspector", "lead")
+STILL = "9"  # after every date
 FEW = 500  # most exposures that one query to the store names
 
 
@@ -117,6 +121,32 @@ class Viewer:
             return set()
         return known - (own - set(self.asked_again()))
 
+    def told(self, expnums) -> set[int]:
+        """Those of these exposures on which others' answers were shown to this user, or could have been.
+
+        A vote on them is not blind. An answer is a vote or a lead's decision, also one that no longer stands. It could
+        be seen by a lead, by somebody who was a lead then, and after an own judgement until that was taken back:
+        see `seen_while_judged`. An own judgement tells a known answer of a queue, too.
+        """
+        expnums = [int(expnum) for expnum in expnums]
+        answers = self.store.answers(expnums)
+        own = answers["inspector"] == self.name
+        others = answers[~own]
+        if self.is_lead:
+            return set(others["expnum"].astype(int))
+        led = others[others["created_utc"] <= self.store.led_until(self.name)]
+        found = seen_while_judged(answers[own], others) | set(led["expnum"].astype(int))
+        if own.any():
+            found |= known_answers(self.app) & set(answers.loc[own, "expnum"].astype(int))
+        return found | (self.store.revealed(self.name, self.catalog.camera) & set(expnums))
+
+    def note_seen(self, expnums) -> None:
+        """Note in the store that this user is shown others' answers on these exposures. Call it before they are sent.
+
+        Their later votes on them are not blind, and the queue does not ask for their earlier ones again.
+        """
+        self.app.note_seen(self.user, expnums)
+
     def readable_labels(self) -> pd.DataFrame:
         """The imported labels that this user may read: see LabelStore.labels."""
         labels, secret = self.store.labels(), self.secret_answers()
@@ -131,15 +161,22 @@ class Viewer:
         It does not matter whether the others' votes still exist: a label that appeared or disappeared would tell of
         them.
         """
-        expnums = expnum_of(labels["image_id"].to_numpy(np.int64))
-        if knowledge is None and self.is_inspector:  # faster for a few exposures: it does not read every vote
-            asked = np.unique(expnums)
-            judged = self.judged(asked.tolist() if len(asked) <= FEW else None)
-            knows = np.isin(expnums, np.fromiter(judged, np.int64, len(judged)))
-        else:
-            knows = (knowledge or self.knowledge()).of_votes(expnums)
+        expnums, tells = expnum_of(labels["image_id"].to_numpy(np.int64)), tells_votes(labels)
+        hidden = tells.copy()
+        hidden[tells] = ~self._knows_votes(expnums[tells], knowledge)
         secret = self.secret_answers()
-        return (tells_votes(labels) & ~knows) | np.isin(expnums, np.fromiter(secret, np.int64, len(secret)))
+        return hidden | np.isin(expnums, np.fromiter(secret, np.int64, len(secret)))
+
+    def _knows_votes(self, expnums, knowledge) -> np.ndarray:
+        """(n,) bool: whether this user may know the votes on each exposure. Where they may, it is noted as seen."""
+        if knowledge is not None or not self.is_inspector:
+            return (knowledge or self.knowledge()).of_votes(expnums)
+        asked = np.unique(expnums)  # faster for a few exposures: it does not read every vote
+        voters = self.store.voters(asked.tolist() if len(asked) <= FEW else None)
+        judged = self._judged_in(voters) & set(asked.tolist())
+        others = set(voters.loc[voters["inspector"] != self.name, "expnum"].astype(int))
+        self.note_seen(judged & others)
+        return np.isin(expnums, np.fromiter(judged, np.int64, len(judged)))
 
     def may_hear_of(self, expnums, assisted) -> np.ndarray:
         """(n,) bool: exposures about which this user may hear that the model's opinion changed.
@@ -161,10 +198,12 @@ class Viewer:
         decided = verdicts(votes, "majority", self.catalog.panel, decisions)
         n_votes = decided["n_bad"] + decided["n_good"] + decided["n_unsure"]
         mine = votes[(votes["inspector"] == self.name) & (votes["via"] != "import")]
+        others = set(votes.loc[votes["inspector"] != self.name, "expnum"].astype(int))
         return Knowledge(
             viewer=self,
             votes=votes,
             verdicts=decided,
+            others=frozenset(others | set(decisions.loc[decisions["lead"] != self.name, "expnum"].astype(int))),
             own=frozenset(mine.loc[mine["ccdname"] == "", "expnum"].astype(int)) - set(self.asked_again()),
             complete=frozenset(decided.loc[n_votes >= self.catalog.panel, "expnum"].astype(int)),
             everything=self.is_lead and mine.empty,
@@ -176,6 +215,7 @@ class Knowledge:
     """What one user may know of all exposures at one moment.
 
     votes : all users' current votes on this pipeline version; verdicts : their verdicts by majority
+    others : expnums with an answer of somebody else: a vote or a decision
     own : expnums that this user judged as a whole, without those that are asked for again
     complete : expnums that the whole panel judged
     everything : True for a lead who has not voted
@@ -184,16 +224,24 @@ class Knowledge:
     viewer: Viewer
     votes: pd.DataFrame
     verdicts: pd.DataFrame
+    others: frozenset
     own: frozenset
     complete: frozenset
     everything: bool
 
     def of_votes(self, expnums) -> np.ndarray:
-        """(n,) bool: whether this user may know the votes on each exposure."""
+        """(n,) bool: whether this user may know the votes on each exposure. Where they may, it is noted as seen."""
         if self.everything:
             return np.ones(len(expnums), bool)
         known = {"inspector": self.own, "lead": self.own | self.complete, "viewer": self.complete}[self.viewer.role]
+        if not self.viewer.is_lead:  # of leads the store knows until when they were one
+            self.viewer.note_seen(known & self.others & set(np.unique(expnums).tolist()))
         return np.isin(expnums, np.fromiter(known, np.int64, len(known)))
+
+    def known_of(self, expnums) -> set[int]:
+        """Those of these exposures whose votes this user may know. It is noted that they see them."""
+        asked = np.fromiter(expnums, np.int64, len(expnums))
+        return set(asked[self.of_votes(asked)].tolist())
 
     def of_opinion(self, expnums, assisted) -> np.ndarray:
         """(n,) bool: whether this user may know the model's opinion of each exposure.
@@ -210,6 +258,16 @@ class Knowledge:
         """The rows of `verdicts` that this user may know: one per exposure, indexed by expnum."""
         decided = self.verdicts.drop_duplicates("expnum").set_index("expnum")
         return decided[self.of_votes(decided.index.to_numpy(np.int64))]
+
+
+def seen_while_judged(own: pd.DataFrame, others: pd.DataFrame) -> set[int]:
+    """expnums on which somebody else had answered while a judgement of this user stood.
+
+    own, others : this user's answers and everybody else's, as `LabelStore.answers` gives them
+    """
+    until = own["ended_utc"].mask(own["ended_utc"] == "", STILL).groupby(own["expnum"]).max()
+    last = others["expnum"].map(until).fillna("")
+    return set(others.loc[others["created_utc"] <= last, "expnum"].astype(int))
 
 
 def known_answers(app) -> set[int]:

@@ -28,7 +28,7 @@ SHORTEST_LOOK = 0.3  # seconds
 def build_votes(viewer: Viewer, expnum, judgement, *, blind, **more):
     """The Vote rows of one judgement: one row for the exposure, and one for each CCD ticked as bad.
 
-    blind : as `is_blind` says
+    blind : whether it is made without knowing the others' votes, as `Viewer.told` says
     more : reasons, comment, screen (dict, what was on screen), ccdnames, client_vote_id, via
     Raises LabelError if the user cannot vote, and BadInput for an exposure or CCD that is not in the run.
     """
@@ -72,23 +72,6 @@ def may_vote(viewer: Viewer):
         raise LabelError(f"{viewer.name} is a {viewer.role} and cannot vote; a lead can change the role")
 
 
-def is_blind(viewer: Viewer, expnum, votes):
-    """Whether this user's next judgement of an exposure is made without knowing the others' votes.
-
-    votes : current votes on the exposure
-
-    It is blind if nobody else has voted. Otherwise it is blind only for an inspector who has not voted on it, and was
-    not shown the others' votes. It is never blind for a lead, who can look at all votes.
-    """
-    if (votes["inspector"] == viewer.name).all():
-        return True
-    return (
-        viewer.is_inspector
-        and viewer.name not in set(votes["inspector"])
-        and not viewer.app.has_seen(viewer.user, expnum)
-    )
-
-
 def cast(viewer: Viewer, expnum, judgement, **more):
     """Store one judgement, and return its Vote on the whole exposure as stored.
 
@@ -96,7 +79,7 @@ def cast(viewer: Viewer, expnum, judgement, **more):
     and this one does not are taken back.
     """
     current = viewer.store.votes(expnum=int(expnum), current=True)
-    blind = is_blind(viewer, int(expnum), current)
+    blind = not viewer.told([expnum])
     votes = build_votes(viewer, expnum, judgement, blind=blind, **more)
     again = repeats.answer(viewer, votes)
     if again is not None:
@@ -141,8 +124,9 @@ def cast_batch(viewer: Viewer, expnums, judgement, *, batch_id, how, reasons=(),
         raise LabelError("a bulk vote that says bad needs a reason; choose one")
     screen = {**(screen or {}), "batch": batch_id, "how": how, "n_batch": len(expnums)}
     looks = seconds_of(screen.pop("looks", None))
-    current = viewer.store.votes(current=True)
-    current = {int(expnum): rows for expnum, rows in current[current["expnum"].isin(expnums)].groupby("expnum")}
+    current = viewer.store.votes(expnum=expnums, current=True)
+    current = {int(expnum): rows for expnum, rows in current.groupby("expnum")}
+    told = viewer.told(expnums)
     votes, skipped, kept = [], [], {}
     again = viewer.asked_again()
     for expnum in expnums:
@@ -156,8 +140,7 @@ def cast_batch(viewer: Viewer, expnums, judgement, *, batch_id, how, reasons=(),
         if expnum in again:
             kept[expnum] = repeats.receipt(name)
             continue
-        blind = here is None or is_blind(viewer, expnum, here)
-        more = {"reasons": reasons, "comment": comment, "via": "bulk", "blind": bool(blind)}
+        more = {"reasons": reasons, "comment": comment, "via": "bulk", "blind": expnum not in told}
         seen = screen if seconds is None else {**screen, "look_seconds": seconds}
         votes += build_votes(viewer, expnum, judgement, client_vote_id=name, screen=seen, **more)
     taken = {vote.expnum for vote in votes}

@@ -191,6 +191,25 @@ def labels_accept(run: Run, labels: Labels = "") -> None:
     say(f"{catalog.path} uses {store.address} from now on, at revision {now.revision}{was}")
 
 
+def labels_annul(
+    run: Run,
+    vote_id: Annotated[int, typer.Argument(metavar="VOTE_ID", help="Its number, as `triptych explain` prints it.")],
+    why: Annotated[str, typer.Option(help="Why it does not count; kept with the vote.")],
+    lead: Annotated[str, typer.Option(help="Who says so.")] = "",
+    labels: Labels = "",
+) -> None:
+    """Let one judgement count no more, with a reason.
+
+    For a slip that its inspector cannot take back, or a wrong row of an imported list. The vote stays on record, and
+    its inspector can vote again.
+    """
+    import getpass
+
+    with open_store(open_run(run), labels) as store:
+        expnum = store.annul(vote_id, lead or getpass.getuser(), why)
+    say(f"vote {vote_id} on exposure {expnum} does not count any more")
+
+
 def labels_show(run: Run, labels: Labels = "") -> None:
     """Count what is in the label store. Labels by source and reason, votes by inspector, verdicts by policy."""
     from triptych.pipeline.votes import verdicts

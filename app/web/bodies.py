@@ -158,6 +158,13 @@ class RetractBody(Body):
     adjudication_id: Number
 
 
+class AnnulBody(Body):
+    """A judgement that does not count, and why."""
+
+    vote_id: Number
+    why: Annotated[str, StringConstraints(strict=True, strip_whitespace=True, max_length=2000)] = ""
+
+
 class ChoicesBody(Body):
     """What a user chooses for their queue. '' = as for everybody"""
 

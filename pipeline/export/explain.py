@@ -76,7 +76,9 @@ def explain(
         "file": file_of(catalog, own, expnum),
         "versions": reprocessed.changes(catalog, exposures).get(expnum, []),
         "policies": policies_on(catalog, store, camera, expnum, tables),
-        "votes": votes_on(record, store.repeats(current=False), plver if len(own) else None, then),
+        "votes": votes_on(
+            record, store.repeats(current=False), plver if len(own) else None, then, store.annulments(expnum)
+        ),
         "decisions": [_decision(row, plver) for row in decisions.iloc[::-1].to_dict("records")],
         "labels": labels_on(labels),
         "tables": tables_on(store.imported_columns(), camera, expnum),
@@ -140,20 +142,26 @@ def stages_shown(record: pd.DataFrame) -> list[str]:
 
 
 def votes_on(
-    record: pd.DataFrame, repeats: pd.DataFrame, plver: str | None, then: dict[str, dict | None]
+    record: pd.DataFrame,
+    repeats: pd.DataFrame,
+    plver: str | None,
+    then: dict[str, dict | None],
+    annulments: pd.DataFrame,
 ) -> list[dict]:
     """Every judgement ever given of an exposure, oldest first.
 
     record : all vote rows on it. repeats : of the store. plver : the run's version, None if it is not in the run.
-    then : what each prediction stage said.
+    then : what each prediction stage said. annulments : of the store, on this exposure.
 
     vote_id, inspector, judgement, reasons, comment, via, blind, plver, created_utc; ccdnames : the ticked CCDs, or
-    those judged one by one (then `whole` is False); state : current, superseded or retracted, and until (UTC); old : of
-    another pipeline version; screen : what was on screen; model_then : what the stage on screen said, None if unknown;
+    those judged one by one (then `whole` is False); state : current, superseded, retracted or annulled, and until
+    (UTC); annulled : {lead, why} or None; old : of another pipeline version; screen : what was on screen;
+    model_then : what the stage on screen said, None if unknown;
     repeats : what the same inspector said when asked again, without seeing the first answer
     """
     created = dict(zip(record["vote_id"], record["created_utc"], strict=True))
     roots = set(record.loc[record["ccdname"] == "", "client_vote_id"])
+    annulled = {row["vote_id"]: row for row in annulments[["vote_id", "lead", "why"]].to_dict("records")}
     groups: dict[tuple, list[dict]] = {}
     for row in record.sort_values("vote_id").to_dict("records"):
         root = row["client_vote_id"].removesuffix(f":{row['ccdname']}") if row["ccdname"] else row["client_vote_id"]
@@ -164,6 +172,7 @@ def votes_on(
         first = next((row for row in rows if row["ccdname"] == ""), rows[0])
         state = _state(first)
         until = {"superseded": created.get(first["superseded_by"]), "retracted": first["retracted_utc"]}.get(state)
+        word = annulled.get(first["vote_id"])
         again = repeats[repeats["vote_id"] == first["vote_id"]]
         columns = ("vote_id", "inspector", "judgement", "reasons", "comment", "via", "blind", "plver", "created_utc")
         found.append(
@@ -171,8 +180,9 @@ def votes_on(
             | {
                 "whole": first["ccdname"] == "",
                 "ccdnames": [row["ccdname"] for row in rows if row["ccdname"]],
-                "state": state,
+                "state": "annulled" if word else state,
                 "until": until,
+                "annulled": {name: word[name] for name in ("lead", "why")} if word else None,
                 "old": plver is not None and "" not in (first["plver"], plver) and first["plver"] != plver,
                 "screen": first["screen"],
                 "model_then": then.get(first["screen"].get("stage", "")),

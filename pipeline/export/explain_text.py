@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-STATES = {"current": "", "superseded": "replaced by a later vote", "retracted": "taken back"}
+STATES = {"current": "", "superseded": "replaced by a later vote", "retracted": "taken back", "annulled": "annulled"}
 PROVENANCES = {
     "ticked": "the CCDs that inspectors ticked",
     "candidate_ccds": "the CCDs that the model had found bad",
@@ -110,12 +110,15 @@ def _votes(found: dict) -> list[str]:
     for vote in found["votes"]:
         how = [when(vote["created_utc"]), vote["via"], "blind" if vote["blind"] else "not blind", STATES[vote["state"]]]
         how += [f"on the old version {vote['plver']}" if vote["old"] else ""]
-        lines.append(f"{vote['inspector']} said {_said(vote['judgement'], vote['reasons'])}")
+        said = _said(vote["judgement"], vote["reasons"])
+        lines.append(f"{vote['inspector']} said {said} (vote {vote['vote_id']})")
         lines.append("    " + ", ".join(text for text in how if text))
         if vote["ccdnames"]:
             lines.append(f"    {'ticked' if vote['whole'] else 'of the CCDs'} {listed(vote['ccdnames'])}")
         if vote["comment"]:
             lines.append(f"    note: {vote['comment']}")
+        if vote["annulled"]:
+            lines.append(f"    {vote['annulled']['lead']} annulled it: {vote['annulled']['why']}")
         lines += [f"    {text}" for text in saw(vote)]
         lines += [
             f"    asked again, unseen, on {when(again['created_utc'])}: {_said(again['judgement'], again['reasons'])}"

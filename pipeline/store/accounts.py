@@ -154,8 +154,21 @@ class Accounts:
         return self._change_user(name, ends_logins=not active, active=bool(active))
 
     def set_role(self, name: str, role: str) -> None:
-        """Give an account another role, one of ROLES."""
-        self._change_user(name, role=choose(role, ROLES, "role"))
+        """Give an account another role, one of ROLES. Until when somebody was a lead is noted for good."""
+        choose(role, ROLES, "role")
+        with schema.writing(self.engine) as connection:
+            query = sa.select(schema.users.c.role).where(schema.users.c.name == name)
+            if connection.execute(query).scalar() == "lead" != role:
+                t, row = schema.former_leads, {"name": name, "until_utc": schema.now_utc()}
+                connection.execute(t.delete().where(t.c.name == name))
+                connection.execute(t.insert(), row)
+            _change_user(connection, name, role=role)
+
+    def led_until(self, name: str) -> str:
+        """When this account was a lead for the last time, as ISO text in UTC, if it is none now; '' = never."""
+        c = schema.former_leads.c
+        with schema.reading(self.engine) as connection:
+            return connection.execute(sa.select(c.until_utc).where(c.name == name)).scalar() or ""
 
     def set_password(self, name: str, password: str, but: str = "") -> int:
         """Set a new password, end any lockout and all logins, and return how many logins ended.
@@ -167,11 +180,15 @@ class Accounts:
 
     def _change_user(self, name: str, *, ends_logins: bool = False, but: str = "", **values) -> int:
         with schema.writing(self.engine) as connection:
-            changed = connection.execute(schema.users.update().where(schema.users.c.name == name).values(values))
-            if not changed.rowcount:
-                known = connection.execute(sa.select(schema.users.c.name).order_by(schema.users.c.name)).scalars()
-                choose(name, known, "account")
+            _change_user(connection, name, **values)
             return end_logins_of(connection, name, but) if ends_logins else 0
+
+
+def _change_user(connection: sa.Connection, name: str, **values) -> None:
+    changed = connection.execute(schema.users.update().where(schema.users.c.name == name).values(values))
+    if not changed.rowcount:
+        known = connection.execute(sa.select(schema.users.c.name).order_by(schema.users.c.name)).scalars()
+        choose(name, known, "account")
 
 
 def _lock_seconds(failures: int) -> float:

@@ -1,4 +1,7 @@
-"""Decisions of a lead on exposures that the votes do not decide. Like votes, they are never changed or deleted."""
+"""What leads decide: exposures that the votes do not decide, and judgements that do not count.
+
+Like votes, decisions and annulments are never changed or deleted.
+"""
 
 import json
 import uuid
@@ -29,7 +32,7 @@ ADJUDICATION_COLUMNS = {
 
 
 class Adjudications:
-    """Decisions of leads. A base class of `LabelStore`, which sets `engine`."""
+    """Decisions and annulments of leads. A base class of `LabelStore`, which sets `engine`."""
 
     engine: sa.Engine
 
@@ -79,6 +82,48 @@ class Adjudications:
             connection.execute(t.insert(), row)
             schema.bump_revision(connection)
         return number
+
+    def annul(self, vote_id: int, lead: str, why: str) -> int:
+        """Note that one current judgement does not count, with the reason; return its expnum. Twice is no error.
+
+        vote_id : the vote on the whole exposure, or on one CCD. The votes on CCDs that were ticked with it go as well.
+        The vote stays on record, and its inspector can vote again. LabelError if the vote does not count anyway.
+        """
+        if not why.strip():
+            raise LabelError(f"say why vote {vote_id} does not count: an annulment is kept with its reason")
+        votes, t = schema.votes, schema.annulments
+        with schema.writing(self.engine) as connection:
+            vote = connection.execute(sa.select(votes).where(votes.c.vote_id == int(vote_id))).first()
+            if vote is None:
+                raise LabelError(f"there is no vote {vote_id}")
+            if connection.execute(sa.select(t.c.vote_id).where(t.c.vote_id == vote.vote_id)).first() is not None:
+                return vote.expnum
+            if vote.superseded_by is not None or vote.retracted_utc is not None:
+                gone = "taken back" if vote.retracted_utc else f"replaced by vote {vote.superseded_by}"
+                raise LabelError(f"vote {vote_id} was {gone}, and does not count")
+            row = {"annulment_id": schema.next_number(connection, t.c.annulment_id), "vote_id": vote.vote_id}
+            now = schema.now_utc()
+            connection.execute(t.insert(), row | {"lead": lead, "why": why.strip(), "created_utc": now})
+            names = ("camera", "expnum", "plver", "inspector")
+            same = [schema.is_current, *(votes.c[name] == getattr(vote, name) for name in names)]
+            if vote.ccdname:
+                same.append(votes.c.vote_id == vote.vote_id)
+            connection.execute(votes.update().where(*same).values(retracted_utc=now))
+            schema.bump_revision(connection)
+        return vote.expnum
+
+    def annulments(self, expnum: int | None = None) -> pd.DataFrame:
+        """Judgements that a lead annulled: vote_id, lead, why, created_utc.
+
+        expnum : only those on this exposure; None = all.
+        """
+        t, votes = schema.annulments, schema.votes
+        columns = (t.c.vote_id, t.c.lead, t.c.why, t.c.created_utc)
+        query = sa.select(*columns).join(votes, votes.c.vote_id == t.c.vote_id).order_by(t.c.annulment_id)
+        if expnum is not None:
+            query = query.where(votes.c.expnum == int(expnum))
+        with schema.reading(self.engine) as connection:
+            return pd.DataFrame(connection.execute(query).all(), columns=["vote_id", "lead", "why", "created_utc"])
 
     def retract_adjudication(self, adjudication_id: int, lead: str) -> None:
         """Retract a current decision of any lead. It stays on record. To retract it twice is no error."""

@@ -19,6 +19,7 @@ from triptych.pipeline.store.screens import read_screens
 DRAW_KINDS = ("known", "control")
 REPEAT_COLUMNS = ["repeat_id", "vote_id", "inspector", "judgement", "reasons", "screen", "created_utc"]
 DRAW_COLUMNS = ["draw_id", "camera", "expnum", "kind", "judgement", "reasons", "created_by", "created_utc"]
+ANSWER_COLUMNS = ["expnum", "inspector", "created_utc", "ended_utc"]
 BALLOT_COLUMNS = ["vote_id", "expnum", "plver", "inspector", "judgement", "via", "blind", "created_utc", "screen"]
 
 
@@ -141,13 +142,6 @@ class QueueStore:
                     connection.execute(t.insert(), {"owner": inspector, "name": name, "value": value})
         return after
 
-    def revealed(self, inspector: str, camera: str) -> set[int]:
-        """expnums of which this inspector has ever been shown the votes of others."""
-        c = schema.reveals.c
-        query = sa.select(c.expnum).where(c.inspector == inspector, c.camera == camera)
-        with schema.reading(self.engine) as connection:
-            return set(connection.execute(query).scalars())
-
     # ---- exposures that are mixed in
 
     def draw(self, camera: str, kind: str, rows: Iterable[dict], created_by: str = "") -> int:
@@ -223,6 +217,27 @@ class QueueStore:
         with schema.reading(self.engine) as connection:
             frame = pd.DataFrame(connection.execute(query).all(), columns=["expnum", "ccdname", "inspector"])
         return frame.astype({"expnum": "int64"})
+
+    def answers(self, expnums: Sequence[int]) -> pd.DataFrame:
+        """Every vote and decision that was ever given on these exposures: expnum, inspector, created_utc, ended_utc.
+
+        inspector : who gave it; a lead's decision, too. ended_utc : when it was replaced or taken back, '' = it stands
+        """
+        frames = []
+        with schema.reading(self.engine) as connection:
+            for table, number, name in (
+                (schema.votes, schema.votes.c.vote_id, "inspector"),
+                (schema.adjudications, schema.adjudications.c.adjudication_id, "lead"),
+            ):
+                after = table.alias()
+                ended = sa.func.coalesce(after.c.created_utc, table.c.retracted_utc, "")
+                joined = table.outerjoin(after, after.c[number.name] == table.c.superseded_by)
+                query = sa.select(table.c.expnum, table.c[name], table.c.created_utc, ended).select_from(joined)
+                for chunk in schema.chunks(int(expnum) for expnum in expnums):
+                    rows = connection.execute(query.where(table.c.expnum.in_(chunk))).all()
+                    frames += [pd.DataFrame(rows, columns=ANSWER_COLUMNS)] if rows else []
+        found = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=ANSWER_COLUMNS)
+        return found.astype({"expnum": "int64"})
 
     def answers_given(self, inspector: str) -> int:
         """How many judgements of whole exposures this inspector has given, with retracted ones and repeats."""

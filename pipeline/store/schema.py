@@ -1,8 +1,10 @@
 """The tables of the label store: the same schema in SQLite and PostgreSQL.
 
-The database refuses to delete a vote, decision or repeated judgement. In an existing one, only `superseded_by` and
-`retracted_utc` can change. If you change a table here, add a step in `migrations`.
+The database refuses to delete a vote, decision, annulment or repeated judgement. In an existing one, only
+`superseded_by` and `retracted_utc` can change. If you change a table here, add a step in `migrations`.
 """
+
+from collections.abc import Iterable
 
 import sqlalchemy as sa
 
@@ -15,6 +17,7 @@ from triptych.pipeline.store.connections import reading as reading
 from triptych.pipeline.store.connections import writing as writing
 
 metadata = sa.MetaData()
+_CHUNK = 500
 
 store_state = sa.Table(
     "store_state",
@@ -223,6 +226,25 @@ reveals = sa.Table(
     sa.Column("revealed_utc", sa.Text, nullable=False),
 )
 
+# Accounts that were leads until some moment. They could read all votes that there were then.
+former_leads = sa.Table(
+    "former_leads",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("until_utc", sa.Text, nullable=False),
+)
+
+# A lead's word that a judgement does not count. The votes that it names are retracted in the same transaction.
+annulments = sa.Table(
+    "annulments",
+    metadata,
+    sa.Column("annulment_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("vote_id", sa.BigInteger, nullable=False, unique=True),  # the vote on the whole exposure, or on one CCD
+    sa.Column("lead", sa.Text, nullable=False),
+    sa.Column("why", sa.Text, nullable=False),
+    sa.Column("created_utc", sa.Text, nullable=False),
+)
+
 settings = sa.Table(
     "settings",
     metadata,
@@ -235,6 +257,12 @@ settings = sa.Table(
 def now_utc() -> str:
     """The present time as ISO text in UTC, with microseconds. Such texts sort by time."""
     return clock.utc_exactly()
+
+
+def chunks(values: Iterable) -> Iterable[list]:
+    """Lists of at most so many values as one SQL `IN (...)` takes."""
+    values = list(values)
+    return (values[start : start + _CHUNK] for start in range(0, len(values), _CHUNK))
 
 
 def next_number(connection: sa.Connection, column: sa.Column) -> int:

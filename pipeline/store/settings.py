@@ -1,6 +1,7 @@
 """Settings of accounts, and who was shown the votes of others."""
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import sqlalchemy as sa
@@ -32,12 +33,17 @@ class SettingsStore:
             ).rowcount:
                 connection.execute(schema.settings.insert(), row)
 
-    def note_reveal(self, inspector: str, camera: str, expnum: int) -> None:
-        """Note that this inspector was shown the votes of others on this exposure. Twice is no error."""
+    def note_reveals(self, inspector: str, camera: str, expnums: Iterable[int]) -> None:
+        """Note that this inspector is shown the votes of others on these exposures. Twice is no error.
+
+        When this returns, it is on disk.
+        """
         with schema.writing(self.engine) as connection:
-            if connection.execute(_reveal(inspector, camera, expnum)).first() is None:
-                row = {"inspector": inspector, "camera": camera, "expnum": int(expnum)}
-                connection.execute(schema.reveals.insert(), row | {"revealed_utc": schema.now_utc()})
+            known = set(connection.execute(_revealed(inspector, camera)).scalars())
+            common = {"inspector": inspector, "camera": camera, "revealed_utc": schema.now_utc()}
+            rows = [common | {"expnum": expnum} for expnum in sorted({int(one) for one in expnums} - known)]
+            if rows:
+                connection.execute(schema.reveals.insert(), rows)
 
     def reveals(self, camera: str, expnum: int) -> list[dict]:
         """Who was shown the votes of others on this exposure, and when first: [{inspector, revealed_utc}]."""
@@ -47,12 +53,12 @@ class SettingsStore:
             rows = connection.execute(query.order_by(c.revealed_utc, c.inspector)).all()
         return [{"inspector": row.inspector, "revealed_utc": row.revealed_utc} for row in rows]
 
-    def was_revealed(self, inspector: str, camera: str, expnum: int) -> bool:
-        """Whether this inspector has ever been shown the votes of others on this exposure."""
+    def revealed(self, inspector: str, camera: str) -> set[int]:
+        """expnums of which this inspector has ever been shown the votes of others."""
         with schema.reading(self.engine) as connection:
-            return connection.execute(_reveal(inspector, camera, expnum)).first() is not None
+            return set(connection.execute(_revealed(inspector, camera)).scalars())
 
 
-def _reveal(inspector: str, camera: str, expnum: int) -> sa.Select:
+def _revealed(inspector: str, camera: str) -> sa.Select:
     c = schema.reveals.c
-    return sa.select(c.revealed_utc).where(c.inspector == inspector, c.camera == camera, c.expnum == int(expnum))
+    return sa.select(c.expnum).where(c.inspector == inspector, c.camera == camera)

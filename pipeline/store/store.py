@@ -63,7 +63,6 @@ VOTE_COLUMNS = {
     "client_vote_id": "str",
 }
 LABEL_COLUMNS = ["camera", "expnum", "ccdname", "reason", "raw", "source", "kind", "imported_utc"]
-_CHUNK = 500  # number of keys in one SQL `IN (...)`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -254,7 +253,7 @@ class LabelStore(Accounts, Logins, Jobs, SettingsStore, Adjudications, QueueStor
 
     def _by_client_id(self, connection: sa.Connection, votes: Sequence[Vote]) -> Iterable[Vote]:
         column = schema.votes.c.client_vote_id
-        for chunk in _chunks(vote.client_vote_id for vote in votes):
+        for chunk in schema.chunks(vote.client_vote_id for vote in votes):
             for row in connection.execute(sa.select(schema.votes).where(column.in_(chunk))):
                 yield _vote(row)
 
@@ -264,7 +263,7 @@ class LabelStore(Accounts, Logins, Jobs, SettingsStore, Adjudications, QueueStor
         wanted = sa.select(c.camera, c.expnum, c.ccdname, c.plver, c.inspector, c.vote_id, c.via)
         wanted = wanted.where(schema.is_current)
         found = {}
-        for chunk in _chunks(sorted(expnums)):
+        for chunk in schema.chunks(sorted(expnums)):
             for *thing, vote_id, via in connection.execute(wanted.where(c.expnum.in_(chunk))):
                 found[tuple(thing)] = (vote_id, via)
         return found
@@ -400,11 +399,6 @@ def accept_store(catalog, labels: str = "", by: str = "") -> tuple[dict | None, 
     before = known.accept(url, store.state(), by)
     store.known = known
     return before, store
-
-
-def _chunks(values: Iterable) -> Iterable[list]:
-    values = list(values)
-    return (values[start : start + _CHUNK] for start in range(0, len(values), _CHUNK))
 
 
 def _take_back(connection: sa.Connection, vote_id: int, inspectors: set[str]) -> bool:

@@ -6,11 +6,12 @@
 // The server sends only what this user may know. Esc closes the panel. The page's address names it while it is open.
 
 import { pictureHtml } from '../basics/has_pictures.js';
+import { sendJson } from '../basics/send.js';
 import { escapeText as text } from '../basics/text.js';
 
 const MANY_CCDS = 10, MANY_LINES = 8, MANY_PICTURES = 4;
 const POLICIES = ['any', 'majority', 'unanimous', 'posterior'];
-const STATES = { superseded: 'replaced later', retracted: 'taken back' };
+const STATES = { superseded: 'replaced later', retracted: 'taken back', annulled: 'annulled' };
 const LETTERS = { good: 'g', bad: 'b', unsure: 'u' };
 const clear = name => text(String(name).replaceAll('_', ' '));
 const count = (n, what) => `${n.toLocaleString('en')} ${what}${n === 1 ? '' : 's'}`;
@@ -69,8 +70,35 @@ class Explanation {
     const verb = event.target.closest('[data-verb]')?.dataset.verb;
     if (verb === 'close') this.dialog.close();
     if (verb === 'again') this.load();
+    if (verb === 'ask-why') this.askWhy(event.target.closest('[data-vote]'));
     const other = event.target.closest('[data-explain]');
     if (other) openExplain({ ...this, expnum: Number(other.dataset.explain) });
+  }
+
+  // Opens the line in which a lead says why a vote does not count.
+  askWhy(card) {
+    const form = document.createElement('form');
+    form.className = 'annul';
+    form.innerHTML = `<label>Why it does not count <input name="why" required maxlength="2000" autocomplete="off"></label>
+      <button>Annul</button><button type="button" class="quiet" data-part="keep">Keep it</button><p class="warning" role="alert"></p>`;
+    form.onsubmit = event => { event.preventDefault(); this.annul(Number(card.dataset.vote), form); };
+    form.querySelector('[data-part=keep]').addEventListener('click', () => this.draw());
+    card.querySelector('footer').replaceWith(form);
+    form.querySelector('input').focus();
+  }
+
+  async annul(voteId, form) {
+    const button = form.querySelector('button');
+    button.disabled = true;
+    try {
+      await sendJson('/explain/annul', { vote_id: voteId, why: form.elements.why.value });
+    } catch (error) {
+      button.disabled = false;
+      form.querySelector('p').textContent = error instanceof TypeError ? 'There is no connection to the server; try again.' : error.message;
+      return;
+    }
+    await this.load();
+    this.part('way').focus();
   }
 
   async load() {
@@ -198,12 +226,14 @@ class Explanation {
     const rows = [
       ['saw', text(saw.join(' · '))], ['model', text([opinion, then].filter(Boolean).join('; '))],
       [vote.whole ? 'ticked' : 'CCDs', vote.ccdnames.length ? this.ccds(vote.ccdnames) : ''],
+      ['annulled', vote.annulled ? `by <b>${text(vote.annulled.lead)}</b>: “${text(vote.annulled.why)}”` : ''],
       ...(vote.repeats ?? []).map(again => ['again', `${text(again.judgement)} ${this.reasons(again.reasons)} <span class="muted">${when(again.created_utc)}</span>`]),
     ].filter(([, value]) => value);
-    return `<article class="vote ${vote.state}"><header><b>${text(vote.inspector)}${vote.inspector === this.found.you ? ' (you)' : ''}</b>
+    const annul = this.found.may_annul && vote.state === 'current' ? `<button type="button" class="quiet" data-verb="ask-why">annul…</button>` : '';
+    return `<article class="vote ${vote.state}" data-vote="${vote.vote_id ?? ''}"><header><b>${text(vote.inspector)}${vote.inspector === this.found.you ? ' (you)' : ''}</b>
       <span class="judgement j-${vote.judgement}"><span class="letter">${LETTERS[vote.judgement]}</span>${vote.judgement}</span>${this.reasons(vote.reasons)}</header>
       ${vote.comment ? `<p class="comment">“${text(vote.comment)}”</p>` : ''}${rows.length ? `<dl>${rows.map(([name, value]) => `<dt>${name}</dt><dd>${value}</dd>`).join('')}</dl>` : ''}
-      <footer>${badges.map(badge => `<span class="old">${text(badge)}</span>`).join('')}<span class="muted">${text([when(vote.created_utc), how].filter(Boolean).join(' · '))}</span></footer></article>`;
+      <footer>${badges.map(badge => `<span class="old">${text(badge)}</span>`).join('')}<span class="muted">${text([when(vote.created_utc), how].filter(Boolean).join(' · '))}</span>${annul}</footer></article>`;
   }
 
   decisionsHtml() {

@@ -118,7 +118,7 @@ def exposure_answer(viewer: Viewer, expnum: int) -> dict:
     if current.empty and expnum not in viewer.survey.exposures.index:
         raise BadInput(f"nobody voted on exposure {expnum}, and it is not in this run")
     if (in_force["inspector"] != viewer.name).any():
-        viewer.app.note_seen(viewer.user, expnum)
+        viewer.note_seen([expnum])
     made = viewer.store.adjudications(current=False)
     made = made[made["expnum"] == expnum].iloc[::-1]
     in_run = expnum in viewer.survey.exposures.index

@@ -1,8 +1,8 @@
 """Route of the Agreement room: its figures, over the exposures that this user may know of.
 
 A lead sees all exposures and names. An inspector sees figures over the exposures that they have judged, and no other
-names than their own. The exposures in their list are noted as seen, so that judging one again is not blind. The role
-"viewer" sees figures over the exposures that the whole panel has judged, without names.
+names than their own. The role "viewer" sees figures over the exposures that the whole panel has judged, without names.
+All these exposures are noted as seen, the unlisted ones too: that nobody disagrees is said of them.
 """
 
 from functools import lru_cache
@@ -30,13 +30,15 @@ def report_for(viewer: Viewer, unit, blanks_are_good, revision, *_moved):
     if viewer.is_lead:
         scope, found = "all", of_run(viewer.catalog, viewer.store, **options)
     elif viewer.is_inspector:
-        own = viewer.knowledge().own
+        knowledge = viewer.knowledge()
+        own = knowledge.known_of(knowledge.own)
         scope, found = (
             "own",
             of_run(viewer.catalog, viewer.store, expnums=own, names=viewer.name, **options),
         )
     else:
-        complete = viewer.knowledge().complete
+        knowledge = viewer.knowledge()
+        complete = knowledge.known_of(knowledge.complete)
         scope, found = (
             "complete",
             of_run(viewer.catalog, viewer.store, expnums=complete, names=NOBODYS, **options),
@@ -46,10 +48,6 @@ def report_for(viewer: Viewer, unit, blanks_are_good, revision, *_moved):
     most = LISTED[viewer.role]
     listed = [row | band_and_night(viewer.survey, row["expnum"]) for row in rows[:most]]
     unlike = [row | band_and_night(viewer.survey, row["expnum"]) for row in found["unlike"][:most]]
-    if viewer.is_inspector:
-        for row in (*listed, *unlike):
-            if row["n_bad"] + row["n_good"] + row.get("n_unsure", 0) > 1:
-                viewer.app.note_seen(viewer.user, row["expnum"])
     return {
         **found,
         "scope": scope,

@@ -1,4 +1,4 @@
-"""Route of the panel that explains a verdict: GET /explain/EXPNUM?policy=majority&assisted=1.
+"""Routes of the panel that explains a verdict: GET /explain/EXPNUM?policy=majority&assisted=1, POST /explain/annul.
 
 It tells what `pipeline.export.explain` finds, without what this user may not know. A lead sees all votes. An inspector
 sees the others' votes, the verdicts, the decisions and what the exposure taught the model only after their own vote.
@@ -13,6 +13,7 @@ from triptych.app.judging.handlers import ViewerApi
 from triptych.app.judging.viewer import Viewer
 from triptych.app.judging.votes import own_votes
 from triptych.app.rooms.export.routes import tables_of
+from triptych.app.web.bodies import AnnulBody
 from triptych.pipeline.errors import BadInput
 from triptych.pipeline.export.explain import explain, nothing_known
 from triptych.pipeline.export.explain_text import BASES, PROVENANCES, why_nothing
@@ -30,7 +31,7 @@ OF_OTHERS = (
     "ccdnames",
     "state",
 )
-OF_OWN = (*OF_OTHERS, "via", "until", "screen", "model_then")
+OF_OWN = (*OF_OTHERS, "via", "until", "annulled", "screen", "model_then")
 
 
 def explanation(viewer: Viewer, expnum: int, policy: str, assisted: bool) -> dict:
@@ -38,6 +39,7 @@ def explanation(viewer: Viewer, expnum: int, policy: str, assisted: bool) -> dic
 
     It holds what `pipeline.export.explain.explain` gives, and:
     knows : {votes, model}: whether each of these is shown; you : this user's name
+    may_annul : whether this user may annul votes
     colours, words, rules : what the page shows it with; taught.why : why the exposure taught the model nothing
     """
     found = explain(
@@ -56,7 +58,7 @@ def explanation(viewer: Viewer, expnum: int, policy: str, assisted: bool) -> dic
     if not viewer.is_lead:
         found = what_may_be_known(viewer, found, own, voted=voted and viewer.can_vote, shown=shown)
     elif any(vote["inspector"] != viewer.name for vote in found["votes"]):
-        viewer.app.note_seen(viewer.user, expnum)
+        viewer.note_seen([expnum])
     if not shown:
         found["model"] = None
         found["votes"] = [without_opinion(vote) for vote in found["votes"]]
@@ -64,6 +66,7 @@ def explanation(viewer: Viewer, expnum: int, policy: str, assisted: bool) -> dic
         found["taught"]["why"] = "" if found["taught"]["labels"] else why_nothing(found)
     return found | {
         "you": viewer.name,
+        "may_annul": viewer.is_lead,
         "colours": palette.REASON_COLOURS,
         "words": {"provenances": PROVENANCES, "bases": BASES},
         "rules": {name: one.rule for name, one in POLICIES.items()},
@@ -78,7 +81,7 @@ def what_may_be_known(viewer: Viewer, found: dict, own, *, voted: bool, shown: b
     """
     expnum = found["expnum"]
     if voted and any(vote["inspector"] != viewer.name for vote in found["votes"]):
-        viewer.app.note_seen(viewer.user, expnum)
+        viewer.note_seen([expnum])
     if not voted:
         hidden = {name: one | {"verdict": None, "lines": []} for name, one in found["policies"].items()}
         found |= {"policies": hidden, "decisions": [], "taught": None, "tables": []}
@@ -118,7 +121,9 @@ def votes_for(viewer: Viewer, expnum: int, votes: list[dict], own, *, voted: boo
                 mine["model_then"] = None
             found.append(mine)
         elif vote["inspector"] != viewer.name and voted and vote["state"] == "current":
-            found.append({name: vote[name] for name in OF_OTHERS} | {"via": "", "until": None, "screen": {}})
+            found.append(
+                {name: vote[name] for name in OF_OTHERS} | {"via": "", "until": None, "annulled": None, "screen": {}}
+            )
     return found
 
 
@@ -138,6 +143,24 @@ class ExplainHandler(ViewerApi):
         await self.answer(explanation, self.viewer, int(expnum), policy, assisted)
 
 
+class AnnulHandler(ViewerApi):
+    """POST {vote_id, why}: a judgement does not count any more. For leads only."""
+
+    roles = ("lead",)
+
+    async def post(self):
+        await self.answer(annul, self.viewer, self.body(AnnulBody))
+
+
+def annul(viewer: Viewer, body: AnnulBody) -> dict:
+    """Note that a judgement does not count, and why. Returns its {expnum}."""
+    return {"expnum": viewer.store.annul(body.vote_id, viewer.name, body.why)}
+
+
 def routes(app) -> list:
     """Routes of this file for the server. app : app.context.AppContext"""
-    return [(r"/explain/([0-9]{1,15})", ExplainHandler, {"app": app})]
+    arguments = {"app": app}
+    return [
+        (r"/explain/([0-9]{1,15})", ExplainHandler, arguments),
+        (r"/explain/annul", AnnulHandler, arguments),
+    ]

@@ -320,8 +320,7 @@ def test_a_restarted_server_still_knows_what_it_asks_for_again(app, practised):
 
 
 def test_what_others_were_seen_to_say_is_not_asked_for_again(app, practised):
-    for expnum in practised:
-        app.note_seen(user(app, "amy"), expnum)
+    app.note_seen(user(app, "amy"), practised)
     waiting(app, "amy")
     assert Viewer(app, user(app, "amy")).asked_again() == {}
 

@@ -143,7 +143,7 @@ def test_a_bulk_vote_after_the_others_were_shown_is_not_blind(app):
     shown, hidden = FIRST, FIRST + 1
     for expnum in (shown, hidden):
         votes.cast(Viewer(app, BEN, app.survey()), expnum, "good")
-    app.note_seen(AMY, shown)
+    app.note_seen(AMY, [shown])
     bulk(app, [shown, hidden])
     blind = votes.own_votes(Viewer(app, AMY)).set_index("expnum")["blind"]
     assert blind.to_dict() == {shown: False, hidden: True}

@@ -104,11 +104,11 @@ def test_an_inspector_sees_his_own_exposures_and_nobody_by_name(app, ask, judged
 
 
 def test_what_an_inspector_was_shown_here_he_did_not_judge_blind_later(app, ask, judged):
-    ben = app.accounts.user("ben")
-    assert not app.has_seen(ben, judged[10])
+    camera = app.catalog.camera
+    assert judged[10] not in app.store.revealed("ben", camera)
     ask("ben")
-    assert app.has_seen(ben, judged[10])
-    assert not app.has_seen(ben, judged[28])
+    assert judged[10] in app.store.revealed("ben", camera)
+    assert judged[28] not in app.store.revealed("ben", camera)
 
 
 def test_nothing_of_an_exposure_reaches_who_has_not_judged_it(ask, app, judged):

@@ -47,7 +47,7 @@ def test_nothing_of_others_votes_before_ones_own(app):
         after = ask(app, name, 900005)
         assert after.pop("revision") > first.pop("revision")
         assert after == first
-        assert not app.has_seen(app.store.user(name), 900005)
+        assert app.store.revealed(name, app.catalog.camera) == set()
         assert "ben" not in json.dumps(after)
     assert app.store.reveals("decam", 900005) == []
 
@@ -61,7 +61,7 @@ def test_after_the_own_vote_what_is_shown_beside_the_exposure(app):
     assert (ben["inspector"], ben["comment"], ben["screen"]) == ("ben", "zebra", {})
     assert "vote_id" not in amy
     assert found["policies"]["any"]["verdict"]["verdict"] == "bad"
-    assert app.has_seen(app.store.user("amy"), 900005)
+    assert app.store.revealed("amy", app.catalog.camera) == {900005}
     assert found["taught"]["labels"]
     assert found["reveals"] == []
 
@@ -73,6 +73,19 @@ def test_a_lead_sees_everything_and_that_is_noted(app):
     assert found["policies"]["any"]["lines"] == ["900005 Telescope_Moving # 1 of 3 bad"]
     assert found["model"] is not None
     assert [one["inspector"] for one in app.store.reveals("decam", 900005)] == ["lea"]
+
+
+def test_an_annulled_judgement_is_told_with_its_reason_to_a_lead_and_to_whom_it_belongs(app):
+    number = app.store.cast(Vote(expnum=900005, **BEN)).vote_id
+    assert ask(app, "lea", 900005)["may_annul"]
+    app.store.annul(number, "lea", "a slip of the key")
+    (told,) = ask(app, "lea", 900005)["votes"]
+    assert (told["state"], told["annulled"]) == ("annulled", {"lead": "lea", "why": "a slip of the key"})
+    found = ask(app, "ben", 900005)
+    assert found["votes"][0]["annulled"] == {"lead": "lea", "why": "a slip of the key"}
+    assert not found["may_annul"]
+    cast(app, "amy", 900005)
+    assert [vote["inspector"] for vote in ask(app, "amy", 900005)["votes"]] == ["amy"]
 
 
 def test_a_viewer_sees_model_labels_and_file_and_no_votes(app):

@@ -108,6 +108,27 @@ def test_a_decision_needs_a_reason_arrives_once_and_can_be_taken_back(served, st
     assert len(store.adjudications(current=False)) == 1, "it stays on record"
 
 
+def test_only_a_lead_annuls_a_vote_and_says_why(served, store):
+    vote(store, 900003, amy="bad", ben="good")
+    number = int(store.votes(inspector="amy", expnum=900003).vote_id.iloc[0])
+    for name in ("amy", "vic"):
+        assert post(door(served, name), "/explain/annul", {"vote_id": number, "why": "no"}).status == 403
+    lead = door(served, "lea")
+    for values, words in (
+        ({"vote_id": number}, "say why"),
+        ({"vote_id": number, "why": " "}, "say why"),
+        ({"vote_id": 10**9, "why": "x"}, "there is no vote"),
+        ({"why": "x"}, "vote_id"),
+    ):
+        answer = post(lead, "/explain/annul", values)
+        assert answer.status == 400
+        assert words in answer.text
+    for _twice in range(2):
+        answer = post(lead, "/explain/annul", {"vote_id": number, "why": "a slip"})
+        assert json.loads(answer.text) == {"expnum": 900003}
+    assert "amy" not in set(store.votes(expnum=900003)["inspector"])
+
+
 def test_bad_decisions_are_refused_in_one_line(served):
     lead = door(served, "lea")
     for values, words in (

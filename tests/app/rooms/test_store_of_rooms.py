@@ -74,8 +74,9 @@ def test_settings_belong_to_one_account_or_to_everybody(store):
 
 
 def test_who_has_seen_others_votes_is_remembered(store):
-    store.note_reveal("amy", "decam", 7)
-    store.note_reveal("amy", "decam", 7)
-    assert store.was_revealed("amy", "decam", 7)
-    assert not store.was_revealed("ben", "decam", 7)
-    assert not store.was_revealed("amy", "decam", 8)
+    store.note_reveals("amy", "decam", [7])
+    first = store.reveals("decam", 7)
+    store.note_reveals("amy", "decam", [9, 7])
+    assert store.revealed("amy", "decam") == {7, 9}
+    assert store.revealed("ben", "decam") == set()
+    assert store.reveals("decam", 7) == first, "the first time counts"

@@ -36,7 +36,7 @@ def run(tmp_path_factory):
         taken = store.cast(Vote(inspector="cai", **vote)).vote_id
         store.retract(taken, "cai")
         store.cast(Vote(inspector="cai", **{**vote, "plver": "V4.0"}))
-        store.note_reveal("amy", "decam", JUDGED)
+        store.note_reveals("amy", "decam", [JUDGED])
         store.adjudicate("decam", 900003, "lea", "bad", plver="V5.5LS", comment="plain", reasons=("PSF",))
     return catalog
 

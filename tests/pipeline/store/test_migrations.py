@@ -298,22 +298,17 @@ def test_a_store_of_before_alembic_is_taken_over_with_all_its_rows(fresh, new_st
     assert shape_of(url) == shape_of(fresh)
 
 
-def test_a_store_without_an_identity_gets_one_and_keeps_it(fresh):
-    with LabelStore(fresh) as store:
-        store.cast(Vote(expnum=1, inspector="amy", judgement="good"))
-    engine = engine_of(fresh)
-    with engine.begin() as connection:
-        connection.exec_driver_sql("DELETE FROM store_state WHERE name = 'identity'")
-        connection.exec_driver_sql("DROP TABLE logins")
-    engine.dispose()
-    set_stamp(fresh, "0002")
+def test_a_store_without_an_identity_gets_one_and_keeps_it(new_store_url):
+    url = new_store_url()
+    make_old(url, 2)
     states = []
     for _ in range(2):
-        with LabelStore(fresh) as store:
+        with LabelStore(url) as store:
+            newest = int(store.votes(current=False)["vote_id"].max())
             states.append(store.state())
     assert states[0] == states[1]
     assert int(states[0].identity, 16) > 0
-    assert (states[0].revision, states[0].last_vote) == (1, 1)
+    assert (states[0].revision, states[0].last_vote) == (17, newest)
 
 
 def test_two_stores_have_two_identities(new_store_url):
@@ -332,7 +327,7 @@ def test_a_store_of_a_newer_program_is_left_as_it_is(fresh, new_store_url):
     for url, found in ((fresh, "0099"), (old, "99")):
         before = rows_of(url), shape_of(url)
         with pytest.raises(
-            LabelError, match=f"the label store has schema {found}, but this Triptych knows 0004; update Triptych"
+            LabelError, match=f"the label store has schema {found}, but this Triptych knows 0005; update Triptych"
         ):
             LabelStore(url)
         assert (rows_of(url), shape_of(url)) == before

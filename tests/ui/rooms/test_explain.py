@@ -75,6 +75,27 @@ def test_an_address_opens_it_for_each_as_he_may_see_it(open_page, voted):
     assert "zebra" not in page.content()
 
 
+def test_a_lead_annuls_a_vote_and_says_why(open_page, voted):
+    with LabelStore(Catalog.open(voted.run).labels_url()) as store:
+        store.cast(Vote(expnum=900004, inspector="ben", judgement="bad", reasons=("PSF",), plver=NOW))
+    page = open_page("lea", "/?room=review&explain=900004")
+    vote = panel(page, 900004).locator(".vote")
+    vote.get_by_role("button", name="annul…").click()
+    page.keyboard.press("g")  # it goes into the line, and is no vote
+    expect(vote.get_by_label("Why it does not count")).to_have_value("g")
+    vote.get_by_role("button", name="Keep it").click()
+    vote.get_by_role("button", name="annul…").click()
+    vote.get_by_label("Why it does not count").fill("pressed the wrong key")
+    page.keyboard.press("Enter")
+    expect(vote).to_contain_text("annulled")
+    expect(vote).to_contain_text("by lea: “pressed the wrong key”")
+    expect(vote.get_by_role("button", name="annul…")).to_have_count(0)
+    with LabelStore(Catalog.open(voted.run).labels_url()) as store:
+        assert store.votes(expnum=900004).empty
+    page = open_page("ben", "/?room=review&explain=900004")
+    expect(panel(page, 900004).locator(".vote")).to_contain_text("pressed the wrong key")
+
+
 def test_what_came_back_is_first_in_review_and_says_why(open_page, voted):
     page = open_page("amy", "/?room=review")
     page.wait_for_function("() => window.__review && window.__review.shown() === 900005")
