@@ -14,6 +14,7 @@ An exposure that the queue asks for again looks as if this user had never judged
 queues stays secret until the user has answered.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -25,6 +26,7 @@ from triptych.app.survey.survey import Survey
 from triptych.pipeline.image_ids import expnum_of
 from triptych.pipeline.labels.training_set import tells_votes
 from triptych.pipeline.store.accounts import User
+from triptych.pipeline.store.queues import Answer
 from triptych.pipeline.votes.verdicts import verdicts
 
 VOTERS = ("inspector", "lead")
@@ -130,15 +132,15 @@ class Viewer:
         """
         expnums = [int(expnum) for expnum in expnums]
         answers = self.store.answers(expnums)
-        own = answers["inspector"] == self.name
-        others = answers[~own]
+        own = [one for one in answers if one.by == self.name]
+        others = [one for one in answers if one.by != self.name]
         if self.is_lead:
-            return set(others["expnum"].astype(int))
-        led = others[others["created_utc"] <= self.store.led_until(self.name)]
-        found = seen_while_judged(answers[own], others) | set(led["expnum"].astype(int))
-        if own.any():
-            found |= known_answers(self.app) & set(answers.loc[own, "expnum"].astype(int))
-        return found | (self.store.revealed(self.name, self.catalog.camera) & set(expnums))
+            return {one.expnum for one in others}
+        led_until = self.store.led_until(self.name)
+        found = seen_while_judged(own, others) | {one.expnum for one in others if one.created_utc <= led_until}
+        if own:
+            found |= known_answers(self.app) & {one.expnum for one in own}
+        return found | self.store.revealed(self.name, self.catalog.camera, expnums)
 
     def note_seen(self, expnums) -> None:
         """Note in the store that this user is shown others' answers on these exposures. Call it before they are sent.
@@ -260,14 +262,15 @@ class Knowledge:
         return decided[self.of_votes(decided.index.to_numpy(np.int64))]
 
 
-def seen_while_judged(own: pd.DataFrame, others: pd.DataFrame) -> set[int]:
+def seen_while_judged(own: Iterable[Answer], others: Iterable[Answer]) -> set[int]:
     """expnums on which somebody else had answered while a judgement of this user stood.
 
-    own, others : this user's answers and everybody else's, as `LabelStore.answers` gives them
+    own, others : this user's answers and everybody else's
     """
-    until = own["ended_utc"].mask(own["ended_utc"] == "", STILL).groupby(own["expnum"]).max()
-    last = others["expnum"].map(until).fillna("")
-    return set(others.loc[others["created_utc"] <= last, "expnum"].astype(int))
+    until: dict[int, str] = {}
+    for one in own:
+        until[one.expnum] = max(one.ended_utc or STILL, until.get(one.expnum, ""))
+    return {one.expnum for one in others if one.created_utc <= until.get(one.expnum, "")}
 
 
 def known_answers(app) -> set[int]:

@@ -8,6 +8,7 @@ import json
 import time
 import uuid
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import pandas as pd
 import sqlalchemy as sa
@@ -19,8 +20,19 @@ from triptych.pipeline.store.screens import read_screens
 DRAW_KINDS = ("known", "control")
 REPEAT_COLUMNS = ["repeat_id", "vote_id", "inspector", "judgement", "reasons", "screen", "created_utc"]
 DRAW_COLUMNS = ["draw_id", "camera", "expnum", "kind", "judgement", "reasons", "created_by", "created_utc"]
-ANSWER_COLUMNS = ["expnum", "inspector", "created_utc", "ended_utc"]
 BALLOT_COLUMNS = ["vote_id", "expnum", "plver", "inspector", "judgement", "via", "blind", "created_utc", "screen"]
+
+
+class Answer(NamedTuple):
+    """A vote or a lead's decision, as far as it matters for who could see it when.
+
+    by : who gave it. ended_utc : when it was replaced or taken back, '' = it stands
+    """
+
+    expnum: int
+    by: str
+    created_utc: str
+    ended_utc: str
 
 
 class QueueStore:
@@ -218,26 +230,21 @@ class QueueStore:
             frame = pd.DataFrame(connection.execute(query).all(), columns=["expnum", "ccdname", "inspector"])
         return frame.astype({"expnum": "int64"})
 
-    def answers(self, expnums: Sequence[int]) -> pd.DataFrame:
-        """Every vote and decision that was ever given on these exposures: expnum, inspector, created_utc, ended_utc.
-
-        inspector : who gave it; a lead's decision, too. ended_utc : when it was replaced or taken back, '' = it stands
-        """
-        frames = []
+    def answers(self, expnums: Sequence[int]) -> list["Answer"]:
+        """Every vote and decision that was ever given on these exposures."""
+        found = []
         with schema.reading(self.engine) as connection:
-            for table, number, name in (
-                (schema.votes, schema.votes.c.vote_id, "inspector"),
-                (schema.adjudications, schema.adjudications.c.adjudication_id, "lead"),
+            for table, number, by in (
+                (schema.votes, "vote_id", "inspector"),
+                (schema.adjudications, "adjudication_id", "lead"),
             ):
                 after = table.alias()
                 ended = sa.func.coalesce(after.c.created_utc, table.c.retracted_utc, "")
-                joined = table.outerjoin(after, after.c[number.name] == table.c.superseded_by)
-                query = sa.select(table.c.expnum, table.c[name], table.c.created_utc, ended).select_from(joined)
+                joined = table.outerjoin(after, after.c[number] == table.c.superseded_by)
+                query = sa.select(table.c.expnum, table.c[by], table.c.created_utc, ended).select_from(joined)
                 for chunk in schema.chunks(int(expnum) for expnum in expnums):
-                    rows = connection.execute(query.where(table.c.expnum.in_(chunk))).all()
-                    frames += [pd.DataFrame(rows, columns=ANSWER_COLUMNS)] if rows else []
-        found = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=ANSWER_COLUMNS)
-        return found.astype({"expnum": "int64"})
+                    found += [Answer(*row) for row in connection.execute(query.where(table.c.expnum.in_(chunk)))]
+        return found
 
     def answers_given(self, inspector: str) -> int:
         """How many judgements of whole exposures this inspector has given, with retracted ones and repeats."""

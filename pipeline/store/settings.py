@@ -1,7 +1,7 @@
 """Settings of accounts, and who was shown the votes of others."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -38,10 +38,11 @@ class SettingsStore:
 
         When this returns, it is on disk.
         """
+        expnums = sorted({int(one) for one in expnums})
         with schema.writing(self.engine) as connection:
-            known = set(connection.execute(_revealed(inspector, camera)).scalars())
+            known = _revealed(connection, inspector, camera, expnums)
             common = {"inspector": inspector, "camera": camera, "revealed_utc": schema.now_utc()}
-            rows = [common | {"expnum": expnum} for expnum in sorted({int(one) for one in expnums} - known)]
+            rows = [common | {"expnum": expnum} for expnum in expnums if expnum not in known]
             if rows:
                 connection.execute(schema.reveals.insert(), rows)
 
@@ -53,12 +54,18 @@ class SettingsStore:
             rows = connection.execute(query.order_by(c.revealed_utc, c.inspector)).all()
         return [{"inspector": row.inspector, "revealed_utc": row.revealed_utc} for row in rows]
 
-    def revealed(self, inspector: str, camera: str) -> set[int]:
-        """expnums of which this inspector has ever been shown the votes of others."""
+    def revealed(self, inspector: str, camera: str, expnums: Sequence[int] | None = None) -> set[int]:
+        """Those of these expnums (None = all) of which this inspector has ever been shown the votes of others."""
         with schema.reading(self.engine) as connection:
-            return set(connection.execute(_revealed(inspector, camera)).scalars())
+            return _revealed(connection, inspector, camera, expnums)
 
 
-def _revealed(inspector: str, camera: str) -> sa.Select:
+def _revealed(connection: sa.Connection, inspector: str, camera: str, expnums: Sequence[int] | None) -> set[int]:
     c = schema.reveals.c
-    return sa.select(c.expnum).where(c.inspector == inspector, c.camera == camera)
+    query = sa.select(c.expnum).where(c.inspector == inspector, c.camera == camera)
+    if expnums is None:
+        return set(connection.execute(query).scalars())
+    found: set[int] = set()
+    for chunk in schema.chunks(int(expnum) for expnum in expnums):
+        found |= set(connection.execute(query.where(c.expnum.in_(chunk))).scalars())
+    return found
