@@ -19,6 +19,7 @@ import panel as pn
 import param
 from markupsafe import Markup
 
+from triptych.app.rooms.jobs import says
 from triptych.app.session import COLOURINGS, LEAD_ROOMS, ROOMS, STRETCHES, Session, attempt
 from triptych.app.web.auth import COOKIE, PAGES, login_of_cookie
 from triptych.app.web.component import EsModule, assets_base
@@ -275,9 +276,8 @@ def job_to_show(jobs, dismissed=()):
         if job["job_id"] in dismissed and job["state"] not in ("waiting", "running"):
             continue
         if job["state"] in ("waiting", "running"):
-            text = job["text"] or ("waiting for the worker" if job["state"] == "waiting" else "starting")
             progress = float(job["progress"] or 0)
-            return {"job_id": int(job["job_id"]), "state": job["state"], "text": f"{job['kind']}: {text}"} | {
+            return {"job_id": int(job["job_id"]), "state": job["state"], "text": f"{job['kind']}: {says(job)}"} | {
                 "progress": progress,
                 "error": "",
             }

@@ -2,7 +2,8 @@
 
 It takes jobs from the job table, one after the other. Between jobs it follows what the votes change. The server starts
 it and holds a pipe to it; the worker ends when the pipe closes, so that it never runs longer than the server. While a
-job runs, a thread tells the store every few seconds that the worker is alive. A cancelled job ends at its next step.
+job runs, a thread tells the store every few seconds that the worker is alive. A cancelled job ends at its next step; if
+that does not come within STOP_SECONDS, the whole process ends, and the server starts another one.
 """
 
 import argparse
@@ -22,16 +23,23 @@ from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import Cancelled, StoreAway, TriptychError
 from triptych.pipeline.retraining import leftovers
 from triptych.pipeline.store import address
+from triptych.pipeline.store.retrain_log import RetrainLog
 from triptych.pipeline.store.store import open_store
 
 POLITENESS = 5  # niceness: votes go first, but on a busy machine the worker still gets on
 
 log = logging.getLogger("triptych.worker")
 
+ABANDONED = 3  # exit status after a job that had to be stopped
+
 IDLE_SECONDS = 1.0
 REST = 3.0  # after following the votes the worker rests this many times as long, so that voting stays fast
 LONGEST_REST_SECONDS = 5.0
 HEARTBEAT_SECONDS = 5.0
+LOOK_SECONDS = 1.0  # between two looks whether somebody wants the job to stop
+STOP_SECONDS = 4.0  # for a job to come to its next step, once somebody wants it to stop
+BUSY = 0.5  # share of the time that a job could have computed but waited for a processor: more is a busy machine
+SLOW = "slow: the machine is busy"
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 10.0  # between two tries to write how a job ended
 TELL_SECONDS = 2.0  # between two lines of progress. Pages look as often, and votes must wait for each such write
 
@@ -102,12 +110,42 @@ class LiveWork:
             raise Cancelled("a job waits")
 
 
-class Report:
-    """Connects a running job with the store: it writes the progress and notices a cancellation."""
+class Waits:
+    """How much of its time this process has waited for a processor since the last question, as Linux counts it."""
 
-    def __init__(self, store, job_id, worker, asked_by=""):
+    def __init__(self, threads: str = "/proc/self/task"):
+        self.threads = Path(threads)
+        self._last = self._read()
+
+    def share(self):
+        """From 0 (all processors were free) to 1. 0 if the system does not say, or nothing was to be computed."""
+        now = self._read()
+        ran, waited = (sum(times[k] - self._last.get(name, (0, 0))[k] for name, times in now.items()) for k in (0, 1))
+        self._last = now
+        return waited / (ran + waited) if ran + waited > 0 else 0.0
+
+    def _read(self):
+        """{thread: (nanoseconds on a processor, nanoseconds waiting for one)}"""
+        found = {}
+        with contextlib.suppress(OSError, ValueError):  # not Linux
+            for thread in self.threads.iterdir():
+                with contextlib.suppress(OSError):  # the thread has just ended
+                    ran, waited, *_ = (thread / "schedstat").read_text().split()
+                    found[thread.name] = (int(ran), int(waited))
+        return found
+
+
+class Report:
+    """Connects a running job with the store: it writes the progress and notices a cancellation.
+
+    abandon : called if the job must stop and does not come to its next step
+    """
+
+    def __init__(self, store, job_id, worker, asked_by="", abandon=None):
         self.store, self.job_id, self.worker, self.asked_by = store, job_id, worker, asked_by
         self.done, self.text = 0.0, ""
+        self._abandon = abandon
+        self._waits, self._slow = Waits(), False
         self._told = -TELL_SECONDS
         self._stopped = threading.Event()
         self._ended = threading.Event()
@@ -133,22 +171,41 @@ class Report:
     def _tell(self):
         """Tell the store. If it cannot be used now, the job goes on, and the next beat tries again."""
         try:
-            if not self.store.update_job(self.job_id, self.done, self.text, self.worker):
+            text = "; ".join(part for part in (self.text, SLOW if self._slow else "") if part)
+            if not self.store.update_job(self.job_id, self.done, text, self.worker):
                 self._stopped.set()
         except StoreAway as error:
             log.warning("the progress of job %s is not told: %s", self.job_id, error)
 
     def _keep_beating(self):
-        while not self._ended.wait(HEARTBEAT_SECONDS):
+        told = asked = time.monotonic()
+        while not self._ended.wait(LOOK_SECONDS):
+            now = time.monotonic()
             try:
-                self._tell()
+                if not self._stopped.is_set():
+                    asked = now
+                    if self.store.is_cancel_asked(self.job_id):
+                        self._stopped.set()
+                if now - told >= HEARTBEAT_SECONDS:
+                    told = now
+                    self._slow = self._waits.share() > BUSY
+                    self._tell()
+                if self._stopped.is_set() and now - asked >= STOP_SECONDS and self._abandon:
+                    self._abandon()
             except Exception:  # whatever it is, it must not end the beats
                 log.warning("heartbeat failed", exc_info=True)
 
 
 def run_job(catalog, store, job, worker):
     """Run one claimed job and write to the store how it ended."""
-    report = Report(store, job.job_id, worker, job.asked_by)
+
+    def abandon():
+        log.warning("job %s was asked to stop and did not; the worker ends and is started again", job.job_id)
+        store.finish_job(job.job_id, worker=worker, cancelled=True)
+        RetrainLog(store, str(catalog.path), by=job.asked_by, job=job.job_id).say("stopped in the middle, as asked")
+        os._exit(ABANDONED)
+
+    report = Report(store, job.job_id, worker, job.asked_by, abandon)
     outcome = {}
     try:
         if job.kind not in KINDS:

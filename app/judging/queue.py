@@ -42,7 +42,6 @@ from triptych.pipeline.votes.vote_rule import (
 SETTINGS = "queue"  # name of a setting: without an owner it is the lead's choice for all, else the owner's choice
 ASSIGNED = "queue assigned"  # packet that the lead gave an account
 REPEATS_AHEAD = 200  # repeats are handed out only among this many next answers
-LEASE_SECONDS = 120.0
 BEFORE_ALL = 10  # larger than any other number in the sorting of `queue_for`: these exposures come first
 DOUBTFUL = "doubtful"  # the facet whose packets hold more than candidates
 
@@ -356,7 +355,7 @@ def look(viewer: Viewer, expnum):
     if expnum is None:
         viewer.store.release(viewer.name, viewer.catalog.camera)
     else:
-        viewer.store.lease(viewer.name, viewer.catalog.camera, int(expnum), LEASE_SECONDS)
+        viewer.store.lease(viewer.name, viewer.catalog.camera, int(expnum))
 
 
 def place_of(viewer: Viewer, expnum):

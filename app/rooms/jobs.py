@@ -5,15 +5,25 @@ LOG_LETTERS = 2000  # most letters of an error that are shown
 
 
 def jobs(app):
-    """The newest jobs of this run as plain values: job_id, kind, state, progress, text, asked_by, times, attempts,
-    error, result (one line of text), parameters."""
+    """The newest jobs of this run as plain values: job_id, kind, state, progress, says (see `says`), asked_by, times,
+    attempts, error, result (one line of text), parameters."""
     rows = app.store.jobs(run=app.run_key).head(JOBS_SHOWN).to_dict("records")
-    names = ("job_id", "kind", "state", "progress", "text", "asked_by", "asked_utc", "finished_utc", "attempts")
+    names = ("job_id", "kind", "state", "progress", "asked_by", "asked_utc", "finished_utc", "attempts")
     return [
         {name: row[name] for name in names}
         | {"error": str(row["error"])[:LOG_LETTERS], "result": in_words(row["result"]), "parameters": row["parameters"]}
+        | {"says": says(row)}
         for row in rows
     ]
+
+
+def says(job):
+    """What an open job does now, in one line; '' if it has ended. job : a row of LabelStore.jobs, as a dict"""
+    if job["state"] == "waiting":
+        return f"waiting for the worker since {job['asked_utc'][11:16]} UTC"
+    if job["state"] != "running":
+        return ""
+    return "stopping" if job["cancel_asked"] else job["text"] or "starting"
 
 
 def in_words(result):

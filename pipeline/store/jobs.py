@@ -2,7 +2,8 @@
 
 A job is `waiting`, then `running`, then `done`, `failed` or `cancelled`. The worker reports with `update_job` or
 `beat_job`. If a running job has had no report for too long, the next worker starts it again. After MAX_ATTEMPTS it
-fails.
+fails. Reports are dated by the wall clock, which can be put forward or back. So nobody takes a job from its worker
+before they have watched for a while that no report comes: see `Heard`.
 """
 
 import json
@@ -16,6 +17,7 @@ from triptych.pipeline.errors import LabelError
 from triptych.pipeline.store import schema
 
 SILENT_SECONDS = 60.0
+WATCH_SECONDS = 15.0  # how long another worker watches a silent job before it takes it; a worker reports every 5 s
 MAX_ATTEMPTS = 2
 
 
@@ -39,10 +41,27 @@ class Job:
     times: dict = field(default_factory=dict)
 
 
+class Heard:
+    """When this process last saw a report on each running job, by a clock that nobody can put back."""
+
+    def __init__(self):
+        self._last: dict[tuple[int, str], tuple[float, float]] = {}  # (job_id, worker) -> heartbeat, when it was new
+
+    def quiet_seconds(self, row: sa.Row) -> float:
+        """For how long the heartbeat of a running job has been the same, as far as this process has seen it."""
+        now, job = time.monotonic(), (row.job_id, row.worker)
+        heartbeat, since = self._last.get(job, (None, now))
+        if heartbeat != row.heartbeat:
+            self._last[job] = (row.heartbeat, now)
+            return 0.0
+        return now - since
+
+
 class Jobs:
-    """The job table of a label store. A base class of `LabelStore`, which sets `engine`."""
+    """The job table of a label store. A base class of `LabelStore`, which sets `engine` and `heard`."""
 
     engine: sa.Engine
+    heard: Heard
 
     def ask_job(self, kind: str, parameters: dict | None = None, by: str = "", run: str = "") -> int:
         """Ask for a job and return its number. If the same job is already waiting or running, return that one's."""
@@ -81,8 +100,9 @@ class Jobs:
         """Take the oldest waiting job of `run`; None if there is none.
 
         worker : a name that differs between workers, such as host and process number. Only the worker that has a job
-        can change it. silent : seconds; a job whose worker has reported nothing for so long counts as waiting.
-        Without a job to take, nothing is locked, because a lock makes votes wait.
+        can change it. silent : seconds; a job whose worker has reported nothing for so long counts as waiting, once
+        this process has watched it for WATCH_SECONDS (or for `silent`, if that is shorter). Without a job to take,
+        nothing is locked, because a lock makes votes wait.
         """
         if not self._may_claim(run, silent):
             return None
@@ -104,13 +124,26 @@ class Jobs:
 
     def _may_claim(self, run: str, silent: float) -> bool:
         """Whether a job is waiting, or a running one has had no report for `silent` seconds."""
-        query = sa.select(schema.jobs.c.job_id).where(sa.or_(_waits(run), _is_silent(run, silent))).limit(1)
         with schema.reading(self.engine) as connection:
-            return connection.execute(query).first() is not None
+            if connection.execute(sa.select(schema.jobs.c.job_id).where(_waits(run)).limit(1)).first() is not None:
+                return True
+            return bool(self._silent_jobs(connection, run, silent))
+
+    def _silent_jobs(self, connection: sa.Connection, run: str, silent: float) -> list[sa.Row]:
+        """Running jobs whose worker is taken for dead.
+
+        Their last report is far from now by the wall clock, before it or after it, and none has come while this process
+        watched.
+        """
+        running = sa.and_(schema.jobs.c.run == run, schema.jobs.c.state == "running")
+        rows, now = connection.execute(sa.select(schema.jobs).where(running)).all(), time.time()
+        quiet = {row.job_id: self.heard.quiet_seconds(row) for row in rows}
+        needed = min(silent, WATCH_SECONDS)
+        return [row for row in rows if abs(now - row.heartbeat) > silent and quiet[row.job_id] >= needed]
 
     def _free_silent(self, connection: sa.Connection, run: str, silent: float) -> None:
         """End or requeue jobs of dead workers: cancelled if asked for, failed after MAX_ATTEMPTS, else waiting."""
-        for row in connection.execute(sa.select(schema.jobs).where(_is_silent(run, silent))).all():
+        for row in self._silent_jobs(connection, run, silent):
             if row.cancel_asked:
                 values = {"state": "cancelled", "finished_utc": schema.now_utc()}
             elif row.attempts >= MAX_ATTEMPTS:
@@ -164,6 +197,12 @@ class Jobs:
             raise LabelError(f"there is no job {job_id}; `jobs()` lists them")
         return row if row.state == "running" and worker in (None, row.worker) else None
 
+    def is_cancel_asked(self, job_id: int) -> bool:
+        """Whether somebody has asked for a running job to stop. It reads one row and locks nothing."""
+        query = sa.select(schema.jobs.c.cancel_asked).where(schema.jobs.c.job_id == job_id)
+        with schema.reading(self.engine) as connection:
+            return bool(connection.execute(query).scalar())
+
     def cancel_job(self, job_id: int) -> None:
         """Cancel a job: a waiting one at once, a running one at its next report. A finished job is left as it is."""
         with schema.writing(self.engine) as connection:
@@ -198,12 +237,6 @@ class Jobs:
 def _waits(run: str) -> sa.ColumnElement[bool]:
     """SQL condition: jobs of a run that wait for a worker."""
     return sa.and_(schema.jobs.c.run == run, schema.jobs.c.state == "waiting")
-
-
-def _is_silent(run: str, silent: float) -> sa.ColumnElement[bool]:
-    """SQL condition: running jobs of a run without a report for `silent` seconds."""
-    quiet = schema.jobs.c.heartbeat < time.time() - silent
-    return sa.and_(schema.jobs.c.run == run, schema.jobs.c.state == "running", quiet)
 
 
 def _job(row: sa.Row, **changes) -> Job:

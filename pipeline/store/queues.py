@@ -17,6 +17,7 @@ from triptych.pipeline.errors import LabelError, choose
 from triptych.pipeline.store import schema
 from triptych.pipeline.store.screens import read_screens
 
+LEASE_SECONDS = 120.0
 DRAW_KINDS = ("known", "control")
 REPEAT_COLUMNS = ["repeat_id", "vote_id", "inspector", "judgement", "reasons", "screen", "created_utc"]
 DRAW_COLUMNS = ["draw_id", "camera", "expnum", "kind", "judgement", "reasons", "created_by", "created_utc"]
@@ -42,19 +43,23 @@ class QueueStore:
 
     # ---- who looks at what
 
-    def lease(self, inspector: str, camera: str, expnum: int, seconds: float) -> None:
-        """Note that this inspector looks at this exposure for the next `seconds`. Any earlier lease of theirs ends."""
+    def lease(self, inspector: str, camera: str, expnum: int, seconds: float = LEASE_SECONDS) -> None:
+        """Note that this inspector looks at this exposure for the next `seconds`, at most LEASE_SECONDS.
+
+        Any earlier lease of theirs ends.
+        """
         t, now = schema.leases, time.time()
         own = sa.and_(t.c.camera == camera, t.c.inspector == inspector)
-        row = {"camera": camera, "expnum": int(expnum), "inspector": inspector, "until": now + float(seconds)}
+        until = now + min(float(seconds), LEASE_SECONDS)
+        row = {"camera": camera, "expnum": int(expnum), "inspector": inspector, "until": until}
         with schema.writing(self.engine) as connection:
-            connection.execute(t.delete().where(sa.or_(own, t.c.until <= now)))
+            connection.execute(t.delete().where(sa.or_(own, sa.not_(_runs(now)))))
             connection.execute(t.insert(), row)
 
     def leases(self, camera: str | None = None) -> pd.DataFrame:
         """Leases that have not run out: camera, expnum, inspector, until (seconds since 1970)."""
         t = schema.leases
-        query = sa.select(t).where(t.c.until > time.time()).order_by(t.c.camera, t.c.expnum, t.c.inspector)
+        query = sa.select(t).where(_runs(time.time())).order_by(t.c.camera, t.c.expnum, t.c.inspector)
         if camera is not None:
             query = query.where(t.c.camera == camera)
         with schema.reading(self.engine) as connection:
@@ -255,6 +260,12 @@ class QueueStore:
         again = sa.select(sa.func.count()).where(repeats.inspector == inspector)
         with schema.reading(self.engine) as connection:
             return int(connection.execute(cast).scalar_one() + connection.execute(again).scalar_one())
+
+
+def _runs(now: float) -> sa.ColumnElement[bool]:
+    """SQL condition: leases that have not run out. More than the whole time left means that the clock was put back."""
+    until = schema.leases.c.until
+    return sa.and_(until > now, until <= now + LEASE_SECONDS)
 
 
 _HANDED_OUT = "queue repeats "  # name of the setting of an account, followed by the camera

@@ -20,7 +20,7 @@ from triptych.pipeline.store import schema
 from triptych.pipeline.store.accounts import Accounts, User
 from triptych.pipeline.store.address import address_of, parse
 from triptych.pipeline.store.decisions import Adjudications
-from triptych.pipeline.store.jobs import Job, Jobs
+from triptych.pipeline.store.jobs import Heard, Job, Jobs
 from triptych.pipeline.store.known_stores import KnownStores, StoreState
 from triptych.pipeline.store.logins import Login, Logins
 from triptych.pipeline.store.queues import QueueStore
@@ -126,6 +126,7 @@ class LabelStore(Accounts, Logins, Jobs, SettingsStore, Adjudications, QueueStor
         self.url = url
         self.engine = schema.open_engine(url, new=new)
         self.known: KnownStores | None = None
+        self.heard = Heard()
 
     @property
     def address(self) -> str:

@@ -57,11 +57,14 @@ def test_a_room_of_leads_is_not_part_of_anybody_else_s_page(app):
 def test_the_top_bar_shows_the_open_job_else_a_failure_not_yet_dismissed():
     done = {"job_id": 1, "kind": "retrain", "state": "done", "text": "", "progress": 1.0, "error": ""}
     failed = {**done, "job_id": 2, "state": "failed", "error": "no labels yet"}
-    running = {**done, "job_id": 3, "state": "running", "text": "fitting", "progress": 0.25}
+    running = {**done, "job_id": 3, "state": "running", "text": "fitting", "progress": 0.25, "cancel_asked": False}
+    waiting = {**running, "state": "waiting", "text": "", "asked_utc": "2026-11-30T14:03:59.000000Z"}
     assert job_to_show([]) == job_to_show([done]) == job_to_show([failed, done]) == {}
     assert "no labels yet" in job_to_show([done, failed])["text"]
     assert job_to_show([done, failed], {2}) == {}
     assert job_to_show([done, failed, running])["text"] == "retrain: fitting"
+    assert job_to_show([{**running, "cancel_asked": True}])["text"] == "retrain: stopping"
+    assert job_to_show([waiting])["text"] == "retrain: waiting for the worker since 14:03 UTC"
 
 
 def test_a_job_that_ended_before_the_page_was_opened_is_shown(app):

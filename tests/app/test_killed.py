@@ -19,6 +19,7 @@ from triptych.app import worker
 from triptych.pipeline.catalog.catalog import STAGE_COMMANDS, Catalog
 from triptych.pipeline.catalog.stage import digest_of_folder
 from triptych.pipeline.classifier import candidates, predict, train
+from triptych.pipeline.store import jobs
 from triptych.pipeline.store.store import LabelStore, Vote, open_store
 
 pytestmark = pytest.mark.slow
@@ -89,6 +90,12 @@ def a_minute_passes(store: LabelStore) -> None:
     with sqlite3.connect(store.engine.url.database) as connection:
         connection.execute("UPDATE jobs SET heartbeat = heartbeat - 3600 WHERE state = 'running'")
     connection.close()
+
+
+@pytest.fixture(autouse=True)
+def no_watch(monkeypatch):
+    """A worker takes a silent job at once, without watching it first."""
+    monkeypatch.setattr(jobs, "WATCH_SECONDS", 0.0)
 
 
 @pytest.fixture(scope="module")

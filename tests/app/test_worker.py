@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -80,6 +81,55 @@ def test_a_cancelled_job_stops_at_its_next_step(store, monkeypatch):
     job_id = ask(store, "long")
     work(store)
     assert store.job(job_id).state == "cancelled"
+
+
+def test_a_job_that_comes_to_no_step_is_stopped_within_seconds(store, monkeypatch):
+    """The process ends; here that is only noted, and lets the job end."""
+    left = threading.Event()
+    monkeypatch.setattr(worker, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(worker, "STOP_SECONDS", 0.05)
+    monkeypatch.setattr(worker.os, "_exit", lambda status: left.set() or status)
+
+    def stuck(catalog, store, parameters, report):
+        store.cancel_job(job_id)
+        assert left.wait(60), "nobody stopped it"
+        return {}
+
+    monkeypatch.setitem(worker.KINDS, "stuck", stuck)
+    job_id = ask(store, "stuck")
+    work(store)
+    assert store.job(job_id).state == "cancelled"
+    assert retrain_log.lines(store, str(store.catalog.path))[-1]["text"] == "stopped in the middle, as asked"
+
+
+def test_a_job_says_when_the_machine_is_busy(store, monkeypatch, tmp_path):
+    thread = tmp_path / "tasks" / "17"
+    thread.mkdir(parents=True)
+    times = thread / "schedstat"
+    times.write_text("5000 9000 12\n")
+    waits = worker.Waits(str(thread.parent))
+    said = []
+    for ran, waited in ((9000, 10000), (9500, 90000), (9500, 90000)):
+        times.write_text(f"{ran} {waited} 40\n")
+        said.append(waits.share())
+    assert said == [pytest.approx(0.2), pytest.approx(0.9938, abs=1e-3), 0.0]
+    assert worker.Waits(str(tmp_path / "no Linux")).share() == 0.0
+
+    heard = threading.Event()
+    monkeypatch.setattr(worker, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(worker, "HEARTBEAT_SECONDS", 0.02)
+    monkeypatch.setattr(worker.Waits, "share", lambda self: 0.8)
+
+    def fit(catalog, store, parameters, report):
+        report.progress(1, 4, "fitting")
+        wait_until(lambda: store.jobs().iloc[0]["text"] == "fitting; slow: the machine is busy")
+        heard.set()
+        return {}
+
+    monkeypatch.setitem(worker.KINDS, "fit", fit)
+    ask(store, "fit")
+    work(store)
+    assert heard.is_set()
 
 
 def test_jobs_of_another_run_in_the_same_store_are_left_alone(store):

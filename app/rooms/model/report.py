@@ -67,7 +67,7 @@ def named(stage):
 def work(viewer: Viewer):
     """{job, log}: the newest retraining that a page asked for, and the last lines of the log. job : None without any"""
     own = [row for row in jobs(viewer.app) if row["kind"] == "retrain"]
-    names = ("job_id", "state", "progress", "text", "asked_by", "asked_utc", "finished_utc")
+    names = ("job_id", "state", "progress", "says", "asked_by", "asked_utc", "finished_utc")
     job = {name: own[0][name] for name in names} if own else None
     if job and viewer.is_lead:
         job["error"] = own[0]["error"]

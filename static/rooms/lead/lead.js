@@ -165,7 +165,7 @@ function took({ asked_utc: asked, finished_utc: finished }) {
 }
 
 function log(job) {
-  if (job.state === 'running') return `<progress max="1" value="${job.progress}" aria-label="progress"></progress> ${text(job.text || 'starting')}`;
-  if (job.state === 'waiting') return 'waiting for the worker';
-  return text(job.error || job.result || job.text || '');
+  if (job.state === 'running') return `<progress max="1" value="${job.progress}" aria-label="progress"></progress> ${text(job.says)}`;
+  if (job.state === 'waiting') return text(job.says);
+  return text(job.error || job.result || '');
 }

@@ -188,7 +188,7 @@ class ModelRoom {
     strip.hidden = !open;
     if (!open) strip.innerHTML = '';
     else if (!strip.firstChild) strip.innerHTML = workHtml(job, this.lead);
-    else { strip.querySelector('b').textContent = job.state === 'waiting' ? 'waiting for the worker' : job.text || 'starting'; strip.querySelector('progress').value = job.progress; }
+    else { strip.querySelector('b').textContent = job.says; strip.querySelector('progress').value = job.progress; }
     if (had && !open) this.part('retrain').focus();
     this.part('retrain').disabled = open;
     const lines = this.part('log');

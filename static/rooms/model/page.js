@@ -31,8 +31,7 @@ export function mineHtml({ mine, offered }) {
 
 export function workHtml(job, lead) {
   if (!job || !['waiting', 'running'].includes(job.state)) return '';
-  const at = job.state === 'waiting' ? 'waiting for the worker' : job.text || 'starting';
-  return `<span>Retraining, asked for by ${text(job.asked_by)}: <b>${text(at)}</b></span><progress max="1" value="${job.progress}" aria-label="progress of the retraining"></progress>${lead ? `<button data-act="cancel" class="danger">Cancel</button>` : ''}`;
+  return `<span>Retraining, asked for by ${text(job.asked_by)}: <b>${text(job.says)}</b></span><progress max="1" value="${job.progress}" aria-label="progress of the retraining"></progress>${lead ? `<button data-act="cancel" class="danger">Cancel</button>` : ''}`;
 }
 
 export function failedHtml(job) {

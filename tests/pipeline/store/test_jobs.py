@@ -66,6 +66,51 @@ def test_a_silent_worker_loses_its_job_to_the_next(store):
     assert store.finish_job(job_id, worker="worker-2")
 
 
+class Clock:
+    """Stands for the time module: the wall clock and the steady one, which the test moves."""
+
+    def __init__(self):
+        self.wall, self.steady = 1e9, 0.0
+
+    def time(self):
+        return self.wall
+
+    def monotonic(self):
+        return self.steady
+
+    def passes(self, seconds):
+        self.wall += seconds
+        self.steady += seconds
+
+
+@pytest.mark.parametrize("jump", [-3600.0, 3600.0], ids=["back", "forward"])
+def test_a_clock_that_jumps_takes_no_job_from_its_worker(store, monkeypatch, jump):
+    clock = Clock()
+    monkeypatch.setattr(jobs, "time", clock)
+    job_id = store.ask_job("retrain")
+    store.claim_job("worker-1")
+    clock.wall += jump
+    for _ in range(30):
+        assert store.claim_job("worker-2") is None
+        clock.passes(jobs.WATCH_SECONDS / 3)
+        assert store.beat_job(job_id, "worker-1")
+
+
+@pytest.mark.parametrize("jump", [-3600.0, 0.0, 3600.0], ids=["back", "none", "forward"])
+def test_a_dead_workers_job_is_taken_however_the_clock_jumped(store, monkeypatch, jump):
+    clock = Clock()
+    monkeypatch.setattr(jobs, "time", clock)
+    job_id = store.ask_job("retrain")
+    store.claim_job("worker-1")
+    clock.wall += jump
+    waited = 0.0
+    while (job := store.claim_job("worker-2")) is None:
+        clock.passes(1.0)
+        waited += 1.0
+        assert waited <= jobs.SILENT_SECONDS + 1, "the wait must not stretch"
+    assert (job.job_id, job.worker) == (job_id, "worker-2")
+
+
 def test_a_job_that_kills_its_workers_fails_with_advice(store):
     job_id = store.ask_job("retrain")
     for n in range(jobs.MAX_ATTEMPTS):

@@ -1,8 +1,11 @@
 """What the store records about queues, on both databases."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from triptych.pipeline.errors import LabelError, TriptychError
+from triptych.pipeline.store import queues
 from triptych.pipeline.store.store import Vote
 
 pytest_plugins = ["tests.postgres"]
@@ -25,6 +28,17 @@ def test_a_lease_names_who_looks_at_what_and_runs_out_by_itself(store):
     store.release("ben", "decam")
     store.release("ben", "decam")
     assert store.leases().empty
+
+
+def test_a_clock_put_back_does_not_stretch_a_lease(store, monkeypatch):
+    clock = SimpleNamespace(now=1e9)
+    monkeypatch.setattr(queues, "time", SimpleNamespace(time=lambda: clock.now))
+    store.lease("amy", "decam", 7)
+    assert store.leases()["expnum"].tolist() == [7]
+    clock.now -= 3600
+    assert store.leases().empty
+    store.lease("ben", "decam", 8)
+    assert store.leases()["expnum"].tolist() == [8]
 
 
 def test_a_repeat_is_no_vote_and_the_same_one_sent_twice_is_one(store):
