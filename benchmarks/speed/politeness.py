@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 import uuid
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -77,7 +77,7 @@ def votes_of(client: Browser, expnums: list[int], n: int) -> tuple[list[float], 
         voted.append(1000 * (time.perf_counter() - start))
         assert answer.status == 200, answer.text
         start = time.perf_counter()
-        assert client.ask(f"/review/exposure/{expnum}?assisted=1").status == 200
+        assert client.ask(f"/api/exposure/{expnum}?assisted=1").status == 200
         looked.append(1000 * (time.perf_counter() - start))
         time.sleep(PAUSE)
     return voted, looked
@@ -85,8 +85,6 @@ def votes_of(client: Browser, expnums: list[int], n: int) -> tuple[list[float], 
 
 def measure(client: Browser, expnums: list[int], level, others: int, n: int) -> tuple[list[float], list[float], float]:
     """The votes at one level of the worker, and the processors that it got."""
-    from contextlib import ExitStack
-
     with ExitStack() as stack:
         for _ in range(others):
             stack.enter_context(computing(0, 1))
@@ -120,21 +118,17 @@ def main() -> None:
             cases = [(level, others) for others in (0, OTHERS) for level in LEVELS]
             for _ in range(given.rounds):
                 for case in cases:
-                    for kept, more in zip(
-                        found.setdefault(case, ([], [], [])), measure(client, expnums, *case, given.votes), strict=True
-                    ):
-                        kept += more if isinstance(more, list) else [more]
-    print(
-        f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f} at the end, n = {given.votes * given.rounds} each"
-    )
-    print(
-        f"{'worker':>7} {'others':>7} {'vote median':>12} {'95 %':>7} {'next median':>12} {'95 %':>7} {'worker got':>11}"
-    )
+                    voted, looked, got = measure(client, expnums, *case, given.votes)
+                    kept = found.setdefault(case, ([], [], []))
+                    kept[0].extend(voted)
+                    kept[1].extend(looked)
+                    kept[2].append(got)
+    load = os.getloadavg()[0]
+    print(f"{os.cpu_count()} processors, load {load:.1f} at the end, n = {given.votes * given.rounds} each")
+    print("  worker  others   vote: median  95 %   next: median  95 %   worker got")
     for (level, others), (voted, looked, got) in found.items():
-        times = [f"{np.percentile(ms, q):.0f}" for ms in (voted, looked) for q in (50, 95)]
-        print(
-            f"{level!s:>7} {others:>7} {times[0]:>12} {times[1]:>7} {times[2]:>12} {times[3]:>7} {np.mean(got):>11.2f}"
-        )
+        vote, late, look, later = (np.percentile(ms, q) for ms in (voted, looked) for q in (50, 95))
+        print(f"{level!s:>8}{others:>8}{vote:>15.0f}{late:>6.0f}{look:>15.0f}{later:>6.0f}{np.mean(got):>13.2f}")
 
 
 if __name__ == "__main__":
