@@ -3,6 +3,8 @@
 Each verb reads its options, calls one function and prints. Only verbs that serve pages load Panel.
 """
 
+import errno
+import os
 import sys
 
 import typer
@@ -107,16 +109,48 @@ def assemble() -> typer.Typer:
 app = assemble()
 
 
+def in_one_line(error: Exception) -> str:
+    """What is wrong and what to do, where it is not a fault of Triptych itself; '' where it is."""
+    if isinstance(error, TriptychError):
+        return str(error)
+    if isinstance(error, OSError):
+        return why_no_file(error)
+    if isinstance(error, MemoryError):
+        return "this machine has too little memory for it; end other programs, or use another machine"
+    from triptych.pipeline.store.faults import passing_fault
+
+    of_store = passing_fault(error)
+    return f"{of_store}; run the same command again" if of_store else ""
+
+
+def why_no_file(error: OSError) -> str:
+    """One line that says which file cannot be read or written, why, and what to do."""
+    what = f"{error.filename}: " if error.filename is not None else ""
+    advice = {
+        errno.ENOSPC: "make room on the disk, then run the same command again; it goes on where it stopped",
+        errno.EDQUOT: "make room in your quota, then run the same command again; it goes on where it stopped",
+        errno.EROFS: "this file system can only be read; name a folder on another one",
+        errno.EACCES: "ask its owner for the permission",
+        errno.EPERM: "ask its owner for the permission",
+    }.get(error.errno or 0, "run the same command again")
+    return f"{what}{error.strerror or error}; {advice}"
+
+
 def main() -> None:
-    """Run the command line. A TriptychError is printed as one line, with exit code 1."""
+    """Run the command line. A TriptychError, or what is wrong with a file, is printed as one line; exit code 1."""
     try:
         app()
-    except TriptychError as error:
-        print(f"triptych: {error}", file=sys.stderr)
-        raise SystemExit(1) from None
     except KeyboardInterrupt:
         print("triptych: stopped; run the same command again to continue", file=sys.stderr)
         raise SystemExit(130) from None
+    except BrokenPipeError:  # whoever read the output has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None
+    except Exception as error:
+        if not (line := in_one_line(error)):
+            raise
+        print(f"triptych: {line}", file=sys.stderr)
+        raise SystemExit(1) from None
 
 
 if __name__ == "__main__":

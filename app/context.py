@@ -221,14 +221,14 @@ class AppContext:
         While the store cannot be used, the last one stays.
         """
         with self._lock:
-            if time.monotonic() - self._pulse_time >= PULSE_SECONDS:
+            if self._pulse is None or time.monotonic() - self._pulse_time >= PULSE_SECONDS:
                 self._pulse_time = time.monotonic()
                 try:
                     self._pulse = self._read_pulse()
-                except StoreAway:
+                except StoreAway as error:
                     if self._pulse is None:
                         raise
-                    log.warning("the label store cannot be used now", exc_info=True)
+                    log.warning("%s", error)
             return self._pulse
 
     def _read_pulse(self):

@@ -23,6 +23,7 @@ from triptych.app.rooms.jobs import says
 from triptych.app.session import COLOURINGS, LEAD_ROOMS, ROOMS, STRETCHES, Session, attempt
 from triptych.app.web.auth import COOKIE, PAGES, login_of_cookie
 from triptych.app.web.component import EsModule, assets_base
+from triptych.app.web.faults import note
 from triptych.pipeline.errors import LabelError, TriptychError
 
 log = logging.getLogger("triptych")
@@ -296,8 +297,8 @@ def page_runner(document):
         try:
             result = await asyncio.to_thread(work)
         except Exception as error:
-            log.exception("a page's work failed")
-            result = None, TriptychError(f"That did not work: {error}. The server's log says more.")
+            fault = note(log, "a page's work failed", error)
+            result = None, TriptychError(f"That did not work: {fault.text}.")
         document.add_next_tick_callback(partial(done, result))
 
     def runner(work, done):

@@ -8,6 +8,7 @@
 What the class of an error does not say for sure counts as passing, because a vote must not be thrown away for it.
 """
 
+import logging
 from dataclasses import dataclass
 
 from triptych.pipeline.errors import Cancelled, CatalogError, NotInstalled, StoreAway, StoreMissing, TriptychError
@@ -43,3 +44,10 @@ def fault_of(error: BaseException | None) -> Fault:
 def one_line(text) -> str:
     """A text without line breaks."""
     return " ".join(str(text).split())
+
+
+def note(log: logging.Logger, what: str, error: BaseException) -> Fault:
+    """Write a fault to the log: one line, and the traceback only if it is a fault of Triptych."""
+    fault = fault_of(error)
+    log.warning("%s: %s", what, fault.text, exc_info=error if fault.status == 500 else None)
+    return fault

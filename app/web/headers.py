@@ -5,8 +5,18 @@ The policy lets a page run only scripts of this server and the few that Panel wr
 because Bokeh writes them.
 """
 
+import asyncio
+import logging
+
 import tornado.web
 from panel.io.server import DocHandler
+
+from triptych.app.web.auth import page, provider_of
+from triptych.app.web.faults import note
+
+log = logging.getLogger("triptych")
+
+AGAIN_SECONDS = 5  # after which a page that cannot be shown is asked for again
 
 
 def policy(nonce=""):
@@ -45,12 +55,45 @@ class PageHandler(DocHandler):
     nonce = ""
 
     async def get_session(self):
-        session = await super().get_session()  # pyright: ignore[reportGeneralTypeIssues]  # Tornado types it as None
+        found = super().get_session()  # None instead of something to wait for, if nobody is logged in
+        session = await found if found is not None else None
         if session is not None:
             self.nonce = session.document.template_variables.get("nonce", "")
         return session
 
     async def get(self, *args, **kwargs):
-        await super().get(*args, **kwargs)  # pyright: ignore[reportGeneralTypeIssues]
+        """The page; or why it cannot be shown now, in a page that loads itself again until it can."""
+        provider = provider_of(self)
+        try:
+            name = provider.user_name(self)
+            if name:
+                await asyncio.to_thread(can_be_shown, provider.app, name)
+        except Exception as error:
+            return self.tell(note(log, self.request.path, error))
+        answer = super().get(*args, **kwargs)
+        if answer is not None:  # it is None if nobody is logged in
+            await answer
         if self.nonce:
             self.set_header("Content-Security-Policy", policy(self.nonce))
+
+    def tell(self, fault):
+        """Send one line instead of the page."""
+        self.set_status(fault.status)
+        if fault.status == 503:
+            self.set_header("Retry-After", str(AGAIN_SECONDS))
+            self.set_header("Refresh", str(AGAIN_SECONDS))
+        text = f"{fault.text}. This page comes by itself as soon as it can." if fault.status == 503 else fault.text
+        title = "Triptych cannot show this page now"
+        self.finish(page("outside/error.html", title=title, error_type=title, error_msg=text))
+
+
+def can_be_shown(app, name):
+    """Read what every page needs. It raises what a page would die of.
+
+    app : app.context.AppContext    name : of the user
+    """
+    app.catalog.refresh()
+    user = app.store.user(name)
+    if user is not None:
+        app.survey_for(user)
+    app.pulse()

@@ -13,6 +13,7 @@ from bokeh.util.token import check_token_signature, get_session_id, get_token_pa
 from panel.io.server import DocHandler, WSHandler
 
 from triptych.app.web.auth import COOKIE, login_of_cookie, provider_of
+from triptych.app.web.faults import note
 from triptych.app.web.headers import PageHandler
 
 log = logging.getLogger("triptych")
@@ -71,8 +72,9 @@ async def keep_to_rights(app):
     """
     try:
         await asyncio.to_thread(app.accounts.refresh)
-    except Exception:
-        return log.exception("accounts and logins cannot be read")
+    except Exception as error:
+        note(log, "accounts and logins cannot be read", error)
+        return
     for socket in list(app.sockets):
         if not socket.has_rights():
             socket.close(NO_RIGHTS, "load the page again")

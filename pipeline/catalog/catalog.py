@@ -6,7 +6,7 @@ and each stage is first written under a temporary name and then renamed, so it i
 
 import contextlib
 import io
-import json
+import logging
 import os
 import shutil
 import struct
@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from triptych.pipeline import clock
-from triptych.pipeline.catalog import locks
+from triptych.pipeline.catalog import damage, locks
 from triptych.pipeline.catalog.files import make_folder, put_in_place, write_aside, write_json
 from triptych.pipeline.catalog.stage import (
     Stage,
@@ -33,6 +33,8 @@ from triptych.pipeline.catalog.stage import (
     rows_of,
 )
 from triptych.pipeline.errors import CatalogError, StageMissing, StageStale, choose
+
+log = logging.getLogger("triptych")
 
 # kind of stage -> the command that makes one
 STAGE_COMMANDS: dict[str, str] = {
@@ -114,6 +116,22 @@ def _conform(frame: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
     return frame[[*columns, *(name for name in frame if name not in columns)]].reset_index(drop=True)
 
 
+def _ccd_of(path: Path, ccdnum: int) -> np.ndarray | None:
+    """One CCD of a preview; None if the preview has no such CCD."""
+    with zipfile.ZipFile(path) as stored, open(path, "rb") as handle:
+        ccdnums = np.load(io.BytesIO(stored.read("ccdnums.npy")))
+        if ccdnum not in ccdnums:
+            return None
+        place = int(np.flatnonzero(ccdnums == ccdnum)[0])
+        start = stored.getinfo("pixels.npy").header_offset
+        handle.seek(start + 26)  # the local zip header holds two lengths here: of the name and of the extra field
+        handle.seek(start + 30 + sum(struct.unpack("<HH", handle.read(4))))
+        np.lib.format.read_magic(handle)
+        (_, ny, nx), _, dtype = np.lib.format.read_array_header_1_0(handle)
+        handle.seek(place * ny * nx * dtype.itemsize, os.SEEK_CUR)
+        return np.fromfile(handle, dtype, ny * nx).reshape(ny, nx)
+
+
 class Catalog:
     """One run folder. `Catalog.open` opens it, `Catalog.create` makes it."""
 
@@ -140,13 +158,9 @@ class Catalog:
         """The run at `path`. CatalogError where there is none, or its `run.json` cannot be read."""
         path = Path(path).resolve()
         try:
-            return cls(path, json.loads((path / "run.json").read_text()))
-        except (FileNotFoundError, NotADirectoryError):
+            return cls(path, damage.read_run(path / "run.json"))
+        except FileNotFoundError:
             raise CatalogError(f"{path} is not a run folder; make one with `triptych ingest {path} SOURCE`") from None
-        except PermissionError:
-            raise CatalogError(f"you have no permission to read {path / 'run.json'}; ask its owner") from None
-        except (OSError, ValueError) as error:
-            raise CatalogError(f"{path / 'run.json'} cannot be read ({error}); restore it from a copy") from None
 
     @property
     def camera(self) -> str:
@@ -291,8 +305,9 @@ class Catalog:
 
         CatalogError if the run has no preview of this exposure.
         """
+        path = self.preview_path(expnum)
         try:
-            with np.load(self.preview_path(expnum), allow_pickle=False) as stored:
+            with damage.reading(path), np.load(path, allow_pickle=False) as stored:
                 return stored["ccdnums"], stored["pixels"]
         except FileNotFoundError:
             raise CatalogError(
@@ -305,18 +320,11 @@ class Catalog:
         KeyError if it is not there.
         """
         path = self.preview_path(expnum)
-        with zipfile.ZipFile(path) as stored, open(path, "rb") as handle:
-            ccdnums = np.load(io.BytesIO(stored.read("ccdnums.npy")))
-            place = int(np.flatnonzero(ccdnums == ccdnum)[0]) if ccdnum in ccdnums else None
-            if place is None:
-                raise KeyError(f"exposure {expnum} has no CCD number {ccdnum}")
-            start = stored.getinfo("pixels.npy").header_offset
-            handle.seek(start + 26)  # the local zip header holds two lengths here: of the name and of the extra field
-            handle.seek(start + 30 + sum(struct.unpack("<HH", handle.read(4))))
-            np.lib.format.read_magic(handle)
-            (_, ny, nx), _, dtype = np.lib.format.read_array_header_1_0(handle)
-            handle.seek(place * ny * nx * dtype.itemsize, os.SEEK_CUR)
-            return np.fromfile(handle, dtype, ny * nx).reshape(ny, nx)
+        with damage.reading(path):
+            found = _ccd_of(path, ccdnum)
+        if found is None:
+            raise KeyError(f"exposure {expnum} has no CCD number {ccdnum}")
+        return found
 
     # ---- stages
 
@@ -327,11 +335,21 @@ class Catalog:
     def stages(self, kind: str) -> list[Stage]:
         """All stages of a kind, oldest first. Stages that are still being written are left out."""
         choose(kind, STAGE_COMMANDS, "kind of stage")
-        folder = self.path / kind
-        # "[!.]" because "*" in pathlib also matches names that start with a dot
-        found = [path for path in folder.glob("[!.]*-[0-9]*") if (path / "stage.json").exists()]
-        stages = [Stage(self, kind, path.name, json.loads((path / "stage.json").read_text())) for path in found]
+        stages = []
+        for path in self._stage_folders(kind):
+            if not (path / "stage.json").exists():
+                continue
+            try:
+                stages.append(Stage(self, kind, path.name, damage.read_stage(path / "stage.json")))
+            except (CatalogError, FileNotFoundError) as error:  # a damaged stage hides no other; removed meanwhile
+                log.warning("%s", error)
         return sorted(stages, key=lambda stage: stage.info["number"])
+
+    def _stage_folders(self, kind: str) -> list[Path]:
+        """The folders of all stages of a kind, also damaged ones, but none that is still being written."""
+        # "[!.]" because "*" in pathlib also matches names that start with a dot
+        found = (self.path / kind).glob("[!.]*-[0-9]*")
+        return [path for path in found if path.name.rpartition("-")[2].isdecimal()]
 
     def stage(self, kind: str, stage_id: str | None = None, fresh: bool = True) -> Stage:
         """Open a stage: the named one, or the current one of its kind.
@@ -346,7 +364,7 @@ class Catalog:
         path = self.path / kind / wanted / "stage.json"
         if not path.exists():
             raise StageMissing(f"{self.name} has no {kind}/{wanted}; run `{STAGE_COMMANDS[kind]} {self.path}`")
-        stage = Stage(self, kind, wanted, json.loads(path.read_text()))
+        stage = Stage(self, kind, wanted, damage.read_stage(path))
         self._check_parents(stage, fresh=fresh and stage_id is None)
         return stage
 
@@ -364,7 +382,7 @@ class Catalog:
         for parent in stage.parents:
             label = f"{parent['kind']}/{parent['stage_id']}"
             path = self.path / parent["kind"] / parent["stage_id"] / "stage.json"
-            if not path.exists() or json.loads(path.read_text())["digest"] != parent["digest"]:
+            if not path.exists() or damage.read_stage(path)["digest"] != parent["digest"]:
                 raise StageStale(f"{stage.kind}/{stage.stage_id} was made from a different {label}; {command}")
             current = self.info["current"].get(parent["kind"])
             if fresh and current and current != parent["stage_id"]:
@@ -424,7 +442,9 @@ class Catalog:
                 if identity(stage.info) == identity(info):
                     shutil.rmtree(aside)
                     return stage
-            info["number"] = max([stage.info["number"] for stage in stages], default=0) + 1
+            # a folder with a damaged or missing stage.json keeps its number
+            taken = [int(path.name.rpartition("-")[2]) for path in self._stage_folders(kind)]
+            info["number"] = max([*taken, *(stage.info["number"] for stage in stages)], default=0) + 1
             stage_id = f"{name}-{info['number']:03d}"
             write_json(aside / "stage.json", info)
             with contextlib.suppress(OSError):

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from triptych.pipeline.catalog.damage import read_json, reading
 from triptych.pipeline.catalog.files import write_json
 from triptych.pipeline.errors import CatalogError
 
@@ -31,19 +32,15 @@ VERSIONED = ("triptych", "numpy", "scikit-learn", "torch", "openTSNE", "hdbscan"
 
 def read_table(path: Path) -> pd.DataFrame:
     """Read a table of a run. CatalogError if the file exists but cannot be read, FileNotFoundError if it is absent."""
-    try:
+    with reading(path):
         return pd.read_parquet(path)
-    except FileNotFoundError:
-        raise
-    except (OSError, pa.ArrowInvalid) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise CatalogError(f"{path} cannot be read ({reason}); restore it from a copy") from None
 
 
 def rows_of(path: Path, expnums, columns: list[str] | None = None) -> pd.DataFrame:
     """The rows of a Parquet file whose `expnum` is among `expnums`; all columns unless some are named."""
     wanted = pc.field("expnum").isin(pa.array(np.asarray(expnums, np.int64)))
-    return pq.read_table(path, columns=columns, filters=wanted).to_pandas()
+    with reading(path):
+        return pq.read_table(path, columns=columns, filters=wanted).to_pandas()
 
 
 def installed_versions() -> dict[str, str]:
@@ -111,15 +108,19 @@ class Stage:
 
     def columns(self, name: str = "table") -> list[str]:
         """The names of a table's columns, without reading its rows."""
-        return pq.read_schema(self.path / f"{name}.parquet").names
+        path = self.path / f"{name}.parquet"
+        with reading(path):
+            return pq.read_schema(path).names
 
     def array(self, name: str = "vectors", mmap: bool = True) -> np.ndarray:
         """One of its arrays; memory-mapped for reading, unless `mmap` is false."""
-        return np.load(self.path / f"{name}.npy", mmap_mode="r" if mmap else None, allow_pickle=False)
+        path = self.path / f"{name}.npy"
+        with reading(path):
+            return np.load(path, mmap_mode="r" if mmap else None, allow_pickle=False)
 
     def json(self, name: str):
         """What one of its JSON files holds."""
-        return json.loads((self.path / f"{name}.json").read_text())
+        return read_json(self.path / f"{name}.json")
 
 
 class StageWriter:

@@ -2,9 +2,11 @@
 
 from dataclasses import asdict
 
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.catalog.damage import reading
 from triptych.pipeline.catalog.stage import Stage
 from triptych.pipeline.classifier.classifier import (
     CLASSIFIERS,
@@ -71,9 +73,24 @@ def classifier_of(stage: Stage) -> str | Classifier:
     return model.name if CLASSIFIERS.get(model.name) == model.classifier else model.classifier
 
 
+def _read_head(stage: Stage, name: str):
+    """The learners that are stored under a name; None without any."""
+    path = stage.path / f"{name}.safetensors"
+    if not path.exists():
+        return None
+    with reading(path):
+        try:
+            arrays = load_file(path)
+        except SafetensorError as error:
+            raise ValueError(error) from None
+        return from_arrays(arrays, stage.json(name))
+
+
 def read_model(stage: Stage) -> Model:
     """Read a model stage back."""
-    settings = stage.json("classifier")
+    with reading(stage.path / "classifier.json"):
+        settings = stage.json("classifier")
+        seed, name = settings["seed"], settings["name"]
     training = stage.table("training")
     for name, value in (("basis", ""), ("weight", 1.0)):  # older stages have no weights
         training = training if name in training else training.assign(**{name: value})
@@ -82,18 +99,14 @@ def read_model(stage: Stage) -> Model:
     step = SCALERS[choose(classifier.scaler, SCALERS, "scaler")].step
     exponents = stage.array("exponents", mmap=False) if step == "yeo_johnson" else NOTHING
     view: dict = stage.json("view") if (stage.path / "view.json").exists() else {"camera": "decam"}
-    heads = {
-        name: from_arrays(load_file(stage.path / f"{name}.safetensors"), stage.json(name))
-        for name in ("head", "whole")
-        if (stage.path / f"{name}.safetensors").exists()
-    }
+    heads = {name: _read_head(stage, name) for name in ("head", "whole")}
     return Model(
-        name=settings["name"],
+        name=name,
         classifier=classifier,
         reduction=Reduction(stage.array("matrix", mmap=False), stage.array("offset", mmap=False), step, exponents),
         vectors=stage.array("vectors", mmap=False),
         training=training.assign(reasons=training.reasons.map(tuple)),
-        seed=settings["seed"],
+        seed=seed,
         head=heads.get("head"),
         whole=heads.get("whole"),
         camera=view.pop("camera"),

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.catalog.damage import reading
 from triptych.pipeline.catalog.stage import Stage
 from triptych.pipeline.errors import choose
 from triptych.pipeline.evaluation import label_curve, plots
@@ -148,7 +149,8 @@ def probe(
 def read_probe(stage: Stage) -> Probe:
     """Read the probe of a stage, to use `ask_probe` on other images of the same backbone."""
     settings = stage.json("probe")
-    with np.load(stage.path / "weights.npz", allow_pickle=False) as stored:
+    path = stage.path / "weights.npz"
+    with reading(path), np.load(path, allow_pickle=False) as stored:
         weights = {name: stored[name] for name in stored.files}
     return Probe(**{**settings, "labels": tuple(settings["labels"])}, weights=weights)
 

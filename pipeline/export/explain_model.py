@@ -5,6 +5,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.catalog.damage import reading
 from triptych.pipeline.catalog.stage import Stage
 from triptych.pipeline.classifier.candidates import RULES
 from triptych.pipeline.errors import CatalogError
@@ -181,4 +182,6 @@ def _rows(stage: Stage | None, expnum: int, columns: list[str] | None, name: str
 
 
 def _count(stage: Stage, name: str) -> int:
-    return pq.ParquetFile(stage.path / f"{name}.parquet").metadata.num_rows
+    path = stage.path / f"{name}.parquet"
+    with reading(path):
+        return pq.ParquetFile(path).metadata.num_rows

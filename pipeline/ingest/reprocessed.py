@@ -17,7 +17,7 @@ import pandas as pd
 
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.catalog.files import write_aside
-from triptych.pipeline.catalog.stage import Stage
+from triptych.pipeline.catalog.stage import Stage, read_table
 from triptych.pipeline.image_ids import ccdnum_of
 
 FILE = "reprocessed.parquet"
@@ -39,7 +39,7 @@ MUCH = 0.5
 def read(catalog: Catalog) -> pd.DataFrame:
     """All changes of version, oldest first: COLUMNS. `moved` is NaN if it is not known yet."""
     path = catalog.path / FILE
-    frame = pd.read_parquet(path) if path.exists() else pd.DataFrame()
+    frame = read_table(path) if path.exists() else pd.DataFrame()
     return frame.reindex(columns=list(COLUMNS)).astype(COLUMNS)
 
 

@@ -11,6 +11,7 @@ before and after the commit; and each new connection looks whether it leads to t
 
 import contextlib
 import os
+import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -121,11 +122,10 @@ def open_engine(url: str, *, new: bool = True) -> sa.Engine:
         found = _bring_up_to_date(engine, new=new)
     except StoreMissing:
         raise
-    except StoreAway as error:
-        reason = getattr(error.__cause__, "orig", error)
-        raise LabelError(f"cannot open the label store at {shown}: {reason}") from None
-    except DBAPIError as error:  # the user may not make tables, or the file is no database
-        raise LabelError(f"cannot open the label store at {shown}: {error.orig}") from None
+    except (StoreAway, DBAPIError) as error:  # the user may not make tables, or the file is no database
+        reason = getattr(error.__cause__ if isinstance(error, StoreAway) else error, "orig", error)
+        advice = "; restore it from a backup" if _is_damaged(reason) else ""
+        raise LabelError(f"cannot open the label store at {shown}: {reason}{advice}") from None
     guard_of(engine).identity = found["identity"]
     guard_of(engine).saw(found["revision"])
     return engine
@@ -144,9 +144,23 @@ def _sqlite_engine(address: sa.URL, shown: str, file: Path | None) -> sa.Engine:
     engine = sa.create_engine(address, connect_args={"timeout": BUSY_SECONDS})
     engine.update_execution_options(guard=Guard(shown, file))
     event.listen(engine, "begin", _begin_sqlite)
+    event.listen(engine, "handle_error", _forget_damaged)
     if file is not None:
         event.listen(engine, "checkout", _same_file(engine))
     return engine
+
+
+def _is_damaged(error: BaseException | None) -> bool:
+    """Whether SQLite says that its file is damaged."""
+    return isinstance(error, sqlite3.DatabaseError) and any(
+        word in str(error) for word in ("malformed", "not a database")
+    )
+
+
+def _forget_damaged(context: sa.engine.ExceptionContext) -> None:
+    """Open the file anew after it was damaged: a connection would go on saying so when it has been mended."""
+    if _is_damaged(context.original_exception):
+        context.is_disconnect = True
 
 
 def _find_file(file: Path, *, new: bool) -> None:

@@ -70,6 +70,8 @@ class KnownStores:
         """{"stores": {key: state}, "accepted": [...]}. CatalogError if the file is damaged."""
         try:
             found = json.loads(self.path.read_text())
+            if not (isinstance(found, dict) and isinstance(found.get("stores"), dict)):
+                raise ValueError("it holds no stores")
         except FileNotFoundError:
             return {"stores": {}, "accepted": []}
         except (OSError, ValueError) as error:

@@ -10,12 +10,14 @@ instead, which suits picked images of several kinds.
 
 from collections.abc import Callable, Iterable
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.catalog.stage import Stage
+from triptych.pipeline.catalog.damage import reading
+from triptych.pipeline.catalog.stage import Stage, read_table
 from triptych.pipeline.errors import BadInput, choose
 from triptych.pipeline.vectors.rows import rows_of
 
@@ -77,14 +79,15 @@ def feature_scale(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 @lru_cache(maxsize=4)
-def _opened(path: str, digest: str) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
+def _opened(path: Path, digest: str) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
     """Feature scale and keys of an embedding stage. Read once per process, because stages never change."""
-    vectors = np.load(f"{path}/vectors.npy", mmap_mode="r", allow_pickle=False)
-    return *feature_scale(vectors), pd.read_parquet(f"{path}/keys.parquet")
+    with reading(path / "vectors.npy"):
+        vectors = np.load(path / "vectors.npy", mmap_mode="r", allow_pickle=False)
+    return *feature_scale(vectors), read_table(path / "keys.parquet")
 
 
 def _open(stage: Stage):
-    return _opened(str(stage.path), stage.digest)
+    return _opened(stage.path, stage.digest)
 
 
 def similar(
