@@ -41,7 +41,7 @@ ROOM_TABS = {
 }
 CAMERA_LABELS = {"decam": "DECam", "mosaic3": "Mosaic-3", "90prime": "90Prime"}
 # scripts that the browser fetches while it still reads the page
-FRAME_MODULES = ("frame/load.js", "frame/shell.js", "frame/keys.js", "frame/shortcuts.js")
+FRAME_MODULES = ("basics/lasting_socket.js", "frame/load.js", "frame/shell.js", "frame/keys.js", "frame/shortcuts.js")
 ROOM_MODULES = {
     "explore": ("map/legend.js", "map/map.js", "sheets/thumbs.js", "mosaic/component.js", "mosaic/mosaic.js"),
     "review": ("rooms/review/review.js", "evidence/evidence.js", "frame/outbox.js", "mosaic/mosaic.js"),

@@ -57,7 +57,7 @@ ROUTE_MODULES = (
     "triptych.app.rooms.model.live_report",
     "triptych.app.rooms.export.explain_routes",
 )
-PAGE_LIFE_SECONDS = 12 * 3600  # for this long a page may reconnect
+PAGE_LIFE_SECONDS = 12 * 3600  # for this long a page that was sent may begin its line
 UNUSED_SESSION_SECONDS = 10 * 60  # for this long a session waits for its page, also for a computer that sleeps
 UNUSED_CHECK_SECONDS = 15
 WORKER_CHECK_SECONDS = 5
