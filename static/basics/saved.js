@@ -16,8 +16,8 @@ const some = (n, of) => `${n} ${of}${n === 1 ? '' : 's'}`;
 export function savedWords({ state, boxes, onlyHere = false, busy = false }) {
   const full = [...boxes].filter(([, box]) => box.waiting);
   const letters = full.map(([of, box]) => some(box.waiting, of)).join(', ');
-  const where = `${full.length === 1 && full[0][1].waiting === 1 ? 'waits' : 'wait'} ${onlyHere ? 'only in this page' : 'in this browser'}`;
-  const kept = letters ? `${letters} ${where}` : 'votes wait in this browser';
+  const where = onlyHere ? 'only in this page' : 'kept in browser';
+  const kept = `${letters || 'votes'} ${where}`;
   const leaving = busy ? 'finish or close what is open' : kept;
   if (state === 'ended') return { mood: 'lost', text: `your login has ended · ${leaving}` };
   if (state === 'gone') return { mood: 'lost', text: `loading the page again · ${leaving}` };

@@ -14,18 +14,18 @@ test('with a connection it says what is saved', () => {
 });
 
 test('without one it says what it waits for and where votes are', () => {
-  assert.equal(says('lost'), 'waiting for the server · votes wait in this browser');
-  assert.equal(says('lost', votes(1)), 'waiting for the server · 1 vote waits in this browser');
-  assert.equal(says('lost', new Map([...votes(2), ['decision', { waiting: 1, problem: '' }]])), 'waiting for the server · 2 votes, 1 decision wait in this browser');
+  assert.equal(says('lost'), 'waiting for the server · votes kept in browser');
+  assert.equal(says('lost', votes(1)), 'waiting for the server · 1 vote kept in browser');
+  assert.equal(says('lost', new Map([...votes(2), ['decision', { waiting: 1, problem: '' }]])), 'waiting for the server · 2 votes, 1 decision kept in browser');
   assert.equal(says('open', votes(5, 'no connection')), says('lost', votes(5)));
 });
 
 test('what the browser could not store waits only in the page', () => {
-  assert.equal(says('lost', votes(2), { onlyHere: true }), 'waiting for the server · 2 votes wait only in this page');
+  assert.equal(says('lost', votes(2), { onlyHere: true }), 'waiting for the server · 2 votes only in this page');
 });
 
 test('before the page is left it says what still holds it', () => {
-  assert.equal(says('gone'), 'loading the page again · votes wait in this browser');
+  assert.equal(says('gone'), 'loading the page again · votes kept in browser');
   assert.equal(says('gone', votes(0), { busy: true }), 'loading the page again · finish or close what is open');
-  assert.equal(says('ended', votes(1)), 'your login has ended · 1 vote waits in this browser');
+  assert.equal(says('ended', votes(1)), 'your login has ended · 1 vote kept in browser');
 });

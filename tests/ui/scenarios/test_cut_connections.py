@@ -86,7 +86,7 @@ def search(page, text):
 def judge_away(page, place, keys):
     """Cast votes while the page has no connection. Exposure -> key"""
     said = {judge(page, key): key for key in keys}
-    expect(page.locator("#saved")).to_have_text(f"{CUT} · {len(said)} votes wait in this browser")
+    expect(page.locator("#saved")).to_have_text(f"{CUT} · {len(said)} votes kept in browser")
     assert not set(said) & set(votes_of(place.served, "amy")["expnum"])
     return said
 
@@ -118,7 +118,7 @@ def test_a_cut_connection_comes_back_with_all_that_was_done_meanwhile(review_of,
     place = place_of()
     page = review_of(place)
     place.network.cut()
-    expect(page.locator("#saved")).to_have_text(f"{CUT} · votes wait in this browser")
+    expect(page.locator("#saved")).to_have_text(f"{CUT} · votes kept in browser")
     said = judge_away(page, place, "gu")
     shown = page.evaluate("() => window.__review.shown()")
     begin_note(page, "a ghost at the")
@@ -137,7 +137,7 @@ def test_what_is_asked_for_without_a_connection_comes_when_it_is_back(open_page,
     page.requests.wait_for_answers()
     page.evaluate("window.before = true")
     place.network.cut()
-    expect(page.locator("#saved")).to_have_text(f"{CUT} · votes wait in this browser")
+    expect(page.locator("#saved")).to_have_text(f"{CUT} · votes kept in browser")
     search(page, "900002")
     place.network.mend()
     wait_whole(page)
@@ -148,7 +148,7 @@ def test_a_connection_that_went_silent_is_noticed_and_left(review_of, place_of):
     place = place_of()
     page = review_of(place)
     place.network.silence()
-    expect(page.locator("#saved")).to_have_text(f"{CUT} · votes wait in this browser")
+    expect(page.locator("#saved")).to_have_text(f"{CUT} · votes kept in browser")
     said = judge_away(page, place, "gg")
     place.network.mend()
     wait_whole(page)
@@ -195,7 +195,7 @@ def test_the_selection_of_the_map_survives(open_page, place_of):
     page.evaluate("window.before = true")
     address, heading = page.url, page.locator("#thumbs-panel h2, #thumbs-panel .how").first.text_content()
     place.network.cut()
-    expect(page.locator("#saved")).to_have_text(f"{CUT} · votes wait in this browser")
+    expect(page.locator("#saved")).to_have_text(f"{CUT} · votes kept in browser")
     place.network.mend()
     wait_whole(page, again=True)
     page.locator("#thumbs-panel .fill[data-ready]").wait_for()
@@ -211,9 +211,9 @@ def test_a_vote_that_the_browser_cannot_store_holds_the_page(review_of, place_of
     with no_answer(page, "**/api/vote"):
         place.network.cut()
         (said,) = [judge(page, "g")]
-        expect(page.locator("#saved")).to_have_text(f"{CUT} · 1 vote waits only in this page")
+        expect(page.locator("#saved")).to_have_text(f"{CUT} · 1 vote only in this page")
         place.network.mend()
-        expect(page.locator("#saved")).to_have_text("loading the page again · 1 vote waits only in this page")
+        expect(page.locator("#saved")).to_have_text("loading the page again · 1 vote only in this page")
         assert was_kept(page)
     wait_whole(page, again=True)
     check_stored(place, {said: "g"})
@@ -226,7 +226,7 @@ def test_an_open_dialog_holds_the_page_until_it_is_closed(review_of, place_of):
     page.get_by_role("button", name="Change password").click()
     page.get_by_label("Old password").fill("half typed")
     place.network.cut()
-    expect(page.locator("#saved")).to_have_text(f"{CUT} · votes wait in this browser")
+    expect(page.locator("#saved")).to_have_text(f"{CUT} · votes kept in browser")
     place.network.mend()
     expect(page.locator("#saved")).to_have_text("loading the page again · finish or close what is open")
     assert was_kept(page)
