@@ -96,6 +96,7 @@ class AppContext:
     secret : signs cookies and sessions. It is kept beside the run, so that a login survives a restart
     blind : nobody who votes gets the model's opinion of an exposure before their own vote
     boot_id : new at every start of the server
+    away_seconds : for this long a page whose connection is lost may come back as it was; later it loads again
     """
 
     catalog: Catalog
@@ -104,6 +105,7 @@ class AppContext:
     secure_cookies: bool = False
     blind: bool = False
     boot_id: str = field(default_factory=lambda: secrets.token_hex(8))
+    away_seconds: float = 600.0
 
     def __post_init__(self):
         self.accounts = Accounts(self.store)
@@ -117,6 +119,7 @@ class AppContext:
         self.queues: dict[str, dict] = {}  # user -> order, packet and places of the queue that they were sent last
         self.tries = Tries()
         self.sockets = set()  # app.web.sockets.SocketHandler of every open page
+        self.lines = {}  # id of a line -> app.web.lines.Line of a page that is open, or that may come back
         self.documents: dict[str, str] = {}  # id of a page's document -> its page_id
         self._looked = -PULSE_SECONDS
         self._current = ""

@@ -42,7 +42,7 @@ ROOM_TABS = {
 }
 CAMERA_LABELS = {"decam": "DECam", "mosaic3": "Mosaic-3", "90prime": "90Prime"}
 # scripts that the browser fetches while it still reads the page
-FRAME_MODULES = ("frame/load.js", "frame/shell.js", "frame/keys.js", "frame/shortcuts.js")
+FRAME_MODULES = ("basics/lasting_socket.js", "frame/load.js", "frame/shell.js", "frame/keys.js", "frame/shortcuts.js")
 ROOM_MODULES = {
     "explore": ("map/legend.js", "map/map.js", "sheets/thumbs.js", "mosaic/component.js", "mosaic/mosaic.js"),
     "review": ("rooms/review/review.js", "evidence/evidence.js", "frame/outbox.js", "mosaic/mosaic.js"),
@@ -100,7 +100,6 @@ class Shell(EsModule):
     new_prediction = param.String()
     run = param.String()
     role = param.String()
-    page_id = param.String(doc="What /boot answers as long as this page need not be loaded again.")
     pictures = param.String(default=None, allow_None=True, doc="See pictures_text; None until the survey changes.")
 
     SHARED = ("room", "focus", "focus_ccd", "query", "region", "cluster", "colour_by", "dims", "assisted")
@@ -173,12 +172,11 @@ class Page(pn.Template):
         return f"Page({', '.join(self._render_items)})"
 
 
-def build_page(app, user, arguments=None, runner=None, page_id=""):
+def build_page(app, user, arguments=None, runner=None):
     """(template, session): the page of one user as a Panel template, and its Session.
 
     app : app.context.AppContext    user : pipeline.store.accounts.User
     arguments : query of the address as name -> text    runner : see app.session.Session
-    page_id : see AppContext.page_id
     """
     session = Session(app, user, **({"runner": runner} if runner else {}), assisted=not app.blind)
     session.poll(app.pulse())
@@ -187,7 +185,7 @@ def build_page(app, user, arguments=None, runner=None, page_id=""):
     for place, (module, name) in VIEWS.items():
         if place not in LEAD_ROOMS or user.role == "lead":
             template.add_panel(place, make_view(module, name, session))
-    template.add_panel("shell", Shell(session, page_id=page_id))
+    template.add_panel("shell", Shell(session))
     values = {
         "assets_base": assets_base(),
         "logo": Markup((PAGES / "frame/logo.svg").read_text()),
@@ -332,7 +330,7 @@ def serve_page(app):
     arguments = {name: values[-1].decode() for name, values in pn.state.session_args.items()}
     page_id = app.page_id(user, login)
     app.page_opened(user)
-    template, session = build_page(app, user, arguments, page_id=page_id)
+    template, session = build_page(app, user, arguments)
     session.runner = page_runner(document)
     document_id = document_id_of(document)
     app.documents[document_id] = page_id
@@ -342,7 +340,6 @@ def serve_page(app):
         app.page_closed(user)
 
     document.on_session_destroyed(destroyed)
-    document.config.update(reconnect_session=True, notifications=None, notify_connection_status=False)
 
     async def poll():
         if not looked_at(document):

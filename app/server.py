@@ -57,8 +57,8 @@ ROUTE_MODULES = (
     "triptych.app.rooms.model.live_report",
     "triptych.app.rooms.export.explain_routes",
 )
-PAGE_LIFE_SECONDS = 12 * 3600  # for this long a page may reconnect
-UNUSED_SESSION_SECONDS = 10 * 60  # for this long a session waits for a computer that sleeps
+PAGE_LIFE_SECONDS = 12 * 3600  # for this long a page that was sent may begin its line
+UNUSED_SESSION_SECONDS = 10 * 60  # for this long a session waits for its page, also for a computer that sleeps
 UNUSED_CHECK_SECONDS = 15
 WORKER_CHECK_SECONDS = 5
 NOTE_SECONDS = 1  # between two notes in the run of how far its label store has come
@@ -86,23 +86,25 @@ class AssetHandler(auth.PrivateHandler, tornado.web.StaticFileHandler):
 
 
 class BootHandler(auth.PrivateHandler):
-    """Answers the page_id. A page that lost its connection learns from it whether it must be loaded again.
+    """Answers the page_id of this start of the server, this login and this role.
 
-    That is so after a start of the server, another login, or another role.
+    A page that lost its connection asks, to learn when the server answers again and whether its login has ended.
     """
 
     def get(self):
         self.finish(self.app.page_id(self.user, self.login))
 
 
-def make_app(run, *, labels=None, blind=False, secure_cookies=False):
+def make_app(run, *, labels=None, blind=False, secure_cookies=False, away_seconds=UNUSED_SESSION_SECONDS):
     """Open a run and its label store for serving.
 
     run : folder, or an open Catalog. labels : address of the label store, None = the run's own
+    away_seconds : see AppContext
     """
     catalog = run if isinstance(run, Catalog) else Catalog.open(run)
     store = open_store(catalog, labels or "")
-    return AppContext(catalog, store, secret=secret_of(catalog), secure_cookies=secure_cookies, blind=blind)
+    more = {"secret": secret_of(catalog), "secure_cookies": secure_cookies, "away_seconds": away_seconds}
+    return AppContext(catalog, store, blind=blind, **more)
 
 
 def secret_of(catalog):
@@ -185,6 +187,7 @@ def serve(
     tls_proxy=False,
     worker=True,
     demo_accounts=False,
+    away_seconds=UNUSED_SESSION_SECONDS,
 ):
     """Serve the dashboard of a run until interrupted.
 
@@ -194,10 +197,11 @@ def serve(
     tls_proxy : a proxy in front speaks HTTPS (cookies become Secure)
     worker : start the process that runs retrainings
     demo_accounts : let other computers log in with the demonstration's password, which everybody knows
+    away_seconds : for this long a page whose connection is lost may come back as it was
     """
     if not STATIC.is_dir():
         raise TriptychError(f"{STATIC} is missing, which holds what runs in the browser; install triptych again")
-    app = make_app(run, labels=labels, blind=blind, secure_cookies=tls_proxy)
+    app = make_app(run, labels=labels, blind=blind, secure_cookies=tls_proxy, away_seconds=away_seconds)
     if not app.store.users():
         print(f"No account yet: make one with `triptych user add {app.catalog.path} NAME --role lead`", file=sys.stderr)
     try:
@@ -277,6 +281,8 @@ def main(arguments=None):
     parser.add_argument("--address", default="localhost")
     parser.add_argument("--labels", default=from_environment())
     parser.add_argument("--blind", action="store_true")
+    parser.add_argument("--origin", dest="origins", action="append", default=[])
+    parser.add_argument("--away-seconds", type=float, default=UNUSED_SESSION_SECONDS)
     parser.add_argument("--no-worker", dest="worker", action="store_false")
     try:
         serve(**vars(parser.parse_args(arguments)))

@@ -1,6 +1,7 @@
 // @ts-check
 // Mounts a component's module when its box first becomes visible, with the common style sheet inside its shadow root.
 
+import { line } from '../basics/lasting_socket.js';
 import { relabel } from './keys.js';
 
 export async function load(box, model, base, path, name) {
@@ -10,7 +11,7 @@ export async function load(box, model, base, path, name) {
   await Promise.all([styled(box, base + '/frame/theme.css'), visible(box)]);
   if (gone) return;
   try {
-    const module = await import(`${base}/${path}`);
+    const module = await fetched(base, path);
     unmount = await module[name](box, model);
     relabel(box.getRootNode());
     box.dataset.ready = '1';
@@ -18,6 +19,16 @@ export async function load(box, model, base, path, name) {
     console.error(error);
     box.textContent = 'This panel could not start: ' + error.message + '. Reload the page.';
     box.classList.add('failed');
+  }
+}
+
+// The module; without a connection, when it is back.
+async function fetched(base, path) {
+  for (;;) {
+    try { return await import(`${base}/${path}`); } catch (error) {
+      if (line.state === 'open') throw error;
+      await line.back();
+    }
   }
 }
 

@@ -9,6 +9,7 @@
 // Only a vote that the server can never take leaves without being stored. It goes to the refused ones (refused.js), which
 // the page shows. A busy store, a full disk or a server that is just starting is no reason: the vote is sent again.
 
+import { line } from '../basics/lasting_socket.js';
 import { send } from '../basics/send.js';
 import { keepRefused } from './refused.js';
 
@@ -17,6 +18,10 @@ const LONGEST_PAUSE = 15000;
 const ANSWER_MS = 20000;     // without an answer for this long, the connection counts as lost
 const PASSING = [401, 403, 408, 409, 425, 429];   // 4xx that do not mean that the vote itself is wrong
 let shared = null;
+const all = new Set();
+
+// Whether a letter waits that the browser could not store, so that it is lost with the page.
+export const keptOnlyHere = () => [...all].some(box => box.unkept.size > 0);
 
 // The outbox for votes of this page.
 export function votesOutbox(user) {
@@ -44,6 +49,7 @@ export class Outbox {
     this.busy = false;
     this.count = 0;
     if (onState || onSaved || onRefused) this.listen({ onState, onSaved, onRefused });
+    all.add(this);
     this.takeOver();
     this.read();
     this.channel = 'BroadcastChannel' in window ? new BroadcastChannel(this.prefix) : null;
@@ -57,6 +63,7 @@ export class Outbox {
     window.addEventListener('beforeunload', this.leaving);
     document.addEventListener('visibilitychange', this.awake);
     this.send();
+    this.stopLine = line.listen(state => { if (state === 'open') this.wake(); });
   }
 
   // The votes that wait, oldest first.
@@ -223,6 +230,8 @@ export class Outbox {
 
   close() {
     this.closed = true;
+    all.delete(this);
+    this.stopLine();
     clearTimeout(this.timer);
     this.channel?.close();
     window.removeEventListener('online', this.wake);

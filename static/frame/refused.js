@@ -10,6 +10,9 @@ const PREFIX = 'triptych-refused|';
 export const CHANGED = 'triptych-refused';   // event of the window
 const unkept = new Map();                    // letters that the browser could not store
 
+// Whether there is one that the browser could not store, so that it is lost with the page.
+export const refusedOnlyHere = () => unkept.size > 0;
+
 // The refused letters of a user, oldest first.
 export function refusedOf(user) {
   const found = [...unkept.values()];

@@ -2,16 +2,24 @@
 // The frame: rooms, search, dividers, address, messages, keys. Its HTML is in page.html; its state is in the session.
 
 import { setPictures } from '../basics/has_pictures.js';
+import { line } from '../basics/lasting_socket.js';
+import { savedWords } from '../basics/saved.js';
 import { listen, startKeys } from './keys.js';
 import { showKeys } from './keys_dialog.js';
-import { votesOutbox } from './outbox.js';
-import { mountRefused } from './refused.js';
+import { keptOnlyHere, votesOutbox } from './outbox.js';
+import { mountRefused, refusedOnlyHere } from './refused.js';
 import { askTour } from './tour.js';
 
 const TOAST_SECONDS = 5;
+const LEAVE_SECONDS = 0.5;
 
 const $ = selector => document.querySelector(selector);
 const $$ = selector => [...document.querySelectorAll(selector)];
+
+const loginAddress = () => `/login?next=${encodeURIComponent(location.pathname + location.search)}`;
+
+// Whether a dialog is open that holds work. An explained verdict is part of the address, and the list of keys is none.
+const halfDone = () => $$('dialog[open]').some(dialog => !dialog.matches('.explain, #keys'));
 
 export function mount(_box, model) {
   const shell = new Shell(model);
@@ -22,7 +30,6 @@ class Shell {
   constructor(model) {
     this.model = model;
     this.unsaved = new Map();
-    this.connected = true;
     this.abort = new AbortController();
     this.rooms();
     this.searchBox();
@@ -35,7 +42,7 @@ class Shell {
     document.body.dataset.ready = '1';
   }
 
-  close() { this.abort.abort(); this.stopKeys(); this.stopOutbox(); clearInterval(this.asking); }
+  close() { this.abort.abort(); this.stopKeys(); this.stopOutbox(); this.stopLine(); clearInterval(this.waiting); }
 
   on(target, type, heard) { target.addEventListener(type, heard, { signal: this.abort.signal }); }
 
@@ -170,8 +177,12 @@ class Shell {
     openExplain({ expnum, assisted: this.model.assisted });
   }
 
-  writeAddress(asStep = false) {
-    const { room, focus, focus_ccd: ccd, query, region, colour_by: colour, dims, isolate, cluster } = this.model;
+  // changed : values that are newer than the model's
+  writeAddress(asStep = false, changed = {}) {
+    const now = name => changed[name] ?? this.model[name];
+    const [room, focus, colour, dims, isolate, cluster] = ['room', 'focus', 'colour_by', 'dims', 'isolate', 'cluster'].map(now);
+    const { query, region } = this.model;
+    const ccd = focus === this.model.focus ? this.model.focus_ccd : '';
     const parts = { room, focus: focus || '', ccd: focus ? ccd : '', q: query, sel: region, only: [...isolate].join('|'), cluster: room === 'clusters' ? cluster ?? '' : '', colour: colour === 'reason' ? '' : colour, dims: dims === 2 ? '' : dims, explain: $('dialog.explain')?.dataset.expnum ?? '' };
     const known = new URLSearchParams(Object.entries(parts).filter(([, value]) => value !== ''));
     const address = `${location.pathname}?${known}`;
@@ -188,46 +199,40 @@ class Shell {
     mountRefused($('#refused'), $('#refusals'), document.body.dataset.user, this.abort.signal);
     // Votes that wait from an earlier visit are sent in any room.
     this.stopOutbox = votesOutbox(document.body.dataset.user).listen({ onState: state => window.dispatchEvent(new CustomEvent('triptych-saved', { detail: state })) });
-    for (const doc of window.Bokeh ? window.Bokeh.documents : []) {
-      doc.on_event('connection_lost', () => this.lost());
-      doc.on_event('client_reconnected', () => this.found());
-    }
-    this.drawSaved();
+    this.stopLine = line.listen(state => this.lineIs(state));
   }
 
-  // A lost connection comes back by itself. After a start of the server, another login or another role, the page
-  // is loaded again. Nothing else is lost: the address says what was on screen, and unsent votes wait in the browser.
-  lost() {
-    this.connected = false;
+  // A connection that is lost comes back by itself (basics/lasting_socket.js). If only a new page can go on, because the
+  // server was started again, the role has changed or the page was away for too long, the page is loaded again. Nothing
+  // is lost: the address says what was on screen, and unsent votes wait in the browser.
+  lineIs(state) {
     this.drawSaved();
-    clearInterval(this.asking);
-    this.asking = setInterval(() => this.askServer(), 1000);
+    if (state === 'ended') this.leave(() => location.assign(loginAddress()));
+    else if (state === 'gone') this.leave(() => location.reload());
   }
 
-  found() {
-    this.connected = true;
-    clearInterval(this.asking);
-    this.drawSaved();
-  }
-
-  async askServer() {
-    let answer;
-    try { answer = await fetch('/boot'); } catch { return; }
-    if (answer.status === 403) location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
-    else if (answer.ok && await answer.text() !== this.model.page_id) location.reload();
+  // Leave the page as soon as that loses nothing. What was changed here while the server was away is part of the address.
+  leave(go) {
+    const ready = () => {
+      if (keptOnlyHere() || refusedOnlyHere() || halfDone()) return this.drawSaved();
+      clearInterval(this.waiting);
+      this.writeAddress(false, line.socket?.unsent());
+      return go();
+    };
+    clearInterval(this.waiting);
+    this.waiting = setInterval(ready, LEAVE_SECONDS * 1000);
+    ready();
   }
 
   drawSaved() {
     const node = $('#saved');
-    const boxes = [...this.unsaved].filter(([, box]) => box.waiting);
-    const votes = boxes.map(([of, box]) => `${box.waiting} ${of}${box.waiting === 1 ? '' : 's'}`).join(', ');
-    const waiting = boxes.length, problem = boxes.map(([, box]) => box.problem).find(Boolean);
-    node.dataset.state = problem || !this.connected ? 'lost' : waiting ? 'waiting' : 'saved';
-    const trouble = problem || 'no connection, trying again';
-    node.textContent = problem || !this.connected ? (waiting ? `${votes} not saved: ${trouble}` : trouble) : waiting ? `saving ${votes}` : 'saved';
-    if (!problem?.startsWith('log in')) return;
+    const { mood, text } = savedWords({ state: line.state, boxes: this.unsaved, onlyHere: keptOnlyHere(), busy: halfDone() });
+    node.dataset.state = mood;
+    node.textContent = text;
+    node.title = line.state === 'lost' ? `${text}. The page goes on by itself.` : text;
+    if (!text.includes('log in') && line.state !== 'ended') return;
     const link = document.createElement('a');
-    link.href = `/login?next=${encodeURIComponent(location.pathname + location.search)}`;
+    link.href = loginAddress();
     link.textContent = 'log in';
     node.append(' · ', link);
   }

@@ -6,6 +6,7 @@
 
 import { LIKELY_BAD, slotsOf } from '../../evidence/focal_plane.js';
 import { askFor } from '../../basics/ask.js';
+import { draftOf, keepDraft } from '../../basics/drafts.js';
 import { sendJson } from '../../basics/send.js';
 import { Turns } from '../../basics/turns.js';
 import { openExplain } from '../../frame/explain.js';
@@ -133,6 +134,7 @@ class Adjudicate extends AdjudicatePage {
     this.expnum = expnum;
     this.shown = null;
     this.leaveStep();
+    this.part('words').value = draftOf(`why-${expnum}`);
     this.part('empty').hidden = true;
     this.mosaic.setTicked([]);
     this.mosaic.setOverlay(null);
@@ -248,7 +250,7 @@ class Adjudicate extends AdjudicatePage {
 
   escape() {
     if (this.step === 'why' && this.judgement === 'bad') this.step = 'reasons';
-    else if (this.step) this.leaveStep();
+    else if (this.step) { this.leaveStep(); keepDraft(`why-${this.expnum}`, ''); }
     else { this.mosaic.closeCcd(); return true; }
     this.refresh();
     return true;
@@ -259,6 +261,7 @@ class Adjudicate extends AdjudicatePage {
     why = why.trim();
     if (!why || expnum === null || !judgement) return undefined;
     if (this.shown?.expnum !== expnum) return this.say(`The votes on ${expnum} are still on their way; decide when they are here.`);
+    keepDraft(`why-${expnum}`, '');
     const decision = {
       client_vote_id: crypto.randomUUID ? crypto.randomUUID() : `${Date.now()}-${Math.random()}`,
       expnum, judgement, reasons: judgement === 'bad' ? [...this.reasons] : [], comment: why,

@@ -2,6 +2,7 @@
 // Draws the parts of the Adjudicate room from the room's state, which adjudicate.js keeps.
 
 import { evidenceHtml } from '../../evidence/evidence.js';
+import { keepDraft } from '../../basics/drafts.js';
 import { escapeText } from '../../basics/text.js';
 
 const STRETCH_NAMES = { faint: 'faint sky', stars: 'stars', sky: 'sky map' };
@@ -59,6 +60,7 @@ export class AdjudicatePage {
     this.box.dataset.room = 'adjudicate';
     this.part('order').onchange = event => { this.order = event.target.value; event.target.blur(); this.drawList(); };
     this.listenToClicks();
+    this.part('words').addEventListener('input', event => keepDraft(`why-${this.expnum}`, event.target.value));
     this.part('words').addEventListener('keydown', event => {
       event.stopPropagation();
       if (event.key === 'Enter' && event.target.value.trim()) { const { value } = event.target; event.target.blur(); this.decide(value); }

@@ -93,8 +93,7 @@ class Review extends ReviewQueue {
     this.choosing = false;
     this.reasons.clear();
     this.ticked.clear();
-    this.comment = '';
-    this.part('note').hidden = true;
+    this.findNote();
     this.part('empty').hidden = true;
     this.mosaic.setTicked([]);
     this.mosaic.setOverlay(null);

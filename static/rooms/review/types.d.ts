@@ -16,6 +16,7 @@ declare module './page.js' {
     bad(): void;
     finish(): void;
     pickReason(name: string, several: boolean): void;
+    findNote(): void;
     write(): void;
     next(): void;
     open(expnum: number): void;

@@ -3,6 +3,7 @@
 //
 // The picture changes before the vote is sent. The outbox sends it to the store.
 
+import { draftOf, keepDraft } from '../../basics/drafts.js';
 import { Turns } from '../../basics/turns.js';
 import { ReviewLooking } from './looking.js';
 
@@ -55,6 +56,7 @@ export class ReviewVoting extends ReviewLooking {
     const item = this.facts.get(vote.expnum);
     if (item) item.voted = true;
     this.forget(vote.expnum);
+    this.forgetNote();
     this.outbox.add(vote);   // first, so that requests for the next exposure do not delay it
     this.next();
   }
@@ -119,15 +121,26 @@ export class ReviewVoting extends ReviewLooking {
 
   // ---- the note
 
+  // Takes up the note that was begun on the exposure on screen, and goes on typing if that was not finished.
+  findNote() {
+    this.comment = draftOf(`note-${this.expnum}`);
+    this.part('note').hidden = true;
+    if (this.visible() && draftOf(`typing-${this.expnum}`)) this.write();
+  }
+
   write() {
-    const note = this.part('note');
+    const note = this.part('note'), of = this.expnum;
+    const typing = text => keepDraft(`typing-${of}`, text);
     note.hidden = false;
     const input = note.querySelector('input');
-    input.value = this.comment;
+    input.value = draftOf(`typing-${of}`) || this.comment;
     input.focus();
+    input.oninput = () => typing(input.value);
     input.onkeydown = event => {
       if (event.key === 'Enter' || event.key === 'Escape') {
         if (event.key === 'Enter') this.comment = input.value.trim();
+        keepDraft(`note-${of}`, this.comment);
+        typing('');
         input.blur();
         note.hidden = true;
         this.refresh();
@@ -135,4 +148,6 @@ export class ReviewVoting extends ReviewLooking {
       event.stopPropagation();
     };
   }
+
+  forgetNote() { for (const kind of ['note', 'typing']) keepDraft(`${kind}-${this.expnum}`, ''); }
 }

@@ -93,7 +93,7 @@ def test_a_restarted_server_brings_the_same_view_back(open_page, serve_run, tmp_
     page.evaluate("window.before = true")
     page.requests.wait_for_answers()  # one that the end of the server cuts short is no fault of the page
     server.stop()
-    expect(page.locator("#saved")).to_contain_text("no connection")
+    expect(page.locator("#saved")).to_have_text("waiting for the server · votes kept in browser")
     server.start()
     page.wait_for_function("() => window.before === undefined && document.body?.dataset.ready === '1'", timeout=30_000)
     wait_ready(page)

@@ -105,6 +105,24 @@ def test_words_of_ones_own_and_a_decision_from_an_address(open_page, voted):
     assert not decisions(voted)
 
 
+def test_words_that_were_begun_are_there_after_a_reload_until_they_are_thrown_away(room):
+    words = room.locator("[data-part=words]")
+    for text in ("two of three", ""):
+        room.keyboard.press("g")
+        expect(words).to_be_visible()
+        if text:
+            room.keyboard.press("w")
+            room.keyboard.type(text)
+        else:
+            expect(words).to_have_value("two of three")
+            room.keyboard.press("Escape")
+            expect(words).to_be_hidden()
+        room.reload()
+        expect(room.locator("article.vote")).to_have_count(3)
+    room.keyboard.press("g")
+    expect(words).to_have_value("")
+
+
 def test_a_decision_waits_for_a_server_that_is_away(room, voted):
     room.expected_problems += ["Failed to load", "ERR_FAILED"]
     with no_answer(room, "**/adjudicate/decision"):

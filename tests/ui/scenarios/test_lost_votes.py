@@ -82,7 +82,7 @@ def test_votes_without_a_connection_wait_and_arrive_once(room, server):
     room.context.set_offline(True)
     said = {judge(room, key): key for key in "gugug"}
     wait_for(room, 5)
-    room.locator("#saved", has_text="5 votes not saved").wait_for()
+    room.locator("#saved", has_text="5 votes kept in browser").wait_for()
     assert not set(said) & set(votes_of(server, "amy")["expnum"])
     room.context.set_offline(False)
     wait_for(room, 0)
