@@ -11,6 +11,7 @@ import typer
 
 from triptych.app.verbs import (
     agreement,
+    backup,
     data,
     explain,
     learning,
@@ -51,6 +52,8 @@ VERBS = {
     "serve": serve.serve,
     "panel": serve.panel,
     "status": run.status,
+    "backup": backup.backup,
+    "restore": backup.restore,
 }
 # name -> what the group is about, and its verbs
 GROUPS = {

@@ -27,7 +27,7 @@ PIPELINE = (
     ("classifier",),
     ("evaluation", "export"),
     ("embedding", "retraining"),
-    ("run", "watch"),
+    ("run", "watch", "backup"),
     ("examples",),
 )
 APP = (
