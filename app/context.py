@@ -9,6 +9,7 @@ from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
 
 from triptych.app.survey.survey import Survey
+from triptych.app.web.place import Place
 from triptych.app.web.tries import Tries
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import StoreAway
@@ -96,6 +97,7 @@ class AppContext:
     secret : signs cookies and sessions. It is kept beside the run, so that a login survives a restart
     blind : nobody who votes gets the model's opinion of an exposure before their own vote
     boot_id : new at every start of the server
+    place : where the run is on its server
     """
 
     catalog: Catalog
@@ -104,6 +106,7 @@ class AppContext:
     secure_cookies: bool = False
     blind: bool = False
     boot_id: str = field(default_factory=lambda: secrets.token_hex(8))
+    place: Place = field(default_factory=Place)
 
     def __post_init__(self):
         self.accounts = Accounts(self.store)

@@ -6,10 +6,8 @@ triptych serve RUN          python -m triptych.app.server RUN --port 5006
 import argparse
 import asyncio
 import errno
-import importlib.util
 import ipaddress
 import logging
-import mimetypes
 import os
 import secrets
 import socket
@@ -17,17 +15,14 @@ import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import panel as pn
-import tornado.web
-from panel.io.resources import DIST_DIR, JS_VERSION
 from tornado.ioloop import IOLoop, PeriodicCallback
 
-from triptych.app import dashboard
 from triptych.app.context import AppContext
 from triptych.app.map.points import map_table
-from triptych.app.web import auth, libraries, limits, sockets
-from triptych.app.web.component import STATIC, assets_version
-from triptych.app.web.headers import Headers
+from triptych.app.site.site import Site
+from triptych.app.web import sockets
+from triptych.app.web.component import STATIC
+from triptych.app.web.place import COOKIE, Place, cookie_of, site_of
 from triptych.app.worker import WorkerProcess
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.catalog.files import put_in_place
@@ -38,28 +33,6 @@ from triptych.pipeline.store.store import open_store
 
 log = logging.getLogger("triptych")
 
-# modules with `routes(app) -> [(regex, handler, kwargs)]`; each handler is a PrivateHandler
-ROUTE_MODULES = (
-    "triptych.app.web.account",
-    "triptych.app.rooms.explore.map_routes",
-    "triptych.app.pictures.routes",
-    "triptych.app.rooms.review.routes",
-    "triptych.app.rooms.review.help_routes",
-    "triptych.app.rooms.export.routes",
-    "triptych.app.rooms.adjudicate.routes",
-    "triptych.app.rooms.clusters.routes",
-    "triptych.app.rooms.review.queue_routes",
-    "triptych.app.rooms.lead.routes",
-    "triptych.app.rooms.agreement.routes",
-    "triptych.app.rooms.model.routes",
-    "triptych.app.rooms.model.doubtful_routes",
-    "triptych.app.rooms.model.asking_routes",
-    "triptych.app.rooms.model.live_report",
-    "triptych.app.rooms.export.explain_routes",
-)
-PAGE_LIFE_SECONDS = 12 * 3600  # for this long a page may reconnect
-UNUSED_SESSION_SECONDS = 10 * 60  # for this long a session waits for a computer that sleeps
-UNUSED_CHECK_SECONDS = 15
 WORKER_CHECK_SECONDS = 5
 NOTE_SECONDS = 1  # between two notes in the run of how far its label store has come
 RIGHTS_CHECK_SECONDS = 1
@@ -67,42 +40,20 @@ SECRET_FILE = ".session-secret"
 # errno when the server cannot listen on a port or address -> the option to change
 REFUSED = {errno.EADDRINUSE: "--port", errno.EACCES: "--port", errno.EADDRNOTAVAIL: "--address"}
 
-mimetypes.add_type("text/javascript", ".js")
 
-
-class AssetHandler(auth.PrivateHandler, tornado.web.StaticFileHandler):
-    """Files of static/. With the version in the path the browser keeps a file for ever; without it, it asks each
-    time."""
-
-    def initialize(self, app):
-        auth.PrivateHandler.initialize(self, app)
-        tornado.web.StaticFileHandler.initialize(self, str(STATIC))
-
-    def set_extra_headers(self, path):
-        if f"/v-{assets_version()}/" in self.request.path:
-            self.keep_for_ever()
-        else:
-            self.set_header("Cache-Control", "private, no-cache")
-
-
-class BootHandler(auth.PrivateHandler):
-    """Answers the page_id. A page that lost its connection learns from it whether it must be loaded again.
-
-    That is so after a start of the server, another login, or another role.
-    """
-
-    def get(self):
-        self.finish(self.app.page_id(self.user, self.login))
-
-
-def make_app(run, *, labels=None, blind=False, secure_cookies=False):
+def make_app(run, *, labels=None, blind=False, secure_cookies=False, prefix=""):
     """Open a run and its label store for serving.
 
     run : folder, or an open Catalog. labels : address of the label store, None = the run's own
+    prefix : path before every address. BadInput if it cannot be one
     """
+    site = site_of(prefix)
     catalog = run if isinstance(run, Catalog) else Catalog.open(run)
     store = open_store(catalog, labels or "")
-    return AppContext(catalog, store, secret=secret_of(catalog), secure_cookies=secure_cookies, blind=blind)
+    place = Place(site, cookie=cookie_of(site, store.address) if site else COOKIE)
+    return AppContext(
+        catalog, store, secret=secret_of(catalog), secure_cookies=secure_cookies, blind=blind, place=place
+    )
 
 
 def secret_of(catalog):
@@ -126,52 +77,12 @@ def secret_of(catalog):
         ) from None
 
 
-def route_list(app):
-    """All routes of Triptych. Each needs a login."""
-    routes = [
-        (r"/assets/(?:v-[0-9a-f]+/)?(.*)", AssetHandler, {"app": app}),
-        (r"/boot", BootHandler, {"app": app}),
-    ]
-    for name in ROUTE_MODULES:
-        if importlib.util.find_spec(name) is not None:
-            routes += importlib.import_module(name).routes(app)
-    return routes
-
-
 def make_server(app, *, port=5006, address="localhost", origins=(), behind_proxy=False):
-    """A Tornado server that is not started yet.
+    """A server of one run that is not started yet.
 
     origins : further host:port under which browsers reach it. behind_proxy : believe X-Forwarded-* headers
     """
-    auth.configure(app.secret)
-    sockets.install()
-    hosts = dict.fromkeys([f"{address}:{port}", f"localhost:{port}", f"127.0.0.1:{port}", *origins])
-    made = pn.io.server.get_server(
-        {"/": lambda: dashboard.serve_page(app)},
-        port=port,
-        address=address,
-        websocket_origin=list(hosts),
-        title="Triptych",
-        auth_provider=auth.StoreAuth(app),
-        cookie_secret=app.secret,
-        secret_key=app.secret,
-        sign_sessions=True,
-        session_token_expiration=PAGE_LIFE_SECONDS,
-        unused_session_lifetime_milliseconds=int(1000 * UNUSED_SESSION_SECONDS),
-        check_unused_sessions_milliseconds=int(1000 * UNUSED_CHECK_SECONDS),
-        extra_patterns=[*route_list(app), *libraries.routes()],
-        static_dirs={f"cdn/panel/{JS_VERSION}/dist": str(DIST_DIR)},
-        index=str(STATIC / "outside/error.html"),
-        compress_response=True,
-        use_xheaders=behind_proxy,
-        admin=False,
-        start=False,
-        show=False,
-        http_server_kwargs=dict(limits.HTTP_OPTIONS),
-    )
-    made._tornado.add_transform(Headers)
-    limits.limit_connections(made._http, behind_proxy=behind_proxy)
-    return made
+    return Site([app], port=port, address=address, origins=origins, behind_proxy=behind_proxy)
 
 
 def serve(
@@ -185,6 +96,7 @@ def serve(
     tls_proxy=False,
     worker=True,
     demo_accounts=False,
+    prefix="",
 ):
     """Serve the dashboard of a run until interrupted.
 
@@ -193,11 +105,12 @@ def serve(
     origins : further host:port that browsers may have in the address bar
     tls_proxy : a proxy in front speaks HTTPS (cookies become Secure)
     worker : start the process that runs retrainings
+    prefix : path before every address, e.g. /triptych, for a proxy that serves other programs, too
     demo_accounts : let other computers log in with the demonstration's password, which everybody knows
     """
     if not STATIC.is_dir():
         raise TriptychError(f"{STATIC} is missing, which holds what runs in the browser; install triptych again")
-    app = make_app(run, labels=labels, blind=blind, secure_cookies=tls_proxy)
+    app = make_app(run, labels=labels, blind=blind, secure_cookies=tls_proxy, prefix=prefix)
     if not app.store.users():
         print(f"No account yet: make one with `triptych user add {app.catalog.path} NAME --role lead`", file=sys.stderr)
     try:
@@ -217,7 +130,7 @@ def serve(
         process.start()
         PeriodicCallback(process.keep_alive, 1000 * WORKER_CHECK_SECONDS).start()
     PeriodicCallback(lambda: asyncio.to_thread(app.store.note_state), 1000 * NOTE_SECONDS).start()
-    print(f"Triptych: http://{address}:{server.port}/   (stop with Ctrl-C)", flush=True)
+    print(f"Triptych: http://{address}:{server.port}{app.place.root}   (stop with Ctrl-C)", flush=True)
     try:
         map_table(app.survey())  # encodes a long map before the first page asks for it
         server.start()
@@ -276,6 +189,7 @@ def main(arguments=None):
     parser.add_argument("--port", type=int, default=5006)
     parser.add_argument("--address", default="localhost")
     parser.add_argument("--labels", default=from_environment())
+    parser.add_argument("--prefix", default="")
     parser.add_argument("--blind", action="store_true")
     parser.add_argument("--no-worker", dest="worker", action="store_false")
     try:

@@ -112,6 +112,13 @@ def serve(
         list[str] | None, typer.Option(help="HOST:PORT that browsers use, if it is not --address. Can be repeated.")
     ] = None,
     tls_proxy: Annotated[bool, typer.Option(help="A proxy in front uses HTTPS: send cookies over HTTPS only.")] = False,
+    prefix: Annotated[
+        str,
+        typer.Option(
+            help="Path before every address, e.g. /triptych: for a proxy that serves other programs, too, and passes the "
+            "path on unchanged.",
+        ),
+    ] = "",
     demo_accounts: Annotated[
         bool,
         typer.Option(
@@ -132,6 +139,7 @@ def serve(
         blind=blind,
         origins=origin or (),
         tls_proxy=tls_proxy,
+        prefix=prefix,
         demo_accounts=demo_accounts,
     )
 

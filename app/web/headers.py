@@ -44,6 +44,15 @@ class PageHandler(DocHandler):
 
     nonce = ""
 
+    def get_login_url(self):
+        return f"{self.application.prefix}/login"
+
+    async def prepare(self):
+        """Relative addresses need the slash at the end of the page's path."""
+        await super().prepare()
+        if self.request.path == self.application.prefix:
+            self.redirect(f"{self.request.path}/{'?' * bool(self.request.query)}{self.request.query}", permanent=False)
+
     async def get_session(self):
         session = await super().get_session()  # pyright: ignore[reportGeneralTypeIssues]  # Tornado types it as None
         if session is not None:

@@ -212,8 +212,8 @@ class Shell {
 
   async askServer() {
     let answer;
-    try { answer = await fetch('/boot'); } catch { return; }
-    if (answer.status === 403) location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
+    try { answer = await fetch('boot'); } catch { return; }
+    if (answer.status === 403) location.assign(`login?next=${encodeURIComponent(location.pathname + location.search)}`);
     else if (answer.ok && await answer.text() !== this.model.page_id) location.reload();
   }
 
@@ -227,7 +227,7 @@ class Shell {
     node.textContent = problem || !this.connected ? (waiting ? `${votes} not saved: ${trouble}` : trouble) : waiting ? `saving ${votes}` : 'saved';
     if (!problem?.startsWith('log in')) return;
     const link = document.createElement('a');
-    link.href = `/login?next=${encodeURIComponent(location.pathname + location.search)}`;
+    link.href = `login?next=${encodeURIComponent(location.pathname + location.search)}`;
     link.textContent = 'log in';
     node.append(' · ', link);
   }

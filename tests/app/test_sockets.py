@@ -16,7 +16,7 @@ from tests.logins import cookie_header
 from tests.ui.conftest import free_port
 from triptych.app import server
 from triptych.app.web import sockets
-from triptych.app.web.auth import COOKIE
+from triptych.app.web.place import COOKIE
 
 SECONDS = 30
 

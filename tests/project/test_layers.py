@@ -40,6 +40,7 @@ APP = (
     ("session",),
     ("rooms",),
     ("dashboard", "worker"),
+    ("site",),
     ("server",),
     ("demo",),
     ("verbs",),

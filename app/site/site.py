@@ -1,0 +1,99 @@
+"""One run or several behind one port, each below its own path."""
+
+from bokeh.core.validation import silence
+from bokeh.core.validation.warnings import EMPTY_LAYOUT
+from bokeh.server.tornado import BokehTornado
+from bokeh.server.util import bind_sockets, create_hosts_allowlist
+from panel.io.application import build_applications
+from panel.io.resources import DIST_DIR
+from tornado.httpserver import HTTPServer
+from tornado.ioloop import IOLoop
+from tornado.routing import Matcher, Rule, RuleRouter
+
+from triptych.app import dashboard
+from triptych.app.site.routes import route_list
+from triptych.app.web import auth, libraries, limits, sockets
+from triptych.app.web.component import STATIC
+from triptych.app.web.headers import Headers
+
+PAGE_LIFE_SECONDS = 12 * 3600  # for this long a page may reconnect
+UNUSED_SESSION_SECONDS = 10 * 60  # for this long a session waits for a computer that sleeps
+UNUSED_CHECK_SECONDS = 15
+
+
+class Below(Matcher):
+    """Matches addresses below a path, and the path itself. prefix : '' or e.g. '/triptych/dr10'"""
+
+    def __init__(self, prefix):
+        self.prefix = prefix
+
+    def match(self, request):
+        path = request.path or ""
+        return {} if not self.prefix or path == self.prefix or path.startswith(f"{self.prefix}/") else None
+
+
+class Site:
+    """A server that listens, but does not answer before `start`. Closed with `stop`.
+
+    apps : app.context.AppContext of each run, each at its own place
+    applications : the tornado.web.Application of each, in the same order
+    """
+
+    def __init__(self, apps, *, port=5006, address="localhost", origins=(), behind_proxy=False):
+        auth.configure(apps[0].secret)
+        sockets.install()
+        silence(EMPTY_LAYOUT, True)
+        self.apps, self.loop = apps, IOLoop.current()
+        listening, self.port = bind_sockets(address, port)
+        try:
+            hosts = dict.fromkeys([f"{address}:{port}", f"localhost:{port}", f"127.0.0.1:{port}", *origins])
+            allowed = create_hosts_allowlist(list(hosts), self.port)
+            self.applications = [application_of(app, allowed) for app in apps]
+            rules = [Rule(Below(app.place.prefix), made) for app, made in zip(apps, self.applications, strict=True)]
+            self.http = HTTPServer(RuleRouter(rules), xheaders=behind_proxy, **limits.HTTP_OPTIONS)
+            limits.limit_connections(self.http, behind_proxy=behind_proxy)
+            self.http.add_sockets(listening)
+        except Exception:
+            for one in listening:
+                one.close()
+            raise
+        for application in self.applications:
+            application.initialize(self.loop)
+
+    def start(self):
+        """Begin what runs beside the answers: pings of the websockets, and forgetting pages that were closed."""
+        for application in self.applications:
+            application.start()
+
+    def stop(self):
+        """Listen no longer, and close all connections as soon as the loop goes on."""
+        for application in self.applications:
+            application.stop()
+        self.http.stop()
+        self.loop.add_callback(self.http.close_all_connections)
+
+
+def application_of(app, allowed):
+    """The pages and routes of one run, as Bokeh serves them.
+
+    app : app.context.AppContext    allowed : host:port that a page may open its websocket from
+    """
+    made = BokehTornado(
+        build_applications({"/": lambda: dashboard.serve_page(app)}, title="Triptych", location=True),
+        prefix=app.place.prefix,
+        extra_websocket_origins=allowed,
+        extra_patterns=[*route_list(app), *libraries.routes()],
+        auth_provider=auth.StoreAuth(app),
+        cookie_secret=app.secret,
+        secret_key=app.secret,
+        sign_sessions=True,
+        include_cookies=[app.place.cookie],
+        session_token_expiration=PAGE_LIFE_SECONDS,
+        unused_session_lifetime_milliseconds=int(1000 * UNUSED_SESSION_SECONDS),
+        check_unused_sessions_milliseconds=int(1000 * UNUSED_CHECK_SECONDS),
+        index=str(STATIC / "outside/error.html"),
+        ico_path=str(DIST_DIR / "images" / "favicon.ico"),
+        compress_response=True,
+    )
+    made.add_transform(Headers)
+    return made
