@@ -198,6 +198,7 @@ def build_page(app, user, arguments=None, runner=None, page_id=""):
         "run": run_label(session.survey),
         "user": user.name,
         "role": user.role,
+        "beside": bool(app.place.run),
         "assisted": session.assisted,
         "pictures": pictures_text(session.survey),
         "nonce": secrets.token_urlsafe(16),

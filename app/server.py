@@ -1,6 +1,6 @@
-"""The server of one run and one label store: a process for pages and pictures, and a worker process for long work.
+"""The server: a process for pages and pictures, and a worker process for the long work of each run.
 
-triptych serve RUN          python -m triptych.app.server RUN --port 5006
+triptych serve RUN...          python -m triptych.app.server RUN... --port 5006
 """
 
 import argparse
@@ -8,86 +8,44 @@ import asyncio
 import errno
 import ipaddress
 import logging
-import os
-import secrets
 import socket
 import sys
-from pathlib import Path
+from functools import partial
 from urllib.parse import urlsplit
 
 from tornado.ioloop import IOLoop, PeriodicCallback
 
-from triptych.app.context import AppContext
 from triptych.app.map.points import map_table
+from triptych.app.site.runs import make_app as make_app
+from triptych.app.site.runs import open_runs
 from triptych.app.site.site import Site
 from triptych.app.web import sockets
 from triptych.app.web.component import STATIC
-from triptych.app.web.place import COOKIE, Place, cookie_of, site_of
 from triptych.app.worker import WorkerProcess
-from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.catalog.files import put_in_place
-from triptych.pipeline.errors import CatalogError, TriptychError
+from triptych.pipeline.errors import TriptychError
 from triptych.pipeline.store.address import from_environment
 from triptych.pipeline.store.passwords import DEMO_PASSWORD
-from triptych.pipeline.store.store import open_store
 
 log = logging.getLogger("triptych")
 
 WORKER_CHECK_SECONDS = 5
 NOTE_SECONDS = 1  # between two notes in the run of how far its label store has come
 RIGHTS_CHECK_SECONDS = 1
-SECRET_FILE = ".session-secret"
 # errno when the server cannot listen on a port or address -> the option to change
 REFUSED = {errno.EADDRINUSE: "--port", errno.EACCES: "--port", errno.EADDRNOTAVAIL: "--address"}
 
 
-def make_app(run, *, labels=None, blind=False, secure_cookies=False, prefix=""):
-    """Open a run and its label store for serving.
+def make_server(*apps, port=5006, address="localhost", origins=(), behind_proxy=False):
+    """A server of one run or several that is not started yet.
 
-    run : folder, or an open Catalog. labels : address of the label store, None = the run's own
-    prefix : path before every address. BadInput if it cannot be one
+    apps : AppContext of each. origins : further host:port under which browsers reach it
+    behind_proxy : believe X-Forwarded-* headers
     """
-    site = site_of(prefix)
-    catalog = run if isinstance(run, Catalog) else Catalog.open(run)
-    store = open_store(catalog, labels or "")
-    place = Place(site, cookie=cookie_of(site, store.address) if site else COOKIE)
-    return AppContext(
-        catalog, store, secret=secret_of(catalog), secure_cookies=secure_cookies, blind=blind, place=place
-    )
-
-
-def secret_of(catalog):
-    """The secret that signs cookies: TRIPTYCH_SECRET, or else a file in the run folder that only its owner can read.
-
-    Raises CatalogError if the file can be neither read nor made.
-    """
-    if os.environ.get("TRIPTYCH_SECRET"):
-        return os.environ["TRIPTYCH_SECRET"]
-    path = Path(catalog.path) / SECRET_FILE
-    try:
-        if not path.exists():
-            aside = path.with_name(f"{SECRET_FILE}.{os.getpid()}")
-            aside.touch(mode=0o600)
-            aside.write_text(secrets.token_urlsafe(48))
-            put_in_place(aside, path)
-        return path.read_text().strip()
-    except OSError as error:
-        raise CatalogError(
-            f"{path} cannot be read or made ({error.strerror}); let this user write there, or set TRIPTYCH_SECRET"
-        ) from None
-
-
-def make_server(app, *, port=5006, address="localhost", origins=(), behind_proxy=False):
-    """A server of one run that is not started yet.
-
-    origins : further host:port under which browsers reach it. behind_proxy : believe X-Forwarded-* headers
-    """
-    return Site([app], port=port, address=address, origins=origins, behind_proxy=behind_proxy)
+    return Site(apps, port=port, address=address, origins=origins, behind_proxy=behind_proxy)
 
 
 def serve(
-    run,
-    *,
+    *runs,
     port=5006,
     address="localhost",
     labels=None,
@@ -98,50 +56,65 @@ def serve(
     demo_accounts=False,
     prefix="",
 ):
-    """Serve the dashboard of a run until interrupted.
+    """Serve the dashboards of runs until interrupted.
 
-    labels : address of a shared label store, None = the run's own
+    labels : address of a shared label store, None = each run's own
     blind : hide the model's opinion until the vote
     origins : further host:port that browsers may have in the address bar
     tls_proxy : a proxy in front speaks HTTPS (cookies become Secure)
-    worker : start the process that runs retrainings
+    worker : start the processes that run retrainings, one for each run
     prefix : path before every address, e.g. /triptych, for a proxy that serves other programs, too
     demo_accounts : let other computers log in with the demonstration's password, which everybody knows
     """
     if not STATIC.is_dir():
         raise TriptychError(f"{STATIC} is missing, which holds what runs in the browser; install triptych again")
-    app = make_app(run, labels=labels, blind=blind, secure_cookies=tls_proxy, prefix=prefix)
-    if not app.store.users():
-        print(f"No account yet: make one with `triptych user add {app.catalog.path} NAME --role lead`", file=sys.stderr)
+    apps = open_runs(runs, labels=labels, blind=blind, secure_cookies=tls_proxy, prefix=prefix)
     try:
-        if not demo_accounts and is_beyond_this_computer(address, origins, tls_proxy):
-            refuse_demo_accounts(app.store)
-        server = make_server(app, port=port, address=address, origins=origins, behind_proxy=tls_proxy)
-    except TriptychError:
-        app.store.close()
+        for app in apps:
+            tell_of_no_account(app)
+            if not demo_accounts and is_beyond_this_computer(address, origins, tls_proxy):
+                refuse_demo_accounts(app.store)
+        server = make_server(*apps, port=port, address=address, origins=origins, behind_proxy=tls_proxy)
+    except BaseException as error:
+        for app in apps:
+            app.store.close()
+        if isinstance(error, OSError):
+            raise TriptychError(why_not(error, address, port)) from None
         raise
-    except OSError as error:
-        app.store.close()
-        raise TriptychError(why_not(error, address, port)) from None
-    rights = PeriodicCallback(lambda: sockets.keep_to_rights(app), 1000 * RIGHTS_CHECK_SECONDS)
-    rights.start()
-    process = WorkerProcess(app.catalog.path, app.store.url) if worker else None
-    if process:
+    workers = [WorkerProcess(app.catalog.path, app.store.url) for app in apps] if worker else []
+    for process in workers:
         process.start()
-        PeriodicCallback(process.keep_alive, 1000 * WORKER_CHECK_SECONDS).start()
-    PeriodicCallback(lambda: asyncio.to_thread(app.store.note_state), 1000 * NOTE_SECONDS).start()
-    print(f"Triptych: http://{address}:{server.port}{app.place.root}   (stop with Ctrl-C)", flush=True)
+    for work, seconds in regular_work(apps, workers):
+        PeriodicCallback(work, 1000 * seconds).start()
+    print(f"Triptych: http://{address}:{server.port}{apps[0].place.site_root}   (stop with Ctrl-C)", flush=True)
     try:
-        map_table(app.survey())  # encodes a long map before the first page asks for it
+        for app in apps:
+            map_table(app.survey())  # encodes a long map before the first page asks for it
         server.start()
         IOLoop.current().start()
     except KeyboardInterrupt:
         pass
     finally:
         server.stop()
-        if process:
+        for process in workers:
             process.stop()
-        app.store.close()
+        for app in apps:
+            app.store.close()
+
+
+def tell_of_no_account(app):
+    """Say how to make the first account of a run."""
+    if not app.store.users():
+        print(f"No account yet: make one with `triptych user add {app.catalog.path} NAME --role lead`", file=sys.stderr)
+
+
+def regular_work(apps, workers):
+    """[(function, seconds between two calls)]: what the server does beside its answers."""
+    for app in apps:
+        yield partial(sockets.keep_to_rights, app), RIGHTS_CHECK_SECONDS
+        yield partial(asyncio.to_thread, app.store.note_state), NOTE_SECONDS
+    for process in workers:
+        yield process.keep_alive, WORKER_CHECK_SECONDS
 
 
 def is_beyond_this_computer(address, origins=(), tls_proxy=False):
@@ -184,8 +157,8 @@ def why_not(error, address, port):
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(description="Serve the dashboard of a run.")
-    parser.add_argument("run")
+    parser = argparse.ArgumentParser(description="Serve the dashboards of runs.")
+    parser.add_argument("runs", nargs="+", metavar="run")
     parser.add_argument("--port", type=int, default=5006)
     parser.add_argument("--address", default="localhost")
     parser.add_argument("--labels", default=from_environment())
@@ -193,7 +166,8 @@ def main(arguments=None):
     parser.add_argument("--blind", action="store_true")
     parser.add_argument("--no-worker", dest="worker", action="store_false")
     try:
-        serve(**vars(parser.parse_args(arguments)))
+        options = vars(parser.parse_args(arguments))
+        serve(*options.pop("runs"), **options)
     except TriptychError as error:
         sys.exit(str(error))
 

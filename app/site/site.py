@@ -8,9 +8,10 @@ from panel.io.application import build_applications
 from panel.io.resources import DIST_DIR
 from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop
-from tornado.routing import Matcher, Rule, RuleRouter
+from tornado.routing import AnyMatches, Matcher, Rule, RuleRouter
 
 from triptych.app import dashboard
+from triptych.app.site.front import front_of
 from triptych.app.site.routes import route_list
 from triptych.app.web import auth, libraries, limits, sockets
 from triptych.app.web.component import STATIC
@@ -50,6 +51,7 @@ class Site:
             allowed = create_hosts_allowlist(list(hosts), self.port)
             self.applications = [application_of(app, allowed) for app in apps]
             rules = [Rule(Below(app.place.prefix), made) for app, made in zip(apps, self.applications, strict=True)]
+            rules.append(Rule(AnyMatches(), front_of(self)))
             self.http = HTTPServer(RuleRouter(rules), xheaders=behind_proxy, **limits.HTTP_OPTIONS)
             limits.limit_connections(self.http, behind_proxy=behind_proxy)
             self.http.add_sockets(listening)

@@ -104,7 +104,9 @@ def user_list(run: Run, labels: Labels = "") -> None:
 
 
 def serve(
-    run: Run,
+    runs: Annotated[
+        list[Path], typer.Argument(help="The run folder, or several: each is then at /NAME/.", metavar="RUN...")
+    ],
     port: Annotated[int, typer.Option(help="Port to listen on.", min=0, max=65535)] = 5006,
     address: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 admits other computers.")] = "localhost",
     blind: Annotated[bool, typer.Option(help="Hide the model's opinion until the inspector has voted.")] = False,
@@ -115,8 +117,8 @@ def serve(
     prefix: Annotated[
         str,
         typer.Option(
-            help="Path before every address, e.g. /triptych: for a proxy that serves other programs, too, and passes the "
-            "path on unchanged.",
+            help="Path before every address, e.g. /triptych, for a proxy that also serves other programs. It must pass "
+            "the path on unchanged.",
         ),
     ] = "",
     demo_accounts: Annotated[
@@ -128,11 +130,11 @@ def serve(
     ] = False,
     labels: Labels = "",
 ) -> None:
-    """Serve the dashboard."""
+    """Serve the dashboard of a run, or of several under one address."""
     from triptych.app import server
 
     server.serve(
-        run,
+        *runs,
         port=port,
         address=address,
         labels=labels or None,

@@ -26,7 +26,7 @@ from playwright.sync_api import expect
 from tests import survey, warm
 from tests.logins import cookie_of
 from tests.ui.waiting import Requests
-from triptych.app.server import secret_of
+from triptych.app.site.runs import secret_of
 from triptych.app.web.place import COOKIE, site_of
 from triptych.app.web.place import cookie_of as name_of_cookie
 from triptych.pipeline.catalog.catalog import Catalog
@@ -94,6 +94,7 @@ class Served:
     process: warm.Program
     log: Path
     options: tuple = ()
+    beside: tuple = ()  # folders of further runs
 
     @property
     def site(self):
@@ -105,7 +106,9 @@ class Served:
 
     def start(self):
         """Start (again) on the same port and run, and wait until it answers."""
-        self.process = warm.start("triptych.app.server", self.run, "--port", self.port, *self.options, log=self.log)
+        self.process = warm.start(
+            "triptych.app.server", self.run, *self.beside, "--port", self.port, *self.options, log=self.log
+        )
         give_up = time.monotonic() + SERVER_START_SECONDS
         while time.monotonic() < give_up:
             try:
@@ -139,10 +142,13 @@ def address_of(port, options):
 
 
 @contextmanager
-def serving(run, *options):
-    """A server of a run while the block lasts; its log is beside the run. options : of `triptych.app.server`"""
+def serving(run, *options, beside=()):
+    """A server of a run while the block lasts; its log is beside the run.
+
+    options : of `triptych.app.server`    beside : folders of further runs
+    """
     run, port = Path(run), free_port()
-    served = Served(address_of(port, options), run, port, None, run.with_name("log.txt"), options)
+    served = Served(address_of(port, options), run, port, None, run.with_name("log.txt"), options, tuple(beside))
     try:
         yield served.start()
     finally:
@@ -305,7 +311,7 @@ def login_cookie(server, user):
     catalog = Catalog.open(server.run)
     with LabelStore(catalog.labels_url()) as store:
         site = server.site
-        name = name_of_cookie(site, store.address) if site else COOKIE
+        name = name_of_cookie(site, store.address) if site or server.beside else COOKIE
         value = cookie_of(store, secret_of(catalog), user, name)
     return {"name": name, "value": value, "url": f"{server.url}/", "httpOnly": True, "sameSite": "Strict"}
 
