@@ -19,6 +19,7 @@ from triptych.app.map.points import map_table
 from triptych.app.site.runs import make_app as make_app
 from triptych.app.site.runs import open_runs
 from triptych.app.site.site import Site
+from triptych.app.site.stopping import stop_on_signals
 from triptych.app.web import sockets
 from triptych.app.web.component import STATIC
 from triptych.app.worker import WorkerProcess
@@ -87,15 +88,16 @@ def serve(
     for work, seconds in regular_work(apps, workers):
         PeriodicCallback(work, 1000 * seconds).start()
     print(f"Triptych: http://{address}:{server.port}{apps[0].place.site_root}   (stop with Ctrl-C)", flush=True)
+    stop_on_signals(server)
     try:
         for app in apps:
             map_table(app.survey())  # encodes a long map before the first page asks for it
         server.start()
         IOLoop.current().start()
-    except KeyboardInterrupt:
-        pass
     finally:
         server.stop()
+        for process in workers:
+            process.ask_to_stop()
         for process in workers:
             process.stop()
         for app in apps:

@@ -289,11 +289,16 @@ class WorkerProcess:
             log.warning("the worker ended with %s and is started again", self.process.returncode)
             self.start()
 
+    def ask_to_stop(self):
+        """Close the pipe, at which the worker ends."""
+        if self.process is not None and self.process.stdin is not None:
+            self.process.stdin.close()
+
     def stop(self):
+        """End the worker, and wait until it has."""
         if self.process is None:
             return
-        if self.process.stdin is not None:
-            self.process.stdin.close()
+        self.ask_to_stop()
         try:
             self.process.wait(timeout=5)
         except subprocess.TimeoutExpired:

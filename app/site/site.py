@@ -1,5 +1,7 @@
 """One run or several behind one port, each below its own path."""
 
+import weakref
+
 from bokeh.core.validation import silence
 from bokeh.core.validation.warnings import EMPTY_LAYOUT
 from bokeh.server.tornado import BokehTornado
@@ -9,6 +11,7 @@ from panel.io.resources import DIST_DIR
 from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop
 from tornado.routing import AnyMatches, Matcher, Rule, RuleRouter
+from tornado.websocket import WebSocketHandler
 
 from triptych.app import dashboard
 from triptych.app.site.front import front_of
@@ -33,6 +36,33 @@ class Below(Matcher):
         return {} if not self.prefix or path == self.prefix or path.startswith(f"{self.prefix}/") else None
 
 
+class Runs(RuleRouter):
+    """Gives each request to its run, and remembers it until it is answered."""
+
+    def __init__(self, rules):
+        super().__init__(rules)
+        self._given = weakref.WeakSet()  # Tornado keeps each as long as its connection waits for the answer
+
+    def find_handler(self, request, **kwargs):
+        given = super().find_handler(request, **kwargs)
+        if given is not None:
+            self._given.add(given)
+        return given
+
+    def under_way(self):
+        """The handlers of requests that are not answered yet, apart from websockets."""
+        handlers = [getattr(given, "handler", None) for given in list(self._given)]
+        return [one for one in handlers if one is not None and _is_under_way(one)]
+
+
+def _is_under_way(handler):
+    """Whether somebody still waits for the answer of a handler, or for the rest of it."""
+    stream = getattr(handler.request.connection, "stream", None)
+    if isinstance(handler, WebSocketHandler) or stream is None or stream.closed():
+        return False
+    return not handler._finished or stream.writing()
+
+
 class Site:
     """A server that listens, but does not answer before `start`. Closed with `stop`.
 
@@ -52,7 +82,8 @@ class Site:
             self.applications = [application_of(app, allowed) for app in apps]
             rules = [Rule(Below(app.place.prefix), made) for app, made in zip(apps, self.applications, strict=True)]
             rules.append(Rule(AnyMatches(), front_of(self)))
-            self.http = HTTPServer(RuleRouter(rules), xheaders=behind_proxy, **limits.HTTP_OPTIONS)
+            self._runs = Runs(rules)
+            self.http = HTTPServer(self._runs, xheaders=behind_proxy, **limits.HTTP_OPTIONS)
             limits.limit_connections(self.http, behind_proxy=behind_proxy)
             self.http.add_sockets(listening)
         except Exception:
@@ -61,6 +92,14 @@ class Site:
             raise
         for application in self.applications:
             application.initialize(self.loop)
+
+    def requests(self):
+        """The handlers of requests that are not answered yet."""
+        return self._runs.under_way()
+
+    def sockets(self):
+        """The websockets that are open."""
+        return [socket for app in self.apps for socket in list(app.sockets)]
 
     def start(self):
         """Begin what runs beside the answers: pings of the websockets, and forgetting pages that were closed."""
