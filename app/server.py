@@ -11,6 +11,7 @@ import logging
 import socket
 import sys
 from functools import partial
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from tornado.ioloop import IOLoop, PeriodicCallback
@@ -23,7 +24,7 @@ from triptych.app.site.stopping import stop_on_signals
 from triptych.app.web import sockets
 from triptych.app.web.component import STATIC
 from triptych.app.worker import WorkerProcess
-from triptych.pipeline.errors import TriptychError
+from triptych.pipeline.errors import BadInput, TriptychError
 from triptych.pipeline.store.address import from_environment
 from triptych.pipeline.store.passwords import DEMO_PASSWORD
 
@@ -32,17 +33,20 @@ log = logging.getLogger("triptych")
 WORKER_CHECK_SECONDS = 5
 NOTE_SECONDS = 1  # between two notes in the run of how far its label store has come
 RIGHTS_CHECK_SECONDS = 1
+SHORTEST_TOKEN = 16
 # errno when the server cannot listen on a port or address -> the option to change
 REFUSED = {errno.EADDRINUSE: "--port", errno.EACCES: "--port", errno.EADDRNOTAVAIL: "--address"}
 
 
-def make_server(*apps, port=5006, address="localhost", origins=(), behind_proxy=False):
+def make_server(*apps, port=5006, address="localhost", origins=(), behind_proxy=False, metrics_token=""):
     """A server of one run or several that is not started yet.
 
     apps : AppContext of each. origins : further host:port under which browsers reach it
-    behind_proxy : believe X-Forwarded-* headers
+    behind_proxy : believe X-Forwarded-* headers. metrics_token : for /metrics, see app.site.metrics
     """
-    return Site(apps, port=port, address=address, origins=origins, behind_proxy=behind_proxy)
+    beyond = is_beyond_this_computer(address, origins, behind_proxy)
+    given = {"port": port, "address": address, "origins": origins, "behind_proxy": behind_proxy}
+    return Site(apps, **given, metrics_token=metrics_token, beyond=beyond)
 
 
 def serve(
@@ -56,6 +60,7 @@ def serve(
     worker=True,
     demo_accounts=False,
     prefix="",
+    metrics_token=None,
 ):
     """Serve the dashboards of runs until interrupted.
 
@@ -65,17 +70,20 @@ def serve(
     tls_proxy : a proxy in front speaks HTTPS (cookies become Secure)
     worker : start the processes that run retrainings, one for each run
     prefix : path before every address, e.g. /triptych, for a proxy that serves other programs, too
+    metrics_token : file whose first line is the token of those who ask for /metrics
     demo_accounts : let other computers log in with the demonstration's password, which everybody knows
     """
     if not STATIC.is_dir():
         raise TriptychError(f"{STATIC} is missing, which holds what runs in the browser; install triptych again")
+    token = token_of(metrics_token)
     apps = open_runs(runs, labels=labels, blind=blind, secure_cookies=tls_proxy, prefix=prefix)
     try:
         for app in apps:
             tell_of_no_account(app)
             if not demo_accounts and is_beyond_this_computer(address, origins, tls_proxy):
                 refuse_demo_accounts(app.store)
-        server = make_server(*apps, port=port, address=address, origins=origins, behind_proxy=tls_proxy)
+        given = {"port": port, "address": address, "origins": origins, "behind_proxy": tls_proxy}
+        server = make_server(*apps, **given, metrics_token=token)
     except BaseException as error:
         for app in apps:
             app.store.close()
@@ -102,6 +110,19 @@ def serve(
             process.stop()
         for app in apps:
             app.store.close()
+
+
+def token_of(path):
+    """The token in the first line of a file; '' without a file. BadInput if it cannot be read or is too short."""
+    if path is None:
+        return ""
+    try:
+        token = next(iter(Path(path).read_text().splitlines()), "").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"the token of the metrics cannot be read from {path}: {error}") from None
+    if len(token) < SHORTEST_TOKEN or not token.isascii():
+        raise BadInput(f"write a token of {SHORTEST_TOKEN} or more letters and digits into the first line of {path}")
+    return token
 
 
 def tell_of_no_account(app):
@@ -165,6 +186,8 @@ def main(arguments=None):
     parser.add_argument("--address", default="localhost")
     parser.add_argument("--labels", default=from_environment())
     parser.add_argument("--prefix", default="")
+    parser.add_argument("--metrics-token", type=Path)
+    parser.add_argument("--tls-proxy", action="store_true")
     parser.add_argument("--blind", action="store_true")
     parser.add_argument("--no-worker", dest="worker", action="store_false")
     try:

@@ -6,33 +6,22 @@ from urllib.parse import urlencode
 import tornado.web
 
 from triptych.app.dashboard import CAMERA_LABELS
+from triptych.app.site.beside import BesideHandler
+from triptych.app.site.health import HealthHandler
+from triptych.app.site.metrics import MetricsHandler
 from triptych.app.web import auth
-from triptych.app.web.fault_handler import FaultHandler, words_for
 from triptych.app.web.headers import Headers
 
 
-class FrontHandler(FaultHandler):
-    """Base of the pages beside the runs. site : app.site.site.Site"""
+class FrontHandler(BesideHandler):
+    """Base of the pages beside the runs."""
 
-    def initialize(self, site):
-        self.site = site
-
-    @property
-    def root(self):
-        return self.site.apps[0].place.site_root
-
-    def set_default_headers(self):
-        self.set_header("Cache-Control", "no-store")
+    as_page = True
 
     def logins(self):
         """[(app, user)] of every run of which this browser has an open login."""
         found = [(app, auth.login_of_cookie(app, self.get_cookie(app.place.cookie))[0]) for app in self.site.apps]
         return [(app, user) for app, user in found if user is not None]
-
-    def write_error(self, status_code, **kwargs):
-        status, said = str(status_code), words_for(self, status_code, kwargs)
-        more = {"title": status, "error_type": status, "error_msg": said}
-        self.finish(auth.page("outside/error.html", root=self.root, of_run=False, **more))
 
 
 class NothingHandler(FrontHandler):
@@ -88,14 +77,13 @@ class WhichLoginHandler(FrontHandler):
 def front_of(site):
     """The tornado.web.Application of everything that is not of one run. site : app.site.site.Site"""
     root, given = site.apps[0].place.site_root, {"site": site}
-    routes = []
+    routes = [(rf"{root}health", HealthHandler, given), (rf"{root}metrics", MetricsHandler, given)]
     if len(site.apps) > 1:
         routes += [
             (rf"{root}?", RunsHandler, given),
             (rf"{root}(?:login|logout)", WhichLoginHandler, given),
         ]
-    made = tornado.web.Application(
-        routes, default_handler_class=NothingHandler, default_handler_args=given, compress_response=True
-    )
+    nothing = {"default_handler_class": NothingHandler, "default_handler_args": given}
+    made = tornado.web.Application(routes, compress_response=True, log_function=site.answered, **nothing)
     made.add_transform(Headers)
     return made

@@ -1,5 +1,6 @@
 """One run or several behind one port, each below its own path."""
 
+import re
 import weakref
 
 from bokeh.core.validation import silence
@@ -10,11 +11,14 @@ from panel.io.application import build_applications
 from panel.io.resources import DIST_DIR
 from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop
-from tornado.routing import AnyMatches, Matcher, Rule, RuleRouter
+from tornado.log import access_log
+from tornado.routing import AnyMatches, Matcher, PathMatches, Rule, RuleRouter
 from tornado.websocket import WebSocketHandler
 
 from triptych.app import dashboard
 from triptych.app.site.front import front_of
+from triptych.app.site.health import Health
+from triptych.app.site.metrics import Metrics
 from triptych.app.site.routes import route_list
 from triptych.app.web import auth, libraries, limits, sockets
 from triptych.app.web.component import STATIC
@@ -67,21 +71,37 @@ class Site:
     """A server that listens, but does not answer before `start`. Closed with `stop`.
 
     apps : app.context.AppContext of each run, each at its own place
+    metrics_token : who asks for /metrics has to send it, '' = nobody has to
+    beyond : whether browsers on other computers may reach it
     applications : the tornado.web.Application of each, in the same order
     """
 
-    def __init__(self, apps, *, port=5006, address="localhost", origins=(), behind_proxy=False):
+    def __init__(
+        self,
+        apps,
+        *,
+        port=5006,
+        address="localhost",
+        origins=(),
+        behind_proxy=False,
+        metrics_token="",
+        beyond=False,
+    ):
         auth.configure(apps[0].secret)
         sockets.install()
         silence(EMPTY_LAYOUT, True)
         self.apps, self.loop = apps, IOLoop.current()
+        self.health, self.metrics = Health(apps), Metrics(apps)
+        self.metrics_token, self.beyond = metrics_token, beyond
         listening, self.port = bind_sockets(address, port)
         try:
             hosts = dict.fromkeys([f"{address}:{port}", f"localhost:{port}", f"127.0.0.1:{port}", *origins])
             allowed = create_hosts_allowlist(list(hosts), self.port)
-            self.applications = [application_of(app, allowed) for app in apps]
+            self.applications = [application_of(app, allowed, self.answered) for app in apps]
             rules = [Rule(Below(app.place.prefix), made) for app, made in zip(apps, self.applications, strict=True)]
-            rules.append(Rule(AnyMatches(), front_of(self)))
+            front, site = front_of(self), apps[0].place.site
+            machines = PathMatches(rf"{re.escape(site)}/(?:health|metrics)")
+            rules = [Rule(machines, front), *rules, Rule(AnyMatches(), front)]
             self._runs = Runs(rules)
             self.http = HTTPServer(self._runs, xheaders=behind_proxy, **limits.HTTP_OPTIONS)
             limits.limit_connections(self.http, behind_proxy=behind_proxy)
@@ -92,6 +112,12 @@ class Site:
             raise
         for application in self.applications:
             application.initialize(self.loop)
+
+    def answered(self, handler):
+        """Count and log one answer."""
+        provider = getattr(handler.application, "auth_provider", None)
+        self.metrics.answered(handler, provider.app.catalog.name if provider else "")
+        log_answer(handler)
 
     def requests(self):
         """The handlers of requests that are not answered yet."""
@@ -114,10 +140,18 @@ class Site:
         self.loop.add_callback(self.http.close_all_connections)
 
 
-def application_of(app, allowed):
+def log_answer(handler):
+    """Write one line about an answer: errors always, others only in a detailed log."""
+    status = handler.get_status()
+    write = access_log.info if status < 400 else access_log.warning if status < 500 else access_log.error
+    write("%d %s %.2fms", status, handler._request_summary(), 1000 * handler.request.request_time())
+
+
+def application_of(app, allowed, answered):
     """The pages and routes of one run, as Bokeh serves them.
 
     app : app.context.AppContext    allowed : host:port that a page may open its websocket from
+    answered : is called with each handler that has answered
     """
     made = BokehTornado(
         build_applications({"/": lambda: dashboard.serve_page(app)}, title="Triptych", location=True),
@@ -135,6 +169,7 @@ def application_of(app, allowed):
         index=str(STATIC / "outside/error.html"),
         ico_path=str(DIST_DIR / "images" / "favicon.ico"),
         compress_response=True,
+        log_function=answered,
     )
     made.add_transform(Headers)
     return made

@@ -121,6 +121,14 @@ def serve(
             "the path on unchanged.",
         ),
     ] = "",
+    metrics_token: Annotated[
+        Path | None,
+        typer.Option(
+            help="File whose first line is the token that whoever asks for /metrics has to send. Without it, only "
+            "programs on this computer may ask, if the dashboard is served to it alone.",
+            metavar="FILE",
+        ),
+    ] = None,
     demo_accounts: Annotated[
         bool,
         typer.Option(
@@ -142,6 +150,7 @@ def serve(
         origins=origin or (),
         tls_proxy=tls_proxy,
         prefix=prefix,
+        metrics_token=metrics_token,
         demo_accounts=demo_accounts,
     )
 
