@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from tornado.ioloop import IOLoop, PeriodicCallback
 
+from triptych.app.logs import log_as_json
 from triptych.app.map.points import map_table
 from triptych.app.site.runs import make_app as make_app
 from triptych.app.site.runs import open_runs
@@ -61,6 +62,7 @@ def serve(
     demo_accounts=False,
     prefix="",
     metrics_token=None,
+    log_json=False,
 ):
     """Serve the dashboards of runs until interrupted.
 
@@ -71,15 +73,19 @@ def serve(
     worker : start the processes that run retrainings, one for each run
     prefix : path before every address, e.g. /triptych, for a proxy that serves other programs, too
     metrics_token : file whose first line is the token of those who ask for /metrics
+    log_json : log as JSON lines, see app.logs
     demo_accounts : let other computers log in with the demonstration's password, which everybody knows
     """
     if not STATIC.is_dir():
         raise TriptychError(f"{STATIC} is missing, which holds what runs in the browser; install triptych again")
+    if log_json:
+        log_as_json()
     token = token_of(metrics_token)
     apps = open_runs(runs, labels=labels, blind=blind, secure_cookies=tls_proxy, prefix=prefix)
     try:
         for app in apps:
-            tell_of_no_account(app)
+            if not app.store.users():
+                tell(f"No account yet: make one with `triptych user add {app.catalog.path} NAME --role lead`", log_json)
             if not demo_accounts and is_beyond_this_computer(address, origins, tls_proxy):
                 refuse_demo_accounts(app.store)
         given = {"port": port, "address": address, "origins": origins, "behind_proxy": tls_proxy}
@@ -90,12 +96,12 @@ def serve(
         if isinstance(error, OSError):
             raise TriptychError(why_not(error, address, port)) from None
         raise
-    workers = [WorkerProcess(app.catalog.path, app.store.url) for app in apps] if worker else []
+    workers = [WorkerProcess(app.catalog.path, app.store.url, log_json=log_json) for app in apps] if worker else []
     for process in workers:
         process.start()
     for work, seconds in regular_work(apps, workers):
         PeriodicCallback(work, 1000 * seconds).start()
-    print(f"Triptych: http://{address}:{server.port}{apps[0].place.site_root}   (stop with Ctrl-C)", flush=True)
+    tell(f"Triptych: http://{address}:{server.port}{apps[0].place.site_root}   (stop with Ctrl-C)", log_json)
     stop_on_signals(server)
     try:
         for app in apps:
@@ -125,10 +131,12 @@ def token_of(path):
     return token
 
 
-def tell_of_no_account(app):
-    """Say how to make the first account of a run."""
-    if not app.store.users():
-        print(f"No account yet: make one with `triptych user add {app.catalog.path} NAME --role lead`", file=sys.stderr)
+def tell(text, log_json):
+    """Say something to whoever starts the server, or to its log."""
+    if log_json:
+        log.info(text)
+    else:
+        print(text, flush=True)
 
 
 def regular_work(apps, workers):
@@ -187,6 +195,7 @@ def main(arguments=None):
     parser.add_argument("--labels", default=from_environment())
     parser.add_argument("--prefix", default="")
     parser.add_argument("--metrics-token", type=Path)
+    parser.add_argument("--log-json", action="store_true")
     parser.add_argument("--tls-proxy", action="store_true")
     parser.add_argument("--blind", action="store_true")
     parser.add_argument("--no-worker", dest="worker", action="store_false")

@@ -16,6 +16,7 @@ from tornado.routing import AnyMatches, Matcher, PathMatches, Rule, RuleRouter
 from tornado.websocket import WebSocketHandler
 
 from triptych.app import dashboard
+from triptych.app.logs import about_answer
 from triptych.app.site.front import front_of
 from triptych.app.site.health import Health
 from triptych.app.site.metrics import Metrics
@@ -141,10 +142,18 @@ class Site:
 
 
 def log_answer(handler):
-    """Write one line about an answer: errors always, others only in a detailed log."""
-    status = handler.get_status()
+    """Write one line about an answer: errors always, others only in a detailed log.
+
+    It has no part of the address after the path, in which somebody may have written a password.
+    """
+    request, status = handler.request, handler.get_status()
+    seconds = request.request_time()
+    user = getattr(handler, "user", None)
+    account = user.name if user is not None else getattr(handler, "_current_user", None) or ""
     write = access_log.info if status < 400 else access_log.warning if status < 500 else access_log.error
-    write("%d %s %.2fms", status, handler._request_summary(), 1000 * handler.request.request_time())
+    about = (account, request.remote_ip, request.method, request.path, status, round(seconds, 4))
+    line = (status, request.method, request.path, request.remote_ip, 1000 * seconds)
+    write("%d %s %s (%s) %.2fms", *line, extra=about_answer(*about))
 
 
 def application_of(app, allowed, answered):

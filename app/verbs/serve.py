@@ -121,6 +121,9 @@ def serve(
             "the path on unchanged.",
         ),
     ] = "",
+    log_json: Annotated[
+        bool, typer.Option("--log-json", help="Log every request and message as one JSON object a line.")
+    ] = False,
     metrics_token: Annotated[
         Path | None,
         typer.Option(
@@ -151,6 +154,7 @@ def serve(
         tls_proxy=tls_proxy,
         prefix=prefix,
         metrics_token=metrics_token,
+        log_json=log_json,
         demo_accounts=demo_accounts,
     )
 

@@ -74,6 +74,7 @@ class LoginHandler(FaultHandler):
             self.set_status(401)
             self.show("Unknown name or wrong password. After five failures an account pauses for a minute.", name)
             return
+        self.user = user  # whom the log names
         tries.was_right(name, address, device, known)
         login = await asyncio.to_thread(self.app.store.begin_login, user.name, address)
         place = self.app.place

@@ -26,6 +26,10 @@ class FaultHandler(tornado.web.RequestHandler):
         error = kwargs.get("exc_info", (None, None, None))[1]
         super().send_error(answer_to(error).status if error is not None else status_code, **kwargs)
 
+    def _request_summary(self):
+        """What Tornado says of a request in the log, without what follows the path: a password may stand there."""
+        return f"{self.request.method} {self.request.path} ({self.request.remote_ip})"
+
     def log_exception(self, typ, value, tb):
         fault = answer_to(value)
         if fault.status == 500 or isinstance(value, tornado.web.HTTPError):

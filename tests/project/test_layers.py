@@ -31,7 +31,7 @@ PIPELINE = (
     ("examples",),
 )
 APP = (
-    ("palette",),
+    ("logs", "palette"),
     ("survey", "web", "evaluation"),
     ("context",),
     ("judging", "pictures"),
