@@ -1,6 +1,7 @@
 """Verbs for judging: accounts, the size of the panel, the dashboard, and the exported list."""
 
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -101,6 +102,21 @@ def user_list(run: Run, labels: Labels = "") -> None:
     """List the accounts."""
     for user in open_store(open_run(run), labels).users():
         print(f"{user.name}\t{user.role}\t{'active' if user.active else 'closed'}")
+
+
+def user_log(
+    run: Run,
+    user: Annotated[str | None, typer.Option(help="Only what happened to this account.", metavar="NAME")] = None,
+    since: Annotated[datetime | None, typer.Option(help="Only since this day or moment, in UTC.")] = None,
+    labels: Labels = "",
+) -> None:
+    """List log-ins and changes of accounts.
+
+    Failed log-ins too. Each line: when, what, account, by whom, from where, details.
+    """
+    first = since.isoformat() if since else ""
+    for event in open_store(open_run(run), labels).account_events(user, first):
+        print("\t".join((event.created_utc, event.what, event.name, event.by, event.address, event.details)))
 
 
 def serve(

@@ -26,7 +26,7 @@ from triptych.app.web.faults import fault_of
 from triptych.app.web.libraries import addresses
 from triptych.app.web.tries import DEVICE_DAYS, WINDOW_SECONDS, Busy, device_cookie
 from triptych.pipeline.store.accounts import User
-from triptych.pipeline.store.logins import LOGIN_DAYS, Login
+from triptych.pipeline.store.logins import LOGIN_DAYS, Actor, Login
 from triptych.pipeline.store.passwords import MAX_LENGTH
 
 PAGES = Path(__file__).resolve().parents[2] / "static"
@@ -67,7 +67,7 @@ class LoginHandler(FaultHandler):
             return self.turn_away(429, WINDOW_SECONDS, "Too many tries. Wait a minute, then try again.", name)
         try:
             check = self.app.store.check_password
-            user = await tries.run(check, name, password[:MAX_LENGTH], known_device=known)
+            user = await tries.run(check, name, password[:MAX_LENGTH], known_device=known, address=address)
         except Busy:
             return self.turn_away(503, 5, "Too many people log in just now. Try again in a few seconds.", name)
         if user is None:
@@ -133,9 +133,10 @@ class LogoutHandler(FaultHandler):
         provider = provider_of(self)
         user, login = provider.login_of(self)
         if user is not None and self.get_body_argument("everywhere", ""):
-            await asyncio.to_thread(provider.app.store.end_logins, user.name)
+            by = Actor(user.name, self.request.remote_ip or "")
+            await asyncio.to_thread(provider.app.store.end_logins, user.name, by=by)
         elif login is not None:
-            await asyncio.to_thread(provider.app.store.end_login, login.login_id)
+            await asyncio.to_thread(provider.app.store.end_login, login.login_id, self.request.remote_ip or "")
         provider.app.accounts.forget()
         place = provider.app.place
         self.clear_cookie(place.cookie, path=place.site_root)
@@ -237,6 +238,11 @@ class PrivateHandler(FaultHandler):
 
     def get_current_user(self):
         return provider_of(self).user_name(self)
+
+    @property
+    def actor(self) -> Actor:
+        """Who sent this request, for the log of accounts."""
+        return Actor(self.user.name, self.request.remote_ip or "")
 
     def prepare(self):
         user, login = provider_of(self).login_of(self)

@@ -351,6 +351,27 @@ def test_a_login_says_where_and_when_and_its_id_alone_opens_nothing(served, stor
     assert Browser(served.url).ask(STYLE, Cookie=f"login={login.login_id}").status == 403
 
 
+def test_the_log_of_accounts_says_from_where_and_by_whom(served, store, door):
+    store.add_user("gil", "the first one", "viewer")
+    door.log_in("gil", "wrong", X_Real_Ip="192.0.2.99")  # believed only behind a proxy
+    door.log_in("gil", "the first one")
+    lead = Browser(served.url)
+    lead.log_in("lea")
+    lead.ask("/lead/account/change", json.dumps({"name": "gil", "role": "inspector"}).encode(), Origin=served.url)
+    body = json.dumps({"old": "the first one", "new": "the second one"}).encode()
+    assert door.ask("/account/password", body, Origin=served.url).status == 200
+    door.ask("/logout", b"", Origin=served.url)
+    events = store.account_events("gil")[1:]
+    assert [(event.what, event.by) for event in events] == [
+        ("log-in failed", ""),
+        ("log-in", "gil"),
+        ("role", "lea"),
+        ("password", "gil"),
+        ("log-out", "gil"),
+    ]
+    assert {event.address for event in events} <= {"127.0.0.1", "::1"}
+
+
 def test_users_change_their_own_password_and_stay_logged_in_here_only(served, store):
     store.add_user("eve", "the first one", "viewer")
     here, there = Browser(served.url), Browser(served.url)
