@@ -3,6 +3,7 @@
 import logging
 
 import tornado.web
+from tornado.log import app_log
 
 from triptych.app.web.faults import Fault, fault_of, one_line
 
@@ -32,10 +33,19 @@ class FaultHandler(tornado.web.RequestHandler):
 
     def log_exception(self, typ, value, tb):
         fault = answer_to(value)
-        if fault.status == 500 or isinstance(value, tornado.web.HTTPError):
+        if isinstance(value, tornado.web.HTTPError):
             super().log_exception(typ, value, tb)
+        elif fault.status == 500:
+            log_fault(self, typ, value, tb)
         else:
             log.warning("%s %s: %s", fault.status, self.request.path, fault.text)
+
+
+def log_fault(handler, typ, value, tb):
+    """Log a fault of Triptych. Tornado's own line would hold the whole address."""
+    request = handler.request
+    about = (request.method, request.path, request.remote_ip)
+    app_log.error("Uncaught exception %s %s (%s)", *about, exc_info=(typ, value, tb))
 
 
 def words_for(handler, status_code, kwargs) -> str:

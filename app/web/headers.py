@@ -8,6 +8,8 @@ because Bokeh writes them.
 import tornado.web
 from panel.io.server import DocHandler
 
+from triptych.app.web.fault_handler import log_fault
+
 
 def policy(nonce=""):
     """The Content-Security-Policy of a page. nonce : of the scripts inside it, '' = no script"""
@@ -53,6 +55,12 @@ class PageHandler(DocHandler):
         if self.request.path == self.application.prefix:
             self.redirect(f"{self.request.path}/{'?' * bool(self.request.query)}{self.request.query}", permanent=False)
 
+    def log_exception(self, typ, value, tb):
+        if isinstance(value, tornado.web.HTTPError):
+            super().log_exception(typ, value, tb)
+        else:
+            log_fault(self, typ, value, tb)
+
     async def get_session(self):
         session = await super().get_session()  # pyright: ignore[reportGeneralTypeIssues]  # Tornado types it as None
         if session is not None:
@@ -60,6 +68,8 @@ class PageHandler(DocHandler):
         return session
 
     async def get(self, *args, **kwargs):
-        await super().get(*args, **kwargs)  # pyright: ignore[reportGeneralTypeIssues]
+        answer = super().get(*args, **kwargs)
+        if answer is not None:  # None if it leads to the login
+            await answer
         if self.nonce:
             self.set_header("Content-Security-Policy", policy(self.nonce))

@@ -15,7 +15,7 @@ from tests.survey import PASSWORD
 from tests.ui.conftest import serving
 from triptych.app.logs import JsonLines
 from triptych.app.site.site import log_answer
-from triptych.app.web.fault_handler import FaultHandler
+from triptych.app.web.fault_handler import FaultHandler, log_fault
 from triptych.pipeline.clock import utc
 
 SECRET = "hunter-two-and-a-half"
@@ -28,6 +28,7 @@ def lines(survey_folder, tmp_path_factory):
     shutil.copytree(survey_folder, folder / "run", ignore=shutil.ignore_patterns("previews"))
     with serving(folder / "run", "--log-json") as server:
         door = Browser(server.url)
+        door.ask(f"/?{SECRET}")
         door.ask(f"/login?password={SECRET}")
         door.ask(f"/login?next=//{SECRET}")
         door.log_in("amy", SECRET)
@@ -69,6 +70,11 @@ def test_a_request_says_who_asked_for_what_from_where_and_how_it_went(lines):
     assert of(lines, path="/login", status=400, level="warning")
 
 
+def test_who_is_led_to_the_login_is_no_error(lines):
+    assert of(lines, path="/", account="", status=302)
+    assert not of(lines, level="error")
+
+
 def test_no_password_cookie_or_query_is_in_it(lines):
     text, cookies = lines
     for secret in (SECRET, PASSWORD, *cookies):
@@ -83,6 +89,14 @@ def test_the_plain_line_holds_no_query_either(caplog):
     log_answer(handler)
     assert caplog.messages[0].startswith("403 GET /login (192.0.2.7) ")
     assert FaultHandler._request_summary(handler) == "GET /login (192.0.2.7)"
+
+
+def test_a_fault_is_logged_without_the_query(caplog):
+    request = HTTPServerRequest(method="GET", uri=f"/?{SECRET}", headers=HTTPHeaders(), connection=mock.Mock())
+    error = ValueError("broken")
+    log_fault(SimpleNamespace(request=request), ValueError, error, None)
+    assert caplog.records[0].exc_info[1] is error
+    assert caplog.messages[0].startswith("Uncaught exception GET / (")
 
 
 def test_an_exception_is_part_of_its_line():
