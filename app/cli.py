@@ -83,6 +83,7 @@ GROUPS = {
             "open": serve.user_open,
             "logout": serve.user_logout,
             "list": serve.user_list,
+            "log": serve.user_log,
         },
     ),
 }

@@ -9,6 +9,7 @@ from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
 
 from triptych.app.survey.survey import Survey
+from triptych.app.web.place import Place
 from triptych.app.web.tries import Tries
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import StoreAway
@@ -97,6 +98,7 @@ class AppContext:
     blind : nobody who votes gets the model's opinion of an exposure before their own vote
     boot_id : new at every start of the server
     away_seconds : for this long a page whose connection is lost may come back as it was; later it loads again
+    place : where the run is on its server
     """
 
     catalog: Catalog
@@ -106,6 +108,7 @@ class AppContext:
     blind: bool = False
     boot_id: str = field(default_factory=lambda: secrets.token_hex(8))
     away_seconds: float = 600.0
+    place: Place = field(default_factory=Place)
 
     def __post_init__(self):
         self.accounts = Accounts(self.store)

@@ -21,7 +21,7 @@ from markupsafe import Markup
 
 from triptych.app.rooms.jobs import says
 from triptych.app.session import COLOURINGS, LEAD_ROOMS, ROOMS, STRETCHES, Session, attempt
-from triptych.app.web.auth import COOKIE, PAGES, login_of_cookie
+from triptych.app.web.auth import PAGES, login_of_cookie
 from triptych.app.web.component import EsModule, assets_base
 from triptych.app.web.faults import note
 from triptych.pipeline.errors import LabelError, TriptychError
@@ -55,14 +55,14 @@ ROOM_MODULES = {
 }
 # addresses that a room needs first; the browser asks for them while it still reads the page
 FIRST_ASKED = {
-    "review": ("/api/queue",),
-    "adjudicate": ("/adjudicate/queue",),
-    "agreement": ("/agreement/report?unit=&blanks=0",),
-    "model": ("/model/overview",),
-    "export": ("/export/summary", "/export/difference/majority/any", "/export/preview/bad_expid/majority"),
-    "lead": ("/lead/overview",),
+    "review": ("api/queue",),
+    "adjudicate": ("adjudicate/queue",),
+    "agreement": ("agreement/report?unit=&blanks=0",),
+    "model": ("model/overview",),
+    "export": ("export/summary", "export/difference/majority/any", "export/preview/bad_expid/majority"),
+    "lead": ("lead/overview",),
 }
-FIRST_ASKED_BY_OTHERS = FIRST_ASKED | {"export": ("/export/mine/summary",)}  # for users who are not leads
+FIRST_ASKED_BY_OTHERS = FIRST_ASKED | {"export": ("export/mine/summary",)}  # for users who are not leads
 # place in page.html -> (module, class) of the view that fills it; its only argument is the session
 VIEWS = {
     "legend": ("triptych.app.rooms.explore.map_view", "LegendView"),
@@ -197,6 +197,7 @@ def build_page(app, user, arguments=None, runner=None):
         "run": run_label(session.survey),
         "user": user.name,
         "role": user.role,
+        "beside": bool(app.place.run),
         "assisted": session.assisted,
         "pictures": pictures_text(session.survey),
         "nonce": secrets.token_urlsafe(16),
@@ -324,7 +325,7 @@ def serve_page(app):
     """Build the page for the current request. The server calls this once per tab."""
     document = pn.state.curdoc
     assert document is not None  # the server calls this for a document
-    user, login = login_of_cookie(app, pn.state.cookies.get(COOKIE))
+    user, login = login_of_cookie(app, pn.state.cookies.get(app.place.cookie))
     if user is None or login is None:  # it ended between the request and now
         raise LabelError("log in again")
     arguments = {name: values[-1].decode() for name, values in pn.state.session_args.items()}

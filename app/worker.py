@@ -16,9 +16,9 @@ import subprocess
 import sys
 import threading
 import time
-import traceback
 from pathlib import Path
 
+from triptych.app.logs import log_as_json
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import Cancelled, StoreAway, TriptychError
 from triptych.pipeline.retraining import leftovers
@@ -216,7 +216,7 @@ def run_job(catalog, store, job, worker):
     except TriptychError as error:
         outcome["error"] = str(error)
     except Exception as error:
-        traceback.print_exc()
+        log.exception("job %s failed", job.job_id)
         outcome["error"] = f"{type(error).__name__}: {error}"
     finally:
         report.end()
@@ -272,10 +272,10 @@ def work(run, labels, *, once=False):
 
 
 class WorkerProcess:
-    """The worker process, as the server sees it. labels : address of the label store"""
+    """The worker process, as the server sees it. labels : address of the label store; log_json : see app.logs"""
 
-    def __init__(self, run, labels):
-        self.command = [sys.executable, "-P", "-m", "triptych.app.worker", str(run)]
+    def __init__(self, run, labels, *, log_json=False):
+        self.command = [sys.executable, "-P", "-m", "triptych.app.worker", str(run), *["--log-json"] * log_json]
         self.labels = labels
         self.process: subprocess.Popen | None = None
 
@@ -289,11 +289,16 @@ class WorkerProcess:
             log.warning("the worker ended with %s and is started again", self.process.returncode)
             self.start()
 
+    def ask_to_stop(self):
+        """Close the pipe, at which the worker ends."""
+        if self.process is not None and self.process.stdin is not None:
+            self.process.stdin.close()
+
     def stop(self):
+        """End the worker, and wait until it has."""
         if self.process is None:
             return
-        if self.process.stdin is not None:
-            self.process.stdin.close()
+        self.ask_to_stop()
         try:
             self.process.wait(timeout=5)
         except subprocess.TimeoutExpired:
@@ -324,7 +329,10 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(description="Run the jobs that the dashboard asks for.")
     parser.add_argument("run")
     parser.add_argument("--labels", default=address.from_environment())
+    parser.add_argument("--log-json", action="store_true")
     parsed = parser.parse_args(arguments)
+    if parsed.log_json:
+        log_as_json()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which then ends this process
     threading.Thread(target=end_with_server, daemon=True).start()
     stand_back()

@@ -1,6 +1,7 @@
 """Verbs for judging: accounts, the size of the panel, the dashboard, and the exported list."""
 
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -103,8 +104,25 @@ def user_list(run: Run, labels: Labels = "") -> None:
         print(f"{user.name}\t{user.role}\t{'active' if user.active else 'closed'}")
 
 
-def serve(
+def user_log(
     run: Run,
+    user: Annotated[str | None, typer.Option(help="Only what happened to this account.", metavar="NAME")] = None,
+    since: Annotated[datetime | None, typer.Option(help="Only since this day or moment, in UTC.")] = None,
+    labels: Labels = "",
+) -> None:
+    """List log-ins and changes of accounts.
+
+    Failed log-ins too. Each line: when, what, account, by whom, from where, details.
+    """
+    first = since.isoformat() if since else ""
+    for event in open_store(open_run(run), labels).account_events(user, first):
+        print("\t".join((event.created_utc, event.what, event.name, event.by, event.address, event.details)))
+
+
+def serve(
+    runs: Annotated[
+        list[Path], typer.Argument(help="The run folder, or several: each is then at /NAME/.", metavar="RUN...")
+    ],
     port: Annotated[int, typer.Option(help="Port to listen on.", min=0, max=65535)] = 5006,
     address: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 admits other computers.")] = "localhost",
     blind: Annotated[bool, typer.Option(help="Hide the model's opinion until the inspector has voted.")] = False,
@@ -112,6 +130,24 @@ def serve(
         list[str] | None, typer.Option(help="HOST:PORT that browsers use, if it is not --address. Can be repeated.")
     ] = None,
     tls_proxy: Annotated[bool, typer.Option(help="A proxy in front uses HTTPS: send cookies over HTTPS only.")] = False,
+    prefix: Annotated[
+        str,
+        typer.Option(
+            help="Path before every address, e.g. /triptych, for a proxy that also serves other programs. It must pass "
+            "the path on unchanged.",
+        ),
+    ] = "",
+    log_json: Annotated[
+        bool, typer.Option("--log-json", help="Log every request and message as one JSON object a line.")
+    ] = False,
+    metrics_token: Annotated[
+        Path | None,
+        typer.Option(
+            help="File whose first line is the token that whoever asks for /metrics has to send. Without it, only "
+            "programs on this computer may ask, if the dashboard is served to it alone.",
+            metavar="FILE",
+        ),
+    ] = None,
     demo_accounts: Annotated[
         bool,
         typer.Option(
@@ -121,17 +157,20 @@ def serve(
     ] = False,
     labels: Labels = "",
 ) -> None:
-    """Serve the dashboard."""
+    """Serve the dashboard of a run, or of several under one address."""
     from triptych.app import server
 
     server.serve(
-        run,
+        *runs,
         port=port,
         address=address,
         labels=labels or None,
         blind=blind,
         origins=origin or (),
         tls_proxy=tls_proxy,
+        prefix=prefix,
+        metrics_token=metrics_token,
+        log_json=log_json,
         demo_accounts=demo_accounts,
     )
 

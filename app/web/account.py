@@ -18,7 +18,8 @@ class PasswordHandler(ApiHandler):
         body = self.body(PasswordBody)
         old, new = body.old, body.new
         try:
-            right = await self.app.tries.run(self.app.store.check_password, self.user.name, old)
+            check = self.app.store.check_password
+            right = await self.app.tries.run(check, self.user.name, old, address=self.actor.address)
         except Busy:
             raise tornado.web.HTTPError(503, "too many people change or type passwords now; try again") from None
         if right is None:
@@ -28,7 +29,7 @@ class PasswordHandler(ApiHandler):
     def change(self, old, new):
         if new == old:
             raise BadInput("the new password is the old one; choose another")
-        ended = self.app.store.set_password(self.user.name, new, but=self.login.login_id)
+        ended = self.app.store.set_password(self.user.name, new, but=self.login.login_id, by=self.actor)
         self.app.accounts.forget()
         return {"ended": ended}
 

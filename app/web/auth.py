@@ -26,20 +26,19 @@ from triptych.app.web.faults import fault_of
 from triptych.app.web.libraries import addresses
 from triptych.app.web.tries import DEVICE_DAYS, WINDOW_SECONDS, Busy, device_cookie
 from triptych.pipeline.store.accounts import User
-from triptych.pipeline.store.logins import LOGIN_DAYS, Login
+from triptych.pipeline.store.logins import LOGIN_DAYS, Actor, Login
 from triptych.pipeline.store.passwords import MAX_LENGTH
 
-COOKIE = "login"
 PAGES = Path(__file__).resolve().parents[2] / "static"
 _pages = Environment(loader=FileSystemLoader(PAGES), autoescape=select_autoescape(["html"]))
 
 
-def page(name, **values):
+def page(name, *, root="/", **values):
     """A page that works without a login, because its style and logo are part of it.
 
-    name : file under static/, e.g. outside/login.html
+    name : file under static/, e.g. outside/login.html    root : path of the run's page
     """
-    return _pages.get_template(name).render(logo=(PAGES / "frame/logo.svg").read_text(), **values)
+    return _pages.get_template(name).render(logo=(PAGES / "frame/logo.svg").read_text(), root=root, **values)
 
 
 class LoginHandler(FaultHandler):
@@ -61,34 +60,42 @@ class LoginHandler(FaultHandler):
             raise tornado.web.HTTPError(403, "this form was sent from another site")
         name = self.get_body_argument("username", "").strip()
         password = self.get_body_argument("password", "", strip=False)
-        next_url = own_path(self.get_argument("next", ""))
+        next_url = self.next_url()
         tries, address = self.app.tries, self.request.remote_ip or ""
         allowed, known = tries.may_try(name, address, device := self.device_of(name))
         if not allowed:
             return self.turn_away(429, WINDOW_SECONDS, "Too many tries. Wait a minute, then try again.", name)
         try:
             check = self.app.store.check_password
-            user = await tries.run(check, name, password[:MAX_LENGTH], known_device=known)
+            user = await tries.run(check, name, password[:MAX_LENGTH], known_device=known, address=address)
         except Busy:
             return self.turn_away(503, 5, "Too many people log in just now. Try again in a few seconds.", name)
         if user is None:
             self.set_status(401)
             self.show("Unknown name or wrong password. After five failures an account pauses for a minute.", name)
             return
+        self.user = user  # whom the log names
         tries.was_right(name, address, device, known)
         login = await asyncio.to_thread(self.app.store.begin_login, user.name, address)
-        self.keep_cookie(COOKIE, login.login_id, LOGIN_DAYS)
-        self.keep_cookie(device_cookie(name), device or secrets.token_urlsafe(16), DEVICE_DAYS)
-        self.redirect(next_url or "/")
+        place = self.app.place
+        self.keep_cookie(place.cookie, login.login_id, LOGIN_DAYS)
+        self.keep_cookie(device_cookie(name, place), device or secrets.token_urlsafe(16), DEVICE_DAYS)
+        self.redirect(next_url)
+
+    def next_url(self):
+        """The path to go on to after the login. Status 400 unless it is one of this server."""
+        place = self.app.place
+        return own_path(self.get_argument("next", ""), place.site_root) or place.root
 
     def keep_cookie(self, name, value, days):
         """Send a signed cookie that only our own pages send back and no script can read."""
-        more = {"httponly": True, "samesite": "Strict", "secure": self.app.secure_cookies, "path": "/"}
+        place = self.app.place
+        more = {"httponly": True, "samesite": "Strict", "secure": self.app.secure_cookies, "path": place.site_root}
         self.set_signed_cookie(name, value, expires_days=days, **more)
 
     def device_of(self, name):
         """Id of this browser if it has logged in as `name` before, else ''."""
-        return (self.get_signed_cookie(device_cookie(name), max_age_days=DEVICE_DAYS) or b"").decode()
+        return (self.get_signed_cookie(device_cookie(name, self.app.place), max_age_days=DEVICE_DAYS) or b"").decode()
 
     def turn_away(self, status, seconds, problem, name):
         """Show the form again without having looked at the password. seconds : when to come back"""
@@ -98,10 +105,11 @@ class LoginHandler(FaultHandler):
 
     def show(self, problem, name=""):
         """Write the form. problem : what went wrong, '' = nothing. name : what the user typed before"""
-        next_url = own_path(self.get_argument("next", "")) or "/"
+        next_url = self.next_url()
         self.set_header("Cache-Control", "no-store")
         libraries = addresses(self.application)
-        more = {"username": name, "next_url": next_url, "libraries": libraries, "about": self.app.catalog.about}
+        more = {"username": name, "next_url": next_url, "libraries": libraries}
+        more |= {"about": self.app.catalog.about, "root": self.app.place.root}
         self.finish(page("outside/login.html", problem=problem, **more))
 
     def write_error(self, status_code, **kwargs):
@@ -117,7 +125,7 @@ class LogoutHandler(FaultHandler):
     def get(self):
         self.set_header("Cache-Control", "no-store")
         user, _login = provider_of(self).login_of(self)
-        self.finish(page("outside/logout.html", user=user.name if user else ""))
+        self.finish(page("outside/logout.html", user=user.name if user else "", root=provider_of(self).app.place.root))
 
     async def post(self):
         if not same_origin(self.request):
@@ -125,12 +133,14 @@ class LogoutHandler(FaultHandler):
         provider = provider_of(self)
         user, login = provider.login_of(self)
         if user is not None and self.get_body_argument("everywhere", ""):
-            await asyncio.to_thread(provider.app.store.end_logins, user.name)
+            by = Actor(user.name, self.request.remote_ip or "")
+            await asyncio.to_thread(provider.app.store.end_logins, user.name, by=by)
         elif login is not None:
-            await asyncio.to_thread(provider.app.store.end_login, login.login_id)
+            await asyncio.to_thread(provider.app.store.end_login, login.login_id, self.request.remote_ip or "")
         provider.app.accounts.forget()
-        self.clear_cookie(COOKIE, path="/")
-        self.redirect("/logout", status=303)
+        place = provider.app.place
+        self.clear_cookie(place.cookie, path=place.site_root)
+        self.redirect(f"{place.root}logout", status=303)
 
     def write_error(self, status_code, **kwargs):
         write_error_page(self, status_code, **kwargs)
@@ -159,7 +169,7 @@ class StoreAuth(BasicAuthProvider):
     def login_of(self, handler) -> tuple[User | None, Login | None]:
         """Who sent a request, and the login of their cookie; (None, None) without an open login."""
         try:
-            return login_of_cookie(self.app, handler.get_cookie(COOKIE))
+            return login_of_cookie(self.app, handler.get_cookie(self.app.place.cookie))
         except Exception as error:
             if not isinstance(handler, FaultHandler):  # a handler of Panel, whose own error page says nothing
                 handler.write_error = functools.partial(write_error_page, handler)
@@ -178,12 +188,16 @@ class StoreAuth(BasicAuthProvider):
         return LogoutHandler
 
 
-def own_path(text):
+def own_path(text, root="/"):
     """The address to go on to after the login, "" for none. Status 400 unless it is a path of this server.
+
+    root : the path below which everything of this server is; other programs may answer beside it
 
     Browsers read backslashes as slashes, drop tabs and line ends, and take what starts with two slashes for a host.
     """
-    if text and not re.fullmatch(r"/(?![/\\])[^\x00-\x20\x7f\\]*", text):
+    path = unquote(text.partition("?")[0])
+    within = text.startswith(root) and not {"..", "."} & set(path.split("/"))
+    if text and not (within and re.fullmatch(r"/(?![/\\])[^\x00-\x20\x7f\\]*", text)):
         raise tornado.web.HTTPError(400, "the address to go on to is not one of this server")
     return text
 
@@ -193,7 +207,8 @@ def login_of_cookie(app, value) -> tuple[User | None, Login | None]:
 
     app : app.context.AppContext    value : the cookie as the browser sent it, None = no cookie
     """
-    login_id = tornado.web.decode_signed_value(app.secret, COOKIE, value, max_age_days=LOGIN_DAYS) if value else None
+    name = app.place.cookie
+    login_id = tornado.web.decode_signed_value(app.secret, name, value, max_age_days=LOGIN_DAYS) if value else None
     return app.accounts.login(login_id.decode(errors="replace")) if login_id else (None, None)
 
 
@@ -223,6 +238,11 @@ class PrivateHandler(FaultHandler):
 
     def get_current_user(self):
         return provider_of(self).user_name(self)
+
+    @property
+    def actor(self) -> Actor:
+        """Who sent this request, for the log of accounts."""
+        return Actor(self.user.name, self.request.remote_ip or "")
 
     def prepare(self):
         user, login = provider_of(self).login_of(self)
@@ -264,7 +284,8 @@ def same_origin(request):
 def write_error_page(handler, status_code, **kwargs):
     """Send the error page, which says what to do."""
     detail = words_for(handler, status_code, kwargs)
-    handler.finish(page("outside/error.html", title=str(status_code), error_type=str(status_code), error_msg=detail))
+    more = {"title": str(status_code), "error_type": str(status_code), "error_msg": detail}
+    handler.finish(page("outside/error.html", root=provider_of(handler).app.place.root, **more))
 
 
 def configure(cookie_secret):

@@ -25,7 +25,7 @@ LOADER = """
 export function render({ model, el }) {
   const box = document.createElement('div');
   box.className = 'fill';
-  const base = window.location.origin + model.assets_base;
+  const base = new URL(model.assets_base, document.baseURI).href;
   window.nativeImport(base + '/frame/load.js').then(module => module.load(box, model, base, '%(module)s', '%(mount)s'));
   return box;
 }
@@ -56,8 +56,8 @@ def _hash_of(stats):
 
 
 def assets_base():
-    """Path under which this version of the front end is served, e.g. /assets/v-0a1b2c3d4e5f."""
-    return f"/assets/v-{assets_version()}"
+    """Address of this version of the front end, relative to the page: assets/v-0a1b2c3d4e5f."""
+    return f"assets/v-{assets_version()}"
 
 
 class EsModule(pn.custom.JSComponent):

@@ -3,6 +3,7 @@
 import logging
 
 import tornado.web
+from tornado.log import app_log
 
 from triptych.app.web.faults import Fault, fault_of, one_line
 
@@ -26,12 +27,25 @@ class FaultHandler(tornado.web.RequestHandler):
         error = kwargs.get("exc_info", (None, None, None))[1]
         super().send_error(answer_to(error).status if error is not None else status_code, **kwargs)
 
+    def _request_summary(self):
+        """What Tornado says of a request in the log, without what follows the path: a password may stand there."""
+        return f"{self.request.method} {self.request.path} ({self.request.remote_ip})"
+
     def log_exception(self, typ, value, tb):
         fault = answer_to(value)
-        if fault.status == 500 or isinstance(value, tornado.web.HTTPError):
+        if isinstance(value, tornado.web.HTTPError):
             super().log_exception(typ, value, tb)
+        elif fault.status == 500:
+            log_fault(self, typ, value, tb)
         else:
             log.warning("%s %s: %s", fault.status, self.request.path, fault.text)
+
+
+def log_fault(handler, typ, value, tb):
+    """Log a fault of Triptych. Tornado's own line would hold the whole address."""
+    request = handler.request
+    about = (request.method, request.path, request.remote_ip)
+    app_log.error("Uncaught exception %s %s (%s)", *about, exc_info=(typ, value, tb))
 
 
 def words_for(handler, status_code, kwargs) -> str:

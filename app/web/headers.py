@@ -12,6 +12,7 @@ import tornado.web
 from panel.io.server import DocHandler
 
 from triptych.app.web.auth import page, provider_of
+from triptych.app.web.fault_handler import log_fault
 from triptych.app.web.faults import note
 
 log = logging.getLogger("triptych")
@@ -53,6 +54,21 @@ class PageHandler(DocHandler):
     """Panel's page, with the policy that names the nonce of its scripts."""
 
     nonce = ""
+
+    def get_login_url(self):
+        return f"{self.application.prefix}/login"
+
+    async def prepare(self):
+        """Relative addresses need the slash at the end of the page's path."""
+        await super().prepare()
+        if self.request.path == self.application.prefix:
+            self.redirect(f"{self.request.path}/{'?' * bool(self.request.query)}{self.request.query}", permanent=False)
+
+    def log_exception(self, typ, value, tb):
+        if isinstance(value, tornado.web.HTTPError):
+            super().log_exception(typ, value, tb)
+        else:
+            log_fault(self, typ, value, tb)
 
     async def get_session(self):
         found = super().get_session()  # None instead of something to wait for, if nobody is logged in

@@ -12,14 +12,17 @@ import tornado.web
 from bokeh.settings import settings
 from panel.io.resources import DIST_DIR, bundle_resources
 
-PREFIX = "/libs/"
+PREFIX = "libs/"
 PANEL = "static/extensions/panel/"
 BOKEH = "static/"
 LEVEL = 9  # the strongest and slowest, because each script is compressed only once
 
 
 def addresses(application):
-    """Addresses of the scripts, in the order of the page. application : the server's tornado.web.Application"""
+    """Addresses of the scripts, in the order of the page, relative to it.
+
+    application : the tornado.web.Application of a run
+    """
     return [PREFIX + name for name in names(application)]
 
 
@@ -28,7 +31,8 @@ def names(application):
 
     [] if BOKEH_RESOURCES makes the page take them from elsewhere.
     """
-    files = map(str, bundle_resources([], application.resources()).js_files)
+    root = f"{application.prefix}/"
+    files = [str(file).removeprefix(root) for file in bundle_resources([], application.resources()).js_files]
     return [name for name in files if name.startswith(BOKEH)]
 
 
@@ -70,4 +74,8 @@ class LibraryHandler(tornado.web.RequestHandler):
 
 
 def routes():
-    return [(PREFIX + "(.+)", LibraryHandler, {"known": set()})]
+    icon = {"path": str(Path(DIST_DIR) / "images")}  # Bokeh has a route for it at / only
+    return [
+        (r"/(favicon\.ico)", tornado.web.StaticFileHandler, icon),
+        (f"/{PREFIX}(.+)", LibraryHandler, {"known": set()}),
+    ]

@@ -14,7 +14,7 @@ from bokeh.server import urls
 from bokeh.util.token import check_token_signature, get_session_id, get_token_payload
 from panel.io.server import DocHandler, WSHandler
 
-from triptych.app.web.auth import COOKIE, login_of_cookie, provider_of
+from triptych.app.web.auth import login_of_cookie, provider_of
 from triptych.app.web.faults import note
 from triptych.app.web.headers import PageHandler
 from triptych.app.web.lines import MARK, Line, put
@@ -76,7 +76,7 @@ class SocketHandler(WSHandler):
         """Whether the page behind this socket was sent to this login."""
         if not self._token or not check_token_signature(self._token, secret_key=self.app.secret.encode(), signed=True):
             return False
-        sent_with = get_token_payload(self._token).get("cookies", {}).get(COOKIE)
+        sent_with = get_token_payload(self._token).get("cookies", {}).get(self.app.place.cookie)
         _user, of_page = login_of_cookie(self.app, sent_with)
         return of_page is not None and of_page.login_id == login.login_id
 

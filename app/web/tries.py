@@ -15,6 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from cachetools import TTLCache
 
+from triptych.app.web.place import COOKIE
+
 THREADS = 2
 MOST_WAITING = 20
 WINDOW_SECONDS = 60.0
@@ -88,6 +90,6 @@ class Tries:
             self._waiting -= 1
 
 
-def device_cookie(name):
-    """The name of the cookie that makes a browser a known device of an account."""
-    return f"device-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
+def device_cookie(name, place):
+    """The name of the cookie that makes a browser a known device of an account. place : app.web.place.Place"""
+    return f"{place.cookie.replace(COOKIE, 'device', 1)}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"

@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
@@ -11,7 +12,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from triptych.pipeline.errors import BadInput, choose
 from triptych.pipeline.store import schema
-from triptych.pipeline.store.logins import Login, end_logins_of, open_logins_of
+from triptych.pipeline.store.logins import Actor, Login, end_logins_of, note_event, open_logins_of
 from triptych.pipeline.store.passwords import check_new
 
 ROLES = ("viewer", "inspector", "lead")
@@ -36,10 +37,14 @@ class Accounts:
     """The accounts of a label store. A base class of `LabelStore`, which sets `engine`."""
 
     engine: sa.Engine
+    note_failure: Callable[..., None]  # of Logins
 
-    def add_user(self, name: str, password: str, role: str = "inspector", *, any_password: bool = False) -> User:
+    def add_user(
+        self, name: str, password: str, role: str = "inspector", *, any_password: bool = False, by: Actor | None = None
+    ) -> User:
         """Add an account. BadInput if the name exists already (in upper or lower case) or the password is refused.
 
+        by : who does it, here and in the other changes; None = whoever runs this program
         any_password : take passwords that are refused otherwise, for a demonstration
         """
         choose(role, ROLES, "role")
@@ -60,11 +65,13 @@ class Accounts:
             if taken is not None:
                 raise BadInput(f"there is already an account {taken!r}; choose another name or set its password")
             connection.execute(schema.users.insert(), row)
+            note_event(connection, "added", name, by, role)
         return User(name, role)
 
-    def check_password(self, name: str, password: str, *, known_device: bool = False) -> User | None:
+    def check_password(self, name: str, password: str, *, known_device: bool = False, address: str = "") -> User | None:
         """Return the account if it is active, not locked, and the password is right; else None.
 
+        address : of the browser, for the log of failures
         known_device : the caller counts these tries; a lockout does not stop them, and they leave it as it is
 
         Each try counts as a failure until the password proves right. So tries at the same moment cannot get round the
@@ -74,13 +81,15 @@ class Accounts:
         of_nobody = _hash_of_nobody()
         right = _verify(row.password_hash if row else of_nobody, password)
         if row is None or not right:
+            self._note_try(name, row, address)
             return None
         values: dict = {"last_login_utc": schema.now_utc()}
         if not known_device:
             values |= {"failures": 0, "locked_until": 0.0}
         if _hasher.check_needs_rehash(row.password_hash):
             values["password_hash"] = _hasher.hash(password)
-        self._change_user(name, **values)
+        with schema.writing(self.engine) as connection:
+            _change_user(connection, name, **values)
         return User(row.name, row.role)
 
     def _active(self, name: str) -> sa.Row | None:
@@ -149,20 +158,27 @@ class Accounts:
             for row in rows
         }
 
-    def set_active(self, name: str, active: bool) -> int:
+    def set_active(self, name: str, active: bool, by: Actor | None = None) -> int:
         """Allow or forbid an account to log in. Its votes stay. Returns how many of its logins ended."""
-        return self._change_user(name, ends_logins=not active, active=bool(active))
+        with schema.writing(self.engine) as connection:
+            _change_user(connection, name, active=bool(active))
+            ended = 0 if active else end_logins_of(connection, name)
+            note_event(connection, "opened" if active else "closed", name, by, _and_logins(ended))
+        return ended
 
-    def set_role(self, name: str, role: str) -> None:
+    def set_role(self, name: str, role: str, by: Actor | None = None) -> None:
         """Give an account another role, one of ROLES. Until when somebody was a lead is noted for good."""
         choose(role, ROLES, "role")
         with schema.writing(self.engine) as connection:
             query = sa.select(schema.users.c.role).where(schema.users.c.name == name)
-            if connection.execute(query).scalar() == "lead" != role:
+            before = connection.execute(query).scalar()
+            if before == "lead" != role:
                 t, row = schema.former_leads, {"name": name, "until_utc": schema.now_utc()}
                 connection.execute(t.delete().where(t.c.name == name))
                 connection.execute(t.insert(), row)
             _change_user(connection, name, role=role)
+            if before != role:
+                note_event(connection, "role", name, by, f"{before} to {role}")
 
     def led_until(self, name: str) -> str:
         """When this account was a lead for the last time, as ISO text in UTC, if it is none now; '' = never."""
@@ -170,18 +186,30 @@ class Accounts:
         with schema.reading(self.engine) as connection:
             return connection.execute(sa.select(c.until_utc).where(c.name == name)).scalar() or ""
 
-    def set_password(self, name: str, password: str, but: str = "") -> int:
+    def set_password(self, name: str, password: str, but: str = "", by: Actor | None = None) -> int:
         """Set a new password, end any lockout and all logins, and return how many logins ended.
 
         but : login_id of a login that goes on, '' = none
         """
         values = {"password_hash": _hash(name, password), "failures": 0, "locked_until": 0.0}
-        return self._change_user(name, ends_logins=True, but=but, **values)
-
-    def _change_user(self, name: str, *, ends_logins: bool = False, but: str = "", **values) -> int:
         with schema.writing(self.engine) as connection:
             _change_user(connection, name, **values)
-            return end_logins_of(connection, name, but) if ends_logins else 0
+            ended = end_logins_of(connection, name, but)
+            note_event(connection, "password", name, by, _and_logins(ended))
+        return ended
+
+    def _note_try(self, name: str, row: sa.Row | None, address: str) -> None:
+        """Write down that a password was refused. row : of the account as it was before, None = it may not try"""
+        known = self.user(name)
+        if row is None:
+            details = "no such account" if known is None else "locked out" if known.active else "closed"
+            return self.note_failure(name if known else "", address, details)
+        return self.note_failure(name, address, "wrong password", self.locked_seconds(name))
+
+
+def _and_logins(ended: int) -> str:
+    """Details of an event that has ended logins."""
+    return f"logins ended: {ended}" if ended else ""
 
 
 def _change_user(connection: sa.Connection, name: str, **values) -> None:

@@ -220,6 +220,19 @@ class Jobs:
             raise LabelError(f"there is no job {job_id}; `jobs()` lists them")
         return _job(row)
 
+    def figures(self, run: str) -> dict:
+        """votes: rows in the table; revision: of the store; jobs: {"waiting": n, "running": n} of a run."""
+        jobs, states = schema.jobs.c, ("waiting", "running")
+        count = sa.select(jobs.state, sa.func.count()).where(jobs.run == run, jobs.state.in_(states))
+        revision = sa.select(schema.store_state.c.value).where(schema.store_state.c.name == "revision")
+        with schema.reading(self.engine) as connection:
+            found = dict(connection.execute(count.group_by(jobs.state)).tuples().all())
+            return {
+                "votes": connection.execute(sa.select(sa.func.count()).select_from(schema.votes)).scalar_one(),
+                "revision": connection.execute(revision).scalar_one(),
+                "jobs": {state: found.get(state, 0) for state in states},
+            }
+
     def jobs(self, run: str | None = None) -> pd.DataFrame:
         """All jobs, newest first: the columns of the table without `heartbeat`. run : only jobs of this run."""
         query = sa.select(schema.jobs).order_by(schema.jobs.c.job_id.desc())

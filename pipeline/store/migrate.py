@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from triptych.pipeline.errors import LabelError
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005")  # oldest first
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")  # oldest first
 BEFORE_ALEMBIC = {1: "0001", 2: "0002"}  # number in `store_state` -> the revision that it stands for
 ALEMBIC = "alembic_version"
 

@@ -1,7 +1,7 @@
 """The tables of the label store: the same schema in SQLite and PostgreSQL.
 
-The database refuses to delete a vote, decision, annulment or repeated judgement. In an existing one, only
-`superseded_by` and `retracted_utc` can change. If you change a table here, add a step in `migrations`.
+The database refuses to delete a vote, decision, annulment, repeated judgement or event of an account. In an existing
+one, only `superseded_by` and `retracted_utc` can change. If you change a table here, add a step in `migrations`.
 """
 
 from collections.abc import Iterable
@@ -244,6 +244,20 @@ annulments = sa.Table(
     sa.Column("why", sa.Text, nullable=False),
     sa.Column("created_utc", sa.Text, nullable=False),
 )
+
+# What happened to an account: see logins.EVENTS. Written in the transaction of the change.
+account_events = sa.Table(
+    "account_events",
+    metadata,
+    sa.Column("event_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("created_utc", sa.Text, nullable=False),
+    sa.Column("what", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),  # of the account; '' = there is none of the name that was typed
+    sa.Column("by", sa.Text, nullable=False),
+    sa.Column("address", sa.Text, nullable=False),  # of the browser; '' = the command line
+    sa.Column("details", sa.Text, nullable=False),
+)
+sa.Index("account_events_name", account_events.c.name)
 
 settings = sa.Table(
     "settings",

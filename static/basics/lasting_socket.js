@@ -20,8 +20,8 @@ const REFUSED_MOST = 3;     // the server answers, but opens no connection: the 
 const MARK = '~';
 const GONE = 4404;          // the server does not know this line (any more)
 const NO_RIGHTS = 1008;     // the login has ended, or its role has changed
-const SEEK_AT = '/login';   // open to everybody
-const LOGIN_AT = '/boot';   // 403 without a login
+const SEEK_AT = 'login';   // open to everybody
+const LOGIN_AT = 'boot';   // 403 without a login
 
 const Wire = globalThis.WebSocket;
 const seekAt = globalThis.fetch;

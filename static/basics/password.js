@@ -42,6 +42,6 @@ export function askPassword() {
 // {ended} : how many logins elsewhere ended. {problem} : why the server did not take it
 async function change(values) {
   try {
-    return await sendJson('/account/password', values);
+    return await sendJson('account/password', values);
   } catch (error) { return { problem: error instanceof TypeError ? 'The server does not answer. Try again.' : error.message }; }
 }

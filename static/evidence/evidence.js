@@ -8,7 +8,7 @@ import { drivers, LIKELY_BAD, planeSvg } from './focal_plane.js';
 const SHOWN = 6;
 const MOST_SHARES = 3;
 const FEW_TAUGHT = 100;
-export const thumbnail = (imageId, stretch, version) => `/picture/thumb/${imageId}?s=${stretch}&v=${version}`;
+export const thumbnail = (imageId, stretch, version) => `picture/thumb/${imageId}?s=${stretch}&v=${version}`;
 
 const percent = value => `${(100 * value).toFixed(1)}%`;   // as CSS reads it
 

@@ -11,7 +11,7 @@ const asked = new Map();
 // Promise of the slots of a camera: {canvas: [width, height], ccds: [{ccdname, x0, y0, width, height}]}, or of null.
 export function slotsOf(camera, version) {
   if (!asked.has(camera)) {
-    const found = fetch(`/picture/geometry/${encodeURIComponent(camera)}.json?v=${version}`).then(answer => (answer.ok ? answer.json() : null)).catch(() => null);
+    const found = fetch(`picture/geometry/${encodeURIComponent(camera)}.json?v=${version}`).then(answer => (answer.ok ? answer.json() : null)).catch(() => null);
     found.then(slots => { if (!slots) asked.delete(camera); });
     asked.set(camera, found);
   }

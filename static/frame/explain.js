@@ -103,7 +103,7 @@ class Explanation {
 
   async load() {
     try {
-      const answer = await fetch(`/explain/${this.expnum}?assisted=${this.assisted ? 1 : 0}`);
+      const answer = await fetch(`explain/${this.expnum}?assisted=${this.assisted ? 1 : 0}`);
       if (!answer.ok) throw new Error((await answer.text()).replace(/^\d+ /, ''));
       this.found = await answer.json();
     } catch (error) {
@@ -143,7 +143,7 @@ class Explanation {
     const changes = versions.map(row => `<p class="changed"><b>${text(row.plver_before)} → ${text(row.plver_now)}</b> ${movedHtml(row)} <span class="muted">${when(row.utc)}</span></p>`);
     const problems = file.problems.map(row => `<p class="warning">In quarantine: ${text(row.ccdname || row.path.split('/').pop())}, ${clear(row.problem)}. ${text(row.detail)}</p>`);
     const gone = file.source && !file.there ? ' <span class="warning">no longer there</span>' : '';
-    return step('file', 'The file', day(exposure.night), `<div class="beside"><div class="whole">${pictureHtml(expnum, `/picture/mosaic/${expnum}.jpg?w=216&s=${this.stretch}&v=${this.version}`, 'alt="the whole exposure" width="216"')}</div>
+    return step('file', 'The file', day(exposure.night), `<div class="beside"><div class="whole">${pictureHtml(expnum, `picture/mosaic/${expnum}.jpg?w=216&s=${this.stretch}&v=${this.version}`, 'alt="the whole exposure" width="216"')}</div>
       <div><p>${facts.filter(Boolean).map(text).join(' · ')}</p><p class="mono">${text(file.name)}</p>${file.source ? `<p class="mono muted path">${text(file.source)}${gone}</p>` : ''}${changes.join('')}${problems.join('')}</div></div>`);
   }
 
@@ -179,7 +179,7 @@ class Explanation {
   nearHtml(near) {
     const [one] = near;
     const pictures = near.slice(0, MANY_PICTURES).map(({ image_id: id, ccdname, distance, of_ccdname: of }) => `<span title="${text(ccdname)}: distance ${distance.toFixed(2)} to ${text(of)}">
-      ${pictureHtml(one.expnum, `/picture/thumb/${id}?s=${this.stretch}&v=${this.version}`, `alt="${one.expnum}-${text(ccdname)}" width="44" height="88"`)}<small>${text(ccdname)}</small></span>`);
+      ${pictureHtml(one.expnum, `picture/thumb/${id}?s=${this.stretch}&v=${this.version}`, `alt="${one.expnum}-${text(ccdname)}" width="44" height="88"`)}<small>${text(ccdname)}</small></span>`);
     const range = near.length > 1 ? `${one.distance.toFixed(2)} to ${near.at(-1).distance.toFixed(2)}` : one.distance.toFixed(2);
     return `<figure><div class="pictures">${pictures.join('')}</div><figcaption><span>${this.reasons(one.reasons)}</span>
       <span class="muted">${count(near.length, 'CCD')} of <button type="button" class="quiet link" data-explain="${one.expnum}" title="where that comes from">${one.expnum}</button>, distance ${range}</span>${this.originHtml(one)}</figcaption></figure>`;

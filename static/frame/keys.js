@@ -6,6 +6,7 @@
 // key into the standard key before any room gets it, and shows the own keys in the key caps on screen. So rooms need do
 // nothing for it. shortcuts.js lists all keys.
 
+import { ofThisRun } from '../basics/here.js';
 import { settings } from './settings.js';
 
 const EDITABLE = new Set(['INPUT', 'TEXTAREA', 'SELECT']);
@@ -44,7 +45,7 @@ export function changeKeys(keys) {
 // While the user chooses a new key, no key is translated and no room gets any.
 export function rest(on) { resting = on; }
 
-function cacheName() { return `triptych-keys-${document.body.dataset.user || ''}`; }
+function cacheName() { return ofThisRun(`triptych-keys-${document.body.dataset.user || ''}`); }
 
 // Uses the keys of the last visit until the server has answered.
 export async function startKeys() {

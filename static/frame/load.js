@@ -8,7 +8,7 @@ export async function load(box, model, base, path, name) {
   let unmount = null;
   let gone = false;
   model.on('remove', () => { gone = true; if (typeof unmount === 'function') unmount(); });
-  await Promise.all([styled(box, base + '/frame/theme.css'), visible(box)]);
+  await Promise.all([styled(box, `${base}/frame/theme.css`), visible(box)]);
   if (gone) return;
   try {
     const module = await fetched(base, path);

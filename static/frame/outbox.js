@@ -9,6 +9,7 @@
 // Only a vote that the server can never take leaves without being stored. It goes to the refused ones (refused.js), which
 // the page shows. A busy store, a full disk or a server that is just starting is no reason: the vote is sent again.
 
+import { ofThisRun } from '../basics/here.js';
 import { line } from '../basics/lasting_socket.js';
 import { send } from '../basics/send.js';
 import { keepRefused } from './refused.js';
@@ -37,9 +38,9 @@ export class Outbox {
    * @param {string} user
    * @param {OutboxHooks & { address?: string, of?: string }} [more]
    */
-  constructor(user, { onState, onSaved, onRefused, address = '/api/vote', of = '' } = {}) {
+  constructor(user, { onState, onSaved, onRefused, address = 'api/vote', of = '' } = {}) {
     this.user = user;
-    this.prefix = `triptych-outbox-${of}${user}`;
+    this.prefix = ofThisRun(`triptych-outbox-${of}${user}`);
     this.address = address;
     this.listeners = new Set();
     this.letters = [];
@@ -185,8 +186,9 @@ export class Outbox {
   // '' if the letter has left the box, or else the problem in a few words.
   async sendOne({ key, address, body }) {
     let response, text, answer;
+    const relative = address.replace(/^\//, '');   // earlier pages kept it with a slash
     try {
-      response = await send(address, body, { user: this.user, signal: AbortSignal.timeout(ANSWER_MS) });
+      response = await send(relative, body, { user: this.user, signal: AbortSignal.timeout(ANSWER_MS) });
       if (response.ok) answer = await response.json();
       else text = await response.text();
     } catch { return 'no connection'; }

@@ -4,9 +4,10 @@
 //
 // A letter : { key, user, address, body, why }
 
+import { ofThisRun } from '../basics/here.js';
 import { escapeText } from '../basics/text.js';
 
-const PREFIX = 'triptych-refused|';
+const PREFIX = `${ofThisRun('triptych-refused')}|`;
 export const CHANGED = 'triptych-refused';   // event of the window
 const unkept = new Map();                    // letters that the browser could not store
 
@@ -45,7 +46,7 @@ export function dismissRefused(key) {
 // What a letter said, in words.
 export function wordsOf({ address, body }) {
   const what = body?.judgement ? `${body.judgement}${body.reasons?.length ? ` (${body.reasons.join(', ')})` : ''}` : 'taking back a vote';
-  const kind = address === '/adjudicate/decision' ? 'Decision' : 'Vote';
+  const kind = address?.endsWith('adjudicate/decision') ? 'Decision' : 'Vote';
   const note = body?.comment ? `, “${body.comment}”` : '';
   return body?.judgement ? `${kind} on ${body.expnum}: ${what}${note}` : `${what[0].toUpperCase()}${what.slice(1)}${body?.expnum ? ` on ${body.expnum}` : ''}`;
 }

@@ -7,7 +7,7 @@ let asked = null;
 
 // Promise of {user, keys, tour, reasons}, or of null if the server does not answer. Then the next call asks again.
 export function settings() {
-  asked ??= ask('/api/settings').catch(() => { asked = null; return null; });
+  asked ??= ask('api/settings').catch(() => { asked = null; return null; });
   return asked;
 }
 
@@ -15,7 +15,7 @@ export function settings() {
 export async function keepSettings(values) {
   let answer;
   try {
-    answer = await ask('/api/settings', values);
+    answer = await ask('api/settings', values);
   } catch (error) {
     throw new Error(error instanceof TypeError ? 'Not kept: no connection. Try again.' : error.message);
   }

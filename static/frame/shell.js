@@ -16,7 +16,7 @@ const LEAVE_SECONDS = 0.5;
 const $ = selector => document.querySelector(selector);
 const $$ = selector => [...document.querySelectorAll(selector)];
 
-const loginAddress = () => `/login?next=${encodeURIComponent(location.pathname + location.search)}`;
+const loginAddress = () => `login?next=${encodeURIComponent(location.pathname + location.search)}`;
 
 // Whether a dialog is open that holds work. An explained verdict is part of the address, and the list of keys is none.
 const halfDone = () => $$('dialog[open]').some(dialog => !dialog.matches('.explain, #keys'));

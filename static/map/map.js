@@ -102,7 +102,7 @@ class PointMap {
   pictureAddress(view) {
     const base = this.page.urls[this.page.colourBy] || '';
     const query = new URLSearchParams({ ...view, isolate: this.page.isolated.join('|') });
-    return `${base.replace('/colours/', '/picture/').replace('.bin', '.png')}&${query}`;
+    return `${base.replace('colours/', 'picture/').replace('.bin', '.png')}&${query}`;
   }
 
   // Draw again, because the view, the points or their look has changed.

@@ -57,7 +57,7 @@ async function fetched(url, signal) {
 
 export class Pictures {
   // base : start of the addresses of pictures; version : of the run's pictures, part of every address.
-  constructor({ base = '/picture', version = '' } = {}) {
+  constructor({ base = 'picture', version = '' } = {}) {
     this.base = base;
     this.version = version;
     this.kept = new Map();

@@ -6,7 +6,7 @@
 //   await mosaic.show(243671);            // resolves when it is on screen; at once if it was prefetched
 //   mosaic.prefetch([243672, 243673]);    // replaces the earlier list; the first three are also drawn ahead
 //
-// Options (all optional): base ('/picture'), version (of the run's pictures), stretch, scaleMode, invert, names, camera (outline
+// Options (all optional): base ('picture'), version (of the run's pictures), stretch, scaleMode, invert, names, camera (outline
 //   shown before the first exposure), insets [top, right, bottom, left] in CSS pixels kept free when fitting, hud (compass and
 //   scale, true), keys (Home, +, -, Escape while the mosaic has the keyboard focus, true), wheel (true), accent (colour of ticks),
 //   ticking (Shift and drag ticks CCDs, false).

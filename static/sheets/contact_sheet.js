@@ -133,7 +133,7 @@ class ContactSheet {
 
   address(one) {
     const query = `s=${this.stretch}&v=${this.version}`;
-    return this.whole || !one.images?.length ? `/picture/mosaic/${one.expnum}.jpg?w=${SIZES[2]}&${query}` : `/picture/thumb/${one.images[0]}?${query}`;
+    return this.whole || !one.images?.length ? `picture/mosaic/${one.expnum}.jpg?w=${SIZES[2]}&${query}` : `picture/thumb/${one.images[0]}?${query}`;
   }
 
   // Fetches all pictures in order into the cache, a few at a time, and only while no picture on screen is missing.
@@ -357,10 +357,10 @@ class ContactSheet {
     this.parts.problem.hidden = true;
     this.drawTally();
     try {
-      const answer = await this.post('/api/votes', body);
+      const answer = await this.post('api/votes', body);
       const words = this.doneWords(answer.n ?? kept.length, answer.skipped ?? []);
       this.close();
-      offerUndo({ text: words, undo: () => this.post('/api/undo', { batch_id: answer.batch_id ?? this.batch }), onDone: this.onDone });
+      offerUndo({ text: words, undo: () => this.post('api/undo', { batch_id: answer.batch_id ?? this.batch }), onDone: this.onDone });
       this.onDone({ ...answer, judgement: body.judgement, reasons: body.reasons, expnums: body.expnums });
     } catch (error) {
       const offline = error instanceof TypeError;

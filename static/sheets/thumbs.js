@@ -253,7 +253,7 @@ class Thumbs {
     node.setAttribute('aria-selected', row.id === this.focus || this.picked.has(row.id));
   }
 
-  address(id) { return `/picture/thumb/${id}?s=${this.model.stretch}&v=${this.model.picture_version}`; }
+  address(id) { return `picture/thumb/${id}?s=${this.model.stretch}&v=${this.model.picture_version}`; }
 
   restretch() { this.fill(true); }
 

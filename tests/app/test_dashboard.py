@@ -14,6 +14,7 @@ from tests.ui.conftest import free_port
 from triptych.app import dashboard, server
 from triptych.app.dashboard import VIEWS, Placeholder, build_page, job_to_show
 from triptych.app.session import Session
+from triptych.app.site import site
 from triptych.app.web.component import assets_base
 
 
@@ -76,8 +77,8 @@ def test_a_job_that_ended_before_the_page_was_opened_is_shown(app):
 
 
 def test_a_closed_page_leaves_no_session_behind_and_follows_nothing(app, monkeypatch):
-    monkeypatch.setattr(server, "UNUSED_SESSION_SECONDS", 1.5)
-    monkeypatch.setattr(server, "UNUSED_CHECK_SECONDS", 0.2)
+    monkeypatch.setattr(site, "UNUSED_SESSION_SECONDS", 1.5)
+    monkeypatch.setattr(site, "UNUSED_CHECK_SECONDS", 0.2)
     monkeypatch.setattr(dashboard, "POLL_MILLISECONDS", 100)
     read, pulse = [], app.pulse
     monkeypatch.setattr(app, "pulse", lambda: read.append(1) or pulse())

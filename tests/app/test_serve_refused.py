@@ -8,6 +8,7 @@ import pytest
 
 from tests.ui.conftest import free_port
 from triptych.app import server
+from triptych.app.site.runs import SECRET_FILE
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import CatalogError, TriptychError
 from triptych.pipeline.store.passwords import DEMO_PASSWORD
@@ -84,7 +85,7 @@ def test_a_run_that_only_others_may_read(run, monkeypatch):
 def test_a_run_in_which_no_secret_can_be_kept(tmp_path, monkeypatch):
     monkeypatch.delenv("TRIPTYCH_SECRET", raising=False)
     run = Catalog.create(tmp_path / "run").path
-    (run / server.SECRET_FILE).mkdir()
+    (run / SECRET_FILE).mkdir()
     assert "set TRIPTYCH_SECRET" in refused(run, CatalogError)
 
 

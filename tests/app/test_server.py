@@ -17,7 +17,8 @@ import pytest
 
 from tests.survey import PASSWORD
 from tests.ui.conftest import serving
-from triptych.app.server import make_app, route_list
+from triptych.app.server import make_app
+from triptych.app.site.routes import route_list
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.store.store import LabelStore, Vote
 
@@ -146,7 +147,7 @@ def test_login_and_logout_pages_name_no_other_host(door):
 
 def test_the_login_form_fetches_ahead_the_very_scripts_of_the_page_and_nothing_of_ours(door):
     ahead = re.findall(r'<link rel="prefetch" as="script" href="([^"]*)"', door.ask("/login").text)
-    scripts = [door.ask(address) for address in ahead]
+    scripts = [door.ask(f"/{address}") for address in ahead]
     assert {answer.status for answer in scripts} == {200}
     assert all("immutable" in answer.headers["Cache-Control"] for answer in scripts)
     door.log_in("amy")
@@ -154,9 +155,9 @@ def test_the_login_form_fetches_ahead_the_very_scripts_of_the_page_and_nothing_o
 
 
 def test_a_script_is_the_same_compressed_and_not(door):
-    address = next(name for name in re.findall(r'href="(/libs/[^"]*)"', door.ask("/login").text) if "bokeh.min" in name)
-    plain = door.ask(address)
-    packed = door.ask(address, Accept_Encoding="gzip")
+    address = next(name for name in re.findall(r'href="(libs/[^"]*)"', door.ask("/login").text) if "bokeh.min" in name)
+    plain = door.ask(f"/{address}")
+    packed = door.ask(f"/{address}", Accept_Encoding="gzip")
     assert packed.headers["Content-Encoding"] == "gzip"
     assert gzip.decompress(packed.body) == plain.body
     assert b"Bokeh Contributors" in plain.body[:500]
@@ -237,7 +238,7 @@ def test_versioned_assets_are_kept_for_ever_and_others_are_asked_for_again(door)
     from triptych.app.web.component import assets_base
 
     door.log_in("amy")
-    assert "immutable" in door.ask(f"{assets_base()}/frame/shell.js").headers["Cache-Control"]
+    assert "immutable" in door.ask(f"/{assets_base()}/frame/shell.js").headers["Cache-Control"]
     assert "no-cache" in door.ask("/assets/frame/shell.js").headers["Cache-Control"]
     assert "immutable" not in door.ask("/assets/v-000000000000/frame/shell.js").headers["Cache-Control"]
     assert door.ask("/assets/../pyproject.toml").status in (403, 404)
@@ -350,6 +351,27 @@ def test_a_login_says_where_and_when_and_its_id_alone_opens_nothing(served, stor
     assert Browser(served.url).ask(STYLE, Cookie=f"login={login.login_id}").status == 403
 
 
+def test_the_log_of_accounts_says_from_where_and_by_whom(served, store, door):
+    store.add_user("gil", "the first one", "viewer")
+    door.log_in("gil", "wrong", X_Real_Ip="192.0.2.99")  # believed only behind a proxy
+    door.log_in("gil", "the first one")
+    lead = Browser(served.url)
+    lead.log_in("lea")
+    lead.ask("/lead/account/change", json.dumps({"name": "gil", "role": "inspector"}).encode(), Origin=served.url)
+    body = json.dumps({"old": "the first one", "new": "the second one"}).encode()
+    assert door.ask("/account/password", body, Origin=served.url).status == 200
+    door.ask("/logout", b"", Origin=served.url)
+    events = store.account_events("gil")[1:]
+    assert [(event.what, event.by) for event in events] == [
+        ("log-in failed", ""),
+        ("log-in", "gil"),
+        ("role", "lea"),
+        ("password", "gil"),
+        ("log-out", "gil"),
+    ]
+    assert {event.address for event in events} <= {"127.0.0.1", "::1"}
+
+
 def test_users_change_their_own_password_and_stay_logged_in_here_only(served, store):
     store.add_user("eve", "the first one", "viewer")
     here, there = Browser(served.url), Browser(served.url)
@@ -374,8 +396,8 @@ def test_users_change_their_own_password_and_stay_logged_in_here_only(served, st
 
 def test_a_server_starts_without_what_only_some_pages_and_jobs_need():
     code = (
-        "import importlib, sys; from triptych.app import server; "
-        "list(map(importlib.import_module, server.ROUTE_MODULES)); "
+        "import importlib, sys; from triptych.app import server; from triptych.app.site import routes; "
+        "list(map(importlib.import_module, routes.ROUTE_MODULES)); "
         "print(sorted({'alembic', 'astropy', 'hdbscan', 'numba', 'scipy', 'sklearn', 'torch'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)

@@ -18,8 +18,8 @@ from tests.logins import cookie_header
 from tests.ui.conftest import free_port
 from triptych.app import server
 from triptych.app.web import lines, sockets
-from triptych.app.web.auth import COOKIE
 from triptych.app.web.lines import MARK
+from triptych.app.web.place import COOKIE
 
 SECONDS = 30
 

@@ -17,7 +17,7 @@ const given = {
   addEventListener: target.addEventListener.bind(target),
   removeEventListener: target.removeEventListener.bind(target),
   dispatchEvent: target.dispatchEvent.bind(target),
-  document: Object.assign(new EventTarget(), { body: { dataset: {} }, hidden: false, querySelector: () => null }),
+  document: Object.assign(new EventTarget(), { body: { dataset: {} }, hidden: false, baseURI: 'http://localhost/', querySelector: () => null }),
   localStorage: storage,
   matchMedia: () => ({ matches: false }),
 };

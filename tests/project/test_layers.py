@@ -31,7 +31,7 @@ PIPELINE = (
     ("examples",),
 )
 APP = (
-    ("palette",),
+    ("logs", "palette"),
     ("survey", "web", "evaluation"),
     ("context",),
     ("judging", "pictures"),
@@ -40,6 +40,7 @@ APP = (
     ("session",),
     ("rooms",),
     ("dashboard", "worker"),
+    ("site",),
     ("server",),
     ("demo",),
     ("verbs",),

@@ -8,6 +8,7 @@ it on any console error, page error, answer >= 400 or request to another host. A
 `page.expected_problems.append("403")`. `page.requests` has counted its requests from the first.
 """
 
+import itertools
 import os
 import shutil
 import socket
@@ -17,6 +18,7 @@ import urllib.request
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import expect
@@ -24,8 +26,9 @@ from playwright.sync_api import expect
 from tests import survey, warm
 from tests.logins import cookie_of
 from tests.ui.waiting import Requests
-from triptych.app.server import secret_of
-from triptych.app.web.auth import COOKIE
+from triptych.app.site.runs import secret_of
+from triptych.app.web.place import COOKIE, site_of
+from triptych.app.web.place import cookie_of as name_of_cookie
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.store.store import LabelStore
 
@@ -82,7 +85,8 @@ def seen_of(page):
 
 @dataclass
 class Served:
-    """A running server. url : http://localhost:PORT; run : folder; log : path of its output."""
+    """A running server. url : http://localhost:PORT, with the path before all addresses; run : folder; log : path of
+    its output."""
 
     url: str
     run: Path
@@ -90,6 +94,11 @@ class Served:
     process: warm.Program
     log: Path
     options: tuple = ()
+    beside: tuple = ()  # folders of further runs
+
+    @property
+    def site(self):
+        return urlsplit(self.url).path
 
     def stop(self):
         self.process.terminate()
@@ -97,7 +106,9 @@ class Served:
 
     def start(self):
         """Start (again) on the same port and run, and wait until it answers."""
-        self.process = warm.start("triptych.app.server", self.run, "--port", self.port, *self.options, log=self.log)
+        self.process = warm.start(
+            "triptych.app.server", self.run, *self.beside, "--port", self.port, *self.options, log=self.log
+        )
         give_up = time.monotonic() + SERVER_START_SECONDS
         while time.monotonic() < give_up:
             try:
@@ -124,11 +135,20 @@ def free_port():
     raise RuntimeError(f"no free port from {first} on")
 
 
+def address_of(port, options):
+    """Where a server with these options is."""
+    given = dict(itertools.pairwise(options))
+    return f"http://localhost:{port}{site_of(given.get('--prefix', ''))}"
+
+
 @contextmanager
-def serving(run, *options):
-    """A server of a run while the block lasts; its log is beside the run. options : of `triptych.app.server`"""
+def serving(run, *options, beside=()):
+    """A server of a run while the block lasts; its log is beside the run.
+
+    options : of `triptych.app.server`    beside : folders of further runs
+    """
     run, port = Path(run), free_port()
-    served = Served(f"http://localhost:{port}", run, port, None, run.with_name("log.txt"), options)
+    served = Served(address_of(port, options), run, port, None, run.with_name("log.txt"), options, tuple(beside))
     try:
         yield served.start()
     finally:
@@ -143,7 +163,7 @@ def serve_run(tmp_path_factory):
     def start(run, *options):
         port = free_port()
         log = tmp_path_factory.mktemp("server") / "log.txt"
-        served = Served(f"http://localhost:{port}", Path(run), port, None, log, options)
+        served = Served(address_of(port, options), Path(run), port, None, log, options)
         started.append(served)
         return served.start()
 
@@ -290,8 +310,10 @@ def login_cookie(server, user):
     """The cookie that the login form gives. Its login is written into the store of the server."""
     catalog = Catalog.open(server.run)
     with LabelStore(catalog.labels_url()) as store:
-        value = cookie_of(store, secret_of(catalog), user)
-    return {"name": COOKIE, "value": value, "url": server.url, "httpOnly": True, "sameSite": "Strict"}
+        site = server.site
+        name = name_of_cookie(site, store.address) if site or server.beside else COOKIE
+        value = cookie_of(store, secret_of(catalog), user, name)
+    return {"name": name, "value": value, "url": f"{server.url}/", "httpOnly": True, "sameSite": "Strict"}
 
 
 @contextmanager

@@ -38,12 +38,12 @@ def points_of(survey):
     table = map_table(survey)
     answer = {
         "n": len(table),
-        "ids": f"/map/{table.version}/ids.bin",
+        "ids": f"map/{table.version}/ids.bin",
         "ccdnames": {str(number): name for name, number in survey.ccd_numbers.items()},
         "empty": f"There is no map yet. Make one with: triptych map {survey.catalog.name} --dims 2",
     }
     for dims, name in ((2, "flat"), (3, "solid")):
-        url = f"/map/{table.version}/places-{dims}.bin"
+        url = f"map/{table.version}/places-{dims}.bin"
         answer[name] = {"url": url, "half": table.half[dims]} if dims in table.places else None
     return answer
 
@@ -63,7 +63,7 @@ def colour_urls(viewer: Viewer, *, assisted, revision):
             query["revision"] = revision
         if colouring.opinion and assisted:
             query["opinion"] = opinion_key(viewer)
-        urls[name] = f"/map/{table.version}/colours/{name}.bin?{urlencode(query)}"
+        urls[name] = f"map/{table.version}/colours/{name}.bin?{urlencode(query)}"
     return urls
 
 

@@ -124,7 +124,7 @@ class MapView(ColouredView):
 
     def _follow_pictures(self, *events):
         session = self.session
-        self.thumb = f"/picture/thumb/{{image_id}}?s={session.stretch}&v={picture_version(session.catalog)}"
+        self.thumb = f"picture/thumb/{{image_id}}?s={session.stretch}&v={picture_version(session.catalog)}"
 
     def _follow_selection(self, event):
         self._send_selection()
@@ -144,7 +144,7 @@ class MapView(ColouredView):
             if len(indices) <= MOST_SENT:
                 return {"type": "selection", "indices": indices, "dim": dim}
             token = keep_bits(session.user, len(table), indices)
-            return {"type": "selection", "url": f"/map/{table.version}/selection/{token}.bin", "dim": dim}
+            return {"type": "selection", "url": f"map/{table.version}/selection/{token}.bin", "dim": dim}
 
         if len(selection) <= MOST_SENT:
             told = message()

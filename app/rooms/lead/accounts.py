@@ -24,19 +24,19 @@ def accounts(app):
     ]
 
 
-def add(app, name, role, password=""):
-    """Add an account. Without a password one is made up.
+def add(app, by, name, role, password=""):
+    """Add an account. Without a password one is made up. by : pipeline.store.logins.Actor, who does it
 
     Returns {name, role, password}. password : the made-up password, to be shown once, or ""
     """
     name, made_up = str(name).strip(), not password
     password = password or new_password()
-    user = app.store.add_user(name, password, choose(role, ROLES, "role"))
+    user = app.store.add_user(name, password, choose(role, ROLES, "role"), by=by)
     app.accounts.forget()
     return {"name": user.name, "role": user.role, "password": password if made_up else ""}
 
 
-def change(app, lead, name, *, role=None, active=None, password=None):
+def change(app, by, name, *, role=None, active=None, password=None):
     """Change an account. The change holds at once on all its open pages. password : "" makes one up, None = no change
 
     Returns {name, password, ended}. password : the made-up password, to be shown once, or "". ended : how many logins
@@ -44,15 +44,15 @@ def change(app, lead, name, *, role=None, active=None, password=None):
     rights away.
     """
     choose(name, [user.name for user in app.store.users()], "account")
-    if name == lead.name and (active is False or role not in (None, "lead")):
+    if name == by.name and (active is False or role not in (None, "lead")):
         raise BadInput("you cannot take your own rights away; ask another lead to do it")
     made_up, ended = "", 0
     if password is not None:
         made_up = "" if password else new_password()
-        ended += app.store.set_password(name, password or made_up)
+        ended += app.store.set_password(name, password or made_up, by=by)
     if role is not None:
-        app.store.set_role(name, role)
+        app.store.set_role(name, role, by)
     if active is not None:
-        ended += app.store.set_active(name, bool(active))
+        ended += app.store.set_active(name, bool(active), by)
     app.accounts.forget()
     return {"name": name, "password": made_up, "ended": ended}

@@ -47,7 +47,7 @@ class AddHandler(LeadHandler):
         await self.answer(self.add, self.body(AccountBody))
 
     def add(self, body):
-        return accounts.add(self.app, body.name, body.role or "", body.password or "")
+        return accounts.add(self.app, self.actor, body.name, body.role or "", body.password or "")
 
 
 class ChangeHandler(LeadHandler):
@@ -57,7 +57,7 @@ class ChangeHandler(LeadHandler):
         await self.answer(self.change, self.body(AccountBody))
 
     def change(self, body):
-        return accounts.change(self.app, self.user, body.name, **body.given("role", "active", "password"))
+        return accounts.change(self.app, self.actor, body.name, **body.given("role", "active", "password"))
 
 
 class AssignHandler(LeadHandler):

@@ -55,7 +55,7 @@ class Adjudicate extends AdjudicatePage {
     this.mosaic.onPick(({ ccdname }) => { if (ccdname && !this.mosaic.screen().ccd) this.mosaic.openCcd(ccdname); });
     this.mosaic.onChange(({ ccd }) => { this.part('facts').hidden = Boolean(ccd); });
     this.outbox = new Outbox(model.user, {
-      address: '/adjudicate/decision', of: 'decisions-',
+      address: 'adjudicate/decision', of: 'decisions-',
       onState: state => this.showSaved(state),
       onSaved: (decision, answer) => this.saved(decision, answer),
       onRefused: (decision, text) => this.refused(decision, text),
@@ -79,7 +79,7 @@ class Adjudicate extends AdjudicatePage {
   // ---- the queue
 
   async load() {
-    const response = await this.turns.newest(() => askFor('/adjudicate/queue'));
+    const response = await this.turns.newest(() => askFor('adjudicate/queue'));
     if (response === undefined) return undefined;   // a newer question is on its way
     if (!response) return this.items ? undefined : this.failed();
     const first = this.items === null;
@@ -166,7 +166,7 @@ class Adjudicate extends AdjudicatePage {
   // ---- the votes on one exposure
 
   answer(expnum) {
-    if (!this.answers.has(expnum)) this.answers.set(expnum, askFor(`/adjudicate/exposure/${expnum}`));
+    if (!this.answers.has(expnum)) this.answers.set(expnum, askFor(`adjudicate/exposure/${expnum}`));
     return this.answers.get(expnum);
   }
 
@@ -313,7 +313,7 @@ class Adjudicate extends AdjudicatePage {
     if (!this.outbox.remove(decision.client_vote_id)) {
       if (!decision.adjudication_id) { this.say('Not taken back: it is just being saved. Try again.'); return; }
       decision.going = true;
-      try { await sendJson('/adjudicate/retract', { adjudication_id: decision.adjudication_id }); } catch (error) {
+      try { await sendJson('adjudicate/retract', { adjudication_id: decision.adjudication_id }); } catch (error) {
         decision.going = false;
         this.say(`Not taken back: ${error instanceof TypeError ? 'no connection' : error.message}. Try again.`);
         return;

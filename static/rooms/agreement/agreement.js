@@ -70,7 +70,7 @@ class Agreement {
   async load() {
     this.stale = false;
     const newest = this.turns.begin();
-    const asked = `/agreement/report?unit=${this.unit}&blanks=${this.blanks ? 1 : 0}`;
+    const asked = `agreement/report?unit=${this.unit}&blanks=${this.blanks ? 1 : 0}`;
     this.part('state').textContent = this.report ? 'updating…' : '';
     let report;
     try {

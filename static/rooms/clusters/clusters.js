@@ -61,7 +61,7 @@ class Clusters extends ClustersPage {
   async load() {
     this.stale = false;
     const counts = this.lists.begin();
-    const answer = await askFor(`/clusters/list?${this.knows}`);
+    const answer = await askFor(`clusters/list?${this.knows}`);
     await this.ready;
     if (!counts()) return undefined;
     if (!answer) return this.answer ? undefined : this.drawFailed();
@@ -116,7 +116,7 @@ class Clusters extends ClustersPage {
     if (!keep) { this.exposures = []; this.drawGrid('loading'); }
     const count = keep ? Math.max(PAGE, this.exposures.length) : PAGE;
     const counts = this.sheets.begin();
-    const answer = await askFor(`/clusters/one/${row.cluster}?start=0&count=${count}&${this.knows}`);
+    const answer = await askFor(`clusters/one/${row.cluster}?start=0&count=${count}&${this.knows}`);
     if (!counts()) return;
     if (!answer) return this.drawGrid('failed');
     this.exposures = answer.exposures;
@@ -128,7 +128,7 @@ class Clusters extends ClustersPage {
     if (this.asking || this.exposures.length >= this.total) return;
     this.asking = true;
     const row = this.open, { asked } = this.sheets;
-    const answer = await askFor(`/clusters/one/${row.cluster}?start=${this.exposures.length}&count=${PAGE}&${this.knows}`);
+    const answer = await askFor(`clusters/one/${row.cluster}?start=${this.exposures.length}&count=${PAGE}&${this.knows}`);
     this.asking = false;
     if (!answer || asked !== this.sheets.asked) return;
     this.addToGrid(answer.exposures);
@@ -141,7 +141,7 @@ class Clusters extends ClustersPage {
   async judge() {
     const row = this.open;
     if (!row || row.cluster < 0 || !this.answer.can_vote) return;
-    const answer = await askFor(`/clusters/one/${row.cluster}?unjudged=1&count=${MOST_AT_ONCE}&${this.knows}`);
+    const answer = await askFor(`clusters/one/${row.cluster}?unjudged=1&count=${MOST_AT_ONCE}&${this.knows}`);
     if (!answer) return this.say('The exposures of the cluster did not arrive. Try again.');
     if (!answer.exposures.length) return this.say('You have judged every exposure of this cluster.');
     const part = answer.exposures.length < answer.total ? `the first ${answer.exposures.length} of ${answer.total}` : `${answer.total}`;

@@ -165,7 +165,7 @@ export class ClustersPage {
 
   tileHtml({ expnum, facts, images, n_images: n, n_ccds: all, p_bad: bad, mine }) {
     const pictures = this.ccds ? images.slice(0, 2).map(id => this.thumbHtml(id)).join('')
-      : pictureHtml(expnum, `/picture/mosaic/${expnum}.jpg?s=${this.stretch}&w=260&v=${this.model.picture_version}`, 'alt="" loading="lazy"');
+      : pictureHtml(expnum, `picture/mosaic/${expnum}.jpg?s=${this.stretch}&w=260&v=${this.model.picture_version}`, 'alt="" loading="lazy"');
     const said = mine ? `<b class="j-${mine.judgement}">${mine.judgement}</b>` : '';
     return `<button class="tile" data-expnum="${expnum}" aria-label="exposure ${expnum}, ${n} of ${all} CCDs in the cluster${mine ? `, you said ${mine.judgement}` : ''}"><span class="picture">${pictures}</span>
       <span class="caption"><b class="mono">${expnum}</b>${said}</span><span class="caption">${text(facts)}</span>
@@ -173,7 +173,7 @@ export class ClustersPage {
   }
 
   thumbHtml(id, more = '') {
-    const address = `/picture/thumb/${id}?s=${this.stretch}&v=${this.model.picture_version}`;
+    const address = `picture/thumb/${id}?s=${this.stretch}&v=${this.model.picture_version}`;
     return pictureHtml(expnumOf(id), address, `alt="" loading="lazy" ${more}`);
   }
 

@@ -57,7 +57,7 @@ class Export extends ExportPage {
     this.stale = false;
     const newest = this.summaries.begin();
     try {
-      const counts = await this.get(`/export/summary${this.asked}`);
+      const counts = await this.get(`export/summary${this.asked}`);
       if (!newest()) return;
       this.counts = counts;
       this.draw();
@@ -82,7 +82,7 @@ class Export extends ExportPage {
 
   async compare() {
     const newest = this.differences.begin();
-    const asked = `/export/difference/${this.policy}/${this.other}${this.asked}`;
+    const asked = `export/difference/${this.policy}/${this.other}${this.asked}`;
     let found;
     try { found = await this.get(asked); } catch (error) { found = { problem: error.message }; }
     if (newest()) this.drawDifference(found);
@@ -90,7 +90,7 @@ class Export extends ExportPage {
 
   async preview() {
     const newest = this.previews.begin();
-    const asked = `/export/preview/${this.format}/${this.policy}${this.asked}`;
+    const asked = `export/preview/${this.format}/${this.policy}${this.asked}`;
     let found;
     try { found = await this.get(asked); } catch (error) { found = { name: '', text: error.message, n_lines: 0, n_bytes: 0, problem: true }; }
     if (newest()) this.drawPreview(found);

@@ -94,7 +94,7 @@ export class ExportPage {
     for (const row of this.box.querySelectorAll('tbody tr')) row.setAttribute('aria-checked', String(row.dataset.policy === this.policy));
     for (const button of this.box.querySelectorAll('.formats button')) button.setAttribute('aria-pressed', String(button.dataset.format === this.format));
     this.find('[data-other]').innerHTML = this.others();
-    this.find('.foot a').href = `/export/file/${this.format}/${this.policy}${this.asked}`;
+    this.find('.foot a').href = `export/file/${this.format}/${this.policy}${this.asked}`;
   }
 
   // ---- differences

@@ -59,7 +59,7 @@ export class Accounts {
   }
 
   async change(values) {
-    const { answer, problem } = await this.ask('/lead/account/change', values);
+    const { answer, problem } = await this.ask('lead/account/change', values);
     if (answer?.password) this.once(answer, 'New password');
     if (answer) tellEnded(answer);
     this.node.querySelector('select:focus')?.blur();
@@ -93,7 +93,7 @@ export class Accounts {
       <div class="buttons"><button type="button" data-cancel>Cancel</button><button class="primary">Add</button></div>`);
     dialog.querySelector('form').onsubmit = async event => {
       event.preventDefault();
-      const { answer, problem } = await this.ask('/lead/account/add', Object.fromEntries(new FormData(event.target)));
+      const { answer, problem } = await this.ask('lead/account/add', Object.fromEntries(new FormData(event.target)));
       if (problem) return complain(dialog, problem);
       if (answer.password) this.once(answer, 'The account is made'); else dialog.close();
       return this.again();
@@ -106,7 +106,7 @@ export class Accounts {
       <div class="buttons"><button type="button" data-cancel>Cancel</button><button class="primary">Set</button></div>`);
     dialog.querySelector('form').onsubmit = async event => {
       event.preventDefault();
-      const { answer, problem } = await this.ask('/lead/account/change', { name, password: dialog.querySelector('input').value });
+      const { answer, problem } = await this.ask('lead/account/change', { name, password: dialog.querySelector('input').value });
       if (problem) return complain(dialog, problem);
       if (answer.password) this.once(answer, 'New password'); else dialog.close();
       tellEnded(answer);
@@ -131,7 +131,7 @@ export class Accounts {
     const dialog = this.open(`Packet of ${name}`, `<p>${text(name)} can choose another at any time; a new packet from you takes the place of that choice.</p>${lists}
       <div class="buttons"><button type="button" data-cancel>Cancel</button><button type="button" data-none ${progress.assigned === null ? 'disabled' : ''}>Take it back</button><button class="primary">Assign</button></div>`);
     const send = async value => {
-      const { problem } = await this.ask('/lead/assign', { name, packet: value });
+      const { problem } = await this.ask('lead/assign', { name, packet: value });
       if (problem) return complain(dialog, problem);
       dialog.close();
       return this.again();

@@ -47,7 +47,7 @@ class Lead {
     const newest = this.turns.begin();
     this.busy = true;
     try {
-      const response = await fetch('/lead/overview');
+      const response = await fetch('lead/overview');
       if (!response.ok) throw new Error(await whyNot(response));
       const found = await read(response);
       if (!newest()) return;
@@ -147,7 +147,7 @@ class Lead {
   }
 
   async job(values) {
-    const { answer, problem } = await ask('/lead/job', values);
+    const { answer, problem } = await ask('lead/job', values);
     if (answer) { this.found.jobs = answer; this.drawJobs(); }
     complain(this.box.querySelector('.jobs'), problem);
   }

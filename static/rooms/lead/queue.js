@@ -78,7 +78,7 @@ export class QueueRules {
 
   async foresee() {
     const asked = this.asked = JSON.stringify(this.changed);
-    const { answer, problem } = await this.ask('/lead/queue/effect', this.changed);
+    const { answer, problem } = await this.ask('lead/queue/effect', this.changed);
     if (asked !== this.asked) return;
     complain(this.parts.settings, problem);
     if (answer) this.drawEffect(answer);
@@ -99,7 +99,7 @@ export class QueueRules {
   }
 
   async keep() {
-    const { answer, problem } = await this.ask('/lead/queue/settings', this.changed);
+    const { answer, problem } = await this.ask('lead/queue/settings', this.changed);
     if (problem) return complain(this.parts.settings, problem);
     this.changed = {};
     this.found.queue = answer;
@@ -153,7 +153,7 @@ export class QueueRules {
   async draw(form) {
     /** @type {any} */
     const values = { kind: form.dataset.kind, ...Object.fromEntries(new FormData(form)) };
-    const { answer, problem } = await this.ask('/lead/draw', { ...values, n: Number(values.n), seed: Number(values.seed) });
+    const { answer, problem } = await this.ask('lead/draw', { ...values, n: Number(values.n), seed: Number(values.seed) });
     if (problem) return complain(this.parts.known, problem);
     this.found.drawn = answer.drawn;
     this.told = `${count(answer.added)} drawn.`;   // it stays on screen when the numbers are read again

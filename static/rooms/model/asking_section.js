@@ -22,7 +22,7 @@ class Asking extends Section {
       <div data-part="ask-body"><p class="muted rows-none">Reading what the models were measured at…</p></div>`;
   }
 
-  load() { return this.read('/model/asking'); }
+  load() { return this.read('model/asking'); }
 
   fill() {
     const held = this.box.getRootNode().activeElement;
@@ -62,7 +62,7 @@ class Asking extends Section {
     if (button.dataset.act === 'again') await this.load();
     if (!button.dataset.order) return;
     try {
-      const { order } = await this.tools.post('/api/queue/choices', { order: button.dataset.order });
+      const { order } = await this.tools.post('api/queue/choices', { order: button.dataset.order });
       this.found.order = order;
       this.fill();
       this.part('ask-state').textContent = 'your queue is in this order from the next exposure on';

@@ -26,7 +26,7 @@ class Doubts extends Section {
   }
 
   address(start, number) {
-    return `/model/doubtful?${new URLSearchParams({ why: this.why, answered: this.answered ? '1' : '0', start, count: number, assisted: this.model.assisted ? '1' : '0' })}`;
+    return `model/doubtful?${new URLSearchParams({ why: this.why, answered: this.answered ? '1' : '0', start, count: number, assisted: this.model.assisted ? '1' : '0' })}`;
   }
 
   load({ start = 0, count: number = PAGE } = {}) {
@@ -74,7 +74,7 @@ class Doubts extends Section {
   rowHtml(row, place) {
     const { band, date } = row.facts;
     const picture = row.image_id === null ? '<span class="no-picture">no picture</span>'
-      : `<img src="/picture/thumb/${row.image_id}?s=faint&v=${this.model.picture_version}" alt="" width="72" height="36" loading="lazy">`;
+      : `<img src="picture/thumb/${row.image_id}?s=faint&v=${this.model.picture_version}" alt="" width="72" height="36" loading="lazy">`;
     const answer = row.answer ? `<span class="tag on">verdict ${text(row.answer)}</span>` : '';
     return `<li><button class="doubt" data-place="${place}" data-open="${row.expnum}" data-ccd="${text(row.ccdnames.split(',')[0])}">${picture}
       <span class="who"><b class="mono">${row.expnum}</b><span class="muted">${text([band, date].filter(Boolean).join(' · '))}</span></span>
@@ -112,10 +112,10 @@ class Doubts extends Section {
     try {
       if (act === 'map') {
         const query = new URLSearchParams({ why: this.why, assisted: this.model.assisted ? '1' : '0' });
-        const { image_ids: ids } = await this.tools.ask(`/model/doubtful/images?${query}`);
+        const { image_ids: ids } = await this.tools.ask(`model/doubtful/images?${query}`);
         this.tools.select(ids, 'labels that are likely wrong');
       } else {
-        await this.tools.post('/api/queue/choices', { packet: `doubtful=${this.why}` });
+        await this.tools.post('api/queue/choices', { packet: `doubtful=${this.why}` });
         this.part('doubt-state').textContent = 'Your queue holds them now; “o” in Review changes it. Give the packet to others in the Lead room.';
       }
     } catch (error) { this.part('doubt-state').textContent = error.message; }

@@ -55,7 +55,7 @@ class Live {
     this.timer = setTimeout(() => { if (!this.closed && this.visible()) this.load(); }, ms);
   }
 
-  address(more = '') { return `/model/live${more}?assisted=${this.model.assisted ? 1 : 0}`; }
+  address(...more) { return `${['model/live', ...more].join('/')}?assisted=${this.model.assisted ? 1 : 0}`; }
 
   async load() {
     const turn = ++this.turn;
@@ -123,7 +123,7 @@ class Live {
     if (button.dataset.open) this.tools.open(Number(button.dataset.open), button.dataset.ccd || '');
     if (button.dataset.act !== 'live-map') return;
     try {
-      const { image_ids: ids } = await this.tools.ask(this.address('/moved'));
+      const { image_ids: ids } = await this.tools.ask(this.address('moved'));
       this.tools.select(ids, 'what the votes since the last fit change');
     } catch (error) { this.failed(error.message); }
   }

@@ -85,7 +85,7 @@ class ModelRoom {
     this.drawWork();
     const { turn } = this;
     try {
-      const work = await ask('/model/work');
+      const work = await ask('model/work');
       if (turn === this.turn) this.took(work);   // or else the whole room is being read
     } catch { /* the next step of the work asks again */ }
   }
@@ -101,7 +101,7 @@ class ModelRoom {
     this.loading = true;
     this.part('state').textContent = this.overview ? 'updating…' : '';
     try {
-      const overview = await ask('/model/overview');
+      const overview = await ask('model/overview');
       if (turn !== this.turn) return;
       const id = this.chosen(overview);
       const found = id ? await ask(this.address('retraining', id)) : null;
@@ -115,7 +115,7 @@ class ModelRoom {
   chosen({ retrainings, retraining }) { return retrainings.some(({ id }) => id === this.which) ? this.which : retraining; }
 
   address(name, id = this.found.id) {
-    return `/model/${name}?${new URLSearchParams({ id, list: this.list, assisted: this.model.assisted ? '1' : '0' })}`;
+    return `model/${name}?${new URLSearchParams({ id, list: this.list, assisted: this.model.assisted ? '1' : '0' })}`;
   }
 
   failed(why) {
@@ -260,7 +260,7 @@ class ModelRoom {
 
   async job(values) {
     this.part('retrain').disabled = true;
-    try { this.took(await ask('/model/job', values)); } catch (error) {
+    try { this.took(await ask('model/job', values)); } catch (error) {
       this.part('retrain').disabled = false;
       this.part('state').textContent = error.message;
     }
@@ -276,7 +276,7 @@ class ModelRoom {
   async use() {
     const id = this.asking;
     try {
-      await ask('/model/use', { model: id });
+      await ask('model/use', { model: id });
       this.asking = '';
       this.which = '';
       this.model.send_msg({ say: `${id} is in use now; open pages keep theirs until their users take it.` });

@@ -87,7 +87,7 @@ export function rowsHtml({ overview, found, model }) {
   return `<ul class="changes" aria-label="Changed exposures">${found.rows.map(row => rowHtml(row, overview, model)).join('')}</ul>${notes ? `<p class="muted">${notes}</p>` : ''}`;
 }
 
-const thumb = (expnum, id, model) => (id === null ? '' : pictureHtml(expnum, `/picture/thumb/${id}?s=faint&v=${model.picture_version}`, 'alt="" width="72" height="36" loading="lazy"'));
+const thumb = (expnum, id, model) => (id === null ? '' : pictureHtml(expnum, `picture/thumb/${id}?s=faint&v=${model.picture_version}`, 'alt="" width="72" height="36" loading="lazy"'));
 
 function rowHtml(row, overview, model) {
   const { before, after } = row;

@@ -20,7 +20,7 @@ export function stripHtml(context, { shown, looks, colours, stretch, version, or
     const colour = mine ? (mine.judgement === 'bad' ? colours[mine.reasons[0]] || 'var(--bad)' : mine.judgement === 'good' ? colours.good : 'var(--wait)') : '';
     return `<button data-look-at="${expnum}" aria-current="${expnum === shown}" class="${looks.has(expnum) || mine ? 'seen' : ''} ${expnum === origin ? 'origin' : ''}"
       title="${expnum}: ${where}, ${said}" aria-label="${expnum}, ${when === 'now' ? 'this exposure' : `${when} minutes`}, ${where}, ${said}">
-      ${tileHtml(expnum, `/picture/mosaic/${expnum}.jpg?w=${WIDTH}&s=${stretch}&v=${version}`)}
+      ${tileHtml(expnum, `picture/mosaic/${expnum}.jpg?w=${WIDTH}&s=${stretch}&v=${version}`)}
       ${mine ? `<i style="background:${colour}">${mine.judgement[0]}</i>` : looks.has(expnum) ? '<i class="eye">✓</i>' : ''}<span>${when}</span></button>`;
   });
   const ready = runOf(context, looks).length;

@@ -8,7 +8,7 @@ import { ReviewVoting } from './voting.js';
 
 export class ReviewQueue extends ReviewVoting {
   async load() {
-    const response = await this.turns.newest(() => askFor('/api/queue'));
+    const response = await this.turns.newest(() => askFor('api/queue'));
     if (!response) return;
     this.canVote = response.can_vote;
     this.total = response.total;

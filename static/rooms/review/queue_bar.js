@@ -59,7 +59,7 @@ class QueueBar {
   }
 
   async load() {
-    const found = await askFor('/api/queue/choices');
+    const found = await askFor('api/queue/choices');
     if (!found) return;
     this.choices = found;
     this.show();
@@ -133,7 +133,7 @@ class QueueBar {
   async choose(values) {
     let problem = 'No answer from the server; try again.';
     try {
-      const response = await send('/api/queue/choices', values);
+      const response = await send('api/queue/choices', values);
       problem = response.ok ? '' : await whyNot(response);
       if (response.ok) this.choices = await read(response);
     } catch { /* said below */ }
@@ -164,7 +164,7 @@ class QueueBar {
   async renew() {
     const { room } = this;
     const before = room.votes[0];
-    const found = await askFor('/api/queue/order');
+    const found = await askFor('api/queue/order');
     if (!found || before !== room.votes[0] || room.outbox.waiting.length) return;
     this.given = 0;
     const waiting = new Set(found.order);
@@ -190,7 +190,7 @@ class QueueBar {
     this.timer = setTimeout(() => {
       if (expnum === null && !this.told) return;
       this.told = expnum;
-      askFor('/api/queue/look', { expnum });
+      askFor('api/queue/look', { expnum });
     }, 400);
   }
 

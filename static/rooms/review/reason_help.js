@@ -29,7 +29,7 @@ export class ReasonHelp {
     this.draw(null);
     const asked = this.name;
     if (!this.answers.has(asked)) {
-      const answer = fetch(`/api/reason/${asked}?assisted=${this.look().assisted ? 1 : 0}`).then(found => (found.ok ? found.json() : null)).catch(() => null);
+      const answer = fetch(`api/reason/${asked}?assisted=${this.look().assisted ? 1 : 0}`).then(found => (found.ok ? found.json() : null)).catch(() => null);
       answer.then(found => { if (!found) this.answers.delete(asked); });
       this.answers.set(asked, answer);
     }
@@ -60,8 +60,8 @@ export class ReasonHelp {
 
   example({ expnum, image_id: image, ccdname, why }) {
     const { stretch, version } = this.look();
-    return `<figure><div>${pictureHtml(expnum, `/picture/mosaic/${expnum}.jpg?w=${MOSAIC_WIDTH}&s=${stretch}&v=${version}`, `alt="Exposure ${expnum}"`)}
-      ${pictureHtml(expnum, `/picture/thumb/${image}?s=${stretch}&v=${version}`, `alt="its CCD ${escapeText(ccdname)}"`)}</div>
+    return `<figure><div>${pictureHtml(expnum, `picture/mosaic/${expnum}.jpg?w=${MOSAIC_WIDTH}&s=${stretch}&v=${version}`, `alt="Exposure ${expnum}"`)}
+      ${pictureHtml(expnum, `picture/thumb/${image}?s=${stretch}&v=${version}`, `alt="its CCD ${escapeText(ccdname)}"`)}</div>
       <figcaption>${expnum} <small>${escapeText(ccdname)} · ${escapeText(why)}</small></figcaption></figure>`;
   }
 }

@@ -146,7 +146,7 @@ class Review extends ReviewQueue {
 
   answer(expnum) {
     const key = `${expnum}/${this.assisted ? 1 : 0}`;
-    if (!this.answers.has(key)) this.answers.set(key, askFor(`/api/exposure/${expnum}?assisted=${this.assisted ? 1 : 0}`));
+    if (!this.answers.has(key)) this.answers.set(key, askFor(`api/exposure/${expnum}?assisted=${this.assisted ? 1 : 0}`));
     return this.answers.get(key);
   }
 

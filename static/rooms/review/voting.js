@@ -110,7 +110,7 @@ export class ReviewVoting extends ReviewLooking {
     this.answers.clear();
     this.open(last.expnum);
     if (unsent) return;
-    this.outbox.add(last.batch_id ? { batch_id: last.batch_id } : { expnum: last.expnum, undoes: last.client_vote_id }, '/api/undo');
+    this.outbox.add(last.batch_id ? { batch_id: last.batch_id } : { expnum: last.expnum, undoes: last.client_vote_id }, 'api/undo');
   }
 
   undone(answer) {

@@ -14,6 +14,7 @@ from triptych.app.rooms.lead.routes import overview
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import TriptychError
 from triptych.pipeline.export.explain import plain
+from triptych.pipeline.store.logins import Actor
 from triptych.pipeline.store.store import LabelStore, Vote
 
 
@@ -37,10 +38,10 @@ def of(found, name):
 
 
 def test_an_account_is_added_with_a_password_that_is_shown_once(app):
-    made = accounts.add(app, " dora ", "inspector")
+    made = accounts.add(app, Actor("lea"), " dora ", "inspector")
     assert re.fullmatch(r"(?:[a-z2-9]{4}-){3}[a-z2-9]{4}", made["password"])
     assert app.store.check_password("dora", made["password"]).role == "inspector"
-    assert accounts.add(app, "eve", "viewer", "a long secret")["password"] == ""
+    assert accounts.add(app, Actor("lea"), "eve", "viewer", "a long secret")["password"] == ""
     assert app.store.check_password("eve", "a long secret")
     for name, role, password, says in (
         ("dora", "viewer", "", "already an account"),
@@ -49,11 +50,11 @@ def test_an_account_is_added_with_a_password_that_is_shown_once(app):
         ("f y", "viewer", "", "cannot be an account name"),
     ):
         with pytest.raises(TriptychError, match=says):
-            accounts.add(app, name, role, password)
+            accounts.add(app, Actor("lea"), name, role, password)
 
 
 def test_an_account_that_is_switched_off_has_no_rights_at_once(app):
-    lead = app.accounts.user("lea")
+    lead = Actor("lea", "192.0.2.7")
     assert app.accounts.user("amy")
     accounts.change(app, lead, "amy", active=False)
     assert app.accounts.user("amy") is None
@@ -64,7 +65,7 @@ def test_an_account_that_is_switched_off_has_no_rights_at_once(app):
 
 
 def test_a_lead_cannot_take_away_his_own_rights(app):
-    lead = app.accounts.user("lea")
+    lead = Actor("lea", "192.0.2.7")
     for wanted in ({"active": False}, {"role": "viewer"}):
         with pytest.raises(TriptychError, match="another lead"):
             accounts.change(app, lead, "lea", **wanted)

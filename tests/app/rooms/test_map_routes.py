@@ -51,7 +51,7 @@ def get(app):
             headers["Cookie"] = cookie_header(app, user)
         client = tornado.httpclient.AsyncHTTPClient(force_instance=True)
         try:
-            return await client.fetch(f"http://127.0.0.1:{port}{path}", headers=headers, raise_error=False)
+            return await client.fetch(f"http://127.0.0.1:{port}/{path.lstrip('/')}", headers=headers, raise_error=False)
         finally:
             client.close()
             server.stop()
@@ -69,7 +69,7 @@ def all_addresses(app, user="amy"):
     points = points_of(survey)
     urls = colour_urls(Viewer(app, person, survey), assisted=True, revision=app.store.revision())
     pictures = [
-        url.replace("/colours/", "/picture/").replace(".bin", ".png") + "&w=64&h=48&scale=20" for url in urls.values()
+        url.replace("colours/", "picture/").replace(".bin", ".png") + "&w=64&h=48&scale=20" for url in urls.values()
     ]
     return [points["ids"], points["flat"]["url"], points["solid"]["url"], *urls.values(), *pictures]
 
@@ -189,7 +189,7 @@ def test_a_long_selection_is_only_for_the_user_who_made_it(app, get):
 
 def test_the_servers_picture_shows_what_the_browser_would(app, get):
     url = colour_urls(Viewer(app, app.accounts.user("amy"), app.survey()), assisted=True, revision=1)["reason"]
-    picture = url.replace("/colours/", "/picture/").replace(".bin", ".png")
+    picture = url.replace("colours/", "picture/").replace(".bin", ".png")
     for more in ("&w=200&h=160&scale=70&size=3", "&w=200&h=160&scale=60&size=3&dims=3&rotation=0,0,1,0,1,0,-1,0,0"):
         answer = get(picture + more)
         assert answer.code == 200, answer.body

@@ -1,5 +1,6 @@
 """The command line as a person types it: one function a verb, one line an error."""
 
+import getpass
 import re
 import subprocess
 import sys
@@ -68,6 +69,24 @@ def test_an_account_can_be_made_and_listed(fresh_survey):
     assert "nia\tviewer\tactive" in type_in("user", "list", fresh_survey).stdout
     assert type_in("user", "close", fresh_survey, "nia").exit_code == 0
     assert "nia\tviewer\tclosed" in type_in("user", "list", fresh_survey).stdout
+
+
+def test_the_log_of_accounts_says_what_happened_by_whom(fresh_survey):
+    here = f"{getpass.getuser()} (command line)"
+    type_in("user", "add", fresh_survey, "nia", "--role", "lead", "--password", "long enough")
+    type_in("user", "close", fresh_survey, "nia")
+    with open_store(Catalog.open(fresh_survey)) as store:
+        store.check_password("nobody at all", "x", address="192.0.2.1")
+    rows = [line.split("\t") for line in type_in("user", "log", fresh_survey).stdout.splitlines()]
+    assert [row[1:] for row in rows[-3:]] == [
+        ["added", "nia", here, "", "lead"],
+        ["closed", "nia", here, "", ""],
+        ["log-in failed", "", "", "192.0.2.1", "no such account"],
+    ]
+    of_nia = type_in("user", "log", fresh_survey, "--user", "nia", "--since", rows[-3][0][:10])
+    assert of_nia.stdout.count("\n") == 2
+    assert type_in("user", "log", fresh_survey, "--since", "2999-01-01").stdout == ""
+    assert type_in("user", "log", fresh_survey, "--since", "yesterday").exit_code != 0
 
 
 def test_what_changes_an_account_says_what_it_ended(fresh_survey):

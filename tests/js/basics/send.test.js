@@ -9,8 +9,8 @@ afterEach(() => { delete document.body.dataset.user; });
 test('what is sent names the user of the page', async () => {
   document.body.dataset.user = 'Zoë';
   const asked = answers(json({ n: 1 }), json({}));
-  assert.deepEqual(await sendJson('/api/votes', { expnums: [1] }), { n: 1 });
-  await send('/api/vote', {}, { user: 'ann' });
+  assert.deepEqual(await sendJson('api/votes', { expnums: [1] }), { n: 1 });
+  await send('api/vote', {}, { user: 'ann' });
   assert.deepEqual(asked.map(({ options }) => options.headers['X-Triptych-User']), ['Zo%C3%AB', 'ann']);
   assert.deepEqual([asked[0].options.method, asked[0].options.body], ['POST', '{"expnums":[1]}']);
 });

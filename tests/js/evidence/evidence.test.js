@@ -43,12 +43,12 @@ test('a rule for the whole exposure shows its cut', () => {
 test('the nearest six labelled, and their pictures loaded ahead', () => {
   setPictures('-3');
   const neighbours = [1, 2, 3, 4, 5, 6, 7].map(expnum => neighbour(100 * expnum + 1, expnum));
-  assert.deepEqual(evidencePictures({ neighbours }, HOW), [101, 201, 401, 501, 601].map(id => `/picture/thumb/${id}?s=faint&v=v1`));
+  assert.deepEqual(evidencePictures({ neighbours }, HOW), [101, 201, 401, 501, 601].map(id => `picture/thumb/${id}?s=faint&v=v1`));
   const html = evidenceHtml({ model: MODEL, assisted: true, neighbours }, HOW);
   assert.equal([...html.matchAll(/<figure>/g)].length, 6);
   assert.equal([...html.matchAll(/class="no-picture"/g)].length, 1);
   assert.deepEqual(evidencePictures({}, HOW), []);
-  assert.equal(thumbnail(7, 'sky', 2), '/picture/thumb/7?s=sky&v=2');
+  assert.equal(thumbnail(7, 'sky', 2), 'picture/thumb/7?s=sky&v=2');
 });
 
 test('the votes of others come with the own one', () => {

@@ -39,5 +39,5 @@ test('the slots of a camera are asked for once, and again after a failure', asyn
   await settled();
   assert.deepEqual(await slotsOf('decam', 'v'), { canvas: [1, 1], ccds: [] });
   await slotsOf('decam', 'v');
-  assert.deepEqual(asked.map(one => one.url), ['/picture/geometry/decam.json?v=v', '/picture/geometry/decam.json?v=v']);
+  assert.deepEqual(asked.map(one => one.url), ['picture/geometry/decam.json?v=v', 'picture/geometry/decam.json?v=v']);
 });

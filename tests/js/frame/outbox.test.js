@@ -36,7 +36,7 @@ test('a request says in whose name and what', async () => {
   const asked = answers(json({}));
   boxOf('Zoë Ann').add(vote(1));
   await settled();
-  assert.equal(asked[0].url, '/api/vote');
+  assert.equal(asked[0].url, 'api/vote');
   assert.equal(asked[0].options.headers['X-Triptych-User'], 'Zo%C3%AB%20Ann');
   assert.deepEqual(JSON.parse(asked[0].options.body), vote(1));
 });
@@ -71,7 +71,7 @@ test('what an earlier page left is sent by the next one', async () => {
 test('votes of somebody else, and of another kind, stay where they are', async () => {
   answers(new TypeError(''), new TypeError(''));
   boxOf('ann').add(vote(1));
-  boxOf('ann', { of: 'decisions-', address: '/adjudicate/decision' }).add(vote(2));
+  boxOf('ann', { of: 'decisions-', address: 'adjudicate/decision' }).add(vote(2));
   await settled();
   for (const box of open) box.close();
   const asked = answers();
@@ -125,9 +125,9 @@ test('letters to other addresses wait in the same line', async () => {
   const asked = answers(json({}), json({}));
   const box = boxOf();
   box.add(vote(1));
-  box.add({ expnum: 1, undoes: 'id-1' }, '/api/undo');
+  box.add({ expnum: 1, undoes: 'id-1' }, 'api/undo');
   await settled();
-  assert.deepEqual(asked.map(({ url }) => url), ['/api/vote', '/api/undo']);
+  assert.deepEqual(asked.map(({ url }) => url), ['api/vote', 'api/undo']);
 });
 
 test('after each failure it waits twice as long, up to 15 seconds', async () => {

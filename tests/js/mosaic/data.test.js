@@ -46,8 +46,8 @@ test('where nothing was recorded the quarter is blank', () => {
 
 test('addresses carry the version of the pictures', () => {
   const pictures = new Pictures({ version: 'a b' });
-  assert.equal(pictures.url('near/1.json'), '/picture/near/1.json?v=a+b');
-  assert.equal(pictures.url('x', { w: 3 }), '/picture/x?w=3&v=a+b');
+  assert.equal(pictures.url('near/1.json'), 'picture/near/1.json?v=a+b');
+  assert.equal(pictures.url('x', { w: 3 }), 'picture/x?w=3&v=a+b');
 });
 
 test('an exposure is fetched once, its camera once for all', async () => {
@@ -57,7 +57,7 @@ test('an exposure is fetched once, its camera once for all', async () => {
   assert.equal(one, two);
   assert.deepEqual(one.geometry, { ccds: [] });
   await pictures.exposure(6);
-  assert.deepEqual(asked.map(({ url }) => url), ['/picture/mosaic/5.bin?v=v1', '/picture/geometry/decam.json?v=v1', '/picture/mosaic/6.bin?v=v1']);
+  assert.deepEqual(asked.map(({ url }) => url), ['picture/mosaic/5.bin?v=v1', 'picture/geometry/decam.json?v=v1', 'picture/mosaic/6.bin?v=v1']);
   assert.equal(pictures.peek(5), one);
   assert.equal(pictures.peek(7), undefined);
 });

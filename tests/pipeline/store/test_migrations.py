@@ -327,7 +327,7 @@ def test_a_store_of_a_newer_program_is_left_as_it_is(fresh, new_store_url):
     for url, found in ((fresh, "0099"), (old, "99")):
         before = rows_of(url), shape_of(url)
         with pytest.raises(
-            LabelError, match=f"the label store has schema {found}, but this Triptych knows 0005; update Triptych"
+            LabelError, match=f"the label store has schema {found}, but this Triptych knows 0006; update Triptych"
         ):
             LabelStore(url)
         assert (rows_of(url), shape_of(url)) == before

@@ -8,7 +8,8 @@ from triptych.app.dashboard import FIRST_ASKED, FIRST_ASKED_BY_OTHERS
 STANDS = """name => { const stands = root => [...root.querySelectorAll('*')].some(
     node => node.matches('.fill[data-ready]') || (node.shadowRoot && stands(node.shadowRoot)));
     return stands(document.getElementById(name)); }"""
-ASKED = "() => performance.getEntriesByType('resource').map(entry => entry.name.replace(location.origin, ''))"
+ASKED = """() => performance.getEntriesByType('resource').map(
+    entry => entry.name.replace(document.baseURI.split('?')[0], ''))"""
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ function roomOf(queue, { unsent = true } = {}) {
     answers: new Map(), said: { n: 0, unsure: 0 }, order: 0, opened: performance.now(), reasons: new Set(), ticked: new Set(), comment: '', shown: null, assisted: false,
     controls: { names: false }, help: { open: false },
     mosaic: { screen: () => ({ stretch: 'faint' }), blink: () => {}, ccdnames: () => [] },
-    outbox: { add: (body, address = '/api/vote') => sent.push([address, body]), remove: () => unsent },
+    outbox: { add: (body, address = 'api/vote') => sent.push([address, body]), remove: () => unsent },
     open(expnum) { this.expnum = expnum; this.reasons.clear(); this.ticked.clear(); this.choosing = false; opened.push(expnum); },
     next() { this.open(this.queue[0] ?? null); },
     forget() {}, refresh() {}, drawVotes() {}, explain() {}, load() { opened.push('load'); }, say(text) { opened.push(text); },
@@ -24,7 +24,7 @@ test('a judgement leaves at once and the next exposure comes', () => {
   const { room, sent } = roomOf([1, 2]);
   room.judge('good');
   const [[address, vote]] = sent;
-  assert.deepEqual([address, vote.expnum, vote.judgement, vote.reasons, vote.ccdnames], ['/api/vote', 1, 'good', [], []]);
+  assert.deepEqual([address, vote.expnum, vote.judgement, vote.reasons, vote.ccdnames], ['api/vote', 1, 'good', [], []]);
   assert.equal(vote.screen.stretch, 'faint');
   assert.equal(room.expnum, 2);
   assert.deepEqual([room.queue, room.said, room.facts.get(1).voted], [[2], { n: 1, unsure: 0 }, true]);
@@ -87,7 +87,7 @@ test('a vote that is on disk is taken back by a letter', () => {
   const { room, sent } = roomOf([1, 2], { unsent: false });
   room.judge('good');
   room.undo();
-  assert.deepEqual(sent[1], ['/api/undo', { expnum: 1, undoes: sent[0][1].client_vote_id }]);
+  assert.deepEqual(sent[1], ['api/undo', { expnum: 1, undoes: sent[0][1].client_vote_id }]);
 });
 
 test('the vote before it counts again', () => {
@@ -106,7 +106,7 @@ test('a bulk vote is taken back as a whole', () => {
   room.said = { n: 3, unsure: 0 };
   room.undo();
   assert.deepEqual([room.votes.map(vote => vote.expnum), room.said.n], [[3], 1]);
-  assert.deepEqual(sent, [['/api/undo', { batch_id: 'b' }]]);
+  assert.deepEqual(sent, [['api/undo', { batch_id: 'b' }]]);
 });
 
 test('a vote that was refused is none', () => {
