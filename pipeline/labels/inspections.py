@@ -1,11 +1,11 @@
 """Reads the answers of earlier inspections: result tables, spreadsheets, annotators' marks. All become votes."""
 
-import csv
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from triptych.pipeline.camera import camera as camera_named
+from triptych.pipeline.csv_tables import rows_of, unescaped
 from triptych.pipeline.errors import BadInput, TriptychError
 from triptych.pipeline.extras import need
 from triptych.pipeline.labels.imported import Imported, ReadOptions, csv_rows, imported_vote
@@ -173,7 +173,7 @@ def _sheets(path: Path) -> Iterator[tuple[str, Iterator[list[str]]]]:
     """(name, rows of cell texts) of each sheet. A CSV file is one sheet."""
     if path.suffix.lower() == ".csv":
         with open(path, encoding="utf-8-sig", errors="replace", newline="") as handle:
-            yield path.name, csv.reader(handle)
+            yield path.name, (cells for _, cells in rows_of(handle, path))
         return
     need(f"reading {path}", "openpyxl")
     import openpyxl
@@ -185,7 +185,10 @@ def _sheets(path: Path) -> Iterator[tuple[str, Iterator[list[str]]]]:
     for sheet in book.worksheets:
         yield (
             f"sheet {sheet.title!r}",
-            (["" if value is None else str(value) for value in row] for row in sheet.iter_rows(values_only=True)),
+            (
+                ["" if value is None else unescaped(str(value)) for value in row]
+                for row in sheet.iter_rows(values_only=True)
+            ),
         )
     book.close()
 

@@ -19,7 +19,7 @@ FILES = sorted(path for top in ("pipeline", "app") for path in (ROOT / top).rglo
 # Lowest first. A package or file may import what stands on a line above its own, and nothing else of this project.
 PIPELINE = (
     ("errors", "reasons", "image_ids", "clock"),
-    ("camera", "extras", "parallel"),
+    ("camera", "csv_tables", "extras", "parallel"),
     ("focal_plane", "catalog"),
     ("store",),
     ("pixels", "simulation", "vectors", "votes"),
