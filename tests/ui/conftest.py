@@ -90,6 +90,7 @@ class Served:
     process: warm.Program
     log: Path
     options: tuple = ()
+    module: str = "triptych.app.server"
 
     def stop(self):
         self.process.terminate()
@@ -97,7 +98,7 @@ class Served:
 
     def start(self):
         """Start (again) on the same port and run, and wait until it answers."""
-        self.process = warm.start("triptych.app.server", self.run, "--port", self.port, *self.options, log=self.log)
+        self.process = warm.start(self.module, self.run, "--port", self.port, *self.options, log=self.log)
         give_up = time.monotonic() + SERVER_START_SECONDS
         while time.monotonic() < give_up:
             try:
@@ -125,10 +126,11 @@ def free_port():
 
 
 @contextmanager
-def serving(run, *options):
-    """A server of a run while the block lasts; its log is beside the run. options : of `triptych.app.server`"""
+def serving(run, *options, module="triptych.app.server"):
+    """A server of a run while the block lasts; its log is beside the run. options : of `triptych.app.server`, which
+    `module` starts"""
     run, port = Path(run), free_port()
-    served = Served(f"http://localhost:{port}", run, port, None, run.with_name("log.txt"), options)
+    served = Served(f"http://localhost:{port}", run, port, None, run.with_name("log.txt"), options, module)
     try:
         yield served.start()
     finally:
