@@ -1,6 +1,5 @@
 """What a reader of label files returns, and the small functions that all readers share."""
 
-import gzip
 import hashlib
 import itertools
 import re
@@ -13,6 +12,7 @@ from triptych.pipeline.csv_tables import rows_of
 from triptych.pipeline.errors import BadInput
 from triptych.pipeline.reasons import canonical
 from triptych.pipeline.store.store import Vote
+from triptych.pipeline.text_files import open_text
 
 LABEL_NAMES = ["expnum", "ccdname", "reason", "raw"]
 
@@ -67,8 +67,7 @@ class ReadOptions:
 
 def lines(path: Path) -> Iterator[tuple[int, str]]:
     """(line number from 1, line without its end) of a text file, gzipped or not, in any encoding that extends ASCII."""
-    unpacked = gzip.open if path.suffix == ".gz" else open
-    with unpacked(path, "rt", encoding="utf-8-sig", errors="replace", newline=None) as handle:
+    with open_text(path) as handle:
         for number, line in enumerate(handle, start=1):
             yield number, line.rstrip("\n")
 
@@ -78,7 +77,7 @@ def csv_rows(path: Path, needed: tuple[str, ...]) -> Iterator[tuple[int, dict[st
 
     BadInput if one of the `needed` columns is missing.
     """
-    with open(path, encoding="utf-8-sig", errors="replace", newline="") as handle:
+    with open_text(path, newline="") as handle:
         before, rows = 0, iter(())
         for line in handle:
             if not line.startswith("#") and line.strip():
