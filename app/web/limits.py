@@ -57,7 +57,8 @@ async def _refuse(stream: IOStream, refusing: set[IOStream]):
     refusing.add(stream)
     try:
         await stream.write(REFUSAL)
-        stream.socket.shutdown(socket.SHUT_WR)
+        if stream.socket is not None:
+            stream.socket.shutdown(socket.SHUT_WR)
         await with_timeout(timedelta(seconds=REFUSING_SECONDS), stream.read_bytes(HEADER_BYTES))
     except OSError:
         pass  # it is gone, or it still sends

@@ -1,11 +1,13 @@
 """Workbooks (XLSX) of somebody else: the cells of their sheets, without trusting their size.
 
-An XLSX file is a zip archive of XML files. Its directory says how large each is when unpacked, and `zipfile` unpacks no
-more than that, so the directory alone is checked before anything is unpacked.
+An XLSX file is a zip archive of XML files. Its directory says how large each is when unpacked. What it says is checked
+first. Then each file is unpacked piece by piece, to see that this is true: `openpyxl` reads some files at once, and gets
+all that is packed in them.
 """
 
 import itertools
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +21,7 @@ UNPACKED_TIMES = 200  # of the packed size; sheets pack to a tenth, the dullest 
 SMALL_BYTES = 16 << 20  # no ratio is asked of what unpacks to less
 TEXTS_BYTES = 256 << 20  # all different texts of a workbook; they are read at once
 PART_BYTES = 32 << 20  # of any other XML file that is read at once, such as the styles
+PIECE_BYTES = 1 << 16
 ROWS = 1_048_576  # as many as a sheet can have, and so many of all sheets are read
 COLUMNS = 300  # three for each inspector
 
@@ -29,7 +32,7 @@ def check(path: Path) -> None:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
     except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile) as error:
-        raise BadInput(f"{path} cannot be read as a spreadsheet ({error}); save it as XLSX again") from None
+        raise _unreadable(path, error) from None
     unpacked = sum(member.file_size for member in members)
     packed = path.stat().st_size
     problem = ""
@@ -41,8 +44,27 @@ def check(path: Path) -> None:
         problem = f"has {packed / 1e6:,.2f} MB and unpacks to {unpacked / 1e6:,.0f} MB"
     elif large := next((member for member in members if member.file_size > _most(member.filename)), None):
         problem = f"holds a {large.filename} of {large.file_size / 1e6:,.0f} MB"
+    else:
+        problem = _lie(path)
     if problem:
         raise BadInput(f"{path} {problem}, so it is not opened; save the sheet with the answers as CSV")
+
+
+def _lie(path: Path) -> str:
+    """What is wrong with a zip archive that has more in a file than its directory says; '' if nothing is."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for member in archive.infolist():
+                left = member.file_size
+                member.file_size += 1  # zipfile hides what is beyond this
+                with archive.open(member) as handle:
+                    while piece := handle.read(PIECE_BYTES):
+                        left -= len(piece)
+                if left < 0:
+                    return f"holds a {member.filename} that is larger than it says"
+    except (OSError, ValueError, RuntimeError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+        raise _unreadable(path, error) from None
+    return ""
 
 
 def _most(name: str) -> int:

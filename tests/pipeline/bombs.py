@@ -116,10 +116,13 @@ def lying_directory(path: Path) -> None:
                 content = content.replace(b">", b">" + b" " * LARGE * MB, 1)
             new.writestr(member.filename, content)
     info = next(one for one in zipfile.ZipFile(path).infolist() if one.filename == "xl/styles.xml")
-    written = info.file_size.to_bytes(4, "little")
+    with zipfile.ZipFile(path) as archive, archive.open("xl/styles.xml") as member:
+        checksum = zlib.crc32(member.read(4000))  # of as much as it says
     content = path.read_bytes()
-    assert content.count(written) >= 2
-    path.write_bytes(content.replace(written, (4000).to_bytes(4, "little")))
+    for written, said in ((info.file_size, 4000), (info.CRC, checksum)):
+        assert content.count(written.to_bytes(4, "little")) >= 2
+        content = content.replace(written.to_bytes(4, "little"), said.to_bytes(4, "little"))
+    path.write_bytes(content)
 
 
 def many_members(path: Path) -> None:
@@ -231,7 +234,7 @@ BOMBS: dict[str, tuple[Callable, Callable, str]] = {
         "if it is sound, gunzip it first",
     ),
     "texts.xlsx": (large_texts, spreadsheet, "so it is not opened; save the sheet with the answers as CSV"),
-    "lying.xlsx": (lying_directory, spreadsheet, "cannot be read as a spreadsheet"),
+    "lying.xlsx": (lying_directory, spreadsheet, "cannot be read as a spreadsheet (Bad CRC"),
     "members.xlsx": (many_members, spreadsheet, "holds 10,0"),
     "far.xlsx": (far_row, spreadsheet, "read"),
     "long.h5": (long_vector, vectors, "has shape (1, 1000000000000); a vector has at most 1,000,000 features"),
