@@ -1,8 +1,8 @@
 """Workbooks (XLSX) of somebody else: the cells of their sheets, without trusting their size.
 
 An XLSX file is a zip archive of XML files. Its directory says how large each is when unpacked. What it says is checked
-first. Then each file is unpacked piece by piece, to see that this is true: `openpyxl` reads some files at once, and gets
-all that is packed in them.
+first. Then each file is unpacked piece by piece, to see that this is true: `openpyxl` reads some of them at once, and
+gets all that is packed there.
 """
 
 import itertools

@@ -12,7 +12,7 @@ from tests import warm
 from tests.pipeline import bombs
 from triptych.pipeline import memory, text_files
 from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.embedding import external
+from triptych.pipeline.embedding import external, vector_files
 from triptych.pipeline.errors import BadInput
 from triptych.pipeline.ingest.ingest import ingest
 from triptych.pipeline.labels.imported import lines
@@ -77,7 +77,7 @@ def test_vectors_are_refused_if_the_memory_cannot_hold_them(tmp_path, small, kin
     else:
         pd.concat([keys, pd.DataFrame(values, columns=[f"f{i}" for i in range(dim)])], axis=1).to_parquet(path)
     with pytest.raises(BadInput, match=r"GB of memory, and there are 0.0; if it is sound, split it"):
-        external.read_keys(path) if kind == "keys.parquet" else external.read(path)
+        vector_files.read_keys(path) if kind == "keys.parquet" else external.read(path)
 
 
 def test_vectors_of_a_whole_survey_are_not_refused_here_where_they_fit(monkeypatch):
