@@ -16,6 +16,7 @@ from triptych.pipeline.embedding import external, vector_files
 from triptych.pipeline.errors import BadInput
 from triptych.pipeline.ingest.ingest import ingest
 from triptych.pipeline.labels.imported import lines
+from triptych.pipeline.pixels import fits
 
 MOST_MB = 150  # that a refusal may take; what is refused would take 500 or more
 
@@ -83,6 +84,14 @@ def test_vectors_are_refused_if_the_memory_cannot_hold_them(tmp_path, small, kin
 def test_vectors_of_a_whole_survey_are_not_refused_here_where_they_fit(monkeypatch):
     monkeypatch.setattr(memory, "memory_bytes", lambda: 128 << 30)
     memory.must_fit(4 * 37_200_000 * 768, "vectors.parquet")
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_an_image_that_has_grown_since_it_was_ingested_is_not_read(tmp_path, monkeypatch, packed):
+    path = make.exposure(tmp_path / "a.fits", packed=packed)
+    monkeypatch.setattr(fits, "PIXELS", make.SHAPE[0] * make.SHAPE[1] - 1)
+    with pytest.raises(fits.Unusable, match=r"too_large: HDU 1 is .* pixels, more than any CCD has"):
+        fits.read_pixels(path, 1)
 
 
 def test_a_list_of_every_ccd_of_a_large_survey_is_within_the_limits():
