@@ -14,14 +14,12 @@ import zipfile
 from dataclasses import asdict
 from pathlib import Path
 
-import sqlalchemy as sa
-
 from triptych.pipeline import clock
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.catalog.files import put_in_place, write_aside
 from triptych.pipeline.catalog.stage import installed_versions
 from triptych.pipeline.errors import BadInput
-from triptych.pipeline.store.address import address_of, parse
+from triptych.pipeline.store.address import address_of, parse, without_password
 from triptych.pipeline.store.known_stores import StoreState
 from triptych.pipeline.store.store import LabelStore, accept_store, open_store
 
@@ -85,9 +83,8 @@ def restore(catalog: Catalog, file: Path, by: str = "", labels: str = "") -> tup
 def _file_of(url: str, program: str) -> Path:
     address = parse(url)
     if address.get_backend_name() != "sqlite":
-        names = ("username", "host", "port", "database", "query")  # without the password
-        shown = sa.URL.create("postgresql", **{name: getattr(address, name) for name in names}).render_as_string()
-        raise BadInput(f"these labels are in PostgreSQL, which makes its own backups: {program} --dbname={shown}")
+        named = f"{program} --dbname={without_password(address)}"
+        raise BadInput(f"these labels are in PostgreSQL, which makes its own backups: {named}")
     return Path(address.database or "").absolute()
 
 

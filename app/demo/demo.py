@@ -3,7 +3,6 @@
 Stopped at any moment and called again, it goes on and ends the same; what is finished is left alone.
 """
 
-import csv
 import time
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from triptych.app.demo.people import ACCOUNTS, LEAD, PASSWORD, rows_of
 from triptych.pipeline import clock, run
 from triptych.pipeline.catalog import locks
 from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.csv_tables import csv_text
 from triptych.pipeline.errors import BadInput
 from triptych.pipeline.labels import readers
 from triptych.pipeline.simulation import simulate
@@ -77,8 +77,7 @@ def last_season(survey: Path, folder: Path) -> list[Path]:
     for source, name in (("truth.csv", "last_season.csv"), ("suspicious.csv", "last_season_suspicious.csv")):
         header, rows = rows_of(survey / source)
         paths.append(folder / name)
-        with open(paths[-1], "w", newline="") as handle:
-            csv.writer(handle).writerows([header, *(row for row in rows if int(row[0]) <= last)])
+        paths[-1].write_text(csv_text([header, *(row for row in rows if int(row[0]) <= last)]))
     return paths
 
 

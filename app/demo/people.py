@@ -4,7 +4,6 @@ An inspector looks at what was truly planted in an exposure, and errs at stated 
 nothing is, is unsure, names another reason, forgets a CCD. The same inspector says the same of the same exposure.
 """
 
-import csv
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from triptych.pipeline import csv_tables
 from triptych.pipeline.reasons import GOOD
 from triptych.pipeline.store.passwords import DEMO_PASSWORD
 
@@ -108,7 +108,7 @@ def planted_in(survey: Path) -> dict[int, Planted]:
 def rows_of(path: Path) -> tuple[list[str], list[list[str]]]:
     """Header and rows of a table of the simulated survey. The exposure number comes first in each row."""
     with open(path, newline="") as handle:
-        header, *rows = csv.reader(line for line in handle if not line.startswith("#"))
+        header, *rows = (cells for _, cells in csv_tables.rows_of((line for line in handle if line[:1] != "#"), path))
     return header, rows
 
 

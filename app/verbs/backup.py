@@ -14,7 +14,7 @@ def backup(
     out: Annotated[Path, typer.Option("-o", "--out", help="File to write, such as labels-2026-11-30.zip.")],
     labels: Labels = "",
 ) -> None:
-    """Write a backup of the label store: votes, decisions, labels, accounts.
+    """Back up votes, decisions, labels and accounts.
 
     The run may be served and people may vote meanwhile. Labels in PostgreSQL are backed up by pg_dump.
     """
@@ -29,7 +29,7 @@ def restore(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A backup that `triptych backup` wrote.")],
     labels: Labels = "",
 ) -> None:
-    """Put a backup of the label store in the place of the run's label store.
+    """Put a backup in the place of the label store.
 
     Stop the server first. The store that was there is kept under another name.
     """

@@ -1,173 +1,21 @@
 """Reads embeddings that were computed elsewhere into a run, as an embedding stage.
 
-Formats, by the ending of the file name:
-
-- `.h5`, `.hdf5`: the format of the published code: a group `images` with one dataset (1, dim) per image, named
-  `idx_<row>_label_<n>`. The row is that of the sample table, counted from 0. The file says nothing else about the
-  image, so it needs the table beside it.
-- `.npy`: (n, dim), one row for each row of the table beside it.
-- `.parquet`: the keys, and either one column of lists or one numeric column per feature, in the same table.
-- a folder: all its `.h5` files, as several workers wrote them, or else all its files of one of the other kinds.
-
-The table beside `NAME.npy` or `NAME.h5` is `NAME.keys.parquet`, `NAME.keys.csv`, `NAME.parquet` or `NAME.csv`, or the
-only CSV file in the folder. It has `image_id`, or `expnum` and either `ccdname` or `ccdnum`.
+`vector_files` has the formats. All files of vectors in a folder are read together.
 """
 
 import hashlib
-import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet
 
 from triptych.pipeline.camera import CAMERAS
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.catalog.stage import Stage
+from triptych.pipeline.embedding.vector_files import READERS, External
 from triptych.pipeline.errors import BadInput, UnknownName
-from triptych.pipeline.extras import need
 from triptych.pipeline.image_ids import ccdnum_of, expnum_of, image_id_of
-
-KEYS = ("image_id", "expnum", "ccdname", "ccdnum")
-# Numeric columns of a sample table that are not features.
-NOT_FEATURES = {
-    *KEYS,
-    "image_hdu",
-    "label",
-    "reasons",
-    "vi_source",
-    "ml_label",
-    "ml_prob",
-    "index",
-    "__index_level_0__",
-}
-DATASET = re.compile(r"idx_(\d+)_label_(.*)")
-EVERY = 5_000
-
-
-@dataclass(frozen=True)
-class External:
-    """vectors : (n, dim) float32.
-
-    keys : their rows, with some of KEYS. missing : number of table rows without vector.
-    """
-
-    vectors: np.ndarray
-    keys: pd.DataFrame
-    missing: int = 0
-
-
-def read_hdf5(path: Path, keys: Path | None, progress: Callable) -> External:
-    need(f"reading {path}", "h5py")
-    import h5py
-
-    table = read_keys(keys or beside(path))
-    rows, vectors = [], []
-    try:
-        with h5py.File(path, "r") as file:
-            images = file.get("images")
-            if not isinstance(images, h5py.Group):
-                raise BadInput(f"{path} has no group `images`, where the published code puts its vectors")
-            for done, (name, stored) in enumerate(images.items(), 1):
-                match = DATASET.fullmatch(name)
-                if not match:
-                    raise BadInput(f"{path} has a dataset {name!r}; expected idx_<row>_label_<n>")
-                rows.append(int(match[1]))
-                vectors.append(np.asarray(stored, dtype=np.float32).reshape(-1))
-                if done % EVERY == 0 or done == len(images):
-                    progress(done, len(images), path.name)
-    except OSError as error:
-        raise BadInput(f"{path} cannot be read as HDF5: {error}") from None
-    if rows and max(rows) >= len(table):
-        raise BadInput(
-            f"{path} has a vector for row {max(rows)}, but its table has only {len(table)} rows; give the right table"
-        )
-    if len({len(vector) for vector in vectors}) > 1:
-        raise BadInput(f"{path} has vectors of different lengths; vectors must come from one model")
-    return External(np.array(vectors, np.float32).reshape(len(rows), -1), table.iloc[rows], len(table) - len(set(rows)))
-
-
-def read_npy(path: Path, keys: Path | None, progress: Callable) -> External:
-    try:
-        vectors = np.load(path, allow_pickle=False, mmap_mode="r")
-    except (ValueError, OSError) as error:
-        raise BadInput(f"{path} cannot be read as an array: {error}") from None
-    table = read_keys(keys or beside(path))
-    if vectors.ndim != 2 or len(vectors) != len(table):
-        raise BadInput(f"{path} has shape {vectors.shape}, but its table has {len(table)} rows; give the right table")
-    return External(np.asarray(vectors, np.float32), table)
-
-
-def read_parquet(path: Path, keys: Path | None, progress: Callable) -> External:
-    try:
-        table = pa.parquet.read_table(path)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise BadInput(f"{path} cannot be read as Parquet: {error}") from None
-    lists = [field.name for field in table.schema if _is_list(field.type)]
-    if len(lists) > 1:
-        raise BadInput(f"{path} has several columns of lists ({', '.join(lists)}); keep the one with the vectors")
-    own = [name for name in KEYS if name in table.column_names]
-    frame = read_keys(keys) if keys else _checked(table.select(own).to_pandas(), path)
-    if len(frame) != len(table):
-        raise BadInput(f"{path} has {len(table)} rows, but its table has {len(frame)}; give the right table")
-    if lists:
-        column = table[lists[0]].to_pylist()
-        if len({len(vector or ()) for vector in column}) > 1:
-            raise BadInput(f"{path}: {lists[0]} has vectors of different lengths; vectors must come from one model")
-        return External(np.array(column, np.float32).reshape(len(table), -1), frame)
-    features = [f.name for f in table.schema if _is_number(f.type) and f.name not in NOT_FEATURES]
-    if not features:
-        raise BadInput(f"{path} has neither a column of lists nor numeric columns besides its keys")
-    columns = [np.asarray(table[name].to_numpy(), np.float32) for name in features]
-    return External(np.stack(columns, axis=1), frame)
-
-
-def _is_list(kind: pa.DataType) -> bool:
-    return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
-
-
-def _is_number(kind: pa.DataType) -> bool:
-    return pa.types.is_floating(kind) or pa.types.is_integer(kind)
-
-
-# ending -> function (path, table of keys or None, progress) -> External
-READERS: dict[str, Callable[..., External]] = {
-    ".h5": read_hdf5,
-    ".hdf5": read_hdf5,
-    ".npy": read_npy,
-    ".parquet": read_parquet,
-}
-
-
-def beside(path: Path) -> Path:
-    """The table of keys beside a file of vectors. BadInput if there is none."""
-    for ending in (".keys.parquet", ".keys.csv", ".parquet", ".csv"):
-        if (candidate := path.with_name(path.stem + ending)).is_file():
-            return candidate
-    tables = sorted(path.parent.glob("*.csv"))
-    if len(tables) == 1:
-        return tables[0]
-    found = f"there are {len(tables)} CSV files" if tables else "there is none"
-    raise BadInput(f"{path} needs a table that says which image each row is; {found} beside it; write {path.stem}.csv")
-
-
-def read_keys(path: Path) -> pd.DataFrame:
-    """The key columns of a CSV or Parquet table, with rows in file order. BadInput if it has no keys."""
-    try:
-        frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, low_memory=False)
-    except (OSError, ValueError) as error:
-        raise BadInput(f"{path} cannot be read as a table: {error}") from None
-    return _checked(frame, path)
-
-
-def _checked(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
-    names = set(frame.columns)
-    if "image_id" not in names and not ("expnum" in names and names & {"ccdname", "ccdnum"}):
-        raise BadInput(f"{path} does not say which image a row is; it needs image_id, or expnum and ccdname or ccdnum")
-    return frame[[name for name in KEYS if name in names]].reset_index(drop=True)
 
 
 def image_ids(keys: pd.DataFrame, camera: str) -> np.ndarray:

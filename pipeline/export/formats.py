@@ -1,6 +1,5 @@
 """The formats of an export. Each is a function of `export.Contents` that returns the bytes of a file."""
 
-import csv
 import io
 import json
 
@@ -8,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from triptych.pipeline.camera import camera as camera_named
+from triptych.pipeline.csv_tables import csv_text
 
 NO_REASON = "unspecified"
 TABLE_COLUMNS = [
@@ -72,7 +72,7 @@ def _votes_text(row, exposure, panel: int) -> str:
     text += f", {row.n_good} good" if row.n_good else ""
     text += f", {row.n_unsure} unsure" if row.n_unsure else ""
     text += f", decided by {exposure.lead}" if exposure.adjudicated else ""
-    return text + (f", judged on {exposure.plver}" if exposure.old else "")
+    return text + (f", judged on {' '.join(exposure.plver.split())}" if exposure.old else "")
 
 
 def exclude(contents) -> bytes:
@@ -114,7 +114,7 @@ def vi(contents) -> bytes:
             judgement, reason = answers.get(key, {}).get(name, ("", ""))
             row += [judgement == "bad", *([judgement] if name in full else []), reason]
         rows.append(row)
-    return _csv(contents.header, rows)
+    return csv_text(rows, contents.header).encode()
 
 
 def _answers(votes: pd.DataFrame) -> dict[tuple[str, int], dict[str, tuple[str, str]]]:
@@ -155,7 +155,7 @@ def csv_table(contents) -> bytes:
     """The verdict table, after header lines that start with `# `."""
     frame = _flat(contents.table)
     frame["p_bad"] = frame.p_bad.astype(object).where(frame.p_bad.notna(), "")
-    return _csv(contents.header, [list(frame), *frame.itertuples(index=False, name=None)])
+    return csv_text([list(frame), *frame.itertuples(index=False, name=None)], contents.header).encode()
 
 
 def ecsv_table(contents) -> bytes:
@@ -210,13 +210,6 @@ def _plain(column: pd.Series):
     if column.dtype.kind in "ifb":
         return column.dtype
     return f"U{max([1, *(len(text) for text in column)])}"
-
-
-def _csv(header: list[str], rows) -> bytes:
-    text = io.StringIO()
-    text.writelines(f"# {line}\n" for line in header)
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue().encode()
 
 
 def _text(lines: list[str]) -> bytes:

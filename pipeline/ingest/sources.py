@@ -34,6 +34,7 @@ PROBLEMS: dict[str, str] = {
     "no_tiles": "a focal-plane picture without a usable tiles file",
     "unknown_ccd": "an image whose CCD is not known",
     "wrong_shape": "an image of the wrong shape",
+    "too_large": "larger than any exposure is, or than this machine can hold",
     "corrupt_pixels": "pixels that cannot be decoded",
     "all_nan": "an image with no recorded pixel",
     "duplicate_ccd": "the CCD is already there from another image",
@@ -132,6 +133,8 @@ def read_record(path: str, default: str) -> FileRecord:
             _read_fits(record, camera(default))
     except Unusable as error:
         record.problems.append(["", error.problem, error.detail])
+    except MemoryError:
+        record.problems.append(["", "too_large", "there is not enough memory to read it"])
     except (OSError, VerifyError, KeyError, ValueError, TypeError) as error:
         detail = getattr(error, "strerror", None) or str(error) or type(error).__name__
         record.problems.append(["", "unreadable", detail.splitlines()[0]])

@@ -1,17 +1,18 @@
 """What a reader of label files returns, and the small functions that all readers share."""
 
-import csv
-import gzip
 import hashlib
+import itertools
 import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from triptych.pipeline.csv_tables import rows_of
 from triptych.pipeline.errors import BadInput
 from triptych.pipeline.reasons import canonical
 from triptych.pipeline.store.store import Vote
+from triptych.pipeline.text_files import open_text
 
 LABEL_NAMES = ["expnum", "ccdname", "reason", "raw"]
 
@@ -66,8 +67,7 @@ class ReadOptions:
 
 def lines(path: Path) -> Iterator[tuple[int, str]]:
     """(line number from 1, line without its end) of a text file, gzipped or not, in any encoding that extends ASCII."""
-    unpacked = gzip.open if path.suffix == ".gz" else open
-    with unpacked(path, "rt", encoding="utf-8-sig", errors="replace", newline=None) as handle:
+    with open_text(path) as handle:
         for number, line in enumerate(handle, start=1):
             yield number, line.rstrip("\n")
 
@@ -77,22 +77,21 @@ def csv_rows(path: Path, needed: tuple[str, ...]) -> Iterator[tuple[int, dict[st
 
     BadInput if one of the `needed` columns is missing.
     """
-    with open(path, encoding="utf-8-sig", errors="replace", newline="") as handle:
-        before = 0
+    with open_text(path, newline="") as handle:
+        before, rows = 0, iter(())
         for line in handle:
-            before += 1
             if not line.startswith("#") and line.strip():
+                rows = rows_of(itertools.chain([line], handle), path)
                 break
-        header = next(csv.reader([line])) if before else []
-        header = [name.strip() for name in header]
+            before += 1
+        header = [name.strip() for name in next(rows, (0, []))[1]]
         missing = [name for name in needed if name not in header]
         if missing:
             raise BadInput(f"{path} has no column {', '.join(missing)}; it has {', '.join(header) or 'none'}")
-        reader = csv.reader(handle)
-        for cells in reader:
+        for number, cells in rows:
             if cells:
                 cells = cells + [""] * (len(header) - len(cells))
-                yield before + reader.line_num, dict(zip(header, cells, strict=False))
+                yield before + number, dict(zip(header, cells, strict=False))
 
 
 def imported_vote(options: ReadOptions, **values) -> Vote:

@@ -1,16 +1,17 @@
 """Reads the answers of earlier inspections: result tables, spreadsheets, annotators' marks. All become votes."""
 
-import csv
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from triptych.pipeline.camera import camera as camera_named
+from triptych.pipeline.csv_tables import rows_of
 from triptych.pipeline.errors import BadInput, TriptychError
-from triptych.pipeline.extras import need
+from triptych.pipeline.labels import workbooks
 from triptych.pipeline.labels.imported import Imported, ReadOptions, csv_rows, imported_vote
 from triptych.pipeline.reasons import canonical, fold
 from triptych.pipeline.store.store import JUDGEMENTS, Vote
+from triptych.pipeline.text_files import open_text
 
 # Answers as inspectors typed them, in lower case and stripped.
 BAD_ANSWERS = ("y", "yes", "1", "true", "bad", "x")
@@ -172,22 +173,10 @@ def _expnum(cell: str) -> int | None:
 def _sheets(path: Path) -> Iterator[tuple[str, Iterator[list[str]]]]:
     """(name, rows of cell texts) of each sheet. A CSV file is one sheet."""
     if path.suffix.lower() == ".csv":
-        with open(path, encoding="utf-8-sig", errors="replace", newline="") as handle:
-            yield path.name, csv.reader(handle)
-        return
-    need(f"reading {path}", "openpyxl")
-    import openpyxl
-
-    try:
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    except Exception as error:  # openpyxl also lets errors of zipfile and XML through
-        raise BadInput(f"{path} cannot be read as a spreadsheet ({error}); save it as XLSX again") from None
-    for sheet in book.worksheets:
-        yield (
-            f"sheet {sheet.title!r}",
-            (["" if value is None else str(value) for value in row] for row in sheet.iter_rows(values_only=True)),
-        )
-    book.close()
+        with open_text(path, newline="") as handle:
+            yield path.name, (cells for _, cells in rows_of(handle, path))
+    else:
+        yield from workbooks.sheets(path)
 
 
 def _header(rows: Iterator) -> tuple[dict[str, int], Iterator[tuple[int, list[str]]]]:

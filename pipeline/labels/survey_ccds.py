@@ -5,6 +5,7 @@ mask of the reasons why the survey leaves that CCD out. Annotated tables also ha
 CCD's centre.
 """
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from astropy.io import fits
 from triptych.pipeline.camera import camera
 from triptych.pipeline.errors import BadInput, UnknownName
 from triptych.pipeline.image_ids import image_id_of
+from triptych.pipeline.memory import must_fit
+from triptych.pipeline.pixels.fits import Unusable, scan
 
 COLUMNS = ("camera", "expnum", "ccdname", "image_id", "ccd_cuts", "ebv", "plver", "image_filename")
 UNKNOWN = -1
@@ -72,10 +75,12 @@ def read(paths: str | Path | Iterable[str | Path]) -> pd.DataFrame:
 
 def _read_one(path: Path) -> pd.DataFrame:
     try:
+        scan(path, unpacked=math.inf)  # refuses headers without an end
         with fits.open(path) as hdus:
+            must_fit(hdus[1].header.data_size, path)
             names = {name.lower(): name for name in hdus[1].columns.names}
             columns = {name: np.asarray(hdus[1].data[names[name]]) for name in COLUMNS if name in names}
-    except (OSError, ValueError, IndexError, AttributeError) as error:
+    except (OSError, ValueError, IndexError, AttributeError, Unusable) as error:
         raise BadInput(f"{path} cannot be read as a survey-ccds table: {error}") from None
     missing = [name for name in ("expnum", "ccdname", "camera") if name not in columns]
     if missing:

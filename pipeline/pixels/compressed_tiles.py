@@ -15,7 +15,9 @@ from pathlib import Path
 import numpy as np
 
 BLOCK = 2880
+HEADER_BLOCKS = 6000  # of one header, 17 MB; the longest of the archives have 0.2 MB
 MAX_TILE_PIXELS = 1 << 20  # larger tiles would hold most of an image
+MOST_BYTES_PER_PIXEL = 16  # of compressed tiles; packed well, an image has 0.5 to 1
 MAX_GZIP_SHARE = 0.25  # of an image's tiles; reading them one by one is slow
 DITHERS = {"SUBTRACTIVE_DITHER_1": True, "NO_DITHER": False, "": False}
 COLUMNS = {"COMPRESSED_DATA": "PB", "GZIP_COMPRESSED_DATA": "PB", "ZSCALE": "D", "ZZERO": "D"}
@@ -94,7 +96,7 @@ class TileTable:
             if not packed.any() or (lengths < 0).any() or (starts < 0).any():
                 return None
             begin, finish = int(starts[packed].min()), int((starts + lengths)[packed].max())
-            if finish > self.end - self.heap:
+            if finish > self.end - self.heap or finish - begin > MOST_BYTES_PER_PIXEL * self.shape[0] * self.shape[1]:
                 return None
             lossless = self._lossless(handle, rows, np.flatnonzero(~packed), first)
             data = np.zeros(finish - begin + PADDING, np.uint8)
@@ -136,7 +138,8 @@ class TileTable:
         ):
             n = min(self.tile_rows, self.shape[0] - (first + tile) * self.tile_rows) * self.shape[1]
             try:
-                raw = zlib.decompress(_bytes_at(handle, self.heap + int(start), int(length)), wbits=31)
+                packed = _bytes_at(handle, self.heap + int(start), min(int(length), 8 * n + 1024))
+                raw = zlib.decompressobj(wbits=31).decompress(packed, 4 * n + 1)
             except (zlib.error, OSError, ValueError):
                 return None
             if len(raw) != 4 * n:
@@ -183,7 +186,9 @@ def _headers(handle, size: int) -> Iterator[tuple[dict, int, int]]:
 def _cards(handle) -> dict[str, str] | None:
     """Keyword -> value as written, without quotes and comments; None if this is not a header."""
     cards: dict[str, str] = {}
-    while len(block := handle.read(BLOCK)) == BLOCK:
+    for _ in range(HEADER_BLOCKS):
+        if len(block := handle.read(BLOCK)) < BLOCK:
+            return None
         if not cards and not block.startswith((b"SIMPLE  =", b"XTENSION=")):
             return None
         lines = block.decode("latin-1")

@@ -5,9 +5,11 @@ pixel. `read_pixels` reads one image, plain or tile-compressed. Nothing in this 
 """
 
 import gzip
+import math
 import os
 import re
 import warnings
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BufferedIOBase
@@ -19,6 +21,7 @@ from astropy.io import fits
 from astropy.utils.exceptions import AstropyWarning
 
 from triptych.pipeline.errors import BadInput
+from triptych.pipeline.memory import memory_bytes
 
 SUFFIXES = (".fits", ".fit", ".fts", ".fits.fz", ".fits.gz", ".fit.gz", ".fz")
 # archive names such as c4d_131122_030338_ooi_z_ls9.fits.fz: processing letter, product letter; PRODTYPE in headers
@@ -30,6 +33,15 @@ PLANE_NAMES = {
     **dict.fromkeys(("MASK", "MSK", "DQ", "BPM"), "mask"),
     **dict.fromkeys(("WEIGHT", "WGT", "WHT", "VAR", "ERR"), "weight"),
 }
+
+
+HEADER_BYTES = 16 << 20  # of one HDU; the longest headers of the archives have 0.2 MB
+HDUS = 4096  # 62 CCDs with image, mask and weight are 186
+# of a gzipped file, which the library unpacks into memory as a whole; 64 CCDs of DECam with mask and weight are 14 GB
+# in 64 bits
+UNPACKED_BYTES = 16 << 30
+BEHIND_BYTES = 16 << 20  # after the last HDU of a gzipped file
+PIXELS = 1 << 28  # of one image; the largest CCDs have 111 million
 
 
 class Unusable(BadInput):
@@ -88,8 +100,11 @@ def product_of(path: str | Path, primary: fits.Header) -> tuple[str, str]:
     return PRODUCT_WORDS.get(text(primary, "PRODTYPE").lower(), "image"), processing
 
 
-def scan(path: str | Path) -> tuple[fits.Header, list[ImageHdu]]:
-    """Primary header and all images of a FITS file, from its headers only. Unusable if the file is damaged."""
+def scan(path: str | Path, *, unpacked: float = UNPACKED_BYTES) -> tuple[fits.Header, list[ImageHdu]]:
+    """Primary header and all images of a FITS file, from its headers only. Unusable if the file is damaged.
+
+    unpacked : most bytes of a gzipped file, unpacked; half of the memory is another limit
+    """
     path = Path(path)
     try:
         size = path.stat().st_size
@@ -99,10 +114,13 @@ def scan(path: str | Path) -> tuple[fits.Header, list[ImageHdu]]:
             packed = raw.read(2) == b"\x1f\x8b"
             raw.seek(0)
             handle = gzip.GzipFile(fileobj=raw) if packed else raw
-            headers = list(_headers(handle, None if packed else size))
+            most = min(unpacked, memory_bytes() // 2) if packed else None
+            headers = list(_headers(handle, None if packed else size, most))
+            if packed:
+                _check_rest(handle)
     except EOFError:
         raise Unusable("truncated", "the compressed file ends too early") from None
-    except gzip.BadGzipFile as error:
+    except (gzip.BadGzipFile, zlib.error) as error:
         raise Unusable("unreadable", str(error)) from None
     except OSError as error:
         raise Unusable("unreadable", error.strerror or str(error)) from None
@@ -110,10 +128,12 @@ def scan(path: str | Path) -> tuple[fits.Header, list[ImageHdu]]:
     return headers[0], images
 
 
-def _headers(handle: BufferedIOBase, size: int | None) -> Iterator[fits.Header]:
+def _headers(handle: BufferedIOBase, size: int | None, most: float | None) -> Iterator[fits.Header]:
     """Yield the headers one by one, and check that the data of every HDU is complete."""
     index, end = 0, 0
     while block := handle.read(80):
+        if index == HDUS:
+            raise Unusable("too_large", f"it has more than {HDUS} HDUs")
         word = b"SIMPLE  =" if index == 0 else b"XTENSION="
         if not block.startswith(word):
             if index == 0:
@@ -122,6 +142,10 @@ def _headers(handle: BufferedIOBase, size: int | None) -> Iterator[fits.Header]:
         handle.seek(end)
         header = _header(handle, index)
         end = handle.tell() + header.data_size
+        if header.data_size < 0:
+            raise Unusable("unreadable", f"the header of HDU {index} says that it has less than no pixels")
+        if most is not None and end > most:
+            raise Unusable("too_large", f"unpacked, HDU {index} ends at {end / 1e9:,.0f} GB; gunzip the file first")
         if size is not None and end > size:
             raise Unusable("truncated", f"HDU {index} ends at byte {end}, the file at {size}")
         end += -end % 2880
@@ -132,11 +156,35 @@ def _headers(handle: BufferedIOBase, size: int | None) -> Iterator[fits.Header]:
         index += 1
 
 
+def _check_rest(handle: BufferedIOBase) -> None:
+    """Unusable if much follows the last HDU: it would be unpacked into memory too."""
+    left = BEHIND_BYTES
+    while left > 0 and (data := handle.read(min(left, 1 << 20))):
+        left -= len(data)
+    if left <= 0:
+        raise Unusable("too_large", f"more than {BEHIND_BYTES >> 20} MB follow its last HDU; gunzip the file first")
+
+
+class _HeaderBytes:
+    """The bytes of one header, as astropy reads them. Unusable if it has no end within HEADER_BYTES."""
+
+    binary = True
+
+    def __init__(self, handle: BufferedIOBase, index: int):
+        self.handle, self.index, self.left = handle, index, HEADER_BYTES
+
+    def read(self, count: int) -> bytes:
+        self.left -= count
+        if self.left < 0:
+            raise Unusable("too_large", f"the header of HDU {self.index} has no end within {HEADER_BYTES >> 20} MB")
+        return self.handle.read(count)
+
+
 def _header(handle: BufferedIOBase, index: int) -> fits.Header:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", AstropyWarning)
-            header = fits.Header.fromfile(handle, endcard=True)
+            header = fits.Header.fromfile(_HeaderBytes(handle, index), endcard=True)
             if index == 0 and "SIMPLE" in header and "BITPIX" not in header:
                 raise Unusable("not_fits", "the first header has no BITPIX")
             return header
@@ -191,18 +239,29 @@ class PixelReader:
         """
         if self._file is not None:
             try:
+                _check_size(hdu, self._file[hdu].get_dims())
                 return np.asarray(self._file[hdu].read())
             except (OSError, ValueError, TypeError, IndexError):
                 pass
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", AstropyWarning)
+                header = self.header(hdu)
+                _check_size(hdu, [header.get(f"NAXIS{axis}", 0) for axis in range(1, header.get("NAXIS", 0) + 1)])
                 pixels = fits.getdata(self.path, hdu)
+        except Unusable:
+            raise
         except Exception as error:  # on damaged bytes a decoder may raise anything; the file is at fault
             raise Unusable("corrupt_pixels", f"HDU {hdu}: {_first_line(error)}") from None
         if pixels is None or pixels.dtype.kind not in "iuf":
             raise Unusable("corrupt_pixels", f"HDU {hdu} has no numbers")
         return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
+
+
+def _check_size(hdu: int, axes) -> None:
+    if math.prod(map(int, axes)) > PIXELS:
+        written = " x ".join(str(side) for side in axes)
+        raise Unusable("too_large", f"HDU {hdu} is {written} pixels, more than any CCD has")
 
 
 def _first_line(error: Exception) -> str:

@@ -6,6 +6,7 @@ levels, 0 to 255, not ADU. CCD images are turned into array orientation, like FI
 """
 
 import re
+import warnings
 from functools import lru_cache
 from pathlib import Path
 
@@ -19,6 +20,9 @@ from triptych.pipeline.pixels.fits import Unusable
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 COLUMNS = ("ccdnum", "x0", "y0", "x1", "y1")
+PICTURE_PIXELS = 150_000_000  # 62 CCDs of DECam, binned by 2, make 139 million
+TILES_BYTES = 1 << 20  # a line for each of 62 CCDs makes 2 kB
+OVERLAP = 1.5  # the areas of all tiles, in units of the picture's; slightly rotated CCDs may overlap a little
 # a pixel is blank if all its neighbours this near are within this many grey levels of the ground between the tiles
 BLANK_NEIGHBOURHOOD = 7
 BLANK_TOLERANCE = 8
@@ -70,6 +74,10 @@ def _tiles_in(folder: Path, changed_ns: int) -> tuple[Path, ...]:
 def read_tiles(path: Path, camera: Camera) -> pd.DataFrame:
     """Tiles in order of ccdnum: COLUMNS, int64. Unusable if the file has no such columns or unknown CCD numbers."""
     try:
+        if path.stat().st_size > TILES_BYTES:
+            raise Unusable(
+                "no_tiles", f"{path.name} has more than {TILES_BYTES >> 20} MB; it needs a line for each CCD"
+            )
         tiles = pd.read_csv(path)
         missing = [name for name in COLUMNS if name not in tiles]
         if missing:
@@ -87,14 +95,20 @@ def read_tiles(path: Path, camera: Camera) -> pd.DataFrame:
 def read_grey(path: str | Path) -> np.ndarray:
     """A picture as (height, width) float32 grey levels, 0 to 255. Unusable if it cannot be read."""
     try:
-        with Image.open(path) as picture:
+        with warnings.catch_warnings(category=Image.DecompressionBombWarning, action="ignore"):
+            opened = Image.open(path, formats=("JPEG", "PNG"))
+        with opened as picture:
+            if picture.width * picture.height > PICTURE_PIXELS:
+                raise Unusable("too_large", f"it has {picture.width} x {picture.height} pixels")
             return np.asarray(picture.convert("L"), dtype=np.float32)
     except FileNotFoundError:
         raise
     except OSError as error:
         problem = "truncated" if "truncated" in str(error) else "unreadable"
         raise Unusable(problem, str(error).splitlines()[0]) from None
-    except (ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except (Image.DecompressionBombError, MemoryError) as error:
+        raise Unusable("too_large", (str(error) or "there is not enough memory to read it").splitlines()[0]) from None
+    except (ValueError, SyntaxError) as error:
         raise Unusable("unreadable", str(error).splitlines()[0]) from None
 
 
@@ -107,6 +121,8 @@ def cut_tiles(grey: np.ndarray, tiles: pd.DataFrame, camera: Camera) -> dict[int
     outside = (tiles.x0 < 0) | (tiles.y0 < 0) | (tiles.x1 > grey.shape[1]) | (tiles.y1 > grey.shape[0])
     if outside.any() or ((tiles.x1 <= tiles.x0) | (tiles.y1 <= tiles.y0)).any():
         raise Unusable("wrong_shape", f"the tiles do not fit a picture of {grey.shape[1]} x {grey.shape[0]} pixels")
+    if ((tiles.x1 - tiles.x0) * (tiles.y1 - tiles.y0)).sum() > OVERLAP * grey.size:
+        raise Unusable("wrong_shape", "the tiles overlap; each CCD must have its own part of the picture")
     ground = _ground(grey, tiles)
     images = {}
     for tile in tiles.itertuples():

@@ -6,6 +6,7 @@ import pandas as pd
 
 from triptych.pipeline.camera import Camera
 from triptych.pipeline.catalog.files import write_aside
+from triptych.pipeline.csv_tables import csv_text
 from triptych.pipeline.reasons import GOOD
 from triptych.pipeline.simulation.conditions import Observation
 
@@ -22,9 +23,9 @@ FIRST_YEAR = 56224.0  # MJD of the first night of year y00
 
 def write_lists(folder: Path, truth: pd.DataFrame, observations: list[Observation], camera: Camera, *, note: str):
     """Write truth.csv, suspicious.csv, bad_expid.txt and exclude/*.txt."""
-    write_text(folder / "truth.csv", truth.to_csv(index=False, lineterminator="\n"))
-    odd = [f"{o.expnum},{o.suspicious}\n" for o in observations if o.suspicious]
-    write_text(folder / "suspicious.csv", "expnum,kind\n" + "".join(odd))
+    write_text(folder / "truth.csv", csv_text([list(truth), *truth.itertuples(index=False, name=None)]))
+    odd = [(o.expnum, o.suspicious) for o in observations if o.suspicious]
+    write_text(folder / "suspicious.csv", csv_text([("expnum", "kind"), *odd]))
     bad = truth[truth.reason != GOOD]
     whole = _whole_exposures(truth)
     write_text(folder / "bad_expid.txt", bad_expid(bad, whole, note))

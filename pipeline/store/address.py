@@ -44,6 +44,12 @@ def parse(address: str) -> sa.URL:
     return found
 
 
+def without_password(address: sa.URL) -> str:
+    """The address of a PostgreSQL database as its own programs take it, without the password."""
+    names = ("username", "host", "port", "database", "query")
+    return sa.URL.create("postgresql", **{name: getattr(address, name) for name in names}).render_as_string()
+
+
 def from_environment() -> str:
     """What the environment says about --labels; '' = nothing."""
     return os.environ.get(VARIABLE, "")

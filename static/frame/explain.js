@@ -91,7 +91,7 @@ class Explanation {
     const button = form.querySelector('button');
     button.disabled = true;
     try {
-      await sendJson('/explain/annul', { vote_id: voteId, why: form.elements.why.value });
+      await sendJson('explain/annul', { vote_id: voteId, why: form.elements.why.value });
     } catch (error) {
       button.disabled = false;
       form.querySelector('p').textContent = error instanceof TypeError ? 'There is no connection to the server; try again.' : error.message;

@@ -19,8 +19,8 @@ FILES = sorted(path for top in ("pipeline", "app") for path in (ROOT / top).rglo
 # Lowest first. A package or file may import what stands on a line above its own, and nothing else of this project.
 PIPELINE = (
     ("errors", "reasons", "image_ids", "clock"),
-    ("camera", "extras", "parallel"),
-    ("focal_plane", "catalog"),
+    ("camera", "csv_tables", "extras", "memory", "parallel"),
+    ("focal_plane", "catalog", "text_files"),
     ("store",),
     ("pixels", "simulation", "vectors", "votes"),
     ("ingest", "labels"),

@@ -95,6 +95,7 @@ class Served:
     log: Path
     options: tuple = ()
     beside: tuple = ()  # folders of further runs
+    module: str = "triptych.app.server"
 
     @property
     def site(self):
@@ -106,9 +107,7 @@ class Served:
 
     def start(self):
         """Start (again) on the same port and run, and wait until it answers."""
-        self.process = warm.start(
-            "triptych.app.server", self.run, *self.beside, "--port", self.port, *self.options, log=self.log
-        )
+        self.process = warm.start(self.module, self.run, *self.beside, "--port", self.port, *self.options, log=self.log)
         give_up = time.monotonic() + SERVER_START_SECONDS
         while time.monotonic() < give_up:
             try:
@@ -142,13 +141,13 @@ def address_of(port, options):
 
 
 @contextmanager
-def serving(run, *options, beside=()):
+def serving(run, *options, beside=(), module="triptych.app.server"):
     """A server of a run while the block lasts; its log is beside the run.
 
-    options : of `triptych.app.server`    beside : folders of further runs
+    options : of `triptych.app.server`, which `module` starts    beside : folders of further runs
     """
-    run, port = Path(run), free_port()
-    served = Served(address_of(port, options), run, port, None, run.with_name("log.txt"), options, tuple(beside))
+    run, port, log = Path(run), free_port(), Path(run).with_name("log.txt")
+    served = Served(address_of(port, options), run, port, None, log, options, tuple(beside), module)
     try:
         yield served.start()
     finally:

@@ -6,7 +6,6 @@ others get their own votes.
 
 import asyncio
 import hashlib
-import io
 import json
 import shlex
 import threading
@@ -21,6 +20,8 @@ from triptych.app.judging import repeats
 from triptych.app.judging.handlers import ViewerHandler
 from triptych.app.judging.viewer import Viewer
 from triptych.app.judging.votes import JUDGEMENTS, own_votes
+from triptych.app.web.downloads import offer
+from triptych.pipeline.csv_tables import csv_text
 from triptych.pipeline.errors import choose
 from triptych.pipeline.export import export
 from triptych.pipeline.export.explain import plain
@@ -173,9 +174,7 @@ def own_csv(viewer: Viewer):
     """The user's own current votes as CSV bytes."""
     votes = own_record(viewer)
     votes = votes.assign(reasons=[";".join(reasons) for reasons in votes["reasons"]])
-    text = io.StringIO()
-    pd.DataFrame(votes).to_csv(text, index=False, lineterminator="\n")
-    return text.getvalue().encode()
+    return csv_text([OWN_COLUMNS, *votes.itertuples(index=False, name=None)]).encode()
 
 
 def own_summary(viewer: Viewer) -> dict:
@@ -208,8 +207,7 @@ class ExportHandler(ViewerHandler):
         self.finish(json.dumps(values))
 
     def send_file(self, body, name):
-        self.set_header("Content-Type", "application/octet-stream")
-        self.set_header("Content-Disposition", f'attachment; filename="{name}"')
+        offer(self, name)
         self.finish(body)
 
 

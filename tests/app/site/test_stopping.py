@@ -79,7 +79,7 @@ def test_an_open_page_is_told(run):
         page = await client.fetch(f"{server.url}/?room=export", headers=headers, request_timeout=SECONDS)
         client.close()
         (token,) = re.findall(r'"token": ?"([^"]+)"', page.body.decode())
-        request = tornado.httpclient.HTTPRequest(server.url.replace("http", "ws") + "/ws", headers=headers)
+        request = tornado.httpclient.HTTPRequest(server.url.replace("http", "ws") + "/ws?line=1", headers=headers)
         line = await websocket_connect(request, subprotocols=["bokeh", token])
         assert await asyncio.wait_for(line.read_message(), SECONDS)
         server.process.terminate()

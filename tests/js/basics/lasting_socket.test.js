@@ -92,7 +92,7 @@ test('it connects only when the server answers, which it asks once a second', as
   await turn();
   await pass(1000);
   await pass(1000);
-  assert.deepEqual(asked, ['/login', '/login', '/login']);
+  assert.deepEqual(asked, ['login', 'login', 'login']);
   assert.equal(wires.length, 1);
   answer(503);
   await pass(1000);
@@ -176,7 +176,7 @@ test('a server that answers and opens no connection needs a new page, too', asyn
 });
 
 test('a login that has ended is told apart', async () => {
-  fetched = async url => (url === '/boot' ? { status: 403, ok: false } : { status: 200, ok: true });
+  fetched = async url => (url === 'boot' ? { status: 403, ok: false } : { status: 200, ok: true });
   (await opened()).drop(1008);
   await turn();
   assert.deepEqual(states, ['lost', 'ended']);
@@ -184,7 +184,7 @@ test('a login that has ended is told apart', async () => {
 
 test('a login that has ended is found out after a first refusal, too', async () => {
   (await opened()).drop();
-  fetched = async url => (url === '/boot' ? { status: 403, ok: false } : { status: 200, ok: true });
+  fetched = async url => (url === 'boot' ? { status: 403, ok: false } : { status: 200, ok: true });
   await pass(1000);
   wire().drop();
   await pass(1000);

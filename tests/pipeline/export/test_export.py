@@ -11,6 +11,7 @@ import pytest
 from astropy.io import fits
 from astropy.table import Table
 
+from tests.pipeline.nasty_texts import FORMULAS, HARMLESS, formulas
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput, UnknownName
 from triptych.pipeline.export.export import FORMATS, export, preview_counts, verdict_table
@@ -381,3 +382,33 @@ def test_the_real_annotations_are_exported_by_ccd(real_data, tmp_path):
     per_ccd = [key for key in found if key[1] is not None]
     assert len(per_ccd) == np.unique(per_ccd, axis=0).shape[0] > 500
     assert all(text.startswith("Ghost_Scatter # ") for text in found.values())
+
+
+def test_no_text_of_somebody_else_is_a_formula_in_a_table(run, tmp_path):
+    catalog, store = run
+    texts = [*FORMULAS, *HARMLESS]
+    names = [f"{text}{number}" for number, text in enumerate(texts)]
+    votes = [
+        Vote(expnum=number, inspector=name, judgement="bad", comment=text, plver=text.strip(), via="import")
+        for number, (name, text) in enumerate(zip(names, texts, strict=True), 200)
+    ]
+    store.import_votes(votes)
+    columns = {"image_fname": "=1+1", "plver": texts[0], "ML_reason": "@SUM(1)"}
+    store.import_columns(pd.DataFrame([{"camera": "decam", "expnum": 200, "columns": columns}]), source="=list.csv")
+    store.adjudicate("decam", 201, "lea", "bad", comment="=1+1")
+    for format in ("vi", "csv"):
+        content = export(catalog, store, format, "any", tmp_path / f"{format}.csv").content
+        assert formulas(content) == []
+        assert b"'=1+1" in content
+    with LabelStore(f"sqlite:///{tmp_path / 'other.db'}") as other:
+        import_file(other, tmp_path / "vi.csv")
+        frame = other.votes()
+    expected = {(vote.expnum, vote.inspector.strip(), vote.comment, vote.plver) for vote in votes}
+    assert set(zip(frame.expnum, frame.inspector, frame.comment, frame.plver, strict=True)) == expected
+
+
+def test_a_version_of_two_lines_adds_no_line_to_a_list(run):
+    catalog, store = run
+    store.cast(Vote(expnum=101, inspector="amy", judgement="bad", plver="V4\n137380 made up"))
+    text = export(catalog, store, "bad_expid", "any", include_old=True).content.decode()
+    assert set(read_like_legacypipe(text)) == {(101, None)}

@@ -439,3 +439,13 @@ def test_a_line_of_a_good_list_that_is_no_number_costs_that_line(tmp_path, store
     report = import_file(store, written(tmp_path, "expnum\n1001\nnone\n1002\n", "list.txt"), kind="good")
     assert report.labels_added == 2
     assert "line 3 skipped: 'none' is not an exposure number" in str(report)
+
+
+def test_a_sheet_made_from_one_of_our_tables_has_its_texts_again(tmp_path, store):
+    book = openpyxl.Workbook()
+    for row in (["expnum", "image_fname", "Is_bad?", "Reason"], [101, "'-x", "y", "'=1+1"]):
+        book.active.append(row)
+    book.save(tmp_path / "amy.xlsx")
+    import_file(store, tmp_path / "amy.xlsx")
+    assert store.votes().comment.tolist() == ["=1+1"]
+    assert store.imported_columns()["columns"].tolist() == [{"image_fname": "-x"}]

@@ -71,6 +71,8 @@ def test_blank_tiles_and_halves():
     grey[60:88, 10:68] = rng.normal(60, 15, (28, 58))
     assert 61 in focal_plane_pictures.cut_tiles(grey, tiles, DECAM)  # not blank, not dead
     assert problem_of(focal_plane_pictures.cut_tiles, grey[:80], tiles, DECAM) == "wrong_shape"
+    whole = tiles.assign(x0=0, y0=0, x1=grey.shape[1], y1=grey.shape[0])  # four copies of the picture
+    assert problem_of(focal_plane_pictures.cut_tiles, grey, whole, DECAM) == "wrong_shape"
 
 
 def test_pictures_that_cannot_be_read(tmp_path):

@@ -1,0 +1,32 @@
+"""How much memory there is. What a file of somebody else says of its size is compared with that before it is read."""
+
+import os
+import resource
+from contextlib import suppress
+from pathlib import Path
+
+from triptych.pipeline.errors import BadInput
+
+# the limit of a container or a batch job, in the two forms of Linux; elsewhere these files do not exist
+LIMIT_FILES = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+
+def memory_bytes() -> int:
+    """Memory that this process can have at most: that of the machine, or less where somebody has set a limit."""
+    found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    for path in LIMIT_FILES:
+        with suppress(OSError, ValueError):  # without a limit the file says `max`
+            found.append(int(Path(path).read_text()))
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit != resource.RLIM_INFINITY:
+        found.append(limit)
+    return min(found)
+
+
+def must_fit(n_bytes: int, what: object) -> None:
+    """BadInput if so many bytes cannot be held in memory. what : the file that asks for them, for the message."""
+    if n_bytes > (most := memory_bytes()):
+        raise BadInput(
+            f"{what} would take {n_bytes / 1e9:,.0f} GB of memory, and there are {most / 1e9:,.1f}; "
+            "if it is sound, split it, or use a machine with more memory"
+        )
