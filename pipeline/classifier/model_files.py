@@ -90,7 +90,7 @@ def read_model(stage: Stage) -> Model:
     """Read a model stage back."""
     with reading(stage.path / "classifier.json"):
         settings = stage.json("classifier")
-        seed, name = settings["seed"], settings["name"]
+        known_as, seed = settings["name"], settings["seed"]
     training = stage.table("training")
     for name, value in (("basis", ""), ("weight", 1.0)):  # older stages have no weights
         training = training if name in training else training.assign(**{name: value})
@@ -101,7 +101,7 @@ def read_model(stage: Stage) -> Model:
     view: dict = stage.json("view") if (stage.path / "view.json").exists() else {"camera": "decam"}
     heads = {name: _read_head(stage, name) for name in ("head", "whole")}
     return Model(
-        name=name,
+        name=known_as,
         classifier=classifier,
         reduction=Reduction(stage.array("matrix", mmap=False), stage.array("offset", mmap=False), step, exponents),
         vectors=stage.array("vectors", mmap=False),
