@@ -131,7 +131,7 @@ def _set_aside(database: Path) -> Path | None:
     for ending in ("", "-wal"):
         part = database.with_name(database.name + ending)
         if part.exists():
-            os.replace(part, kept.with_name(kept.name + ending))
+            put_in_place(part, kept.with_name(kept.name + ending))
             found = kept
     database.with_name(f"{database.name}-shm").unlink(missing_ok=True)
     return found

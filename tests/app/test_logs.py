@@ -86,6 +86,7 @@ def test_the_plain_line_holds_no_query_either(caplog):
     request = HTTPServerRequest(method="GET", uri=uri, headers=HTTPHeaders(), connection=mock.Mock())
     request.remote_ip = "192.0.2.7"
     handler = SimpleNamespace(request=request, get_status=lambda: 403)
+    caplog.set_level(logging.INFO, logger="tornado.access")
     log_answer(handler)
     assert caplog.messages[0].startswith("403 GET /login (192.0.2.7) ")
     assert FaultHandler._request_summary(handler) == "GET /login (192.0.2.7)"

@@ -14,6 +14,7 @@ from bokeh.protocol.receiver import Receiver
 from tornado.web import create_signed_value
 from tornado.websocket import websocket_connect
 
+from tests.app.aside import run_aside
 from tests.logins import cookie_header
 from tests.ui.conftest import free_port
 from triptych.app import server
@@ -132,7 +133,7 @@ def test_a_socket_answers_until_the_login_ends(app):
                 assert not await line.ask()
                 assert line.socket.close_code == sockets.NO_RIGHTS
 
-    asyncio.run(check())
+    run_aside(check())
 
 
 def test_sockets_are_closed_though_nobody_says_anything(app):
@@ -148,7 +149,7 @@ def test_sockets_are_closed_though_nobody_says_anything(app):
             assert await amy.ask()
             assert len(app.sockets) == 1
 
-    asyncio.run(check())
+    run_aside(check())
 
 
 def test_a_page_opens_no_socket_for_another_user_another_login_or_another_role(app):
@@ -168,7 +169,7 @@ def test_a_page_opens_no_socket_for_another_user_another_login_or_another_role(a
             assert await line.open() is None
             assert await (await page_of(url, lea)).open()
 
-    asyncio.run(check())
+    run_aside(check())
 
 
 async def until(holds):
@@ -205,7 +206,7 @@ def test_a_page_that_was_cut_off_gets_once_what_was_said_meanwhile(app):
             assert await page.ask()
             assert lines_of(app) == [line]
 
-    asyncio.run(check())
+    run_aside(check())
 
 
 def test_a_connection_that_went_silent_is_left_for_the_new_one(app):
@@ -222,7 +223,7 @@ def test_a_connection_that_went_silent_is_left_for_the_new_one(app):
             assert line.got == 3
             assert await silent.read_message() is None
 
-    asyncio.run(check())
+    run_aside(check())
 
 
 def test_what_the_page_has_got_is_forgotten(app):
@@ -241,7 +242,7 @@ def test_what_the_page_has_got_is_forgotten(app):
             assert not await page.come_back(), "nobody has the frames before any more"
             assert page.socket.close_code == sockets.GONE
 
-    asyncio.run(check())
+    run_aside(check())
 
 
 def test_a_page_that_stays_away_too_long_needs_a_new_line(app):
@@ -258,7 +259,7 @@ def test_a_page_that_stays_away_too_long_needs_a_new_line(app):
             assert not await page.come_back()
             assert page.socket.close_code == sockets.GONE
 
-    asyncio.run(check())
+    run_aside(check())
 
 
 def test_a_page_that_was_closed_is_not_waited_for(app):
@@ -269,7 +270,7 @@ def test_a_page_that_was_closed_is_not_waited_for(app):
             page.socket.close(1001)
             await until(lambda: not app.lines)
 
-    asyncio.run(check())
+    run_aside(check())
 
 
 def test_nobody_else_takes_over_a_line(app):
@@ -288,7 +289,7 @@ def test_nobody_else_takes_over_a_line(app):
             assert not await amy.come_back()
             assert amy.socket.close_code == sockets.NO_RIGHTS
 
-    asyncio.run(check())
+    run_aside(check())
 
 
 def test_a_page_so_far_behind_is_not_waited_for(app, monkeypatch):
@@ -304,7 +305,7 @@ def test_a_page_so_far_behind_is_not_waited_for(app, monkeypatch):
             assert line.over
             assert not app.lines
 
-    asyncio.run(check())
+    run_aside(check())
 
 
 def signed(app, login_id):

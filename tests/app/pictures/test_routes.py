@@ -14,6 +14,7 @@ import tornado.web
 from astropy.io import fits
 from PIL import Image
 
+from tests.app.aside import run_aside
 from tests.logins import cookie_header
 from triptych.app.context import AppContext
 from triptych.app.pictures import thumbnails
@@ -62,7 +63,7 @@ def fetch_all(app, paths, user="amy"):
             client.close()
             server.stop()
 
-    return asyncio.run(fetch())
+    return run_aside(fetch())
 
 
 def fetch(app, path, user="amy"):

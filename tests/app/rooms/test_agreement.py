@@ -1,6 +1,5 @@
 """Who is told what about agreement: over which exposures, and whose names."""
 
-import asyncio
 import json
 import shutil
 
@@ -11,6 +10,7 @@ import tornado.testing
 import tornado.web
 
 from tests import survey
+from tests.app.aside import run_aside
 from tests.logins import cookie_header
 from triptych.app.context import AppContext
 from triptych.app.rooms.agreement.routes import routes
@@ -54,7 +54,7 @@ def ask(app):
             server.stop()
 
     def asked(user, query=""):
-        answer = asyncio.run(fetch(user, query))
+        answer = run_aside(fetch(user, query))
         return answer.code, json.loads(answer.body) if answer.code == 200 else answer.body.decode()
 
     return asked

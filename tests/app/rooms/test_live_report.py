@@ -1,6 +1,5 @@
 """Who is told what of the changes that votes make between two fits."""
 
-import asyncio
 import json
 import shutil
 
@@ -11,6 +10,7 @@ import tornado.testing
 import tornado.web
 
 from tests import vectors
+from tests.app.aside import run_aside
 from tests.logins import cookie_header
 from triptych.app.context import AppContext
 from triptych.app.rooms.model.live_report import routes
@@ -72,7 +72,7 @@ def ask(app):
             server.stop()
 
     def asked(user, address="/model/live?assisted=1"):
-        answer = asyncio.run(fetch(user, address))
+        answer = run_aside(fetch(user, address))
         return answer.code, json.loads(answer.body) if answer.code == 200 else answer.body.decode()
 
     return asked

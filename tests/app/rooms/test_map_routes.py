@@ -12,6 +12,7 @@ import tornado.testing
 import tornado.web
 from PIL import Image, ImageColor
 
+from tests.app.aside import run_aside
 from tests.logins import cookie_header
 from triptych.app.colours.colours import COLOURINGS, WAITS
 from triptych.app.context import AppContext
@@ -38,7 +39,6 @@ def app(survey_folder):
 @pytest.fixture
 def get(app):
     """get(path, user) -> tornado response; user None = not logged in."""
-    import asyncio
 
     async def fetch(path, user):
         web = tornado.web.Application(routes(app), cookie_secret=app.secret)
@@ -56,7 +56,7 @@ def get(app):
             client.close()
             server.stop()
 
-    return lambda path, user="amy": asyncio.run(fetch(path, user))
+    return lambda path, user="amy": run_aside(fetch(path, user))
 
 
 def header_and_codes(body):

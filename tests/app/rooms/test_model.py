@@ -1,6 +1,5 @@
 """Who is told what a retraining changed, and who may act: over real routes, with the votes of others kept apart."""
 
-import asyncio
 import json
 import shutil
 
@@ -11,6 +10,7 @@ import tornado.testing
 import tornado.web
 
 from tests import survey
+from tests.app.aside import run_aside
 from tests.logins import cookie_header
 from triptych.app.context import AppContext
 from triptych.app.rooms.model.routes import routes
@@ -68,7 +68,7 @@ def ask(app):
             server.stop()
 
     def asked(user, path, body=None):
-        answer = asyncio.run(fetch(user, path, body))
+        answer = run_aside(fetch(user, path, body))
         return answer.code, json.loads(answer.body) if answer.code == 200 else answer.body.decode()
 
     return asked

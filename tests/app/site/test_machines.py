@@ -9,6 +9,7 @@ import threading
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.app.aside import run_aside
 from tests.app.site.test_stopping import wait_until
 from tests.app.test_server import Browser
 from tests.ui.conftest import serving
@@ -86,7 +87,7 @@ def test_one_check_at_a_time_and_a_store_that_does_not_answer_counts_as_failed(r
         hangs.set()
         return said
 
-    assert asyncio.run(check()) == ["a label store or a run folder does not answer"] * 5
+    assert run_aside(check()) == ["a label store or a run folder does not answer"] * 5
     assert len(asked) == 1
     app.store.close()
 

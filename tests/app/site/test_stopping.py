@@ -18,6 +18,7 @@ import pytest
 import tornado.httpclient
 from tornado.websocket import websocket_connect
 
+from tests.app.aside import run_aside
 from tests.app.test_server import ROOT
 from tests.survey import PASSWORD
 from tests.ui.conftest import free_port, login_cookie, serving
@@ -89,7 +90,7 @@ def test_an_open_page_is_told(run):
         assert server.process.wait(SECONDS) == 0
 
     with serving(run, "--no-worker") as server:
-        asyncio.run(check(server))
+        run_aside(check(server))
 
 
 def test_the_command_ends_with_its_worker_and_says_nothing_of_an_error(run):

@@ -5,6 +5,7 @@ import threading
 
 import pytest
 
+from tests.app.aside import run_aside
 from triptych.app.web import tries as tries_of_server
 from triptych.app.web.tries import ADDRESS_TRIES, DEVICE_TRIES, MOST_WAITING, NAME_TRIES, THREADS, Busy, Limit, Tries
 
@@ -74,8 +75,8 @@ def test_few_passwords_are_checked_at_a_time_and_beyond_a_short_queue_none(tries
         go_on.set()
         return other, await asyncio.gather(*tasks, return_exceptions=True)
 
-    other, found = asyncio.run(crowd())
+    other, found = run_aside(crowd())
     assert other == "a vote"
     assert most[0] <= THREADS
     assert sum(isinstance(one, Busy) for one in found) == 40 - MOST_WAITING
-    assert asyncio.run(tries.run(lambda: "free again")) == "free again"
+    assert run_aside(tries.run(lambda: "free again")) == "free again"

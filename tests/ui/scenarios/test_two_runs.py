@@ -54,7 +54,7 @@ def test_a_vote_that_waits_for_one_run_is_not_sent_to_the_other(open_page, serve
     before = votes_of(here, "amy"), votes_of(there, "amy")
     with no_answer(page, "**/api/vote"):
         page.keyboard.press("g")
-        expect(page.locator("#saved")).to_contain_text("1 vote not saved")
+        expect(page.locator("#saved")).to_contain_text("1 vote kept in browser")
         other = page.context.new_page()
         other.goto(f"{server.url}/dr10/login")
         log_in(other, "amy")
