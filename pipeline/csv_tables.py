@@ -18,7 +18,7 @@ from triptych.pipeline.errors import BadInput
 _BEFORE = "[\\s\\x00-\\x1f\\ufeff\\u200b\"']*"
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\s*"
 _FORMULA = rf"{_BEFORE}[=+\-@＝＋－＠]"
-_CELL = rf"(?!{_BEFORE}{_NUMBER}\Z)(?={_FORMULA})|(?='*[\t\r\n])"
+_CELL = rf"(?!\s*{_NUMBER}\Z)(?={_FORMULA})|(?='*[\t\r\n])"
 _PLACE = re.compile(rf"(\A)(?:{_CELL})|([;\t\r\n])(?={_FORMULA})")
 _ESCAPED = re.compile(rf"(\A)'(?:{_CELL})|([;\t\r\n])'(?={_FORMULA})")
 

@@ -51,9 +51,12 @@ def pytest_collection_modifyitems(items):
     """Tests of one file share fixtures, so they run in one process unless they name a group of their own.
 
     Browser tests come last. After the first page, Playwright's event loop runs in the process, and then no test can run
-    an event loop of its own.
+    an event loop of its own. One test elsewhere that takes a page would draw all of them forward.
     """
     slow_tests.mark(items)
+    for item in items:
+        if "browser_name" in item.fixturenames and BROWSER_TESTS not in item.path.parents:
+            raise pytest.UsageError(f"{item.nodeid} takes a page or a browser; it belongs into tests/ui")
     places = {name: place for place, name in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: (BROWSER_TESTS in item.path.parents, places.get(item.path.stem, len(places))))
     for item in items:

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.pipeline.nasty_texts import FORMULAS, HARMLESS, cells, formulas, runs
@@ -31,6 +31,8 @@ def test_what_is_no_text_stays_as_it_is():
 
 
 @given(st.text(alphabet="=+-@\t\r\n;'\"a1. e,＝\ufeff"))
+@example('"-1')
+@example("'-1")
 def test_any_text_is_read_back(text):
     assert unescaped(escaped(text)) == text
     assert not runs(escaped(text))

@@ -70,13 +70,13 @@ def test_the_cookie_of_a_server_beside_it_has_another_name():
     assert len(names) == 4
 
 
-@pytest.mark.parametrize("page", ["", "login", "logout", "picture/mosaic/1.bin", "explain/1"])
-def test_whatever_a_page_names_is_below_the_path(door, page):
+@pytest.mark.parametrize("where", ["", "login", "logout", "picture/mosaic/1.bin", "explain/1"])
+def test_whatever_a_page_names_is_below_the_path(door, where):
     log_in(door)
-    named = ADDRESS.findall(door.ask(f"/obs/triptych/{page}").text)
-    assert bool(named) == (page in ("", "login", "logout")), "the others are one line of text"
+    named = ADDRESS.findall(door.ask(f"/obs/triptych/{where}").text)
+    assert bool(named) == (where in ("", "login", "logout")), "the others are one line of text"
     for address in named:
-        whole = urllib.parse.urljoin(f"/obs/triptych/{page}", address)
+        whole = urllib.parse.urljoin(f"/obs/triptych/{where}", address)
         assert address.startswith("data:") or whole.startswith("/obs/triptych/"), address
         if not address.startswith("data:"):
             assert door.ask(whole).status == 200, address
