@@ -18,6 +18,7 @@ from triptych.pipeline.store.store import LabelStore
 log = logging.getLogger("triptych")
 
 SURVEYS_KEPT = 3  # tables in memory: of the current predictions, and of earlier ones that open pages still show
+AWAY_SECONDS = 600.0  # for this long a session waits for its page, also for a computer that sleeps
 PULSE_SECONDS = 1.0
 JOBS_SHOWN = 20
 RIGHTS_SECONDS = 1.5  # for this long a server believes what it has read of accounts and logins
@@ -107,7 +108,7 @@ class AppContext:
     secure_cookies: bool = False
     blind: bool = False
     boot_id: str = field(default_factory=lambda: secrets.token_hex(8))
-    away_seconds: float = 600.0
+    away_seconds: float = AWAY_SECONDS
     place: Place = field(default_factory=Place)
 
     def __post_init__(self):

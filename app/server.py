@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from tornado.ioloop import IOLoop, PeriodicCallback
 
+from triptych.app.context import AWAY_SECONDS
 from triptych.app.logs import log_as_json
 from triptych.app.map.points import map_table
 from triptych.app.site.runs import make_app as make_app
@@ -31,7 +32,6 @@ from triptych.pipeline.store.passwords import DEMO_PASSWORD
 
 log = logging.getLogger("triptych")
 
-AWAY_SECONDS = 10 * 60  # for this long a session waits for its page, also for a computer that sleeps
 WORKER_CHECK_SECONDS = 5
 NOTE_SECONDS = 1  # between two notes in the run of how far its label store has come
 RIGHTS_CHECK_SECONDS = 1

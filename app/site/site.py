@@ -16,6 +16,7 @@ from tornado.routing import AnyMatches, Matcher, PathMatches, Rule, RuleRouter
 from tornado.websocket import WebSocketHandler
 
 from triptych.app import dashboard
+from triptych.app.context import AWAY_SECONDS
 from triptych.app.logs import about_answer
 from triptych.app.site.front import front_of
 from triptych.app.site.health import Health
@@ -26,7 +27,6 @@ from triptych.app.web.component import STATIC
 from triptych.app.web.headers import Headers
 
 PAGE_LIFE_SECONDS = 12 * 3600  # for this long a page may reconnect
-UNUSED_SESSION_SECONDS = 10 * 60  # for this long a session waits for a computer that sleeps
 UNUSED_CHECK_SECONDS = 15
 
 
@@ -173,7 +173,7 @@ def application_of(app, allowed, answered):
         sign_sessions=True,
         include_cookies=[app.place.cookie],
         session_token_expiration=PAGE_LIFE_SECONDS,
-        unused_session_lifetime_milliseconds=int(1000 * UNUSED_SESSION_SECONDS),
+        unused_session_lifetime_milliseconds=int(1000 * AWAY_SECONDS),
         check_unused_sessions_milliseconds=int(1000 * UNUSED_CHECK_SECONDS),
         index=str(STATIC / "outside/error.html"),
         ico_path=str(DIST_DIR / "images" / "favicon.ico"),

@@ -159,7 +159,7 @@ class Catalog:
         path = Path(path).resolve()
         try:
             return cls(path, damage.read_run(path / "run.json"))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             raise CatalogError(f"{path} is not a run folder; make one with `triptych ingest {path} SOURCE`") from None
 
     @property

@@ -26,7 +26,7 @@ def reading(path: Path) -> Iterator[None]:
     """Read a file of a run in this block. CatalogError if it is damaged, FileNotFoundError if it is absent."""
     try:
         yield
-    except (CatalogError, FileNotFoundError):
+    except (CatalogError, FileNotFoundError, NotADirectoryError):
         raise
     except PermissionError:
         raise CatalogError(f"you have no permission to read {path}; ask its owner") from None

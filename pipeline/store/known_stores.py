@@ -16,7 +16,6 @@ The rules, each for the address that is being opened:
 """
 
 import contextlib
-import json
 import logging
 import threading
 from collections.abc import Iterator
@@ -27,8 +26,9 @@ import sqlalchemy as sa
 
 from triptych.pipeline import clock
 from triptych.pipeline.catalog import locks
+from triptych.pipeline.catalog.damage import read_json, reading
 from triptych.pipeline.catalog.files import write_json
-from triptych.pipeline.errors import CatalogError, LabelError
+from triptych.pipeline.errors import LabelError
 from triptych.pipeline.store.address import address_of, parse
 
 log = logging.getLogger("triptych")
@@ -69,13 +69,12 @@ class KnownStores:
     def read(self) -> dict:
         """{"stores": {key: state}, "accepted": [...]}. CatalogError if the file is damaged."""
         try:
-            found = json.loads(self.path.read_text())
-            if not (isinstance(found, dict) and isinstance(found.get("stores"), dict)):
-                raise ValueError("it holds no stores")
+            found = read_json(self.path)
         except FileNotFoundError:
             return {"stores": {}, "accepted": []}
-        except (OSError, ValueError) as error:
-            raise CatalogError(f"{self.path} cannot be read ({error}); restore it from a copy") from None
+        with reading(self.path):
+            if not (isinstance(found, dict) and isinstance(found.get("stores"), dict)):
+                raise ValueError("it holds no stores")
         return found
 
     def may_make(self, url: str, *, named: bool) -> bool:

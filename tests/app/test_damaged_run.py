@@ -116,6 +116,11 @@ def test_a_run_of_a_newer_program_is_left_alone(run, capsys):
     assert "has the format 2, but this Triptych knows 1; update Triptych" in capsys.readouterr().err
 
 
+def test_a_file_is_no_run_folder(run, capsys):
+    assert run_verb(["status"], run / "run.json") == 1
+    assert "is not a run folder; make one with" in capsys.readouterr().err
+
+
 def test_a_full_disk_is_one_line(run, capsys, monkeypatch):
     import errno
 

@@ -77,7 +77,7 @@ def test_a_job_that_ended_before_the_page_was_opened_is_shown(app):
 
 
 def test_a_closed_page_leaves_no_session_behind_and_follows_nothing(app, monkeypatch):
-    monkeypatch.setattr(site, "UNUSED_SESSION_SECONDS", 1.5)
+    monkeypatch.setattr(site, "AWAY_SECONDS", 1.5)
     monkeypatch.setattr(site, "UNUSED_CHECK_SECONDS", 0.2)
     monkeypatch.setattr(dashboard, "POLL_MILLISECONDS", 100)
     read, pulse = [], app.pulse
