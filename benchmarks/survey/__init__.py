@@ -1,0 +1,1 @@
+"""A survey of any size, made up, and what every command and every room costs on it."""
