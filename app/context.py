@@ -8,6 +8,7 @@ import time
 from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
 
+from triptych.app.survey.record import Record
 from triptych.app.survey.survey import Survey
 from triptych.app.web.place import Place
 from triptych.app.web.tries import Tries
@@ -113,6 +114,7 @@ class AppContext:
 
     def __post_init__(self):
         self.accounts = Accounts(self.store)
+        self.record = Record(self.store)
         self._lock = threading.RLock()
         self._reading = threading.Lock()  # held while tables are read; requests for other tables go on
         self._surveys: OrderedDict[str, Survey] = OrderedDict()
@@ -174,7 +176,9 @@ class AppContext:
                 known = self._surveys.get(prediction_id)
             if known is not None and known is not instead_of:
                 return known
-            survey = Survey.read(self.catalog, prediction_id)
+            with self._lock:
+                like = next(reversed(self._surveys.values()), None)
+            survey = Survey.read(self.catalog, prediction_id, like)
             with self._lock:
                 self._surveys[prediction_id] = survey
                 self._surveys.move_to_end(prediction_id)

@@ -97,12 +97,12 @@ def place_reasons(codes, places, reasons):
 
 def by_prediction(scene):
     """The reason that the model finds likeliest."""
-    reasons = scene.viewer.survey.prediction["reason"]
+    categories = scene.viewer.survey.prediction["reason"].astype("category").cat
     rows = scene.images.rows_in(scene.viewer.survey.prediction.index)
-    categories = reasons.astype("category").cat
+    known = np.flatnonzero(rows >= 0)
     code_of = np.array([*(REASON_CODES.get(name, 0) for name in categories.categories), 0], np.uint8)
-    codes = code_of[categories.codes.to_numpy()]  # a missing reason is -1 and takes the last code, 0
-    codes = np.append(codes, np.uint8(0))[rows]  # row -1 (no prediction) takes the last code, 0
+    codes = np.zeros(len(rows), np.uint8)
+    codes[known] = code_of[categories.codes.to_numpy()[rows[known]]]  # a missing reason is -1 and takes the last, 0
     codes[~scene.opinion_shown()] = WAITS_CODE
     return reason_colours("prediction", "predicted", codes, "no prediction")
 
@@ -132,9 +132,11 @@ def reason_colours(colour_by, title, codes, nothing):
 def by_probability(scene):
     """The probability that the image is bad, 1 - p_good, as codes 1 to 255. 0 = not known"""
     rows = scene.images.rows_in(scene.viewer.survey.prediction.index)
-    p_bad = 1.0 - scene.viewer.survey.prediction["p_good"].to_numpy(float)
+    known = np.flatnonzero(rows >= 0)
+    p_bad = 1.0 - scene.viewer.survey.prediction["p_good"].to_numpy(float)[rows[known]]
     levels = np.where(np.isfinite(p_bad), 1 + np.rint(254 * np.clip(np.nan_to_num(p_bad), 0, 1)), 0).astype(np.uint8)
-    codes = np.append(levels, np.uint8(0))[rows]
+    codes = np.zeros(len(rows), np.uint8)
+    codes[known] = levels
     shown = scene.opinion_shown()
     codes[~shown] = 0
     counts = np.bincount(codes, minlength=256)

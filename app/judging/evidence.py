@@ -95,11 +95,10 @@ def model_opinion(survey, expnum):
     learners : True if learners gave the probabilities, False if they are shares of the nearest labelled images
     If the exposure was scored, also: rule, asks (see `asks_of`), bad_probability, n_bad of n_counted CCDs, reasons
     """
-    images = np.intersect1d(survey.images_of(expnum), survey.prediction.index.to_numpy())
-    if not len(images):
+    rows = predicted_images(survey, expnum)
+    if not len(rows):
         return None
-    rows = survey.prediction.loc[images]
-    sampled = survey.ccds.loc[images, "sampled"].to_numpy(bool)
+    sampled = survey.ccds.loc[rows.index, "sampled"].to_numpy(bool)
     ccds = {
         str(ccdname): {
             "p_bad": round(1.0 - float(p_good), 4),
@@ -133,6 +132,12 @@ def model_opinion(survey, expnum):
     return opinion
 
 
+def predicted_images(survey, expnum):
+    """The rows of the prediction, with all columns, of the images of an exposure that the run has."""
+    rows = survey.predicted(expnum)
+    return rows[rows.index.isin(survey.images_of(expnum))]
+
+
 def bad_reasons(rows):
     """For each row of a prediction the likeliest reason that is not good. All '' if the rows hold no probabilities of
     reasons."""
@@ -163,10 +168,10 @@ def labelled_neighbours(viewer: Viewer, expnum):
     The worst CCDs are at most SUSPICIOUS_CCDS that are more likely bad than good, or else the single worst one. CCDs
     that look good are left out. Hundreds of good images are nearer to them, and would hide the neighbours that matter.
     """
-    images = np.intersect1d(viewer.survey.images_of(expnum), viewer.survey.prediction.index.to_numpy())
-    if not len(images) or "neighbour_ids" not in viewer.survey.prediction:
+    rows = predicted_images(viewer.survey, expnum)
+    if not len(rows) or "neighbour_ids" not in rows:
         return []
-    worst = viewer.survey.prediction.loc[images].sort_values("p_good", kind="stable").head(SUSPICIOUS_CCDS)
+    worst = rows.sort_values("p_good", kind="stable").head(SUSPICIOUS_CCDS)
     worst = worst[(worst["p_good"] < LIKELY_GOOD) | (np.arange(len(worst)) == 0)]
     near = np.concatenate([np.asarray(ids, np.int64) for ids in worst["neighbour_ids"]])
     training = viewer.survey.training

@@ -48,8 +48,8 @@ def make_table(survey):
     scored = survey.scored[~survey.scored.index.duplicated()]
     table["score"] = scored["bad_probability"].reindex(table.index).astype(float)
     table["probability"] = table["score"]
-    if "exposure_probability" in survey.prediction:
-        chance = survey.prediction.groupby("expnum")["exposure_probability"].first()
+    chance = survey.exposure_probability
+    if len(chance):
         table["probability"] = chance.reindex(table.index).astype(float).fillna(table["score"])
     table["night"] = exposures["night"].fillna(0).astype("int64")
     table["mjd_obs"] = exposures["mjd_obs"].astype(float)

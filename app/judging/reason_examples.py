@@ -7,6 +7,7 @@ From labels, no exposure is shown whose known answer is still secret; those that
 
 import numpy as np
 
+from triptych.app.judging.evidence import predicted_images
 from triptych.app.judging.queue import unjudged
 from triptych.app.judging.viewer import Viewer
 from triptych.app.palette import REASON_COLOURS
@@ -103,9 +104,10 @@ def telling_image(survey, knowledge, expnum, name, assisted):
 
     It is the CCD for which the model finds this reason likeliest, or the middle one if the user may not know that.
     """
-    images = np.intersect1d(survey.images_of(expnum), survey.prediction.index.to_numpy())
     column = f"p_{name}"
-    may = bool(knowledge.of_opinion(np.array([expnum]), assisted)[0])
-    if not may or not len(images) or column not in survey.prediction:
+    if not knowledge.of_opinion(np.array([expnum]), assisted)[0]:
         return middle_image(survey, expnum)
-    return int(survey.prediction.loc[images, column].astype(float).idxmax())
+    rows = predicted_images(survey, expnum)
+    if not len(rows) or column not in rows:
+        return middle_image(survey, expnum)
+    return int(rows[column].astype(float).idxmax())

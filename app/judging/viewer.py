@@ -27,7 +27,6 @@ from triptych.pipeline.image_ids import expnum_of
 from triptych.pipeline.labels.training_set import tells_votes
 from triptych.pipeline.store.accounts import User
 from triptych.pipeline.store.queues import Answer
-from triptych.pipeline.votes.verdicts import verdicts
 
 VOTERS = ("inspector", "lead")
 STILL = "9"  # after every date
@@ -151,7 +150,7 @@ class Viewer:
 
     def readable_labels(self) -> pd.DataFrame:
         """The imported labels that this user may read: see LabelStore.labels."""
-        labels, secret = self.store.labels(), self.secret_answers()
+        labels, secret = self.app.record.labels(), self.secret_answers()
         return labels[~labels["expnum"].isin(secret)] if secret else labels
 
     def hides(self, labels: pd.DataFrame, knowledge: "Knowledge | None" = None) -> np.ndarray:
@@ -192,12 +191,8 @@ class Viewer:
         return told & self.knowledge().of_opinion(expnums, assisted)
 
     def knowledge(self) -> "Knowledge":
-        """What this user may know at this moment. It reads every current vote."""
-        votes = self.store.votes(current=True)
-        votes = votes[self.survey.in_this_version(votes)]
-        decisions = self.store.adjudications()
-        decisions = decisions[self.survey.in_this_version(decisions)]
-        decided = verdicts(votes, "majority", self.catalog.panel, decisions)
+        """What this user may know at this moment."""
+        votes, decisions, decided = self.app.record.verdicts(self.survey, self.catalog.panel)
         n_votes = decided["n_bad"] + decided["n_good"] + decided["n_unsure"]
         mine = votes[(votes["inspector"] == self.name) & (votes["via"] != "import")]
         others = set(votes.loc[votes["inspector"] != self.name, "expnum"].astype(int))

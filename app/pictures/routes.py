@@ -85,7 +85,7 @@ class PictureCache:
         """Rows of the CCDs by number, row of the exposure, camera."""
         survey = self.app.survey()
         exposure = survey.exposures.loc[expnum]
-        ccds = survey.ccds.loc[survey.images_of(expnum)].set_index("ccdnum", drop=False)
+        ccds = survey.ccd_rows(expnum).set_index("ccdnum", drop=False)
         return ccds, exposure, cameras.camera(exposure["camera"] or self.app.catalog.camera)
 
     def _stamp(self, expnum):
@@ -115,7 +115,7 @@ class PictureCache:
             raise KeyError(f"this run has no CCD image {image_id}")
         exposure = survey.exposures.loc[expnum_of(image_id)]
         camera = cameras.camera(exposure["camera"] or self.app.catalog.camera)
-        return exposure, camera, survey.ccds.loc[[image_id]].assign(camera=camera.name)
+        return exposure, camera, survey.ccd_rows(expnum_of(image_id)).loc[[image_id]].assign(camera=camera.name)
 
     def ccd_packet(self, image_id):
         """Packet of a CCD at full resolution. BadInput if its file has gone.

@@ -4,8 +4,9 @@ import re
 from dataclasses import dataclass, field
 
 import numpy as np
+import pandas as pd
 
-from triptych.pipeline.image_ids import ccdnum_of, image_id_of
+from triptych.pipeline.image_ids import ccdnum_of, expnum_of, image_id_of
 from triptych.pipeline.reasons import GOOD, REASONS, canonical
 
 NIGHT = re.compile(r"(\d{4})-?(\d{2})-?(\d{2})")
@@ -60,11 +61,10 @@ def column_at(frame, name, image_ids, missing: float | str = np.nan):
     needs no extra memory for a table of millions.
     """
     known = frame.index.to_numpy()
-    values = frame[name].to_numpy()
     if not len(known):
         return np.full(len(image_ids), missing)
     rows = np.minimum(np.searchsorted(known, image_ids), len(known) - 1)
-    return np.where(known[rows] == image_ids, values[rows], missing)
+    return np.where(known[rows] == image_ids, frame[name].iloc[rows].to_numpy(), missing)
 
 
 def find(survey, text, *, predicted, labels):
@@ -173,6 +173,11 @@ def similar_images(catalog, image_ids, k=36):
 
 def worst_images(survey, expnums):
     """(n,) int64: the image of each exposure that the model finds most suspicious, in the order of `expnums`."""
-    rows = survey.prediction[survey.prediction["expnum"].isin(expnums)].sort_values("p_good", kind="stable")
-    worst = rows.drop_duplicates("expnum").set_index("expnum")["image_id"]
-    return as_ids([worst[expnum] for expnum in expnums if expnum in worst.index])
+    ids, p_good = survey.prediction.index.to_numpy(np.int64), survey.prediction["p_good"].to_numpy(float)
+    wanted = np.fromiter(expnums, np.int64, len(expnums))
+    here = np.isin(expnum_of(ids), wanted)
+    ids, p_good = ids[here], p_good[here]
+    order = np.lexsort((p_good, expnum_of(ids)))
+    first = np.flatnonzero(np.diff(expnum_of(ids[order]), prepend=-1))
+    worst = pd.Series(ids[order[first]], index=expnum_of(ids[order[first]])).reindex(wanted).dropna()
+    return as_ids(worst.to_numpy(np.int64))

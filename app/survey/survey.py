@@ -1,23 +1,39 @@
 """The tables that pages need. They are read from the run once per process, and all sessions share them."""
 
 import hashlib
+import threading
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
+from cachetools import LRUCache, cachedmethod
 
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import StageMissing, StageStale
-from triptych.pipeline.image_ids import ids_of
+from triptych.pipeline.image_ids import expnum_of, ids_of
 
-EMPTY = {
-    "prediction": ["image_id", "expnum", "ccdname", "reason", "probability", "p_good"],
-    "map2d": ["image_id", "x", "y"],
-    "map3d": ["image_id", "x", "y", "z"],
-    "cluster": ["image_id", "cluster", "membership"],
-    "candidates": ["expnum", "rank", "n_bad_ccds", "n_ccds", "max_probability", "bad_probability", "reasons", "rule"],
+# what is kept in memory of each table of images; the rest is read for one exposure at a time
+COLUMNS = {
+    "ccds": ("image_id", "expnum", "ccdname", "ccdnum", "sampled"),
+    "prediction": ("image_id", "reason", "p_good"),
+    "map2d": ("image_id", "x", "y"),
+    "map3d": ("image_id", "x", "y", "z"),
+    "cluster": ("image_id", "cluster", "membership"),
+    "candidates": (
+        "expnum",
+        "rank",
+        "n_bad_ccds",
+        "n_ccds",
+        "max_probability",
+        "bad_probability",
+        "reasons",
+        "rule",
+    ),
 }
+STAGES = ("prediction", "map2d", "map3d", "cluster", "candidates")
+NAMES = ("ccdname", "reason")  # texts that repeat; kept as categories
+EXPOSURES_KEPT = 500  # of which rows that were read one exposure at a time stay in memory
 IMAGE_TABLES = ("prediction", "map2d", "map3d", "cluster")
 
 
@@ -26,7 +42,7 @@ class Survey:
     """Tables of one run under one prediction stage. Nobody may change them, because many sessions share them.
 
     exposures : one row per exposure, indexed by expnum (and with the column)
-    ccds : one row per CcdImage, indexed by image_id (and with the column)
+    ccds : one row per CcdImage, indexed by image_id; like the next, only with COLUMNS
     prediction, map2d, map3d, cluster : stage tables, indexed by image_id; empty if there is no such stage
     candidates : indexed by expnum, in order of rank
     scored : every scored exposure, indexed by expnum, highest bad_probability first
@@ -54,25 +70,32 @@ class Survey:
         return catalog.refresh().info["current"].get("prediction") or ""
 
     @classmethod
-    def read(cls, catalog, prediction_id=None):
+    def read(cls, catalog, prediction_id=None, like=None):
         """Read every table that exists.
 
         prediction_id : stage id of the prediction; '' = no prediction, None = the run's current one
+        like : a Survey that was read before; tables that have not changed since are taken from it
         """
         prediction_id = cls.current_prediction(catalog) if prediction_id is None else prediction_id
         signature = run_signature(catalog, prediction_id)
-        exposures, ccds = catalog.exposures(), catalog.ccds()
-        exposures = exposures.sort_values("expnum").set_index("expnum", drop=False).rename_axis(None)
-        ccds = ccds.sort_values("image_id").set_index("image_id", drop=False).rename_axis(None)
+        if like is not None and like.signature[1] == signature[1]:
+            exposures, ccds = like.exposures, like.ccds
+        else:
+            like = None
+            exposures = by(catalog.exposures(), "expnum")
+            ccds = indexed(catalog.ccds(COLUMNS["ccds"], NAMES), "image_id")
         stages, tables = {}, {}
-        for kind in EMPTY:
+        for kind in STAGES:
             wanted = prediction_id if kind == "prediction" else None
             stage = None if wanted == "" else open_stage(catalog, kind, wanted)
             if kind == "candidates" and prediction_id:
                 stage = catalog.made_from("candidates", "prediction", prediction_id) or stage
             if stage is not None:
                 stages[kind] = stage.stage_id
-            tables[kind] = stage_frame(stage, kind)
+            if like is not None and like.stages.get(kind) == stages.get(kind):
+                tables[kind] = getattr(like, kind)
+            else:
+                tables[kind] = stage_frame(stage, kind, ccds.index)
         for kind in ("embedding", "model"):
             stage = open_stage(catalog, kind)
             if stage is not None:
@@ -83,12 +106,42 @@ class Survey:
             catalog=catalog,
             exposures=exposures,
             ccds=ccds,
-            image_ids=np.sort(drawn["image_id"].to_numpy(np.int64)),
+            image_ids=drawn.index.to_numpy(np.int64),
             scored=scored_frame(catalog, stages.get("candidates"), tables["candidates"]),
             stages=stages,
             signature=signature,
             **tables,
         )
+
+    def __post_init__(self):
+        kept = {"ccd rows": LRUCache(EXPOSURES_KEPT), "predicted": LRUCache(EXPOSURES_KEPT)}
+        object.__setattr__(self, "_kept", kept)
+        object.__setattr__(self, "_reading", threading.RLock())
+
+    @cachedmethod(lambda self: self._kept["ccd rows"], lock=lambda self: self._reading)
+    def ccd_rows(self, expnum):
+        """Every column of `ccds` for the images of one exposure, indexed by image_id."""
+        return by(self.catalog.ccds_of([int(expnum)]), "image_id")
+
+    @cachedmethod(lambda self: self._kept["predicted"], lock=lambda self: self._reading)
+    def predicted(self, expnum):
+        """Every column of the prediction for the images of one exposure, indexed by image_id; empty without one."""
+        stage = open_stage(self.catalog, "prediction", self.prediction_id) if self.prediction_id else None
+        if stage is None or not len(self._images_in(self.prediction.index, expnum)):
+            return self.prediction.iloc[:0]
+        return by(stage.rows_of([int(expnum)]), "image_id")
+
+    @cached_property
+    def exposure_probability(self):
+        """Series by expnum: the probability that the exposure is bad. Empty if the predictions do not hold it."""
+        stage = open_stage(self.catalog, "prediction", self.prediction_id) if self.prediction_id else None
+        if stage is None or "exposure_probability" not in stage.columns():
+            return pd.Series(dtype=float)
+        rows = stage.table(columns=["image_id", "exposure_probability"])
+        rows = rows if rows["image_id"].is_monotonic_increasing else rows.sort_values("image_id", kind="stable")
+        expnums = expnum_of(rows["image_id"].to_numpy(np.int64))
+        first = np.flatnonzero(np.diff(expnums, prepend=-1))
+        return pd.Series(rows["exposure_probability"].to_numpy(float)[first], index=expnums[first])
 
     @cached_property
     def training(self):
@@ -172,7 +225,12 @@ class Survey:
 
     def images_of(self, expnum):
         """(n_ccd,) int64: image_ids of one exposure, in order of CCD number."""
-        ids, own = self.ccds.index.to_numpy(), ids_of(int(expnum))
+        return self._images_in(self.ccds.index, expnum)
+
+    @staticmethod
+    def _images_in(index, expnum):
+        """(n,) int64: the image_ids of one exposure in a sorted index, by binary search."""
+        ids, own = index.to_numpy(), ids_of(int(expnum))
         first, last = np.searchsorted(ids, [own[0], own[-1] + 1])
         return ids[first:last].astype(np.int64)
 
@@ -184,7 +242,7 @@ class Survey:
     def image_of(self, expnum, ccdname):
         """image_id of a CCD of an exposure. None if the exposure has no CCD of that name."""
         rows = self.ccds.loc[self.images_of(expnum)]
-        found = rows.index[rows["ccdname"].str.upper() == str(ccdname).upper()]
+        found = rows.index[rows["ccdname"].astype(str).str.upper() == str(ccdname).upper()]
         return int(found[0]) if len(found) else None
 
 
@@ -221,19 +279,31 @@ def parent_model(catalog, prediction_id):
     return {"model": models[0]} if models else {}
 
 
-def stage_frame(stage, kind):
-    """The table of a stage, indexed by image_id or by expnum. An empty table without a stage."""
+def by(frame, key):
+    """A table sorted by a column and indexed by it, which stays a column."""
+    frame = frame if frame[key].is_monotonic_increasing else frame.sort_values(key)
+    return frame.set_index(key, drop=False).rename_axis(None)
+
+
+def indexed(frame, key, like=None):
+    """A table sorted by a column and indexed by it. like : an index; if it is the same, it is used and kept once."""
+    frame = frame if frame[key].is_monotonic_increasing else frame.sort_values(key)
+    frame = frame.set_index(key).rename_axis(None)
+    return frame.set_axis(like) if like is not None and frame.index.equals(like) else frame
+
+
+def stage_frame(stage, kind, like=None):
+    """The COLUMNS of a stage, indexed by image_id or by expnum. An empty table without a stage."""
     if stage is None:
         frame = pd.DataFrame(
-            {column: pd.Series(dtype="int64" if "_id" in column else "float64") for column in EMPTY[kind]}
+            {column: pd.Series(dtype="int64" if "_id" in column else "float64") for column in COLUMNS[kind]}
         )
-    else:
-        frame = stage.table()
+        return indexed(frame, "image_id") if kind in IMAGE_TABLES else by(frame, "expnum")
     if kind in IMAGE_TABLES:
-        frame = frame.sort_values("image_id").set_index("image_id", drop=False)
-    else:
-        frame = frame.sort_values("rank").set_index("expnum", drop=False)
-    return frame.rename_axis(None)
+        known = stage.columns()
+        columns = [column for column in COLUMNS[kind] if column in known]
+        return indexed(stage.table(columns=columns, categories=NAMES), "image_id", like)
+    return stage.table().sort_values("rank").set_index("expnum", drop=False).rename_axis(None)
 
 
 def scored_frame(catalog, stage_id, candidates):

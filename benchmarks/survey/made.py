@@ -1,6 +1,6 @@
 """Runs of any size, written block by block through the run folder's own functions: no pixels are read, nothing learnt.
 
-One exposure in twenty is bad. Its images lie in a group of their kind, those of good exposures in 40 others, and all
+One exposure in 76 is bad. Its images lie in a group of their kind, those of good exposures in 40 others, and all
 have the default backbone's number of features. Labels, votes and their disagreement follow the real inspection:
 245,316 exposures listed as good of 283,633, 3,737 candidates with three votes each, and 64 % of the exposures that
 anybody calls bad called so by one inspector alone.
@@ -25,9 +25,8 @@ CCDS = 20  # sampled of each exposure
 BLOCK = 10_000  # exposures
 GROUPS = 40
 LATENT = 15
-BAD_SHARE = 0.05
 LISTED_GOOD = 245_316 / 283_633
-CANDIDATES = 3_737 / 283_633
+BAD_SHARE = 3_737 / 283_633  # as many as the candidates of the real survey
 ONE_ONLY = 0.64  # of the exposures that somebody calls bad
 PER_NIGHT = 250
 INSPECTORS = ("ana", "bo", "cyd")
@@ -216,7 +215,7 @@ def _labels(store: LabelStore, plan: Plan) -> None:
 def vote(catalog: Catalog, plan: Plan, share: float = 1.0, block: int = 2_000) -> int:
     """Three votes on a share of the candidates, best candidate first; the number of votes."""
     table = catalog.stage("candidates", fresh=False).table().sort_values("rank")
-    wanted = max(1, round(share * min(len(table), round(CANDIDATES * plan.exposures))))
+    wanted = max(1, round(share * len(table)))
     called, kinds = plan.called(), plan.kinds()
     votes = []
     for expnum in table.expnum.head(wanted):

@@ -234,14 +234,23 @@ class Catalog:
         """One row per exposure, sorted by `expnum`."""
         return self._table("exposures")
 
-    def ccds(self) -> pd.DataFrame:
-        """One row per CCD image, sorted by `image_id`."""
-        return self._table("ccds")
+    def ccds(self, columns: Sequence[str] | None = None, categories: Sequence[str] = ()) -> pd.DataFrame:
+        """One row per CCD image, sorted by `image_id`.
 
-    def ccds_of(self, expnums) -> pd.DataFrame:
-        """The rows of `ccds` that belong to `expnums`. Other rows are not read."""
+        columns : only these, without the others' cost; None = all. categories : see `read_table`.
+        """
         path = self.path / "ccds.parquet"
-        return _conform(rows_of(path, expnums), CCD_COLUMNS) if path.exists() else self.ccds()
+        if columns is None:
+            return self._table("ccds")
+        return read_table(path, columns, categories) if path.exists() else self._table("ccds")[list(columns)]
+
+    def ccds_of(self, expnums, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """The rows of `ccds` that belong to `expnums`, all columns unless some are named. Other rows are not read."""
+        wanted = dict(CCD_COLUMNS) if columns is None else {name: CCD_COLUMNS[name] for name in columns}
+        path = self.path / "ccds.parquet"
+        if not path.exists():
+            return _conform(pd.DataFrame(), wanted)
+        return _conform(rows_of(path, expnums, None if columns is None else list(columns)), wanted)
 
     def quarantine(self) -> pd.DataFrame:
         """One row per file or CCD that could not be used, with the reason."""

@@ -30,17 +30,23 @@ IDENTITY = ("name", "parents", "parameters", "versions", "rows", "digest")
 VERSIONED = ("triptych", "numpy", "scikit-learn", "torch", "openTSNE", "hdbscan", "astropy")
 
 
-def read_table(path: Path) -> pd.DataFrame:
-    """Read a table of a run. CatalogError if the file exists but cannot be read, FileNotFoundError if it is absent."""
+def read_table(path: Path, columns: Sequence[str] | None = None, categories: Sequence[str] = ()) -> pd.DataFrame:
+    """Read a table of a run. CatalogError if the file exists but cannot be read, FileNotFoundError if it is absent.
+
+    columns : only these; None = all. categories : texts that repeat, to be kept as pandas categories.
+    """
     with reading(path):
-        return pd.read_parquet(path)
+        if columns is None:
+            return pd.read_parquet(path)
+        repeated = [name for name in columns if name in categories]
+        return pq.read_table(path, columns=list(columns), read_dictionary=repeated).to_pandas()
 
 
-def rows_of(path: Path, expnums, columns: list[str] | None = None) -> pd.DataFrame:
+def rows_of(path: Path, expnums, columns: Sequence[str] | None = None) -> pd.DataFrame:
     """The rows of a Parquet file whose `expnum` is among `expnums`; all columns unless some are named."""
     wanted = pc.field("expnum").isin(pa.array(np.asarray(expnums, np.int64)))
     with reading(path):
-        return pq.read_table(path, columns=columns, filters=wanted).to_pandas()
+        return pq.read_table(path, columns=None if columns is None else list(columns), filters=wanted).to_pandas()
 
 
 def installed_versions() -> dict[str, str]:
@@ -98,13 +104,15 @@ class Stage:
         """Whether it was made from this stage."""
         return any((parent["kind"], parent["stage_id"]) == (kind, stage_id) for parent in self.parents)
 
-    def table(self, name: str = "table") -> pd.DataFrame:
-        """One of its tables, whole. CatalogError where it cannot be read."""
-        return read_table(self.path / f"{name}.parquet")
+    def table(
+        self, name: str = "table", columns: Sequence[str] | None = None, categories: Sequence[str] = ()
+    ) -> pd.DataFrame:
+        """One of its tables, whole or some columns: see `read_table`. CatalogError where it cannot be read."""
+        return read_table(self.path / f"{name}.parquet", columns, categories)
 
-    def rows_of(self, expnums, columns: Sequence[str], name: str = "table") -> pd.DataFrame:
-        """The given columns of the rows that belong to `expnums`. Other rows are not read."""
-        return rows_of(self.path / f"{name}.parquet", expnums, list(columns))
+    def rows_of(self, expnums, columns: Sequence[str] | None = None, name: str = "table") -> pd.DataFrame:
+        """The given columns of the rows that belong to `expnums`; None = all. Other rows are not read."""
+        return rows_of(self.path / f"{name}.parquet", expnums, columns)
 
     def columns(self, name: str = "table") -> list[str]:
         """The names of a table's columns, without reading its rows."""

@@ -14,19 +14,22 @@ Rules, in order:
    (good and a reason) teaches nothing, nor does a split verdict. A bad verdict without a reason takes the reason of
    the imported labels, else the one that the model finds likeliest.
 7. A list of suspicious good exposures teaches nothing and contradicts nothing: see `suspicious`.
-8. An exposure that was drawn for measurements (a known answer, or the random control) never teaches. Its votes and
+8. Of a class with more than 12,000 images in lists, as many teach: see `enough`.
+9. An exposure that was drawn for measurements (a known answer, or the random control) never teaches. Its votes and
    labels are removed before all other rules. See `gain`.
 
 `training_weights` says what a label rests on, and how much it counts in a fit.
 """
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
+from triptych.pipeline.image_ids import expnum_of
+from triptych.pipeline.labels import enough
 from triptych.pipeline.labels.suspicious import SUSPICIOUS
 from triptych.pipeline.labels.training_weights import BASES, BASES_OF_VOTES, WEIGHTS, basis_of_verdicts, weights
 from triptych.pipeline.reasons import GOOD, REASONS
@@ -81,30 +84,77 @@ def training_set(
     prediction: pd.DataFrame | None = None,
     decisions: pd.DataFrame | None = None,
     drawn: Collection[int] = (),
+    most: int | None = enough.MOST_IMAGES,
 ) -> TrainingSet:
     """Turn votes and labels into training images under a named policy.
 
     ccds, exposures : tables of the run. votes, labels : frames of the label store. prediction : the table from which
     the inspectors' candidates came; without it, a bad exposure without ticks teaches with all its CCDs. decisions : of
     leads, from `LabelStore.adjudications()`. drawn : expnums of exposures that are for measurements and never teach.
+    most : images of a class that lists teach, see `enough`; None = all.
     """
+    if "n_ccds" not in exposures:
+        exposures = exposures.assign(n_ccds=exposures.expnum.map(ccds.groupby("expnum").size()).fillna(0).astype(int))
+    predicted = None if prediction is None else lambda expnums: prediction[expnum_of(prediction.image_id).isin(expnums)]
+    return _training_set(
+        lambda expnums: ccds[ccds.expnum.isin(expnums)],
+        exposures,
+        votes,
+        labels,
+        policy=policy,
+        panel=panel,
+        predicted=predicted,
+        decisions=decisions,
+        drawn=drawn,
+        most=most,
+    )
+
+
+def _training_set(
+    ccds_of: Callable[[np.ndarray], pd.DataFrame],
+    exposures: pd.DataFrame,
+    votes: pd.DataFrame,
+    labels: pd.DataFrame,
+    *,
+    policy: str,
+    panel: int,
+    predicted: Callable[[np.ndarray], pd.DataFrame] | None,
+    decisions: pd.DataFrame | None,
+    drawn: Collection[int],
+    most: int | None,
+) -> TrainingSet:
+    """As `training_set`. ccds_of, predicted : return the rows of some exposures, (n,) expnums, and read no others."""
     unmapped, left_out = Counter(), Counter()
     measures = exposures.expnum.isin(list(drawn))
     if measures.any():
         left_out["exposures drawn to measure"] = int(measures.sum())
         exposures = exposures[~measures]
-    places = ccds[["image_id", "expnum", "ccdname"]].merge(exposures[["expnum", "camera", "plver"]], on="expnum")
-    listed = _listed(places, labels, unmapped, left_out)
     votes = _votes_of_run(votes, exposures, left_out)
     decisions = None if decisions is None else _of_this_version(decisions, exposures).reset_index(drop=True)
     verdicts = _weighed(votes, consensus.verdicts(votes, policy, panel, decisions))
+    labels = labels[labels.kind != SUSPICIOUS]
+    if most is not None:
+        labels, n = enough.without_the_plainly_good(labels, exposures, {*votes.expnum, *verdicts.expnum}, most)
+        left_out[enough.WHY] += n
+    spoken_of = pd.unique(pd.concat([votes.expnum, verdicts.expnum, labels.expnum]).astype("int64"))
+    places = ccds_of(spoken_of)[["image_id", "expnum", "ccdname"]]
+    places = places.merge(exposures[["expnum", "camera", "plver"]], on="expnum")
+    listed = _listed(places, labels, unmapped, left_out)
+    if most is not None:
+        teaches = enough.enough(listed, most)
+        left_out[enough.WHY] += int(listed.image_id[~teaches].nunique())
+        known_reasons = _bad_reasons(listed)
+        listed = listed[teaches]
+    else:
+        known_reasons = _bad_reasons(listed)
     as_a_whole = verdicts.expnum.isin(votes.expnum[votes.ccdname == ""]) | verdicts.adjudicated.astype(bool)
-    known_reasons = listed[listed.reason != GOOD].groupby("image_id").reason.agg(set).to_dict()
+    bad = verdicts[as_a_whole & (verdicts.verdict == "bad")]
+    prediction = None if predicted is None else predicted(bad.expnum.to_numpy(np.int64))
     judged = [
         _judged_good(places, verdicts[as_a_whole & (verdicts.verdict == "good")], policy),
         _judged_bad(
             places,
-            _bad_parts(votes, verdicts[as_a_whole & (verdicts.verdict == "bad")], policy, panel, decisions),
+            _bad_parts(votes, bad, policy, panel, decisions),
             prediction,
             known_reasons,
             unmapped,
@@ -121,23 +171,56 @@ def training_set(
 
 def read_training_set(catalog, store, *, policy: str = "majority") -> TrainingSet:
     """Read the run and the label store; return the training set under `policy`, without exposures for measurements."""
-    return read_labels(catalog, store, policy=policy, drawn=set(store.draws(catalog.camera).expnum))
+    return read_labels(
+        catalog, store, policy=policy, drawn=set(store.draws(catalog.camera).expnum), most=enough.MOST_IMAGES
+    )
 
 
-def read_labels(catalog, store, *, policy: str = "majority", drawn: Collection[int] = ()) -> TrainingSet:
-    """What is known of every exposure of the run except those in `drawn`, in the form of a training set."""
-    prediction = catalog.stage("prediction", fresh=False).table() if catalog.has("prediction") else None
-    return training_set(
-        catalog.ccds(),
-        catalog.exposures(),
+def read_labels(
+    catalog,
+    store,
+    *,
+    policy: str = "majority",
+    drawn: Collection[int] = (),
+    only: Collection[int] | None = None,
+    most: int | None = None,
+) -> TrainingSet:
+    """What is known of every exposure of the run except those in `drawn`, in the form of a training set.
+
+    only : expnums to which it is limited. most : see `training_set`. Rows of CCDs and predictions are read only of
+    exposures that somebody spoke of.
+    """
+    exposures, labels = catalog.exposures(), store.labels()
+    if only is not None:
+        exposures = exposures[exposures.expnum.isin(list(only))]
+        labels = labels[labels.expnum.isin(list(only))]
+    return _training_set(
+        lambda expnums: catalog.ccds_of(expnums, ["image_id", "expnum", "ccdname"]),
+        exposures,
         store.votes(),
-        store.labels(),
+        labels,
         policy=policy,
         panel=catalog.panel,
-        prediction=prediction,
+        predicted=_reads_prediction(catalog),
         decisions=store.adjudications(),
         drawn=drawn,
+        most=most,
     )
+
+
+def _reads_prediction(catalog) -> Callable[[np.ndarray], pd.DataFrame] | None:
+    """A function expnums -> rows of the current prediction, without neighbours. None if there is no prediction."""
+    if not catalog.has("prediction"):
+        return None
+    stage = catalog.stage("prediction", fresh=False)
+    wanted = {"image_id", "expnum", "reason", "probability", *(f"p_{name}" for name in REASONS)}
+    columns = [name for name in stage.columns() if name in wanted]
+    return lambda expnums: stage.rows_of(expnums, columns)
+
+
+def _bad_reasons(listed: pd.DataFrame) -> dict[int, set[str]]:
+    """image_id -> the reasons that lists give it."""
+    return listed[listed.reason != GOOD].groupby("image_id").reason.agg(set).to_dict()
 
 
 def _weighed(votes: pd.DataFrame, verdicts: pd.DataFrame) -> pd.DataFrame:
@@ -154,7 +237,6 @@ def _rows(images: pd.DataFrame, reason, source, provenance, basis, weight, whole
 
 def _listed(places, labels, unmapped: Counter, left_out: Counter) -> pd.DataFrame:
     """Imported labels, one row per image that they concern, without contradictions and unknown words."""
-    labels = labels[labels.kind != SUSPICIOUS]
     whole = labels[labels.ccdname == ""].drop(columns="ccdname").merge(places, on=["camera", "expnum"])
     single = labels[labels.ccdname != ""].merge(places, on=["camera", "expnum", "ccdname"])
     rows = pd.concat([whole.assign(whole=True), single.assign(whole=False)], ignore_index=True)
@@ -325,12 +407,27 @@ def _judged_ccds(places, votes, policy, panel, unmapped, left_out) -> pd.DataFra
 
 def _gathered(long: pd.DataFrame, places: pd.DataFrame) -> pd.DataFrame:
     """One row per image, reasons in vocabulary order, sorted by image_id. Of several sources the heaviest counts."""
+    several = long.duplicated("image_id", keep=False)
+    words = {name: (name,) for name in pd.unique(long.reason)}
+    once = long[~several]
+    once = once.assign(reasons=pd.Series([words[name] for name in once.reason], once.index, dtype=object))
+    table = pd.concat([once, _merged(long[several])], ignore_index=True)
+    return (
+        places[["image_id", "expnum", "ccdname"]]
+        .merge(table.drop(columns="expnum"), on="image_id")
+        .sort_values("image_id", ignore_index=True)[list(COLUMNS)]
+    )
+
+
+def _merged(long: pd.DataFrame) -> pd.DataFrame:
+    """One row per image of which several things are said."""
     surest_first = long.assign(place=long.basis.map(BASES.index)).sort_values(
         ["weight", "place"], ascending=[False, True]
     )
     groups = surest_first.groupby("image_id", sort=True)
-    table = pd.DataFrame(
+    return pd.DataFrame(
         {
+            "expnum": groups.expnum.first(),
             "reasons": groups.reason.agg(lambda own: tuple(sorted(set(own), key=ORDER.__getitem__))),
             "source": groups.source.agg(lambda own: "; ".join(sorted(set(own)))),
             "provenance": groups.provenance.agg(lambda own: min(own, key=PROVENANCES.index)),
@@ -338,11 +435,6 @@ def _gathered(long: pd.DataFrame, places: pd.DataFrame) -> pd.DataFrame:
             "weight": groups.weight.first(),
         }
     ).reset_index()
-    return (
-        places[["image_id", "expnum", "ccdname"]]
-        .merge(table, on="image_id")
-        .sort_values("image_id", ignore_index=True)[list(COLUMNS)]
-    )
 
 
 def _answers(table: pd.DataFrame, verdicts: pd.DataFrame) -> dict[int, bool]:

@@ -15,6 +15,7 @@ import pandas as pd
 
 from triptych.pipeline.classifier import candidates
 from triptych.pipeline.evaluation.bootstrap import INTERVAL, RESAMPLES, draws
+from triptych.pipeline.labels import enough
 from triptych.pipeline.labels.training_set import TrainingSet, read_labels
 from triptych.pipeline.reasons import GOOD, REASONS
 
@@ -33,12 +34,15 @@ def held_out(catalog, store, policy: str = "majority") -> pd.DataFrame:
     """
     drawn = store.draws(catalog.camera)
     drawn = drawn[drawn.expnum.isin(catalog.exposures().expnum)]
-    labels = answered(read_labels(catalog, store, policy=policy))
     known = drawn[drawn.kind == "known"].drop_duplicates("expnum")
     known = known.assign(bad=known.judgement == "bad", source="known answer")
+    labels = answered(read_labels(catalog, store, policy=policy, only=drawn.expnum))
     control = labels[labels.expnum.isin(drawn.expnum[drawn.kind == "control"]) & ~labels.expnum.isin(known.expnum)]
     parts = [known[list(COLUMNS)], control.assign(kind="control")[list(COLUMNS)]]
-    parts = [part for part in parts if len(part)] or [labels.assign(kind="labelled")[list(COLUMNS)]]
+    parts = [part for part in parts if len(part)]
+    if not parts:
+        labels = answered(read_labels(catalog, store, policy=policy, most=enough.MOST_IMAGES))
+        parts = [labels.assign(kind="labelled")[list(COLUMNS)]]
     return pd.concat(parts).sort_values("expnum", ignore_index=True).astype({"expnum": "int64", "bad": bool})
 
 

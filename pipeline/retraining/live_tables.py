@@ -4,6 +4,8 @@ To read all CCDs and predictions of a survey for every vote would take longer th
 in memory, and only those of newly labelled exposures are read.
 """
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from triptych.pipeline.catalog.catalog import Catalog
@@ -31,8 +33,10 @@ class LabelledRows:
         if version != self._version:
             self._version, self._rows = version, {}
 
-    def ccds(self) -> pd.DataFrame:
-        return self._of("ccds", self.catalog.ccds_of)
+    def ccds_of(self, expnums, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        rows = self._of("ccds", self.catalog.ccds_of)
+        rows = rows[rows.expnum.isin(expnums)]
+        return rows if columns is None else rows[list(columns)]
 
     def stage(self, kind: str, stage_id: str | None = None, fresh: bool = True):
         stage = self.catalog.stage(kind, stage_id, fresh=fresh)
@@ -51,7 +55,7 @@ class LabelledRows:
 
 
 class _Predicted:
-    """A stand-in for a prediction stage. Its table has only rows of labelled exposures, without neighbours."""
+    """A stand-in for a prediction stage, which reads each row once, without neighbours."""
 
     def __init__(self, rows: LabelledRows, stage: Stage):
         self._kept, self._stage = rows, stage
@@ -59,6 +63,7 @@ class _Predicted:
     def __getattr__(self, name: str):
         return getattr(self._stage, name)
 
-    def table(self) -> pd.DataFrame:
-        columns = [name for name in self._stage.columns() if not name.startswith("neighbour_")]
-        return self._kept._of("prediction", lambda expnums: self._stage.rows_of(expnums, columns))
+    def rows_of(self, expnums, columns: Sequence[str]) -> pd.DataFrame:
+        own = [name for name in self._stage.columns() if not name.startswith("neighbour_")]
+        rows = self._kept._of("prediction", lambda some: self._stage.rows_of(some, own))
+        return rows.loc[rows.expnum.isin(expnums), list(columns)]

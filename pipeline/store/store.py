@@ -277,12 +277,16 @@ class LabelStore(Accounts, Logins, Jobs, SettingsStore, Adjudications, QueueStor
                 schema.bump_revision(connection)
 
     def votes(
-        self, inspector: str | None = None, expnum: int | Sequence[int] | None = None, current: bool = True
+        self,
+        inspector: str | None = None,
+        expnum: int | Sequence[int] | None = None,
+        current: bool = True,
+        after: int = 0,
     ) -> pd.DataFrame:
         """Votes in the order they were cast: VOTE_COLUMNS. `reasons` is a tuple, `screen` a dict, `created_utc` a text.
 
         expnum : one exposure or several. With `current`, only votes that are neither superseded nor retracted; else
-        all.
+        all. after : only votes with a larger vote_id.
         """
         query = sa.select(*(schema.votes.c[name] for name in VOTE_COLUMNS)).order_by(schema.votes.c.vote_id)
         if inspector is not None:
@@ -292,6 +296,8 @@ class LabelStore(Accounts, Logins, Jobs, SettingsStore, Adjudications, QueueStor
             query = query.where(schema.votes.c.expnum.in_(expnums))
         if current:
             query = query.where(schema.is_current)
+        if after:
+            query = query.where(schema.votes.c.vote_id > after)
         with schema.reading(self.engine) as connection:
             rows = connection.execute(query).all()
         columns = zip(*rows, strict=True) if rows else [()] * len(VOTE_COLUMNS)
@@ -299,6 +305,12 @@ class LabelStore(Accounts, Logins, Jobs, SettingsStore, Adjudications, QueueStor
         values["reasons"] = [_reasons(text) for text in values["reasons"]]
         values["screen"] = read_screens(values["screen"])
         return pd.DataFrame({name: pd.Series(values[name], dtype=kind) for name, kind in VOTE_COLUMNS.items()})
+
+    def standing_votes(self) -> np.ndarray:
+        """(n,) int64: the vote_id of every current vote, rising. Cheaper than to read the votes."""
+        query = sa.select(schema.votes.c.vote_id).where(schema.is_current).order_by(schema.votes.c.vote_id)
+        with schema.reading(self.engine) as connection:
+            return np.array(connection.execute(query).scalars().all(), np.int64)
 
     # ---- labels that are not votes
 
@@ -324,12 +336,18 @@ class LabelStore(Accounts, Logins, Jobs, SettingsStore, Adjudications, QueueStor
                 schema.bump_revision(connection)
         return ImportCounts(added=len(added), known=len(frame) - len(added))
 
-    def labels(self) -> pd.DataFrame:
-        """Imported labels in the order they were imported: LABEL_COLUMNS."""
+    def labels(self, after: int = 0) -> pd.DataFrame:
+        """Imported labels in the order they were imported: LABEL_COLUMNS. after : only those with a larger number."""
         query = sa.select(*(schema.imported_labels.c[name] for name in LABEL_COLUMNS))
+        query = query.where(schema.imported_labels.c.label_id > after)
         with schema.reading(self.engine) as connection:
             rows = connection.execute(query.order_by(schema.imported_labels.c.label_id)).all()
         return pd.DataFrame([tuple(row) for row in rows], columns=LABEL_COLUMNS).astype({"expnum": "int64"})
+
+    def last_label(self) -> int:
+        """The number of the newest imported label, 0 before there is one. It is cheap to read."""
+        with schema.reading(self.engine) as connection:
+            return connection.execute(sa.select(sa.func.max(schema.imported_labels.c.label_id))).scalar() or 0
 
     def n_labels(self) -> int:
         """Number of imported labels. Cheaper than to read them."""

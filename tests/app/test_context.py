@@ -21,7 +21,7 @@ class Tables:
         return cls.current
 
     @classmethod
-    def read(cls, _catalog, prediction_id):
+    def read(cls, _catalog, prediction_id, _like):
         cls.reads.append(prediction_id)
         if prediction_id == cls.slow:
             assert cls.go_on.wait(30)

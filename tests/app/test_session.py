@@ -237,7 +237,7 @@ def test_a_ccd_whose_likeliest_reason_is_good_still_names_a_bad_one():
 
 @pytest.mark.parametrize("rule", sorted(candidates.RULES))
 def test_what_a_rule_asks_is_what_makes_candidates(app, rule):
-    prediction = app.survey().prediction.reset_index(drop=True)
+    prediction = app.catalog.stage("prediction").table()
     scored = candidates.score(prediction, prediction.image_id, rule=rule)
     sent = set(candidates.chosen(scored).expnum)
     for row in scored.itertuples():
@@ -288,7 +288,7 @@ def test_new_predictions_are_offered_and_change_nothing_until_accepted(app):
     app.page_opened(session.user)
     old = session.survey
     with app.catalog.new_stage("prediction", "mixed", parents=[app.catalog.stage("embedding")]) as writer:
-        writer.write_table(old.prediction)
+        writer.write_table(app.catalog.stage("prediction").table())
     app._pulse_time = app._looked = -100
     session.poll(app.pulse())
     assert session.new_prediction == "mixed-002"
