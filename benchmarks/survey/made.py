@@ -237,3 +237,24 @@ def vote(catalog: Catalog, plan: Plan, share: float = 1.0, block: int = 2_000) -
         for start in range(0, len(votes), block):
             store.cast_many(votes[start : start + block])
     return len(votes)
+
+
+def stand_ins(catalog: Catalog, plan: Plan) -> None:
+    """Clusters and both maps, drawn instead of computed, where the run has none: 50 groups of unequal size."""
+    rng, kinds = np.random.default_rng([plan.seed, 6]), plan.kinds()
+    share = np.sort(rng.dirichlet(np.ones(GROUPS)))[::-1]
+    group = np.where(kinds > 0, GROUPS + kinds, rng.choice(GROUPS, plan.exposures, p=share))
+    middles, widths = rng.normal(0, 12, (GROUPS + len(KINDS), 3)), rng.uniform(0.8, 4, GROUPS + len(KINDS))
+    embedding = catalog.stage("embedding")
+    image_ids, group = images_of(plan.expnums()).image_id, np.repeat(group, CCDS)
+    if not catalog.has("cluster"):
+        labels = np.where(rng.random(plan.images) < 0.9, group, -1)
+        with catalog.new_stage("cluster", "made-up", parents=[embedding]) as writer:
+            writer.write_table(pd.DataFrame({"image_id": image_ids, "cluster": labels, "membership": 0.9}))
+    for dims in (2, 3):
+        if not catalog.has(f"map{dims}d"):
+            spread = rng.normal(0, 1, (plan.images, dims)) * widths[group, None]
+            places = (middles[group, :dims] + spread).astype(np.float32)
+            axes = {axis: places[:, place] for place, axis in enumerate("xyz"[:dims])}
+            with catalog.new_stage(f"map{dims}d", "made-up", parents=[embedding], parameters={"dims": dims}) as writer:
+                writer.write_table(pd.DataFrame({"image_id": image_ids, **axes}))

@@ -16,7 +16,7 @@ import pandas as pd
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.labels.neighbour_doubts import KEY, against_neighbours, few, reasons_of, rows_of
 from triptych.pipeline.labels.suspicious import SUSPICIOUS
-from triptych.pipeline.labels.training_set import read_training_set
+from triptych.pipeline.labels.training_set import read_labels
 from triptych.pipeline.reasons import GOOD, REASONS
 from triptych.pipeline.votes import verdicts as consensus
 from triptych.pipeline.votes.versions import by_version
@@ -46,7 +46,8 @@ def doubtful_labels(catalog: Catalog, store, *, policy: str = "majority", answer
     verdicts = consensus.verdicts(votes, policy, catalog.panel, decisions)
     parts = [listed_both(labels), against_votes(labels, verdicts)]
     if catalog.has("prediction"):
-        training = read_training_set(catalog, store, policy=policy).table
+        drawn = set(store.draws(catalog.camera).expnum)
+        training = read_labels(catalog, store, policy=policy, drawn=drawn, only=votes.expnum).table
         parts.append(against_neighbours(catalog, labels, training))
     found = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
     found = found.merge(exposures[KEY].assign(in_run=True), on=KEY, how="left")
@@ -166,8 +167,7 @@ def against_votes(labels: pd.DataFrame, verdicts: pd.DataFrame) -> pd.DataFrame:
 
 def _with_images(catalog: Catalog, found: pd.DataFrame) -> pd.DataFrame:
     """Add `image_id`: the first CCD that a row names, else the exposure's middle CCD; -1 if the run has none."""
-    ccds = catalog.ccds()
-    ccds = ccds[ccds.expnum.isin(found.expnum)].sort_values("image_id")
+    ccds = catalog.ccds_of(pd.unique(found.expnum), ["image_id", "expnum", "ccdname"]).sort_values("image_id")
     named = dict(zip(zip(ccds.expnum, ccds.ccdname, strict=True), ccds.image_id, strict=True))
     middle = ccds.groupby("expnum").image_id.agg(lambda own: own.iloc[len(own) // 2]).to_dict()
     rows = zip(found.expnum, found.ccdnames.str.split(",").str[0], strict=True)
