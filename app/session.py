@@ -53,6 +53,7 @@ class Session(param.Parameterized):
     assisted = param.Boolean(default=True, doc="Show the model's opinion before the vote.")
     notice = param.String(default="", doc="Last message to the user.")
     revision = param.Integer(default=0, doc="Revision of the store that this tab has seen.")
+    explored = param.Integer(default=0, doc="Revision that Explore shows: the newest while that room is open.")
     jobs = param.Parameter(default=(), doc="Jobs of the run as dicts, newest last.")
     new_prediction = param.String(default="", doc="Prediction stage that waits to be accepted; '' = none.")
 
@@ -62,6 +63,12 @@ class Session(param.Parameterized):
         params.setdefault("survey", app.survey_for(user))
         params.setdefault("selection", search.no_images())
         super().__init__(**params)
+        self.param.watch(self._follow_votes, ["revision", "room"])
+
+    def _follow_votes(self, *_events):
+        """Colours of the map and of thumbnails follow the votes only where somebody sees them."""
+        if self.room == "explore" and self.explored != self.revision:
+            self.explored = self.revision
 
     @property
     def user(self):

@@ -4,9 +4,8 @@ import re
 from dataclasses import dataclass, field
 
 import numpy as np
-import pandas as pd
 
-from triptych.pipeline.image_ids import ccdnum_of, expnum_of, image_id_of
+from triptych.pipeline.image_ids import ccdnum_of, image_id_of
 from triptych.pipeline.reasons import GOOD, REASONS, canonical
 
 NIGHT = re.compile(r"(\d{4})-?(\d{2})-?(\d{2})")
@@ -175,9 +174,11 @@ def worst_images(survey, expnums):
     """(n,) int64: the image of each exposure that the model finds most suspicious, in the order of `expnums`."""
     ids, p_good = survey.prediction.index.to_numpy(np.int64), survey.prediction["p_good"].to_numpy(float)
     wanted = np.fromiter(expnums, np.int64, len(expnums))
-    here = np.isin(expnum_of(ids), wanted)
-    ids, p_good = ids[here], p_good[here]
-    order = np.lexsort((p_good, expnum_of(ids)))
-    first = np.flatnonzero(np.diff(expnum_of(ids[order]), prepend=-1))
-    worst = pd.Series(ids[order[first]], index=expnum_of(ids[order[first]])).reindex(wanted).dropna()
-    return as_ids(worst.to_numpy(np.int64))
+    first, after = (np.searchsorted(ids, image_id_of(one, 0)) for one in (wanted, wanted + 1))
+    size = after - first
+    wanted, first, size = wanted[size > 0], first[size > 0], size[size > 0]
+    place = np.repeat(np.arange(len(wanted)), size)
+    rows = np.arange(len(place)) + np.repeat(first - (np.cumsum(size) - size), size)
+    order = np.lexsort((p_good[rows], place))
+    worst = np.flatnonzero(np.diff(place, prepend=-1))  # images stay together, so the worst stands where the first did
+    return as_ids(ids[rows[order[worst]]])

@@ -52,7 +52,7 @@ class ThumbsView(EsModule):
         session.param.watch(self._reorder, ["selection"])
         session.param.watch(self._renew, ["survey", "assisted"])
         session.param.watch(self._recolour, ["colour_by"])
-        session.param.watch(self._votes_changed, ["revision"])
+        session.param.watch(self._votes_changed, ["explored"])
         session.param.watch(self._follow_focus, ["focus", "focus_ccd"])
         session.param.watch(lambda event: self.param.update(stretch=event.new), ["stretch"])
         self._reorder()
@@ -274,7 +274,7 @@ class MosaicView(EsModule):
         session.param.watch(self._follow_focus, ["focus", "focus_ccd"])
         session.param.watch(self._follow, ["stretch", "room"])
         session.param.watch(self._renew, ["survey"])
-        session.param.watch(self._remark, ["focus", "colour_by", "assisted", "survey", "revision"])
+        session.param.watch(self._remark, ["focus", "colour_by", "assisted", "survey", "explored"])
         self.param.watch(self._lead, ["stretch"])
         self.param.watch(self._remark, ["marks"])
 

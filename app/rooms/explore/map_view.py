@@ -42,12 +42,12 @@ class ColouredView(EsModule):
             **params,
         )
         session.param.watch(self._recolour, ["colour_by", "isolate"])
-        session.param.watch(self._renew, ["survey", "revision", "assisted"])
+        session.param.watch(self._renew, ["survey", "explored", "assisted"])
         self.param.watch(self._lead, ["colour_by", "isolate"])
 
     def _urls(self):
         session = self.session
-        return colour_urls(session.viewer, assisted=session.assisted, revision=session.revision)
+        return colour_urls(session.viewer, assisted=session.assisted, revision=session.explored)
 
     def _recolour(self, *events):
         self.param.update(colour_by=self.session.colour_by, isolate=list(self.session.isolate))
