@@ -14,7 +14,6 @@ import logging
 import secrets
 from functools import partial
 
-import numpy as np
 import panel as pn
 import param
 from markupsafe import Markup
@@ -263,7 +262,7 @@ def pictures_text(survey):
 
     '' = all, '+1 2' = only exposures 1 and 2, '-1 2' = all except exposures 1 and 2
     """
-    without = np.setdiff1d(survey.exposures.index.to_numpy(np.int64), survey.pictured)
+    without = survey.not_pictured
     if not len(without):
         return ""
     sign, named = ("+", survey.pictured) if len(survey.pictured) < len(without) else ("-", without)

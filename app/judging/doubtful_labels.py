@@ -42,7 +42,7 @@ def doubtful_facet(app) -> pd.Series:
     """
     catalog = app.catalog.refresh()
     key = (app.store.n_labels(), catalog.info["current"].get("prediction"))
-    found = _keep(app, "facet", key, lambda: without_votes(catalog, app.store.labels()))
+    found = _keep(app, "facet", key, lambda: without_votes(catalog, app.record.labels()))
     found = found[~found.expnum.isin(known_answers(app))]
     found = found[found.why != "neighbours"] if app.blind else found
     return found.groupby("expnum").why.agg(lambda own: ",".join(sorted(set(own)))).astype(object)

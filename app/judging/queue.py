@@ -11,6 +11,7 @@ mode nobody may choose an order or packet that tells the model's opinion.
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 
 from triptych.app.judging.queue_table import candidates_of, facets_of, once_per_survey, order_of, table_of
 from triptych.app.judging.reprocessed import overtaken, with_what_came_back
@@ -19,14 +20,13 @@ from triptych.pipeline.errors import BadInput, choose
 from triptych.pipeline.votes.queue_order import (
     FACETS,
     ORDERS,
-    has_value,
     in_packet,
     mixed,
     packet_text,
     parse_packet,
     seed_of,
     slots,
-    values_in,
+    sums_by_value,
 )
 from triptych.pipeline.votes.vote_rule import (
     ASKED,
@@ -331,8 +331,8 @@ def choices(viewer: Viewer):
             continue
         inside = offered_in_facet(every, offered, facet.name)
         values, waits = every.loc[inside, facet.name], ~np.isin(inside, own) | np.isin(inside, again)
-        carried = {value: has_value(values, value) for value in values_in(values)}
-        counts = [{"value": v, "n": int(has.sum()), "left": int((waits & has).sum())} for v, has in carried.items()]
+        sums = sums_by_value(values, pd.DataFrame({"n": 1, "left": waits.astype(int)}, index=values.index))
+        counts = sums.drop(index="", errors="ignore").rename_axis("value").reset_index().to_dict("records")
         found.append({"name": facet.name, "label": facet.label, "values": counts})
     return {
         "order": order,

@@ -168,6 +168,11 @@ class Survey:
         return np.intersect1d(self.exposures.index.to_numpy(np.int64), self.catalog.previewed())
 
     @cached_property
+    def not_pictured(self):
+        """(n,) int64, rising: the exposures of the run that have no previews."""
+        return self.exposures.index[~self.exposures.index.isin(self.pictured)].to_numpy(np.int64)
+
+    @cached_property
     def exposures_taught(self):
         """Number of labelled exposures that calibrated the exposures' probability.
 

@@ -52,8 +52,8 @@ class Times:
         middle, high = np.percentile(clock, [50, 95])
         used = f"{np.median(processor):.0f}" if processor else ""
         return (
-            f"| {name}{more} | {middle:.0f} | {high:.0f} | {max(clock):.0f} | {used} | {self.size.get(name, 0) / 1e3:.0f} | "
-            f"{len(clock)} |"
+            f"| {name}{more} | {middle:.0f} | {high:.0f} | {max(clock):.0f} | {used} | "
+            f"{self.size.get(name, 0) / 1e3:.0f} | {len(clock)} |"
         )
 
 

@@ -5,6 +5,7 @@ and each stage is first written under a temporary name and then renamed, so it i
 """
 
 import contextlib
+import functools
 import io
 import logging
 import os
@@ -104,6 +105,11 @@ TABLES = {"exposures": EXPOSURE_COLUMNS, "ccds": CCD_COLUMNS, "quarantine": QUAR
 
 def _write_table(path: Path, frame: pd.DataFrame) -> None:
     write_aside(path, lambda aside: frame.to_parquet(aside, index=False))
+
+
+@functools.lru_cache(maxsize=2)
+def _kept_table(path: Path, _stamp: tuple) -> pd.DataFrame:
+    return read_table(path)
 
 
 def _conform(frame: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
@@ -231,8 +237,13 @@ class Catalog:
         return tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in paths)
 
     def exposures(self) -> pd.DataFrame:
-        """One row per exposure, sorted by `expnum`."""
-        return self._table("exposures")
+        """One row per exposure, sorted by `expnum`. A process reads the file once as long as it does not change."""
+        path = self.path / "exposures.parquet"
+        try:
+            seen = path.stat()
+        except FileNotFoundError:
+            return self._table("exposures")
+        return _kept_table(path, (seen.st_ino, seen.st_mtime_ns, seen.st_size)).copy(deep=False)
 
     def ccds(self, columns: Sequence[str] | None = None, categories: Sequence[str] = ()) -> pd.DataFrame:
         """One row per CCD image, sorted by `image_id`.

@@ -158,7 +158,12 @@ def verdict_table(
     it is not bad; old, whether the judgement is about another pipeline version than the run's; in_run, whether the run
     has the exposure.
     """
-    (fresh, old), (new_decisions, old_decisions) = by_version(catalog, votes, decisions)
+    return verdict_table_of(catalog, by_version(catalog, votes, decisions), policy)
+
+
+def verdict_table_of(catalog: Catalog, divided: tuple, policy: str) -> pd.DataFrame:
+    """As `verdict_table`, of votes and decisions that `by_version` has divided."""
+    (fresh, old), (new_decisions, old_decisions) = divided
     parts = [
         _verdict_part(catalog, fresh, new_decisions, policy, False),
         _verdict_part(catalog, old, old_decisions, policy, True),
@@ -172,7 +177,7 @@ def _verdict_part(catalog: Catalog, votes, decisions, policy: str, old: bool) ->
     judged = pd.concat([decisions, votes])[["camera", "expnum", "plver", "in_run"]].astype({"expnum": "int64"})
     last = judged.groupby(["camera", "expnum"])[["plver", "in_run"]].last().reset_index()
     table = table.merge(last, on=["camera", "expnum"], how="left").astype({"in_run": bool})
-    keys = list(zip(table.camera, table.expnum, strict=True))
+    keys = list(zip(*verdicts.values_of(table, ["camera", "expnum"]), strict=True))
     words = {key: own.comment for key, own in verdicts.decisions_on(votes, decisions).items()}
     table["why"] = pd.Series([words.get(key, "") for key in keys], dtype="str", index=table.index)
     table["bad_ccds"] = pd.Series([partly.get(key, ()) for key in keys], dtype=object, index=table.index)
@@ -185,8 +190,7 @@ def _parts(catalog: Catalog, bad_ccds: dict) -> dict:
     partly = {key: ccdnames for key, ccdnames in bad_ccds.items() if ccdnames}
     if not partly:
         return {}
-    ccds = catalog.ccds()
-    ccds = ccds[ccds.expnum.isin({expnum for _, expnum in partly})]
+    ccds = catalog.ccds_of([expnum for _, expnum in partly], ["expnum", "ccdname"])
     everything = ccds.groupby("expnum").ccdname.agg(set).to_dict()
     return {key: own for key, own in partly.items() if not set(own) >= everything.get(key[1], {""})}
 
@@ -207,7 +211,7 @@ def gather(
     table = verdict_table(catalog, votes, policy, decisions)
     old = table[table.old]
     kept = chosen(table, include_old=include_old, reasons=reasons)
-    wanted = set(zip(kept.camera, kept.expnum, strict=True))
+    wanted = set(zip(*verdicts.values_of(kept, ["camera", "expnum"]), strict=True))
     votes, decisions = (pd.concat(parts) for parts in by_version(catalog, votes, decisions))
     votes, decisions = votes[_among(votes, wanted)].sort_values("vote_id"), decisions[_among(decisions, wanted)]
     facts = _facts(catalog, policy, format, revision, kept, old, include_old, reasons)

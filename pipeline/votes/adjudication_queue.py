@@ -50,5 +50,7 @@ def undecided(votes: pd.DataFrame, panel: int = 3) -> pd.DataFrame:
 def _imported(votes: pd.DataFrame, table: pd.DataFrame) -> np.ndarray:
     """(n,) bool: whether all votes on an exposure came from a file."""
     by_hand = votes[votes.via != "import"]
-    keys = set(zip(by_hand.camera, by_hand.expnum, strict=True))
-    return np.array([key not in keys for key in zip(table.camera, table.expnum, strict=True)], dtype=bool)
+    keys = set(zip(*verdicts.values_of(by_hand, ["camera", "expnum"]), strict=True))
+    return np.array(
+        [key not in keys for key in zip(*verdicts.values_of(table, ["camera", "expnum"]), strict=True)], dtype=bool
+    )

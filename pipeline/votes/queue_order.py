@@ -247,6 +247,16 @@ def values_in(column: pd.Series) -> list[str]:
     return sorted({value for text in column.unique() for value in str(text).split(",")} - {""})
 
 
+def sums_by_value(column: pd.Series, numbers: pd.DataFrame) -> pd.DataFrame:
+    """Sums of `numbers` (one row per exposure, in the order of `column`) over the exposures with each value.
+
+    Rows: '' (unknown) first if any exposure has it, then the values, sorted. An exposure with several counts in each.
+    """
+    values = column.astype(object).str.split(",")
+    rows = np.repeat(np.arange(len(column)), values.map(len))
+    return numbers.iloc[rows].groupby(values.explode().to_numpy(object), sort=True).sum()
+
+
 def latitude_names(degrees) -> np.ndarray:
     """(n,) texts: low, middle or high for Galactic latitudes in degrees; '' if unknown."""
     size = np.abs(np.asarray(degrees, dtype=float))

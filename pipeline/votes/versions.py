@@ -5,6 +5,7 @@ import pandas as pd
 
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.store.decisions import ADJUDICATION_COLUMNS
+from triptych.pipeline.votes.verdicts import values_of
 
 
 def by_version(catalog: Catalog, votes: pd.DataFrame, decisions: pd.DataFrame | None = None) -> tuple:
@@ -22,9 +23,9 @@ def by_version(catalog: Catalog, votes: pd.DataFrame, decisions: pd.DataFrame | 
         rows["in_run"] = rows.plver_now.notna()
         stale = rows.in_run & (rows.plver != "") & (rows.plver_now != "") & (rows.plver != rows.plver_now)
         parts.append((rows[~stale], rows[stale]))
-        judged.update(zip(rows.camera[~stale], rows.expnum[~stale], strict=True))
+        judged.update(zip(*values_of(rows[~stale], ["camera", "expnum"]), strict=True))
     return tuple((fresh, old[~_among(old, judged)]) for fresh, old in parts)
 
 
 def _among(rows: pd.DataFrame, keys: set) -> np.ndarray:
-    return np.array([key in keys for key in zip(rows.camera, rows.expnum, strict=True)], dtype=bool)
+    return np.array([key in keys for key in zip(*values_of(rows, ["camera", "expnum"]), strict=True)], dtype=bool)

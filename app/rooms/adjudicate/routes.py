@@ -4,6 +4,9 @@ A lead who opens an exposure here sees the others' votes on it. This is noted, s
 not blind.
 """
 
+import numpy as np
+import pandas as pd
+
 from triptych.app import palette
 from triptych.app.judging.evidence import labelled_neighbours, model_opinion
 from triptych.app.judging.facts import facts_of
@@ -47,14 +50,12 @@ def queue_answer(viewer: Viewer) -> dict:
     table = undecided(votes, viewer.catalog.panel)
     decided = set(verdicts.decisions_on(votes, decisions))
     own = set(votes.loc[votes["inspector"] == viewer.name, "expnum"])
-    items = []
-    for row in table.to_dict("records"):
-        if (row["camera"], int(row["expnum"])) not in decided:
-            items.append(plain(row) | known_of(viewer.survey, int(row["expnum"])) | {"own": row["expnum"] in own})
-    made = [
-        decision_answer(row) | known_of(viewer.survey, int(row["expnum"]))
-        for row in decisions.iloc[::-1].to_dict("records")
-    ]
+    waits = [row for row in table.to_dict("records") if (row["camera"], int(row["expnum"])) not in decided]
+    known = known_of(viewer.survey, [row["expnum"] for row in waits])
+    items = [plain(row) | more | {"own": row["expnum"] in own} for row, more in zip(waits, known, strict=True)]
+    rows = decisions.iloc[::-1].to_dict("records")
+    known = known_of(viewer.survey, [row["expnum"] for row in rows])
+    made = [decision_answer(row) | more for row, more in zip(rows, known, strict=True)]
     return {
         "panel": viewer.catalog.panel,
         "states": [{"name": name, "rule": rule, "waiting": name in WAITING} for name, rule in STATES.items()],
@@ -75,14 +76,24 @@ def reason_list() -> list[dict]:
     ]
 
 
-def known_of(survey, expnum: int) -> dict:
-    """What the run's tables say of an exposure: {in_run, band, night, score}. score : the model's bad_probability"""
-    if expnum not in survey.exposures.index:
-        return {"in_run": False, "band": "", "night": -1, "score": None}
-    row = survey.exposures.loc[expnum]
-    scored = expnum in survey.scored.index
-    score = round(float(survey.scored.loc[expnum, "bad_probability"]), 4) if scored else None
-    return plain({"in_run": True, "band": row["band"], "night": row["night"], "score": score})
+def known_of(survey, expnums) -> list[dict]:
+    """{in_run, band, night, score} of each exposure, from the run's tables. score : the model's bad_probability"""
+    wanted = pd.Index(np.asarray(expnums, np.int64))
+    rows = survey.exposures[["band", "night"]].reindex(wanted)
+    scored = survey.scored[~survey.scored.index.duplicated()]
+    scores = scored["bad_probability"].reindex(wanted).astype(float).round(4)
+    return [
+        plain({"in_run": True, "band": band, "night": int(night), "score": None if np.isnan(score) else score})
+        if here
+        else {"in_run": False, "band": "", "night": -1, "score": None}
+        for here, band, night, score in zip(
+            wanted.isin(survey.exposures.index),
+            rows["band"].to_numpy(object),
+            rows["night"].fillna(-1).to_numpy(),
+            scores.to_numpy(),
+            strict=True,
+        )
+    ]
 
 
 def decision_answer(row: dict) -> dict:

@@ -7,7 +7,7 @@ import numpy as np
 from triptych.app.judging import queue
 from triptych.app.judging.queue_table import candidates_of, facets_of
 from triptych.app.judging.viewer import Viewer
-from triptych.pipeline.votes.queue_order import FACETS, has_value, values_in
+from triptych.pipeline.votes.queue_order import FACETS, sums_by_value
 
 PAUSE_SECONDS = 300.0  # a longer gap between two votes is a pause
 RECENT = 200  # the pace is measured on this many last votes
@@ -90,11 +90,8 @@ def packets(facets, of_queue, of_all):
     for facet in FACETS.values():
         own = of_all if facet.name == queue.DOUBTFUL else of_queue
         column = facets.loc[own.index, facet.name]
-        unknown = [""] if (column == "").any() else []
-        values = []
-        for value in [*unknown, *values_in(column)]:
-            rows = own[has_value(column, value)]
-            counts = {"n": len(rows), "n_done": int(rows["settled"].sum()), "n_votes": int(rows["n_votes"].sum())}
-            values.append({"value": value, **counts})
+        done = own[["settled", "n_votes"]].astype(int).assign(n=1).rename(columns={"settled": "n_done"})
+        sums = sums_by_value(column, done[["n", "n_done", "n_votes"]]).rename_axis("value")
+        values = sums.reset_index().to_dict("records")
         found.append({"name": facet.name, "label": facet.label, "values": values})
     return found

@@ -157,7 +157,7 @@ def from_truth(app, survey):
     An exposure is good if a table calls all its CCDs good. It is bad if a table calls it, or half of its CCDs, bad.
     Others are left out.
     """
-    labels = app.store.labels()
+    labels = app.record.labels()
     labels = labels[(labels["kind"] == "truth") & (labels["camera"] == app.catalog.camera) & (labels["reason"] != "")]
     bad, named = labels[labels["reason"] != "good"], labels[labels["ccdname"] != ""]
     share = named[named["reason"] != "good"].groupby("expnum")["ccdname"].nunique()
