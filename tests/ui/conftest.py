@@ -172,11 +172,14 @@ def serve_run(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    """A server on a made-up run of 16 exposures, shared by the tests of one file."""
+def server(request, tmp_path_factory):
+    """A server on a made-up run of 16 exposures, shared by the tests of one file.
+
+    It has no worker. A file whose tests need one says `SERVER_OPTIONS = ()`.
+    """
     folder = tmp_path_factory.mktemp("served")
     survey.make(folder / "run", exposures=16)
-    with serving(folder / "run") as served:
+    with serving(folder / "run", *getattr(request.module, "SERVER_OPTIONS", ("--no-worker",))) as served:
         yield served
 
 
