@@ -5,7 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from tests import one_core, passwords, slow_tests, survey, templates  # noqa: F401  (one_core first)
+from tests import collector, one_core  # isort: skip  # noqa: F401  (one_core first)
+
+collector.wait()
+
+from tests import passwords, slow_tests, survey, templates  # noqa: E402
 
 # Files with the longest tests start first, so that no process is still busy with one when all others have finished.
 BROWSER_TESTS = Path(__file__).parent / "ui"
@@ -44,6 +48,11 @@ def pytest_configure(config):
 def pytest_unconfigure(config):
     if not hasattr(config, "workerinput"):
         templates.end()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop():
+    collector.begin()
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups

@@ -22,12 +22,7 @@ from pathlib import Path
 import dask
 
 ROOT = Path(__file__).parents[1]
-WARM = [
-    "triptych.app.server",
-    "triptych.app.worker",
-    "triptych.app.cli",
-    "tests.warm_imports",
-]
+WARM = ["tests.warm_imports"]
 _forks = multiprocessing.get_context("forkserver")
 _forks.set_forkserver_preload(WARM)
 

@@ -172,11 +172,14 @@ def serve_run(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    """A server on a made-up run of 16 exposures, shared by the tests of one file."""
+def server(request, tmp_path_factory):
+    """A server on a made-up run of 16 exposures, shared by the tests of one file.
+
+    It has no worker. A file whose tests need one says `SERVER_OPTIONS = ()`.
+    """
     folder = tmp_path_factory.mktemp("served")
     survey.make(folder / "run", exposures=16)
-    with serving(folder / "run") as served:
+    with serving(folder / "run", *getattr(request.module, "SERVER_OPTIONS", ("--no-worker",))) as served:
         yield served
 
 
@@ -228,29 +231,35 @@ class Guard:
 class Contexts:
     """Browser contexts that are used again: what a server says may be kept is kept, and nothing else.
 
-    A page whose scripts are in the cache opens in half the time.
+    A page whose scripts are in the cache opens in half the time. Each context keeps one blank page, so a page of a test
+    is a further tab. It would be a new window otherwise, and Chromium spends as long on a window as on our page.
     """
 
     def __init__(self, browser):
         self._browser = browser
-        self._idle = []
+        self._idle, self._blank = [], {}
 
     def new(self):
         return self._browser.new_context(viewport={"width": 1440, "height": 900})
 
     def take(self):
-        return self._idle.pop() if self._idle else self.new()
+        if self._idle:
+            return self._idle.pop()
+        context = self.new()
+        self._blank[context] = context.new_cdp_session(context.new_page())
+        return context
+
+    def pages(self, context):
+        """The pages that a test has opened."""
+        return context.pages[1:] if context in self._blank else context.pages
 
     def give_back(self, context, url):
-        """Close its pages, and forget what a browser remembers of a site apart from its cache."""
+        """Forget what a browser remembers of a site apart from its cache. Its pages must be closed."""
         context.set_offline(False)
         context.unroute_all()
-        page = context.new_page()
-        context.new_cdp_session(page).send(
+        self._blank[context].send(
             "Storage.clearDataForOrigin", {"origin": url, "storageTypes": "cookies,local_storage,indexeddb"}
         )
-        for page in context.pages:
-            page.close()
         context.clear_cookies()
         self._idle.append(context)
 
@@ -293,7 +302,7 @@ def open_page(contexts, request, serve_run):
 
     yield open_one
     for guard in guards:
-        for page in guard.context.pages:
+        for page in contexts.pages(guard.context):
             page.close()
     for guard in guards:
         guard.leave()

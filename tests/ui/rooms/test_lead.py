@@ -9,6 +9,8 @@ from tests.ui.conftest import log_in, log_out
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.store.store import LabelStore
 
+SERVER_OPTIONS = ()  # with a worker, for the retraining
+
 
 @pytest.fixture
 def store(server):

@@ -13,7 +13,7 @@ from triptych.app.demo import demo
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.image_ids import expnum_of
 
-EXPOSURES = 14  # of the demonstration seed, few, with a ghost among the unlabelled ones
+EXPOSURES = 8  # of the demonstration seed, few, with a ghost among the unlabelled ones
 INSPECTORS = [name for name, role in demo.ACCOUNTS.items() if role == "inspector"]
 LEAD = next(name for name, role in demo.ACCOUNTS.items() if role == "lead")
 
