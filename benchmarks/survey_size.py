@@ -1,11 +1,11 @@
 """A made-up survey of any size: what each command takes on it, and each room.
 
-    python -m benchmarks.survey_size FOLDER [--size 600000] [--verbs train predict candidates] [--rooms] [--seconds 60]
+    python -m benchmarks.survey_size FOLDER [--size 600000] [--verbs train predict candidates] [--rooms] [--inspectors 3]
 
 The survey is made in FOLDER once (see `benchmarks.survey.made`), about 700 bytes a CCD image. Commands run in processes
 of their own; their processor seconds and the highest memory of each with all its children are printed. `--rooms` then
 casts the votes of three inspectors, of which 64 % of the exposures that anybody calls bad are called so by one alone,
-starts a server and asks for everything that its rooms ask for, one request after the other, and with three inspectors
+starts a server and asks for everything that its rooms ask for, one request after the other, and with several inspectors
 at once. Read ratios rather than seconds on a shared machine.
 """
 
@@ -60,10 +60,10 @@ def in_rooms(run: Path, plan: made.Plan, options: argparse.Namespace) -> None:
         for name in times.clock:
             print(times.row(name))
         print(f"after the walk: {served.resident() / GIB:.2f} GiB", flush=True)
-        times = rooms.three_at_once(served, options.seconds)
+        times = rooms.at_once(served, options.inspectors, options.seconds)
         for name in times.clock:
-            print(times.row(name, ", three inspectors"))
-        print(f"after three inspectors: {served.resident() / GIB:.2f} GiB", flush=True)
+            print(times.row(name, f", {options.inspectors} inspectors"))
+        print(f"after {options.inspectors} inspectors: {served.resident() / GIB:.2f} GiB", flush=True)
     finally:
         served.stop()
 
@@ -75,7 +75,8 @@ def main() -> None:
     parser.add_argument("--verbs", nargs="*", default=["train", "predict", "candidates"], choices=VERBS)
     parser.add_argument("--rooms", action="store_true")
     parser.add_argument("--voted", type=float, default=0.9, help="share of the candidates with three votes")
-    parser.add_argument("--seconds", type=float, default=60, help="of three inspectors at once")
+    parser.add_argument("--inspectors", type=int, default=3, help="at once")
+    parser.add_argument("--seconds", type=float, default=60, help="of all inspectors at once")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--port", type=int, default=5199)
     options = parser.parse_args()

@@ -28,9 +28,13 @@ def doubts(app) -> pd.DataFrame:
     catalog = app.catalog.refresh()
     key = (app.store.revision(), catalog.info["current"].get("prediction"))
     try:
-        return _keep(app, "rows", key, lambda: doubtful_labels(catalog, app.store, answered=True))
+        return _keep(app, "rows", key, lambda: _made(app, catalog))
     except (FileNotFoundError, StageStale):  # a stage is being replaced; the next request finds the new one
-        return doubtful_labels(catalog, app.store, answered=True).iloc[:0]
+        return _made(app, catalog).iloc[:0]
+
+
+def _made(app, catalog) -> pd.DataFrame:
+    return doubtful_labels(catalog, app.store, answered=True, labels=app.record.labels())
 
 
 def doubtful_facet(app) -> pd.Series:

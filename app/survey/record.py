@@ -90,8 +90,8 @@ def _judged(revision, votes, decisions, panel, before):
 
     The verdict by majority on an exposure depends on nothing but the votes and decisions on it.
     """
-    changed = None if before is None else _changed(before, votes, decisions)
-    if changed is None or len(changed) > FEW:
+    changed = np.empty(0, np.int64) if before is None else _changed(before, votes, decisions)
+    if before is None or len(changed) > FEW:
         return _Judged(revision, votes, decisions, verdicts(votes, "majority", panel, decisions))
     own = [frame[frame["expnum"].isin(changed)] for frame in (votes, decisions)]
     again = verdicts(own[0], "majority", panel, own[1])

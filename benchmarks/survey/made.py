@@ -36,6 +36,11 @@ PICTURE = (64, 32)
 KINDS = ("good", *tuple(REASONS)[:10])
 
 
+def inspectors(n: int) -> list[str]:
+    """Names of n inspectors; the first three are those who have voted."""
+    return [*INSPECTORS, *(f"inspector-{number}" for number in range(4, n + 1))][:n]
+
+
 @dataclass(frozen=True)
 class Plan:
     """A survey to make. exposures : number of them; pictures : number of exposures that get a picture, -1 = all"""

@@ -16,6 +16,7 @@ from urllib.parse import quote
 import numpy as np
 import psutil
 
+from benchmarks.survey import made
 from benchmarks.survey.made import INSPECTORS, LEAD
 from tests.logins import cookie_of
 from triptych.app.site.runs import secret_of
@@ -157,8 +158,12 @@ def expnums_of(client: Client) -> list[int]:
     return [int(one["expnum"]) for one in items if not one["voted"]]
 
 
-def three_at_once(served: Served, seconds: float) -> Times:
-    """Three inspectors who each look at the next exposure, wait a little and vote."""
+def at_once(served: Served, n: int, seconds: float) -> Times:
+    """So many inspectors who each look at the next exposure, wait a little and vote."""
+    names = made.inspectors(n)
+    with LabelStore(Catalog.open(served.run).labels_url()) as store:
+        for name in set(names) - {user.name for user in store.users()}:
+            store.add_user(name, made.PASSWORD)
     times, until = Times(), time.perf_counter() + seconds
 
     def inspect(name: str) -> None:
@@ -175,7 +180,7 @@ def three_at_once(served: Served, seconds: float) -> Times:
                 times.clock[what].append(1e3 * (time.perf_counter() - started))
                 time.sleep(draw.uniform(0.5, 1.5))
 
-    threads = [threading.Thread(target=inspect, args=(name,)) for name in INSPECTORS]
+    threads = [threading.Thread(target=inspect, args=(name,)) for name in names]
     for thread in threads:
         thread.start()
     for thread in threads:

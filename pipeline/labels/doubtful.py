@@ -31,23 +31,32 @@ WHYS = {
 ROUGHER = 0.5  # how sure we are that a label is wrong if a list of exposures contradicts a list of CCDs
 
 
-def doubtful_labels(catalog: Catalog, store, *, policy: str = "majority", answered: bool = False) -> pd.DataFrame:
+def doubtful_labels(
+    catalog: Catalog,
+    store,
+    *,
+    policy: str = "majority",
+    answered: bool = False,
+    labels: pd.DataFrame | None = None,
+) -> pd.DataFrame:
     """The doubtful labels of a run and its label store, the surest first: COLUMNS.
 
     ccdnames : the CCDs that the label names, joined by commas, '' = the whole exposure. image_id : a CCD to look at,
     -1 if the run has no CCD of it. says : what the label says, `good` or reasons. source : the list it comes from.
     why : a key of WHYS. against : what speaks against the label. sure : float64 in [0, 1], how sure we are that it is
     wrong. from_votes : whether the row reveals votes. in_run : whether the run has the exposure. answer : the verdict
-    that has settled it, `good` or `bad`, '' if none. answered : also return the rows that have an answer.
+    that has settled it, `good` or `bad`, '' if none. answered : also return the rows that have an answer. labels :
+    those of the store, if they were read already.
     """
-    labels, exposures = store.labels(), catalog.exposures()
-    labels = _counting(labels)
+    exposures = catalog.exposures()
+    every = store.labels() if labels is None else labels
+    labels = _counting(every)
     (votes, _), (decisions, _) = by_version(catalog, store.votes(), store.adjudications())
     verdicts = consensus.verdicts(votes, policy, catalog.panel, decisions)
     parts = [listed_both(labels), against_votes(labels, verdicts)]
     if catalog.has("prediction"):
         drawn = set(store.draws(catalog.camera).expnum)
-        training = read_labels(catalog, store, policy=policy, drawn=drawn, only=votes.expnum).table
+        training = read_labels(catalog, store, policy=policy, drawn=drawn, only=votes.expnum, labels=every).table
         parts.append(against_neighbours(catalog, labels, training))
     found = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
     found = found.merge(exposures[KEY].assign(in_run=True), on=KEY, how="left")

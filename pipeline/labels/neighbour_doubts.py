@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.catalog.kept_rows import kept_rows
 from triptych.pipeline.reasons import GOOD, REASONS
 
 KEY = ["camera", "expnum"]
@@ -170,13 +171,15 @@ def _seen(prediction, taught: pd.DataFrame, expnums: np.ndarray) -> _Seen | None
         return None
     names = tuple(name for name in (*REASONS, GOOD) if f"p_{name}" in known)
     chances = [f"p_{name}" for name in names]
-    table = prediction.rows_of(expnums, [name for name in known if name in wanted or name in chances])
+    table = kept_rows(prediction, [name for name in known if name in wanted or name in chances]).of(expnums)
     if table.empty:
         return None
     p = table[chances].to_numpy(float)
     once = taught.drop_duplicates("image_id")
-    carried = np.array([[name in own for name in names] for own in once.reasons], bool).reshape(len(once), len(names))
-    teach = prediction.rows_of(pd.unique(once.expnum), ["image_id", *chances])
+    carried = np.zeros((len(once), len(names)), bool)
+    for row, own in enumerate(once.reasons):
+        carried[row, [names.index(name) for name in own if name in names]] = True
+    teach = kept_rows(prediction, ["image_id", "expnum", *chances]).of(pd.unique(once.expnum))
     mine = pd.Index(once.image_id).get_indexer(teach.image_id)
     teach, having = teach[chances].to_numpy(float)[mine >= 0], carried[mine[mine >= 0]]
     total = having.sum(axis=0)

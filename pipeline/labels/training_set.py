@@ -184,21 +184,23 @@ def read_labels(
     drawn: Collection[int] = (),
     only: Collection[int] | None = None,
     most: int | None = None,
+    labels: pd.DataFrame | None = None,
 ) -> TrainingSet:
     """What is known of every exposure of the run except those in `drawn`, in the form of a training set.
 
-    only : expnums to which it is limited. most : see `training_set`. Rows of CCDs and predictions are read only of
-    exposures that somebody spoke of.
+    only : expnums to which it is limited. labels : those of the store, if they were read already. most : see
+    `training_set`. Rows of CCDs and predictions are read only of exposures that somebody spoke of.
     """
-    exposures, labels = catalog.exposures(), store.labels()
+    exposures = catalog.exposures()
+    said: pd.DataFrame = store.labels() if labels is None else labels
     if only is not None:
         exposures = exposures[exposures.expnum.isin(list(only))]
-        labels = labels[labels.expnum.isin(list(only))]
+        said = said[said.expnum.isin(list(only))]
     return _training_set(
         lambda expnums: catalog.ccds_of(expnums, ["image_id", "expnum", "ccdname"]),
         exposures,
         store.votes(),
-        labels,
+        said,
         policy=policy,
         panel=catalog.panel,
         predicted=_reads_prediction(catalog),
@@ -343,17 +345,21 @@ def _judged_bad(places, bad: list[_BadParts], prediction, known_reasons, unmappe
     guesses, flagged = _model_reasons(prediction), _flagged(prediction)
     rows = []
     by_exposure = places[places.expnum.isin([part.expnum for part in bad])].groupby("expnum")
-    images_of = {int(expnum): images for expnum, images in by_exposure}
+    images_of = {
+        int(expnum): list(zip(own.image_id.tolist(), own.ccdname.to_numpy(object), strict=True))
+        for expnum, own in by_exposure
+    }
     for part in bad:
         images = images_of[part.expnum]
         reasons = _known(part.reasons, unmapped)
-        if images.ccdname.isin(list(part.ticked)).any():
-            images, provenance = images[images.ccdname.isin(list(part.ticked))], "ticked"
-        elif images.image_id.isin(flagged).any():
-            images, provenance = images[images.image_id.isin(flagged)], "candidate_ccds"
-        else:
-            provenance = "whole_exposure"
-        for image_id, ccdname in zip(images.image_id, images.ccdname, strict=True):
+        ticked = [image for image in images if image[1] in part.ticked]
+        found_bad = [image for image in images if image[0] in flagged]
+        images, provenance = next(
+            (some, why)
+            for some, why in ((ticked, "ticked"), (found_bad, "candidate_ccds"), (images, "whole_exposure"))
+            if some or why == "whole_exposure"
+        )
+        for image_id, ccdname in images:
             own = _known(part.ticked.get(ccdname, ()), Counter()) or reasons
             own = own or known_reasons.get(image_id) or guesses.get(image_id, ())
             left_out["bad images without a reason"] += not own
@@ -369,12 +375,12 @@ def _long(rows: list[tuple]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(LONG)).astype(kinds)
 
 
-def _flagged(prediction) -> np.ndarray:
+def _flagged(prediction) -> set[int]:
     """Images that the model calls bad with a probability above FLAGGED_ABOVE."""
     if prediction is None:
-        return np.empty(0, np.int64)
+        return set()
     hit = (prediction.reason != GOOD) & (prediction.probability > FLAGGED_ABOVE)
-    return prediction.image_id[hit].to_numpy()
+    return set(prediction.image_id[hit].tolist())
 
 
 def _model_reasons(prediction) -> dict[int, tuple[str, ...]]:

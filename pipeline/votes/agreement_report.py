@@ -113,8 +113,8 @@ def report(
 def groups_of(exposures: pd.DataFrame, imported: pd.DataFrame | None = None) -> dict[str, pd.Series]:
     """Name of the group by (camera, expnum): band, month, and the model's category if an inspection table has it."""
     index = pd.MultiIndex.from_frame(exposures[["camera", "expnum"]].reset_index(drop=True))
-    night = exposures["night"].to_numpy(np.int64)
-    months = [f"{n // 10000}-{n // 100 % 100:02d}" if n > 0 else "" for n in night]
+    place, nights = pd.factorize(exposures["night"].to_numpy(np.int64))
+    months = np.array([f"{n // 10000}-{n // 100 % 100:02d}" if n > 0 else "" for n in nights], object)[place]
     groups = {
         "band": pd.Series(exposures["band"].to_numpy(object), index),
         "month": pd.Series(months, index, dtype=object),

@@ -16,7 +16,7 @@ def by_version(catalog: Catalog, votes: pd.DataFrame, decisions: pd.DataFrame | 
     """
     none = pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in ADJUDICATION_COLUMNS.items()})
     exposures = catalog.exposures()[["camera", "expnum", "plver"]].rename(columns={"plver": "plver_now"})
-    cameras = {catalog.camera, *exposures.camera}
+    cameras = {catalog.camera, *exposures.camera.unique()}
     parts, judged = [], set()
     for given in (votes, none if decisions is None else decisions):
         rows = given[given.camera.isin(cameras)].merge(exposures, on=["camera", "expnum"], how="left")

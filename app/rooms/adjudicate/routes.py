@@ -46,7 +46,7 @@ def queue_answer(viewer: Viewer) -> dict:
     night, in_run, own (whether this lead voted)
     decisions : current ones, newest first, as `decision_answer` gives them, each with `known_of`
     """
-    (votes, _old), (decisions, _) = by_version(viewer.catalog, viewer.store.votes(), viewer.store.adjudications())
+    (votes, _old), (decisions, _) = by_version(viewer.catalog, viewer.app.record.votes(), viewer.store.adjudications())
     table = undecided(votes, viewer.catalog.panel)
     decided = set(verdicts.decisions_on(votes, decisions))
     own = set(votes.loc[votes["inspector"] == viewer.name, "expnum"])
