@@ -1,6 +1,6 @@
 """A made-up survey of any size: what each command takes on it, and each room.
 
-    python -m benchmarks.survey_size FOLDER [--size 600000] [--verbs train predict candidates] [--rooms] [--inspectors 3]
+    python -m benchmarks.survey_size FOLDER [--size 600000] [--verbs train predict candidates] [--rooms]
 
 The survey is made in FOLDER once (see `benchmarks.survey.made`), about 700 bytes a CCD image. Commands run in processes
 of their own; their processor seconds and the highest memory of each with all its children are printed. `--rooms` then

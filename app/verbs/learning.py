@@ -69,6 +69,9 @@ def train(
             progress=progress,
         )
     say(f"model/{stage.stage_id}: trained on {len(stage.table('training'))} images")
+    for why, n in stage.json("report").get("left_out", {}).items():
+        if n:
+            say(f"not used, {why}: {n:,}")
     if search:
         found = stage.json("search")
         best = ", ".join(f"{name} {value}" for name, value in found["best"].items())

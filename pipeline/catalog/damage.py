@@ -16,7 +16,7 @@ DAMAGED = (OSError, ValueError, EOFError, KeyError, TypeError, AttributeError, p
 NUMBER = (int, type(None))
 # what Triptych relies on in its own JSON files; other keys may follow
 RUN = {"camera": str, "current": dict}
-RUN_MAYBE = {"panel": NUMBER, "about": str, "labels": (str, type(None)), "format": int, "created": str}
+RUN_MAYBE = {"panel": NUMBER, "about": str, "labels": (str, type(None)), "format": int, "created": str, "replaced": int}
 STAGE = {"name": str, "parents": list, "parameters": dict, "digest": str, "number": int}
 PARENT = {"kind": str, "stage_id": str, "digest": str}
 

@@ -248,11 +248,13 @@ class _Tables:
     def save(self) -> None:
         """Write the tables, then the manifest, so that the manifest never claims more than the tables hold."""
         changed = list(self._changed)
+        replaced = int(self.exposures.expnum.isin(changed).any())
         self.ccds = _replace(self.ccds, changed, self._ccds)
         self.exposures = _replace(self.exposures, changed, [pd.DataFrame(self._exposures)])
         self.quarantine = self.manifest.quarantine()
         self.catalog.write_tables(exposures=self.exposures, ccds=self.ccds, quarantine=self.quarantine)
-        self.catalog.set_info(ingest=self.sampling)
+        # browsers keep pictures for ever, until this number grows
+        self.catalog.set_info(ingest=self.sampling, replaced=self.catalog.info.get("replaced", 0) + replaced)
         self.manifest.save()
         self._changed, self._exposures, self._ccds = set(), [], []
 

@@ -18,6 +18,7 @@ from PIL import Image
 
 from tests import fits_makers as make
 from tests import warm
+from triptych.app.pictures.version import picture_version
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput, CatalogError
 from triptych.pipeline.image_ids import image_id_of
@@ -220,6 +221,19 @@ def test_again_reads_only_what_is_new_or_changed(run, files):
     assert dict(zip(run.exposures().expnum, run.exposures().n_ccds, strict=True)) == {101: 4, 102: 2, 103: 4}
     assert run.preview_path(101).stat().st_mtime_ns == before
     assert ingest(run, files).n_new == 0
+
+
+def test_browsers_keep_their_pictures_until_an_exposure_is_read_again(run, files):
+    make.exposure(files / "a.fits", 101)
+    ingest(run, files)
+    version = picture_version(run)
+    make.exposure(files / "b.fits", 102)
+    assert ingest(run, files).n_new == 1
+    assert picture_version(run) == version
+    time.sleep(0.01)
+    make.exposure(files / "b.fits", 102, ccds=("CCD1", "CCD2"))
+    ingest(run, files)
+    assert picture_version(run) != version
 
 
 def test_a_file_that_changes_its_exposure_leaves_nothing_behind(run, files):
