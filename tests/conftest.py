@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests import collector, one_core  # isort: skip  # noqa: F401  (one_core first)
+from tests import process  # isort: skip  (before any module that computes)
 
-collector.wait()
+process.wait()
 
 from tests import passwords, slow_tests, survey, templates  # noqa: E402
 
@@ -52,7 +52,7 @@ def pytest_unconfigure(config):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop():
-    collector.begin()
+    process.begin()
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups

@@ -3,9 +3,9 @@
 import importlib
 import pkgutil
 
-from tests import collector
+from tests import process
 
-collector.wait()
+process.wait()
 
 from tests import passwords  # noqa: E402
 from triptych import pipeline  # noqa: E402
@@ -30,4 +30,4 @@ for module in pkgutil.walk_packages(pipeline.__path__, "triptych.pipeline."):
 for name in (*PROGRAMS, *LIBRARIES):
     importlib.import_module(name)
 passwords.make_cheap()
-collector.begin()
+process.begin()
