@@ -1,9 +1,12 @@
 """How much memory there is. What a file of somebody else says of its size is compared with that before it is read."""
 
+import mmap
 import os
 import resource
 from contextlib import suppress
 from pathlib import Path
+
+import numpy as np
 
 from triptych.pipeline.errors import BadInput
 
@@ -30,3 +33,10 @@ def must_fit(n_bytes: int, what: object) -> None:
             f"{what} would take {n_bytes / 1e9:,.0f} GB of memory, and there are {most / 1e9:,.1f}; "
             "if it is sound, split it, or use a machine with more memory"
         )
+
+
+def let_go(array: np.ndarray) -> None:
+    """Release the pages of a memory-mapped file that were read. Otherwise they count as memory of this process."""
+    if isinstance(array, np.memmap) and array.mode == "r" and hasattr(mmap, "MADV_DONTNEED"):
+        mapped = array._mmap  # pyright: ignore[reportAttributeAccessIssue]  # not in numpy's stubs
+        mapped.madvise(mmap.MADV_DONTNEED)

@@ -9,7 +9,7 @@ from triptych.pipeline.classifier import candidates, predict, train
 from triptych.pipeline.embedding import embed
 from triptych.pipeline.errors import StageMissing, StageStale
 from triptych.pipeline.ingest import ingest
-from triptych.pipeline.vectors import clusters, tsne
+from triptych.pipeline.vectors import clusters, maps
 
 Bar = Callable[[str], AbstractContextManager]
 
@@ -67,4 +67,4 @@ def place(catalog: Catalog, *, seed: int = 0, bar: Bar = lambda title: nullconte
     for dims in (2, 3):
         if not is_fresh(catalog, f"map{dims}d"):
             with bar(f"map {dims}-D") as progress:
-                tsne.make_map(catalog.refresh(), dims=dims, seed=seed, progress=progress)
+                maps.make_map(catalog.refresh(), dims=dims, seed=seed, progress=progress)

@@ -4,7 +4,6 @@ A block is a number of whole exposures, because an answer may depend on all CCDs
 row group. At most one block per thread is in memory, and one that waits to be written.
 """
 
-import mmap
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -16,12 +15,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from triptych.pipeline.errors import BadInput
+from triptych.pipeline.memory import let_go
 from triptych.pipeline.reasons import GOOD
 from triptych.pipeline.vectors.neighbours import in_order, neighbourhood
+from triptych.pipeline.vectors.reduction import reduced
 
-# Least number of images in a block, and number of images whose vectors are float64 at one time.
+# Least number of images in a block.
 BLOCK = 65_536
-PIECE = 8_192
 
 
 @dataclass(frozen=True)
@@ -47,19 +47,6 @@ def exposure_blocks(expnums: np.ndarray, size: int = 0) -> list[slice]:
         bounds.append(int(starts[after]))
     bounds.append(len(expnums))
     return [slice(start, stop) for start, stop in pairwise(bounds) if stop > start]
-
-
-def reduced(reduction, vectors: np.ndarray) -> np.ndarray:
-    """Reduce (n, dim) vectors of any float type to (n, kept) float64, PIECE at a time.
-
-    BadInput if any is not finite.
-    """
-    pieces = [reduction.apply(vectors[start : start + PIECE]) for start in range(0, len(vectors), PIECE)]
-    found = np.concatenate(pieces) if pieces else reduction.apply(vectors)
-    bad = int((~np.isfinite(found).all(axis=1)).sum())
-    if bad:
-        raise BadInput(f"{bad} of {len(found)} vectors hold NaN or infinity; run `triptych embed` again")
-    return found
 
 
 def asks_neighbours(model, labelled: np.ndarray, n: int, *, own_exposure: bool = False) -> Callable:
@@ -151,7 +138,7 @@ def prediction_blocks(
         own = keys.iloc[block].reset_index(drop=True)
         further = () if surroundings is None else (surroundings[block],)
         table = as_table(answer(vectors[block], own, *further), own, classes, training_ids)
-        _let_go(vectors)
+        let_go(vectors)
         return table
 
     done = 0
@@ -160,13 +147,6 @@ def prediction_blocks(
         if progress:
             progress(done, len(keys), "predictions")
         yield table
-
-
-def _let_go(vectors: np.ndarray) -> None:
-    """Release the pages of a memory-mapped file that were read. Otherwise they count as memory of this process."""
-    if isinstance(vectors, np.memmap) and vectors.mode == "r" and hasattr(mmap, "MADV_DONTNEED"):
-        mapped = vectors._mmap  # pyright: ignore[reportAttributeAccessIssue]  # not in numpy's stubs
-        mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def write_blocks(path: str | Path, tables: Iterable[pa.Table]) -> int:

@@ -28,11 +28,12 @@ from triptych.pipeline.catalog.files import put_in_place, write_json
 from triptych.pipeline.catalog.stage import Stage, gone_on_failure
 from triptych.pipeline.classifier.classifier import Classifier, Model
 from triptych.pipeline.classifier.cross_fitted_heads import indicators
-from triptych.pipeline.classifier.prediction_table import asks_neighbours, exposure_blocks, reduced
+from triptych.pipeline.classifier.prediction_table import asks_neighbours, exposure_blocks
 from triptych.pipeline.errors import BadInput
 from triptych.pipeline.retraining.live_cells import lay_out
 from triptych.pipeline.retraining.live_neighbours import Live, Update, started
 from triptych.pipeline.vectors.neighbours import in_order
+from triptych.pipeline.vectors.reduction import reduced
 
 FORMAT = 1
 CHECKED = 24  # number of images whose answers are compared with a full search after every update

@@ -1,7 +1,9 @@
 """Clusters of similar images, found without labels by HDBSCAN.
 
+In a large survey a sample is clustered, and the other images are assigned to its clusters (see `sample`).
+
 No fitted clusterer is stored. HDBSCAN uses no random numbers, so the same vectors always give the same clusters. To
-assign new images, `place` fits it again on the vectors from which the stage was made.
+assign new images, `place` fits it again on the vectors of the images that were clustered.
 """
 
 from collections.abc import Callable
@@ -15,14 +17,16 @@ from sklearn.cluster import HDBSCAN
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.catalog.stage import Stage
 from triptych.pipeline.errors import CatalogError, choose
-from triptych.pipeline.vectors import frozen_stages
+from triptych.pipeline.vectors import frozen_stages, rest, sample
 from triptych.pipeline.vectors.cluster_quality import quality
+from triptych.pipeline.vectors.cluster_tree import ClusterTree, tree_of
 from triptych.pipeline.vectors.reduction import Reduction, fit_reduction
 
-BLOCK = 10_000
 SIZES = ("min_cluster_size", "min_samples", "max_cluster_size", "library")
 # At least this share of a stage's images must get the same cluster when the clusterer is fitted again.
 AGREE = 0.98
+# How much of the progress bar the placing takes, in steps.
+PLACING_STEPS = 4
 
 
 @dataclass(frozen=True)
@@ -90,9 +94,13 @@ def find(reduced: np.ndarray, **sizes) -> tuple[np.ndarray, np.ndarray]:
     reduced : (n, dim) float. sizes : see `fit`. Clusters are numbered by size, the largest is 0; equal ones are ordered
     by their first image. So the same vectors give the same numbers.
     """
-    found = fit(reduced, **sizes)
+    return _numbered(fit(reduced, **sizes), len(reduced))
+
+
+def _numbered(found, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Clusters and memberships of a fitted clusterer, numbered as `find` says. found : from `fit` for n images."""
     if found is None:
-        return np.full(len(reduced), -1), np.zeros(len(reduced))
+        return np.full(n, -1), np.zeros(n)
     labels, first, counts = np.unique(found.labels_[found.labels_ >= 0], return_index=True, return_counts=True)
     number = np.full(len(labels) + 1, -1)  # the last entry is for -1, in no cluster
     number[np.lexsort((first, -counts))] = np.arange(len(labels))
@@ -105,84 +113,141 @@ def cluster(
     preset: str = "default",
     min_cluster_size: int | None = None,
     min_samples: int | None = None,
+    most: int = sample.MOST,
     draws: int = 5,
     seed: int = 0,
     progress: Callable | None = None,
 ) -> Stage:
     """Cluster the current embedding after StandardScaler and PCA; write and return the cluster stage.
 
-    preset : a name in PRESETS, whose sizes are used unless others are given. min_cluster_size : by default n_images /
-    500, between 10 and 100. draws : number of random samples that are clustered again to measure the stability.
-    The stage's `metrics.json` holds silhouette, DBCV and stability.
+    preset : a name in PRESETS, whose sizes are used unless others are given. min_cluster_size : by default 1/500 of the
+    images that are clustered, between 10 and 100. most : in a run of more images, a sample of so many is clustered, and
+    the others are assigned to its clusters; then the table has the column `placed`. draws : number of random samples
+    that are clustered again to measure the stability. The stage's `metrics.json` holds silhouette, DBCV and stability.
+    BadInput if `most` is below sample.LEAST.
     """
     how = PRESETS[choose(preset, PRESETS, "cluster preset")]
     embedding = catalog.stage("embedding")
-    vectors, keys = embedding.array(), embedding.table("keys")
+    vectors, image_ids = embedding.array(), embedding.table("keys", ["image_id"]).image_id.to_numpy()
+    rows = sample.sampled_rows(image_ids, most, seed)
+    whole = len(rows) == len(image_ids)
     report = progress or (lambda *_: None)
-    steps = 3 + draws
-    report(0, steps, "reducing")
+    steps = 3 + draws + (0 if whole else PLACING_STEPS)
+    report(0, steps, "reducing" if whole else sample.words(len(rows), len(image_ids), "to be clustered"))
     sizes = {
-        "min_cluster_size": min_cluster_size or how.min_cluster_size or int(np.clip(len(keys) // 500, 10, 100)),
+        "min_cluster_size": min_cluster_size or how.min_cluster_size or int(np.clip(len(rows) // 500, 10, 100)),
         "min_samples": min_samples or how.min_samples,
         "max_cluster_size": how.max_cluster_size,
         "library": how.library,
     }
-    reduced = how.reduction(vectors, seed).apply(vectors)
+    own = np.asarray(vectors[rows])
+    reduction = how.reduction(own, seed)
+    reduced = reduction.apply(own)
     report(1, steps, "clustering")
-    labels, membership = find(reduced, **sizes)
+    both = not whole and how.library == "hdbscan"  # one fit that can also assign
+    found = fit(reduced, **sizes, predicts=both)
+    labels, membership = _numbered(found, len(reduced))
     report(2, steps, "measuring")
     metrics = quality(reduced, labels, find, sizes, draws=draws, seed=seed, report=lambda n: report(3 + n, steps))
     parameters = {**sizes, "preset": preset, "components": how.components, "seed": seed}
-    with catalog.new_stage("cluster", "hdbscan", parents=[embedding], parameters=parameters) as writer:
-        writer.write_table(
-            pd.DataFrame({"image_id": keys.image_id.to_numpy(), "cluster": labels, "membership": membership})
+    table = pd.DataFrame({"image_id": image_ids[rows], "cluster": labels, "membership": membership})
+    if not whole:
+        parameters |= {"sampled": len(rows)}
+        assigner = _Assigner(found if both else fit(reduced, **sizes, predicts=True), reduced, labels, len(image_ids))
+        table = _with_the_rest(
+            table, image_ids, assigner, reduction, vectors, rows, lambda *at: report(*_part(at, steps))
         )
+        metrics |= {
+            "sampled": len(rows),
+            "placed": len(table) - len(rows),
+            "placed_share": round(float((table.cluster >= 0)[table.placed].mean()), 6),
+        }
+    with catalog.new_stage("cluster", "hdbscan", parents=[embedding], parameters=parameters) as writer:
+        writer.write_table(table)
         writer.write_json(metrics, "metrics")
     report(steps, steps, f"{labels.max(initial=-1) + 1} clusters")
     return writer.stage
 
 
-def assign(base: Stage, vectors: np.ndarray, progress: Callable | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Return cluster (m,) int64 and membership (m,) float64 of new `vectors` (m, dim) in the clusters of stage `base`.
+def _part(at: tuple, steps: int) -> tuple:
+    """Progress of the placing, the last PLACING_STEPS of all steps."""
+    done, total, text = at
+    return steps - PLACING_STEPS + PLACING_STEPS * done / total, steps, text
 
-    Uses hdbscan's approximate_predict, with a clusterer that is fitted again on the vectors of `base`. Each new cluster
-    gets the number of the stored cluster that it shares most images with. CatalogError if less than AGREE of the images
-    get their stored cluster again.
+
+def _with_the_rest(sampled, image_ids, assigner, reduction, vectors, rows, progress) -> pd.DataFrame:
+    """The table of all images, from that of the sample at `rows`; the others are assigned."""
+    placed = np.ones(len(image_ids), bool)
+    placed[rows] = False
+    labels, membership = np.full(len(image_ids), -1), np.zeros(len(image_ids))
+    labels[rows], membership[rows] = sampled.cluster, sampled.membership
+    for own, found in rest.blocks_of(assigner, reduction, vectors, placed, progress=progress):
+        labels[own], membership[own] = found
+    return pd.DataFrame({"image_id": image_ids, "cluster": labels, "membership": membership, "placed": placed})
+
+
+class _Assigner:
+    """Gives images the stored cluster of the clustered images that they lie among.
+
+    found : from `fit` with `predicts`, for `reduced` (n, dim). stored : (n,) int64, the cluster of each in the table.
+    Each cluster that was fitted gets the number of the stored cluster that it shares most images with. `agreeing` :
+    share of the images whose stored cluster is found again.
     """
+
+    def __init__(self, found, reduced: np.ndarray, stored: np.ndarray, n_queries: int):
+        self.agreeing = 1.0
+        self.tree: ClusterTree | None = None
+        if found is None:
+            return
+        self.tree = tree_of(found, np.ascontiguousarray(reduced, np.float64), n_queries)
+        shared = np.zeros((found.labels_.max() + 2, stored.max() + 2), np.int64)
+        np.add.at(shared, (found.labels_, stored), 1)
+        self.number = shared.argmax(axis=1)
+        self.number[self.number == shared.shape[1] - 1] = -1
+        self.number[-1] = -1
+        self.agreeing = (self.number[found.labels_] == stored).mean()
+
+    def __call__(self, reduced: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Cluster (m,) int64 and membership (m,) float64 of `reduced` (m, dim)."""
+        if self.tree is None:
+            return np.full(len(reduced), -1), np.zeros(len(reduced))
+        labels, membership = self.tree.assign(reduced)
+        return self.number[labels], membership
+
+
+def _assigner_of(base: Stage, n_queries: int) -> tuple[_Assigner, Reduction]:
+    """The assigner of a computed stage, and its reduction. CatalogError if less than AGREE of its images agree."""
     given, table = base.parameters, base.table()
-    earlier = base.parent("embedding").array()
+    clustered = rest.landmarks_of(table)
+    earlier = np.asarray(base.parent("embedding").array()[clustered])
     reduction = PRESETS[given.get("preset", "default")].reduction(earlier, given["seed"])
     sizes = {name: given[name] for name in SIZES if name in given}
-    labels, membership = np.full(len(vectors), -1), np.zeros(len(vectors))
-    found = fit(reduction.apply(earlier), **sizes, predicts=True)
-    if found is None:
-        return labels, membership
-    stored = table.cluster.to_numpy()
-    shared = np.zeros((found.labels_.max() + 2, stored.max() + 2), np.int64)
-    np.add.at(shared, (found.labels_, stored), 1)
-    number = shared.argmax(axis=1)
-    number[number == shared.shape[1] - 1] = -1
-    number[-1] = -1
-    if (number[found.labels_] == stored).mean() < AGREE:
+    reduced = reduction.apply(earlier)
+    assigner = _Assigner(fit(reduced, **sizes, predicts=True), reduced, table.cluster.to_numpy()[clustered], n_queries)
+    if assigner.agreeing < AGREE:
         made_with = base.info["versions"].get("hdbscan")
         raise CatalogError(
             f"the clusters of {base.stage_id}, made with hdbscan {made_with}, cannot be reproduced; "
             "leave out --place to make new ones"
         )
-    reduced = np.ascontiguousarray(reduction.apply(vectors))
-    for start in range(0, len(reduced), BLOCK):
-        block = slice(start, start + BLOCK)
-        raw, membership[block] = hdbscan.approximate_predict(found, reduced[block])
-        labels[block] = number[raw]
-        if progress:
-            progress(min(start + BLOCK, len(reduced)), len(reduced), "assigning")
-    return labels, membership
+    return assigner, reduction
+
+
+def assign(base: Stage, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return cluster (m,) int64 and membership (m,) float64 of new `vectors` (m, dim) in the clusters of stage `base`.
+
+    As hdbscan's approximate_predict, with a clusterer that is fitted again on the vectors of `base` that were
+    clustered. CatalogError if less than AGREE of those images get their stored cluster again.
+    """
+    assigner, reduction = _assigner_of(base, len(vectors))
+    return assigner(reduction.apply(vectors))
 
 
 def place(catalog: Catalog, *, progress: Callable | None = None) -> Stage:
     """Assign new images to the current clusters; write and return a new cluster stage. Column `placed`: True if new.
 
-    Images of the frozen stage keep their cluster. If there is nothing to assign, the current stage is returned.
+    Images of the frozen stage keep their cluster, and those that were placed there count as placed. If there is nothing
+    to assign, the current stage is returned.
     """
     embedding, current = catalog.stage("embedding"), catalog.stage("cluster", fresh=False)
     if current.parent("embedding").digest == embedding.digest:
@@ -190,12 +255,16 @@ def place(catalog: Catalog, *, progress: Callable | None = None) -> Stage:
     base = frozen_stages.original(catalog, "cluster")
     known = frozen_stages.known_rows(base, embedding)
     before, new = base.table(), known < 0
-    labels = before.cluster.to_numpy()[np.maximum(known, 0)].copy()
-    membership = before.membership.to_numpy()[np.maximum(known, 0)].copy()
-    labels[new], membership[new] = assign(base, embedding.array()[new], progress)
-    table = pd.DataFrame({"image_id": embedding.table("keys").image_id.to_numpy(), "cluster": labels})
+    known = np.maximum(known, 0)
+    labels, membership = before.cluster.to_numpy()[known].copy(), before.membership.to_numpy()[known].copy()
+    placed = new | before.placed.to_numpy()[known] if "placed" in before else new
+    assigner, reduction = _assigner_of(base, int(new.sum()))
+    for rows, found in rest.blocks_of(assigner, reduction, embedding.array(), new, progress=progress):
+        labels[rows], membership[rows] = found
+    image_ids = embedding.table("keys", ["image_id"]).image_id.to_numpy()
+    table = pd.DataFrame({"image_id": image_ids, "cluster": labels, "membership": membership, "placed": placed})
     parameters = {**base.parameters, "frozen": base.stage_id, "frozen_digest": base.digest}
     with catalog.new_stage("cluster", "placed", parents=[embedding], parameters=parameters) as writer:
-        writer.write_table(table.assign(membership=membership, placed=new))
+        writer.write_table(table)
         writer.write_json(base.json("metrics"), "metrics")
     return writer.stage

@@ -6,6 +6,7 @@ import pandas as pd
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.catalog.stage import Stage
 from triptych.pipeline.errors import BadInput, StageStale
+from triptych.pipeline.memory import let_go
 
 BLOCK = 65_536
 
@@ -39,9 +40,27 @@ def known_rows(frozen: Stage, embedding: Stage) -> np.ndarray:
             f"{frozen.kind}/{frozen.stage_id} was made from {earlier.stage_id}, but the current embedding "
             f"{embedding.stage_id} has another backbone; leave out --place to make a new one"
         )
-    rows = pd.Index(earlier.table("keys").image_id).get_indexer(embedding.table("keys").image_id)
+    ids = [stage.table("keys", ["image_id"]).image_id for stage in (earlier, embedding)]
+    rows = pd.Index(ids[0]).get_indexer(ids[1])
     for start in range(0, len(rows), BLOCK):
         block = rows[start : start + BLOCK]
         same = (np.asarray(before[np.maximum(block, 0)]) == np.asarray(after[start : start + BLOCK])).all(axis=1)
         block[~same] = -1
+        let_go(before)
+        let_go(after)
     return rows.astype(np.int64)
+
+
+def n_new(stage: Stage) -> int:
+    """How many images a placed stage has that its frozen stage lacks, or that have changed since; 0 if none was placed.
+
+    An image that the frozen stage had already placed among its sample is not new.
+    """
+    if "frozen" not in stage.parameters:
+        return 0
+    base = stage.catalog.stage(stage.kind, stage.parameters["frozen"], fresh=False)
+    table = stage.table(columns=["image_id", "placed"])
+    if "placed" in base.columns():
+        before = base.table(columns=["image_id", "placed"])
+        table = table[~table.image_id.isin(before.image_id[before.placed])]
+    return int(table.placed.sum())

@@ -11,6 +11,7 @@ theirs. If it is twice as far away as 95 % of them, this factor is a quarter: a 
 
 import os
 from collections.abc import Callable
+from functools import cached_property
 from types import SimpleNamespace
 
 import numpy as np
@@ -21,7 +22,9 @@ from scipy.spatial import cKDTree
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.catalog.stage import Stage
 from triptych.pipeline.errors import BadInput, choose
-from triptych.pipeline.vectors import frozen_stages, tsne
+from triptych.pipeline.vectors import frozen_stages, rest, tsne
+from triptych.pipeline.vectors.neighbours import WORTH_SORTING, Neighbourhood, neighbourhood
+from triptych.pipeline.vectors.reduction import Reduction
 from triptych.pipeline.vectors.tsne_gradient import ExactGradient
 
 NEIGHBOURS = 15
@@ -60,8 +63,16 @@ class FrozenMap:
 
     def neighbours(self, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Nearest landmarks of `vectors` (m, k), nearest first: distances (m, self.k) float64 and row numbers."""
+        if len(vectors) * len(self.vectors) >= WORTH_SORTING:
+            rows, distances = self.in_cells.nearest(vectors, np.full(len(vectors), -1), self.k, power=2)
+            return distances, rows
         workers = self.jobs if len(vectors) > 100 else 1
         return self.tree.query(vectors, self.k, workers=workers)
+
+    @cached_property
+    def in_cells(self) -> Neighbourhood:
+        """The landmarks prepared for many queries: in 15 dimensions this search is about four times as fast."""
+        return neighbourhood(self.vectors, np.zeros(len(self.vectors), np.int64), WORTH_SORTING)
 
     def place(self, vectors: np.ndarray, how: str = "median") -> tuple[np.ndarray, np.ndarray]:
         """Return places (m, dims) float64 and trust (m,) float64 of new `vectors` (m, k). how : a name in PLACINGS."""
@@ -126,11 +137,14 @@ def by_transform(landmarks: FrozenMap, distances: np.ndarray, rows: np.ndarray) 
 PLACINGS: dict[str, Callable] = {"transform": by_transform, "median": by_median}
 
 
-def open_map(stage: Stage, jobs: int | None = None) -> tuple[FrozenMap, Callable]:
-    """Open a computed map stage to place on. Also return its reduction: function (m, dim) vectors -> (m, k)."""
-    reduction = tsne.reduction_of(stage)
-    places = stage.table()[list(tsne.AXES[: stage.parameters["dims"]])].to_numpy()
-    return FrozenMap(reduction.apply(stage.parent("embedding").array()), places, jobs), reduction.apply
+def open_map(stage: Stage, jobs: int | None = None) -> tuple[FrozenMap, Reduction]:
+    """Open a computed map stage to place on, and its reduction, which is fitted again to the images laid out."""
+    preset, table = tsne.PRESETS[stage.parameters.get("preset", "default")], stage.table()
+    laid_out = rest.landmarks_of(table)
+    vectors = np.asarray(stage.parent("embedding").array()[laid_out])
+    reduction = preset.reduction(vectors, stage.parameters["seed"])
+    places = table[list(tsne.AXES[: stage.parameters["dims"]])].to_numpy()[laid_out]
+    return FrozenMap(reduction.apply(vectors), places, jobs), reduction
 
 
 def place(
@@ -143,9 +157,9 @@ def place(
 ) -> Stage:
     """Place the images of the current embedding that are not on the map; write and return a new map stage.
 
-    It has a row for every image of the embedding. Images of the frozen map keep their place (`placed` false, trust 1);
-    new and changed ones are placed. The stage's parent is the embedding, and its parameters name the frozen map. If
-    there is nothing to place, the current map is returned. how : a name in PLACINGS.
+    It has a row for every image of the embedding. Images of the frozen map keep their place and their trust (if they
+    were laid out: `placed` false, trust 1); new and changed ones are placed. The stage's parent is the embedding; its
+    parameters name the frozen map. If there is nothing to place, the current map is returned. how : a name in PLACINGS.
     """
     if dims not in (2, 3):
         raise BadInput(f"a map has 2 or 3 dimensions, not {dims}")
@@ -159,12 +173,19 @@ def place(
     report(0, 3, "comparing with the map")
     known = frozen_stages.known_rows(base, embedding)
     report(1, 3, "opening the map")
-    landmarks, reduce = open_map(base, jobs)
-    report(2, 3, f"placing {(known < 0).sum()} images")
-    places, trust = landmarks.places[np.maximum(known, 0)], np.ones(len(known))
-    new = known < 0
-    places[new], trust[new] = landmarks.place(reduce(embedding.array()[new]), how)
-    table = tsne.map_table(embedding.table("keys"), places.astype(np.float32)).assign(placed=new, trust=trust)
+    landmarks, reduction = open_map(base, jobs)
+    new, known, before = known < 0, np.maximum(known, 0), base.table()
+    report(2, 3, f"placing {new.sum()} images")
+    places = before[list(tsne.AXES[:dims])].to_numpy()[known]
+    trust, placed = np.ones(len(known)), new
+    if "placed" in before:
+        trust, placed = before.trust.to_numpy()[known], new | before.placed.to_numpy()[known]
+    rows = np.flatnonzero(new)
+    reduced = rest.reduced_rows(reduction, embedding.array(), new)
+    for start in range(0, len(rows), rest.BLOCK):
+        block = slice(start, start + rest.BLOCK)
+        places[rows[block]], trust[rows[block]] = landmarks.place(reduced[block], how)
+    table = tsne.map_table(embedding.table("keys", ["image_id"]), places).assign(placed=placed, trust=trust)
     parameters = {**base.parameters, "frozen": base.stage_id, "frozen_digest": base.digest, "how": how}
     with catalog.new_stage(kind, "placed", parents=[embedding], parameters=parameters) as writer:
         writer.write_table(table)

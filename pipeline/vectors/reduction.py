@@ -17,6 +17,8 @@ from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, PowerTransformer, 
 from triptych.pipeline.errors import BadInput, choose
 
 BLOCK = 65_536
+# Number of images whose vectors are float64 at one time while many blocks are reduced in threads.
+PIECE = 8_192
 NOTHING = np.empty(0)
 EXPONENTS_KEPT = 64
 
@@ -121,6 +123,19 @@ class Reduction:
             block = np.asarray(vectors[start : start + BLOCK], dtype=np.float64)
             reduced[start : start + BLOCK] = first(block, self.exponents) @ self.matrix + self.offset
         return reduced
+
+
+def reduced(reduction: Reduction, vectors: np.ndarray) -> np.ndarray:
+    """Reduce (n, dim) vectors of any float type to (n, kept) float64, PIECE at a time.
+
+    BadInput if any is not finite.
+    """
+    pieces = [reduction.apply(vectors[start : start + PIECE]) for start in range(0, len(vectors), PIECE)]
+    found = np.concatenate(pieces) if pieces else reduction.apply(vectors)
+    bad = int((~np.isfinite(found).all(axis=1)).sum())
+    if bad:
+        raise BadInput(f"{bad} of {len(found)} vectors hold NaN or infinity; run `triptych embed` again")
+    return found
 
 
 def fit_reduction(

@@ -1,4 +1,4 @@
-"""t-SNE maps of all images in two or three dimensions, made with openTSNE."""
+"""t-SNE in two or three dimensions, with openTSNE or as published, and the settings of a map."""
 
 import os
 from collections.abc import Callable
@@ -9,8 +9,6 @@ import openTSNE
 import pandas as pd
 from sklearn.manifold import TSNE
 
-from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.catalog.stage import Stage
 from triptych.pipeline.errors import BadInput, choose
 from triptych.pipeline.vectors.reduction import Reduction, fit_reduction
 from triptych.pipeline.vectors.tsne_gradient import ExactGradient, has_gpu
@@ -174,41 +172,6 @@ PRESETS: dict[str, Preset] = {
 }
 
 
-def make_map(
-    catalog: Catalog,
-    *,
-    dims: int = 2,
-    preset: str = "default",
-    perplexity: float | None = None,
-    iterations: int | None = None,
-    gradient: str = "auto",
-    seed: int = 0,
-    jobs: int | None = None,
-    progress: Callable | None = None,
-) -> Stage:
-    """Map the current embedding; write and return the stage `map2d` or `map3d`, with the rows of the embedding.
-
-    preset : a name in PRESETS. perplexity, iterations (after 250 exaggerated ones) : by default those of the preset.
-    """
-    how = PRESETS[choose(preset, PRESETS, "map preset")]
-    perplexity, iterations = perplexity or how.perplexity, iterations or how.iterations
-    embedding = catalog.stage("embedding")
-    vectors, keys = embedding.array(), embedding.table("keys")
-    reduced = how.reduction(vectors, seed).apply(vectors)
-    options = {"dims": dims, "perplexity": perplexity, "iterations": iterations, "seed": seed, "gradient": gradient}
-    places = how.draw(reduced, **options, jobs=jobs, progress=progress)
-    parameters = {**options, "preset": preset, "theta": THETA if preset == "default" else 0.5}
-    with catalog.new_stage(f"map{dims}d", "tsne", parents=[embedding], parameters=parameters) as writer:
-        writer.write_table(map_table(keys, places))
-    return writer.stage
-
-
 def map_table(keys: pd.DataFrame, places: np.ndarray) -> pd.DataFrame:
     """Columns image_id, x, y[, z] in the order of `keys`. places : (n, dims)."""
     return pd.DataFrame({"image_id": keys.image_id.to_numpy(), **dict(zip(AXES, places.T, strict=False))})
-
-
-def reduction_of(stage: Stage) -> Reduction:
-    """The reduction of a map, fitted again to its embedding; so it need not be stored."""
-    preset = PRESETS[stage.parameters.get("preset", "default")]
-    return preset.reduction(stage.parent("embedding").array(), stage.parameters["seed"])

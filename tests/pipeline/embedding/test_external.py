@@ -10,7 +10,7 @@ from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.embedding import external
 from triptych.pipeline.errors import BadInput, UnknownName
 from triptych.pipeline.image_ids import ccdnum_of, image_id_of
-from triptych.pipeline.vectors import clusters, placing, similar, tsne
+from triptych.pipeline.vectors import clusters, maps, placing, similar
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ def test_a_run_of_nothing_but_vectors_can_be_mapped_and_searched(run, tmp_path):
     frame = table[["expnum", "ccdnum"]].assign(embedding=list(shuffled))
     frame[table.expnum <= 9].to_parquet(tmp_path / "first.parquet")
     external.bring_in(catalog, tmp_path / "first.parquet")
-    tsne.make_map(catalog, iterations=100)
+    maps.make_map(catalog, iterations=100)
     clusters.cluster(catalog)
     found = similar.similar(catalog, similar.image_ids(catalog, ["3-S29"]), k=4)
     assert len(found) == 4

@@ -1,5 +1,6 @@
 """New exposures on frozen maps and clusters: nothing moves, and new ones are placed near similar ones."""
 
+import dataclasses
 import time
 
 import numpy as np
@@ -10,7 +11,7 @@ from sklearn.metrics import adjusted_rand_score
 from tests import vectors
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput, StageStale, UnknownName
-from triptych.pipeline.vectors import clusters, placing, tsne
+from triptych.pipeline.vectors import clusters, frozen_stages, maps, placing, rest, tsne
 
 FIRST = 24
 
@@ -37,7 +38,7 @@ def run(tmp_path):
 @pytest.mark.parametrize("dims", [2, 3])
 def test_new_images_land_among_their_kind(run, dims, how):
     catalog, truth = run
-    frozen = tsne.make_map(catalog, dims=dims, iterations=250)
+    frozen = maps.make_map(catalog, dims=dims, iterations=250)
     grow(catalog, 36)
     stage = placing.place(catalog, dims=dims, how=how)
     table = stage.table()
@@ -60,7 +61,7 @@ def test_new_images_land_among_their_kind(run, dims, how):
 
 def test_a_second_round_starts_from_the_same_frozen_map(run):
     catalog, _ = run
-    frozen = tsne.make_map(catalog, iterations=250)
+    frozen = maps.make_map(catalog, iterations=250)
     grow(catalog, 30)
     first = placing.place(catalog, how="median").table().set_index("image_id")
     grow(catalog, 36)
@@ -72,9 +73,9 @@ def test_a_second_round_starts_from_the_same_frozen_map(run):
 
 def test_one_and_all_are_placed_alike(run):
     catalog, truth = run
-    landmarks, reduce = placing.open_map(tsne.make_map(catalog, iterations=250))
+    landmarks, reduction = placing.open_map(maps.make_map(catalog, iterations=250))
     grow(catalog, 36)
-    new = reduce(catalog.stage("embedding").array()[(truth.expnum > FIRST).to_numpy()])
+    new = reduction.apply(catalog.stage("embedding").array()[(truth.expnum > FIRST).to_numpy()])
     for how in placing.PLACINGS:
         together, trust = landmarks.place(new, how)
         one, its_trust = landmarks.place(new[5:6], how)
@@ -98,9 +99,9 @@ def test_transform_is_that_of_open_tsne():
 @pytest.mark.parametrize("dims", [2, 3])
 def test_many_images_take_a_tree_or_a_grid_to_the_same_places(run, dims, monkeypatch):
     catalog, _ = run
-    landmarks, reduce = placing.open_map(tsne.make_map(catalog, dims=dims, iterations=250))
+    landmarks, reduction = placing.open_map(maps.make_map(catalog, dims=dims, iterations=250))
     grow(catalog, 36)
-    new = reduce(catalog.stage("embedding").array()[-72:])
+    new = reduction.apply(catalog.stage("embedding").array()[-72:])
     exact, _ = landmarks.place(new, "transform")
     monkeypatch.setattr(placing, "EXACT_PAIRS", 0)
     quick, _ = landmarks.place(new, "transform")
@@ -110,9 +111,9 @@ def test_many_images_take_a_tree_or_a_grid_to_the_same_places(run, dims, monkeyp
 
 def test_what_the_map_has_never_seen_is_not_trusted(run):
     catalog, _ = run
-    landmarks, reduce = placing.open_map(tsne.make_map(catalog, iterations=250))
+    landmarks, reduction = placing.open_map(maps.make_map(catalog, iterations=250))
     rng = np.random.default_rng(1)
-    known = reduce(catalog.stage("embedding").array()[::7])
+    known = reduction.apply(catalog.stage("embedding").array()[::7])
     strange = known + rng.normal(0, 40, known.shape)
     for how in placing.PLACINGS:
         assert np.median(landmarks.place(known, how)[1]) > 0.6
@@ -121,8 +122,8 @@ def test_what_the_map_has_never_seen_is_not_trusted(run):
 
 def test_a_place_by_neighbours_takes_a_moment(run):
     catalog, _ = run
-    landmarks, reduce = placing.open_map(tsne.make_map(catalog, iterations=250))
-    one = reduce(catalog.stage("embedding").array()[:1])
+    landmarks, reduction = placing.open_map(maps.make_map(catalog, iterations=250))
+    one = reduction.apply(catalog.stage("embedding").array()[:1])
     taken = []
     for _ in range(20):
         started = time.perf_counter()
@@ -133,7 +134,7 @@ def test_a_place_by_neighbours_takes_a_moment(run):
 
 def test_nothing_new_makes_no_stage_and_a_finer_place_does(run):
     catalog, _ = run
-    frozen = tsne.make_map(catalog, iterations=250)
+    frozen = maps.make_map(catalog, iterations=250)
     assert placing.place(catalog).stage_id == frozen.stage_id
     grow(catalog, 30)
     quick = placing.place(catalog, how="median")
@@ -145,7 +146,7 @@ def test_nothing_new_makes_no_stage_and_a_finer_place_does(run):
 
 def test_a_changed_image_is_placed_anew_and_a_lost_one_is_left_out(run):
     catalog, truth = run
-    tsne.make_map(catalog, iterations=250)
+    maps.make_map(catalog, iterations=250)
     embedding = catalog.stage("embedding")
     changed = embedding.array(mmap=False)[1:].copy()
     changed[4] += 0.5
@@ -159,7 +160,7 @@ def test_a_changed_image_is_placed_anew_and_a_lost_one_is_left_out(run):
 
 def test_another_backbone_cannot_be_placed(run):
     catalog, _ = run
-    tsne.make_map(catalog, iterations=250)
+    maps.make_map(catalog, iterations=250)
     clusters.cluster(catalog)
     keys = catalog.stage("embedding").table("keys")
     with catalog.new_stage("embedding", "wider") as writer:
@@ -206,3 +207,47 @@ def test_placing_images_that_were_clustered_gives_their_cluster(run):
     stage = clusters.cluster(catalog)
     labels, _ = clusters.assign(stage, catalog.stage("embedding").array())
     assert adjusted_rand_score(labels, stage.table().cluster) > 0.95
+
+
+def test_a_large_run_lays_out_a_sample_and_places_the_rest(run, monkeypatch):
+    catalog, truth = run
+    laid_out = []
+    draw = tsne.PRESETS["default"].draw
+    preset = dataclasses.replace(
+        tsne.PRESETS["default"], draw=lambda reduced, **given: laid_out.append(len(reduced)) or draw(reduced, **given)
+    )
+    monkeypatch.setitem(tsne.PRESETS, "default", preset)
+    frozen = maps.make_map(catalog, iterations=250, most=80)
+    table = frozen.table()
+    assert laid_out == [80]
+    assert list(table) == ["image_id", "x", "y", "placed", "trust"]
+    assert (table.placed.sum(), frozen.parameters["sampled"], frozen.parameters["rest"]) == (
+        len(table) - 80,
+        80,
+        "median",
+    )
+    assert (table.trust[~table.placed] == 1).all()
+    assert table.trust[table.placed].median() > 0.5
+    kind = truth.reason[: len(table)]
+    places = table[["x", "y"]].to_numpy()
+    nearest = [np.linalg.norm(places[~table.placed] - place, axis=1).argmin() for place in places[table.placed]]
+    assert (kind[~table.placed].to_numpy()[nearest] == kind[table.placed]).mean() > 0.85
+    monkeypatch.setattr(rest, "BLOCK", 32)
+    monkeypatch.setattr(placing, "WORTH_SORTING", 1)
+    again = maps.make_map(catalog, iterations=250, most=80).table()
+    np.testing.assert_allclose(again[["x", "y", "trust"]], table[["x", "y", "trust"]], rtol=1e-5)
+
+
+def test_later_images_are_placed_among_the_sample_and_nothing_moves(run):
+    catalog, truth = run
+    frozen = {"map2d": maps.make_map(catalog, iterations=250, most=80), "cluster": clusters.cluster(catalog, most=80)}
+    grow(catalog, 36)
+    for kind, stage in (("map2d", placing.place(catalog, how="median")), ("cluster", clusters.place(catalog))):
+        before, after = frozen[kind].table(), stage.table()
+        assert after.image_id.tolist() == truth.image_id.tolist()
+        assert after[: len(before)].equals(before)
+        assert after.placed[len(before) :].all()
+        assert frozen_stages.n_new(stage) == len(truth) - len(before)
+        assert frozen_stages.n_new(frozen[kind]) == 0
+        assert catalog.stage(kind).stage_id == stage.stage_id
+    assert clusters.place(catalog).stage_id == catalog.stage("cluster").stage_id

@@ -9,14 +9,14 @@ from sklearn.preprocessing import MinMaxScaler
 
 from tests import vectors
 from triptych.pipeline.errors import BadInput, UnknownName
-from triptych.pipeline.vectors import tsne
+from triptych.pipeline.vectors import maps, placing, tsne
 
 
 @pytest.mark.parametrize("dims", [2, 3])
 def test_a_map_of_a_run(tmp_path, dims):
     catalog, truth = vectors.make(tmp_path / "run")
     steps = []
-    stage = tsne.make_map(catalog, dims=dims, iterations=250, progress=lambda *step: steps.append(step))
+    stage = maps.make_map(catalog, dims=dims, iterations=250, progress=lambda *step: steps.append(step))
     table = stage.table()
     assert stage.kind == f"map{dims}d"
     assert list(table) == ["image_id", *"xyz"[:dims]]
@@ -25,7 +25,7 @@ def test_a_map_of_a_run(tmp_path, dims):
     assert np.isfinite(places).all()
     assert trustworthiness(catalog.stage("embedding").array(), places, n_neighbors=10) > 0.85
     assert steps[-1][:2] == (500, 500)
-    assert tsne.make_map(catalog, dims=dims, iterations=250).digest == stage.digest
+    assert maps.make_map(catalog, dims=dims, iterations=250).digest == stage.digest
 
 
 @pytest.mark.parametrize("n", [1, 3, 7, 8, 9, 30])
@@ -58,13 +58,13 @@ def test_other_dimensions_are_refused():
 def test_published_preset(tmp_path, dims):
     """The classifier's space and scikit-learn's t-SNE, twice the same."""
     catalog, _ = vectors.make(tmp_path / "run", exposures=30)
-    stages = [tsne.make_map(catalog, dims=dims, preset="published", iterations=250) for _ in range(2)]
+    stages = [maps.make_map(catalog, dims=dims, preset="published", iterations=250) for _ in range(2)]
     assert stages[0].digest == stages[1].digest
     assert stages[0].parameters["perplexity"] == 50
     drawn = catalog.stage("embedding").array().astype(np.float64)
     reduced = PCA(15, random_state=0).fit_transform(MinMaxScaler().fit_transform(drawn))
     reduced = VarianceThreshold(0.001).fit_transform(reduced)
-    np.testing.assert_allclose(tsne.reduction_of(stages[0]).apply(drawn), reduced, atol=1e-9)
+    np.testing.assert_allclose(placing.open_map(stages[0])[1].apply(drawn), reduced, atol=1e-9)
     assert trustworthiness(reduced, stages[0].table().drop(columns="image_id"), n_neighbors=10) > 0.85
 
 
