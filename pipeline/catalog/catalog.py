@@ -442,7 +442,10 @@ class Catalog:
             info = {
                 "kind": kind,
                 "name": name,
-                "parents": [{"kind": p.kind, "stage_id": p.stage_id, "digest": p.digest} for p in parents],
+                "parents": [
+                    {"kind": p.kind, "stage_id": p.stage_id, "digest": p.digest}
+                    for p in (*parents, *writer.late_parents)
+                ],
                 "parameters": dict(parameters or {}),
                 "versions": installed_versions(),
                 "rows": writer.rows,

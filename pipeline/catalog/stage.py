@@ -138,6 +138,7 @@ class StageWriter:
 
     def __init__(self, folder: Path):
         self.folder = folder
+        self.late_parents: list[Stage] = []
         self._rows: dict[str, int] = {}
 
     @property
@@ -154,6 +155,10 @@ class StageWriter:
         """Write an array, (n, ...) of any dtype but objects."""
         np.save(self.folder / f"{name}.npy", values, allow_pickle=False)
         self._rows[name] = len(values)
+
+    def add_parent(self, parent: Stage) -> None:
+        """Add a parent that was written while this stage was: it comes after those given to `Catalog.new_stage`."""
+        self.late_parents.append(parent)
 
     def note_rows(self, rows: int, name: str = "table") -> None:
         """Record the number of rows of a table that was written into `folder` by other means."""

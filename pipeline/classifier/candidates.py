@@ -19,12 +19,14 @@ ranked by `bad_probability`, then by the number of bad CCDs, then by the mean of
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.catalog.stage import Stage
+from triptych.pipeline.classifier.prediction_parts import Parts, among, parts_of
 from triptych.pipeline.errors import BadInput, choose
 from triptych.pipeline.reasons import GOOD, REASONS
 
@@ -79,22 +81,49 @@ RULES: dict[str, Rule] = {
 DEFAULT = "exposure"
 
 
-def score(prediction: pd.DataFrame, sampled, *, rule: str = DEFAULT) -> pd.DataFrame:
+def score(prediction: pd.DataFrame | Stage | Path | Parts, sampled, *, rule: str = DEFAULT) -> pd.DataFrame:
     """Score every exposure under a rule.
 
-    prediction : a prediction table. sampled : image_ids of the CCDs that count.
+    prediction : a prediction table, a stage or a file, which is read a part at a time. sampled : image_ids of the CCDs
+    that count.
     Returns COLUMNS, one row per exposure, best candidate first. `reasons` holds the reasons of the bad CCDs, the most
     frequent first, separated by commas. `max_probability` is the highest score. BadInput if the prediction is too old
     for the rule, or if no predicted CCD was sampled.
     """
-    settings = RULES[choose(rule, RULES, "candidate rule")]
-    if settings.whole and "exposure_probability" not in prediction:
+    settings, parts = RULES[choose(rule, RULES, "candidate rule")], parts_of(prediction)
+    if not is_new_enough(parts, rule):
         raise BadInput(
             f"the prediction is too old for the rule {rule}; run `triptych train` and `triptych predict` again"
         )
-    counted = prediction if settings.whole else prediction[prediction.image_id.isin(sampled)]
-    if len(prediction) and counted.empty:
+    sampled = np.empty(0, np.int64) if settings.whole else np.sort(np.asarray(sampled, np.int64))
+    found, n_read = [], 0
+    for block in parts.blocks(_columns_for(parts, settings)):
+        n_read += len(block)
+        counted = block if settings.whole else block[among(block.image_id.to_numpy(), sampled)]
+        found.append(_scored(block, counted, settings))
+    scored = pd.concat([own for own in found if len(own)] or found[:1]).sort_index(kind="stable")
+    if n_read and scored.empty:
         raise BadInput("none of the predicted CCDs was sampled; run `triptych ingest` with --sample 20 or more")
+    scored["rule"] = rule
+    order = ["bad_probability", "n_bad_ccds", "mean_bad_probability"]
+    scored = scored.sort_values(order, ascending=False, kind="stable").reset_index()
+    scored["rank"] = np.arange(1, len(scored) + 1)
+    return scored[list(COLUMNS)]
+
+
+def is_new_enough(prediction: pd.DataFrame | Stage | Path | Parts, rule: str) -> bool:
+    """Whether a prediction has what a rule needs."""
+    return not RULES[rule].whole or "exposure_probability" in parts_of(prediction).columns
+
+
+def _columns_for(parts: Parts, settings: Rule) -> list[str]:
+    """The columns that a rule needs."""
+    reasons = [name for name in parts.columns if name.startswith("p_")]
+    return ["image_id", "expnum", "reason", "probability", *reasons, *(["exposure_probability"] * settings.whole)]
+
+
+def _scored(prediction: pd.DataFrame, counted: pd.DataFrame, settings: Rule) -> pd.DataFrame:
+    """COLUMNS but `rule` and `rank`, indexed by expnum, rising. counted : the rows of the prediction that count."""
     counted = counted[["expnum", "reason", "p_good"]].assign(score=settings.score(counted))
     counted["bad"] = counted.score > settings.above
     counted = counted.sort_values(["expnum", "score"], ascending=[True, False], kind="stable")
@@ -111,11 +140,7 @@ def score(prediction: pd.DataFrame, sampled, *, rule: str = DEFAULT) -> pd.DataF
     if settings.whole:
         unnamed = scored.index[(scored.reasons == "") & (scored.bad_probability > settings.above)]
         scored.loc[unnamed, "reasons"] = _likeliest_together(prediction[prediction.expnum.isin(unnamed)])
-    scored["rule"] = rule
-    order = ["bad_probability", "n_bad_ccds", "mean_bad_probability"]
-    scored = scored.sort_values(order, ascending=False, kind="stable").reset_index()
-    scored["rank"] = np.arange(1, len(scored) + 1)
-    return scored[list(COLUMNS)]
+    return scored
 
 
 def _reasons(bad: pd.DataFrame) -> pd.Series:
@@ -156,7 +181,7 @@ def write_candidates(
 
 def sampled_images(catalog: Catalog) -> np.ndarray:
     """image_ids of the CCDs that were sampled at ingest, int64."""
-    ccds = catalog.ccds()
+    ccds = catalog.ccds(["image_id", "sampled"])
     return ccds.image_id[ccds.sampled].to_numpy()
 
 
@@ -164,7 +189,7 @@ def find(catalog: Catalog, *, rule: str = DEFAULT, progress: Callable | None = N
     """Apply a rule to the current prediction; write and return the candidates stage."""
     choose(rule, RULES, "candidate rule")
     prediction = catalog.stage("prediction")
-    scored = score(prediction.table(), sampled_images(catalog), rule=rule)
+    scored = score(prediction, [] if RULES[rule].whole else sampled_images(catalog), rule=rule)
     stage = write_candidates(catalog, prediction, scored, rule)
     if progress:
         progress(len(scored), len(scored), "exposures scored")

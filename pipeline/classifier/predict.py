@@ -80,13 +80,18 @@ def whole_bad(model: Model, vectors: np.ndarray, keys: pd.DataFrame) -> np.ndarr
     return 1 - model.whole.probabilities(planes, expnums)[:, model.whole.classes.index(GOOD)]
 
 
+def parameters_of(classifier: str) -> dict:
+    """The parameters of a prediction stage. classifier : the name in the model's parameters."""
+    return {"classifier": classifier, "left_out": "own exposure"}
+
+
 def write_prediction(
     catalog: Catalog, embedding: Stage, model: Stage, blocks: Iterable[pa.Table], *, make_current: bool = True
 ) -> Stage:
     """Write a prediction stage, block by block. blocks : from `predicted_blocks`."""
-    parameters = {"classifier": model.parameters["classifier"], "left_out": "own exposure"}
+    given = parameters_of(model.parameters["classifier"])
     with catalog.new_stage(
-        "prediction", model.name, parents=[embedding, model], parameters=parameters, make_current=make_current
+        "prediction", model.name, parents=[embedding, model], parameters=given, make_current=make_current
     ) as writer:
         writer.note_rows(write_blocks(writer.folder / "table.parquet", blocks))
     return writer.stage

@@ -6,6 +6,7 @@ random. In return the published text (but not the code) gives those reasons a hi
 """
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,6 +56,11 @@ class Recipe:
         choose(self.balance, BALANCES, "balance")
         if self.upweight and not BALANCES[self.balance]:
             raise BadInput("--upweight compensates for what --balance leaves out; add --balance published")
+
+    @classmethod
+    def of(cls, parameters: Mapping) -> "Recipe":
+        """The recipe that the parameters of a model stage tell; what they do not name is as by default."""
+        return cls(**{name: parameters[name] for name in cls.__dataclass_fields__ if name in parameters})
 
     def parameters(self) -> dict:
         """The recipe as parameters of a stage; empty for the default recipe."""

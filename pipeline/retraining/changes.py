@@ -6,14 +6,22 @@ label that is gone, in the old one). If learners give the answer, a label also a
 exposure that changed without a changed neighbour has an empty list: no cause is invented.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from triptych.pipeline.catalog.stage import Stage
 from triptych.pipeline.classifier import candidates
+from triptych.pipeline.classifier.prediction_parts import Parts, among, parts_of
 from triptych.pipeline.image_ids import expnum_of
 
+# A prediction: its table, its stage, its file, or parts of it.
+Prediction = pd.DataFrame | Stage | Path | Parts
+
+ANSWER = ("image_id", "expnum", "reason", "p_good")
 CHANGES = ("entered", "left", "reasons", "ccds", "probability")
 KINDS = ("model", "prediction", "candidates")
 COLUMNS = (
@@ -103,14 +111,14 @@ def compare(old: pd.DataFrame | None, new: pd.DataFrame, n_changed_ccds: pd.Seri
     return both[["expnum", "change", "was_candidate", "is_candidate", *names, "n_changed_ccds"]]
 
 
-def changed_ccds(old: pd.DataFrame | None, new: pd.DataFrame) -> pd.Series:
+def changed_ccds(old: Prediction | None, new: Prediction) -> pd.Series:
     """expnum -> number of CCDs whose reason changed."""
     images = changed_images(old, new)
     return images[images.renamed].groupby("expnum").size()
 
 
-def changed_images(old: pd.DataFrame | None, new: pd.DataFrame) -> pd.DataFrame:
-    """CCDs whose answer changed between two prediction tables: `image_id, expnum, renamed, moved`.
+def changed_images(old: Prediction | None, new: Prediction) -> pd.DataFrame:
+    """CCDs whose answer changed between two predictions: `image_id, expnum, renamed, moved`.
 
     renamed : whether the reason changed. moved : by how much p_good moved; CCD_MOVED or more is enough to be listed.
     """
@@ -118,12 +126,46 @@ def changed_images(old: pd.DataFrame | None, new: pd.DataFrame) -> pd.DataFrame:
         return pd.DataFrame({"image_id": [], "expnum": [], "renamed": [], "moved": []}).astype(
             {"image_id": "int64", "expnum": "int64", "renamed": bool, "moved": float}
         )
-    both = new[["image_id", "expnum", "reason", "p_good"]].merge(
-        old[["image_id", "reason", "p_good"]], on="image_id", suffixes=("", "_before")
-    )
-    both["renamed"] = both.reason.astype(object) != both.reason_before.astype(object)
-    both["moved"] = (both.p_good - both.p_good_before).abs()
-    return both.loc[both.renamed | (both.moved >= CCD_MOVED), ["image_id", "expnum", "renamed", "moved"]]
+    before = _Answers.of(parts_of(old))
+    return pd.concat([before.changed(block) for block in parts_of(new).blocks(ANSWER)], ignore_index=True)
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """The answers of a prediction in little memory.
+
+    image_ids : (n,) int64, rising. reasons : (n,) int16, index of each reason in `names`. p_good : (n,) float64.
+    """
+
+    image_ids: np.ndarray
+    reasons: np.ndarray
+    p_good: np.ndarray
+    names: dict[str, int]
+
+    @classmethod
+    def of(cls, prediction: Parts) -> "_Answers":
+        names: dict[str, int] = {}
+        found = []
+        for block in prediction.blocks(ANSWER):
+            for name in block.reason.unique():
+                names.setdefault(name, len(names))
+            found.append((block.image_id.to_numpy(), cls._codes(block.reason, names), block.p_good.to_numpy(float)))
+        image_ids, reasons, p_good = (np.concatenate(own) for own in zip(*found, strict=True))
+        order = np.argsort(image_ids, kind="stable")
+        return cls(image_ids[order], reasons[order], p_good[order], names)
+
+    @staticmethod
+    def _codes(reasons: pd.Series, names: dict[str, int]) -> np.ndarray:
+        return reasons.astype(object).map(names).fillna(-1).to_numpy(np.int16)
+
+    def changed(self, new: pd.DataFrame) -> pd.DataFrame:
+        """The rows of `changed_images` for one block of the new prediction."""
+        known = new[among(new.image_id.to_numpy(), self.image_ids)]
+        at = np.searchsorted(self.image_ids, known.image_id.to_numpy())
+        renamed = self._codes(known.reason, self.names) != self.reasons[at]
+        moved = np.abs(known.p_good.to_numpy(float) - self.p_good[at])
+        found = known[["image_id", "expnum"]].assign(renamed=renamed, moved=moved)
+        return found[renamed | (moved >= CCD_MOVED)]
 
 
 def label_changes(old: pd.DataFrame | None, new: pd.DataFrame) -> pd.DataFrame:
@@ -172,10 +214,10 @@ def _one_per_image(training: pd.DataFrame) -> pd.DataFrame:
     return rows.drop_duplicates("image_id").assign(reasons=lambda one: one.image_id.map(joined))
 
 
-def causes(images: pd.DataFrame, old: pd.DataFrame | None, new: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
+def causes(images: pd.DataFrame, old: Prediction | None, new: Prediction, labels: pd.DataFrame) -> pd.DataFrame:
     """The changed labels among the neighbours of changed CCDs: indexed by expnum, `causes` and `n_causes`.
 
-    images : see `changed_images`. old, new : prediction tables. labels : see `label_changes`. causes : for each causing
+    images : see `changed_images`. old, new : predictions. labels : see `label_changes`. causes : for each causing
     exposure the image_id with the nearest label, at most MOST_CAUSES; those near most of the exposure's changed CCDs
     come first. n_causes : number of causing exposures.
     """
@@ -193,48 +235,68 @@ def causes(images: pd.DataFrame, old: pd.DataFrame | None, new: pd.DataFrame, la
     return pd.DataFrame({"causes": groups.cause.agg(lambda own: list(own[:MOST_CAUSES])), "n_causes": groups.size()})
 
 
-def _links(prediction: pd.DataFrame, images: pd.DataFrame, wanted: pd.Series) -> pd.DataFrame:
+def _links(prediction: Prediction, images: pd.DataFrame, wanted: pd.Series) -> pd.DataFrame:
     """Pairs of a changed CCD and a wanted label among its neighbours: `image_id, cause, distance`."""
-    own = prediction[prediction.image_id.isin(images.image_id)] if "neighbour_ids" in prediction else prediction[:0]
-    lengths = [len(ids) for ids in own["neighbour_ids"]] if len(own) else []
-    if not sum(lengths):
-        return pd.DataFrame({"image_id": [], "cause": [], "distance": []}).astype(
-            {"image_id": "int64", "cause": "int64"}
+    found = [
+        pd.DataFrame({"image_id": [], "cause": [], "distance": []}).astype({"image_id": "int64", "cause": "int64"})
+    ]
+    parts, sought = parts_of(prediction), np.sort(wanted.to_numpy(np.int64))
+    changed = np.sort(images.image_id.to_numpy(np.int64))
+    if "neighbour_ids" not in parts.columns or not len(changed) or not len(sought):
+        return found[0]
+    for own in parts.rows(changed, ("image_id", "neighbour_ids", "neighbour_distances")):
+        lengths = [len(ids) for ids in own["neighbour_ids"]]
+        if not sum(lengths):
+            continue
+        pairs = pd.DataFrame(
+            {
+                "image_id": np.repeat(own.image_id.to_numpy(np.int64), lengths),
+                "cause": np.concatenate([np.asarray(ids, np.int64) for ids in own["neighbour_ids"]]),
+                "distance": np.concatenate([np.asarray(far, float) for far in own["neighbour_distances"]]),
+            }
         )
-    pairs = pd.DataFrame(
-        {
-            "image_id": np.repeat(own.image_id.to_numpy(np.int64), lengths),
-            "cause": np.concatenate([np.asarray(ids, np.int64) for ids in own["neighbour_ids"]]),
-            "distance": np.concatenate([np.asarray(far, float) for far in own["neighbour_distances"]]),
-        }
-    )
-    return pairs[pairs.cause.isin(wanted)]
+        found.append(pairs[among(pairs.cause.to_numpy(), sought)])
+    return pd.concat(found[1:] or found, ignore_index=True)
+
+
+def _chances(prediction: Prediction) -> pd.Series:
+    """expnum -> probability that the exposure is bad."""
+    blocks = parts_of(prediction).blocks(("expnum", "exposure_probability"))
+    return pd.concat([block.groupby("expnum").exposure_probability.first() for block in blocks])
+
+
+def scores(old: Prediction | None, new: Prediction, sampled, rule: str) -> dict[str, pd.DataFrame | None]:
+    """`before` and `after`: what `candidates.score` gives for two predictions; None for none."""
+    return {
+        "before": None if old is None else candidates.score(old, sampled, rule=rule),
+        "after": candidates.score(new, sampled, rule=rule),
+    }
 
 
 def diff(
-    old: pd.DataFrame | None,
-    new: pd.DataFrame,
+    old: Prediction | None,
+    new: Prediction,
     *,
     taught_before: pd.DataFrame | None,
     taught_after: pd.DataFrame,
     sampled,
     rule: str,
+    scored: Mapping[str, pd.DataFrame | None] | None = None,
 ) -> Diff:
     """Compare two predictions of the same images under one rule.
 
-    old, new : prediction tables; old is None before the first. taught_before, taught_after : the training tables of
-    their models. sampled : image_ids of the CCDs that count for the rule.
+    old, new : predictions, read a part at a time unless they are tables; old is None before the first. taught_before,
+    taught_after : the training tables of their models. sampled : image_ids of the CCDs that count for the rule. scored
+    : `before` and `after`, what `candidates.score` gives for old and new; it is computed if it is not given.
     """
-    scored_before = None if old is None else candidates.score(old, sampled, rule=rule)
+    scored = scored or scores(old, new, sampled, rule)
     images = changed_images(old, new)
-    table = compare(
-        scored_before, candidates.score(new, sampled, rule=rule), images[images.renamed].groupby("expnum").size()
-    )
+    table = compare(scored["before"], scored["after"], images[images.renamed].groupby("expnum").size())
     labels = label_changes(taught_before, taught_after)
     for when, prediction in (("before", old), ("after", new)):
         is_bad = table["was_candidate" if when == "before" else "is_candidate"]
-        if prediction is not None and "exposure_probability" in prediction:
-            is_bad = table.expnum.map(prediction.groupby("expnum").exposure_probability.first()) > SIDE_ABOVE
+        if prediction is not None and "exposure_probability" in parts_of(prediction).columns:
+            is_bad = table.expnum.map(_chances(prediction)) > SIDE_ABOVE
         table[f"side_{when}"] = "" if prediction is None else np.where(is_bad, "bad", "good")
     found = causes(images, old, new, labels).reindex(table.expnum)
     table["causes"] = [own if isinstance(own, list) else [] for own in found.causes]

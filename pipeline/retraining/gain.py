@@ -10,14 +10,18 @@ An exposure counts as sent if the candidate rule sends it. It counts as having a
 The intervals are percentiles of a bootstrap over exposures (Efron 1979), with the same draws before and after.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
 from triptych.pipeline.classifier import candidates
+from triptych.pipeline.classifier.prediction_parts import parts_of
 from triptych.pipeline.evaluation.bootstrap import INTERVAL, RESAMPLES, draws
 from triptych.pipeline.labels import enough
 from triptych.pipeline.labels.training_set import TrainingSet, read_labels
 from triptych.pipeline.reasons import GOOD, REASONS
+from triptych.pipeline.retraining.changes import Prediction
 
 KINDS = ("known", "control", "labelled")
 COLUMNS = ("expnum", "kind", "bad", "reasons", "source")
@@ -64,30 +68,38 @@ def answered(labels: TrainingSet) -> pd.DataFrame:
 
 
 def measure(
-    before: pd.DataFrame | None,
-    after: pd.DataFrame,
+    before: Prediction | None,
+    after: Prediction,
     held: pd.DataFrame,
     *,
     rule: str = candidates.DEFAULT,
     sampled=(),
     seed: int = 0,
+    scored: Mapping[str, pd.DataFrame | None] | None = None,
 ) -> dict:
     """Compare two predictions on the exposures for measurements. Returns plain values.
 
-    before, after : prediction tables; `before` is None if there is none. If it is too old for the rule, it is ignored.
+    before, after : predictions; `before` is None if there is none. If it is too old for the rule, it is ignored.
     held : from `held_out`; exposures that a prediction lacks are left out and counted in `missing`. rule, sampled : see
-    `candidates.score`.
+    `candidates.score`. scored : `before` and `after`, all exposures scored; they are scored here if it is not given.
 
     Returns `rule`, `n`, `n_bad`, `kinds` (kind -> number of exposures), `missing`, `exposure` and `reasons` (reason ->
     the same, for each reason in an answer), `resamples`, `interval`, `seed`. `exposure` and each reason have `n` (bad
     ones, or those with that reason) and `precision`, `recall`, `f1`, each with `before`, `after`, `difference`, each of
     them {`value`, `low`, `high`}. A figure that is not defined, for example because no exposure was sent, is None.
     """
-    if before is not None and candidates.RULES[rule].whole and "exposure_probability" not in before:
+    if before is not None and not candidates.is_new_enough(before, rule):
         before = None
-    predicted = held.expnum.isin(after.expnum) & (True if before is None else held.expnum.isin(before.expnum))
+    predicted = held.expnum.isin(_expnums(after)) & (True if before is None else held.expnum.isin(_expnums(before)))
     own = held[predicted].sort_values("expnum", ignore_index=True)
-    tables = {name: _sent(table, own.expnum, rule, sampled) for name, table in (("before", before), ("after", after))}
+    scored = scored or {
+        name: None if one is None else candidates.score(_of(one, own.expnum), sampled, rule=rule)
+        for name, one in (("before", before), ("after", after))
+    }
+    tables = {
+        "before": None if before is None else _sent(scored["before"], own.expnum),
+        "after": _sent(scored["after"], own.expnum),
+    }
     weights = np.vstack([np.ones(len(own)), draws(len(own), seed=seed)]) if len(own) else np.ones((1, 0))
     bad = own.bad.to_numpy(bool)
     sent = {name: None if table is None else table.sent.to_numpy(bool) for name, table in tables.items()}
@@ -114,11 +126,19 @@ def measure(
     }
 
 
-def _sent(prediction: pd.DataFrame | None, expnums: pd.Series, rule: str, sampled) -> pd.DataFrame | None:
+def _expnums(prediction: Prediction) -> np.ndarray:
+    """The exposures of a prediction, int64."""
+    return np.concatenate([block.expnum.unique() for block in parts_of(prediction).blocks(["expnum"])])
+
+
+def _of(prediction: Prediction, expnums: pd.Series) -> Prediction:
+    """The rows of some exposures, if the prediction is a table in memory; else all of it, read a part at a time."""
+    return prediction[prediction.expnum.isin(expnums)] if isinstance(prediction, pd.DataFrame) else prediction
+
+
+def _sent(scored: pd.DataFrame, expnums: pd.Series) -> pd.DataFrame:
     """`sent` (bool) and `reasons` (tuple) of the exposures `expnums`, in their order."""
-    if prediction is None:
-        return None
-    scored = candidates.score(prediction[prediction.expnum.isin(expnums)], sampled, rule=rule)
+    scored = scored[scored.expnum.isin(expnums)].reset_index(drop=True)
     hit = scored.expnum.isin(candidates.chosen(scored).expnum)
     names = [
         tuple(name for name in text.split(",") if name and name != GOOD) if own else ()

@@ -1,8 +1,9 @@
 """Retrains on the votes: new training set, model, prediction and candidates, and what they change.
 
-Everything is computed before anything is written. The new stages become current only when all of them are on disk. If
-it is stopped before that, by a cancel, an error or a kill, the run is unchanged. If two retrainings of a run are asked
-for at once, the second waits for the first and uses its result, unless the labels have changed meanwhile.
+The prediction is written aside, block by block, and what follows from it is computed from there, so that a survey of
+any size fits in memory. The new stages become current only when all of them are on disk. If it is stopped before that,
+by a cancel, an error or a kill, the run is unchanged. If two retrainings of a run are asked for at once, the second
+waits for the first and uses its result, unless the labels have changed meanwhile.
 """
 
 import contextlib
@@ -10,21 +11,23 @@ import functools
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pandas as pd
-import pyarrow as pa
 
 from triptych.pipeline.catalog import locks
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.catalog.stage import Stage
 from triptych.pipeline.classifier import candidates, model_files, predict, train
+from triptych.pipeline.classifier.classifier import Model
 from triptych.pipeline.classifier.predict import predicted_blocks
-from triptych.pipeline.errors import BadInput, Cancelled
-from triptych.pipeline.labels.recipe import Recipe
-from triptych.pipeline.labels.training_set import read_training_set
+from triptych.pipeline.classifier.prediction_parts import parts_of
+from triptych.pipeline.classifier.prediction_table import write_blocks
+from triptych.pipeline.errors import Cancelled
+from triptych.pipeline.labels.recipe import Recipe, balanced
 from triptych.pipeline.retraining import gain, leftovers, models
-from triptych.pipeline.retraining.changes import CHANGES, KINDS, Diff, changed_ccds, compare, diff
+from triptych.pipeline.retraining.changes import CHANGES, KINDS, Diff, changed_ccds, compare, diff, scores
 from triptych.pipeline.store.retrain_log import RetrainLog
 
 __all__ = ["CHANGES", "RetrainReport", "changed_ccds", "compare", "retrain"]
@@ -152,53 +155,42 @@ def _retrain(catalog, store, steps, say, *, policy, classifier, rule, seed, by) 
     if not classifier:
         classifier = model_files.classifier_of(before["model"]) if before["model"] else train.DEFAULT
     embedding, revision = catalog.stage("embedding"), store.revision()
+    recipe = Recipe.of(before["model"].parameters) if before["model"] else Recipe()
     steps.at(0, "labels")
-    training = read_training_set(catalog, store, policy=policy)
+    training = train.compose_training_set(catalog, store, embedding, policy=policy, recipe=recipe, seed=seed)
+    training = replace(training, table=balanced(training.table, recipe, seed=seed).reset_index(drop=True))
     held = gain.held_out(catalog, store, policy)  # now, as later the store may be away
     say(f"{len(training.table)} images of {training.table.expnum.nunique()} exposures teach")
     steps.at(5, "fitting")
-    simulated = not before["model"] or before["model"].parameters.get("simulated", True)
     model = train.fit_stage(
         catalog,
         embedding,
         training,
         classifier=classifier,
-        simulated=simulated,
+        simulated=recipe.simulated,
         seed=seed,
         progress=steps.between(5, 60),
     )
     say(f"fitted {model.name}")
-    steps.at(60, "predicting")
-    embedded = embedding.array(), embedding.table("keys")
-    predicted = list(predicted_blocks(model, *embedded, progress=steps.between(60, 82)))
-    table = pa.concat_tables(predicted).to_pandas()
-    say(f"predicted {len(table)} images")
-    steps.at(82, "candidates")
-    sampled = candidates.sampled_images(catalog)
-    scored = candidates.score(table, sampled, rule=rule)
-    steps.at(84, "comparing")
-    old = _comparable(before["prediction"], rule)
-    taught_before = _taught_before(before)
-    changes = diff(old, table, taught_before=taught_before, taught_after=model.training, sampled=sampled, rule=rule)
-    _say_changes(say, changes)
-    steps.at(87, "measuring")
-    measured = gain.measure(old, table, held, rule=rule, sampled=sampled, seed=seed)
-    steps.at(90, "writing")
     report = {
         "before": {kind: stage.stage_id if stage else "" for kind, stage in before.items()},
         "training": {"before": _report_of(before["model"]), "after": training.report()},
-        "labels": changes.label_counts(),
-        "counts": changes.counts(),
-        "metrics": measured,
         "policy": policy,
         "rule": rule,
     }
-    parameters = {"policy": policy, "store_revision": revision, **Recipe(simulated=simulated).parameters()}
-    written = _write(catalog, embedding, model, predicted, scored, changes, report, rule, parameters, steps, by)
+    parameters = {"policy": policy, "store_revision": revision, **recipe.parameters()}
+    draft = _Draft(catalog, embedding, model, parameters, report, steps, by)
+    try:
+        written = draft.write(before, held, say)
+    except BaseException:
+        draft.remove()
+        raise
+    finally:
+        leftovers.forget(catalog)
     steps.done()
     after = {kind: written[kind] for kind in KINDS}
     return RetrainReport(
-        before=before, after=after, training=training.report(), changed=changes.table, stage=written["retraining"]
+        before=before, after=after, training=training.report(), changed=draft.changes.table, stage=written["retraining"]
     )
 
 
@@ -213,16 +205,9 @@ def _current(catalog: Catalog, kind: str) -> Stage | None:
     return catalog.stage(kind, fresh=False) if catalog.has(kind) else None
 
 
-def _comparable(prediction: Stage | None, rule: str) -> pd.DataFrame | None:
-    """The table of the current prediction; None if there is none or it is too old for the rule."""
-    if prediction is None:
-        return None
-    table = prediction.table()
-    try:
-        candidates.score(table.iloc[:0], [], rule=rule)
-    except BadInput:
-        return None
-    return table
+def _comparable(prediction: Stage | None, rule: str) -> Stage | None:
+    """The current prediction; None if there is none or it is too old for the rule."""
+    return prediction if prediction and candidates.is_new_enough(prediction, rule) else None
 
 
 def _taught_before(before: dict[str, Stage | None]) -> pd.DataFrame | None:
@@ -235,46 +220,104 @@ def _report_of(model: Stage | None) -> dict | None:
     return model.json("report") if model and (model.path / "report.json").exists() else None
 
 
-def _write(
-    catalog, embedding, model, predicted, scored, changes, report, rule, parameters, steps, by
-) -> dict[str, Stage]:
-    """Write the four stages, then move the pointers together. If anything fails, remove what was written."""
-    written: dict[str, Stage] = {}
-    existing = {stage.path for kind in leftovers.ALL_KINDS for stage in catalog.stages(kind)}
-    leftovers.note(catalog, {"classifier": model.name, "seed": model.seed, **parameters})
-    try:
-        written["model"] = model_files.write_model(
-            catalog, embedding, model, report["training"]["after"], parameters=parameters, make_current=False
-        )
-        steps.at(93, "writing")
-        written["prediction"] = predict.write_prediction(
-            catalog, embedding, written["model"], predicted, make_current=False
-        )
+@dataclass
+class _Draft:
+    """The stages of one retraining while they are written. The pointers move together at the end."""
+
+    catalog: Catalog
+    embedding: Stage
+    model: Model
+    parameters: dict
+    report: dict
+    steps: "_Steps"
+    by: str
+    changes: Diff = field(init=False)
+    written: dict[str, Stage] = field(default_factory=dict)
+    existing: set[Path] = field(default_factory=set)
+
+    def write(self, before: dict[str, Stage | None], held: pd.DataFrame, say: Callable) -> dict[str, Stage]:
+        """Predict, compare, and write the four stages. before : what was current. held : see `gain.held_out`."""
+        catalog, model, written, steps = self.catalog, self.model, self.written, self.steps
+        steps.at(60, "predicting")
+        with catalog.new_stage(
+            "prediction",
+            model.name,
+            parents=[self.embedding],
+            parameters=predict.parameters_of(model.name),
+            make_current=False,
+        ) as writer:
+            path = writer.folder / "table.parquet"
+            embedded = self.embedding.array(), self.embedding.table("keys")
+            writer.note_rows(write_blocks(path, predicted_blocks(model, *embedded, progress=steps.between(60, 82))))
+            say(f"predicted {writer.rows} images")
+            scored = self._compare(before, path, held, say)
+            steps.at(90, "writing")
+            self.existing = {stage.path for kind in leftovers.ALL_KINDS for stage in catalog.stages(kind)}
+            leftovers.note(catalog, {"classifier": model.name, "seed": model.seed, **self.parameters})
+            written["model"] = model_files.write_model(
+                catalog,
+                self.embedding,
+                model,
+                self.report["training"]["after"],
+                parameters=self.parameters,
+                make_current=False,
+            )
+            writer.add_parent(written["model"])
+            steps.at(93, "writing")
+        written["prediction"] = writer.stage
         steps.at(96, "writing")
+        rule = self.report["rule"]
         written["candidates"] = candidates.write_candidates(
             catalog, written["prediction"], scored, rule, make_current=False
         )
-        report = report | {"after": {kind: written[kind].stage_id for kind in KINDS}}
-        settings = {**parameters, "rule": rule, "classifier": model.name, "seed": model.seed}
+        report = self.report | {"after": {kind: written[kind].stage_id for kind in KINDS}}
+        settings = {**self.parameters, "rule": rule, "classifier": model.name, "seed": model.seed}
         with catalog.new_stage(
             "retraining", model.name, parents=[written["prediction"]], parameters=settings, make_current=False
         ) as writer:
-            writer.write_table(changes.table)
-            writer.write_table(changes.labels, "labels")
+            writer.write_table(self.changes.table)
+            writer.write_table(self.changes.labels, "labels")
             writer.write_json(report, "report")
         written["retraining"] = writer.stage
         steps.at(99, "writing")
-        models.point(catalog, written, by=by, why="retrained")
-    except BaseException:
-        for stage in written.values():
-            if stage.path not in existing:
+        models.point(catalog, written, by=self.by, why="retrained")
+        return written
+
+    def _compare(self, before: dict[str, Stage | None], path: Path, held: pd.DataFrame, say) -> pd.DataFrame:
+        """Score the new prediction, a file, and compare it with that before; complete the report."""
+        rule, seed = self.report["rule"], self.model.seed
+        self.steps.at(82, "candidates")
+        old, new = _comparable(before["prediction"], rule), parts_of(path)
+        sampled = [] if candidates.RULES[rule].whole else candidates.sampled_images(self.catalog)
+        scored = scores(old, new, sampled, rule)
+        self.steps.at(84, "comparing")
+        self.changes = diff(
+            old,
+            new,
+            taught_before=_taught_before(before),
+            taught_after=self.model.training,
+            sampled=sampled,
+            rule=rule,
+            scored=scored,
+        )
+        _say_changes(say, self.changes)
+        self.steps.at(87, "measuring")
+        found = {
+            "labels": self.changes.label_counts(),
+            "counts": self.changes.counts(),
+            "metrics": gain.measure(old, new, held, rule=rule, sampled=sampled, seed=seed, scored=scored),
+        }
+        last = {"policy": self.report.pop("policy"), "rule": self.report.pop("rule")}
+        self.report |= found | last
+        return scored["after"]
+
+    def remove(self) -> None:
+        """Remove what was written, after a failure."""
+        for stage in self.written.values():
+            if stage.path not in self.existing:
                 shutil.rmtree(stage.path, ignore_errors=True)
         with contextlib.suppress(OSError):
-            (catalog.path / "retraining").rmdir()  # works only if it is empty
-        raise
-    finally:
-        leftovers.forget(catalog)
-    return written
+            (self.catalog.path / "retraining").rmdir()  # works only if it is empty
 
 
 class _Steps:
