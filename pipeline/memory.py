@@ -4,6 +4,7 @@ import mmap
 import os
 import resource
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,26 @@ def must_fit(n_bytes: int, what: object) -> None:
             f"{what} would take {n_bytes / 1e9:,.0f} GB of memory, and there are {most / 1e9:,.1f}; "
             "if it is sound, split it, or use a machine with more memory"
         )
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a step will take, from what it took at other sizes: bytes of memory, and seconds of one processor."""
+
+    n_bytes: float
+    seconds: float
+
+    def __str__(self) -> str:
+        time = f"{self.seconds / 60:,.0f} minutes" if self.seconds >= 90 else f"{self.seconds:,.0f} seconds"
+        return f"about {self.n_bytes / 1e9:,.1f} GB of memory and {time} of one processor"
+
+    def must_fit(self, doing: str, remedy: str) -> None:
+        """BadInput if the step needs more memory than there is. doing : what needs it; remedy : what helps."""
+        if self.n_bytes > (most := memory_bytes()):
+            raise BadInput(
+                f"{doing} takes about {self.n_bytes / 1e9:,.1f} GB of memory, and there are {most / 1e9:,.1f}; "
+                f"{remedy}, or use a machine with more memory"
+            )
 
 
 def let_go(array: np.ndarray) -> None:

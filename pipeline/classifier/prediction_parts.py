@@ -41,9 +41,12 @@ def parts_of(prediction: "Parts | pd.DataFrame | Stage | Path") -> Parts:
     """
     if isinstance(prediction, Parts):
         return prediction
-    if isinstance(prediction, pd.DataFrame):
-        return Parts(tuple(prediction), lambda columns, image_ids: _of_frame(prediction, columns, image_ids))
-    path = prediction.path / "table.parquet" if isinstance(prediction, Stage) else prediction
+    if isinstance(prediction, Stage | Path):
+        return _parts_of_file(prediction.path / "table.parquet" if isinstance(prediction, Stage) else prediction)
+    return Parts(tuple(prediction), lambda columns, image_ids: _of_frame(prediction, columns, image_ids))
+
+
+def _parts_of_file(path: Path) -> Parts:
     with reading(path):
         names = pq.read_schema(path).names
     return Parts(tuple(names), lambda columns, image_ids: _of_file(path, columns, image_ids))
@@ -74,7 +77,7 @@ def _of_file(path: Path, columns: Sequence[str], image_ids: np.ndarray | None) -
                 continue
             others = np.flatnonzero(keys != keys[-1])
             whole = int(others[-1]) + 1 if len(others) else 0  # the last exposure may go on in the next batch
-            if whole:
+            if whole or (left and left[-1].column(key)[-1].as_py() != keys[0]):
                 yield _frame([*left, batch.slice(0, whole)], columns)
                 left = []
             left.append(batch.slice(whole))

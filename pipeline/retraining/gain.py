@@ -11,12 +11,14 @@ The intervals are percentiles of a bootstrap over exposures (Efron 1979), with t
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from triptych.pipeline.catalog.stage import Stage
 from triptych.pipeline.classifier import candidates
-from triptych.pipeline.classifier.prediction_parts import parts_of
+from triptych.pipeline.classifier.prediction_parts import Parts, parts_of
 from triptych.pipeline.evaluation.bootstrap import INTERVAL, RESAMPLES, draws
 from triptych.pipeline.labels import enough
 from triptych.pipeline.labels.training_set import TrainingSet, read_labels
@@ -133,7 +135,9 @@ def _expnums(prediction: Prediction) -> np.ndarray:
 
 def _of(prediction: Prediction, expnums: pd.Series) -> Prediction:
     """The rows of some exposures, if the prediction is a table in memory; else all of it, read a part at a time."""
-    return prediction[prediction.expnum.isin(expnums)] if isinstance(prediction, pd.DataFrame) else prediction
+    if isinstance(prediction, Stage | Path | Parts):
+        return prediction
+    return prediction[prediction.expnum.isin(expnums)]
 
 
 def _sent(scored: pd.DataFrame, expnums: pd.Series) -> pd.DataFrame:

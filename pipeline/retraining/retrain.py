@@ -87,7 +87,8 @@ def retrain(
 ) -> RetrainReport:
     """Train again on all votes and labels, and make the new model, prediction and candidates current.
 
-    classifier, rule : by default those of the current model and candidates, including what a search has found. by, job
+    classifier, rule : by default those of the current model and candidates, including what a search has found. The
+    training set is composed as the current model's was, but without a survey-ccds table, which no stage keeps. by, job
     : who asked, and the job's number, for the log. progress : called with (done, total, text). cancelled : called
     between steps; if it returns True, Cancelled is raised and the run is unchanged.
     """

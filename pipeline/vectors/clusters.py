@@ -17,6 +17,7 @@ from sklearn.cluster import HDBSCAN
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.catalog.stage import Stage
 from triptych.pipeline.errors import CatalogError, choose
+from triptych.pipeline.memory import Needs
 from triptych.pipeline.vectors import frozen_stages, rest, sample
 from triptych.pipeline.vectors.cluster_quality import quality
 from triptych.pipeline.vectors.cluster_tree import ClusterTree, tree_of
@@ -133,14 +134,17 @@ def cluster(
     whole = len(rows) == len(image_ids)
     report = progress or (lambda *_: None)
     steps = 3 + draws + (0 if whole else PLACING_STEPS)
-    report(0, steps, "reducing" if whole else sample.words(len(rows), len(image_ids), "to be clustered"))
+    needed = needs(len(rows), len(image_ids))
+    if how.components <= PRESETS["default"].components:  # what more components cost was not measured
+        needed.must_fit(f"clustering {len(rows):,} images", "give a smaller number to --sample")
+        report(0, steps, f"{len(rows):,} of {len(image_ids):,} images are clustered; {needed}")
     sizes = {
         "min_cluster_size": min_cluster_size or how.min_cluster_size or int(np.clip(len(rows) // 500, 10, 100)),
         "min_samples": min_samples or how.min_samples,
         "max_cluster_size": how.max_cluster_size,
         "library": how.library,
     }
-    own = np.asarray(vectors[rows])
+    own = rest.taken(vectors, rows)
     reduction = how.reduction(own, seed)
     reduced = reduction.apply(own)
     report(1, steps, "clustering")
@@ -169,10 +173,18 @@ def cluster(
     return writer.stage
 
 
+def needs(n_clustered: int, n: int) -> Needs:
+    """What clustering takes, with 15 components, as measured with 20,000 to 100,000 of up to 5.67 million images."""
+    return Needs(
+        n_bytes=0.35e9 + 7_500 * n_clustered + 150 * n,
+        seconds=4 + 120 * (n_clustered / 100_000) ** 1.6 + 27e-6 * (n - n_clustered),
+    )
+
+
 def _part(at: tuple, steps: int) -> tuple:
     """Progress of the placing, the last PLACING_STEPS of all steps."""
     done, total, text = at
-    return steps - PLACING_STEPS + PLACING_STEPS * done / total, steps, text
+    return steps - PLACING_STEPS + int(PLACING_STEPS * done / total), steps, text
 
 
 def _with_the_rest(sampled, image_ids, assigner, reduction, vectors, rows, progress) -> pd.DataFrame:
@@ -219,7 +231,7 @@ def _assigner_of(base: Stage, n_queries: int) -> tuple[_Assigner, Reduction]:
     """The assigner of a computed stage, and its reduction. CatalogError if less than AGREE of its images agree."""
     given, table = base.parameters, base.table()
     clustered = rest.landmarks_of(table)
-    earlier = np.asarray(base.parent("embedding").array()[clustered])
+    earlier = rest.taken(base.parent("embedding").array(), clustered)
     reduction = PRESETS[given.get("preset", "default")].reduction(earlier, given["seed"])
     sizes = {name: given[name] for name in SIZES if name in given}
     reduced = reduction.apply(earlier)

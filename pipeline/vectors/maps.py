@@ -37,7 +37,7 @@ def make_map(
     embedding = catalog.stage("embedding")
     vectors, keys = embedding.array(), embedding.table("keys", ["image_id"])
     rows = sample.sampled_rows(keys.image_id.to_numpy(), most, seed)
-    own = np.asarray(vectors[rows])
+    own = rest.taken(vectors, rows)
     reduction = how.reduction(own, seed)
     reduced = reduction.apply(own)
     options = {"dims": dims, "perplexity": perplexity, "iterations": iterations, "seed": seed, "gradient": gradient}

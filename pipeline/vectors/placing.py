@@ -141,7 +141,7 @@ def open_map(stage: Stage, jobs: int | None = None) -> tuple[FrozenMap, Reductio
     """Open a computed map stage to place on, and its reduction, which is fitted again to the images laid out."""
     preset, table = tsne.PRESETS[stage.parameters.get("preset", "default")], stage.table()
     laid_out = rest.landmarks_of(table)
-    vectors = np.asarray(stage.parent("embedding").array()[laid_out])
+    vectors = rest.taken(stage.parent("embedding").array(), laid_out)
     reduction = preset.reduction(vectors, stage.parameters["seed"])
     places = table[list(tsne.AXES[: stage.parameters["dims"]])].to_numpy()[laid_out]
     return FrozenMap(reduction.apply(vectors), places, jobs), reduction

@@ -44,6 +44,16 @@ def blocks_of(
         yield rows, found
 
 
+def taken(vectors: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """The rows (m,), rising, of `vectors` (n, dim), in memory: (m, dim). The pages between them do not stay there."""
+    found = np.empty((len(rows), vectors.shape[1]), vectors.dtype)
+    for start in range(0, len(vectors), BLOCK):
+        first, end = np.searchsorted(rows, (start, start + BLOCK))
+        found[first:end] = vectors[rows[first:end]]
+        let_go(vectors)
+    return found
+
+
 def reduced_rows(reduction: Reduction, vectors: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     """The wanted rows (n,) bool of `vectors` (n, dim), reduced: (m, k) float64. Other rows are not held in memory."""
     found = [own for _, (own,) in blocks_of(lambda own: (own,), reduction, vectors, wanted)]

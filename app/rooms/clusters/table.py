@@ -21,6 +21,7 @@ from triptych.app import palette
 from triptych.app.colours.colours import REASON_CODES, Scene, by_prediction, by_reason
 from triptych.app.judging.viewer import Knowledge, Viewer
 from triptych.app.survey.image_set import ImageSet
+from triptych.app.survey.survey import open_stage
 from triptych.pipeline.image_ids import expnum_of
 
 NOISE = -1
@@ -140,8 +141,8 @@ def groups_of(survey) -> Groups:
 def cluster_list(viewer: Viewer, *, assisted: bool) -> dict:
     """Everything that the room's list needs, as plain values. It is kept until the store or the survey changes.
 
-    Returns {clusters: [see `_rows`], noise: a row or None, stage, n_images, n_exposures, judged_means, colours,
-    letters, band_colours}. judged_means : see `judged_means`
+    Returns {clusters: [see `_rows`], noise: a row or None, stage, n_images, n_clustered, n_exposures, judged_means,
+    colours, letters, band_colours}. n_clustered : see `_n_clustered`. judged_means : see `judged_means`
     """
     asked_again = tuple(sorted(viewer.asked_again()))
     state = (viewer.app.boot_id, viewer.survey.version, int(viewer.store.revision()), viewer.catalog.panel)
@@ -161,12 +162,19 @@ def _cluster_list(viewer: Viewer, assisted) -> dict:
         "noise": next((row for row in rows if row["cluster"] == NOISE), None),
         "stage": viewer.survey.stages.get("cluster", ""),
         "n_images": len(groups.image_ids),
+        "n_clustered": _n_clustered(viewer.survey),
         "n_exposures": len(groups.images.exposures[0]),
         "judged_means": judged_means(knowledge),
         "colours": palette.REASON_COLOURS,
         "letters": palette.REASON_LETTERS,
         "band_colours": palette.BAND_COLOURS,
     }
+
+
+def _n_clustered(survey) -> int | None:
+    """How many images were clustered, if the others were placed among them; None if all were."""
+    stage = open_stage(survey.catalog, "cluster", survey.stages.get("cluster"))
+    return stage.parameters.get("sampled") if stage else None
 
 
 def judged_means(knowledge: Knowledge) -> str:

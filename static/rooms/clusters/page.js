@@ -66,7 +66,8 @@ export class ClustersPage {
       <label>With <select data-tool="reason"><option value="">any reason</option>${options.join('')}</select></label>
       <label>Mean bad <select data-tool="least">${[0, 0.25, 0.5, 0.9].map(least => `<option value="${least}"${least === this.least ? ' selected' : ''}>${least ? `${least} and above` : 'any'}</option>`).join('')}</select></label>
       ${answer.can_vote ? `<label class="check"><input type="checkbox" data-tool="unjudged"${this.unjudged ? ' checked' : ''}> not all judged by me</label>` : ''}
-      <span class="muted count">${shown === answer.clusters.length ? `${number(shown)} clusters` : `${number(shown)} of ${number(answer.clusters.length)} clusters`}</span>`;
+      <span class="muted count">${shown === answer.clusters.length ? `${number(shown)} clusters` : `${number(shown)} of ${number(answer.clusters.length)} clusters`}</span>
+      ${answer.n_clustered ? `<span class="muted count" title="Each other image is in the cluster of the clustered images that it lies among.">found among ${number(answer.n_clustered)} of ${many(answer.n_images, 'image')}; the others are placed among them</span>` : ''}`;
     const values = { sort: node => node.value, reason: node => node.value, least: node => Number(node.value), unjudged: node => node.checked };
     for (const node of this.part('tools').querySelectorAll('[data-tool]')) node.onchange = () => this.filter({ [node.dataset.tool]: values[node.dataset.tool](node) });
     if (told) this.part('tools').querySelector(`[data-tool=${told}]`).focus();

@@ -9,9 +9,11 @@ from triptych.app.judging.viewer import Viewer
 from triptych.app.rooms.clusters.routes import list_answer, one_answer
 from triptych.app.rooms.clusters.table import NOISE, PICTURES, groups_of
 from triptych.app.server import make_app
+from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput
 from triptych.pipeline.image_ids import expnum_of
 from triptych.pipeline.store.store import Vote
+from triptych.pipeline.vectors import clusters
 
 
 @pytest.fixture
@@ -139,3 +141,18 @@ def test_noise_stands_apart(app):
     assert answer["noise"]["cluster"] == NOISE
     assert all(row["cluster"] >= 0 for row in answer["clusters"])
     assert np.isfinite(answer["noise"]["p_bad"])
+
+
+def test_the_room_says_when_a_sample_was_clustered(fresh_survey):
+    catalog = Catalog.open(fresh_survey)
+    n = len(catalog.stage("embedding").table("keys"))
+    clusters.cluster(catalog, most=50)
+    app = make_app(fresh_survey)
+    answer = ask(app, "lea")
+    app.store.close()
+    assert (answer["n_clustered"], answer["n_images"]) == (50, n)
+    assert n > 50
+
+
+def test_the_room_does_not_speak_of_a_sample_where_all_were_clustered(app):
+    assert ask(app, "lea")["n_clustered"] is None

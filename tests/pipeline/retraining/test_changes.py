@@ -1,13 +1,14 @@
 """What changed and why: the causes are labels that really are near, figures are paired, and nothing is invented."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from tests import vectors
 from tests.pipeline.retraining.test_retrain import ghosts, vote_ghosts
-from triptych.pipeline.classifier import candidates, predict, train
+from triptych.pipeline.classifier import candidates, predict, prediction_parts, train
 from triptych.pipeline.image_ids import ccdnum_of, expnum_of
-from triptych.pipeline.retraining import changes, retrain
+from triptych.pipeline.retraining import changes, gain, retrain
 from triptych.pipeline.store.store import open_store
 
 
@@ -128,3 +129,47 @@ def test_labels_of_an_older_model_without_weights_are_not_all_changed():
     before, after = training({501: ["good"]}), training({501: ["good"]}).assign(weight=0.7)
     assert changes.label_changes(before, after).empty
     assert changes.label_changes(after, after.assign(weight=0.4)).what.tolist() == ["changed"]
+
+
+def test_a_prediction_read_in_parts_gives_what_the_whole_table_gives(tmp_path, monkeypatch):
+    """Whichever way it is read, the scores, the changes and the figures are the same, and few rows are held at once."""
+    catalog, truth = vectors.make(tmp_path / "run", exposures=24)
+    ghosts = truth.expnum[truth.reason == "Ghost_Scatter"]
+    with open_store(catalog) as store:
+        vectors.teach(store, truth[~truth.expnum.isin(ghosts)])
+        first = train.train(catalog, store, classifier="knn")
+        old = predict.predict(catalog)
+        vectors.teach(store, truth)
+        second = train.train(catalog, store, classifier="knn")
+        new = predict.predict(catalog)
+        held = gain.held_out(catalog, store)
+    taught = {"taught_before": first.table("training"), "taught_after": second.table("training")}
+    sampled, rows, frame = truth.image_id.to_numpy(), [], prediction_parts._frame
+    monkeypatch.setattr(prediction_parts, "BLOCK", 10)
+    monkeypatch.setattr(prediction_parts, "_frame", lambda *given: rows.append(len(own := frame(*given))) or own)
+    for rule in candidates.RULES:
+        scored = [candidates.score(own, sampled, rule=rule) for own in (new.table(), new)]
+        pd.testing.assert_frame_equal(*scored)
+        tables = old.table(), new.table()
+        found = [changes.diff(*pair, **taught, sampled=sampled, rule=rule) for pair in (tables, (old, new))]
+        pd.testing.assert_frame_equal(found[0].table, found[1].table)
+        assert len(found[0].table) > 3
+        assert found[0].table.causes.map(len).max() > 0
+        scores = changes.scores(old, new, sampled, rule)
+        figures = [
+            gain.measure(*tables, held, rule=rule, sampled=sampled),
+            gain.measure(old, new, held, rule=rule, sampled=sampled),
+            gain.measure(old, new, held, rule=rule, sampled=sampled, scored=scores),
+        ]
+        assert figures[0] == figures[1] == figures[2]
+    assert max(rows) <= 10 + len(vectors.NAMES)
+
+
+def test_an_exposure_longer_than_a_block_stays_whole(tmp_path, monkeypatch):
+    table = pd.DataFrame({"image_id": np.arange(30), "expnum": [1] * 3 + [2] * 25 + [3] * 2})
+    table.to_parquet(tmp_path / "table.parquet")
+    monkeypatch.setattr(prediction_parts, "BLOCK", 4)
+    parts = prediction_parts.parts_of(tmp_path / "table.parquet")
+    assert [len(own) for own in parts.blocks(["image_id"])] == [3, 25, 2]
+    found = pd.concat(parts.rows(np.array([1, 5, 29, 99]), ["image_id", "expnum", "absent"]))
+    assert found.to_numpy().tolist() == [[1, 1], [5, 2], [29, 3]]

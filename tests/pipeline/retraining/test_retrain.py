@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tests import vectors
-from triptych.pipeline.classifier import candidates, model_files, predict, train
+from triptych.pipeline.classifier import candidates, model_files, predict, prediction_table, train
 from triptych.pipeline.errors import Cancelled
 from triptych.pipeline.labels.recipe import Recipe
 from triptych.pipeline.retraining import retrain
@@ -127,6 +127,38 @@ def test_that_no_simulation_teaches_is_kept_however_often(run):
         assert retrain.retrain(catalog, store).after["model"].parameters["simulated"] is False
     train.train(catalog, store, classifier="knn")
     assert "simulated" not in retrain.retrain(catalog, store).after["model"].parameters
+
+
+def test_the_recipe_in_use_is_kept(run):
+    catalog, store, _ = run
+    catalog.write_tables(exposures=catalog.exposures().assign(ra=0.0, dec=-60.0))
+    recipe = Recipe(good_pool="unlisted", good_exposures=3, good_ccds=2)
+    first = train.train(catalog, store, classifier="knn", recipe=recipe)
+    for _ in range(2):
+        after = retrain.retrain(catalog, store).after["model"]
+        assert Recipe.of(after.parameters) == recipe
+        assert after.table("training").equals(first.table("training"))
+        assert (after.table("training").provenance == "unlisted").sum() == 6
+
+
+def test_the_prediction_is_that_of_predict_and_is_never_whole_in_memory(run, monkeypatch):
+    catalog, store, truth = run
+    vote_ghosts(store, truth)
+    held, least = [], []
+    answers = prediction_table.as_table
+    monkeypatch.setattr(prediction_table, "BLOCK", 12)
+    monkeypatch.setattr(prediction_table, "as_table", lambda *given: held.append(len(given[1])) or answers(*given))
+    writes = prediction_table.pq.ParquetWriter.write_table
+    monkeypatch.setattr(
+        prediction_table.pq.ParquetWriter,
+        "write_table",
+        lambda writer, table, **given: least.append(sum(held)) or writes(writer, table, **given),
+    )
+    after = retrain.retrain(catalog, store, classifier="knn").after
+    assert max(held) == 12
+    assert least[0] < len(truth)  # the first block is written before the last is predicted
+    predicted = predict.predict(catalog.refresh())
+    assert predicted.stage_id == after["prediction"].stage_id
 
 
 def test_a_classifier_that_is_named_replaces_the_one_in_use(run):

@@ -11,6 +11,7 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.preprocessing import StandardScaler
 
 from tests import vectors
+from triptych.pipeline import memory
 from triptych.pipeline.errors import BadInput, UnknownName
 from triptych.pipeline.vectors import cluster_quality, clusters, rest, sample
 from triptych.pipeline.vectors.cluster_tree import tree_of
@@ -169,3 +170,15 @@ def test_a_growing_run_keeps_most_of_its_sample():
     assert set(sample.sampled_rows(ids, 1_000, seed=1)) != set(sample.sampled_rows(ids, 1_000))
     with pytest.raises(BadInput, match="too small"):
         sample.sampled_rows(ids, 10)
+
+
+def test_what_does_not_fit_is_refused_before_it_starts(tmp_path, counted, monkeypatch):
+    catalog, _ = vectors.make(tmp_path / "run", exposures=24)
+    said = []
+    clusters.cluster(catalog, most=100, progress=lambda *at: said.append(at[2] if len(at) > 2 else ""))
+    assert said[0].startswith("100 of 144 images are clustered; about 0.4 GB of memory and")
+    counted.clear()
+    monkeypatch.setattr(memory, "memory_bytes", lambda: 1 << 20)
+    with pytest.raises(BadInput, match=r"clustering 100 images takes about 0.4 GB.*give a smaller number to --sample"):
+        clusters.cluster(catalog, most=100)
+    assert not counted
