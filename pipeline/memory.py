@@ -38,12 +38,17 @@ def must_fit(n_bytes: int, what: object) -> None:
 
 @dataclass(frozen=True)
 class Needs:
-    """What a step will take, from what it took at other sizes: bytes of memory, and seconds of one processor."""
+    """What a step will take, from what it took at other sizes: bytes of memory, and seconds of one processor.
+
+    seconds : None if that was not measured.
+    """
 
     n_bytes: float
-    seconds: float
+    seconds: float | None = None
 
     def __str__(self) -> str:
+        if self.seconds is None:
+            return f"about {self.n_bytes / 1e9:,.1f} GB of memory"
         time = f"{self.seconds / 60:,.0f} minutes" if self.seconds >= 90 else f"{self.seconds:,.0f} seconds"
         return f"about {self.n_bytes / 1e9:,.1f} GB of memory and {time} of one processor"
 

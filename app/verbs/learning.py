@@ -202,7 +202,8 @@ def retrain(
 ) -> None:
     """Train again on the votes and show what changed.
 
-    Makes a new model, predictions and candidates, with the classifier, the training recipe and the rule of the current ones.
+    Makes a new model, predictions and candidates, with the classifier, the training recipe and the rule of the current
+    ones.
     """
     from triptych.pipeline.retraining.retrain import retrain as again
 

@@ -176,7 +176,7 @@ def cluster(
 def needs(n_clustered: int, n: int) -> Needs:
     """What clustering takes, with 15 components, as measured with 20,000 to 100,000 of up to 5.67 million images."""
     return Needs(
-        n_bytes=0.35e9 + 7_500 * n_clustered + 150 * n,
+        n_bytes=0.35e9 + 7_500 * n_clustered + 75 * n,
         seconds=4 + 120 * (n_clustered / 100_000) ** 1.6 + 27e-6 * (n - n_clustered),
     )
 

@@ -7,6 +7,7 @@ import numpy as np
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.catalog.stage import Stage
 from triptych.pipeline.errors import choose
+from triptych.pipeline.memory import Needs
 from triptych.pipeline.vectors import placing, rest, sample, tsne
 
 # How the images outside the sample are placed: a name in placing.PLACINGS.
@@ -37,6 +38,10 @@ def make_map(
     embedding = catalog.stage("embedding")
     vectors, keys = embedding.array(), embedding.table("keys", ["image_id"])
     rows = sample.sampled_rows(keys.image_id.to_numpy(), most, seed)
+    report = progress or (lambda *_: None)
+    needed = needs(len(rows), len(keys))
+    needed.must_fit(f"a map of {len(rows):,} images", "give a smaller number to --sample")
+    report(0, 1, f"{len(rows):,} of {len(keys):,} images are laid out; {needed}")
     own = rest.taken(vectors, rows)
     reduction = how.reduction(own, seed)
     reduced = reduction.apply(own)
@@ -64,3 +69,8 @@ def make_map(
     with catalog.new_stage(f"map{dims}d", "tsne", parents=[embedding], parameters=parameters) as writer:
         writer.write_table(table)
     return writer.stage
+
+
+def needs(n_laid_out: int, n: int) -> Needs:
+    """The memory that a map takes, as measured with 100,000 of up to 5.67 million images in two dimensions."""
+    return Needs(n_bytes=0.45e9 + 9_000 * n_laid_out + 75 * n)

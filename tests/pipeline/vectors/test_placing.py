@@ -9,6 +9,7 @@ import pytest
 from sklearn.metrics import adjusted_rand_score
 
 from tests import vectors
+from triptych.pipeline import memory
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput, StageStale, UnknownName
 from triptych.pipeline.vectors import clusters, frozen_stages, maps, placing, rest, tsne
@@ -251,3 +252,12 @@ def test_later_images_are_placed_among_the_sample_and_nothing_moves(run):
         assert frozen_stages.n_new(frozen[kind]) == 0
         assert catalog.stage(kind).stage_id == stage.stage_id
     assert clusters.place(catalog).stage_id == catalog.stage("cluster").stage_id
+
+
+def test_a_map_that_does_not_fit_is_refused_before_it_starts(run, monkeypatch):
+    catalog, _ = run
+    said = []
+    monkeypatch.setattr(memory, "memory_bytes", lambda: 1 << 20)
+    with pytest.raises(BadInput, match=r"a map of 80 images takes about 0.5 GB.*give a smaller number to --sample"):
+        maps.make_map(catalog, most=80, progress=lambda *at: said.append(at))
+    assert not said
