@@ -22,7 +22,7 @@ from cachetools import LRUCache, cached
 
 from triptych.app.survey.image_set import ImageSet
 from triptych.pipeline.catalog.files import put_in_place
-from triptych.pipeline.image_ids import ccdnum_of, expnum_of
+from triptych.pipeline.image_ids import ccdnum_of, expnum_of, mixed
 
 FOLDER = ".map"
 LONG = 200_000  # the encoded arrays of a map with at least this many points are kept as files
@@ -69,15 +69,7 @@ def drawing_order(image_ids):
     """(n,) int64: the same image_ids in the fixed shuffled order."""
     ids = np.sort(np.asarray(image_ids, np.int64))  # np.unique hashes, which takes seconds for millions
     ids = ids[np.diff(ids, prepend=-1) > 0]
-    return ids[np.argsort(mixed(ids.astype(np.uint64)), kind="stable")]
-
-
-def mixed(values):
-    """(n,) uint64 -> (n,) uint64 that look random. It is the finaliser of splitmix64, which is a bijection."""
-    values = values + np.uint64(0x9E3779B97F4A7C15)
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))
+    return ids[np.argsort(mixed(ids), kind="stable")]
 
 
 def scaled(coordinates):

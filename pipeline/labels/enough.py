@@ -9,19 +9,12 @@ and two runs of the same survey draw the same. What inspectors said is never lef
 import numpy as np
 import pandas as pd
 
+from triptych.pipeline.image_ids import mixed
 from triptych.pipeline.reasons import GOOD
 
 MOST_IMAGES = 12_000
 MOST_CCDS = 6
 WHY = f"images of long lists, of which {MOST_IMAGES:,} of a class teach, {MOST_CCDS} of an exposure"
-
-
-def mixed(numbers) -> np.ndarray:
-    """(n,) uint64 that look random, one for each number, always the same: the finaliser of splitmix64."""
-    values = np.asarray(numbers).astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))
 
 
 def enough(rows: pd.DataFrame, most: int = MOST_IMAGES, each: int = MOST_CCDS) -> np.ndarray:

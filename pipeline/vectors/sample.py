@@ -8,10 +8,12 @@ survey that grows keeps most of its sample.
 import numpy as np
 
 from triptych.pipeline.errors import BadInput
+from triptych.pipeline.image_ids import mixed
 
 # Above so many images, so many are clustered or laid out.
 MOST = 100_000
 LEAST = 50
+STEP = np.uint64(0x9E3779B97F4A7C15)  # between the numbers of two seeds
 
 
 def sampled_rows(image_ids: np.ndarray, most: int = MOST, seed: int = 0) -> np.ndarray:
@@ -23,17 +25,9 @@ def sampled_rows(image_ids: np.ndarray, most: int = MOST, seed: int = 0) -> np.n
         raise BadInput(f"a sample of {most} images is too small to show groups; give at least {LEAST}")
     if len(image_ids) <= most:
         return np.arange(len(image_ids))
-    hashes = _hashed(np.asarray(image_ids, np.int64).astype(np.uint64), seed)
+    with np.errstate(over="ignore"):
+        hashes = mixed(np.asarray(image_ids, np.int64).astype(np.uint64) + STEP * np.uint64(seed))
     return np.sort(np.argpartition(hashes, most - 1)[:most])
-
-
-def _hashed(numbers: np.ndarray, seed: int) -> np.ndarray:
-    """splitmix64 (Steele, Lea and Flood 2014) of (n,) uint64, which gives different numbers different hashes."""
-    step = 0x9E3779B97F4A7C15
-    numbers = numbers + np.uint64(step * (seed + 1) % 2**64)
-    numbers = (numbers ^ (numbers >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    numbers = (numbers ^ (numbers >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return numbers ^ (numbers >> np.uint64(31))
 
 
 def words(n_sampled: int, n: int, verb: str) -> str:

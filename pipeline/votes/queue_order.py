@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from triptych.pipeline import image_ids
 from triptych.pipeline.errors import BadInput, choose
 from triptych.pipeline.votes import expected_gain
 
@@ -30,11 +31,7 @@ def seed_of(*parts) -> int:
 def draws_of(numbers, seed: int) -> np.ndarray:
     """(n,) float64 in [0, 1): a random number for each integer, the same for the same seed (splitmix64)."""
     with np.errstate(over="ignore"):
-        z = np.asarray(numbers, dtype=np.int64).astype(np.uint64) + np.uint64(seed)
-        z += np.uint64(0x9E3779B97F4A7C15)
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        z ^= z >> np.uint64(31)
+        z = image_ids.mixed(np.asarray(numbers, dtype=np.int64).astype(np.uint64) + np.uint64(seed))
     return (z >> np.uint64(11)).astype(np.float64) / 2.0**53
 
 
