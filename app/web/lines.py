@@ -125,10 +125,12 @@ class Line:
 def put(socket, frame, binary=False):
     """Write a frame on a websocket, if it is open. Nobody waits until it has left: a cut connection would stop all.
 
-    socket : tornado.websocket.WebSocketHandler
+    socket : tornado.websocket.WebSocketHandler. It has no connection any more once this side has asked it to close.
     """
-    with suppress(WebSocketClosedError):
-        socket.ws_connection.write_message(frame, binary=binary).add_done_callback(_look_at)
+    connection = socket.ws_connection
+    if connection is not None:
+        with suppress(WebSocketClosedError):
+            connection.write_message(frame, binary=binary).add_done_callback(_look_at)
 
 
 def _look_at(written):
