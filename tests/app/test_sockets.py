@@ -285,8 +285,11 @@ def test_a_page_that_was_closed_is_not_waited_for(app):
         async with serving(app) as url:
             page = await page_of(url, cookie_header(app, "amy"))
             assert await page.open()
+            session = session_of(lines_of(app)[0])
             page.socket.close(1001)
             await until(lambda: not app.lines)
+            assert session.connection_count == 0
+            assert session.expiration_requested, "its tables and views need not wait for ten minutes"
 
     run_aside(check())
 
