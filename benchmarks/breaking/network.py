@@ -12,6 +12,7 @@ import random
 import threading
 
 BLOCK_BYTES = 1 << 16
+END_SECONDS = 5.0
 ASK_SHARE = 0.2  # of the cuts: within a request instead of an answer
 
 
@@ -55,10 +56,11 @@ class Cutter:
 
     async def _end(self):
         self._door.close()
+        for writer in list(self._open):
+            writer.transport.abort()
         others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        if others:
+            await asyncio.wait(others, timeout=END_SECONDS)
 
     def _length(self) -> float:
         return self.draw.expovariate(1 / self.answer_bytes)

@@ -5,7 +5,8 @@
 RUN is copied as for `benchmarks.speed.review` and served by a process of its own with its worker. Three inspectors,
 each in a window of a headless browser, do what a day is made of, at random: judge some exposures, look at others with
 the mosaic of the Explore room, move the map in two and three dimensions, go through the rooms, load the page again,
-open a second page and close it. A lead stays in the Model room and asks for a retraining now and then.
+open a second page and close it. A lead stays in the Model room and asks for retrainings, often enough that the tables
+of earlier predictions, of which the server keeps a few, are all there before the second half begins.
 
 Every 15 seconds the script notes the memory of both processes: resident (RSS), and with pages that several processes
 share counted once (PSS). At the end it prints the slope of each in the second half with its 95 % interval (Theil-Sen:
@@ -37,7 +38,6 @@ from triptych.pipeline.store.store import LabelStore
 
 ROOT = Path(__file__).parents[2]
 EVERY_SECONDS = 15.0
-RETRAIN_SECONDS = 300.0
 START_SECONDS = 120.0
 PATIENCE_SECONDS = 20.0
 MB = 1e6
@@ -192,12 +192,12 @@ class Inspector:
         await page.close()
 
 
-async def learn(store: LabelStore, run: str, over: asyncio.Event) -> int:
-    """Ask for a retraining now and then, as a lead does. Returns how often."""
+async def learn(store: LabelStore, run: str, every: float, over: asyncio.Event) -> int:
+    """Ask for a retraining every so many seconds, as a lead does. Returns how often."""
     asked = 0
     while not over.is_set():
         with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(over.wait(), RETRAIN_SECONDS)
+            await asyncio.wait_for(over.wait(), every)
         if not over.is_set():
             await asyncio.to_thread(store.ask_job, "retrain", {"policy": "majority"}, LEAD, run)
             asked += 1
@@ -217,7 +217,7 @@ async def day(url: str, catalog: Catalog, watch: Watch, options: argparse.Namesp
                 for page, name in zip(pages, INSPECTORS, strict=True)
             ]
             watching = asyncio.create_task(watch.until(over))
-            learning = asyncio.create_task(learn(watch.store, str(catalog.path), over))
+            learning = asyncio.create_task(learn(watch.store, str(catalog.path), options.retrain, over))
             until = time.monotonic() + 60 * options.minutes
             try:
                 await asyncio.gather(*(one.work(until) for one in people))
@@ -258,6 +258,7 @@ def main() -> None:
     parser.add_argument("run", type=Path, help="a run with predictions and previews; it is copied")
     parser.add_argument("--minutes", type=float, default=20.0)
     parser.add_argument("--pace", type=float, default=2.0, help="seconds between two acts, on average")
+    parser.add_argument("--retrain", type=float, default=120.0, help="seconds between two retrainings")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, help="write every look into this file, too")
     parser.add_argument("--pictures", type=Path, help="folder for pictures of pages on which a key had no effect")
