@@ -95,6 +95,7 @@ def trial(
                 killer = Killer(served, network, postgres, kinds, moments, draw)
                 people = people_of(catalog, cookies, network.port, votes, seed, killer.acknowledged)
                 started = time.monotonic()
+                killer.on_error = lambda: [one.over.set() for one in people]
                 for one in (*people, killer):
                     one.start()
                 for one in (*people, killer):
@@ -102,7 +103,7 @@ def trial(
                 seconds = time.monotonic() - started
         finally:
             served.stop()
-        for one in (*people, killer):
+        for one in (killer, *people):
             if one.error is not None:
                 raise one.error
         found = check(url.replace("postgresql:", "postgresql+psycopg:"), people)

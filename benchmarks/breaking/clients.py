@@ -64,6 +64,7 @@ class Client(threading.Thread):
         self.votes, self.draw, self.on_acknowledged = votes, draw, on_acknowledged
         self.ledger = Ledger()
         self.error: BaseException | None = None
+        self.over = threading.Event()  # set from outside: what they wait for does not come back
         self._line: http.client.HTTPConnection | None = None
         self._turn = 0
 
@@ -134,8 +135,8 @@ class Client(threading.Thread):
                 return self.on_acknowledged(act)
             if 400 <= status < 500 and status not in PASSING:
                 return self.ledger.refused.append(f"{status} {data.decode(errors='replace')}")
-            if act.seconds > GIVE_UP_SECONDS:
-                raise TimeoutError(f"{act.name} was not taken for {GIVE_UP_SECONDS} s; last answer {status} {data!r}")
+            if act.seconds > GIVE_UP_SECONDS or self.over.is_set():
+                raise TimeoutError(f"{act.name} was not taken for {act.seconds:.0f} s; last answer {status} {data!r}")
             time.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 

@@ -81,6 +81,7 @@ class Killer(threading.Thread):
         self.done: Counter[str] = Counter()
         self.back_seconds: dict[str, list[float]] = {}
         self.error: BaseException | None = None
+        self.on_error = lambda: None  # called if what was killed does not come back
         self._count, self._news = 0, threading.Condition()
         self._killed: tuple[str, float] | None = None
 
@@ -102,6 +103,7 @@ class Killer(threading.Thread):
                 self.kill(kind)
         except BaseException as error:
             self.error = error
+            self.on_error()
 
     def kill(self, kind: str) -> None:
         at = time.monotonic()

@@ -192,6 +192,14 @@ class Inspector:
         await page.close()
 
 
+async def enter(browser, url: str, name: str, path: str):
+    """A logged-in page; on a busy machine at the second or third try."""
+    for _ in range(2):
+        with contextlib.suppress(TimeoutError):
+            return await log_in(browser, url, name, path)
+    return await log_in(browser, url, name, path)
+
+
 async def learn(store: LabelStore, run: str, every: float, over: asyncio.Event) -> int:
     """Ask for a retraining every so many seconds, as a lead does. Returns how often."""
     asked = 0
@@ -210,8 +218,8 @@ async def day(url: str, catalog: Catalog, watch: Watch, options: argparse.Namesp
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(args=BROWSER_FLAGS, executable_path=browser_path())
         try:
-            pages = [await log_in(browser, url, name, "/?room=review") for name in INSPECTORS]
-            await log_in(browser, url, LEAD, "/?room=model")
+            pages = [await enter(browser, url, name, "/?room=review") for name in INSPECTORS]
+            await enter(browser, url, LEAD, "/?room=model")
             people = [
                 Inspector(page, url, random.Random(f"{options.seed} {name}"), options.pace, options.pictures)
                 for page, name in zip(pages, INSPECTORS, strict=True)
