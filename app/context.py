@@ -8,6 +8,7 @@ import time
 from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
 
+from triptych.app.oauth.provider import Provider
 from triptych.app.survey.record import Record
 from triptych.app.survey.survey import Survey
 from triptych.app.web.place import Place
@@ -101,6 +102,7 @@ class AppContext:
     boot_id : new at every start of the server
     away_seconds : for this long a page whose connection is lost may come back as it was; later it loads again
     place : where the run is on its server
+    oauth : the OAuth provider that also says who somebody is, None = only passwords do
     """
 
     catalog: Catalog
@@ -111,6 +113,7 @@ class AppContext:
     boot_id: str = field(default_factory=lambda: secrets.token_hex(8))
     away_seconds: float = AWAY_SECONDS
     place: Place = field(default_factory=Place)
+    oauth: Provider | None = None
 
     def __post_init__(self):
         self.accounts = Accounts(self.store)

@@ -19,6 +19,7 @@ from tornado.ioloop import IOLoop, PeriodicCallback
 from triptych.app.context import AWAY_SECONDS
 from triptych.app.logs import log_as_json
 from triptych.app.map.points import map_table
+from triptych.app.oauth.provider import read_provider
 from triptych.app.site.runs import make_app as make_app
 from triptych.app.site.runs import open_runs
 from triptych.app.site.site import Site
@@ -65,6 +66,7 @@ def serve(
     prefix="",
     metrics_token=None,
     log_json=False,
+    oauth=None,
 ):
     """Serve the dashboards of runs until interrupted.
 
@@ -76,6 +78,7 @@ def serve(
     prefix : path before every address, e.g. /triptych, for a proxy that serves other programs, too
     metrics_token : file whose first line is the token of those who ask for /metrics
     log_json : log as JSON lines, see app.logs
+    oauth : file that describes an OAuth provider, see app.oauth.provider
     demo_accounts : let other computers log in with the demonstration's password, which everybody knows
     away_seconds : for this long a page whose connection is lost may come back as it was
     """
@@ -84,7 +87,14 @@ def serve(
     if log_json:
         log_as_json()
     token = token_of(metrics_token)
-    kind = {"labels": labels, "blind": blind, "secure_cookies": tls_proxy, "away_seconds": away_seconds}
+    provider = None if oauth is None else read_provider(oauth)
+    kind = {
+        "oauth": provider,
+        "labels": labels,
+        "blind": blind,
+        "secure_cookies": tls_proxy,
+        "away_seconds": away_seconds,
+    }
     apps = open_runs(runs, prefix=prefix, **kind)
     try:
         for app in apps:
@@ -200,6 +210,7 @@ def main(arguments=None):
     parser.add_argument("--prefix", default="")
     parser.add_argument("--metrics-token", type=Path)
     parser.add_argument("--log-json", action="store_true")
+    parser.add_argument("--oauth", type=Path)
     parser.add_argument("--tls-proxy", action="store_true")
     parser.add_argument("--blind", action="store_true")
     parser.add_argument("--origin", dest="origins", action="append", default=[])

@@ -21,6 +21,7 @@ SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 KINDS = {
     "triptych.app.web.headers": "page",
     "triptych.app.web.auth": "login",
+    "triptych.app.oauth.handler": "login",
     "triptych.app.web.account": "account",
     "triptych.app.web.libraries": "static",
     "triptych.app.site.routes": "static",

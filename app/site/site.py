@@ -18,6 +18,7 @@ from tornado.websocket import WebSocketHandler
 from triptych.app import dashboard
 from triptych.app.context import AWAY_SECONDS
 from triptych.app.logs import about_answer
+from triptych.app.oauth import handler as oauth
 from triptych.app.site.front import front_of
 from triptych.app.site.health import Health
 from triptych.app.site.metrics import Metrics
@@ -166,7 +167,7 @@ def application_of(app, allowed, answered):
         build_applications({"/": lambda: dashboard.serve_page(app)}, title="Triptych", location=True),
         prefix=app.place.prefix,
         extra_websocket_origins=allowed,
-        extra_patterns=[*route_list(app), *libraries.routes()],
+        extra_patterns=[*route_list(app), *libraries.routes(), *oauth.routes(app)],
         auth_provider=auth.StoreAuth(app),
         cookie_secret=app.secret,
         secret_key=app.secret,

@@ -48,29 +48,34 @@ def user_add(
     run: Run,
     name: Annotated[str, typer.Argument(help="Name of the account, which signs the votes.", metavar="NAME")],
     role: Annotated[str, typer.Option(help="inspector, lead or viewer.")] = "inspector",
-    password: Annotated[
-        str,
+    password: Annotated[str, typer.Option(help="Eight characters or more. Default: ask for it.")] = "",
+    oauth: Annotated[
+        bool,
         typer.Option(
-            prompt=True,
-            hide_input=True,
-            confirmation_prompt=True,
-            help="Eight characters or more. Default: ask for it.",
+            "--oauth",
+            help="Without a password: they log in through the provider of `triptych serve --oauth`, which knows them "
+            "by this name.",
         ),
-    ] = "",
+    ] = False,
     labels: Labels = "",
 ) -> None:
     """Add an account, or give an existing one a new password and role."""
+    if oauth and password:
+        raise BadInput("an account has a password or logs in through OAuth; leave out --password or --oauth")
     store = open_store(open_run(run), labels)
     before = store.user(name)
-    if before is None:
-        store.add_user(name, password, role)
-        return say(f"{name} can log in as {role}")
-    if not before.active:
+    if before is not None and not before.active:
         raise BadInput(f"the account {name} is closed; open it with `triptych user open {run} {name}`")
-    ended = store.set_password(name, password)
+    if not oauth and not password:
+        password = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    how = "through OAuth" if oauth else "with the new password"
+    if before is None:
+        store.add_user(name, None if oauth else password, role)
+        return say(f"{name} can log in as {role}{f' {how}' * oauth}")
+    ended = store.set_oauth(name) if oauth else store.set_password(name, password)
     store.set_role(name, role)
     was = "" if before.role == role else f", no longer as {before.role}"
-    say(f"{name} can log in as {role}{was}, with the new password; {logins_ended(ended)}")
+    say(f"{name} can log in as {role}{was}, {how}; {logins_ended(ended)}")
 
 
 def logins_ended(count: int) -> str:
@@ -99,9 +104,10 @@ def user_logout(run: Run, name: Name, labels: Labels = "") -> None:
 
 
 def user_list(run: Run, labels: Labels = "") -> None:
-    """List the accounts."""
+    """List the accounts: name, role, whether they are open, and how they log in."""
     for user in open_store(open_run(run), labels).users():
-        print(f"{user.name}\t{user.role}\t{'active' if user.active else 'closed'}")
+        state, how = "active" if user.active else "closed", "OAuth" if user.oauth else "password"
+        print(f"{user.name}\t{user.role}\t{state}\t{how}")
 
 
 def user_log(
@@ -148,6 +154,14 @@ def serve(
             metavar="FILE",
         ),
     ] = None,
+    oauth: Annotated[
+        Path | None,
+        typer.Option(
+            help="File that names an OAuth provider, its key and secret: whoever has an account of `triptych user add "
+            "--oauth` logs in there. See the guide.",
+            metavar="FILE",
+        ),
+    ] = None,
     demo_accounts: Annotated[
         bool,
         typer.Option(
@@ -171,6 +185,7 @@ def serve(
         prefix=prefix,
         metrics_token=metrics_token,
         log_json=log_json,
+        oauth=oauth,
         demo_accounts=demo_accounts,
     )
 

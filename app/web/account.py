@@ -16,6 +16,8 @@ class PasswordHandler(ApiHandler):
 
     async def post(self):
         body = self.body(PasswordBody)
+        if self.user.oauth:
+            raise tornado.web.HTTPError(400, "your account has no password here; you log in through OAuth")
         old, new = body.old, body.new
         try:
             check = self.app.store.check_password

@@ -1,4 +1,4 @@
-"""The login, with the accounts of the label store, and the base of every route.
+"""The login, with the accounts of the label store, and the base of every route. For the other way in see app.oauth.
 
 The label store keeps passwords as argon2 hashes. It also counts failures and locks an account for a while. The browser
 keeps one signed cookie (HttpOnly, SameSite=Strict, Secure behind TLS), which names a login in the label store. Without
@@ -41,16 +41,44 @@ def page(name, *, root="/", **values):
     return _pages.get_template(name).render(logo=(PAGES / "frame/logo.svg").read_text(), root=root, **values)
 
 
-class LoginHandler(FaultHandler):
+class DoorHandler(FaultHandler):
+    """Base of the ways to log in."""
+
+    @property
+    def app(self):
+        return provider_of(self).app
+
+    async def log_in(self, user, address, through=""):
+        """Begin a login of somebody who may, and send the browser its cookie. through : see LabelStore.begin_login"""
+        login = await asyncio.to_thread(self.app.store.begin_login, user.name, address, through)
+        self.keep_cookie(self.app.place.cookie, login.login_id, LOGIN_DAYS)
+
+    def next_url(self):
+        """The path to go on to after the login. Status 400 unless it is one of this server."""
+        place = self.app.place
+        return own_path(self.get_argument("next", ""), place.site_root) or place.root
+
+    def keep_cookie(self, name, value, days, **more):
+        """Send a signed cookie that only our own pages send back and no script can read. more : what is different"""
+        place = self.app.place
+        more = {
+            "httponly": True,
+            "samesite": "Strict",
+            "secure": self.app.secure_cookies,
+            "path": place.site_root,
+        } | more
+        self.set_signed_cookie(name, value, expires_days=days, **more)
+
+    def write_error(self, status_code, **kwargs):
+        write_error_page(self, status_code, **kwargs)
+
+
+class LoginHandler(DoorHandler):
     """The login form.
 
     The message after a failure is always the same, so that nobody learns whether the name, the password or a pause of
     the account was the cause.
     """
-
-    @property
-    def app(self):
-        return provider_of(self).app
 
     def get(self):
         self.show("")
@@ -76,22 +104,10 @@ class LoginHandler(FaultHandler):
             return
         self.user = user  # whom the log names
         tries.was_right(name, address, device, known)
-        login = await asyncio.to_thread(self.app.store.begin_login, user.name, address)
         place = self.app.place
-        self.keep_cookie(place.cookie, login.login_id, LOGIN_DAYS)
+        await self.log_in(user, address)
         self.keep_cookie(device_cookie(name, place), device or secrets.token_urlsafe(16), DEVICE_DAYS)
         self.redirect(next_url)
-
-    def next_url(self):
-        """The path to go on to after the login. Status 400 unless it is one of this server."""
-        place = self.app.place
-        return own_path(self.get_argument("next", ""), place.site_root) or place.root
-
-    def keep_cookie(self, name, value, days):
-        """Send a signed cookie that only our own pages send back and no script can read."""
-        place = self.app.place
-        more = {"httponly": True, "samesite": "Strict", "secure": self.app.secure_cookies, "path": place.site_root}
-        self.set_signed_cookie(name, value, expires_days=days, **more)
 
     def device_of(self, name):
         """Id of this browser if it has logged in as `name` before, else ''."""
@@ -110,10 +126,8 @@ class LoginHandler(FaultHandler):
         libraries = addresses(self.application)
         more = {"username": name, "next_url": next_url, "libraries": libraries}
         more |= {"about": self.app.catalog.about, "root": self.app.place.root}
+        more |= {"oauth": self.app.oauth.name if self.app.oauth else ""}
         self.finish(page("outside/login.html", problem=problem, **more))
-
-    def write_error(self, status_code, **kwargs):
-        write_error_page(self, status_code, **kwargs)
 
 
 class LogoutHandler(FaultHandler):

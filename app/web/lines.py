@@ -37,7 +37,7 @@ class Line:
         self.first, self.socket = first, first
         self.got = 0  # frames of the page that were taken
         self.kept_bytes = 0  # of frames that the page may not have got
-        self.over = self.waited_in_vain = False
+        self.over = False
         self._ended, self._away_seconds = ended, away_seconds
         self._sent = deque()  # (frame, binary) that the page has not said that it has
         self._dropped = 0  # frames before these
@@ -101,11 +101,7 @@ class Line:
         """A websocket has closed. If it is the line's, wait for the page."""
         if socket is self.socket and not self.over:
             self.socket = None
-            self._waiting = asyncio.get_running_loop().call_later(self._away_seconds, self._give_up)
-
-    def _give_up(self):
-        self.waited_in_vain = True
-        self.end()
+            self._waiting = asyncio.get_running_loop().call_later(self._away_seconds, self.end)
 
     def end(self):
         """The page does not come back. A websocket that is still open is closed."""
@@ -125,10 +121,12 @@ class Line:
 def put(socket, frame, binary=False):
     """Write a frame on a websocket, if it is open. Nobody waits until it has left: a cut connection would stop all.
 
-    socket : tornado.websocket.WebSocketHandler
+    socket : tornado.websocket.WebSocketHandler. It has no connection any more once this side has asked it to close.
     """
-    with suppress(WebSocketClosedError):
-        socket.ws_connection.write_message(frame, binary=binary).add_done_callback(_look_at)
+    connection = socket.ws_connection
+    if connection is not None:
+        with suppress(WebSocketClosedError):
+            connection.write_message(frame, binary=binary).add_done_callback(_look_at)
 
 
 def _look_at(written):

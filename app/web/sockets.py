@@ -135,7 +135,7 @@ class SocketHandler(WSHandler):
         self.app.lines.pop(self.line_id, None)
         session = None if self.connection is None else self.connection.session
         super().on_close()
-        if session is not None and line.waited_in_vain:
+        if session is not None:
             session.request_expiration()
 
 

@@ -1,4 +1,7 @@
-"""Accounts: argon2 password hashes, roles, lockout after wrong passwords, and an active flag."""
+"""Accounts: argon2 password hashes, roles, lockout after wrong passwords, and an active flag.
+
+An account has either a password or none. Without one its user logs in through OAuth: somebody else says who they are.
+"""
 
 import re
 import time
@@ -20,17 +23,23 @@ MAX_FAILURES = 5
 LOCK_SECONDS = 60.0  # of the first lockout; doubled with each further failure, up to LOCK_LIMIT_SECONDS
 LOCK_LIMIT_SECONDS = 3600.0
 
+OF_OAUTH = "oauth"  # in place of the hash of an account without a password; no password has such a hash
+
 _hasher = PasswordHasher()
 _NAME = re.compile(r"[^\W_][\w.@+-]{0,63}")
 
 
 @dataclass(frozen=True)
 class User:
-    """One account. `role` is viewer (looks), inspector (votes) or lead (also exports, retrains, manages accounts)."""
+    """One account. `role` is viewer (looks), inspector (votes) or lead (also exports, retrains, manages accounts).
+
+    oauth : whether it has no password, and its user logs in through OAuth
+    """
 
     name: str
     role: str
     active: bool = True
+    oauth: bool = False
 
 
 class Accounts:
@@ -40,19 +49,30 @@ class Accounts:
     note_failure: Callable[..., None]  # of Logins
 
     def add_user(
-        self, name: str, password: str, role: str = "inspector", *, any_password: bool = False, by: Actor | None = None
+        self,
+        name: str,
+        password: str | None,
+        role: str = "inspector",
+        *,
+        any_password: bool = False,
+        by: Actor | None = None,
     ) -> User:
         """Add an account. BadInput if the name exists already (in upper or lower case) or the password is refused.
 
+        password : None = it has none, and its user logs in through OAuth
         by : who does it, here and in the other changes; None = whoever runs this program
         any_password : take passwords that are refused otherwise, for a demonstration
         """
         choose(role, ROLES, "role")
         if not _NAME.fullmatch(name):
             raise BadInput(f"{name!r} cannot be an account name; use up to 64 letters, digits and . _ - + @")
+        if password is None:
+            password_hash = OF_OAUTH
+        else:
+            password_hash = _hasher.hash(password) if any_password else _hash(name, password)
         row = {
             "name": name,
-            "password_hash": _hasher.hash(password) if any_password else _hash(name, password),
+            "password_hash": password_hash,
             "role": role,
             "active": True,
             "failures": 0,
@@ -65,8 +85,8 @@ class Accounts:
             if taken is not None:
                 raise BadInput(f"there is already an account {taken!r}; choose another name or set its password")
             connection.execute(schema.users.insert(), row)
-            note_event(connection, "added", name, by, role)
-        return User(name, role)
+            note_event(connection, "added", name, by, role if password is not None else f"{role}, {OF_OAUTH}")
+        return User(name, role, oauth=password is None)
 
     def check_password(self, name: str, password: str, *, known_device: bool = False, address: str = "") -> User | None:
         """Return the account if it is active, not locked, and the password is right; else None.
@@ -79,8 +99,9 @@ class Accounts:
         """
         row = self._active(name) if known_device else self._count_try(name)
         of_nobody = _hash_of_nobody()
-        right = _verify(row.password_hash if row else of_nobody, password)
-        if row is None or not right:
+        has_password = row is not None and row.password_hash != OF_OAUTH
+        right = _verify(row.password_hash if row is not None and has_password else of_nobody, password)
+        if row is None or not has_password or not right:
             self._note_try(name, row, address)
             return None
         values: dict = {"last_login_utc": schema.now_utc()}
@@ -91,6 +112,34 @@ class Accounts:
         with schema.writing(self.engine) as connection:
             _change_user(connection, name, **values)
         return User(row.name, row.role)
+
+    def check_oauth(self, name: str, through: str, address: str = "") -> tuple[User | None, str]:
+        """(the active account of somebody whom an OAuth provider has named, "") or (None, why not).
+
+        Upper and lower case are the same. An account with a password is none of theirs: whoever calls themselves so
+        somewhere else is somebody else. Why not: "closed" or "no such account".
+        through : name of the provider, for the log    address : of the browser, for the log
+        """
+        with schema.writing(self.engine) as connection:
+            rows = connection.execute(sa.select(schema.users).where(schema.users.c.password_hash == OF_OAUTH)).all()
+            row = next((row for row in rows if row.name.lower() == name.lower()), None)
+            if row is not None and row.active:
+                _change_user(connection, row.name, last_login_utc=schema.now_utc())
+                return User(row.name, row.role, oauth=True), ""
+        if row is not None:
+            self.note_failure(row.name, address, f"closed ({through})")
+            return None, "closed"
+        shown = name if _NAME.fullmatch(name) else "a name that no account can have"
+        self.note_failure("", address, f"no such account: {shown} ({through})")
+        return None, "no such account"
+
+    def set_oauth(self, name: str, by: Actor | None = None) -> int:
+        """Take an account's password away: its user logs in through OAuth from now on. Returns how many logins end."""
+        with schema.writing(self.engine) as connection:
+            _change_user(connection, name, password_hash=OF_OAUTH, failures=0, locked_until=0.0)
+            ended = end_logins_of(connection, name)
+            note_event(connection, "oauth", name, by, _and_logins(ended))
+        return ended
 
     def _active(self, name: str) -> sa.Row | None:
         """The row of an active account."""
@@ -129,20 +178,20 @@ class Accounts:
         """The account of that name, active or not; None if there is none."""
         with schema.reading(self.engine) as connection:
             row = connection.execute(sa.select(schema.users).where(schema.users.c.name == name)).first()
-        return User(row.name, row.role, row.active) if row else None
+        return _user_of(row) if row else None
 
     def users(self) -> list[User]:
         """All accounts, sorted by name."""
         with schema.reading(self.engine) as connection:
             rows = connection.execute(sa.select(schema.users).order_by(schema.users.c.name)).all()
-        return [User(row.name, row.role, row.active) for row in rows]
+        return [_user_of(row) for row in rows]
 
     def rights(self) -> tuple[dict[str, User], dict[str, Login]]:
         """Active users by name and their open logins by login_id, both of the same moment."""
         with schema.reading(self.engine) as connection:
             rows = connection.execute(sa.select(schema.users).where(schema.users.c.active)).all()
             logins = open_logins_of(connection)
-        users = {row.name: User(row.name, row.role) for row in rows}
+        users = {row.name: _user_of(row) for row in rows}
         return users, {login.login_id: login for login in logins if login.name in users}
 
     def sign_ins(self) -> dict[str, dict]:
@@ -205,6 +254,10 @@ class Accounts:
             details = "no such account" if known is None else "locked out" if known.active else "closed"
             return self.note_failure(name if known else "", address, details)
         return self.note_failure(name, address, "wrong password", self.locked_seconds(name))
+
+
+def _user_of(row: sa.Row) -> User:
+    return User(row.name, row.role, row.active, row.password_hash == OF_OAUTH)
 
 
 def _and_logins(ended: int) -> str:

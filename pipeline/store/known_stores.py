@@ -12,6 +12,9 @@ The rules, each for the address that is being opened:
   another one;
 - not known, and nobody named it: a store that is there is used. A new one is made only if the run has never had one.
 
+Where nobody named a store and the run has used another one, too, a line in the log says which it is: a backup of the
+wrong store looks like any other.
+
 `accept` sets all of this aside once, and records it.
 """
 
@@ -95,10 +98,11 @@ class KnownStores:
             f"or begin a new one with `{self._accept(url)}`"
         )
 
-    def check(self, url: str, store) -> None:
+    def check(self, url: str, store, *, named: bool = True) -> None:
         """LabelError if the open store is not the one that the run knows at this address, or is older than that one.
 
-        Where a run that knows another store begins to use this one, a line in the log says so.
+        Where a run knows another store, too, and begins to use this one or was not told to, a line in the log says so.
+        named : somebody gave the address
         """
         stores, key, now = self.read()["stores"], self.key(url), store.state()
         if key not in stores:
@@ -108,6 +112,10 @@ class KnownStores:
                 log.warning("%s uses the label store %s from now on; before: %s", self.run, key, ", ".join(stores))
         else:
             known = stores[key]
+            others = [name for name, one in stores.items() if one["identity"] != now.identity]
+            if others and not named:
+                log.warning("this is the label store %s; %s has also used %s", key, self.run, ", ".join(others))
+                log.warning("if that is meant, name it: --labels ADDRESS, or TRIPTYCH_LABELS in the environment")
         if known is None:
             return
         if known["identity"] != now.identity:

@@ -31,6 +31,7 @@ EVENTS = (
     "opened",
     "role",
     "password",
+    "oauth",
 )
 
 
@@ -79,15 +80,18 @@ class Logins:
 
     engine: sa.Engine
 
-    def begin_login(self, name: str, address: str = "") -> Login:
-        """Note that an account has logged in. The caller has checked the password. address : of the browser."""
+    def begin_login(self, name: str, address: str = "", through: str = "") -> Login:
+        """Note that an account has logged in. The caller has checked that it may.
+
+        address : of the browser    through : name of the OAuth provider that said who it is, '' = a password did
+        """
         now = days_ago(0)
         login = Login(secrets.token_urlsafe(32), name, now, now, address)
         with schema.writing(self.engine) as connection:
             old = schema.logins.c.created_utc < days_ago(KEPT_DAYS)
             connection.execute(schema.logins.delete().where(old))
             connection.execute(schema.logins.insert(), vars(login) | {"ended_utc": None})
-            note_event(connection, "log-in", name, Actor(name, address))
+            note_event(connection, "log-in", name, Actor(name, address), through)
         return login
 
     def end_login(self, login_id: str, address: str = "") -> bool:

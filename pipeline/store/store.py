@@ -399,7 +399,7 @@ def open_store(catalog, labels: str = "") -> LabelStore:
     except StoreMissing:
         raise LabelError(known.why_missing(url)) from None
     try:
-        known.check(url, store)
+        known.check(url, store, named=bool(labels or catalog.info.get("labels")))
     except BaseException:
         store.engine.dispose()
         raise

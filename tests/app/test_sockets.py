@@ -209,6 +209,24 @@ def test_a_page_that_was_cut_off_gets_once_what_was_said_meanwhile(app):
     run_aside(check())
 
 
+def test_what_is_said_while_a_connection_is_being_closed_comes_over_the_next_one(app):
+    async def check():
+        async with serving(app) as url:
+            page = await page_of(url, cookie_header(app, "amy"))
+            assert await page.open()
+            assert await page.ask()
+            (line,) = lines_of(app)
+            line.first.close(sockets.GONE, "Bokeh does so after a fault of its own")
+            assert line.socket is line.first, "it has not closed yet"
+            line.say_message(page.protocol.create("SERVER-INFO-REQ"))
+            assert await page.frame() is None
+            await until(lambda: line.socket is None)
+            assert await page.come_back()
+            assert await page.hear("SERVER-INFO-REQ")
+
+    run_aside(check())
+
+
 def test_a_connection_that_went_silent_is_left_for_the_new_one(app):
     async def check():
         async with serving(app) as url:
@@ -267,8 +285,11 @@ def test_a_page_that_was_closed_is_not_waited_for(app):
         async with serving(app) as url:
             page = await page_of(url, cookie_header(app, "amy"))
             assert await page.open()
+            session = session_of(lines_of(app)[0])
             page.socket.close(1001)
             await until(lambda: not app.lines)
+            assert session.connection_count == 0
+            assert session.expiration_requested, "its tables and views need not wait for ten minutes"
 
     run_aside(check())
 

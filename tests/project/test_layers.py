@@ -33,6 +33,7 @@ PIPELINE = (
 APP = (
     ("logs", "palette"),
     ("survey", "web", "evaluation"),
+    ("oauth",),
     ("context",),
     ("judging", "pictures"),
     ("colours",),

@@ -2,6 +2,7 @@
 
 import configparser
 import json
+import os
 import re
 import shlex
 import shutil
@@ -20,7 +21,10 @@ from tests.app.test_server import NoRedirect
 from tests.ui.conftest import free_port, serving
 from triptych.app.cli import VERBS
 from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.store.store import LabelStore
+from triptych.pipeline.errors import LabelError
+from triptych.pipeline.store.store import LabelStore, Vote, accept_store, open_store
+
+pytest_plugins = ["tests.postgres"]
 
 PAGE = (Path(__file__).parents[3] / "docs" / "deploy.md").read_text()
 SERVE = shlex.split(re.search(r"^ExecStart=(.* serve .*)$", PAGE, re.MULTILINE).group(1))
@@ -152,6 +156,31 @@ def test_the_unit_names_only_options_that_there_are():
     used += [word for word in re.findall(r"--[a-z-]+", block("dockerfile", "ENTRYPOINT")) if word in known]
     assert used
     assert set(used) <= known
+
+
+def test_the_backup_of_postgresql_comes_back_as_the_page_says(tmp_path, own_postgres, monkeypatch):
+    """The two lines of the page, with the programs of the server that the test started."""
+    programs = own_postgres.bin_path
+    dump = shlex.split(re.search(r"^ExecStart=(/bin/sh -c '.*pg_dump.*')$", PAGE, re.MULTILINE).group(1))[-1]
+    back = shlex.split(re.search(r"^sudo -u triptych (sh -c 'pg_restore.*')$", PAGE, re.MULTILINE).group(1))[-1]
+    url = own_postgres.get_uri()
+    (tmp_path / "labels.address").write_text(f"{url}\n")
+    catalog = survey.make(tmp_path / "runs/dr10", exposures=4)
+    labels = url.replace("postgresql:", "postgresql+psycopg:")
+    with open_store(catalog, labels) as store:
+        store.cast(Vote(expnum=900001, inspector="amy", judgement="bad", client_vote_id="before"))
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    here = lambda line: line.replace("%%", "%").replace("/srv/triptych", str(tmp_path))  # noqa: E731
+    subprocess.run(["/bin/sh", "-ec", here(dump)], check=True)
+    (made,) = (tmp_path / "backups").iterdir()
+    with open_store(catalog, labels) as store:
+        store.cast(Vote(expnum=900002, inspector="amy", judgement="bad", client_vote_id="after"))
+    subprocess.run(["/bin/sh", "-ec", here(back).replace("labels-2026-11-30.dump", made.name)], check=True)
+    with pytest.raises(LabelError, match="labels accept"):
+        open_store(catalog, labels)
+    accept_store(catalog, labels)[1].close()
+    with open_store(catalog, labels) as store:
+        assert store.votes()["client_vote_id"].tolist() == ["before"]
 
 
 def test_every_command_of_the_page_is_one_of_ours():

@@ -223,6 +223,24 @@ def test_a_run_can_be_given_another_store(catalog, tmp_path, caplog):
         open_store(catalog, other)
 
 
+def test_who_names_no_store_hears_that_the_run_has_another(catalog, tmp_path, caplog):
+    voted(catalog, 1)
+    voted(catalog, 2)
+    assert caplog.text == "", "there is only one"
+    other = f"sqlite:///{tmp_path / 'other.db'}"
+    voted(catalog, 5, labels=other)
+    caplog.clear()
+    voted(catalog, 3)
+    assert "this is the label store labels.db" in caplog.text
+    assert f"has also used {tmp_path / 'other.db'}" in caplog.text
+    caplog.clear()
+    voted(catalog, 6, labels=other)
+    voted(catalog, 4, labels=catalog.labels_url())
+    catalog.set_info(labels=other)
+    voted(catalog.refresh(), 7)
+    assert caplog.text == "", "somebody has named each"
+
+
 def test_the_option_forgotten_once_makes_no_second_store(catalog, tmp_path):
     other = f"sqlite:///{tmp_path / 'other.db'}"
     voted(catalog, 1, labels=other)
