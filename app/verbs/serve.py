@@ -104,7 +104,7 @@ def user_logout(run: Run, name: Name, labels: Labels = "") -> None:
 
 
 def user_list(run: Run, labels: Labels = "") -> None:
-    """List the accounts: name, role, whether they are open, and how they log in."""
+    """List the accounts: name, role, open or closed, and how they log in."""
     for user in open_store(open_run(run), labels).users():
         state, how = "active" if user.active else "closed", "OAuth" if user.oauth else "password"
         print(f"{user.name}\t{user.role}\t{state}\t{how}")
