@@ -23,8 +23,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from panel.auth import AUTH_PROVIDERS
-from panel.config import config
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from triptych.app.web.bodies import first_problem
@@ -68,6 +66,8 @@ class Provider(BaseModel):
 
     def of_panel(self) -> Any:
         """Panel's login handler, only as something to ask for addresses: it serves nothing."""
+        from panel.auth import AUTH_PROVIDERS  # here: a Session knows its Provider without Panel
+
         kind = AUTH_PROVIDERS[self.provider]
         return kind.__new__(kind)
 
@@ -99,6 +99,8 @@ class Provider(BaseModel):
 
 def read_provider(path: str | Path) -> Provider:
     """The provider that a file describes, which Panel knows from now on. BadInput says what is wrong with the file."""
+    from panel.config import config
+
     path = Path(path)
     try:
         mode = path.stat().st_mode
