@@ -13,7 +13,6 @@ import { LimitsPanel } from './limits.js';
 import { STRETCHES } from './stretch.js';
 
 const NAMES = Object.keys(STRETCHES);
-const HOLD = 350; // ms: if the key is held longer, its release blinks back
 const TITLES = {
   s: 'Next stretch: faint sky, stars, sky map', c: 'One scale for all CCDs, or one for each', v: 'Dark on light; the sky map white in the middle',
   n: 'Names of the CCDs, with their probability of being bad if you may know it', q: 'Data-quality mask, and pixels that recorded nothing',
@@ -34,10 +33,9 @@ export class Controls {
     this.stop = new AbortController();
     const { signal } = this.stop;
     bar.addEventListener('click', event => this.clicked(event), { signal });
-    window.addEventListener('keyup', event => {
-      if (event.key.toLowerCase() === 'd' && this.down && performance.now() - this.down > HOLD) this.back();
-      this.down = 0;
-    }, { signal, capture: true });
+    // A held key repeats. Time would not tell: on a busy computer a short press is long.
+    window.addEventListener('keydown', event => { this.held ||= event.repeat && event.key.toLowerCase() === 'd'; }, { signal, capture: true });
+    window.addEventListener('keyup', () => { if (this.held) this.back(); }, { signal, capture: true });
     mosaic.onChange(({ kind }) => { if (kind !== 'view') this.draw(); });
     this.draw();
   }
@@ -73,7 +71,6 @@ export class Controls {
   key(key) {
     const verb = this.verbs()[key];
     if (!verb) return false;
-    if (key === 'd') this.down = performance.now();
     verb();
     this.draw();
     return true;
@@ -138,7 +135,7 @@ export class Controls {
   }
 
   back() {
-    this.down = 0;
+    this.held = false;
     this.mosaic.blink(null);
     this.draw();
   }

@@ -7,6 +7,7 @@ import { listen } from '../../frame/keys.js';
 import { packetOf, packetText } from '../../basics/packet.js';
 import { send, whyNot } from '../../basics/send.js';
 import { escapeText } from '../../basics/text.js';
+import { Turns } from '../../basics/turns.js';
 
 const SOON = 4;   // the next exposures, which are fetched already, keep their places
 const RENEW_AFTER = 15;        // votes
@@ -23,6 +24,8 @@ class QueueBar {
     this.given = 0;
     this.seen = room.votes[0];
     this.looking = null;
+    this.questions = new Turns();
+    this.choosing = new Turns();
     this.draw();
     this.watch = new MutationObserver(() => this.changed());
     this.watch.observe(room.box, { attributes: true, attributeFilter: ['data-expnum'] });
@@ -59,7 +62,7 @@ class QueueBar {
   }
 
   async load() {
-    const found = await askFor('api/queue/choices');
+    const found = await this.questions.newest(() => askFor('api/queue/choices'));
     if (!found) return;
     this.choices = found;
     this.show();
@@ -131,11 +134,17 @@ class QueueBar {
   }
 
   async choose(values) {
+    const counts = this.choosing.begin();
     let problem = 'No answer from the server; try again.';
     try {
       const response = await send('api/queue/choices', values);
       problem = response.ok ? '' : await whyNot(response);
-      if (response.ok) this.choices = await read(response);
+      if (response.ok) {
+        this.questions.act();
+        const found = await read(response);
+        if (!counts()) return;
+        this.choices = found;
+      }
     } catch { /* said below */ }
     if (problem) {
       /** @type {HTMLElement} */

@@ -301,6 +301,21 @@ def test_limits_are_set_by_keys_numbers_and_handles(open_page):
     assert run(page, "m => m.screen().limits") == [-3.75, 6.25]
 
 
+def test_a_held_key_blinks_until_it_is_let_go(open_page):
+    page = open_page("amy", f"/?focus={EXPNUM}")
+    mosaic_of(page)
+    other, own = (page.locator(f"#mosaic-panel .mosaic{what}") for what in (":not([data-blink=''])", "[data-blink='']"))
+    page.keyboard.press("d")
+    expect(other).to_have_count(1)
+    page.keyboard.press("d")
+    expect(own).to_have_count(1)
+    page.keyboard.down("d")
+    page.keyboard.down("d")  # the keyboard repeats it
+    expect(other).to_have_count(1)
+    page.keyboard.up("d")
+    expect(own).to_have_count(1)
+
+
 def test_the_keyboard_goes_from_ccd_to_ccd(open_page):
     page = open_page("amy", f"/?focus={EXPNUM}")
     page.expected_problems += ["410"]

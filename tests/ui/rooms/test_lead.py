@@ -6,10 +6,21 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.ui.conftest import log_in, log_out
+from tests.ui.waiting import painted
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.store.store import LabelStore
 
 SERVER_OPTIONS = ()  # with a worker, for the retraining
+# The server answers which choices there are; the page gets that answer when the test wants it.
+HOLD_BACK = """() => {
+  const real = window.fetch, held = window.__held = {};
+  const gone = new Promise(resolve => { held.let_go = resolve; });
+  window.fetch = async (input, options) => {
+    const answer = await real(input, options);
+    if (String(input).endsWith('queue/choices') && !options?.body) { held.came = true; await gone; }
+    return answer;
+  };
+}"""
 
 
 @pytest.fixture
@@ -108,6 +119,21 @@ def test_an_inspector_chooses_order_and_packet_by_keyboard(open_page, store):
     assert store.setting("queue", owner="ben") == {"order": "night", "packet": f"band={name}"}
     page.reload()
     expect(bar).to_contain_text(f"night by night · {name}")
+
+
+def test_an_older_answer_does_not_undo_a_choice(open_page, store):
+    store.keep_setting("queue", {}, owner="ben")
+    page = open_page("ben", "/?room=review")
+    bar = page.locator(".queue-bar button")
+    expect(bar).to_contain_text("most suspicious first")
+    page.evaluate(HOLD_BACK)
+    page.keyboard.press("o")
+    page.wait_for_function("() => window.__held.came")
+    page.get_by_role("button", name="night by night").click()
+    expect(bar).to_contain_text("night by night")
+    page.evaluate("() => { window.__held.let_go(); return fetch('api/queue/order').then(answer => answer.json()); }")
+    painted(page)
+    expect(bar).to_contain_text("night by night")
 
 
 def test_what_is_on_screen_is_leased_and_let_go(open_page, store):
