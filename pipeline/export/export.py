@@ -6,7 +6,7 @@ decision is the verdict, and the header counts the entries that rest on one.
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -21,6 +21,7 @@ from triptych.pipeline.export import formats
 from triptych.pipeline.reasons import REASONS
 from triptych.pipeline.store.store import LabelStore
 from triptych.pipeline.votes import verdicts
+from triptych.pipeline.votes.tally import Tally, values_of
 from triptych.pipeline.votes.versions import _among, by_version
 
 OLD_NAMED = 20  # number of exposures of another pipeline version that a header lists
@@ -128,8 +129,7 @@ def export(
 
 def preview_counts(catalog: Catalog, store: LabelStore, include_old: bool = False) -> dict[str, int]:
     """Number of exposures that an export would list as bad, for each policy."""
-    votes, decisions = store.votes(), store.adjudications()
-    tables = {name: verdict_table(catalog, votes, name, decisions) for name in verdicts.POLICIES}
+    tables = verdict_tables(catalog, store.votes(), store.adjudications(), verdicts.POLICIES)
     return {name: len(bad_of(table, include_old=include_old)) for name, table in tables.items()}
 
 
@@ -158,31 +158,40 @@ def verdict_table(
     it is not bad; old, whether the judgement is about another pipeline version than the run's; in_run, whether the run
     has the exposure.
     """
-    return verdict_table_of(catalog, by_version(catalog, votes, decisions), policy)
+    return verdict_tables(catalog, votes, decisions, [policy])[policy]
 
 
-def verdict_table_of(catalog: Catalog, divided: tuple, policy: str) -> pd.DataFrame:
-    """As `verdict_table`, of votes and decisions that `by_version` has divided."""
-    (fresh, old), (new_decisions, old_decisions) = divided
-    parts = [
-        _verdict_part(catalog, fresh, new_decisions, policy, False),
-        _verdict_part(catalog, old, old_decisions, policy, True),
-    ]
-    return pd.concat(parts, ignore_index=True).sort_values(["camera", "expnum"], ignore_index=True)
+def verdict_tables(
+    catalog: Catalog, votes: pd.DataFrame, decisions: pd.DataFrame | None, policies: Iterable[str]
+) -> dict[str, pd.DataFrame]:
+    """Name of each policy -> its `verdict_table`. What the policies share is made once."""
+    (fresh, old), (new_decisions, old_decisions) = by_version(catalog, votes, decisions)
+    parts = [_Part(catalog, fresh, new_decisions, False), _Part(catalog, old, old_decisions, True)]
+    found = {policy: pd.concat([part.verdicts(policy) for part in parts], ignore_index=True) for policy in policies}
+    return {policy: table.sort_values(["camera", "expnum"], ignore_index=True) for policy, table in found.items()}
 
 
-def _verdict_part(catalog: Catalog, votes, decisions, policy: str, old: bool) -> pd.DataFrame:
-    table = verdicts.verdicts(votes, policy, catalog.panel, decisions)
-    partly = _parts(catalog, verdicts.bad_ccds(votes, policy, catalog.panel, decisions))
-    judged = pd.concat([decisions, votes])[["camera", "expnum", "plver", "in_run"]].astype({"expnum": "int64"})
-    last = judged.groupby(["camera", "expnum"])[["plver", "in_run"]].last().reset_index()
-    table = table.merge(last, on=["camera", "expnum"], how="left").astype({"in_run": bool})
-    keys = list(zip(*verdicts.values_of(table, ["camera", "expnum"]), strict=True))
-    words = {key: own.comment for key, own in verdicts.decisions_on(votes, decisions).items()}
-    table["why"] = pd.Series([words.get(key, "") for key in keys], dtype="str", index=table.index)
-    table["bad_ccds"] = pd.Series([partly.get(key, ()) for key in keys], dtype=object, index=table.index)
-    table["scope"] = np.where(table.verdict != "bad", "", np.where(table.bad_ccds.map(len) > 0, "ccds", "exposure"))
-    return table.assign(old=old)
+class _Part:
+    """The votes and decisions on the run's pipeline version, or (`old`) those on others."""
+
+    def __init__(self, catalog: Catalog, votes: pd.DataFrame, decisions: pd.DataFrame, old: bool):
+        self.catalog, self.decisions, self.old = catalog, decisions, old
+        self.tally = Tally(votes)
+        judged = pd.concat([decisions, votes])[["camera", "expnum", "plver", "in_run"]].astype({"expnum": "int64"})
+        self.last = judged.drop_duplicates(["camera", "expnum"], keep="last")
+        self.why = {key: own.comment for key, own in verdicts.decisions_on(votes, decisions).items()}
+
+    def verdicts(self, policy: str) -> pd.DataFrame:
+        """The rows of a `verdict_table`."""
+        told = policy, self.catalog.panel, self.decisions
+        partly = _parts(self.catalog, verdicts.bad_ccds(self.tally, *told))
+        table = verdicts.verdicts(self.tally, *told).merge(self.last, on=["camera", "expnum"], how="left")
+        table = table.astype({"in_run": bool})
+        keys = list(zip(*values_of(table, ["camera", "expnum"]), strict=True))
+        table["why"] = pd.Series([self.why.get(key, "") for key in keys], dtype="str", index=table.index)
+        table["bad_ccds"] = pd.Series([partly.get(key, ()) for key in keys], dtype=object, index=table.index)
+        table["scope"] = np.where(table.verdict != "bad", "", np.where(table.bad_ccds.map(len) > 0, "ccds", "exposure"))
+        return table.assign(old=self.old)
 
 
 def _parts(catalog: Catalog, bad_ccds: dict) -> dict:
@@ -211,7 +220,7 @@ def gather(
     table = verdict_table(catalog, votes, policy, decisions)
     old = table[table.old]
     kept = chosen(table, include_old=include_old, reasons=reasons)
-    wanted = set(zip(*verdicts.values_of(kept, ["camera", "expnum"]), strict=True))
+    wanted = set(zip(*values_of(kept, ["camera", "expnum"]), strict=True))
     votes, decisions = (pd.concat(parts) for parts in by_version(catalog, votes, decisions))
     votes, decisions = votes[_among(votes, wanted)].sort_values("vote_id"), decisions[_among(decisions, wanted)]
     facts = _facts(catalog, policy, format, revision, kept, old, include_old, reasons)

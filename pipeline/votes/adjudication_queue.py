@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from triptych.pipeline.votes import verdicts
+from triptych.pipeline.votes.tally import Tally, values_of
 
 # state -> when an exposure is in it; the first four wait for a lead, the others are shown on request
 STATES = {
@@ -25,10 +26,11 @@ def undecided(votes: pd.DataFrame, panel: int = 3) -> pd.DataFrame:
     votes : current votes from `LabelStore.votes()`, of one pipeline version per exposure. states : tuple of names.
     p_bad : by Dawid-Skene, NaN without a good or bad vote. verdict : of the majority. plver : of the last vote.
     """
-    table = verdicts.verdicts(votes, "majority", panel)
-    posterior = verdicts.verdicts(votes, "posterior", panel)
+    tally = Tally(votes)
+    table = verdicts.verdicts(tally, "majority", panel)
+    posterior = verdicts.verdicts(tally, "posterior", panel)
     table["p_bad"] = posterior.p_bad.to_numpy()
-    last = votes.groupby(["camera", "expnum"])[["plver", "created_utc"]].last().reset_index()
+    last = votes.drop_duplicates(["camera", "expnum"], keep="last")[["camera", "expnum", "plver", "created_utc"]]
     table = table.merge(last.rename(columns={"created_utc": "last_vote_utc"}), on=["camera", "expnum"], how="left")
     n_votes = table.n_bad + table.n_good + table.n_unsure
     all_in, differs = n_votes >= panel, (table.n_bad > 0) & (table.n_good > 0)
@@ -50,7 +52,5 @@ def undecided(votes: pd.DataFrame, panel: int = 3) -> pd.DataFrame:
 def _imported(votes: pd.DataFrame, table: pd.DataFrame) -> np.ndarray:
     """(n,) bool: whether all votes on an exposure came from a file."""
     by_hand = votes[votes.via != "import"]
-    keys = set(zip(*verdicts.values_of(by_hand, ["camera", "expnum"]), strict=True))
-    return np.array(
-        [key not in keys for key in zip(*verdicts.values_of(table, ["camera", "expnum"]), strict=True)], dtype=bool
-    )
+    keys = set(zip(*values_of(by_hand, ["camera", "expnum"]), strict=True))
+    return np.array([key not in keys for key in zip(*values_of(table, ["camera", "expnum"]), strict=True)], dtype=bool)

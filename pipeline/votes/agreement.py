@@ -194,7 +194,7 @@ def unlike_majority(found: Ballots, probability: np.ndarray) -> pd.DataFrame:
 def single_votes(opinions: pd.DataFrame) -> pd.DataFrame:
     """Exposures that rest on one vote, and those on which votes differ.
 
-    opinions : current ones, from `verdicts.opinions`. Returns camera, expnum, n_bad, n_good, n_unsure, bad_by, good_by,
+    opinions : current ones, from `tally.opinions`. Returns camera, expnum, n_bad, n_good, n_unsure, bad_by, good_by,
     unsure_by (tuples of names), reasons (tuple) and kind: 'one vote' (one inspector says bad, nobody says good or
     unsure), 'split' (bad and good), 'unsure' (somebody is unsure, and not both bad and good are said). Other exposures
     are left out. An imported blank is no answer, so an imported bad vote beside a blank is 'one vote'.

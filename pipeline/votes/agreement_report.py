@@ -6,7 +6,7 @@ import pandas as pd
 from triptych.pipeline.votes import agreement, inspectors
 from triptych.pipeline.votes.blind_votes import BAD, GOOD, NOBODY, UNSURE, WHY, Ballots, ballots
 from triptych.pipeline.votes.coefficients import LEVEL, RESAMPLES
-from triptych.pipeline.votes.verdicts import opinions
+from triptych.pipeline.votes.tally import opinions
 
 EVERYBODY, NOBODYS = "*", ""  # whose names a report may contain; or the name of one inspector
 ELSEWHERE = "on exposures that are not in this run, or only in another pipeline version"
@@ -88,6 +88,7 @@ def report(
     current = votes[votes["superseded_by"].isna() & votes["retracted_utc"].isna()]
     people = inspectors.inspector_table(found, votes, repeats, decisions, known)
     listed = _listed(found, current, chance)
+    judged = exposures[exposures["expnum"].isin(found.units["expnum"])]
     units = {"exposure": (current["ccdname"] == "").any(), "ccd": len(ccds) > 0}
     answer = {
         **agreement.headline(found, **drawn),
@@ -99,7 +100,7 @@ def report(
         "fewest": {"exposures": agreement.FEWEST_EXPOSURES, "bad": agreement.FEWEST_BAD, "votes": inspectors.FEWEST},
         "pairs": agreement.pairs(found, **drawn) if names == EVERYBODY else _own_pair(found, names, drawn),
         "groups": {
-            name: agreement.by_group(found, groups, **drawn) for name, groups in groups_of(exposures, imported).items()
+            name: agreement.by_group(found, groups, **drawn) for name, groups in groups_of(judged, imported).items()
         },
         "reasons": agreement.by_reason(found, **drawn),
         "posterior": fitted,
@@ -111,7 +112,10 @@ def report(
 
 
 def groups_of(exposures: pd.DataFrame, imported: pd.DataFrame | None = None) -> dict[str, pd.Series]:
-    """Name of the group by (camera, expnum): band, month, and the model's category if an inspection table has it."""
+    """Name of the group by (camera, expnum): band, month, and the model's category if an inspection table has it.
+
+    exposures : at least those that somebody voted on
+    """
     index = pd.MultiIndex.from_frame(exposures[["camera", "expnum"]].reset_index(drop=True))
     place, nights = pd.factorize(exposures["night"].to_numpy(np.int64))
     months = np.array([f"{n // 10000}-{n // 100 % 100:02d}" if n > 0 else "" for n in nights], object)[place]

@@ -9,7 +9,6 @@ A verdict is `bad`, `good`, `split` (all votes are in, and they do not decide) o
 A lead's decision on an exposure outranks its votes, if it is about the pipeline version that was voted on.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -18,14 +17,11 @@ import numpy as np
 import pandas as pd
 
 from triptych.pipeline.errors import choose
-from triptych.pipeline.reasons import REASONS
+from triptych.pipeline.votes.tally import Tally, tally_of, values_of
 
 VERDICTS = ("bad", "good", "split", "open")
 VERDICT_COLUMNS = ["camera", "expnum", "verdict", "n_bad", "n_good", "n_unsure", "p_bad", "inspectors", "reasons"]
 VERDICT_COLUMNS += ["adjudicated", "lead"]
-_GRAVITY = {"good": 0, "unsure": 1, "bad": 2}
-_VOCABULARY = {name: place for place, name in enumerate(REASONS)}
-_TICK = ("camera", "expnum", "inspector", "ccdname")
 
 
 @dataclass(frozen=True)
@@ -74,7 +70,7 @@ POLICIES: dict[str, Policy] = {
 
 
 def verdicts(
-    votes: pd.DataFrame, policy: str = "majority", panel: int = 3, decisions: pd.DataFrame | None = None
+    votes: pd.DataFrame | Tally, policy: str = "majority", panel: int = 3, decisions: pd.DataFrame | None = None
 ) -> pd.DataFrame:
     """Return one row per exposure that has a vote or a decision, sorted by camera and expnum: VERDICT_COLUMNS.
 
@@ -83,12 +79,13 @@ def verdicts(
     inspectors : names of those who voted. reasons : those of the decision, else of the bad votes, most frequent first.
     adjudicated, lead : whether the verdict is a lead's decision, and whose. Counts and p_bad are always of the votes.
     """
-    table = _decide(opinions(votes), ["camera", "expnum"], policy, panel)
-    return _overruled(table, decisions_on(votes, decisions))
+    tally = tally_of(votes)
+    table = _decide(tally.counts, tally.opinions, ["camera", "expnum"], policy, panel)
+    return _overruled(table, decisions_on(tally.votes, decisions))
 
 
 def ccd_verdicts(
-    votes: pd.DataFrame, policy: str = "majority", panel: int = 3, decisions: pd.DataFrame | None = None
+    votes: pd.DataFrame | Tally, policy: str = "majority", panel: int = 3, decisions: pd.DataFrame | None = None
 ) -> pd.DataFrame:
     """Return one row per CCD with a vote of its own: VERDICT_COLUMNS, and ccdname.
 
@@ -96,21 +93,26 @@ def ccd_verdicts(
     no CCD; as good, on CCDs that they did not tick, if they ticked others. If a lead decided that the exposure is bad,
     the CCDs that `bad_ccds` names are bad (all CCDs if it names none), and the others are good.
     """
-    table = _decide(ccd_opinions(votes), ["camera", "expnum", "ccdname"], policy, panel)
-    decided = decisions_on(votes, decisions)
+    tally = tally_of(votes)
+    table = _decide(tally.ccd_counts, tally.ccd_opinions, ["camera", "expnum", "ccdname"], policy, panel)
+    decided = decisions_on(tally.votes, decisions)
     if not decided:
         return table
-    parts = bad_ccds(votes, policy, panel, decisions)
-    for row, camera, expnum, ccdname in zip(table.index, table.camera, table.expnum, table.ccdname, strict=True):
-        decision = decided.get((camera, int(expnum)))
-        if decision is not None:
-            bad = decision.judgement == "bad" and ccdname in (parts[camera, int(expnum)] or (ccdname,))
-            table.loc[row, ["verdict", "adjudicated", "lead"]] = ["bad" if bad else "good", True, decision.lead]
-    return table
+    parts = bad_ccds(tally, policy, panel, decisions)
+    rows = []
+    for key, ccdname, verdict in zip(_keys(table), *values_of(table, ["ccdname", "verdict"]), strict=True):
+        decision = decided.get(key)
+        if decision is None:
+            rows.append((verdict, False, ""))
+        else:
+            bad = decision.judgement == "bad" and ccdname in (parts[key] or (ccdname,))
+            rows.append(("bad" if bad else "good", True, decision.lead))
+    changed = ["verdict", "adjudicated", "lead"]
+    return table.assign(**pd.DataFrame(rows, columns=changed, index=table.index))
 
 
 def bad_ccds(
-    votes: pd.DataFrame, policy: str = "majority", panel: int = 3, decisions: pd.DataFrame | None = None
+    votes: pd.DataFrame | Tally, policy: str = "majority", panel: int = 3, decisions: pd.DataFrame | None = None
 ) -> dict[tuple[str, int], tuple[str, ...]]:
     """Return the bad part of each bad exposure, by (camera, expnum): the names of its bad CCDs, or () for all of it.
 
@@ -118,8 +120,9 @@ def bad_ccds(
     ticked a CCD. If the exposure is bad under the policy but no single CCD is, every CCD that somebody ticked is bad.
     If only a lead's decision makes the exposure bad, every CCD is bad that was ticked by those who called it bad.
     """
-    found, ticks = _bad_ccds_by_votes(votes, policy, panel)
-    for key, decision in decisions_on(votes, decisions).items():
+    tally = tally_of(votes)
+    found, ticks = _bad_ccds_by_votes(tally, policy, panel), tally.ticks
+    for key, decision in decisions_on(tally.votes, decisions).items():
         if decision.judgement == "good":
             found.pop(key, None)
         else:
@@ -127,39 +130,24 @@ def bad_ccds(
     return dict(sorted(found.items()))
 
 
-def _bad_ccds_by_votes(votes: pd.DataFrame, policy: str, panel: int) -> tuple[dict, dict]:
-    """`bad_ccds` without decisions, and {(camera, expnum): names of the CCDs ticked by those who called it bad}."""
-    whole = verdicts(votes, policy, panel)
-    bad = set(_keys(whole[whole.verdict == "bad"]))
-    tickers, ticks = _ticks(votes)
-    votes = votes[_in(votes, bad)]
-    things = zip(*values_of(votes, ["camera", "expnum", "inspector"]), strict=True)
-    without = verdicts(votes[np.array([thing not in tickers for thing in things], dtype=bool)], policy, panel)
+def _bad_ccds_by_votes(tally: Tally, policy: str, panel: int) -> dict:
+    """`bad_ccds` without decisions."""
+    whole = verdicts(tally, policy, panel)
+    bad, ticks = set(_keys(whole[whole.verdict == "bad"])), tally.ticks
+    if policy == "posterior":  # what it learns of the inspectors is to come from the votes on these exposures
+        tally = tally.on(bad)
+    without = verdicts(tally.without_ticks, policy, panel)
     bad_without_ticks = set(_keys(without[without.verdict == "bad"]))
     agreed = {}
-    single = ccd_verdicts(votes, policy, panel)
+    single = ccd_verdicts(tally, policy, panel)
     single = single[single.verdict == "bad"]
-    for camera, expnum, ccdname in zip(single.camera, single.expnum, single.ccdname, strict=True):
+    for camera, expnum, ccdname in zip(*values_of(single, ["camera", "expnum", "ccdname"]), strict=True):
         agreed.setdefault((camera, int(expnum)), set()).add(ccdname)
     found = {}
     for key in sorted(bad):
         partly = key in ticks and key not in bad_without_ticks
         found[key] = tuple(sorted(agreed.get(key) or ticks[key])) if partly else ()
-    return found, ticks
-
-
-def _ticks(votes: pd.DataFrame) -> tuple[set, dict]:
-    """{(camera, expnum, inspector)} who called an exposure bad and ticked CCDs, and {(camera, expnum): CCD names}."""
-    own = opinions(votes)
-    own = own[own.judgement == "bad"]
-    callers = set(zip(*values_of(own, ["camera", "expnum", "inspector"]), strict=True))
-    ticked = votes[(votes.ccdname != "") & (votes.judgement == "bad")]
-    tickers, ticks = set(), {}
-    for camera, expnum, inspector, ccdname in zip(*values_of(ticked, _TICK), strict=True):
-        if (camera, expnum, inspector) in callers:
-            tickers.add((camera, expnum, inspector))
-            ticks.setdefault((camera, int(expnum)), set()).add(ccdname)
-    return tickers, ticks
+    return found
 
 
 def decisions_on(votes: pd.DataFrame, decisions: pd.DataFrame | None) -> dict[tuple[str, int], Any]:
@@ -201,80 +189,16 @@ def _overruled(table: pd.DataFrame, decided: dict) -> pd.DataFrame:
     return table
 
 
-def opinions(votes: pd.DataFrame) -> pd.DataFrame:
-    """One row per exposure and inspector: camera, expnum, inspector, judgement, reasons."""
-    whole, single = _sorted_out(votes)
-    found = {}
-    for thing, own in single.items():
-        gravest = max((judgement for judgement, _ in own.values()), key=_GRAVITY.__getitem__)
-        reasons = [r for judgement, names in own.values() if judgement == gravest for r in names]
-        found[thing] = (gravest, tuple(dict.fromkeys(reasons)))
-    found.update(whole)
-    rows = [(*thing, *opinion) for thing, opinion in found.items()]
-    return pd.DataFrame(rows, columns=["camera", "expnum", "inspector", "judgement", "reasons"])
-
-
-def ccd_opinions(votes: pd.DataFrame) -> pd.DataFrame:
-    """One row per inspector and CCD with a vote of its own: camera, expnum, ccdname, inspector, judgement, reasons."""
-    whole, single = _sorted_out(votes)
-    named, judges = {}, {}
-    for (camera, expnum, _inspector), own in single.items():
-        named.setdefault((camera, expnum), set()).update(own)
-    for camera, expnum, inspector in dict.fromkeys([*whole, *single]):
-        judges.setdefault((camera, expnum), []).append(inspector)
-    rows = []
-    for (camera, expnum), ccdnames in named.items():
-        for inspector in judges[camera, expnum]:
-            own = single.get((camera, expnum, inspector), {})
-            judgement, reasons = whole.get((camera, expnum, inspector), ("", ()))
-            rest = ("good", ()) if own and judgement == "bad" else (judgement, reasons)
-            for ccdname in sorted(ccdnames):
-                opinion = own.get(ccdname, rest)
-                if opinion[0]:
-                    rows.append((camera, expnum, ccdname, inspector, *opinion))
-    return pd.DataFrame(rows, columns=["camera", "expnum", "ccdname", "inspector", "judgement", "reasons"])
-
-
-def _sorted_out(votes: pd.DataFrame) -> tuple[dict, dict]:
-    """The newest vote of each inspector: {(camera, expnum, inspector): (judgement, reasons)} on whole exposures, and
-    {(camera, expnum, inspector): {ccdname: (judgement, reasons)}} on CCDs."""
-    whole, single = {}, {}
-    if "vote_id" in votes:
-        votes = votes.sort_values("vote_id", kind="stable")
-    columns = ["camera", "expnum", "inspector", "ccdname", "judgement", "reasons"]
-    for camera, expnum, inspector, ccdname, judgement, reasons in zip(*values_of(votes, columns), strict=True):
-        thing = (camera, int(expnum), inspector)
-        if ccdname == "":
-            whole[thing] = (judgement, tuple(reasons))
-        else:
-            single.setdefault(thing, {})[ccdname] = (judgement, tuple(reasons))
-    return whole, single
-
-
-def _decide(frame: pd.DataFrame, keys: list[str], policy: str, panel: int) -> pd.DataFrame:
+def _decide(counts: pd.DataFrame, frame: pd.DataFrame, keys: list[str], policy: str, panel: int) -> pd.DataFrame:
+    """Verdicts (VERDICT_COLUMNS) by the columns `keys`. counts : of a Tally; frame : the opinions that were counted"""
     choose(policy, POLICIES, "policy")
     columns = VERDICT_COLUMNS if "ccdname" not in keys else [*VERDICT_COLUMNS[:2], "ccdname", *VERDICT_COLUMNS[2:]]
-    gathered = {}
-    named = [*keys, "inspector", "judgement", "reasons"]
-    for *key, inspector, judgement, reasons in zip(*values_of(frame, named), strict=True):
-        gathered.setdefault(tuple(key), []).append((inspector, judgement, reasons))
-    rows = [(*key, *_count(gathered[key])) for key in sorted(gathered)]
-    counts = pd.DataFrame(rows, columns=[*keys, "n_bad", "n_good", "n_unsure", "inspectors", "reasons"])
-    counts = counts.astype({"expnum": "int64", "n_bad": "int64", "n_good": "int64", "n_unsure": "int64"})
-    counts["n_votes"] = counts.n_bad + counts.n_good + counts.n_unsure
-    counts["p_bad"] = posterior_bad(frame, keys, sorted(gathered)) if policy == "posterior" else np.nan
+    things = list(zip(*values_of(counts, keys), strict=True))
+    counts = counts.assign(p_bad=posterior_bad(frame, keys, things) if policy == "posterior" else np.nan)
     size = np.maximum(int(panel), counts.n_votes.to_numpy())
-    counts["verdict"] = POLICIES[policy].decide(counts, size) if rows else pd.Series(dtype="str")
+    counts["verdict"] = POLICIES[policy].decide(counts, size) if things else pd.Series(dtype="str")
     counts = counts.assign(adjudicated=False, lead=pd.Series("", index=counts.index, dtype="str"))
     return counts[columns]
-
-
-def _count(opinions: list[tuple]) -> tuple:
-    judgements = Counter(judgement for _, judgement, _ in opinions)
-    names = tuple(sorted(inspector for inspector, _, _ in opinions))
-    reasons = Counter(r for _, judgement, own in opinions if judgement == "bad" for r in own)
-    ordered = sorted(reasons, key=lambda r: (-reasons[r], _VOCABULARY.get(r, len(_VOCABULARY)), r))
-    return judgements["bad"], judgements["good"], judgements["unsure"], names, tuple(ordered)
 
 
 def posterior_bad(frame: pd.DataFrame, keys: list[str], things: list[tuple]) -> np.ndarray:
@@ -306,14 +230,5 @@ def _dawid_skene(answers: pd.DataFrame) -> pd.Series:
     return pd.Series(fitted.probability[0][pattern.ravel()], index=tasks)
 
 
-def values_of(frame: pd.DataFrame, columns: Iterable[str]) -> list[list]:
-    """The values of some columns as lists. To walk through a column of texts itself takes five times as long."""
-    return [frame[name].to_numpy(object).tolist() for name in columns]
-
-
 def _keys(frame: pd.DataFrame) -> Iterable[tuple[str, int]]:
     return zip(frame.camera.to_numpy(object).tolist(), frame.expnum.astype(int).tolist(), strict=True)
-
-
-def _in(votes: pd.DataFrame, keys: set) -> np.ndarray:
-    return np.array([key in keys for key in _keys(votes)], dtype=bool)

@@ -5,7 +5,7 @@ import pandas as pd
 
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.store.decisions import ADJUDICATION_COLUMNS
-from triptych.pipeline.votes.verdicts import values_of
+from triptych.pipeline.votes.tally import values_of
 
 
 def by_version(catalog: Catalog, votes: pd.DataFrame, decisions: pd.DataFrame | None = None) -> tuple:
@@ -17,8 +17,10 @@ def by_version(catalog: Catalog, votes: pd.DataFrame, decisions: pd.DataFrame | 
     none = pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in ADJUDICATION_COLUMNS.items()})
     exposures = catalog.exposures()[["camera", "expnum", "plver"]].rename(columns={"plver": "plver_now"})
     cameras = {catalog.camera, *exposures.camera.unique()}
+    both = votes, none if decisions is None else decisions
+    exposures = exposures[exposures.expnum.isin(pd.concat([given.expnum for given in both]))]
     parts, judged = [], set()
-    for given in (votes, none if decisions is None else decisions):
+    for given in both:
         rows = given[given.camera.isin(cameras)].merge(exposures, on=["camera", "expnum"], how="left")
         rows["in_run"] = rows.plver_now.notna()
         stale = rows.in_run & (rows.plver != "") & (rows.plver_now != "") & (rows.plver != rows.plver_now)

@@ -18,6 +18,7 @@ from triptych.pipeline.export.explain import plain
 from triptych.pipeline.reasons import REASONS
 from triptych.pipeline.votes import verdicts
 from triptych.pipeline.votes.adjudication_queue import STATES, WAITING, undecided
+from triptych.pipeline.votes.tally import opinions as opinions_of
 from triptych.pipeline.votes.versions import by_version
 
 ON_SCREEN = ("seconds", "model_shown", "score", "stretch", "scale_mode", "invert", "zoom", "ccds_opened", "answer")
@@ -160,7 +161,7 @@ def vote_answers(current, record) -> list[dict]:
     ccdnames : CCDs ticked as bad; screen : what was on screen (ON_SCREEN); earlier : judgements that this one replaced
     """
     answers = []
-    opinions = verdicts.opinions(current).set_index("inspector")
+    opinions = opinions_of(current).set_index("inspector")
     for inspector, own in current.groupby("inspector", sort=False):
         last = own[own["ccdname"] == ""].tail(1) if (own["ccdname"] == "").any() else own.tail(1)
         last = last.iloc[0]

@@ -28,7 +28,6 @@ from triptych.pipeline.export.explain import plain
 from triptych.pipeline.reasons import REASONS
 from triptych.pipeline.store.address import address_of
 from triptych.pipeline.votes.verdicts import POLICIES, VERDICTS
-from triptych.pipeline.votes.versions import by_version
 
 PREVIEW_LINES = 400
 MOST_NAMED = 300  # most exposures that a difference lists
@@ -59,8 +58,7 @@ class Choice:
 @cached(_tables, key=lambda app, state: (app.boot_id, state), condition=threading.Condition())
 def _tables_of(app, state) -> dict[str, pd.DataFrame]:
     _revision, votes, decisions, _columns = export.snapshot(app.store)
-    divided = by_version(app.catalog, votes, decisions)
-    return {name: export.verdict_table_of(app.catalog, divided, name) for name in POLICIES}
+    return export.verdict_tables(app.catalog, votes, decisions, POLICIES)
 
 
 def tables_of(app) -> dict[str, pd.DataFrame]:

@@ -14,9 +14,10 @@ from astropy.table import Table
 from tests.pipeline.nasty_texts import FORMULAS, HARMLESS, formulas
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput, UnknownName
-from triptych.pipeline.export.export import FORMATS, export, preview_counts, verdict_table
+from triptych.pipeline.export.export import FORMATS, export, preview_counts, verdict_table, verdict_tables
 from triptych.pipeline.labels.readers import import_file
 from triptych.pipeline.store.store import LabelStore, Vote
+from triptych.pipeline.votes import tally, verdicts
 
 
 def read_like_legacypipe(text: str) -> dict[tuple[int, str | None], str]:
@@ -253,6 +254,19 @@ def test_the_preview_counts_what_an_export_lists(run):
     counts = preview_counts(catalog, store)
     assert counts == {policy: export(catalog, store, "bad_expid", policy).n_bad for policy in counts}
     assert [counts[policy] for policy in ("any", "majority", "unanimous")] == [3, 2, 1]
+
+
+def test_all_policies_together_sort_the_votes_once(run, monkeypatch):
+    """Once the votes; and once those without ticks, also those on the exposures that the posterior calls bad."""
+    catalog, store = run
+    cast(store, 101, "bbg", "N1")
+    cast(store, 102, "bgg")
+    sorted_out, read = [], tally._sorted_out
+    monkeypatch.setattr(tally, "_sorted_out", lambda votes: sorted_out.append(len(votes)) or read(votes))
+    tables = verdict_tables(catalog, store.votes(), store.adjudications(), verdicts.POLICIES)
+    assert [own for own in sorted_out if own] == [8, 4, 5, 1]
+    for policy, table in tables.items():
+        pd.testing.assert_frame_equal(table, verdict_table(catalog, store.votes(), policy, store.adjudications()))
 
 
 def test_what_cannot_be_exported_says_why(run, tmp_path):

@@ -6,13 +6,13 @@ import pandas as pd
 import pytest
 
 from triptych.pipeline.errors import UnknownName
+from triptych.pipeline.votes.tally import opinions
 from triptych.pipeline.votes.verdicts import (
     POLICIES,
     VERDICT_COLUMNS,
     VERDICTS,
     bad_ccds,
     ccd_verdicts,
-    opinions,
     verdicts,
 )
 
