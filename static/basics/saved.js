@@ -6,7 +6,7 @@ const WAITING = 'waiting for the server';
 const some = (n, of) => `${n} ${of}${n === 1 ? '' : 's'}`;
 
 /**
- * Words for the line, and how they are meant: 'saved', 'waiting' or 'lost'.
+ * Words for the line, and how they are meant: 'saved', 'waiting' or 'lost'. Nothing until an outbox has said what waits.
  * state : of the line (lasting_socket.js)
  * boxes : of → {waiting, problem}, of each outbox
  * onlyHere : whether something waits that the browser could not store
@@ -24,5 +24,6 @@ export function savedWords({ state, boxes, onlyHere = false, busy = false }) {
   const problem = full.map(([, box]) => box.problem).find(Boolean);
   if (state === 'lost' || problem === 'no connection') return { mood: 'lost', text: `${WAITING} · ${kept}` };
   if (problem) return { mood: 'lost', text: `${letters} not saved: ${problem}` };
+  if (!boxes.size) return { mood: '', text: '' };
   return letters ? { mood: 'waiting', text: `saving ${letters}` } : { mood: 'saved', text: 'saved' };
 }

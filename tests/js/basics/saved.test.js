@@ -8,7 +8,8 @@ const votes = (waiting, problem = '') => new Map([['vote', { waiting, problem }]
 const says = (state, boxes = votes(0), more = {}) => savedWords({ state, boxes, ...more }).text;
 
 test('with a connection it says what is saved', () => {
-  assert.deepEqual(savedWords({ state: 'open', boxes: new Map() }), { mood: 'saved', text: 'saved' });
+  assert.deepEqual(savedWords({ state: 'open', boxes: new Map() }), { mood: '', text: '' });
+  assert.deepEqual(savedWords({ state: 'open', boxes: votes(0) }), { mood: 'saved', text: 'saved' });
   assert.deepEqual(savedWords({ state: 'open', boxes: votes(2) }), { mood: 'waiting', text: 'saving 2 votes' });
   assert.deepEqual(savedWords({ state: 'open', boxes: votes(1, 'log in again') }), { mood: 'lost', text: '1 vote not saved: log in again' });
 });
