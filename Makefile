@@ -17,11 +17,11 @@ demo: install
 	$(BIN)/triptych demo $(RUN) --port $(PORT)
 
 test: install-test browser
-	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup --durations=20 $(PYTEST)
+	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup --no-loadscope-reorder --durations=20 $(PYTEST)
 
 # Without a browser, and without what takes long.
 test-quick: install-test
-	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup -m "not ui and not slow" $(PYTEST)
+	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup --no-loadscope-reorder -m "not ui and not slow" $(PYTEST)
 
 # The documentation as a site, to be opened as files or put on any server. A warning fails it.
 docs: .venv/installed-docs

@@ -202,6 +202,13 @@ def test_a_browser_test_waits_for_what_it_means_and_never_for_time():
         assert file.name in may or not re.search(r"wait_for_timeout|time\.sleep", file.read_text()), file
 
 
+def test_the_tests_of_a_file_run_in_one_process(request):
+    """pytest-xdist keeps a group together by the end of its tests' names. With some versions of pytest it does not."""
+    if not getattr(request.config.option, "loadgroup", False):
+        pytest.skip("all tests run in one process, or without groups")
+    assert request.node.nodeid.endswith(f"@{Path(__file__).as_posix()}")
+
+
 def test_the_list_of_slow_tests_names_tests_that_there_are():
     for name in slow_tests.listed():
         file, test = name.split("::")[0], name.split("::")[-1]
