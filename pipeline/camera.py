@@ -61,10 +61,12 @@ class Camera:
 
     @cached_property
     def by_name(self) -> dict[str, Ccd]:
+        """The CCDs by their name, such as `S29`."""
         return {ccd.name: ccd for ccd in self.ccds}
 
     @cached_property
     def by_number(self) -> dict[int, Ccd]:
+        """The CCDs by their number."""
         return {ccd.number: ccd for ccd in self.ccds}
 
     @cached_property

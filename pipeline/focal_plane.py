@@ -26,6 +26,7 @@ class Slots:
     corners: np.ndarray
 
     def index(self, name: str) -> int:
+        """Place of a CCD in `names` and `corners`."""
         return self.names.index(name)
 
     def cut(self, picture: np.ndarray) -> np.ndarray:

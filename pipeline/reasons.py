@@ -25,6 +25,7 @@ class Reason:
 
     @property
     def label(self) -> str:
+        """The name without underscores."""
         return self.name.replace("_", " ")
 
 

@@ -202,6 +202,7 @@ class Lesson:
     weights: np.ndarray
 
     def of(self, rows: np.ndarray) -> "Lesson":
+        """Some of the images. rows : (n,) bool, or places."""
         return Lesson(self.x[rows], self.carried[rows], self.weights[rows])
 
     def bad(self) -> "Lesson":
@@ -214,6 +215,7 @@ class Lesson:
         return Lesson(self.x[bad], self.carried[bad, :-1], self.weights[bad])
 
     def and_(self, other: "Lesson") -> "Lesson":
+        """These images and, after them, the other ones."""
         return Lesson(*(np.concatenate([getattr(self, name), getattr(other, name)]) for name in vars(self)))
 
 

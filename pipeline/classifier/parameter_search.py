@@ -56,6 +56,7 @@ class Trial(ClassifierMixin, BaseEstimator):
         self.seed = seed
 
     def fit(self, X, y):
+        """Fit the classifier with this setting, as scikit-learn asks for it. Returns self."""
         self.classes_ = np.unique(y)
         settings = Classifier(**{name: getattr(self, name) for name in SPACE}, one_row_per_label=self.apart)
         self.model_ = fit(X, _rows(y), classifier=settings, seed=self.seed)
@@ -69,6 +70,7 @@ class Trial(ClassifierMixin, BaseEstimator):
         return as_table(answer, keys, model.classes, model.training.image_id.to_numpy()).to_pandas()
 
     def predict(self, X):
+        """(n,) the most probable label of each vector."""
         return self.table(X).reason.to_numpy()
 
 

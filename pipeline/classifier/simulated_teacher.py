@@ -44,6 +44,7 @@ class Teacher:
 
     @property
     def labels(self) -> tuple[str, ...]:
+        """What it teaches: reasons in the order of the vocabulary, then good."""
         taught = {label for own in self.reasons for label in own}
         return tuple(name for name in (*REASONS, GOOD) if name in taught)
 

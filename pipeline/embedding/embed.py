@@ -168,6 +168,7 @@ class LocalWorkers:
         self.workers = workers
 
     def compute(self, order: Order, todo: list[Unit]) -> Iterator[tuple[Unit, np.ndarray]]:
+        """Each unit with its vectors, (n, dim) float32, in the order in which they are done."""
         task = Task(Catalog.open(order.run), self.models, Path(order.work))
         if self.models.reads == "full":
             return parallel.in_threads(task.compute, todo, self.models.threads(self.workers))
@@ -184,6 +185,7 @@ class DaskWorkers:
         self.made = cluster.call(work_units.describe, order)
 
     def compute(self, order: Order, todo: list[Unit]) -> Iterator[tuple[Unit, np.ndarray]]:
+        """Each unit with its vectors, (n, dim) float32, in the order in which they are done."""
         key = f"triptych-{order.key}-"
         return self.cluster.unordered(
             lambda unit: (work_units.compute, order, unit), todo, key=lambda unit: key + unit.file_name

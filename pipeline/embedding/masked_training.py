@@ -94,6 +94,7 @@ class Images:
     held: np.ndarray
 
     def take(self, rows: np.ndarray) -> np.ndarray:
+        """(len(rows), ny, nx) float32: the pixels of some images."""
         return self.pixels[rows].astype(np.float32)
 
 

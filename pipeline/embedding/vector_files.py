@@ -64,6 +64,7 @@ class External:
 
 
 def read_hdf5(path: Path, keys: Path | None, progress: Callable) -> External:
+    """Vectors of an HDF5 file. keys : table of what each row is, None = the one beside the file. BadInput as a line."""
     need(f"reading {path}", "h5py")
     import h5py
 
@@ -115,6 +116,7 @@ def _check_dataset(stored, path: Path, name: str) -> None:
 
 
 def read_npy(path: Path, keys: Path | None, progress: Callable) -> External:
+    """Vectors of a NumPy file, see `read_hdf5`."""
     try:
         vectors = np.load(path, allow_pickle=False, mmap_mode="r")  # maps no more than the file has
     except Exception as error:  # on a damaged header NumPy may raise anything, also errors of Python's own parser
@@ -129,6 +131,7 @@ def read_npy(path: Path, keys: Path | None, progress: Callable) -> External:
 
 
 def read_parquet(path: Path, keys: Path | None, progress: Callable) -> External:
+    """Vectors of a Parquet file, in one column of lists or a column for each number; see `read_hdf5`."""
     try:
         with pa.parquet.ParquetFile(path) as file:
             schema = file.schema_arrow
@@ -201,6 +204,7 @@ def _n_values(file: pa.parquet.ParquetFile, name: str) -> int:
 
 
 def first_line(error: Exception) -> str:
+    """What an error says, in one line of at most 200 characters."""
     return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
 
 

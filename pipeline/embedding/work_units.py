@@ -42,6 +42,7 @@ class Unit:
 
     @property
     def file_name(self) -> str:
+        """Name of the file that its vectors wait in."""
         return f"{self.expnum}-{self.image_ids[0]}-{len(self.image_ids)}-{self.content}.npy"
 
 
@@ -63,6 +64,7 @@ class Order:
 
     @property
     def key(self) -> str:
+        """Digest of the order: 16 hex digits."""
         return digest_of(asdict(self))
 
 
@@ -113,6 +115,7 @@ class Models:
 
     @property
     def on_gpu(self) -> bool:
+        """Whether the vectors are computed on a CUDA device."""
         return self.devices[0].startswith("cuda")
 
     def described(self) -> dict:

@@ -40,6 +40,7 @@ class Target:
 
     @property
     def goal(self) -> str:
+        """What is predicted: 'classes' or 'number'."""
         return "classes" if self.labels else "number"
 
     def exposures(self) -> pd.DataFrame:

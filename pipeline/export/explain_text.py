@@ -47,6 +47,7 @@ def _section(title: str, lines: Iterable[str]) -> str:
 
 
 def clear(name) -> str:
+    """The name of a reason without underscores."""
     return str(name).replace("_", " ")
 
 

@@ -71,10 +71,12 @@ class Contents:
 
     @property
     def header(self) -> list[str]:
+        """The facts as lines `name: value`."""
         return [f"{name}: {value}" for name, value in self.facts.items()]
 
     @property
     def bad(self) -> pd.DataFrame:
+        """The rows of the table with the verdict bad."""
         return self.table[self.table.verdict == "bad"]
 
 

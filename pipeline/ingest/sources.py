@@ -57,6 +57,7 @@ class FileRecord:
     problems: list = field(default_factory=list)
 
     def as_dict(self) -> dict:
+        """The record for the JSON of the manifest."""
         return asdict(self)
 
 

@@ -77,6 +77,7 @@ class TileTable:
 
     @property
     def n_tiles(self) -> int:
+        """Number of tiles of the image."""
         return -(-self.shape[0] // self.tile_rows)
 
     def fits(self, blank: float | None) -> bool:

@@ -26,6 +26,7 @@ def note(catalog: Catalog, parameters: Mapping) -> None:
 
 
 def forget(catalog: Catalog) -> None:
+    """Remove the note, because the retraining has ended and left nothing."""
     (catalog.path / NOTE).unlink(missing_ok=True)
 
 

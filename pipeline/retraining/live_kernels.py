@@ -66,6 +66,7 @@ class Room(NamedTuple):
 
 
 def room(added: int) -> Room:
+    """Room for one thread. added : number of new training rows"""
     lanes = [np.empty(LANES, kind) for kind in (np.float32,) * 4 + (np.float64,) * 3]
     return Room(*lanes, *np.empty((3, added), np.float32))
 

@@ -115,6 +115,7 @@ class Live:
         return vectors_at(self.arrays["tiles"], self.arrays["slots"][images], self.plain["dim"])
 
     def expnums(self, images: np.ndarray) -> np.ndarray:
+        """(n,) int64: the exposures of some images."""
         return self.arrays["exposures"].reshape(-1)[self.arrays["slots"][images]]
 
     # ---- following

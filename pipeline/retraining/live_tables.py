@@ -34,11 +34,13 @@ class LabelledRows:
             self._version, self._rows = version, {}
 
     def ccds_of(self, expnums, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """See `Catalog.ccds_of`; only of labelled exposures."""
         rows = self._of("ccds", self.catalog.ccds_of)
         rows = rows[rows.expnum.isin(expnums)]
         return rows if columns is None else rows[list(columns)]
 
     def stage(self, kind: str, stage_id: str | None = None, fresh: bool = True):
+        """See `Catalog.stage`; the current prediction gives only rows of labelled exposures."""
         stage = self.catalog.stage(kind, stage_id, fresh=fresh)
         return _Predicted(self, stage) if kind == "prediction" and stage_id is None else stage
 

@@ -92,4 +92,5 @@ def write(catalog: Catalog, found: LiveChanges) -> None:
 
 
 def no_changes() -> pd.DataFrame:
+    """A table of changes without rows."""
     return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in COLUMNS.items()})

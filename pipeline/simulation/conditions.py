@@ -87,6 +87,7 @@ class Observation:
 
     @property
     def magnitude_of_one_adu(self) -> float:
+        """Magnitude of a source that gives one ADU in the exposure."""
         band = BANDS[self.band]
         return band.zero_point + 2.5 * np.log10(self.exptime) - band.extinction * (self.airmass - 1.0)
 
@@ -121,6 +122,7 @@ class Grid:
 
     @property
     def shape(self) -> tuple[int, int]:
+        """Number of rows and columns (ny, nx) of the grid."""
         return len(self.y), len(self.x)
 
     @property

@@ -16,6 +16,7 @@ NO_ASTROMETRY = ("Saturated", "NObjects", "Telescope_Moving")
 
 
 def card(name: str, value, comment: str = "") -> dict:
+    """One header card, as fitsio takes it."""
     return {"name": name, "value": value, "comment": comment}
 
 
@@ -46,6 +47,7 @@ def processing(observation: Observation) -> str:
 
 
 def has_astrometry(observation: Observation) -> bool:
+    """Whether the pipeline found where the exposure points: not if stars are strongly spoiled."""
     hopeless = observation.strength > 0.6 and any(reason in NO_ASTROMETRY for reason in observation.reasons)
     return not hopeless
 

@@ -34,6 +34,7 @@ class Catalogue:
     kind: np.ndarray
 
     def select(self, chosen: np.ndarray) -> "Catalogue":
+        """Some of the sources. chosen : (n,) bool, or places"""
         return Catalogue(self.u[chosen], self.v[chosen], self.r[chosen], self.colour[chosen], self.kind[chosen])
 
 

@@ -45,6 +45,7 @@ class Preset:
     library: str = "hdbscan"
 
     def reduction(self, vectors: np.ndarray, seed: int) -> Reduction:
+        """The reduction before HDBSCAN, fitted to (n, dim) vectors."""
         return fit_reduction(vectors, scaler="standard", components=self.components, seed=seed)
 
 

@@ -160,6 +160,7 @@ class Preset:
     draw: Callable[..., np.ndarray]
 
     def reduction(self, vectors: np.ndarray, seed: int) -> Reduction:
+        """The reduction before the map, fitted to (n, dim) vectors."""
         return fit_reduction(
             vectors, scaler=self.scaler, components=self.components, threshold=self.threshold, seed=seed
         )

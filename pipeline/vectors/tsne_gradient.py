@@ -80,6 +80,7 @@ class OnProcessor:
         self.forces = self.forces[:, : points.shape[1]]
 
     def result(self) -> tuple[np.ndarray, np.ndarray]:
+        """Repulsion on each point, (n, d) float64, and its share of the sum over all pairs, (n,) float64."""
         return self.forces, self.sums
 
 
@@ -104,6 +105,7 @@ class OnTorch:
             self.parts = [torch.cat(parts) for parts in zip(*tiles, strict=True)]
 
     def result(self) -> tuple[np.ndarray, np.ndarray]:
+        """Repulsion on each point, (n, d) float64, and its share of the sum over all pairs, (n,) float64."""
         forces, sums = (part[: self.n].double().cpu().numpy() for part in self.parts)
         return forces, sums
 
