@@ -2,19 +2,24 @@
 
 from triptych.app.judging import queue
 from triptych.app.judging.handlers import ViewerApi
+from triptych.app.judging.viewer import Viewer
+from triptych.app.rooms.review.routes import SENT
 from triptych.app.web.bodies import ChoicesBody, LookBody
 from triptych.pipeline.errors import BadInput
 
 
+def order_answer(viewer: Viewer) -> dict:
+    """{order: [expnum], n_left, total}: the queue now, see `routes.queue_answer`, without facts."""
+    found = queue.queue_for(viewer)
+    n_left = len(found.expnums)
+    return {"order": list(found.expnums[:SENT]), "n_left": n_left, "total": n_left + len(found.voted)}
+
+
 class OrderHandler(ViewerApi):
-    """GET: {order: [expnum], total}: the queue now, for a page that already has the facts of the exposures."""
+    """GET: the `order_answer` of the user."""
 
     async def get(self):
-        await self.answer(self.find)
-
-    def find(self):
-        found = queue.queue_for(self.viewer)
-        return {"order": list(found.expnums), "total": len(found.expnums) + len(found.voted)}
+        await self.answer(lambda: order_answer(self.viewer))
 
 
 class ChoicesHandler(ViewerApi):

@@ -15,20 +15,25 @@ from triptych.pipeline.errors import TriptychError
 from triptych.pipeline.export.explain import plain
 
 VOTES_SHOWN = 200
+SENT = 2000  # most exposures of a queue that a page gets; it asks for the order again every few votes
 
 
 def queue_answer(viewer: Viewer) -> dict:
-    """Everything that Review needs to start: the whole queue in order, own votes, vocabulary and colours."""
+    """Everything that Review needs to start: the queue in order, own votes, vocabulary and colours.
+
+    items : the next SENT exposures that wait, and some judged ones. n_left : how many wait in all; total : with judged
+    """
     waits = queue.queue_for(viewer)
     own = repeats.as_shown(viewer, votes.own_votes(viewer))
     elsewhere = ~own["expnum"].isin(viewer.survey.exposures.index).to_numpy()
     own = own[elsewhere | viewer.survey.in_this_version(own)]  # without votes on old versions of exposures of the run
     own = in_order_of_giving(own[(own["ccdname"] == "") & (own["via"] != "import")])
-    items = [facts | {"voted": False} for facts in facts_of_all(viewer.survey, waits.expnums)]
-    items += [facts | {"voted": True} for facts in facts_of_all(viewer.survey, waits.voted)]
+    items = [facts | {"voted": False} for facts in facts_of_all(viewer.survey, waits.expnums[:SENT])]
+    items += [facts | {"voted": True} for facts in facts_of_all(viewer.survey, waits.voted[:VOTES_SHOWN])]
     return {
         "can_vote": viewer.can_vote,
-        "total": len(items),
+        "total": len(waits.expnums) + len(waits.voted),
+        "n_left": len(waits.expnums),
         "items": items,
         "votes": [vote_answer(row) for row in own.iloc[::-1].head(VOTES_SHOWN).to_dict("records")],
         "n_votes": len(own),

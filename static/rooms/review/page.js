@@ -105,14 +105,18 @@ export class ReviewPage {
     this.part('votes').innerHTML = rows.join('') || '<li><p>None yet. One key votes, saves and goes on.</p></li>';
   }
 
+  // How many exposures wait: those in this page, and those behind them that it has not got yet.
+  get left() { return this.queue.length + (this.behind ?? 0); }
+
   // Judged, all and left; the median time of the last votes, the time left at that pace, and the share that is unsure.
   drawProgress() {
     if (this.total === undefined) return;
-    const done = this.total - this.queue.length;
+    const { left } = this;
+    const done = this.total - left;
     const paces = this.votes.slice(0, 30).map(vote => vote.seconds).filter(Boolean).sort((a, b) => a - b);
     const pace = paces.length ? (paces[(paces.length - 1) >> 1] + paces[paces.length >> 1]) / 2 : null;
     const { n, unsure } = this.said;
-    const first = [`<b>${done}</b> of ${this.total}`, `${this.queue.length} left`, pace && this.queue.length && `about ${duration(pace * this.queue.length)}`];
+    const first = [`<b>${done}</b> of ${this.total}`, `${left} left`, pace && left && `about ${duration(pace * left)}`];
     const second = [pace && `${pace.toFixed(1)} s each`, n > 0 && `${Math.round(100 * unsure / n)} % unsure`];
     const waiting = this.outbox?.waiting.length ?? 0;
     const third = waiting && this.problem ? `<div class="unsaved">${waiting} not saved: ${escapeText(this.problem)}</div>` : `<div>${second.filter(Boolean).join(' · ')}</div>`;

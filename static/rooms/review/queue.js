@@ -19,8 +19,9 @@ export class ReviewQueue extends ReviewVoting {
     const mine = new Set(this.votes.map(vote => vote.expnum));
     this.queue = response.items.filter(item => !item.voted && !mine.has(item.expnum)).map(item => item.expnum);
     this.drawChips();
+    this.behind = response.n_left - response.items.filter(item => !item.voted).length;
     const wanted = this.model.focus;
-    const first = this.expnum !== null && this.facts.has(this.expnum) ? this.expnum : null;
+    const first = this.expnum !== null && (this.facts.has(this.expnum) || this.behind) ? this.expnum : null;
     if (wanted && this.visible() && wanted !== this.expnum) this.open(wanted);
     else if (first === null) this.next();
     else this.refresh();
@@ -46,6 +47,7 @@ export class ReviewQueue extends ReviewVoting {
       this.skipped.clear();
       return this.next();
     }
+    if (!waiting.length && this.behind) return this.load();
     if (!waiting.length) return this.finish();
     const at = waiting.findIndex(expnum => expnum === this.expnum);
     this.open(waiting[at >= 0 && at + 1 < waiting.length ? at + 1 : 0]);

@@ -179,6 +179,7 @@ class QueueBar {
     const waiting = new Set(found.order);
     const soon = [room.expnum, ...room.queue.filter(expnum => expnum !== room.expnum).slice(0, SOON)].filter(expnum => waiting.has(expnum));
     room.queue = [...soon, ...found.order.filter(expnum => !soon.includes(expnum))];
+    room.behind = found.n_left - found.order.length;
     room.total = found.total;
     room.votes = room.votes.filter(vote => !waiting.has(vote.expnum));
     for (const expnum of found.order) {

@@ -13,7 +13,7 @@ from triptych.app.judging.queue_table import facets_of, galactic_latitude
 from triptych.app.judging.viewer import Viewer
 from triptych.app.rooms.export import routes as export_routes
 from triptych.app.rooms.lead import queue as lead_queue
-from triptych.app.rooms.review import routes
+from triptych.app.rooms.review import queue_routes, routes
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import TriptychError
 from triptych.pipeline.export.explain import plain
@@ -355,6 +355,22 @@ def test_known_answers_are_drawn_good_and_bad_alike_and_mixed_in_once(app):
     cast(app, "amy", expnum, "good")
     assert expnum not in waiting(app, "amy")
     assert expnum in app.store.ballots("decam", "amy")["expnum"].tolist()
+
+
+def test_a_page_gets_the_beginning_of_a_long_queue_and_how_long_it_is(app, monkeypatch):
+    monkeypatch.setattr(routes, "SENT", 5)
+    monkeypatch.setattr(queue_routes, "SENT", 5)
+    monkeypatch.setattr(routes, "VOTES_SHOWN", 2)
+    whole = waiting(app, "amy")
+    for expnum in whole[:3]:
+        cast(app, "amy", expnum)
+    viewer = Viewer(app, user(app, "amy"), app.survey())
+    left = waiting(app, "amy")
+    answer = routes.queue_answer(viewer)
+    assert [item["expnum"] for item in answer["items"] if not item["voted"]] == left[:5]
+    assert sum(item["voted"] for item in answer["items"]) == 2
+    assert (answer["n_left"], answer["total"]) == (len(left), len(whole))
+    assert queue_routes.order_answer(viewer) == {"order": left[:5], "n_left": len(left), "total": len(whole)}
 
 
 def test_the_same_seed_draws_the_same_known_answers(app, tmp_path):

@@ -4,8 +4,8 @@ import { test } from 'node:test';
 
 const { ReviewQueue } = await import('../../../../static/rooms/review/queue.js');
 
-const answerOf = (expnums, votes) => ({
-  can_vote: false, total: expnums.length, colours: {}, reasons: [], items: expnums.map(expnum => ({ expnum, voted: false })), votes, n_votes: votes.length, n_unsure: 0,
+const answerOf = (expnums, votes, behind = 0) => ({
+  can_vote: false, total: expnums.length + behind, n_left: expnums.length + behind, colours: {}, reasons: [], items: expnums.map(expnum => ({ expnum, voted: false })), votes, n_votes: votes.length, n_unsure: 0,
 });
 
 // A Review room without a page, and the requests for its queue, which the test answers when it likes.
@@ -52,6 +52,25 @@ test('an answer from before an undo does not hide the exposure again', async () 
   asked[1].answer(answerOf([9, 2], []));
   await loaded;
   assert.deepEqual(room.queue, [9, 2]);
+});
+
+test('at the end of what the page has of a long queue it asks for more', async () => {
+  const { room, asked } = roomOf();
+  const loaded = room.load();
+  await settled();
+  asked[0].answer(answerOf([1], [], 1));
+  await loaded;
+  assert.equal(room.left, 2);
+  room.canVote = true;
+  room.judge('good');
+  await settled();
+  assert.equal(asked.length, 2);
+  room.saved(room.votes[0], { vote_id: 7 });
+  asked[1].answer(answerOf([1, 2], []));   // from before the vote
+  await settled();
+  asked[2].answer(answerOf([2], []));
+  await settled();
+  assert.deepEqual([room.expnum, room.queue, room.left], [2, [2], 1]);
 });
 
 test('of two answers the one that was asked for last counts', async () => {
