@@ -60,7 +60,7 @@ def pytest_runtestloop():
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
     """Tests of one file share fixtures, so they run in one process unless they name a group of their own.
 
     Browser tests come last. After the first page, Playwright's event loop runs in the process, and then no test can run
@@ -74,7 +74,7 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: (BROWSER_TESTS in item.path.parents, places.get(item.path.stem, len(places))))
     for item in items:
         if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.path.as_posix()))
+            item.add_marker(pytest.mark.xdist_group(item.path.relative_to(config.rootpath).as_posix()))
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -206,7 +206,7 @@ def test_the_tests_of_a_file_run_in_one_process(request):
     """pytest-xdist keeps a group together by the end of its tests' names. With some versions of pytest it does not."""
     if not getattr(request.config.option, "loadgroup", False):
         pytest.skip("all tests run in one process, or without groups")
-    assert request.node.nodeid.endswith(f"@{Path(__file__).as_posix()}")
+    assert request.node.nodeid.endswith(f"@{Path(__file__).relative_to(request.config.rootpath).as_posix()}")
 
 
 def test_the_list_of_slow_tests_names_tests_that_there_are():
