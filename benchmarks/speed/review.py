@@ -90,7 +90,7 @@ window.__clicked = name => new Promise(found => {
 
 def copy_of(run: Path, folder: Path) -> Catalog:
     """The run with every exposure a candidate and without earlier votes, with accounts of its own."""
-    shutil.copytree(run, folder, ignore=shutil.ignore_patterns("labels.*", "exposures", ".session-secret"))
+    shutil.copytree(run, folder, ignore=shutil.ignore_patterns("labels.db*", "labels.json", "exposures", ".session-secret"))
     catalog = Catalog.open(folder)
     stage = catalog.stage("candidates")
     stage.table("exposures_scored").to_parquet(stage.path / "table.parquet")

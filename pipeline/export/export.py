@@ -21,7 +21,7 @@ from triptych.pipeline.export import formats
 from triptych.pipeline.reasons import REASONS
 from triptych.pipeline.store.store import LabelStore
 from triptych.pipeline.votes import verdicts
-from triptych.pipeline.votes.tally import Tally, values_of
+from triptych.pipeline.votes.sorted_votes import SortedVotes, values_of
 from triptych.pipeline.votes.versions import _among, by_version
 
 OLD_NAMED = 20  # number of exposures of another pipeline version that a header lists
@@ -168,7 +168,9 @@ def verdict_tables(
 ) -> dict[str, pd.DataFrame]:
     """Name of each policy -> its `verdict_table`. What the policies share is made once."""
     (fresh, old), (new_decisions, old_decisions) = by_version(catalog, votes, decisions)
-    parts = [_Part(catalog, fresh, new_decisions, False), _Part(catalog, old, old_decisions, True)]
+    parts = [_Part(catalog, fresh, new_decisions, False)]
+    if len(old) or len(old_decisions):
+        parts.append(_Part(catalog, old, old_decisions, True))
     found = {policy: pd.concat([part.verdicts(policy) for part in parts], ignore_index=True) for policy in policies}
     return {policy: table.sort_values(["camera", "expnum"], ignore_index=True) for policy, table in found.items()}
 
@@ -178,7 +180,7 @@ class _Part:
 
     def __init__(self, catalog: Catalog, votes: pd.DataFrame, decisions: pd.DataFrame, old: bool):
         self.catalog, self.decisions, self.old = catalog, decisions, old
-        self.tally = Tally(votes)
+        self.given = SortedVotes(votes)
         judged = pd.concat([decisions, votes])[["camera", "expnum", "plver", "in_run"]].astype({"expnum": "int64"})
         self.last = judged.drop_duplicates(["camera", "expnum"], keep="last")
         self.why = {key: own.comment for key, own in verdicts.decisions_on(votes, decisions).items()}
@@ -186,8 +188,8 @@ class _Part:
     def verdicts(self, policy: str) -> pd.DataFrame:
         """The rows of a `verdict_table`."""
         told = policy, self.catalog.panel, self.decisions
-        partly = _parts(self.catalog, verdicts.bad_ccds(self.tally, *told))
-        table = verdicts.verdicts(self.tally, *told).merge(self.last, on=["camera", "expnum"], how="left")
+        partly = _parts(self.catalog, verdicts.bad_ccds(self.given, *told))
+        table = verdicts.verdicts(self.given, *told).merge(self.last, on=["camera", "expnum"], how="left")
         table = table.astype({"in_run": bool})
         keys = list(zip(*values_of(table, ["camera", "expnum"]), strict=True))
         table["why"] = pd.Series([self.why.get(key, "") for key in keys], dtype="str", index=table.index)

@@ -119,7 +119,7 @@ def vi(contents) -> bytes:
 
 def _answers(votes: pd.DataFrame) -> dict[tuple[str, int], dict[str, tuple[str, str]]]:
     """{(camera, expnum): {inspector: (judgement, reason as text)}}."""
-    from triptych.pipeline.votes.tally import opinions
+    from triptych.pipeline.votes.sorted_votes import opinions
 
     found = {}
     for camera, expnum, inspector, judgement, reasons in opinions(votes).itertuples(index=False, name=None):

@@ -16,7 +16,7 @@ A lead's decision, the truth of a simulation and an imported list have no votes;
 import numpy as np
 import pandas as pd
 
-from triptych.pipeline.votes import tally
+from triptych.pipeline.votes import sorted_votes
 from triptych.pipeline.votes import verdicts as consensus
 from triptych.pipeline.votes.agreement import FEWEST_BAD, FEWEST_EXPOSURES
 
@@ -45,7 +45,7 @@ def basis_of_verdicts(votes: pd.DataFrame, verdicts: pd.DataFrame) -> pd.DataFra
     """
     by_ccd = "ccdname" in verdicts
     keys = ["camera", "expnum", "ccdname"] if by_ccd else ["camera", "expnum"]
-    own = (tally.ccd_opinions if by_ccd else tally.opinions)(votes).merge(
+    own = (sorted_votes.ccd_opinions if by_ccd else sorted_votes.opinions)(votes).merge(
         _ways(votes), on=["camera", "expnum", "inspector"]
     )
     own = own.merge(verdicts[[*keys, "verdict"]], on=keys)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from triptych.pipeline.votes import verdicts
-from triptych.pipeline.votes.tally import Tally, values_of
+from triptych.pipeline.votes.sorted_votes import SortedVotes, values_of
 
 # state -> when an exposure is in it; the first four wait for a lead, the others are shown on request
 STATES = {
@@ -26,9 +26,9 @@ def undecided(votes: pd.DataFrame, panel: int = 3) -> pd.DataFrame:
     votes : current votes from `LabelStore.votes()`, of one pipeline version per exposure. states : tuple of names.
     p_bad : by Dawid-Skene, NaN without a good or bad vote. verdict : of the majority. plver : of the last vote.
     """
-    tally = Tally(votes)
-    table = verdicts.verdicts(tally, "majority", panel)
-    posterior = verdicts.verdicts(tally, "posterior", panel)
+    given = SortedVotes(votes)
+    table = verdicts.verdicts(given, "majority", panel)
+    posterior = verdicts.verdicts(given, "posterior", panel)
     table["p_bad"] = posterior.p_bad.to_numpy()
     last = votes.drop_duplicates(["camera", "expnum"], keep="last")[["camera", "expnum", "plver", "created_utc"]]
     table = table.merge(last.rename(columns={"created_utc": "last_vote_utc"}), on=["camera", "expnum"], how="left")

@@ -16,6 +16,7 @@ from triptych.pipeline.reasons import REASONS
 from triptych.pipeline.votes import coefficients
 from triptych.pipeline.votes.blind_votes import BAD, GOOD, NOBODY, UNSURE, Ballots
 from triptych.pipeline.votes.coefficients import RESAMPLES, Tally, interval, tally
+from triptych.pipeline.votes.sorted_votes import values_of
 
 FEWEST_EXPOSURES = 20
 FEWEST_BAD = 10
@@ -194,16 +195,17 @@ def unlike_majority(found: Ballots, probability: np.ndarray) -> pd.DataFrame:
 def single_votes(opinions: pd.DataFrame) -> pd.DataFrame:
     """Exposures that rest on one vote, and those on which votes differ.
 
-    opinions : current ones, from `tally.opinions`. Returns camera, expnum, n_bad, n_good, n_unsure, bad_by, good_by,
-    unsure_by (tuples of names), reasons (tuple) and kind: 'one vote' (one inspector says bad, nobody says good or
-    unsure), 'split' (bad and good), 'unsure' (somebody is unsure, and not both bad and good are said). Other exposures
-    are left out. An imported blank is no answer, so an imported bad vote beside a blank is 'one vote'.
+    opinions : current ones, from `sorted_votes.opinions`. Returns camera, expnum, n_bad, n_good, n_unsure, bad_by,
+    good_by, unsure_by (tuples of names), reasons (tuple) and kind: 'one vote' (one inspector says bad, nobody says good
+    or unsure), 'split' (bad and good), 'unsure' (somebody is unsure, and not both bad and good are said). Other
+    exposures are left out. An imported blank is no answer, so an imported bad vote beside a blank is 'one vote'.
     """
     gathered = {}
-    for camera, expnum, inspector, judgement, reasons in opinions[OPINION].itertuples(index=False, name=None):
+    for camera, expnum, inspector, judgement, reasons in zip(*values_of(opinions, OPINION), strict=True):
         by, named = gathered.setdefault((camera, int(expnum)), ({"bad": [], "good": [], "unsure": []}, {}))
         by[judgement].append(inspector)
-        named.update(dict.fromkeys(reasons if judgement == "bad" else ()))
+        if judgement == "bad":
+            named.update(dict.fromkeys(reasons))
     rows = []
     for thing in sorted(gathered):
         by, named = gathered[thing]

@@ -6,7 +6,7 @@ import pandas as pd
 from triptych.pipeline.votes import agreement, inspectors
 from triptych.pipeline.votes.blind_votes import BAD, GOOD, NOBODY, UNSURE, WHY, Ballots, ballots
 from triptych.pipeline.votes.coefficients import LEVEL, RESAMPLES
-from triptych.pipeline.votes.tally import opinions
+from triptych.pipeline.votes.sorted_votes import opinions
 
 EVERYBODY, NOBODYS = "*", ""  # whose names a report may contain; or the name of one inspector
 ELSEWHERE = "on exposures that are not in this run, or only in another pipeline version"

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from triptych.pipeline.errors import choose
-from triptych.pipeline.votes.tally import Tally, tally_of, values_of
+from triptych.pipeline.votes.sorted_votes import SortedVotes, sort_votes, values_of
 
 VERDICTS = ("bad", "good", "split", "open")
 VERDICT_COLUMNS = ["camera", "expnum", "verdict", "n_bad", "n_good", "n_unsure", "p_bad", "inspectors", "reasons"]
@@ -70,7 +70,7 @@ POLICIES: dict[str, Policy] = {
 
 
 def verdicts(
-    votes: pd.DataFrame | Tally, policy: str = "majority", panel: int = 3, decisions: pd.DataFrame | None = None
+    votes: pd.DataFrame | SortedVotes, policy: str = "majority", panel: int = 3, decisions: pd.DataFrame | None = None
 ) -> pd.DataFrame:
     """Return one row per exposure that has a vote or a decision, sorted by camera and expnum: VERDICT_COLUMNS.
 
@@ -79,13 +79,19 @@ def verdicts(
     inspectors : names of those who voted. reasons : those of the decision, else of the bad votes, most frequent first.
     adjudicated, lead : whether the verdict is a lead's decision, and whose. Counts and p_bad are always of the votes.
     """
-    tally = tally_of(votes)
-    table = _decide(tally.counts, tally.opinions, ["camera", "expnum"], policy, panel)
-    return _overruled(table, decisions_on(tally.votes, decisions))
+    given = sort_votes(votes)
+    return _overruled(_by_votes(given, policy, panel), decisions_on(given.votes, decisions))
+
+
+def _by_votes(given: SortedVotes, policy: str, panel: int) -> pd.DataFrame:
+    """`verdicts` without decisions, made once."""
+    if (policy, panel) not in given.kept:
+        given.kept[policy, panel] = _decide(given.counts, given.opinions, ["camera", "expnum"], policy, panel)
+    return given.kept[policy, panel].copy(deep=False)
 
 
 def ccd_verdicts(
-    votes: pd.DataFrame | Tally, policy: str = "majority", panel: int = 3, decisions: pd.DataFrame | None = None
+    votes: pd.DataFrame | SortedVotes, policy: str = "majority", panel: int = 3, decisions: pd.DataFrame | None = None
 ) -> pd.DataFrame:
     """Return one row per CCD with a vote of its own: VERDICT_COLUMNS, and ccdname.
 
@@ -93,12 +99,12 @@ def ccd_verdicts(
     no CCD; as good, on CCDs that they did not tick, if they ticked others. If a lead decided that the exposure is bad,
     the CCDs that `bad_ccds` names are bad (all CCDs if it names none), and the others are good.
     """
-    tally = tally_of(votes)
-    table = _decide(tally.ccd_counts, tally.ccd_opinions, ["camera", "expnum", "ccdname"], policy, panel)
-    decided = decisions_on(tally.votes, decisions)
+    given = sort_votes(votes)
+    table = _decide(given.ccd_counts, given.ccd_opinions, ["camera", "expnum", "ccdname"], policy, panel)
+    decided = decisions_on(given.votes, decisions)
     if not decided:
         return table
-    parts = bad_ccds(tally, policy, panel, decisions)
+    parts = bad_ccds(given, policy, panel, decisions)
     rows = []
     for key, ccdname, verdict in zip(_keys(table), *values_of(table, ["ccdname", "verdict"]), strict=True):
         decision = decided.get(key)
@@ -112,7 +118,7 @@ def ccd_verdicts(
 
 
 def bad_ccds(
-    votes: pd.DataFrame | Tally, policy: str = "majority", panel: int = 3, decisions: pd.DataFrame | None = None
+    votes: pd.DataFrame | SortedVotes, policy: str = "majority", panel: int = 3, decisions: pd.DataFrame | None = None
 ) -> dict[tuple[str, int], tuple[str, ...]]:
     """Return the bad part of each bad exposure, by (camera, expnum): the names of its bad CCDs, or () for all of it.
 
@@ -120,9 +126,9 @@ def bad_ccds(
     ticked a CCD. If the exposure is bad under the policy but no single CCD is, every CCD that somebody ticked is bad.
     If only a lead's decision makes the exposure bad, every CCD is bad that was ticked by those who called it bad.
     """
-    tally = tally_of(votes)
-    found, ticks = _bad_ccds_by_votes(tally, policy, panel), tally.ticks
-    for key, decision in decisions_on(tally.votes, decisions).items():
+    given = sort_votes(votes)
+    found, ticks = _bad_ccds_by_votes(given, policy, panel), given.ticks
+    for key, decision in decisions_on(given.votes, decisions).items():
         if decision.judgement == "good":
             found.pop(key, None)
         else:
@@ -130,16 +136,19 @@ def bad_ccds(
     return dict(sorted(found.items()))
 
 
-def _bad_ccds_by_votes(tally: Tally, policy: str, panel: int) -> dict:
+def _bad_ccds_by_votes(given: SortedVotes, policy: str, panel: int) -> dict:
     """`bad_ccds` without decisions."""
-    whole = verdicts(tally, policy, panel)
-    bad, ticks = set(_keys(whole[whole.verdict == "bad"])), tally.ticks
+    if not given.ticks:
+        whole = _by_votes(given, policy, panel)
+        return dict.fromkeys(sorted(_keys(whole[whole.verdict == "bad"])), ())
+    whole = _by_votes(given, policy, panel)
+    bad, ticks = set(_keys(whole[whole.verdict == "bad"])), given.ticks
     if policy == "posterior":  # what it learns of the inspectors is to come from the votes on these exposures
-        tally = tally.on(bad)
-    without = verdicts(tally.without_ticks, policy, panel)
+        given = given.on(bad)
+    without = _by_votes(given.without_ticks, policy, panel)
     bad_without_ticks = set(_keys(without[without.verdict == "bad"]))
     agreed = {}
-    single = ccd_verdicts(tally, policy, panel)
+    single = ccd_verdicts(given, policy, panel)
     single = single[single.verdict == "bad"]
     for camera, expnum, ccdname in zip(*values_of(single, ["camera", "expnum", "ccdname"]), strict=True):
         agreed.setdefault((camera, int(expnum)), set()).add(ccdname)
@@ -190,7 +199,7 @@ def _overruled(table: pd.DataFrame, decided: dict) -> pd.DataFrame:
 
 
 def _decide(counts: pd.DataFrame, frame: pd.DataFrame, keys: list[str], policy: str, panel: int) -> pd.DataFrame:
-    """Verdicts (VERDICT_COLUMNS) by the columns `keys`. counts : of a Tally; frame : the opinions that were counted"""
+    """Verdicts (VERDICT_COLUMNS) by the columns `keys`. counts : of SortedVotes; frame : the opinions in them"""
     choose(policy, POLICIES, "policy")
     columns = VERDICT_COLUMNS if "ccdname" not in keys else [*VERDICT_COLUMNS[:2], "ccdname", *VERDICT_COLUMNS[2:]]
     things = list(zip(*values_of(counts, keys), strict=True))

@@ -5,7 +5,7 @@ import pandas as pd
 
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.store.decisions import ADJUDICATION_COLUMNS
-from triptych.pipeline.votes.tally import values_of
+from triptych.pipeline.votes.sorted_votes import values_of
 
 
 def by_version(catalog: Catalog, votes: pd.DataFrame, decisions: pd.DataFrame | None = None) -> tuple:

@@ -18,7 +18,7 @@ from triptych.pipeline.export.explain import plain
 from triptych.pipeline.reasons import REASONS
 from triptych.pipeline.votes import verdicts
 from triptych.pipeline.votes.adjudication_queue import STATES, WAITING, undecided
-from triptych.pipeline.votes.tally import opinions as opinions_of
+from triptych.pipeline.votes.sorted_votes import opinions as opinions_of
 from triptych.pipeline.votes.versions import by_version
 
 ON_SCREEN = ("seconds", "model_shown", "score", "stretch", "scale_mode", "invert", "zoom", "ccds_opened", "answer")

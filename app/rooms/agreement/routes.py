@@ -7,6 +7,8 @@ All these exposures are noted as seen, the unlisted ones too: that nobody disagr
 
 from functools import lru_cache
 
+import pandas as pd
+
 from triptych.app import palette
 from triptych.app.judging.handlers import ViewerApi
 from triptych.app.judging.viewer import Viewer
@@ -46,8 +48,8 @@ def report_for(viewer: Viewer, unit, blanks_are_good, revision, *_moved):
     rows = sorted(found["listed"], key=lambda row: KINDS.index(row["kind"]))
     total = {kind: sum(row["kind"] == kind for row in rows) for kind in KINDS}
     most = LISTED[viewer.role]
-    listed = [row | band_and_night(viewer.survey, row["expnum"]) for row in rows[:most]]
-    unlike = [row | band_and_night(viewer.survey, row["expnum"]) for row in found["unlike"][:most]]
+    listed = with_band_and_night(viewer.survey, rows[:most])
+    unlike = with_band_and_night(viewer.survey, found["unlike"][:most])
     return {
         **found,
         "scope": scope,
@@ -64,12 +66,11 @@ def report_for(viewer: Viewer, unit, blanks_are_good, revision, *_moved):
     }
 
 
-def band_and_night(survey, expnum):
-    """{band, night} of an exposure. '' and 0 if it is not in the run."""
-    if expnum not in survey.exposures.index:
-        return {"band": "", "night": 0}
-    row = survey.exposures.loc[expnum]
-    return {"band": str(row["band"]), "night": int(row["night"])}
+def with_band_and_night(survey, rows):
+    """Rows (dicts with expnum) with band and night; '' and 0 for an exposure that is not in the run."""
+    known = survey.exposures[["band", "night"]].reindex(pd.Index([row["expnum"] for row in rows], dtype="int64"))
+    bands, nights = known["band"].fillna("").astype(str).tolist(), known["night"].fillna(0).astype("int64").tolist()
+    return [row | {"band": band, "night": night} for row, band, night in zip(rows, bands, nights, strict=True)]
 
 
 class ReportHandler(ViewerApi):

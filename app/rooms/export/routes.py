@@ -57,7 +57,7 @@ class Choice:
 
 @cached(_tables, key=lambda app, state: (app.boot_id, state), condition=threading.Condition())
 def _tables_of(app, state) -> dict[str, pd.DataFrame]:
-    _revision, votes, decisions, _columns = export.snapshot(app.store)
+    votes, decisions = app.record.votes(), app.store.adjudications()
     return export.verdict_tables(app.catalog, votes, decisions, POLICIES)
 
 

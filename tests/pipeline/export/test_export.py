@@ -17,7 +17,7 @@ from triptych.pipeline.errors import BadInput, UnknownName
 from triptych.pipeline.export.export import FORMATS, export, preview_counts, verdict_table, verdict_tables
 from triptych.pipeline.labels.readers import import_file
 from triptych.pipeline.store.store import LabelStore, Vote
-from triptych.pipeline.votes import tally, verdicts
+from triptych.pipeline.votes import sorted_votes, verdicts
 
 
 def read_like_legacypipe(text: str) -> dict[tuple[int, str | None], str]:
@@ -261,8 +261,8 @@ def test_all_policies_together_sort_the_votes_once(run, monkeypatch):
     catalog, store = run
     cast(store, 101, "bbg", "N1")
     cast(store, 102, "bgg")
-    sorted_out, read = [], tally._sorted_out
-    monkeypatch.setattr(tally, "_sorted_out", lambda votes: sorted_out.append(len(votes)) or read(votes))
+    sorted_out, read = [], sorted_votes._sorted_out
+    monkeypatch.setattr(sorted_votes, "_sorted_out", lambda votes: sorted_out.append(len(votes)) or read(votes))
     tables = verdict_tables(catalog, store.votes(), store.adjudications(), verdicts.POLICIES)
     assert [own for own in sorted_out if own] == [8, 4, 5, 1]
     for policy, table in tables.items():

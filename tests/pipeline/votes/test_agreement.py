@@ -15,7 +15,7 @@ from triptych.pipeline.votes import agreement, inspectors
 from triptych.pipeline.votes.agreement_report import NOBODYS, report
 from triptych.pipeline.votes.blind_votes import BAD, GOOD, MISSING, ballots
 from triptych.pipeline.votes.coefficients import dice_bad, tally
-from triptych.pipeline.votes.tally import opinions
+from triptych.pipeline.votes.sorted_votes import opinions
 
 WORDS = {"b": "bad", "g": "good", "u": "unsure"}
 

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from triptych.pipeline.errors import UnknownName
-from triptych.pipeline.votes.tally import opinions
+from triptych.pipeline.votes.sorted_votes import opinions
 from triptych.pipeline.votes.verdicts import (
     POLICIES,
     VERDICT_COLUMNS,

@@ -1,6 +1,5 @@
 """Current votes, sorted out and counted once for all that is asked about them, such as the verdicts of each policy."""
 
-from collections import Counter
 from collections.abc import Iterable
 from functools import cached_property
 
@@ -15,7 +14,7 @@ _VOCABULARY = {name: place for place, name in enumerate(REASONS)}
 _TICK = ("camera", "expnum", "inspector", "ccdname")
 
 
-class Tally:
+class SortedVotes:
     """What `votes` say, without a policy. Each part is made when it is first asked for. Do not change the votes.
 
     votes : current votes from `LabelStore.votes()` (camera, expnum, ccdname, inspector, judgement, reasons)
@@ -23,6 +22,7 @@ class Tally:
 
     def __init__(self, votes: pd.DataFrame):
         self.votes = votes
+        self.kept = {}  # what others have made of it, for themselves
 
     @cached_property
     def opinions(self) -> pd.DataFrame:
@@ -50,16 +50,18 @@ class Tally:
         return self._ticking[1]
 
     @cached_property
-    def without_ticks(self) -> "Tally":
+    def without_ticks(self) -> "SortedVotes":
         """The votes of all but those who called an exposure bad and ticked CCDs on it."""
+        if not self._ticking[0]:
+            return self
         things = zip(*values_of(self.votes, ["camera", "expnum", "inspector"]), strict=True)
         tickers = self._ticking[0]
-        return Tally(self.votes[np.array([thing not in tickers for thing in things], dtype=bool)])
+        return SortedVotes(self.votes[np.array([thing not in tickers for thing in things], dtype=bool)])
 
-    def on(self, keys: set[tuple[str, int]]) -> "Tally":
+    def on(self, keys: set[tuple[str, int]]) -> "SortedVotes":
         """The votes on some exposures. keys : (camera, expnum)"""
         things = zip(*values_of(self.votes, ["camera", "expnum"]), strict=True)
-        return Tally(self.votes[np.array([thing in keys for thing in things], dtype=bool)])
+        return SortedVotes(self.votes[np.array([thing in keys for thing in things], dtype=bool)])
 
     @cached_property
     def _sorted_out(self) -> tuple[dict, dict]:
@@ -70,19 +72,19 @@ class Tally:
         return _ticks(self.votes, self.opinions)
 
 
-def tally_of(votes: pd.DataFrame | Tally) -> Tally:
-    """The Tally of some votes, which may be one already."""
-    return votes if isinstance(votes, Tally) else Tally(votes)
+def sort_votes(votes: pd.DataFrame | SortedVotes) -> SortedVotes:
+    """The SortedVotes of some votes, which may be one already."""
+    return votes if isinstance(votes, SortedVotes) else SortedVotes(votes)
 
 
 def opinions(votes: pd.DataFrame) -> pd.DataFrame:
     """One row per exposure and inspector: camera, expnum, inspector, judgement, reasons."""
-    return Tally(votes).opinions
+    return SortedVotes(votes).opinions
 
 
 def ccd_opinions(votes: pd.DataFrame) -> pd.DataFrame:
     """One row per inspector and CCD with a vote of its own: camera, expnum, ccdname, inspector, judgement, reasons."""
-    return Tally(votes).ccd_opinions
+    return SortedVotes(votes).ccd_opinions
 
 
 def _opinions(whole: dict, single: dict) -> pd.DataFrame:
@@ -143,11 +145,12 @@ def _counts(frame: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
 
 
 def _count(opinions: list[tuple]) -> tuple:
-    judgements = Counter(judgement for _, judgement, _ in opinions)
+    judgements = [judgement for _, judgement, _ in opinions]
     names = tuple(sorted(inspector for inspector, _, _ in opinions))
-    reasons = Counter(r for _, judgement, own in opinions if judgement == "bad" for r in own)
-    ordered = sorted(reasons, key=lambda r: (-reasons[r], _VOCABULARY.get(r, len(_VOCABULARY)), r))
-    return judgements["bad"], judgements["good"], judgements["unsure"], names, tuple(ordered)
+    n_bad = judgements.count("bad")
+    named = [reason for _, judgement, own in opinions if judgement == "bad" for reason in own] if n_bad else []
+    ordered = sorted(set(named), key=lambda r: (-named.count(r), _VOCABULARY.get(r, len(_VOCABULARY)), r))
+    return n_bad, judgements.count("good"), judgements.count("unsure"), names, tuple(ordered)
 
 
 def _ticks(votes: pd.DataFrame, own: pd.DataFrame) -> tuple[set, dict]:
