@@ -90,7 +90,8 @@ window.__clicked = name => new Promise(found => {
 
 def copy_of(run: Path, folder: Path) -> Catalog:
     """The run with every exposure a candidate and without earlier votes, with accounts of its own."""
-    shutil.copytree(run, folder, ignore=shutil.ignore_patterns("labels.db*", "labels.json", "exposures", ".session-secret"))
+    own = ("labels.db*", "labels.json", "exposures", ".session-secret")
+    shutil.copytree(run, folder, ignore=shutil.ignore_patterns(*own))
     catalog = Catalog.open(folder)
     stage = catalog.stage("candidates")
     stage.table("exposures_scored").to_parquet(stage.path / "table.parquet")
