@@ -31,6 +31,7 @@ VERBS = {
     "demo": run.demo,
     "simulate": data.simulate,
     "ingest": data.ingest,
+    "join": data.join,
     "embed": data.embed,
     "train": learning.train,
     "predict": learning.predict,

@@ -57,7 +57,7 @@ def unordered(function: Callable, tasks: Iterable, workers: int | None = None) -
     finally:
         pool.shutdown(kill_workers=True)
     for task in left:
-        yield task, _alone(function, task)
+        yield task, alone(function, task)
 
 
 def _pool(workers: int) -> ProcessPoolExecutor:
@@ -95,8 +95,8 @@ def in_threads(function: Callable, tasks: Iterable, threads: int) -> Iterator[tu
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _alone(function: Callable, task):
-    """Run a task in a process of its own. Return its result, or a WorkerLost."""
+def alone(function: Callable, task):
+    """Run a task in a process of its own. Return its result, or a WorkerLost if that process dies."""
     pool = _pool(1)
     try:
         return pool.submit(function, task).result()

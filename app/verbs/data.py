@@ -52,21 +52,54 @@ def ingest(
         int, typer.Option(help="Number of CCDs to sample per exposure; some candidate rules count only these.")
     ] = 20,
     seed: Seed = 0,
+    part: Annotated[
+        str,
+        typer.Option(
+            metavar="K/N",
+            help="Read only part K of N, such as 3/100, while other processes or machines read the others. When all "
+            "have finished, `triptych join RUN` makes the tables.",
+        ),
+    ] = "",
+    scheduler: Annotated[
+        str,
+        typer.Option(help="Dask cluster to use: local, tcp://HOST:PORT, or a scheduler file."),
+    ] = "",
 ) -> None:
     """Read files or folders into the run.
 
     Writes the tables of exposures and CCDs, the previews, and a list of files that cannot be used (quarantine). Run it
-    again to read what is new or changed.
+    again to read what is new or changed, or to continue if it was stopped.
     """
     from triptych.pipeline.camera import CAMERAS
     from triptych.pipeline.catalog.catalog import Catalog
-    from triptych.pipeline.errors import choose
+    from triptych.pipeline.errors import BadInput, choose
+    from triptych.pipeline.ingest import parts
     from triptych.pipeline.ingest.ingest import ingest as read
 
     choose(camera, CAMERAS, "camera")
+    if part and scheduler:
+        raise BadInput("--part is for work without a scheduler; leave out --part or --scheduler")
+    place = parts.part_of(part) if part else None
     catalog = Catalog.create(run, camera=camera)
     with bar("ingest") as progress:
-        report = read(catalog, sources, sample=sample, seed=seed, progress=progress)
+        if place:
+            report = parts.ingest_part(catalog, sources, place, sample=sample, seed=seed, progress=progress)
+        elif scheduler:
+            report = parts.ingest_on_cluster(catalog, sources, scheduler, sample=sample, seed=seed, progress=progress)
+        else:
+            report = read(catalog, sources, sample=sample, seed=seed, progress=progress)
+    say(str(report))
+
+
+def join(run: Run) -> None:
+    """Make the run's tables of all parts of an ingest.
+
+    `triptych ingest --part` reads the parts. The tables are the same as if one machine had read all files. Says which parts are missing, if any are.
+    """
+    from triptych.pipeline.ingest import parts
+
+    with bar("join") as progress:
+        report = parts.join(open_run(run), progress=progress)
     say(str(report))
 
 

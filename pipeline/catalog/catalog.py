@@ -152,12 +152,15 @@ class Catalog:
         if (path / "run.json").exists():
             return cls.open(path)
         # a `create` that was killed may have left a temporary file of run.json
-        if path.exists() and (not path.is_dir() or any(not p.name.startswith(".run.") for p in path.iterdir())):
+        other = path.exists() and (not path.is_dir() or any(not p.name.startswith(".run.") for p in path.iterdir()))
+        if other and not (path / "run.json").exists():  # another process may have made it just now
             raise CatalogError(f"{path} exists and is not a run folder; name a new or empty folder")
         make_folder(path)
-        info = {"camera": camera, "created": clock.utc(), "current": {}, "panel": panel, "format": 1}
-        write_json(path / "run.json", info)
-        return cls(path, info)
+        with locks.exclusive(path / ".run.lock"):  # several parts of an ingest may start at once
+            if not (path / "run.json").exists():
+                info = {"camera": camera, "created": clock.utc(), "current": {}, "panel": panel, "format": 1}
+                write_json(path / "run.json", info)
+        return cls.open(path)
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
@@ -303,12 +306,12 @@ class Catalog:
         found = [int(name.removesuffix(".npz")) for name in names if name[:1].isdigit() and name.endswith(".npz")]
         return np.sort(np.array(found, dtype=np.int64))
 
-    def write_preview(self, expnum: int, ccdnums: Sequence[int], pixels: np.ndarray) -> None:
+    def write_preview(self, expnum: int, ccdnums: Sequence[int], pixels: np.ndarray, path: Path | None = None) -> None:
         """Store one exposure's preview.
 
         ccdnums : (n_ccd,) CCD numbers, in any order; they are stored in ascending order.
         pixels : (n_ccd, ny, nx) float32, ADU, array orientation. NaN where nothing was recorded, and outside a CCD's
-        own area where CCDs differ in size.
+        own area where CCDs differ in size. path : write it there, for `take_preview` to put it in its place later.
         """
         order = np.argsort(ccdnums, kind="stable")
         numbers = np.asarray(ccdnums, dtype=np.int16)[order]
@@ -318,7 +321,21 @@ class Catalog:
             with open(aside, "wb") as handle:
                 np.savez(handle, ccdnums=numbers, pixels=pixels)
 
-        write_aside(self.preview_path(expnum), write)
+        write_aside(path or self.preview_path(expnum), write)
+
+    def take_preview(self, expnum: int, path: Path) -> None:
+        """Make the file at `path`, in the run folder, the preview of an exposure. The file itself stays."""
+        place = self.preview_path(expnum)
+        if place.exists() and place.samefile(path):
+            return
+
+        def link(aside: Path) -> None:
+            try:
+                os.link(path, aside)
+            except OSError:  # some file systems have no hard links
+                shutil.copyfile(path, aside)
+
+        write_aside(place, link)
 
     def preview(self, expnum: int) -> tuple[np.ndarray, np.ndarray]:
         """Return one exposure's preview: ccdnums (n_ccd,) int16; pixels (n_ccd, ny, nx) float32, ADU, NaN = blank.

@@ -7,13 +7,15 @@ disk before the contents, and a power cut leaves an empty file.
 import contextlib
 import json
 import os
+import secrets
 from pathlib import Path
 
 
 def write_aside(path: Path, write) -> None:
     """Call `write(temporary_path)`, then move the result to `path` in one step. A crash leaves the old file."""
     make_folder(path.parent)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.aside")
+    # a process on another machine that shares the folder may have the same number
+    aside = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.aside")
     try:
         write(aside)
         put_in_place(aside, path)

@@ -198,7 +198,7 @@ def _worker_pool(order: Order, scheduler: str | None, workers: int | None) -> "I
         yield LocalWorkers(order, workers)
         return
     need("a Dask cluster", "distributed")
-    from triptych.pipeline.embedding.dask_cluster import connect
+    from triptych.pipeline.dask_cluster import connect
 
     with connect(scheduler, workers) as cluster:
         yield DaskWorkers(order, cluster)

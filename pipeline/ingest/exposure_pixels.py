@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -66,8 +67,10 @@ def measure_tiles(table: TileTable) -> Measured | None:
     return Measured(table.shape, bin, preview, *sky_of(thinned), *counts)
 
 
-def read_exposure(catalog: Catalog, plan: ExposurePlan, *, fast: bool = False, threads: int = 1) -> ExposureRead:
-    """Read every CCD of an exposure and write its preview.
+def read_exposure(
+    catalog: Catalog, plan: ExposurePlan, *, fast: bool = False, threads: int = 1, preview: Path | None = None
+) -> ExposureRead:
+    """Read every CCD of an exposure and write its preview, to its place in the run or to the path `preview`.
 
     fast : use the compiled decoder, in `threads` threads, for files that it can read. The result is the same.
     """
@@ -90,7 +93,7 @@ def read_exposure(catalog: Catalog, plan: ExposurePlan, *, fast: bool = False, t
     if previews:
         ccdnums = sorted(previews)
         stacked = _stack([previews[ccdnum] for ccdnum in ccdnums])
-        catalog.write_preview(plan.expnum, ccdnums, stacked)
+        catalog.write_preview(plan.expnum, ccdnums, stacked, preview)
         noted = dict(zip(ccdnums, zip(*levels(stacked), strict=True), strict=True))
         for row in read.rows:
             row["preview_sky_adu"], row["preview_sigma_adu"] = map(float, noted[row["ccdnum"]])

@@ -76,23 +76,58 @@ def ingest(
     progress = progress or (lambda done, total, text="": None)
     sources = [sources] if isinstance(sources, str | Path) else list(sources)
     paths, folders = find_files(sources)
-    with _only_one(catalog):
+    with only_one(catalog):
         catalog.clear_unfinished()
         manifest = Manifest(catalog.path / "ingested.parquet")
-        touched = _forget_gone(manifest, sources, set(paths))
+        touched = forget_gone(manifest, sources, set(paths))
         manifest.files |= {record.path: record for record in folders}
         paths = [path for path in paths if path not in waiting]
         touched |= _read_headers(catalog, manifest, paths, workers, progress)
-        tables = _Tables(catalog, manifest, sample, seed)
-        plans = _plan(catalog, manifest, tables, touched)
-        coming = [(plan.expnum, plan.camera, plan.facts.get("plver", "")) for plan in plans]
-        reprocessed.note(catalog, tables.exposures, coming, clock.utc())
-        n_new, n_ccds = _read_pixels(catalog, tables, plans, workers, progress)
-        tables.save()
-    quarantine = tables.quarantine
+        return make_tables(catalog, manifest, touched, sample=sample, seed=seed, workers=workers, progress=progress)
+
+
+def make_tables(
+    catalog: Catalog,
+    manifest: Manifest,
+    touched: set[int],
+    *,
+    sample: int,
+    seed: int,
+    workers: int | None,
+    progress: Callable[..., None],
+    ready: Callable[[ExposurePlan], ExposureRead | None] = lambda plan: None,
+) -> IngestReport:
+    """Join files to exposures, read what is new of them, and write the run's tables. The caller has `only_one`.
+
+    touched : exposures whose files have changed. ready : gives what was read of an exposure elsewhere, after it has put
+    its preview in place; None if it must be read now.
+    """
+    tables = _Tables(catalog, manifest, sample, seed)
+    plans = _plan(catalog, manifest, tables, touched)
+    coming = [(plan.expnum, plan.camera, plan.facts.get("plver", "")) for plan in plans]
+    reprocessed.note(catalog, tables.exposures, coming, clock.utc())
+    n_new = n_ccds = 0
+    left = []
+    for plan in plans:
+        read = ready(plan)
+        if read is None:
+            left.append(plan)
+            continue
+        tables.add(plan, read)
+        n_new += bool(read.rows)
+        n_ccds += len(read.rows)
+        progress(n_new, len(plans), f"exposure {plan.expnum}")
+    n_read, n_ccds_read = _read_pixels(catalog, tables, left, workers, progress)
+    tables.save()
+    return report_of(catalog, n_new + n_read, n_ccds + n_ccds_read)
+
+
+def report_of(catalog: Catalog, n_new: int = 0, n_ccds: int = 0) -> IngestReport:
+    """The report of an ingest that has just read so many exposures and CCDs."""
+    quarantine = catalog.quarantine()
     return IngestReport(
         n_new=n_new,
-        n_skipped=len(tables.exposures) - n_new,
+        n_skipped=len(catalog.exposures()) - n_new,
         n_quarantined=len(quarantine),
         problems=Counter(quarantine.problem),
         n_ccds=n_ccds,
@@ -100,7 +135,7 @@ def ingest(
 
 
 @contextmanager
-def _only_one(catalog: Catalog) -> Iterator[None]:
+def only_one(catalog: Catalog) -> Iterator[None]:
     """Hold the run's ingest lock, which the system releases when the process ends."""
     with locks.try_exclusive(catalog.path / ".ingest.lock") as own:
         if not own:
@@ -108,7 +143,7 @@ def _only_one(catalog: Catalog) -> Iterator[None]:
         yield
 
 
-def _forget_gone(manifest: Manifest, sources: list, paths: set[str]) -> set[int]:
+def forget_gone(manifest: Manifest, sources: Iterable[str | Path], paths: set[str]) -> set[int]:
     """Drop records of files that are gone, except images that may make up an exposure.
 
     Return the exposures affected.

@@ -20,7 +20,7 @@ FILES = sorted(path for top in ("pipeline", "app") for path in (ROOT / top).rglo
 PIPELINE = (
     ("errors", "reasons", "image_ids", "clock"),
     ("camera", "csv_tables", "extras", "memory", "parallel"),
-    ("focal_plane", "catalog", "text_files"),
+    ("focal_plane", "catalog", "dask_cluster", "text_files"),
     ("store",),
     ("pixels", "simulation", "vectors", "votes"),
     ("ingest", "labels"),
@@ -59,7 +59,7 @@ ONLY_IN = {
         "pipeline/evaluation/attentive_probe.py",
     },
     "transformers": {"pipeline/embedding"},
-    "distributed": {"pipeline/embedding/dask_cluster.py"},
+    "distributed": {"pipeline/dask_cluster.py"},
     "sqlalchemy": {"pipeline/store"},
     "alembic": {"pipeline/store/migrate.py", "pipeline/store/migrations"},
 }
@@ -77,7 +77,7 @@ DECISIONS = {
 CODE = (".py", ".js", ".ts", ".css", ".html")
 # files that load at once what an extra brings; others import them inside a function, which asks for the extra first
 OF_AN_EXTRA = {
-    "pipeline/embedding/dask_cluster.py",
+    "pipeline/dask_cluster.py",
     "pipeline/embedding/dinov2.py",
     "pipeline/embedding/masked_training.py",
     "pipeline/embedding/pretrain.py",

@@ -83,6 +83,7 @@ def test_a_folder_that_cannot_be_brought_to_disk_is_no_fault(tmp_path, monkeypat
 # who may rename past `put_in_place`, and why
 OTHERS = {
     "pipeline/catalog/files.py": "it is the one that does it",
+    "pipeline/catalog/parts.py": "puts aside what it is about to delete",
     "pipeline/catalog/retention.py": "hides what it is about to delete",
 }
 

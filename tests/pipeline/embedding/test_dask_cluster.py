@@ -16,8 +16,9 @@ import pytest
 
 from tests import survey, warm
 from tests.killing import command
+from triptych.pipeline import dask_cluster
 from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.embedding import dask_cluster, embed
+from triptych.pipeline.embedding import embed
 from triptych.pipeline.errors import BadInput
 from triptych.pipeline.parallel import WorkerLost
 

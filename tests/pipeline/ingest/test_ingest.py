@@ -564,7 +564,7 @@ def test_a_source_that_is_not_there(run, files):
 
 def test_one_ingest_at_a_time(run, files):
     make.exposure(files / "a.fits")
-    with ingest_module._only_one(run), pytest.raises(CatalogError, match="another ingest"):
+    with ingest_module.only_one(run), pytest.raises(CatalogError, match="another ingest"):
         ingest(run, files)
     assert ingest(run, files).n_new == 1
 

@@ -1,4 +1,4 @@
-"""Runs the embedding on a Dask cluster: one that is started here, or one that is running, on one machine or many.
+"""Runs work on a Dask cluster: one that is started here, or one that is running, on one machine or many.
 
 The cluster gets a function, a small order and a task at a time. It gets only a few tasks per thread at once, because
 hundreds of thousands of tasks would make a large graph. If a worker dies, the tasks that it was doing run again on
