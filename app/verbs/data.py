@@ -94,7 +94,8 @@ def ingest(
 def join(run: Run) -> None:
     """Make the run's tables of all parts of an ingest.
 
-    `triptych ingest --part` reads the parts. The tables are the same as if one machine had read all files. Says which parts are missing, if any are.
+    `triptych ingest --part` reads the parts. The tables are the same as if one machine had read all files. Says which
+    parts are missing, if any are.
     """
     from triptych.pipeline.ingest import parts
 

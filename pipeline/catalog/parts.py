@@ -40,6 +40,7 @@ class Part:
 
     @property
     def name(self) -> str:
+        """Its number and how many there are: `3/100`."""
         return f"{self.number}/{self.of}"
 
 
