@@ -21,6 +21,7 @@ LONGEST_FIRST = (
     "test_documentation",
     "test_bombs",
     "test_dask_cluster",
+    "test_parts",
     "test_two_trails",
     "test_whole_way",
     "test_blindness",

@@ -33,6 +33,7 @@ from triptych.pipeline.parallel import WorkerLost, cores, processes_for, unorder
 from triptych.pipeline.pixels import compressed_tiles
 
 SAVE_EVERY_SECONDS = 60.0
+SAVE_SHARE = 0.05  # most of the time that goes into saving; a save writes all tables, and takes longer as they grow
 ALONE_BYTES = 100_000_000  # for less than this, or for fewer headers than ALONE_FILES, starting processes does not pay
 ALONE_FILES = 300
 MOSTLY_BLANK = 0.98  # share of a CCD's pixels; such a CCD is not sampled if there are others
@@ -213,7 +214,7 @@ def _read_pixels(catalog, tables: "_Tables", plans: list[ExposurePlan], workers,
     workers = workers or (1 if size < ALONE_BYTES else cores())
     processes = processes_for(len(plans), workers)
     fast = compressed_tiles.pays(sum(math.prod(ccd["shape"]) for plan in plans for ccd in plan.ccds), processes)
-    saved = time.monotonic()
+    timer = SaveTimer()
     function = partial(read_exposure, catalog, fast=fast, threads=max(1, workers // processes))
     tasks = unordered(function, plans, workers)
     for done, (plan, read) in enumerate(tasks):
@@ -223,10 +224,30 @@ def _read_pixels(catalog, tables: "_Tables", plans: list[ExposurePlan], workers,
         n_new += bool(read.rows)
         n_ccds += len(read.rows)
         progress(done + 1, len(plans), f"exposure {plan.expnum}")
-        if time.monotonic() - saved > SAVE_EVERY_SECONDS:
-            tables.save()
-            saved = time.monotonic()
+        if timer.due():
+            with timer.saving():
+                tables.save()
     return n_new, n_ccds
+
+
+class SaveTimer:
+    """Says when to save: after SAVE_EVERY_SECONDS, or later if the last save took more than SAVE_SHARE of that."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic):
+        self._clock = clock
+        self._saved, self._took = clock(), 0.0
+
+    def due(self) -> bool:
+        """Whether it is time to save."""
+        return self._clock() - self._saved > max(SAVE_EVERY_SECONDS, self._took / SAVE_SHARE)
+
+    @contextmanager
+    def saving(self) -> Iterator[None]:
+        """Save in this block."""
+        started = self._clock()
+        yield
+        self._saved = self._clock()
+        self._took = self._saved - started
 
 
 def choose_sample(ccds: pd.DataFrame, sample: int, seed: int) -> np.ndarray:

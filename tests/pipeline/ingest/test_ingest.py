@@ -291,7 +291,7 @@ def ingest_and_die(run, files):
         if text == "exposure 104":
             os.kill(os.getpid(), signal.SIGKILL)
 
-    ingest_module.SAVE_EVERY_SECONDS = 0
+    ingest_module.SAVE_EVERY_SECONDS, ingest_module.SAVE_SHARE = 0, 1e9
     ingest(Catalog.open(run), files, workers=1, progress=die)
 
 
@@ -309,6 +309,29 @@ def test_killed_in_the_middle_and_run_again(tmp_path, files):
     assert (report.n_new, report.n_skipped) == (3, 3)
     for a, b in zip(tables_of(whole), tables_of(killed), strict=True):
         pd.testing.assert_frame_equal(a, b)
+
+
+def test_saving_stays_a_small_part_of_the_time_while_the_tables_grow():
+    now, spent = 0.0, 0.0
+    timer = ingest_module.SaveTimer(lambda: now)
+    saves = 0
+    for n_exposures in range(1, 200_001):
+        now += 1.0
+        if timer.due():
+            with timer.saving():
+                took = n_exposures / 1000
+                now, spent, saves = now + took, spent + took, saves + 1
+    assert spent < ingest_module.SAVE_SHARE * now
+    assert saves > 50  # and a stopped ingest still loses little
+
+    now, early = 0.0, []
+    timer = ingest_module.SaveTimer(lambda: now)
+    for now in range(1, 200):
+        if timer.due():
+            early.append(now)
+            with timer.saving():
+                pass
+    assert early == [61, 122, 183]
 
 
 def test_the_sample_depends_on_seed_and_exposure_alone(tmp_path, files):

@@ -222,6 +222,7 @@ def test_an_ingest_of_one_machine_goes_on_in_parts(run, files, whole, monkeypatc
             raise KeyboardInterrupt
 
     monkeypatch.setattr(ingest_module, "SAVE_EVERY_SECONDS", 0)
+    monkeypatch.setattr(ingest_module, "SAVE_SHARE", 1e9)
     with pytest.raises(KeyboardInterrupt):
         ingest(run, files, workers=1, progress=kill_at_the_sixth)
     before = len(run.exposures())
