@@ -36,6 +36,7 @@ SAVE_EVERY_SECONDS = 60.0
 SAVE_SHARE = 0.05  # most of the time that goes into saving; a save writes all tables, and takes longer as they grow
 ALONE_BYTES = 100_000_000  # for less than this, or for fewer headers than ALONE_FILES, starting processes does not pay
 ALONE_FILES = 300
+FEW_TABLES = 500  # small tables of one exposure each; more are put together, as each takes memory of its own
 MOSTLY_BLANK = 0.98  # share of a CCD's pixels; such a CCD is not sampled if there are others
 
 
@@ -281,6 +282,7 @@ class _Tables:
         self._changed: set[int] = set()
         self._exposures: list[dict] = []
         self._ccds: list[pd.DataFrame] = []
+        self._more_ccds: list[pd.DataFrame] = []
         if catalog.info.get("ingest", self.sampling) != self.sampling:
             for _, rows in self.ccds.groupby("expnum"):
                 self.ccds.loc[rows.index, "sampled"] = choose_sample(rows, sample, seed)
@@ -291,6 +293,9 @@ class _Tables:
         if read.rows:
             rows = pd.DataFrame(read.rows)
             self._ccds.append(rows.assign(sampled=choose_sample(rows, **self.sampling)))
+            if len(self._ccds) >= FEW_TABLES:
+                self._more_ccds.append(pd.concat(self._ccds, ignore_index=True))
+                self._ccds = []
             self._exposures.append({**plan.facts, "n_ccds": len(rows)})
         else:
             self.catalog.preview_path(plan.expnum).unlink(missing_ok=True)
@@ -305,14 +310,14 @@ class _Tables:
         """Write the tables, then the manifest, so that the manifest never claims more than the tables hold."""
         changed = list(self._changed)
         replaced = int(self.exposures.expnum.isin(changed).any())
-        self.ccds = _replace(self.ccds, changed, self._ccds)
+        self.ccds = _replace(self.ccds, changed, [*self._more_ccds, *self._ccds])
         self.exposures = _replace(self.exposures, changed, [pd.DataFrame(self._exposures)])
         self.quarantine = self.manifest.quarantine()
         self.catalog.write_tables(exposures=self.exposures, ccds=self.ccds, quarantine=self.quarantine)
         # browsers keep pictures for ever, until this number grows
         self.catalog.set_info(ingest=self.sampling, replaced=self.catalog.info.get("replaced", 0) + replaced)
         self.manifest.save()
-        self._changed, self._exposures, self._ccds = set(), [], []
+        self._changed, self._exposures, self._ccds, self._more_ccds = set(), [], [], []
 
 
 def _replace(table: pd.DataFrame, changed: list[int], rows: list[pd.DataFrame]) -> pd.DataFrame:
