@@ -123,7 +123,7 @@ class Adjudications:
         if expnum is not None:
             query = query.where(votes.c.expnum == int(expnum))
         with schema.reading(self.engine) as connection:
-            return pd.DataFrame(connection.execute(query).all(), columns=["vote_id", "lead", "why", "created_utc"])
+            return schema.frame_of(connection.execute(query).all(), ["vote_id", "lead", "why", "created_utc"])
 
     def retract_adjudication(self, adjudication_id: int, lead: str) -> None:
         """Retract a current decision of any lead. It stays on record. To retract it twice is no error."""
@@ -151,7 +151,7 @@ class Adjudications:
         if current:
             query = query.where(schema.is_decided)
         with schema.reading(self.engine) as connection:
-            frame = pd.DataFrame(connection.execute(query).all(), columns=list(ADJUDICATION_COLUMNS))
+            frame = schema.frame_of(connection.execute(query).all(), list(ADJUDICATION_COLUMNS))
         for name in ("reasons", "votes_seen"):
             frame[name] = pd.Series([tuple(json.loads(text)) for text in frame[name]], dtype=object)
         return frame.astype(ADJUDICATION_COLUMNS)

@@ -63,7 +63,7 @@ class QueueStore:
         if camera is not None:
             query = query.where(t.c.camera == camera)
         with schema.reading(self.engine) as connection:
-            return pd.DataFrame(connection.execute(query).all(), columns=t.c.keys()).astype({"expnum": "int64"})
+            return schema.frame_of(connection.execute(query).all(), t.c.keys()).astype({"expnum": "int64"})
 
     def release(self, inspector: str, camera: str, expnum: int | None = None) -> None:
         """Note that this inspector no longer looks at this exposure (None = at any). Twice is no error."""
@@ -125,7 +125,7 @@ class QueueStore:
         if inspector is not None:
             query = query.where(t.c.inspector == inspector)
         with schema.reading(self.engine) as connection:
-            frame = pd.DataFrame(connection.execute(query).all(), columns=REPEAT_COLUMNS)
+            frame = schema.frame_of(connection.execute(query).all(), REPEAT_COLUMNS)
         frame["reasons"] = pd.Series([tuple(json.loads(text)) for text in frame["reasons"]], dtype=object)
         frame["screen"] = pd.Series(read_screens(frame["screen"]), dtype=object)
         frame = frame.astype({"repeat_id": "int64", "vote_id": "int64"})
@@ -201,7 +201,7 @@ class QueueStore:
         for column, value in ((t.c.camera, camera), (t.c.kind, kind)):
             query = query if value is None else query.where(column == value)
         with schema.reading(self.engine) as connection:
-            frame = pd.DataFrame(connection.execute(query).all(), columns=DRAW_COLUMNS)
+            frame = schema.frame_of(connection.execute(query).all(), DRAW_COLUMNS)
         frame["reasons"] = pd.Series([tuple(json.loads(text)) for text in frame["reasons"]], dtype=object)
         return frame.astype({"draw_id": "int64", "expnum": "int64"})
 
@@ -219,7 +219,7 @@ class QueueStore:
         if inspector is not None:
             query = query.where(t.c.inspector == inspector)
         with schema.reading(self.engine) as connection:
-            frame = pd.DataFrame(connection.execute(query).all(), columns=names)
+            frame = schema.frame_of(connection.execute(query).all(), names)
         if seconds:
             found = [screen.get("seconds") for screen in read_screens(frame.pop("screen"))]
             frame["seconds"] = pd.to_numeric(pd.Series(found, dtype=object), errors="coerce").astype(float)
@@ -232,7 +232,7 @@ class QueueStore:
         if expnums is not None:
             query = query.where(t.c.expnum.in_([int(expnum) for expnum in expnums]))
         with schema.reading(self.engine) as connection:
-            frame = pd.DataFrame(connection.execute(query).all(), columns=["expnum", "ccdname", "inspector"])
+            frame = schema.frame_of(connection.execute(query).all(), ["expnum", "ccdname", "inspector"])
         return frame.astype({"expnum": "int64"})
 
     def answers(self, expnums: Sequence[int]) -> list["Answer"]:

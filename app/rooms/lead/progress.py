@@ -13,10 +13,13 @@ PAUSE_SECONDS = 300.0  # a longer gap between two votes is a pause
 RECENT = 200  # the pace is measured on this many last votes
 
 
-def progress(app, survey):
-    """{n_exposures, panel, n_done, n_started, n_votes, inspectors: [`inspector`], packets: `packets`}, plain values."""
+def progress(app, survey, ballots=None):
+    """{n_exposures, panel, n_done, n_started, n_votes, inspectors: [`inspector`], packets: `packets`}, plain values.
+
+    ballots : `queue.ballots_of` with seconds, if they were read already
+    """
     settings = queue.settings_in_force(app)
-    ballots = queue.ballots_of(app, survey, seconds=True)
+    ballots = queue.ballots_of(app, survey, seconds=True) if ballots is None else ballots
     offered = candidates_of(survey)
     given = ballots[ballots["via"] != "import"]
     facets = facets_of(survey, app)

@@ -45,8 +45,8 @@ def keep_settings(app, survey, values):
     return settings(app)
 
 
-def effect(app, survey, values):
-    """What settings would do, as plain values, without keeping them.
+def effect(app, survey, values, ballots=None):
+    """What settings would do, as plain values, without keeping them. ballots : `queue.ballots_of`, if read already
 
     n_exposures : exposures in the packet; votes_given : votes that count; n_control : exposures in the control
     votes_left : {least, expected, most} votes to come; expected is None while there are too few first votes
@@ -57,7 +57,7 @@ def effect(app, survey, values):
     wanted = settings_of({**settings(app)["settings"], **values})
     panel, camera = app.catalog.panel, app.catalog.camera
     offered = queue.offered_in(app, survey, parse_packet(wanted.packet))
-    ballots = counted(queue.ballots_of(app, survey))
+    ballots = counted(queue.ballots_of(app, survey) if ballots is None else ballots)
     drawn = set(app.store.draws(camera, "control")["expnum"])
     control = (drawn | set(drawn_for_control(offered, wanted).tolist())) & set(offered.tolist())
     control = control if wanted.rule != "all" else set()
@@ -96,11 +96,14 @@ def votes_left(table, control, panel, first):
     return {"least": least, "expected": expected, "most": most}
 
 
-def saved(app, survey):
-    """Votes that the adaptive rule saves over the exposures of the whole queue: see pipeline.votes.vote_rule.saving."""
+def saved(app, survey, ballots=None):
+    """Votes that the adaptive rule saves over the whole queue: see pipeline.votes.vote_rule.saving.
+
+    ballots : as in `effect`
+    """
     now = queue.settings_in_force(app)
     offered = queue.offered_in(app, survey, {})
-    ballots = counted(queue.ballots_of(app, survey))
+    ballots = counted(queue.ballots_of(app, survey) if ballots is None else ballots)
     control = set(app.store.draws(app.catalog.camera, "control")["expnum"])
     return saving(offered, ballots, table_of(survey)["probability"], control, now, app.catalog.panel)
 

@@ -12,14 +12,15 @@ from triptych.pipeline.store.accounts import ROLES
 
 def overview(app, survey):
     """Everything that the room shows, as plain values."""
+    ballots = queue.ballots_of(app, survey, seconds=True)
     return {
         "about": app.catalog.about,
         "accounts": accounts.accounts(app),
         "roles": list(ROLES),
-        "progress": progress.progress(app, survey),
+        "progress": progress.progress(app, survey, ballots),
         "queue": lead_queue.settings(app),
-        "effect": lead_queue.effect(app, survey, {}),
-        "saved": lead_queue.saved(app, survey),
+        "effect": lead_queue.effect(app, survey, {}, ballots),
+        "saved": lead_queue.saved(app, survey, ballots),
         "drawn": lead_queue.drawn(app, survey),
         "jobs": jobs(app),
     }
