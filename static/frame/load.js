@@ -22,12 +22,14 @@ export async function load(box, model, base, path, name) {
   }
 }
 
-// The module; without a connection, when it is back.
+// The module; without a connection, when it is back. That a connection breaks just now is not known at once, but a request
+// waits until it is (basics/after_a_cut.js).
 async function fetched(base, path) {
-  for (;;) {
+  for (let again = false; ; again = true) {
     try { return await import(`${base}/${path}`); } catch (error) {
-      if (line.state === 'open') throw error;
-      await line.back();
+      if (line.state !== 'open') { await line.back(); continue; }
+      if (again) throw error;
+      await fetch(`${base}/${path}`).catch(() => { throw error; });
     }
   }
 }

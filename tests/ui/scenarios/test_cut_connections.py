@@ -49,8 +49,11 @@ def place_of(serve_run, tmp_path):
 
 
 @pytest.fixture
-def review_of(open_page):
-    """review_of(place) -> a page in Review, that knows whether it was loaded again."""
+def review_of(place_of, open_page):
+    """review_of(place) -> a page in Review, that knows whether it was loaded again.
+
+    It rests on place_of, so that pages close before their network does.
+    """
 
     def opened(place, path="/?room=review&q=g"):
         page = open_page("amy", path, server=place.served)
@@ -129,7 +132,7 @@ def test_a_cut_connection_comes_back_with_all_that_was_done_meanwhile(review_of,
     check_stored(place, said)
 
 
-def test_what_is_asked_for_without_a_connection_comes_when_it_is_back(open_page, place_of):
+def test_what_is_asked_for_without_a_connection_comes_when_it_is_back(place_of, open_page):
     place = place_of()
     page = open_page("amy", "/?room=explore", server=place.served)
     page.expected_problems += NETWORK
@@ -142,6 +145,15 @@ def test_what_is_asked_for_without_a_connection_comes_when_it_is_back(open_page,
     place.network.mend()
     wait_whole(page)
     page.wait_for_function("() => location.search.includes('focus=900002') && location.search.includes('q=900002')")
+
+
+def test_a_room_whose_code_is_lost_on_its_way_opens(open_page, server):
+    page, lost = open_page("amy", "/?room=explore", fresh=True), []
+    page.expected_problems.append("ERR_FAILED")
+    page.route("**/rooms/export/export.js", lambda route: route.continue_() if lost else lost.append(route.abort()))
+    page.get_by_role("tab", name="Export").click()
+    expect(page.locator("#export")).to_contain_text("votes")
+    assert lost
 
 
 def test_a_connection_that_went_silent_is_noticed_and_left(review_of, place_of):
@@ -185,7 +197,7 @@ def test_a_page_that_was_away_too_long_is_loaded_again_as_it_was(review_of, plac
     assert votes_of(place.served, "amy").set_index("expnum")["comment"][shown] == "a ghost at the edge"
 
 
-def test_the_selection_of_the_map_survives(open_page, place_of):
+def test_the_selection_of_the_map_survives(place_of, open_page):
     place = place_of("--away-seconds", "0")
     page = open_page("amy", "/?room=explore&q=900002&colour=cluster&dims=3", server=place.served)
     page.expected_problems += NETWORK
