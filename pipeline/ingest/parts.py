@@ -120,8 +120,8 @@ def join(catalog: Catalog, *, workers: int | None = None, progress: Progress | N
     """Make the run's tables and previews of all parts: the same as one ingest of the same files makes.
 
     workers : number of processes for exposures that no part has read whole. Nothing is done if no part has started
-    since the last join. CatalogError if a part is missing or has
-    not finished, or if another ingest of the run is running. If it is killed, run it again.
+    since the last join. CatalogError if a part is missing or has not finished, or if another ingest of the run is
+    running. If it is killed, run it again.
     """
     progress = progress or (lambda done, total, text="": None)
     folder = PartsFolder(catalog)

@@ -138,11 +138,10 @@ def bad_ccds(
 
 def _bad_ccds_by_votes(given: SortedVotes, policy: str, panel: int) -> dict:
     """`bad_ccds` without decisions."""
-    if not given.ticks:
-        whole = _by_votes(given, policy, panel)
-        return dict.fromkeys(sorted(_keys(whole[whole.verdict == "bad"])), ())
     whole = _by_votes(given, policy, panel)
     bad, ticks = set(_keys(whole[whole.verdict == "bad"])), given.ticks
+    if not ticks:
+        return dict.fromkeys(sorted(bad), ())
     if policy == "posterior":  # what it learns of the inspectors is to come from the votes on these exposures
         given = given.on(bad)
     without = _by_votes(given.without_ticks, policy, panel)

@@ -34,8 +34,11 @@ export class Controls {
     const { signal } = this.stop;
     bar.addEventListener('click', event => this.clicked(event), { signal });
     // A held key repeats. Time would not tell: on a busy computer a short press is long.
-    window.addEventListener('keydown', event => { this.held ||= event.repeat && event.key.toLowerCase() === 'd'; }, { signal, capture: true });
-    window.addEventListener('keyup', () => { if (this.held) this.back(); }, { signal, capture: true });
+    window.addEventListener('keydown', event => { if (this.down && event.repeat) this.held = true; }, { signal, capture: true });
+    window.addEventListener('keyup', () => {
+      if (this.held) this.back();
+      this.down = this.held = false;
+    }, { signal, capture: true });
     mosaic.onChange(({ kind }) => { if (kind !== 'view') this.draw(); });
     this.draw();
   }
@@ -71,6 +74,7 @@ export class Controls {
   key(key) {
     const verb = this.verbs()[key];
     if (!verb) return false;
+    this.down = key === 'd';
     verb();
     this.draw();
     return true;
@@ -135,7 +139,6 @@ export class Controls {
   }
 
   back() {
-    this.held = false;
     this.mosaic.blink(null);
     this.draw();
   }
