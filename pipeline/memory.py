@@ -62,7 +62,11 @@ class Needs:
 
 
 def let_go(array: np.ndarray) -> None:
-    """Release the pages of a memory-mapped file that were read. Otherwise they count as memory of this process."""
-    if isinstance(array, np.memmap) and array.mode == "r" and hasattr(mmap, "MADV_DONTNEED"):
-        mapped = array._mmap  # pyright: ignore[reportAttributeAccessIssue]  # not in numpy's stubs
-        mapped.madvise(mmap.MADV_DONTNEED)
+    """Release the pages of a memory-mapped file that were read. Otherwise they count as memory of this process.
+
+    array : a memory-mapped array, or one that joins several, its `files`. Any other is left alone.
+    """
+    for own in getattr(array, "files", (array,)):
+        if isinstance(own, np.memmap) and own.mode == "r" and hasattr(mmap, "MADV_DONTNEED"):
+            mapped = own._mmap  # pyright: ignore[reportAttributeAccessIssue]  # not in numpy's stubs
+            mapped.madvise(mmap.MADV_DONTNEED)

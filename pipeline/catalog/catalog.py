@@ -69,6 +69,7 @@ EXPOSURE_COLUMNS: dict[str, str] = {
     "image_filename": "str",
     "source": "str",
     "n_ccds": "int64",
+    "preview_digest": "str",
 }
 CCD_COLUMNS: dict[str, str] = {
     "image_id": "int64",
@@ -470,6 +471,8 @@ class Catalog:
                 "created": clock.utc(),
                 "digest": digest_of_folder(aside),
             }
+            if writer.extends:
+                info["extends"] = writer.extends
             writer.stage = self._place(aside, kind, name, info)
         if make_current:
             self.make_current(writer.stage)

@@ -2,6 +2,9 @@
 
 import hashlib
 import zipfile
+from contextlib import suppress
+
+import pandas as pd
 
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import CatalogError
@@ -16,3 +19,20 @@ def content_of(catalog: Catalog, expnum: int) -> str:
     except (OSError, zipfile.BadZipFile):
         raise CatalogError(f"the preview of exposure {expnum} cannot be read; run `triptych ingest` again") from None
     return hashlib.sha256(repr(sorted(members)).encode()).hexdigest()[:16]
+
+
+def with_digests(catalog: Catalog, exposures: pd.DataFrame) -> pd.DataFrame:
+    """A run's table of exposures with `preview_digest` where an earlier version of Triptych left it out.
+
+    It stays empty where there is no sound preview.
+    """
+    exposures = exposures.reindex(columns=[*dict.fromkeys([*exposures, "preview_digest"])])
+    missing = exposures.preview_digest.fillna("") == ""
+    if missing.any():
+        exposures = exposures.assign(preview_digest=exposures.preview_digest.astype("str").where(~missing, ""))
+        found = {}
+        for expnum in exposures.expnum[missing]:
+            with suppress(CatalogError):
+                found[expnum] = content_of(catalog, expnum)
+        exposures.loc[missing, "preview_digest"] = exposures.expnum[missing].map(found).fillna("").astype("str")
+    return exposures

@@ -14,7 +14,7 @@ An outdated stage is removed only if all of this is true:
 - it was replaced more than a day ago, because a page that was opened earlier may still show it;
 - no pointer of the run refers to it, and no pointer that a retraining has moved;
 - no vote refers to it (a vote names the prediction that was on screen), and no result of a job;
-- no model or other stage that stays has it as a parent, directly or through other stages.
+- no model or other stage that stays has it as a parent or extends it, directly or through other stages.
 
 Models, retrainings and evaluations always stay, and so do clusters and maps that were computed and not placed.
 """
@@ -121,6 +121,8 @@ def _with_all_they_rest_on(staying: dict[Key, Stage], every: dict[Key, Stage]) -
         keys = {(own["kind"], own["stage_id"]) for own in stage.parents}
         if "frozen" in stage.parameters:
             keys.add((stage.kind, stage.parameters["frozen"]))
+        if "extends" in stage.info:
+            keys.add((stage.kind, stage.info["extends"]["stage_id"]))
         if stage.kind == "retraining":
             text = "".join(path.read_text() for path in stage.path.glob("*.json"))
             keys |= {key for key in every if f'"{key[1]}"' in text}

@@ -7,9 +7,10 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pandas as pd
@@ -19,13 +20,21 @@ import pyarrow.parquet as pq
 
 from triptych.pipeline.catalog.damage import read_json, reading
 from triptych.pipeline.catalog.files import write_json
-from triptych.pipeline.errors import CatalogError
+from triptych.pipeline.catalog.joined import (
+    JoinedRows,
+    Span,
+    joined_batches,
+    joined_rows_of,
+    joined_table,
+    spans_of_files,
+)
+from triptych.pipeline.errors import CatalogError, StageStale
 
 if TYPE_CHECKING:
     from triptych.pipeline.catalog.catalog import Catalog
 
 # two stages of a kind are the same result if these are equal
-IDENTITY = ("name", "parents", "parameters", "versions", "rows", "digest")
+IDENTITY = ("name", "parents", "parameters", "versions", "rows", "digest", "extends")
 
 VERSIONED = ("triptych", "numpy", "scikit-learn", "torch", "openTSNE", "hdbscan", "astropy")
 
@@ -47,6 +56,11 @@ def rows_of(path: Path, expnums, columns: Sequence[str] | None = None) -> pd.Dat
     wanted = pc.field("expnum").isin(pa.array(np.asarray(expnums, np.int64)))
     with reading(path):
         return pq.read_table(path, columns=None if columns is None else list(columns), filters=wanted).to_pandas()
+
+
+def _array(path: Path, mmap: bool) -> np.ndarray:
+    with reading(path):
+        return np.load(path, mmap_mode="r" if mmap else None, allow_pickle=False)
 
 
 def installed_versions() -> dict[str, str]:
@@ -104,15 +118,51 @@ class Stage:
         """Whether it was made from this stage."""
         return any((parent["kind"], parent["stage_id"]) == (kind, stage_id) for parent in self.parents)
 
+    @cached_property
+    def base(self) -> "Stage | None":
+        """The stage that this one extends (see `extension`), None if it is whole. StageStale if that has changed."""
+        extends = self.info.get("extends")
+        if not extends:
+            return None
+        base = self.catalog.stage(self.kind, extends["stage_id"], fresh=False)
+        if base.digest != extends["digest"]:
+            raise StageStale(f"{self.kind}/{base.stage_id} was changed since {self.stage_id}; make {self.kind} again")
+        return base
+
+    def _joined(self, name: str, ending: str = "parquet") -> tuple[Path, Path, bool] | None:
+        """For a table or array whose rows are the base's and its own: both files, and whether the own come after."""
+        extends = self.info.get("extends")
+        if not extends or name not in extends["files"] or self.base is None:
+            return None
+        return self.base.path / f"{name}.{ending}", self.path / f"{name}.{ending}", extends["after"]
+
     def table(
         self, name: str = "table", columns: Sequence[str] | None = None, categories: Sequence[str] = ()
     ) -> pd.DataFrame:
         """One of its tables, whole or some columns: see `read_table`. CatalogError where it cannot be read."""
+        if joined := self._joined(name):
+            repeated = [column for column in columns or () if column in categories]
+            return joined_table(*joined, columns, repeated).to_pandas()
         return read_table(self.path / f"{name}.parquet", columns, categories)
 
     def rows_of(self, expnums, columns: Sequence[str] | None = None, name: str = "table") -> pd.DataFrame:
         """The given columns of the rows that belong to `expnums`; None = all. Other rows are not read."""
+        if joined := self._joined(name):
+            return joined_rows_of(joined[0], joined[1], np.asarray(expnums, np.int64), columns).to_pandas()
         return rows_of(self.path / f"{name}.parquet", expnums, columns)
+
+    def batches(self, size: int, columns: Sequence[str], name: str = "table") -> Iterator[pa.RecordBatch]:
+        """Some columns of a table, at most `size` rows at once, so that it need not fit in memory."""
+        if joined := self._joined(name):
+            yield from joined_batches(*joined, size, columns)
+            return
+        path = self.path / f"{name}.parquet"
+        with reading(path), pq.ParquetFile(path) as file:
+            yield from file.iter_batches(size, columns=list(columns))
+
+    def has_table(self, name: str = "table") -> bool:
+        """Whether it has a table of this name."""
+        return (self.path / f"{name}.parquet").exists()
 
     def columns(self, name: str = "table") -> list[str]:
         """The names of a table's columns, without reading its rows."""
@@ -121,10 +171,27 @@ class Stage:
             return pq.read_schema(path).names
 
     def array(self, name: str = "vectors", mmap: bool = True) -> np.ndarray:
-        """One of its arrays; memory-mapped for reading, unless `mmap` is false."""
-        path = self.path / f"{name}.npy"
-        with reading(path):
-            return np.load(path, mmap_mode="r" if mmap else None, allow_pickle=False)
+        """One of its arrays; memory-mapped for reading, unless `mmap` is false.
+
+        Where the stage extends another, the array is a `JoinedRows`, which is sliced and indexed by rows alike.
+        """
+        if joined := self._joined(name, "npy"):
+            keys = self._joined("keys") or joined
+            files = _array(joined[0], mmap), _array(joined[1], mmap)
+            spans = [Span(False, 0, len(files[0])), Span(True, 0, len(files[1]))]
+            rows = JoinedRows(*files, spans if joined[2] else spans_of_files(*keys))
+            return cast(np.ndarray, rows)
+        return _array(self.path / f"{name}.npy", mmap)
+
+    def has_arrays(self, name: str) -> bool:
+        """Whether it has a set of arrays of this name."""
+        return (self.path / f"{name}.npz").exists()
+
+    def arrays(self, name: str) -> dict[str, np.ndarray]:
+        """A set of small arrays that `StageWriter.write_arrays` has written, by name."""
+        path = self.path / f"{name}.npz"
+        with reading(path), np.load(path, allow_pickle=False) as stored:
+            return {key: stored[key] for key in stored.files}
 
     def json(self, name: str):
         """What one of its JSON files holds."""
@@ -139,6 +206,7 @@ class StageWriter:
     def __init__(self, folder: Path):
         self.folder = folder
         self.late_parents: list[Stage] = []
+        self.extends: dict | None = None  # what `stage.json` says of the base, see `extension`
         self._rows: dict[str, int] = {}
 
     @property
@@ -155,6 +223,10 @@ class StageWriter:
         """Write an array, (n, ...) of any dtype but objects."""
         np.save(self.folder / f"{name}.npy", values, allow_pickle=False)
         self._rows[name] = len(values)
+
+    def write_arrays(self, arrays: Mapping[str, np.ndarray], name: str) -> None:
+        """Write a set of small arrays, none of objects, into one file."""
+        np.savez(self.folder / f"{name}.npz", **arrays)  # pyright: ignore[reportArgumentType]  # its names are not
 
     def add_parent(self, parent: Stage) -> None:
         """Add a parent that was written while this stage was: it comes after those given to `Catalog.new_stage`."""

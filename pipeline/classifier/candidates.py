@@ -25,10 +25,12 @@ import numpy as np
 import pandas as pd
 
 from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.catalog.stage import Stage
-from triptych.pipeline.classifier.prediction_parts import Parts, among, parts_of
+from triptych.pipeline.catalog.extension import differing
+from triptych.pipeline.catalog.stage import Stage, installed_versions
+from triptych.pipeline.classifier.prediction_parts import Parts, parts_of
 from triptych.pipeline.errors import BadInput, choose
 from triptych.pipeline.reasons import GOOD, REASONS
+from triptych.pipeline.vectors.rows import among
 
 COLUMNS = (
     "expnum",
@@ -101,10 +103,15 @@ def score(prediction: pd.DataFrame | Stage | Path | Parts, sampled, *, rule: str
         n_read += len(block)
         counted = block if settings.whole else block[among(block.image_id.to_numpy(), sampled)]
         found.append(_scored(block, counted, settings))
-    scored = pd.concat([own for own in found if len(own)] or found[:1]).sort_index(kind="stable")
+    scored = pd.concat([own for own in found if len(own)] or found[:1])
     if n_read and scored.empty:
         raise BadInput("none of the predicted CCDs was sampled; run `triptych ingest` with --sample 20 or more")
-    scored["rule"] = rule
+    return _ranked(scored, rule)
+
+
+def _ranked(scored: pd.DataFrame, rule: str) -> pd.DataFrame:
+    """COLUMNS, best candidate first. scored : from `_scored`."""
+    scored = scored.sort_index(kind="stable").assign(rule=rule)
     order = ["bad_probability", "n_bad_ccds", "mean_bad_probability"]
     scored = scored.sort_values(order, ascending=False, kind="stable").reset_index()
     scored["rank"] = np.arange(1, len(scored) + 1)
@@ -185,11 +192,34 @@ def sampled_images(catalog: Catalog) -> np.ndarray:
     return ccds.image_id[ccds.sampled].to_numpy()
 
 
+def _scored_since(catalog: Catalog, prediction: Stage, rule: str) -> pd.DataFrame | None:
+    """What `score` gives, from the newest scores by the same rule. Only exposures that may differ since are read.
+
+    None if there are no such scores, or if they may depend on more than predictions.
+    """
+    if not RULES[rule].whole:  # which CCDs are sampled may have changed
+        return None
+    for stage in reversed(catalog.stages("candidates")):
+        if stage.parameters.get("rule") != rule or stage.info["versions"] != installed_versions():
+            continue
+        expnums = differing(stage.parent("prediction"), prediction)
+        if expnums is None:
+            return None
+        before = stage.table("exposures_scored").set_index("expnum").drop(columns=["rank", "rule"])
+        before["reasons"] = before.reasons.astype(object)
+        rows = prediction.rows_of(expnums, _columns_for(parts_of(prediction), RULES[rule]))
+        again = _scored(rows, rows, RULES[rule])
+        return _ranked(pd.concat([own for own in (before[~before.index.isin(expnums)], again) if len(own)]), rule)
+    return None
+
+
 def find(catalog: Catalog, *, rule: str = DEFAULT, progress: Callable | None = None) -> Stage:
     """Apply a rule to the current prediction; write and return the candidates stage."""
     choose(rule, RULES, "candidate rule")
     prediction = catalog.stage("prediction")
-    scored = score(prediction, [] if RULES[rule].whole else sampled_images(catalog), rule=rule)
+    scored = _scored_since(catalog, prediction, rule)
+    if scored is None:
+        scored = score(prediction, [] if RULES[rule].whole else sampled_images(catalog), rule=rule)
     stage = write_candidates(catalog, prediction, scored, rule)
     if progress:
         progress(len(scored), len(scored), "exposures scored")

@@ -2,8 +2,12 @@
 
 from collections.abc import Callable
 
+import numpy as np
+
 from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.catalog.stage import Stage
+from triptych.pipeline.catalog.extension import Following, changed_exposures
+from triptych.pipeline.catalog.stage import Stage, installed_versions
+from triptych.pipeline.vectors.rows import among
 
 
 def predict(catalog: Catalog, vectors: Stage, model: Stage, *, progress: Callable | None = None) -> Stage:
@@ -19,10 +23,36 @@ def predict(catalog: Catalog, vectors: Stage, model: Stage, *, progress: Callabl
             return stage
     # imported here: the learners are slow to import, and most callers of this module never predict
     from triptych.pipeline.classifier.model_files import read_model
-    from triptych.pipeline.classifier.predict import predicted_blocks, write_prediction
+    from triptych.pipeline.classifier.predict import parameters_of, predict_images, predicted_blocks, write_prediction
 
-    blocks = predicted_blocks(read_model(model), vectors.array(), vectors.table("keys"), progress=progress)
-    return write_prediction(catalog, vectors, model, blocks)
+    follows, keys, array = following(catalog, vectors, model), vectors.table("keys"), vectors.array()
+    if follows is None:
+        blocks = predicted_blocks(read_model(model), array, keys, progress=progress)
+        return write_prediction(catalog, vectors, model, blocks)
+    rows = np.flatnonzero(among(keys.expnum.to_numpy(), follows.changed))
+    own = keys.iloc[rows].reset_index(drop=True)
+    predicted = predict_images(read_model(model), array[rows], own, progress=progress)
+    given = parameters_of(model.parameters["classifier"])
+    with catalog.new_stage("prediction", model.name, parents=[vectors, model], parameters=given) as writer:
+        follows.write_table(writer, predicted)
+    return writer.stage
+
+
+def following(catalog: Catalog, vectors: Stage, model: Stage) -> Following | None:
+    """How a prediction follows the newest one that this installation made with this model.
+
+    None if there is none, or if it lacks nothing new, or if some of its exposures are gone: then all images are
+    predicted.
+    """
+    for stage in reversed(catalog.stages("prediction")):
+        same = stage.has_parent("model", model.stage_id) and stage.info["versions"] == installed_versions()
+        if not same or not stage.has_table():
+            continue
+        difference = changed_exposures(stage.parent("embedding"), vectors)
+        if difference is None or not len(difference[0]) or len(difference[1]):
+            return None
+        return Following.of(stage, difference[0], len(vectors.rows_of(difference[0], ["image_id"], "keys")))
+    return None
 
 
 def comparable(one: Stage, other: Stage) -> bool:

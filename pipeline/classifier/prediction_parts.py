@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from triptych.pipeline.catalog.damage import reading
 from triptych.pipeline.catalog.stage import Stage
+from triptych.pipeline.vectors.rows import among
 
 BLOCK = 65_536  # images read at once
 
@@ -41,22 +42,27 @@ def parts_of(prediction: "Parts | pd.DataFrame | Stage | Path") -> Parts:
     """
     if isinstance(prediction, Parts):
         return prediction
-    if isinstance(prediction, Stage | Path):
-        return _parts_of_file(prediction.path / "table.parquet" if isinstance(prediction, Stage) else prediction)
+    if isinstance(prediction, Stage):
+        stage = prediction
+        return _parts_of(stage.columns(), lambda columns: stage.batches(BLOCK, columns))
+    if isinstance(prediction, Path):
+        return _parts_of_file(prediction)
     return Parts(tuple(prediction), lambda columns, image_ids: _of_frame(prediction, columns, image_ids))
 
 
 def _parts_of_file(path: Path) -> Parts:
     with reading(path):
         names = pq.read_schema(path).names
-    return Parts(tuple(names), lambda columns, image_ids: _of_file(path, columns, image_ids))
+
+    def batches(columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        with reading(path), pq.ParquetFile(path) as file:
+            yield from file.iter_batches(BLOCK, columns=list(columns))
+
+    return _parts_of(names, batches)
 
 
-def among(values: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """(n,) bool: which values are in `known`, which is rising."""
-    if not len(known):
-        return np.zeros(len(values), bool)
-    return known[np.minimum(np.searchsorted(known, values), len(known) - 1)] == values
+def _parts_of(names: Sequence[str], batches: Callable[[Sequence[str]], Iterator[pa.RecordBatch]]) -> Parts:
+    return Parts(tuple(names), lambda columns, image_ids: _of_batches(batches, columns, image_ids))
 
 
 def _of_frame(frame: pd.DataFrame, columns: Sequence[str], image_ids: np.ndarray | None) -> Iterator[pd.DataFrame]:
@@ -64,25 +70,25 @@ def _of_frame(frame: pd.DataFrame, columns: Sequence[str], image_ids: np.ndarray
     yield own[list(columns)]
 
 
-def _of_file(path: Path, columns: Sequence[str], image_ids: np.ndarray | None) -> Iterator[pd.DataFrame]:
+def _of_batches(
+    batches: Callable[[Sequence[str]], Iterator[pa.RecordBatch]], columns: Sequence[str], image_ids: np.ndarray | None
+) -> Iterator[pd.DataFrame]:
     key = "expnum" if image_ids is None else "image_id"
-    wanted = list(dict.fromkeys([*columns, key]))
     left: list[pa.RecordBatch] = []
-    with reading(path), pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(BLOCK, columns=wanted):
-            keys = batch.column(key).to_numpy()
-            if image_ids is not None:
-                if (hit := among(keys, image_ids)).any():
-                    yield _frame([batch.filter(pa.array(hit))], columns)
-                continue
-            others = np.flatnonzero(keys != keys[-1])
-            whole = int(others[-1]) + 1 if len(others) else 0  # the last exposure may go on in the next batch
-            if whole or (left and left[-1].column(key)[-1].as_py() != keys[0]):
-                yield _frame([*left, batch.slice(0, whole)], columns)
-                left = []
-            left.append(batch.slice(whole))
-        if left:
-            yield _frame(left, columns)
+    for batch in batches(list(dict.fromkeys([*columns, key]))):
+        keys = batch.column(key).to_numpy()
+        if image_ids is not None:
+            if (hit := among(keys, image_ids)).any():
+                yield _frame([batch.filter(pa.array(hit))], columns)
+            continue
+        others = np.flatnonzero(keys != keys[-1])
+        whole = int(others[-1]) + 1 if len(others) else 0  # the last exposure may go on in the next batch
+        if whole or (left and left[-1].column(key)[-1].as_py() != keys[0]):
+            yield _frame([*left, batch.slice(0, whole)], columns)
+            left = []
+        left.append(batch.slice(whole))
+    if left:
+        yield _frame(left, columns)
 
 
 def _frame(batches: list[pa.RecordBatch], columns: Sequence[str]) -> pd.DataFrame:

@@ -19,6 +19,7 @@ import pandas as pd
 from triptych.pipeline import parallel
 from triptych.pipeline.catalog import previews
 from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.catalog.extension import Following, changed_exposures
 from triptych.pipeline.catalog.stage import Stage
 from triptych.pipeline.embedding import backbones, work_units
 from triptych.pipeline.embedding.backbones import BACKBONES
@@ -54,8 +55,9 @@ def embed(
     workers : number of processes for backbones that read previews; number of threads that read ahead for the others
     (default: one per core). scheduler : a Dask cluster for all the work, see `dask_cluster.connect`. progress : called
     with (done, total) images.
-    Vectors of unchanged exposures are copied from earlier stages of the same backbone. If nothing has changed at all,
-    that stage is returned. BadInput or CatalogError if there is nothing to embed or an option cannot be used.
+    Vectors of unchanged exposures come from earlier stages of the same backbone: the new stage extends the last one if
+    few exposures of a large run are new (see `extension`), else they are copied. If nothing has changed at all, the
+    earlier stage is returned. BadInput or CatalogError if there is nothing to embed or an option cannot be used.
     """
     name, model = backbones.parse(backbone)
     if batch is not None and batch < 1:
@@ -69,17 +71,20 @@ def embed(
         inputs = _inputs(catalog, images)
         earlier = _earlier(catalog, made["digest"])
         for stage in earlier:
-            if stage.table("inputs").equals(inputs) and stage.table("keys").image_id.equals(images.image_id):
+            same = stage.table("inputs").equals(inputs)
+            if same and stage.table("keys", ["image_id"]).image_id.equals(images.image_id):
                 if catalog.info["current"].get("embedding") != stage.stage_id:
                     catalog.make_current(stage)
                 shutil.rmtree(work, ignore_errors=True)  # left if the process was killed after the stage was written
                 reprocessed.measure(catalog, stage)
                 return stage
-        vectors, missing = _reuse(earlier, images, inputs, made["dim"])
+        following = _following(earlier, images, inputs)
+        own = images[images.expnum.isin(following.changed)].reset_index(drop=True) if following else images
+        vectors, missing = _reuse(earlier, own, inputs, made["dim"])
         order = replace(order, work=str(work), digest=made["digest"], inputs=work_units.digest_of(inputs.to_json()))
-        todo = work_units.plan(images[missing], inputs, (batch or made["batch"]) if made["reads"] == "full" else None)
-        done = int((~missing).sum())
-        rows = pd.Index(images.image_id)
+        todo = work_units.plan(own[missing], inputs, (batch or made["batch"]) if made["reads"] == "full" else None)
+        done = len(images) - int(missing.sum())
+        rows = pd.Index(own.image_id)
         with catalog.new_stage("embedding", _stage_name(name, model), parameters=parameters) as writer:
             work.mkdir(exist_ok=True)
             for unit, values in _computed(pool, order, todo):
@@ -87,8 +92,12 @@ def embed(
                 done += len(unit.image_ids)
                 if progress:
                     progress(done, len(images))
-            writer.write_array(vectors)
-            writer.write_table(images, "keys")
+            if following:
+                following.write_array(writer, vectors, own)
+                following.write_table(writer, own, "keys")
+            else:
+                writer.write_array(vectors)
+                writer.write_table(images, "keys")
             writer.write_table(inputs, "inputs")
     shutil.rmtree(work, ignore_errors=True)
     reprocessed.measure(catalog, writer.stage)
@@ -96,8 +105,10 @@ def embed(
 
 
 def _images(catalog: Catalog, only_sampled: bool) -> pd.DataFrame:
-    ccds = catalog.ccds().sort_values("image_id", kind="stable")
+    ccds = catalog.ccds(["image_id", "expnum", "ccdname", "sampled"])
     images = ccds[ccds.sampled] if only_sampled else ccds
+    if not images.image_id.is_monotonic_increasing:
+        images = images.sort_values("image_id", kind="stable")
     if images.empty:
         raise CatalogError(f"{catalog.name} has no CCD images to embed; run `triptych ingest {catalog.path} SOURCE`")
     return images[["image_id", "expnum", "ccdname"]].reset_index(drop=True)
@@ -106,9 +117,11 @@ def _images(catalog: Catalog, only_sampled: bool) -> pd.DataFrame:
 def _inputs(catalog: Catalog, images: pd.DataFrame) -> pd.DataFrame:
     """What the vectors depend on, one row per exposure: expnum, n_images, content, camera."""
     inputs = images.groupby("expnum", sort=True).size().reset_index(name="n_images")
-    cameras = catalog.exposures().set_index("expnum").camera
-    inputs["content"] = [previews.content_of(catalog, expnum) for expnum in inputs.expnum]
-    inputs["camera"] = [cameras.get(expnum) or catalog.camera for expnum in inputs.expnum]
+    known = catalog.exposures().reindex(columns=["expnum", "camera", "preview_digest"]).set_index("expnum")
+    known = known.reindex(inputs.expnum).fillna("")
+    digests = zip(inputs.expnum, known.preview_digest, strict=True)
+    inputs["content"] = [digest or previews.content_of(catalog, expnum) for expnum, digest in digests]
+    inputs["camera"] = [camera or catalog.camera for camera in known.camera]
     return inputs
 
 
@@ -124,14 +137,24 @@ def _earlier(catalog: Catalog, digest: str) -> list[Stage]:
     return [s for s in stages if s.parameters.get("digest") == digest and (s.path / "inputs.parquet").exists()]
 
 
+def _following(earlier: list[Stage], images: pd.DataFrame, inputs: pd.DataFrame) -> Following | None:
+    """How a new stage follows the newest earlier one; None if there is none, or it has exposures that are gone."""
+    difference = changed_exposures(earlier[0], inputs) if earlier else None
+    if difference is None or len(difference[1]):
+        return None
+    return Following.of(earlier[0], difference[0], int(images.expnum.isin(difference[0]).sum()))
+
+
 def _reuse(earlier: list[Stage], images: pd.DataFrame, inputs: pd.DataFrame, dim: int) -> tuple[np.ndarray, np.ndarray]:
     """Vectors (n, dim) with the rows that earlier stages have, and which rows (n,) are still missing."""
     vectors = np.zeros((len(images), dim), np.float32)
     missing = np.ones(len(images), bool)
     content = images.expnum.map(inputs.set_index("expnum").content)
     for stage in earlier:
-        keys, known = stage.table("keys"), stage.table("inputs").set_index("expnum").content
-        same = (content == images.expnum.map(known)).to_numpy()
+        same = (content == images.expnum.map(stage.table("inputs").set_index("expnum").content)).to_numpy()
+        if not (missing & same).any():
+            continue
+        keys = stage.table("keys", ["image_id"])
         rows = pd.Index(keys.image_id).get_indexer(images.image_id)
         take = missing & same & (rows >= 0)
         if take.any():

@@ -20,7 +20,7 @@ import pandas as pd
 
 from triptych.pipeline import clock
 from triptych.pipeline.camera import camera
-from triptych.pipeline.catalog import locks
+from triptych.pipeline.catalog import locks, previews
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import CatalogError
 from triptych.pipeline.image_ids import CCDS
@@ -276,7 +276,7 @@ class _Tables:
         self.catalog = catalog
         self.manifest = manifest
         self.sampling = {"sample": int(sample), "seed": int(seed)}
-        self.exposures = catalog.exposures()
+        self.exposures = previews.with_digests(catalog, catalog.exposures())
         self.ccds = catalog.ccds()
         self.quarantine = catalog.quarantine()
         self._changed: set[int] = set()
@@ -296,7 +296,8 @@ class _Tables:
             if len(self._ccds) >= FEW_TABLES:
                 self._more_ccds.append(pd.concat(self._ccds, ignore_index=True))
                 self._ccds = []
-            self._exposures.append({**plan.facts, "n_ccds": len(rows)})
+            content = previews.content_of(self.catalog, plan.expnum)
+            self._exposures.append({**plan.facts, "n_ccds": len(rows), "preview_digest": content})
         else:
             self.catalog.preview_path(plan.expnum).unlink(missing_ok=True)
         if any(problem == "unreadable" for _, _, problem, _ in read.problems):

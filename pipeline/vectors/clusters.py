@@ -2,8 +2,9 @@
 
 In a large survey a sample is clustered, and the other images are assigned to its clusters (see `sample`).
 
-No fitted clusterer is stored. HDBSCAN uses no random numbers, so the same vectors always give the same clusters. To
-assign new images, `place` fits it again on the vectors of the images that were clustered.
+No fitted clusterer is stored as an object. HDBSCAN uses no random numbers, so the same vectors always give the same
+clusters. To assign new images, `place` needs the tree of clusters: it is kept as arrays where a sample was clustered,
+else HDBSCAN is fitted again the first time that images are placed.
 """
 
 from collections.abc import Callable
@@ -18,9 +19,9 @@ from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.catalog.stage import Stage
 from triptych.pipeline.errors import CatalogError, choose
 from triptych.pipeline.memory import Needs
-from triptych.pipeline.vectors import frozen_stages, rest, sample
+from triptych.pipeline.vectors import assigner, frozen_stages, rest, sample
+from triptych.pipeline.vectors.assigner import Assigner
 from triptych.pipeline.vectors.cluster_quality import quality
-from triptych.pipeline.vectors.cluster_tree import ClusterTree, tree_of
 from triptych.pipeline.vectors.reduction import Reduction, fit_reduction
 
 SIZES = ("min_cluster_size", "min_samples", "max_cluster_size", "library")
@@ -156,12 +157,12 @@ def cluster(
     metrics = quality(reduced, labels, find, sizes, draws=draws, seed=seed, report=lambda n: report(3 + n, steps))
     parameters = {**sizes, "preset": preset, "components": how.components, "seed": seed}
     table = pd.DataFrame({"image_id": image_ids[rows], "cluster": labels, "membership": membership})
+    places = None
     if not whole:
         parameters |= {"sampled": len(rows)}
-        assigner = _Assigner(found if both else fit(reduced, **sizes, predicts=True), reduced, labels, len(image_ids))
-        table = _with_the_rest(
-            table, image_ids, assigner, reduction, vectors, rows, lambda *at: report(*_part(at, steps))
-        )
+        fitted = found if both else fit(reduced, **sizes, predicts=True)
+        places = assigner.assigner_of(fitted, reduced, labels, reduction, len(image_ids))
+        table = _with_the_rest(table, image_ids, places, vectors, rows, lambda *at: report(*_part(at, steps)))
         metrics |= {
             "sampled": len(rows),
             "placed": len(table) - len(rows),
@@ -170,6 +171,8 @@ def cluster(
     with catalog.new_stage("cluster", "hdbscan", parents=[embedding], parameters=parameters) as writer:
         writer.write_table(table)
         writer.write_json(metrics, "metrics")
+        if places is not None:
+            writer.write_arrays(places.arrays(), assigner.FILE)
     report(steps, steps, f"{labels.max(initial=-1) + 1} clusters")
     return writer.stage
 
@@ -188,62 +191,40 @@ def _part(at: tuple, steps: int) -> tuple:
     return steps - PLACING_STEPS + int(PLACING_STEPS * done / total), steps, text
 
 
-def _with_the_rest(sampled, image_ids, assigner, reduction, vectors, rows, progress) -> pd.DataFrame:
+def _with_the_rest(sampled, image_ids, places: Assigner, vectors, rows, progress) -> pd.DataFrame:
     """The table of all images, from that of the sample at `rows`; the others are assigned."""
     placed = np.ones(len(image_ids), bool)
     placed[rows] = False
     labels, membership = np.full(len(image_ids), -1), np.zeros(len(image_ids))
     labels[rows], membership[rows] = sampled.cluster, sampled.membership
-    for own, found in rest.blocks_of(assigner, reduction, vectors, placed, progress=progress):
+    for own, found in rest.blocks_of(places, places.reduction, vectors, placed, progress=progress):
         labels[own], membership[own] = found
     return pd.DataFrame({"image_id": image_ids, "cluster": labels, "membership": membership, "placed": placed})
 
 
-class _Assigner:
-    """Gives images the stored cluster of the clustered images that they lie among.
+def _assigner_of(base: Stage, current: Stage, n_queries: int) -> Assigner:
+    """The assigner of a computed stage. CatalogError if less than AGREE of its images agree.
 
-    found : from `fit` with `predicts`, for `reduced` (n, dim). stored : (n,) int64, the cluster of each in the table.
-    Each cluster that was fitted gets the number of the stored cluster that it shares most images with. `agreeing` :
-    share of the images whose stored cluster is found again.
+    It is kept with the computed stage or with the current one that placed images in it; else the clusterer is fitted
+    again.
     """
-
-    def __init__(self, found, reduced: np.ndarray, stored: np.ndarray, n_queries: int):
-        self.agreeing = 1.0
-        self.tree: ClusterTree | None = None
-        if found is None:
-            return
-        self.tree = tree_of(found, np.ascontiguousarray(reduced, np.float64), n_queries)
-        shared = np.zeros((found.labels_.max() + 2, stored.max() + 2), np.int64)
-        np.add.at(shared, (found.labels_, stored), 1)
-        self.number = shared.argmax(axis=1)
-        self.number[self.number == shared.shape[1] - 1] = -1
-        self.number[-1] = -1
-        self.agreeing = (self.number[found.labels_] == stored).mean()
-
-    def __call__(self, reduced: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Cluster (m,) int64 and membership (m,) float64 of `reduced` (m, dim)."""
-        if self.tree is None:
-            return np.full(len(reduced), -1), np.zeros(len(reduced))
-        labels, membership = self.tree.assign(reduced)
-        return self.number[labels], membership
-
-
-def _assigner_of(base: Stage, n_queries: int) -> tuple[_Assigner, Reduction]:
-    """The assigner of a computed stage, and its reduction. CatalogError if less than AGREE of its images agree."""
-    given, table = base.parameters, base.table()
-    clustered = rest.landmarks_of(table)
-    earlier = rest.taken(base.parent("embedding").array(), clustered)
-    reduction = PRESETS[given.get("preset", "default")].reduction(earlier, given["seed"])
-    sizes = {name: given[name] for name in SIZES if name in given}
-    reduced = reduction.apply(earlier)
-    assigner = _Assigner(fit(reduced, **sizes, predicts=True), reduced, table.cluster.to_numpy()[clustered], n_queries)
-    if assigner.agreeing < AGREE:
+    found = assigner.kept_in([current, base], n_queries)
+    if found is None:
+        given, table = base.parameters, base.table()
+        clustered = rest.landmarks_of(table)
+        earlier = rest.taken(base.parent("embedding").array(), clustered)
+        reduction = PRESETS[given.get("preset", "default")].reduction(earlier, given["seed"])
+        sizes = {name: given[name] for name in SIZES if name in given}
+        reduced = reduction.apply(earlier)
+        stored = table.cluster.to_numpy()[clustered]
+        found = assigner.assigner_of(fit(reduced, **sizes, predicts=True), reduced, stored, reduction, n_queries)
+    if found.agreeing < AGREE:
         made_with = base.info["versions"].get("hdbscan")
         raise CatalogError(
             f"the clusters of {base.stage_id}, made with hdbscan {made_with}, cannot be reproduced; "
             "leave out --place to make new ones"
         )
-    return assigner, reduction
+    return found
 
 
 def assign(base: Stage, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -252,32 +233,43 @@ def assign(base: Stage, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     As hdbscan's approximate_predict, with a clusterer that is fitted again on the vectors of `base` that were
     clustered. CatalogError if less than AGREE of those images get their stored cluster again.
     """
-    assigner, reduction = _assigner_of(base, len(vectors))
-    return assigner(reduction.apply(vectors))
+    found = _assigner_of(base, base, len(vectors))
+    return found(found.reduction.apply(vectors))
 
 
 def place(catalog: Catalog, *, progress: Callable | None = None) -> Stage:
     """Assign new images to the current clusters; write and return a new cluster stage. Column `placed`: True if new.
 
     Images of the frozen stage keep their cluster, and those that were placed there count as placed. If there is nothing
-    to assign, the current stage is returned.
+    to assign, the current stage is returned. Only exposures that are not as in the current stage are looked at, where
+    the two embeddings say which those are.
     """
     embedding, current = catalog.stage("embedding"), catalog.stage("cluster", fresh=False)
     if current.parent("embedding").digest == embedding.digest:
         return current
     base = frozen_stages.original(catalog, "cluster")
-    known = frozen_stages.known_rows(base, embedding)
-    before, new = base.table(), known < 0
-    known = np.maximum(known, 0)
+    follows = frozen_stages.following(current, embedding)
+    rows, image_ids = frozen_stages.rows_to_place(follows, embedding)
+    known = frozen_stages.known_rows(base, embedding, rows)
+    new, known = known < 0, np.maximum(known, 0)
+    before = base.table()
     labels, membership = before.cluster.to_numpy()[known].copy(), before.membership.to_numpy()[known].copy()
     placed = new | before.placed.to_numpy()[known] if "placed" in before else new
-    assigner, reduction = _assigner_of(base, int(new.sum()))
-    for rows, found in rest.blocks_of(assigner, reduction, embedding.array(), new, progress=progress):
-        labels[rows], membership[rows] = found
-    image_ids = embedding.table("keys", ["image_id"]).image_id.to_numpy()
+    places = _assigner_of(base, current, int(new.sum()))
+    vectors = embedding.array()
+    wanted = np.zeros(len(vectors), bool)
+    wanted[rows[new]] = True
+    for own, answer in rest.blocks_of(places, places.reduction, vectors, wanted, progress=progress):
+        at = np.searchsorted(rows, own)
+        labels[at], membership[at] = answer
     table = pd.DataFrame({"image_id": image_ids, "cluster": labels, "membership": membership, "placed": placed})
     parameters = {**base.parameters, "frozen": base.stage_id, "frozen_digest": base.digest}
     with catalog.new_stage("cluster", "placed", parents=[embedding], parameters=parameters) as writer:
-        writer.write_table(table)
+        if follows:
+            follows.write_table(writer, table)
+        else:
+            writer.write_table(table)
         writer.write_json(base.json("metrics"), "metrics")
+        if not base.has_arrays(assigner.FILE):
+            writer.write_arrays(places.arrays(), assigner.FILE)
     return writer.stage

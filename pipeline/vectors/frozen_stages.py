@@ -1,12 +1,14 @@
 """Stages that stay fixed while new images are added to them: the frozen stage, and which images are new."""
 
 import numpy as np
-import pandas as pd
 
 from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.catalog.extension import Following, changed_exposures
 from triptych.pipeline.catalog.stage import Stage
 from triptych.pipeline.errors import BadInput, StageStale
+from triptych.pipeline.image_ids import expnum_of
 from triptych.pipeline.memory import let_go
+from triptych.pipeline.vectors.rows import among, rows_of
 
 BLOCK = 65_536
 
@@ -27,10 +29,28 @@ def original(catalog: Catalog, kind: str) -> Stage:
     return base
 
 
-def known_rows(frozen: Stage, embedding: Stage) -> np.ndarray:
-    """The row in `frozen`'s embedding of each row of `embedding`, (n,) int64; -1 if the image is new or changed.
+def following(current: Stage, embedding: Stage) -> Following | None:
+    """How the next stage of placed images follows the current one; None if all its rows must be looked at again."""
+    difference = changed_exposures(current.parent("embedding"), embedding)
+    if difference is None or len(difference[1]) or "placed" not in current.columns():
+        return None
+    n_rows = len(embedding.rows_of(difference[0], ["image_id"], "keys"))
+    return Following.of(current, difference[0], n_rows)
 
-    BadInput if the two embeddings have different backbones.
+
+def rows_to_place(follows: Following | None, embedding: Stage) -> tuple[np.ndarray, np.ndarray]:
+    """The rows of the embedding that are looked at, (m,) int64, and their image_ids: all if nothing is followed."""
+    image_ids = embedding.table("keys", ["image_id"]).image_id.to_numpy()
+    rows = np.arange(len(image_ids))
+    if follows:
+        rows = np.flatnonzero(among(expnum_of(image_ids), follows.changed))
+    return rows, image_ids[rows]
+
+
+def known_rows(frozen: Stage, embedding: Stage, wanted: np.ndarray | None = None) -> np.ndarray:
+    """The row in `frozen`'s embedding of each wanted row of `embedding`, (m,) int64; -1 if the image is new or changed.
+
+    wanted : (m,) int64, rising; None = all rows. BadInput if the two embeddings have different backbones.
     """
     earlier = frozen.parent("embedding")
     before, after = earlier.array(), embedding.array()
@@ -41,10 +61,12 @@ def known_rows(frozen: Stage, embedding: Stage) -> np.ndarray:
             f"{embedding.stage_id} has another backbone; leave out --place to make a new one"
         )
     ids = [stage.table("keys", ["image_id"]).image_id for stage in (earlier, embedding)]
-    rows = pd.Index(ids[0]).get_indexer(ids[1])
+    wanted = np.arange(len(ids[1])) if wanted is None else wanted
+    rows = rows_of(ids[0], ids[1].to_numpy()[wanted])
     for start in range(0, len(rows), BLOCK):
-        block = rows[start : start + BLOCK]
-        same = (np.asarray(before[np.maximum(block, 0)]) == np.asarray(after[start : start + BLOCK])).all(axis=1)
+        block, own = rows[start : start + BLOCK], wanted[start : start + BLOCK]
+        own = slice(own[0], own[-1] + 1) if own[-1] + 1 - own[0] == len(own) else own
+        same = (np.asarray(before[np.maximum(block, 0)]) == np.asarray(after[own])).all(axis=1)
         block[~same] = -1
         let_go(before)
         let_go(after)

@@ -48,6 +48,7 @@ def make_map(
     options = {"dims": dims, "perplexity": perplexity, "iterations": iterations, "seed": seed, "gradient": gradient}
     places = how.draw(reduced, **options, jobs=jobs, progress=progress)
     parameters = {**options, "preset": preset, "theta": tsne.THETA if preset == "default" else 0.5}
+    kept = None
     if len(rows) == len(keys):
         table = tsne.map_table(keys, places)
     else:
@@ -66,8 +67,11 @@ def make_map(
         ):
             everywhere[at], trust[at] = found, its_trust
         table = tsne.map_table(keys, everywhere).assign(placed=placed, trust=trust)
+        kept = placing.Landmarks(reduction, reduced, np.asarray(places, np.float32))
     with catalog.new_stage(f"map{dims}d", "tsne", parents=[embedding], parameters=parameters) as writer:
         writer.write_table(table)
+        if kept:
+            writer.write_arrays(kept.arrays(), placing.FILE)
     return writer.stage
 
 

@@ -11,10 +11,12 @@ theirs. If it is twice as far away as 95 % of them, this factor is a quarter: a 
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 from openTSNE import PartialTSNEEmbedding, TSNEEmbedding
 from openTSNE.affinity import joint_probabilities_nn
 from scipy.spatial import cKDTree
@@ -27,6 +29,7 @@ from triptych.pipeline.vectors.neighbours import WORTH_SORTING, Neighbourhood, n
 from triptych.pipeline.vectors.reduction import Reduction
 from triptych.pipeline.vectors.tsne_gradient import ExactGradient
 
+FILE = "landmarks"
 NEIGHBOURS = 15
 PERPLEXITY = 5.0
 ITERATIONS = 250
@@ -137,14 +140,44 @@ def by_transform(landmarks: FrozenMap, distances: np.ndarray, rows: np.ndarray) 
 PLACINGS: dict[str, Callable] = {"transform": by_transform, "median": by_median}
 
 
-def open_map(stage: Stage, jobs: int | None = None) -> tuple[FrozenMap, Reduction]:
-    """Open a computed map stage to place on, and its reduction, which is fitted again to the images laid out."""
-    preset, table = tsne.PRESETS[stage.parameters.get("preset", "default")], stage.table()
+@dataclass(frozen=True)
+class Landmarks:
+    """What is needed to place images on a computed map.
+
+    reduction : of vectors. reduced : (n, k) float64, the images laid out. places : (n, dims) float32, as in the table.
+    """
+
+    reduction: Reduction
+    reduced: np.ndarray
+    places: np.ndarray
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All that `landmarks_in` needs to make them again."""
+        return {"reduced": self.reduced, "places": self.places, **self.reduction.arrays()}
+
+
+def landmarks_of(base: Stage, current: Stage) -> Landmarks:
+    """The landmarks of a computed map stage.
+
+    They are kept with it, or with the current stage that placed images on it; else its reduction is fitted again to the
+    images laid out.
+    """
+    for stage in (current, base):
+        if stage.has_arrays(FILE):
+            stored = stage.arrays(FILE)
+            return Landmarks(Reduction.of_arrays(stored), stored["reduced"], stored["places"])
+    preset, table = tsne.PRESETS[base.parameters.get("preset", "default")], base.table()
     laid_out = rest.landmarks_of(table)
-    vectors = rest.taken(stage.parent("embedding").array(), laid_out)
-    reduction = preset.reduction(vectors, stage.parameters["seed"])
-    places = table[list(tsne.AXES[: stage.parameters["dims"]])].to_numpy()[laid_out]
-    return FrozenMap(reduction.apply(vectors), places, jobs), reduction
+    vectors = rest.taken(base.parent("embedding").array(), laid_out)
+    reduction = preset.reduction(vectors, base.parameters["seed"])
+    places = table[list(tsne.AXES[: base.parameters["dims"]])].to_numpy(np.float32)[laid_out]
+    return Landmarks(reduction, reduction.apply(vectors), places)
+
+
+def open_map(stage: Stage, jobs: int | None = None) -> tuple[FrozenMap, Reduction]:
+    """Open a computed map stage to place on, and its reduction."""
+    found = landmarks_of(stage, stage)
+    return FrozenMap(found.reduced, found.places, jobs), found.reduction
 
 
 def place(
@@ -171,23 +204,33 @@ def place(
         return current
     report = progress or (lambda *_: None)
     report(0, 3, "comparing with the map")
-    known = frozen_stages.known_rows(base, embedding)
+    follows = frozen_stages.following(current, embedding)
+    rows, image_ids = frozen_stages.rows_to_place(follows, embedding)
+    known = frozen_stages.known_rows(base, embedding, rows)
     report(1, 3, "opening the map")
-    landmarks, reduction = open_map(base, jobs)
+    landmarks = landmarks_of(base, current)
+    frozen = FrozenMap(landmarks.reduced, landmarks.places, jobs)
     new, known, before = known < 0, np.maximum(known, 0), base.table()
     report(2, 3, f"placing {new.sum()} images")
     places = before[list(tsne.AXES[:dims])].to_numpy()[known]
     trust, placed = np.ones(len(known)), new
     if "placed" in before:
         trust, placed = before.trust.to_numpy()[known], new | before.placed.to_numpy()[known]
-    rows = np.flatnonzero(new)
-    reduced = rest.reduced_rows(reduction, embedding.array(), new)
-    for start in range(0, len(rows), rest.BLOCK):
+    vectors, own = embedding.array(), np.flatnonzero(new)
+    wanted = np.zeros(len(vectors), bool)
+    wanted[rows[own]] = True
+    reduced = rest.reduced_rows(landmarks.reduction, vectors, wanted)
+    for start in range(0, len(own), rest.BLOCK):
         block = slice(start, start + rest.BLOCK)
-        places[rows[block]], trust[rows[block]] = landmarks.place(reduced[block], how)
-    table = tsne.map_table(embedding.table("keys", ["image_id"]), places).assign(placed=placed, trust=trust)
+        places[own[block]], trust[own[block]] = frozen.place(reduced[block], how)
+    table = tsne.map_table(pd.DataFrame({"image_id": image_ids}), places).assign(placed=placed, trust=trust)
     parameters = {**base.parameters, "frozen": base.stage_id, "frozen_digest": base.digest, "how": how}
     with catalog.new_stage(kind, "placed", parents=[embedding], parameters=parameters) as writer:
-        writer.write_table(table)
+        if follows:
+            follows.write_table(writer, table)
+        else:
+            writer.write_table(table)
+        if not base.has_arrays(FILE):
+            writer.write_arrays(landmarks.arrays(), FILE)
     report(3, 3, "placed")
     return writer.stage

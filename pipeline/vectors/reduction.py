@@ -6,8 +6,8 @@ parameters are one more array.
 """
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 from scipy.special import boxcox1p
@@ -109,6 +109,16 @@ class Reduction:
     offset: np.ndarray
     step: str = ""
     exponents: np.ndarray = field(default_factory=lambda: NOTHING)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All that `of_arrays` needs to make it again, named `reduction_...`."""
+        return {f"reduction_{name}": np.asarray(value) for name, value in vars(self).items()}
+
+    @classmethod
+    def of_arrays(cls, arrays: Mapping[str, np.ndarray]) -> "Reduction":
+        """The reduction with these `arrays`; others among them are ignored."""
+        matrix, offset, step, exponents = (arrays[f"reduction_{field.name}"] for field in fields(cls))
+        return cls(matrix, offset, str(step), exponents)
 
     def apply(self, vectors: np.ndarray) -> np.ndarray:
         """Reduce (n, dim) vectors of any float type to (n, kept) float64, block by block. BadInput if dim is wrong."""

@@ -4,9 +4,19 @@ import numpy as np
 import pandas as pd
 
 
-def rows_of(keys: pd.DataFrame, image_ids) -> np.ndarray:
-    """Row numbers of `image_ids` in an embedding's keys (sorted by image_id); -1 if an image is not embedded."""
-    known = keys.image_id.to_numpy()
+def among(values: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """(n,) bool: which values are in `known`, which is rising."""
+    if not len(known):
+        return np.zeros(len(values), bool)
+    return known[np.minimum(np.searchsorted(known, values), len(known) - 1)] == values
+
+
+def rows_of(keys: pd.DataFrame | pd.Series, image_ids) -> np.ndarray:
+    """Row numbers of `image_ids` in an embedding's keys; -1 if an image is not embedded.
+
+    keys : with the column `image_id`, or that column; rising.
+    """
+    known = (keys.image_id if isinstance(keys, pd.DataFrame) else keys).to_numpy()
     wanted = np.asarray(image_ids, dtype=np.int64)
     places = np.searchsorted(known, wanted)
     if not len(known):

@@ -8,21 +8,21 @@ image, all features have the same weight. The query `nearest` measures the dista
 instead, which suits picked images of several kinds.
 """
 
+import threading
 from collections.abc import Callable, Iterable
-from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from cachetools import LRUCache, cached
 
 from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.catalog.damage import reading
-from triptych.pipeline.catalog.stage import Stage, read_table
+from triptych.pipeline.catalog.stage import Stage
 from triptych.pipeline.errors import BadInput, choose
 from triptych.pipeline.vectors.rows import rows_of
 
 BLOCK = 65_536
 PRIOR = 4.0
+OPENED = 4  # embeddings
 
 
 def _to_mean(block: np.ndarray, picked: np.ndarray) -> np.ndarray:
@@ -78,16 +78,10 @@ def feature_scale(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return mean + shift, np.where(deviation > 1e-9 * (1 + np.abs(mean)), deviation, 1.0)
 
 
-@lru_cache(maxsize=4)
-def _opened(path: Path, digest: str) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
+@cached(LRUCache(OPENED), key=lambda stage: (stage.path, stage.digest), lock=threading.Lock())
+def _open(stage: Stage) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
     """Feature scale and keys of an embedding stage. Read once per process, because stages never change."""
-    with reading(path / "vectors.npy"):
-        vectors = np.load(path / "vectors.npy", mmap_mode="r", allow_pickle=False)
-    return *feature_scale(vectors), read_table(path / "keys.parquet")
-
-
-def _open(stage: Stage):
-    return _opened(stage.path, stage.digest)
+    return *feature_scale(stage.array()), stage.table("keys")
 
 
 def similar(

@@ -7,20 +7,24 @@ import signal
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from astropy.io import fits
 
 from tests import nights
 from tests.killing import appears, command, finish, kill
 from tests.pipeline.test_rerun import assert_same
 from triptych.app.judging.viewer import Viewer
 from triptych.app.verbs import watch as verbs_watch
-from triptych.pipeline.catalog import retention
+from triptych.pipeline.catalog import extension, previews, retention
 from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.classifier import train
+from triptych.pipeline.classifier import candidates, train
+from triptych.pipeline.classifier import predict as predict_classifier
 from triptych.pipeline.errors import CatalogError, UnknownName
 from triptych.pipeline.ingest.arrivals import Arrivals
 from triptych.pipeline.store.store import Vote, open_store
+from triptych.pipeline.vectors import clusters, maps, reduction, similar
 from triptych.pipeline.watch import WatchSettings, watch
 
 NEW = (113, 114, 115, 117)  # 114 and 117 are bad
@@ -139,6 +143,119 @@ def test_votes_stay_and_who_judged_is_not_asked_again(run, night):
         waits = queue_for(Viewer(app, app.accounts.user("amy"), app.survey())).expnums
         assert {114, 117} <= set(waits)
         assert 102 not in waits
+
+
+# ---- a large run: only what is new is computed and written
+
+
+def grow_without_end(monkeypatch) -> None:
+    """Every stage that can extends an earlier one, as those of large runs do."""
+    monkeypatch.setattr(extension, "LEAST", 1)
+    monkeypatch.setattr(extension, "SHARE", 10.0)
+
+
+def night_by_night(run: Catalog, night: Path) -> None:
+    """Three passes: an exposure, two more, and one of these again with other pixels."""
+    night.mkdir(exist_ok=True)
+    arrive(night, NEW[:1])
+    one_pass(run, night)
+    arrive(night, NEW[1:3])
+    one_pass(run, night)
+    again = nights.write(night, 119).rename(night / f"{NEW[1]}.fits")
+    fits.setval(again, "EXPNUM", value=NEW[1])
+    one_pass(run, night)
+    run.refresh()
+
+
+def test_a_large_run_reads_the_same_as_one_that_is_written_whole(run, night, tmp_path, monkeypatch):
+    whole = Catalog(shutil.copytree(run.path, tmp_path / "whole"), run.info)
+    night_by_night(whole, tmp_path / "other")
+    grow_without_end(monkeypatch)
+    night_by_night(run, night)
+    for kind in ("embedding", "prediction", "cluster", "map2d", "map3d"):
+        grown, stage = run.stage(kind), whole.stage(kind)
+        assert grown.base is not None
+        assert stage.base is None
+        name = "keys" if kind == "embedding" else "table"
+        pd.testing.assert_frame_equal(grown.table(name), stage.table(name))
+    np.testing.assert_array_equal(run.stage("embedding").array(), whole.stage("embedding").array())
+    for name in ("table", "exposures_scored"):
+        grown, other = (one.stage("candidates").table(name) for one in (run, whole))
+        pd.testing.assert_frame_equal(grown, other)
+    again = candidates.score(run.stage("prediction"), [], rule="exposure")
+    pd.testing.assert_frame_equal(run.stage("candidates").table("exposures_scored"), again, check_dtype=False)
+
+
+def test_a_grown_run_is_trained_mapped_and_searched_as_any_other(run, night, tmp_path, monkeypatch):
+    whole = Catalog(shutil.copytree(run.path, tmp_path / "whole"), run.info)
+    night_by_night(whole, tmp_path / "other")
+    grow_without_end(monkeypatch)
+    night_by_night(run, night)
+    found = []
+    for one in (run, whole):
+        with open_store(one) as store:
+            train.train(one, store)
+            predict_classifier.predict(one)
+            clusters.cluster(one)
+            maps.make_map(one, iterations=20)
+        picked = one.ccds_of([NEW[2]]).image_id.to_numpy()[:2]
+        near = similar.similar(one, picked, k=5)
+        found.append((one.stage("prediction").table(), one.stage("cluster").table(), near))
+        assert one.stage("map2d").info["rows"] == one.stage("embedding").info["rows"]
+    for grown, other in zip(*found, strict=True):
+        pd.testing.assert_frame_equal(grown, other)
+
+
+def test_a_new_exposure_costs_a_large_run_no_more_than_itself(run, night, monkeypatch):
+    grow_without_end(monkeypatch)
+    arrive(night, NEW[:1])
+    one_pass(run, night)  # the first time, the clusters and maps of a small run are prepared for placing
+    done = {"opened": [], "predicted": 0, "scored": 0, "fitted": 0}
+    content_of, answers = previews.content_of, predict_classifier.predict_images
+    scored = candidates._scored
+
+    def opened(catalog, expnum):
+        done["opened"].append(int(expnum))
+        return content_of(catalog, expnum)
+
+    def predicted(model, vectors, keys, **options):
+        done["predicted"] += len(vectors)
+        return answers(model, vectors, keys, **options)
+
+    def scoring(prediction, counted, rule):
+        done["scored"] += prediction.expnum.nunique()
+        return scored(prediction, counted, rule)
+
+    def fitted(*_, **__):
+        done["fitted"] += 1
+
+    monkeypatch.setattr(previews, "content_of", opened)
+    monkeypatch.setattr(predict_classifier, "predict_images", predicted)
+    monkeypatch.setattr(candidates, "_scored", scoring)
+    monkeypatch.setattr(clusters, "fit", fitted)
+    monkeypatch.setattr(reduction, "fit_reduction", fitted)
+    arrive(night, NEW[1:2])
+    one_pass(run, night)
+    run.refresh()
+    n_ccds = len(run.ccds_of([NEW[1]]))
+    assert done == {"opened": [NEW[1]], "predicted": n_ccds, "scored": 2, "fitted": 0}
+    for kind in ("embedding", "prediction", "cluster", "map2d", "map3d"):
+        stage = run.stage(kind)
+        assert stage.info["extends"]["rows"] == (n_ccds if kind in ("cluster", "map2d", "map3d") else 2 * n_ccds)
+        assert stage.info["rows"] == n_ccds * (len(nights.FIRST) + 2)
+
+
+def test_what_a_stage_extends_is_not_removed(run, night, monkeypatch):
+    grow_without_end(monkeypatch)
+    passes(run, night)
+    with open_store(run) as store:
+        retention.remove(run, store, keep=1, page_seconds=-60)
+    for kind in ("embedding", "prediction", "cluster", "map2d", "map3d"):
+        stage = run.stage(kind)
+        assert stage.base in run.stages(kind)
+        assert len(stage.table("keys" if kind == "embedding" else "table")) == stage.info["rows"]
+    assert run.stages("embedding")[0].stage_id == "triptych-001"
+    assert len(run.stages("prediction")) < 5
 
 
 # ---- files that are not complete
