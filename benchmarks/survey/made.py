@@ -33,6 +33,7 @@ INSPECTORS = ("ana", "bo", "cyd")
 LEAD = "lee"
 PASSWORD = "made up survey"
 PICTURE = (64, 32)
+CONTENT = "made up"
 KINDS = ("good", *tuple(REASONS)[:10])
 
 
@@ -131,6 +132,7 @@ def _exposures(expnums: np.ndarray, plan: Plan) -> pd.DataFrame:
             "image_filename": "c4d_" + pd.Series(expnums).astype(str) + "_ooi_g_v1.fits.fz",
             "source": "/archive/" + pd.Series(expnums).astype(str) + ".fits.fz",
             "n_ccds": CCDS,
+            "preview_digest": CONTENT,
         }
     )
 
@@ -192,7 +194,7 @@ def _embedding(catalog: Catalog, plan: Plan) -> None:
     backbone = TriptychBackbone()
     parameters = {"backbone": "triptych", "model": "", "digest": backbone.digest, "only_sampled": False}
     keys = images_of(plan.expnums())
-    inputs = pd.DataFrame({"expnum": plan.expnums(), "n_images": CCDS, "content": "made up", "camera": "decam"})
+    inputs = pd.DataFrame({"expnum": plan.expnums(), "n_images": CCDS, "content": CONTENT, "camera": "decam"})
     with catalog.new_stage("embedding", "triptych", parameters=parameters) as writer:
         path = writer.folder / "vectors.npy"
         vectors = np.lib.format.open_memmap(path, "w+", np.float32, (plan.images, backbone.dim))
