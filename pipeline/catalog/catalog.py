@@ -13,7 +13,7 @@ import shutil
 import struct
 import time
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -33,6 +33,7 @@ from triptych.pipeline.catalog.stage import (
     read_table,
     rows_of,
 )
+from triptych.pipeline.catalog.tables import replace_exposures, write_table
 from triptych.pipeline.errors import CatalogError, StageMissing, StageStale, choose
 
 log = logging.getLogger("triptych")
@@ -102,10 +103,6 @@ QUARANTINE_COLUMNS: dict[str, str] = {
     "detail": "str",
 }
 TABLES = {"exposures": EXPOSURE_COLUMNS, "ccds": CCD_COLUMNS, "quarantine": QUARANTINE_COLUMNS}
-
-
-def _write_table(path: Path, frame: pd.DataFrame) -> None:
-    write_aside(path, lambda aside: frame.to_parquet(aside, index=False))
 
 
 @functools.lru_cache(maxsize=2)
@@ -275,13 +272,25 @@ class Catalog:
         """Replace the given tables. Each table is replaced in one step."""
         if ccds is not None:
             ccds = _conform(ccds, CCD_COLUMNS).sort_values("image_id", kind="stable")
-            _write_table(self.path / "ccds.parquet", ccds)
+            write_table(self.path / "ccds.parquet", ccds)
         if exposures is not None:
             exposures = _conform(exposures, EXPOSURE_COLUMNS).sort_values("expnum", kind="stable")
-            _write_table(self.path / "exposures.parquet", exposures)
+            write_table(self.path / "exposures.parquet", exposures)
         if quarantine is not None:
             quarantine = _conform(quarantine, QUARANTINE_COLUMNS).sort_values(["path", "ccdname"], kind="stable")
-            _write_table(self.path / "quarantine.parquet", quarantine)
+            write_table(self.path / "quarantine.parquet", quarantine)
+
+    def replace_rows(self, name: str, changed: Collection[int], rows: pd.DataFrame) -> None:
+        """Replace the rows of a table of CCDs that belong to some exposures, without holding the others in memory.
+
+        name : of a table in TABLES with `image_id`. changed : expnums; those without `rows` lose theirs.
+        """
+        rows, path = _conform(rows, TABLES[name]), self.path / f"{name}.parquet"
+        if replace_exposures(path, changed, rows):
+            return
+        others = _conform(self._table(name), TABLES[name])
+        both = pd.concat([others[~others.expnum.isin(list(changed))], rows], ignore_index=True)
+        write_table(path, _conform(both, TABLES[name]).sort_values("image_id", kind="stable"))
 
     def clear_unfinished(self) -> None:
         """Remove half-written tables and previews that a killed process left.

@@ -8,7 +8,6 @@ the base of those that follow. `stage.json` says `extends`: the base's `stage_id
 joined, how many own `rows` there are, and whether they all come `after` those of the base.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +17,7 @@ import pyarrow.parquet as pq
 
 from triptych.pipeline.catalog import joined
 from triptych.pipeline.catalog.stage import Stage, StageWriter
+from triptych.pipeline.catalog.tables import ROW_GROUP, write_batches
 from triptych.pipeline.image_ids import expnum_of
 
 # A stage of fewer rows is always written whole: that is quick, and others can read its files as they are.
@@ -100,8 +100,8 @@ class Following:
         after = joined.own_come_after(path, rows.column(joined.KEY).to_numpy())
         target = writer.folder / f"{name}.parquet"
         if self.whole:
-            batches = joined.joined_batches(path, rows, after, BLOCK, schema.names)
-            writer.note_rows(_write(target, batches, schema), name)
+            batches = joined.joined_batches(path, rows, after, ROW_GROUP, schema.names)
+            writer.note_rows(write_batches(target, schema, batches), name)
             return
         pq.write_table(rows, target)
         n_rows = sum(span.stop - span.start for span in joined.spans_of_files(path, rows, after))
@@ -150,18 +150,3 @@ class Following:
             "rows": n_rows,
             "after": after,
         }
-
-
-def _write(path, batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> int:
-    """Write batches as row groups of about BLOCK rows. Return the number of rows."""
-    waiting, n_waiting, n_rows = [], 0, 0
-    with pq.ParquetWriter(path, schema) as writer:
-        for batch in batches:
-            waiting.append(batch)
-            n_waiting, n_rows = n_waiting + len(batch), n_rows + len(batch)
-            if n_waiting >= BLOCK:
-                writer.write_table(pa.Table.from_batches(waiting), row_group_size=n_waiting)
-                waiting, n_waiting = [], 0
-        if waiting:
-            writer.write_table(pa.Table.from_batches(waiting), row_group_size=n_waiting)
-    return n_rows

@@ -18,6 +18,7 @@ from triptych.pipeline.catalog.damage import reading
 from triptych.pipeline.image_ids import expnum_of, image_id_of
 
 KEY = "image_id"
+NONE = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,11 @@ class Span:
     stop: int
 
 
-def spans_of(base_ids: np.ndarray, own_ids: np.ndarray) -> list[Span]:
-    """In which order rows of two files are read. base_ids, own_ids : (n,), (m,) int64, image_ids, rising."""
+def spans_of(base_ids: np.ndarray, own_ids: np.ndarray, gone: np.ndarray = NONE) -> list[Span]:
+    """In which order rows of two files are read.
+
+    base_ids, own_ids : (n,), (m,) int64, image_ids, rising. gone : expnums whose rows in the base are left out.
+    """
     found: list[Span] = []
 
     def add(own: bool, start: int, stop: int) -> None:
@@ -41,19 +45,21 @@ def spans_of(base_ids: np.ndarray, own_ids: np.ndarray) -> list[Span]:
         else:
             found.append(Span(own, start, stop))
 
-    exposures = expnum_of(own_ids)
-    starts = np.flatnonzero(exposures != np.r_[-1, exposures[:-1]])
-    stops = np.append(starts[1:], len(own_ids))[: len(starts)]
-    first, after = (np.searchsorted(base_ids, image_id_of(exposures[starts] + more, 0)) for more in (0, 1))
+    expnums = np.array(sorted({*expnum_of(own_ids).tolist(), *gone.tolist()}), np.int64)
+    starts, stops = first_id(expnums), first_id(expnums + 1)
+    places = (np.searchsorted(ids, ends).tolist() for ids in (base_ids, own_ids) for ends in (starts, stops))
     done = 0
-    for start, stop, replaced_from, replaced_to in zip(
-        starts.tolist(), stops.tolist(), first.tolist(), after.tolist(), strict=True
-    ):
+    for replaced_from, replaced_to, start, stop in zip(*places, strict=True):
         add(False, done, replaced_from)
         add(True, start, stop)
         done = replaced_to
     add(False, done, len(base_ids))
     return found
+
+
+def first_id(expnums: np.ndarray) -> np.ndarray:
+    """The lowest image_id that each exposure may have."""
+    return image_id_of(expnums, 0)
 
 
 class JoinedRows:
@@ -114,25 +120,26 @@ class JoinedRows:
 
 
 def own_come_after(base: Path, own_ids: np.ndarray) -> bool:
-    """Whether all own image_ids (m,), rising, are larger than the base's, so that nothing need be interleaved."""
+    """Whether all own image_ids (m,) are larger than the base's, so that nothing need be interleaved."""
     with reading(base):
         metadata = pq.read_metadata(base)
     place = metadata.schema.names.index(KEY)
     last = metadata.row_group(metadata.num_row_groups - 1).column(place).statistics if metadata.num_rows else None
     if last is None or not last.has_min_max:
         return not metadata.num_rows
-    return not len(own_ids) or int(own_ids[0]) > last.max
+    return not len(own_ids) or int(own_ids.min()) > last.max
 
 
-def spans_of_files(base: Path, own: "pa.Table | Path", after: bool) -> list[Span]:
+def spans_of_files(base: Path, own: "pa.Table | Path", after: bool, gone: np.ndarray = NONE) -> list[Span]:
     """The spans of a base's Parquet file and own rows, both with `image_id`.
 
-    after : whether all own rows come after all of the base's; then no image_id is read.
+    after : whether all own rows, and those that are `gone`, come after all of the base's; then no image_id is read.
     """
     if after:
         n_own = n_rows_of(own) if isinstance(own, Path) else len(own)
         return [Span(False, 0, n_rows_of(base)), Span(True, 0, n_own)]
-    return spans_of(ids_of_file(base), ids_of_file(own) if isinstance(own, Path) else own.column(KEY).to_numpy())
+    own_ids = ids_of_file(own) if isinstance(own, Path) else own.column(KEY).to_numpy()
+    return spans_of(ids_of_file(base), own_ids, gone)
 
 
 def n_rows_of(path: Path) -> int:
@@ -182,10 +189,10 @@ def joined_rows_of(base: Path, own: Path, expnums: np.ndarray, columns: Sequence
 
 
 def joined_batches(
-    base: Path, own: pa.Table | Path, after: bool, size: int, columns: Sequence[str]
+    base: Path, own: pa.Table | Path, after: bool, size: int, columns: Sequence[str], gone: np.ndarray = NONE
 ) -> Iterator[pa.RecordBatch]:
-    """Both files' rows in order, at most `size` at once. own : its file, or its rows."""
-    spans = spans_of_files(base, own, after)
+    """Both files' rows in order, at most `size` at once. own : its file, or its rows. gone : expnums to leave out."""
+    spans = spans_of_files(base, own, after, gone)
     mine = read(own, columns) if isinstance(own, Path) else own
     with reading(base), pq.ParquetFile(base) as file:
         batches, batch, first = file.iter_batches(size, columns=list(columns)), None, 0

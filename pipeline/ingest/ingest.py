@@ -277,15 +277,16 @@ class _Tables:
         self.manifest = manifest
         self.sampling = {"sample": int(sample), "seed": int(seed)}
         self.exposures = previews.with_digests(catalog, catalog.exposures())
-        self.ccds = catalog.ccds()
         self.quarantine = catalog.quarantine()
         self._changed: set[int] = set()
         self._exposures: list[dict] = []
         self._ccds: list[pd.DataFrame] = []
         self._more_ccds: list[pd.DataFrame] = []
         if catalog.info.get("ingest", self.sampling) != self.sampling:
-            for _, rows in self.ccds.groupby("expnum"):
-                self.ccds.loc[rows.index, "sampled"] = choose_sample(rows, sample, seed)
+            ccds = catalog.ccds()
+            for _, rows in ccds.groupby("expnum"):
+                ccds.loc[rows.index, "sampled"] = choose_sample(rows, sample, seed)
+            catalog.write_tables(ccds=ccds)
 
     def add(self, plan: ExposurePlan, read: ExposureRead) -> None:
         """Add one exposure. Its rows replace earlier ones."""
@@ -311,10 +312,12 @@ class _Tables:
         """Write the tables, then the manifest, so that the manifest never claims more than the tables hold."""
         changed = list(self._changed)
         replaced = int(self.exposures.expnum.isin(changed).any())
-        self.ccds = _replace(self.ccds, changed, [*self._more_ccds, *self._ccds])
+        rows = [*self._more_ccds, *self._ccds]
         self.exposures = _replace(self.exposures, changed, [pd.DataFrame(self._exposures)])
         self.quarantine = self.manifest.quarantine()
-        self.catalog.write_tables(exposures=self.exposures, ccds=self.ccds, quarantine=self.quarantine)
+        if changed or not (self.catalog.path / "ccds.parquet").exists():
+            self.catalog.replace_rows("ccds", changed, pd.concat(rows, ignore_index=True) if rows else pd.DataFrame())
+        self.catalog.write_tables(exposures=self.exposures, quarantine=self.quarantine)
         # browsers keep pictures for ever, until this number grows
         self.catalog.set_info(ingest=self.sampling, replaced=self.catalog.info.get("replaced", 0) + replaced)
         self.manifest.save()

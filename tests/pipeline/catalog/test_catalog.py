@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from triptych.pipeline.catalog import tables
 from triptych.pipeline.catalog.catalog import CCD_COLUMNS, EXPOSURE_COLUMNS, Catalog
 from triptych.pipeline.errors import CatalogError, StageMissing, StageStale, UnknownName
+from triptych.pipeline.image_ids import image_id_of
 
 
 @pytest.fixture
@@ -126,3 +128,34 @@ def test_rows_are_those_of_the_main_table(catalog):
         writer.write_table(pd.DataFrame({"expnum": [1, 2]}))
         writer.write_table(pd.DataFrame({"expnum": range(9)}), "exposures_scored")
     assert writer.stage.info["rows"] == 2
+
+
+def ccd_rows(expnums, version: float) -> pd.DataFrame:
+    rows = [
+        {"image_id": image_id_of(e, n), "expnum": e, "ccdnum": n, "ccdname": f"N{n}"} for e in expnums for n in (1, 2)
+    ]
+    return pd.DataFrame(rows, columns=["image_id", "expnum", "ccdnum", "ccdname"]).assign(fwhm_pix=version)
+
+
+@pytest.mark.parametrize("group", [1, 3, 65_536])
+def test_rows_of_exposures_are_replaced_as_if_the_table_were_written_whole(tmp_path, monkeypatch, group):
+    monkeypatch.setattr(tables, "ROW_GROUP", group)
+    whole, changed = (Catalog.create(tmp_path / name) for name in ("whole", "changed"))
+    expected = ccd_rows([1, 3, 5, 7], 1.0)
+    changed.replace_rows("ccds", [1, 3, 5, 7], expected)
+    steps = [([9], [9]), ([3, 4], [3, 4]), ([5, 8], []), ([2, 9, 11], [2, 11]), ([1, 2, 3, 4, 7, 11], []), ([6], [6])]
+    for version, (replaced, present) in enumerate(steps, start=2):
+        rows = ccd_rows(present, version)
+        changed.replace_rows("ccds", replaced, rows.sample(frac=1, random_state=0))
+        expected = pd.concat([expected[~expected.expnum.isin(replaced)], rows], ignore_index=True)
+        whole.write_tables(ccds=expected)
+        assert (changed.path / "ccds.parquet").read_bytes() == (whole.path / "ccds.parquet").read_bytes()
+    assert changed.ccds().expnum.tolist() == [6, 6]
+
+
+def test_a_table_of_an_earlier_version_is_replaced_too(tmp_path):
+    catalog = Catalog.create(tmp_path / "run")
+    ccd_rows([1, 2], 1.0).to_parquet(catalog.path / "ccds.parquet", index=False)
+    catalog.replace_rows("ccds", [2, 3], ccd_rows([3], 2.0))
+    found = catalog.ccds()[["expnum", "fwhm_pix", "hdu_name"]].drop_duplicates()
+    assert found.values.tolist() == [[1, 1, ""], [3, 2, ""]]
