@@ -45,7 +45,6 @@ VERBS = {
     "pretrain": pretrain.pretrain,
     "similar": learning.similar,
     "retrain": learning.retrain,
-    "live": models.live,
     "watch": watch.watch,
     "agreement": agreement.agreement,
     "export": serve.export,

@@ -1,9 +1,9 @@
 """The worker: a process beside the server for long work.
 
-It takes jobs from the job table, one after the other. Between jobs it follows what the votes change. The server starts
-it and holds a pipe to it; the worker ends when the pipe closes, so that it never runs longer than the server. While a
-job runs, a thread tells the store every few seconds that the worker is alive. A cancelled job ends at its next step; if
-that does not come within STOP_SECONDS, the whole process ends, and the server starts another one.
+It takes jobs from the job table, one after the other. The server starts it and holds a pipe to it; the worker ends when
+the pipe closes, so that it never runs longer than the server. While a job runs, a thread tells the store every few
+seconds that the worker is alive. A cancelled job ends at its next step; if that does not come within STOP_SECONDS, the
+whole process ends, and the server starts another one.
 """
 
 import argparse
@@ -33,8 +33,6 @@ log = logging.getLogger("triptych.worker")
 ABANDONED = 3  # exit status after a job that had to be stopped
 
 IDLE_SECONDS = 1.0
-REST = 3.0  # after following the votes the worker rests this many times as long, so that voting stays fast
-LONGEST_REST_SECONDS = 5.0
 HEARTBEAT_SECONDS = 5.0
 LOOK_SECONDS = 1.0  # between two looks whether somebody wants the job to stop
 STOP_SECONDS = 4.0  # for a job to come to its next step, once somebody wants it to stop
@@ -54,60 +52,6 @@ def retrain(catalog, store, parameters, report):
 
 # kind of job -> function (catalog, store, parameters, report) that returns a dict for the page
 KINDS = {"retrain": retrain}
-
-
-class LiveWork:
-    """Follows the votes on one run, and writes what they change.
-
-    catalog : pipeline.catalog.catalog.Catalog    store : pipeline.store.store.LabelStore
-    """
-
-    def __init__(self, catalog, store):
-        self.catalog, self.store = catalog, store
-        self._followed = None
-        self._labelled = None
-
-    def look(self):
-        """Follow the votes if there is anything new. Returns whether there was.
-
-        Whatever is wrong with the run's files, this only logs a warning and does not raise.
-        """
-        try:
-            now = self._now()
-            if now == self._followed or not now[1]:
-                return False
-            self._followed = now  # set before the attempt: if it fails, the same votes would fail again
-            self._follow()
-        except (Cancelled, StoreAway):
-            self._followed = None
-            return False
-        except Exception:  # votes and retrainings must go on, whatever the run's files hold
-            log.warning("the votes could not be followed", exc_info=True)
-        return True
-
-    def _now(self):
-        current = self.catalog.refresh().info["current"]
-        tables = self.catalog.tables_version()
-        return int(self.store.revision()), current.get("prediction"), current.get("embedding"), tables
-
-    def _follow(self):
-        from triptych.pipeline.retraining import live_changes, live_written
-        from triptych.pipeline.retraining.live_tables import LabelledRows
-
-        self._labelled = self._labelled or LabelledRows(self.catalog)
-        self._labelled.follow(self.store)
-        try:
-            live_changes.follow(self.catalog, self.store, labelled=self._labelled, going_on=self._no_job_waits)
-        except (Cancelled, StoreAway):
-            raise
-        except TriptychError as error:
-            live_written.failed(self.catalog, self.store, error)
-
-    def _no_job_waits(self):
-        """Raise Cancelled if a job waits. Following may take minutes for a large survey, and a job goes first."""
-        jobs = self.store.jobs(run=str(self.catalog.path))
-        if len(jobs) and (jobs.state == "waiting").any():
-            raise Cancelled("a job waits")
 
 
 class Waits:
@@ -238,18 +182,16 @@ def finish(store, job_id, worker, outcome):
 
 
 def work(run, labels, *, once=False):
-    """Take the jobs of a run for ever, and follow the votes between them.
+    """Take the jobs of a run for ever.
 
-    once : end when no job waits, without following the votes; returns the number of jobs done
+    once : end when no job waits; returns the number of jobs done
     """
     catalog = Catalog.open(run)
     store = open_store(catalog, labels or "")
     leftovers.clear_if_idle(catalog)
     worker = f"{socket.gethostname()}:{os.getpid()}"
-    live = LiveWork(catalog, store)
-    done, rests_until = 0, 0.0
+    done = 0
     while True:
-        start = time.monotonic()
         try:
             job = store.claim_job(worker, run=str(catalog.path))
         except StoreAway as error:
@@ -264,11 +206,8 @@ def work(run, labels, *, once=False):
         elif once:
             store.close()
             return done
-        elif start < rests_until or not live.look():
-            time.sleep(IDLE_SECONDS)
         else:
-            end = time.monotonic()
-            rests_until = end + min(LONGEST_REST_SECONDS, REST * (end - start))
+            time.sleep(IDLE_SECONDS)
 
 
 class WorkerProcess:

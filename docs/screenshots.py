@@ -38,7 +38,7 @@ INSPECTORS = [name for name, role in ACCOUNTS.items() if role == "inspector"]
 def served(run: Path, folder: Path, name: str):
     """A server of a copy of `run`, which lies in `folder` under this name; yields (Served, Catalog)."""
     copy = folder / name
-    shutil.copytree(run, copy, ignore=shutil.ignore_patterns("labels.db*", "live", "*.fz"))
+    shutil.copytree(run, copy, ignore=shutil.ignore_patterns("labels.db*", "*.fz"))
     with closing(sqlite3.connect(run / "labels.db")) as source, closing(sqlite3.connect(copy / "labels.db")) as target:
         source.backup(target)
     catalog = Catalog.open(copy)

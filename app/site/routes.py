@@ -26,7 +26,6 @@ ROUTE_MODULES = (
     "triptych.app.rooms.model.routes",
     "triptych.app.rooms.model.doubtful_routes",
     "triptych.app.rooms.model.asking_routes",
-    "triptych.app.rooms.model.live_report",
     "triptych.app.rooms.export.explain_routes",
 )
 

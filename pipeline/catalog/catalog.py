@@ -216,14 +216,6 @@ class Catalog:
         """File that says which label stores the run has used, and how far each had come."""
         return self.path / "labels.json"
 
-    @property
-    def live_folder(self) -> Path:
-        """Folder of the live neighbours, which follow the votes between retrainings.
-
-        It is a cache: deleting it is safe.
-        """
-        return self.path / "live"
-
     # ---- tables
 
     def _table(self, name: str) -> pd.DataFrame:

@@ -1,1 +1,1 @@
-"""Learning from new votes: retraining and what it changed, choice of a model, live neighbours between retrainings."""
+"""Learning from new votes: retraining and what it changed, and the choice of a model."""

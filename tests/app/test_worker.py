@@ -1,6 +1,5 @@
 """The worker: jobs from the table, what they report, and that it ends with its server."""
 
-import itertools
 import os
 import shutil
 import subprocess
@@ -208,25 +207,6 @@ class Clock:
     def sleep(self, seconds):
         self.now += seconds
         self.slept += seconds
-
-
-@pytest.mark.parametrize(("seconds", "rest"), [(1.0, 3.0), (60.0, 5.0)])
-def test_between_two_looks_at_the_votes_the_worker_rests(store, monkeypatch, seconds, rest):
-    clock = Clock(end=20 * (seconds + rest))
-    looks = []
-
-    def look():
-        looks.append(clock.now)
-        clock.now += seconds
-        return True
-
-    monkeypatch.setattr(worker, "time", clock)
-    monkeypatch.setattr(worker, "LiveWork", lambda *_: SimpleNamespace(look=look))
-    with pytest.raises(TimeoutError):
-        worker.work(store.catalog.path, store.url)
-    gaps = [later - earlier - seconds for earlier, later in itertools.pairwise(looks)]
-    assert len(gaps) >= 10
-    assert all(rest <= gap <= rest + worker.IDLE_SECONDS for gap in gaps)
 
 
 def test_progress_is_told_every_other_second_and_each_new_step_at_once(monkeypatch):

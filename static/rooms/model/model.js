@@ -8,10 +8,9 @@ import { listen } from '../../frame/keys.js';
 import { withSheet } from '../../basics/room_style.js';
 import { section as asking } from './asking_section.js';
 import { section as doubtful } from './doubtful_section.js';
-import { section as live } from './live_section.js';
 import { changesHtml, currentHtml, emptyHtml, failedHtml, figuresHtml, LISTS, logHtml, mineHtml, modelsHtml, taughtHtml, workHtml } from './page.js';
 
-const SECTIONS = { live_section: live, doubtful_section: doubtful, asking_section: asking };
+const SECTIONS = { doubtful_section: doubtful, asking_section: asking };
 const OPEN = ['waiting', 'running'];
 
 export async function mount(box, model) {
