@@ -21,7 +21,7 @@ PIPELINE = (
     ("errors", "reasons", "image_ids", "clock"),
     ("camera", "csv_tables", "extras", "memory", "parallel"),
     ("focal_plane", "catalog", "dask_cluster", "text_files"),
-    ("store",),
+    ("shapes", "store"),
     ("pixels", "simulation", "vectors", "votes"),
     ("ingest", "labels"),
     ("classifier",),
@@ -60,6 +60,7 @@ ONLY_IN = {
     },
     "transformers": {"pipeline/embedding"},
     "distributed": {"pipeline/dask_cluster.py"},
+    "sep": {"pipeline/shapes"},
     "sqlalchemy": {"pipeline/store"},
     "alembic": {"pipeline/store/migrate.py", "pipeline/store/migrations"},
 }
