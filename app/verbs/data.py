@@ -64,11 +64,15 @@ def ingest(
         str,
         typer.Option(help="Dask cluster to use: local, tcp://HOST:PORT, or a scheduler file."),
     ] = "",
+    add_shapes: Annotated[
+        bool,
+        typer.Option("--add-shapes", help="Also read again what an earlier version read without star shapes."),
+    ] = False,
 ) -> None:
     """Read files or folders into the run.
 
-    Writes the tables of exposures and CCDs, the previews, and a list of files that cannot be used (quarantine). Run it
-    again to read what is new or changed, or to continue if it was stopped.
+    Writes the tables of exposures, CCDs and star shapes, the previews, and a list of files that cannot be used
+    (quarantine). Run it again to read what is new or changed, or to continue if it was stopped.
     """
     from triptych.pipeline.camera import CAMERAS
     from triptych.pipeline.catalog.catalog import Catalog
@@ -81,13 +85,14 @@ def ingest(
         raise BadInput("--part is for work without a scheduler; leave out --part or --scheduler")
     place = parts.part_of(part) if part else None
     catalog = Catalog.create(run, camera=camera)
+    how = {"sample": sample, "seed": seed, "add_shapes": add_shapes}
     with bar("ingest") as progress:
         if place:
-            report = parts.ingest_part(catalog, sources, place, sample=sample, seed=seed, progress=progress)
+            report = parts.ingest_part(catalog, sources, place, **how, progress=progress)
         elif scheduler:
-            report = parts.ingest_on_cluster(catalog, sources, scheduler, sample=sample, seed=seed, progress=progress)
+            report = parts.ingest_on_cluster(catalog, sources, scheduler, **how, progress=progress)
         else:
-            report = read(catalog, sources, sample=sample, seed=seed, progress=progress)
+            report = read(catalog, sources, **how, progress=progress)
     say(str(report))
 
 

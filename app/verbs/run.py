@@ -69,6 +69,7 @@ def run_all(
 def status(run: Run) -> None:
     """Show what is in the run folder."""
     from triptych.pipeline.catalog.catalog import STAGE_COMMANDS
+    from triptych.pipeline.ingest.shape_tables import unmeasured
 
     catalog = open_run(run)
     quarantine = catalog.quarantine()
@@ -76,6 +77,8 @@ def status(run: Run) -> None:
     print_result(f"{catalog.path}  camera {catalog.camera}, {counts}")
     for problem, count in quarantine.problem.value_counts().items():
         print_result(f"  quarantine: {count} {problem}")
+    if n := len(unmeasured(catalog)):
+        print_result(f"  without star shapes: {n} exposures; add them: triptych ingest {run} SOURCE... --add-shapes")
     table = Table("stage", "current", "rows", "seconds", "made from", box=None)
     for kind in STAGE_COMMANDS:
         for stage in catalog.stages(kind):

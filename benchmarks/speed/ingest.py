@@ -1,6 +1,6 @@
 """One whole compressed exposure to 62 previews, a window of it, and what the compiled decoder costs at its first use.
 
-    python -m benchmarks.speed.ingest [FILE.fits.fz] [--rounds 7]
+    python -m benchmarks.speed.ingest [FILE.fits.fz] [--rounds 7] [--against CHECKOUT]
 
 Without a file, one full-size exposure is simulated (a minute and a half, kept in the temporary folder). The baseline is
 fitsio and the numpy block mean in one process, the other way is the compiled decoder in as many threads as cores; they
@@ -26,22 +26,41 @@ from triptych.pipeline.parallel import cores
 from triptych.pipeline.pixels import compressed_tiles, rice
 from triptych.pipeline.pixels.fits import as_float
 from triptych.pipeline.pixels.images import block_mean, preview_bin, thinning
+from triptych.pipeline.shapes.detection import QUAD
 from triptych.pipeline.simulation.simulate import simulate
 
 FRESH = """
 import re, sys, time
 start = time.perf_counter()
-from triptych.pipeline import rice, tiles
-tables = list(tiles.tile_tables(sys.argv[1]).values())
+from triptych.pipeline.pixels import compressed_tiles, rice
+tables = list(compressed_tiles.tile_tables(sys.argv[1]).values())
 loaded = time.perf_counter()
-rice.measure(tables[0], 16, 11)
+rice.measure(tables[0], 16, 11, 4)
 first = time.perf_counter()
-rice.measure(tables[1], 16, 11)
+rice.measure(tables[1], 16, 11, 4)
 again = time.perf_counter()
 for table in tables:
-    rice.measure(table, 16, 11)
+    rice.measure(table, 16, 11, 4)
 peak = re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())
 print(loaded - start, (first - loaded) - (again - first), int(peak.group(1)) / 1024)
+"""
+
+# whole ingests of one file by the compiled decoder, in a process of its own: seconds, seconds of CPU, peak MB
+WHOLE = """
+import re, sys, tempfile, time
+from pathlib import Path
+from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.ingest.ingest import ingest
+from triptych.pipeline.pixels import compressed_tiles
+compressed_tiles.WORTH_LOADING = compressed_tiles.WORTH_COMPILING = -1
+for _ in range(2):  # the first one loads the decoder
+    with tempfile.TemporaryDirectory() as folder:
+        catalog = Catalog.create(Path(folder) / "run")
+        start, spent = time.perf_counter(), time.process_time()
+        ingest(catalog, sys.argv[1], workers=int(sys.argv[2]))
+        took = time.perf_counter() - start, time.process_time() - spent
+peak = re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())
+print(*took, int(peak.group(1)) / 1024)
 """
 
 
@@ -67,11 +86,11 @@ def _binned(pixels: np.ndarray) -> np.ndarray:
 def compiled(path: str | Path, threads: int) -> list[np.ndarray]:
     """The same by the compiled decoder."""
     with ThreadPoolExecutor(threads) as pool:
-        return [found[0] for found in pool.map(_previewed, compressed_tiles.tile_tables(path).values())]
+        return [found.means for found in pool.map(_previewed, compressed_tiles.tile_tables(path).values())]
 
 
-def _previewed(table: compressed_tiles.TileTable) -> tuple:
-    return rice.measure(table, preview_bin(table.shape), thinning(table.shape))
+def _previewed(table: compressed_tiles.TileTable) -> rice.Decoded:
+    return rice.measure(table, preview_bin(table.shape), thinning(table.shape), QUAD)
 
 
 def ingested(path: Path, price: int) -> float:
@@ -131,12 +150,38 @@ def windows(path: Path, n: int = 41) -> None:
     told("window 256 x 256, compiled decoder, headers read too", by_path, 1000, "ms")
 
 
+def against(path: Path, checkout: Path, rounds: int) -> None:
+    """Whole ingests by this checkout and by another one, in turn."""
+    here = Path(__file__).parents[2]
+    for workers in (1, cores()):
+        times: dict[Path, list[list[float]]] = {here: [], checkout: []}
+        for _ in range(rounds):
+            for place, found in times.items():
+                done = subprocess.run(
+                    [sys.executable, "-c", WHOLE, str(path), str(workers)],
+                    cwd=place,
+                    env={**os.environ, "PYTHONPATH": str(place)},
+                    capture_output=True,
+                    text=True,
+                    check=True,
+                )
+                found.append([float(word) for word in done.stdout.split()])
+        for number, (what, unit) in enumerate((("", "s"), (", CPU", "s"), (", peak memory", "MB"))):
+            name = f"whole ingest, {workers} threads{what}"
+            ours = told(f"{name}, this checkout", [row[number] for row in times[here]], 1, unit)
+            theirs = told(f"{name}, the other", [row[number] for row in times[checkout]], 1, unit)
+            print(f"ratio {ours / theirs:.3f}", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("path", nargs="?", type=Path)
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--against", type=Path, help="only compare whole ingests with those of another checkout")
     chosen = parser.parse_args()
     path = (chosen.path or full_size_exposure()).resolve()
+    if chosen.against:
+        return against(path, chosen.against.resolve(), chosen.rounds)
     tables = compressed_tiles.tile_tables(path)
     shapes = sorted({table.shape for table in tables.values()})
     print(f"{path.name}: {len(tables)} CCDs of {shapes}, {path.stat().st_size / 1e6:.0f} MB; {cores()} cores")

@@ -102,7 +102,15 @@ QUARANTINE_COLUMNS: dict[str, str] = {
     "problem": "str",
     "detail": "str",
 }
-TABLES = {"exposures": EXPOSURE_COLUMNS, "ccds": CCD_COLUMNS, "quarantine": QUARANTINE_COLUMNS}
+STAR_SHAPE_COLUMNS: dict[str, str] = {"image_id": "int64", "expnum": "int64", "ccdname": "str"}  # then float64
+EXPOSURE_SHAPE_COLUMNS: dict[str, str] = {"expnum": "int64"}  # then float64
+TABLES = {
+    "exposures": EXPOSURE_COLUMNS,
+    "ccds": CCD_COLUMNS,
+    "quarantine": QUARANTINE_COLUMNS,
+    "star_shapes": STAR_SHAPE_COLUMNS,
+    "exposure_shapes": EXPOSURE_SHAPE_COLUMNS,
+}
 
 
 @functools.lru_cache(maxsize=2)
@@ -260,8 +268,22 @@ class Catalog:
         """One row per file or CCD that could not be used, with the reason."""
         return self._table("quarantine")
 
-    def write_tables(self, exposures=None, ccds=None, quarantine=None) -> None:
+    def star_shapes(self) -> pd.DataFrame:
+        """One row per CCD image whose stars were looked at, sorted by `image_id`. NaN = unknown.
+
+        Runs of earlier versions have none.
+        """
+        return self._table("star_shapes")
+
+    def exposure_shapes(self) -> pd.DataFrame:
+        """One row per exposure of `star_shapes`, sorted by `expnum`: what its CCDs have in common. NaN = unknown."""
+        return self._table("exposure_shapes")
+
+    def write_tables(self, exposures=None, ccds=None, quarantine=None, exposure_shapes=None) -> None:
         """Replace the given tables. Each table is replaced in one step."""
+        if exposure_shapes is not None:
+            shapes = _conform(exposure_shapes, EXPOSURE_SHAPE_COLUMNS).sort_values("expnum", kind="stable")
+            write_table(self.path / "exposure_shapes.parquet", shapes)
         if ccds is not None:
             ccds = _conform(ccds, CCD_COLUMNS).sort_values("image_id", kind="stable")
             write_table(self.path / "ccds.parquet", ccds)

@@ -1,4 +1,7 @@
-"""The pixels of one exposure, read once: statistics and preview of every CCD, with one CCD per thread in memory."""
+"""The pixels of one exposure, read once: statistics, star shapes and preview of every CCD.
+
+One CCD per thread is in memory.
+"""
 
 import math
 from collections.abc import Iterator
@@ -17,22 +20,30 @@ from triptych.pipeline.pixels.compressed_tiles import TileTable, tile_tables
 from triptych.pipeline.pixels.fits import PixelReader, Unusable, as_float
 from triptych.pipeline.pixels.images import block_mean, preview_bin, sky_of, thinning
 from triptych.pipeline.pixels.sky_levels import levels
+from triptych.pipeline.shapes import ccd as star_shapes
+from triptych.pipeline.shapes.detection import QUAD, quads
+from triptych.pipeline.shapes.frame import Frame, frame_of
 
 
 @dataclass
 class ExposureRead:
-    """Results from the pixels: rows of the CCD table, and [path, ccdname, problem, detail] of CCDs that failed."""
+    """Results from the pixels: rows of the CCD table, and [path, ccdname, problem, detail] of CCDs that failed.
+
+    shapes : rows of the table of star shapes, one for each row of the CCD table.
+    """
 
     rows: list = field(default_factory=list)
     problems: list = field(default_factory=list)
+    shapes: list = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What is kept of a CCD's pixels: its statistics and its preview.
+    """What is kept of a CCD's pixels: its statistics, its preview and the shapes of its stars.
 
     preview : (ny, nx) float32 ADU, means over blocks of `bin` pixels. shape : of the CCD. sky_median, sky_sigma : ADU.
-    n_recorded : number of finite pixels. n_filled : number of those that are not exactly 0.
+    n_recorded : number of finite pixels. n_filled : number of those that are not exactly 0. stars : see
+    `shapes.ccd.COLUMNS`.
     """
 
     shape: tuple[int, int]
@@ -42,29 +53,42 @@ class Measured:
     sky_sigma: float
     n_recorded: int
     n_filled: int
+    stars: dict[str, float]
 
 
-def measure(pixels: np.ndarray) -> Measured:
-    """Preview and statistics of one CCD from all its pixels (ny, nx) float32."""
+def measure(pixels: np.ndarray, frame: Frame | None = None) -> Measured:
+    """Preview, statistics and star shapes of one CCD from all its pixels (ny, nx) float32.
+
+    frame : None where there are no stars to be measured, as in pictures.
+    """
     recorded = np.isfinite(pixels)
     bin, step = preview_bin(pixels.shape), thinning(pixels.shape)
     counts = int(np.count_nonzero(recorded)), int(np.count_nonzero(recorded & (pixels != 0)))
-    return Measured(pixels.shape, bin, block_mean(pixels, bin), *sky_of(pixels[::step, ::step]), *counts)
+    shapes = _shapes(pixels, None, frame)
+    return Measured(pixels.shape, bin, block_mean(pixels, bin), *sky_of(pixels[::step, ::step]), *counts, shapes)
 
 
-def measure_tiles(table: TileTable) -> Measured | None:
+def _shapes(pixels: np.ndarray, squares: np.ndarray | None, frame: Frame | None) -> dict[str, float]:
+    """Star shapes of one CCD. squares : `quads` of its pixels if they are there already."""
+    if frame is None or not star_shapes.can_measure(pixels.shape, frame):
+        return star_shapes.unknown()
+    return star_shapes.measure_stars(pixels, quads(pixels) if squares is None else squares, frame)
+
+
+def measure_tiles(table: TileTable, frame: Frame) -> Measured | None:
     """The same from compressed tiles, by the compiled decoder; None if that decoder cannot read them."""
     from triptych.pipeline.pixels import rice  # takes half a second, too long for a few small files
 
     bin = preview_bin(table.shape)
     try:
-        found = rice.measure(table, bin, thinning(table.shape))
+        found = rice.measure(table, bin, thinning(table.shape), QUAD)
     except OSError:
         return None  # the other reader will say what is wrong with the file
     if found is None:
         return None
-    preview, thinned, *counts = found
-    return Measured(table.shape, bin, preview, *sky_of(thinned), *counts)
+    shapes = _shapes(found.image, found.squares, frame)
+    counts = found.n_recorded, found.n_filled
+    return Measured(table.shape, bin, found.means, *sky_of(found.thinned), *counts, shapes)
 
 
 def read_exposure(
@@ -82,7 +106,7 @@ def read_exposure(
             if focal_plane_pictures.is_picture_name(source):
                 found = _of_picture(source, ccds, plan.camera)
             else:
-                found = _of_file(source, ccds, read.problems, threads if fast else 0)
+                found = _of_file(source, ccds, plan.camera, read.problems, threads if fast else 0)
             for ccd, measured in found:
                 previews[ccd["ccdnum"]] = _take(plan, ccd, measured, read)
         except Unusable as error:
@@ -108,20 +132,24 @@ def _of_picture(source: str, ccds: list[dict], camera_name: str) -> Iterator[tup
     yield from ((ccd, measure(images[ccd["ccdnum"]])) for ccd in ccds if ccd["ccdnum"] in images)
 
 
-def _of_file(source: str, ccds: list[dict], problems: list, threads: int) -> Iterator[tuple[dict, Measured]]:
+def _of_file(
+    source: str, ccds: list[dict], camera_name: str, problems: list, threads: int
+) -> Iterator[tuple[dict, Measured]]:
     """The CCDs in one FITS file. Those that cannot be decoded are added to `problems`."""
+    found = camera(camera_name)
+    frames = {ccd["hdu"]: frame_of(found, ccd["shape"], ccd.get("cd"), ccd.get("saturation")) for ccd in ccds}
     tables = tile_tables(source) if threads else {}
     tables = {ccd["hdu"]: tables[ccd["hdu"]] for ccd in ccds if ccd["hdu"] in tables}
     with ThreadPoolExecutor(max(1, threads)) as pool, PixelReader(source) as reader:
         started = {
-            ccd["hdu"]: pool.submit(measure_tiles, tables[ccd["hdu"]])
+            ccd["hdu"]: pool.submit(measure_tiles, tables[ccd["hdu"]], frames[ccd["hdu"]])
             for ccd in ccds
             if ccd["hdu"] in tables and tables[ccd["hdu"]].fits(ccd["blank"])
         }
         for ccd in ccds:
             measured = started[ccd["hdu"]].result() if ccd["hdu"] in started else None
             try:
-                yield ccd, measured or measure(as_float(reader.read(ccd["hdu"]), ccd["blank"]))
+                yield ccd, measured or measure(as_float(reader.read(ccd["hdu"]), ccd["blank"]), frames[ccd["hdu"]])
             except Unusable as error:
                 problems.append([source, ccd["ccdname"], error.problem, error.detail])
 
@@ -133,12 +161,12 @@ def _take(plan: ExposurePlan, ccd: dict, measured: Measured, read: ExposureRead)
         read.problems.append([ccd["source"], ccd["ccdname"], "all_nan", f"HDU {ccd['hdu']} has no finite pixel"])
         return None
     filled = measured.n_recorded if picture else measured.n_filled
+    key = {"image_id": image_id_of(plan.expnum, ccd["ccdnum"]), "expnum": plan.expnum, "ccdname": ccd["ccdname"]}
+    read.shapes.append({**key, **measured.stars})
     ny, nx = measured.shape
     read.rows.append(
         {
-            "image_id": image_id_of(plan.expnum, ccd["ccdnum"]),
-            "expnum": plan.expnum,
-            "ccdname": ccd["ccdname"],
+            **key,
             "ccdnum": ccd["ccdnum"],
             "image_hdu": ccd["hdu"],
             "hdu_name": ccd["hdu_name"],

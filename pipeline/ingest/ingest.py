@@ -28,6 +28,7 @@ from triptych.pipeline.ingest import reprocessed
 from triptych.pipeline.ingest.exposure_files import ExposurePlan, plan_exposure
 from triptych.pipeline.ingest.exposure_pixels import ExposureRead, read_exposure
 from triptych.pipeline.ingest.manifest import Manifest
+from triptych.pipeline.ingest.shape_tables import ShapeTables, measure_again, replace_rows, unmeasured
 from triptych.pipeline.ingest.sources import PROBLEMS, FileRecord, digest_of, find_files, read_record
 from triptych.pipeline.parallel import WorkerLost, cores, processes_for, unordered
 from triptych.pipeline.pixels import compressed_tiles
@@ -42,16 +43,22 @@ MOSTLY_BLANK = 0.98  # share of a CCD's pixels; such a CCD is not sampled if the
 
 @dataclass(frozen=True)
 class IngestReport:
-    """What one call did: numbers of exposures read and unchanged, and what is in quarantine now."""
+    """What one call did: numbers of exposures read and unchanged, and what is in quarantine now.
+
+    n_unmeasured : exposures that an earlier version read, without star shapes.
+    """
 
     n_new: int
     n_skipped: int
     n_quarantined: int
     problems: Counter
     n_ccds: int = 0
+    n_unmeasured: int = 0
 
     def __str__(self) -> str:
         read = f"exposures read: {self.n_new} ({self.n_ccds} CCDs), unchanged: {self.n_skipped}"
+        if self.n_unmeasured:
+            read += f", without star shapes: {self.n_unmeasured} (the same command with --add-shapes adds them)"
         if not self.n_quarantined:
             return f"{read}, in quarantine: nothing"
         listed = "\n".join(f"  {count:6d}  {name}: {PROBLEMS[name]}" for name, count in self.problems.most_common())
@@ -66,13 +73,15 @@ def ingest(
     seed: int = 0,
     workers: int | None = None,
     waiting: Collection[str] = (),
+    add_shapes: bool = False,
     progress: Callable[..., None] | None = None,
 ) -> IngestReport:
     """Read files and folders (with subfolders) into the run. A second call reads only what is new or changed.
 
     sample : number of CCDs per exposure to mark as `sampled`, chosen by `seed` and the exposure number. workers :
     number of processes, None = one per core. waiting : absolute paths to leave alone, because they are still being
-    written. progress : called with (done, total, text). BadInput if a source does not exist, CatalogError if another
+    written. add_shapes : read again what has no star shapes yet, because an earlier version read it. progress : called
+    with (done, total, text). BadInput if a source does not exist, CatalogError if another
     ingest of the run is running.
     """
     progress = progress or (lambda done, total, text="": None)
@@ -84,6 +93,8 @@ def ingest(
         touched = forget_gone(manifest, sources, set(paths))
         manifest.files |= {record.path: record for record in folders}
         paths = [path for path in paths if path not in waiting]
+        if add_shapes:
+            measure_again(manifest, unmeasured(catalog), set(paths))
         touched |= _read_headers(catalog, manifest, paths, workers, progress)
         return make_tables(catalog, manifest, touched, sample=sample, seed=seed, workers=workers, progress=progress)
 
@@ -133,6 +144,7 @@ def report_of(catalog: Catalog, n_new: int = 0, n_ccds: int = 0) -> IngestReport
         n_quarantined=len(quarantine),
         problems=Counter(quarantine.problem),
         n_ccds=n_ccds,
+        n_unmeasured=len(unmeasured(catalog)),
     )
 
 
@@ -277,6 +289,7 @@ class _Tables:
         self.manifest = manifest
         self.sampling = {"sample": int(sample), "seed": int(seed)}
         self.exposures = previews.with_digests(catalog, catalog.exposures())
+        self.shapes = ShapeTables(catalog)
         self.quarantine = catalog.quarantine()
         self._changed: set[int] = set()
         self._exposures: list[dict] = []
@@ -299,6 +312,7 @@ class _Tables:
                 self._ccds = []
             content = previews.content_of(self.catalog, plan.expnum)
             self._exposures.append({**plan.facts, "n_ccds": len(rows), "preview_digest": content})
+            self.shapes.add(plan, read.shapes)
         else:
             self.catalog.preview_path(plan.expnum).unlink(missing_ok=True)
         if any(problem == "unreadable" for _, _, problem, _ in read.problems):
@@ -313,18 +327,13 @@ class _Tables:
         changed = list(self._changed)
         replaced = int(self.exposures.expnum.isin(changed).any())
         rows = [*self._more_ccds, *self._ccds]
-        self.exposures = _replace(self.exposures, changed, [pd.DataFrame(self._exposures)])
+        self.exposures = replace_rows(self.exposures, changed, [pd.DataFrame(self._exposures)])
         self.quarantine = self.manifest.quarantine()
         if changed or not (self.catalog.path / "ccds.parquet").exists():
             self.catalog.replace_rows("ccds", changed, pd.concat(rows, ignore_index=True) if rows else pd.DataFrame())
         self.catalog.write_tables(exposures=self.exposures, quarantine=self.quarantine)
+        self.shapes.save(changed, self.exposures)
         # browsers keep pictures for ever, until this number grows
         self.catalog.set_info(ingest=self.sampling, replaced=self.catalog.info.get("replaced", 0) + replaced)
         self.manifest.save()
         self._changed, self._exposures, self._ccds, self._more_ccds = set(), [], [], []
-
-
-def _replace(table: pd.DataFrame, changed: list[int], rows: list[pd.DataFrame]) -> pd.DataFrame:
-    """The table without rows of the changed exposures, plus the new rows."""
-    parts = [part for part in (table[~table.expnum.isin(changed)], *rows) if len(part)]
-    return pd.concat(parts, ignore_index=True) if parts else table.iloc[:0]

@@ -29,6 +29,7 @@ from triptych.pipeline.ingest.exposure_files import ExposurePlan
 from triptych.pipeline.ingest.exposure_pixels import ExposureRead
 from triptych.pipeline.ingest.ingest import ALONE_BYTES, IngestReport, forget_gone, make_tables, only_one, report_of
 from triptych.pipeline.ingest.manifest import Manifest
+from triptych.pipeline.ingest.shape_tables import measure_again, unmeasured
 from triptych.pipeline.ingest.sources import FileRecord, digest_of, find_files
 from triptych.pipeline.ingest.units import Order, Unit
 from triptych.pipeline.parallel import WorkerLost, cores, processes_for, unordered
@@ -70,6 +71,7 @@ def ingest_part(
     sample: int = 20,
     seed: int = 0,
     workers: int | None = None,
+    add_shapes: bool = False,
     progress: Progress | None = None,
 ) -> PartReport:
     """Read one part of the files, and keep what was read for `join`. A second call reads what is new or missing.
@@ -78,7 +80,7 @@ def ingest_part(
     ones. Other parts may run at the same time, on other machines. BadInput if a source does not exist.
     """
     progress = progress or (lambda done, total, text="": None)
-    own, todo = _start(catalog, sources, part, sample, seed)
+    own, todo = _start(catalog, sources, part, sample, seed, add_shapes)
     size = sum(getsize(path) for unit in todo for path in unit.paths if digest_of(path))
     workers = workers or (1 if size < ALONE_BYTES else cores())
     processes = processes_for(len(todo), workers)
@@ -96,6 +98,7 @@ def ingest_on_cluster(
     sample: int = 20,
     seed: int = 0,
     workers: int | None = None,
+    add_shapes: bool = False,
     progress: Progress | None = None,
 ) -> IngestReport:
     """The same as `ingest`, with the pixels read by the workers of a Dask cluster.
@@ -108,7 +111,7 @@ def ingest_on_cluster(
 
     progress = progress or (lambda done, total, text="": None)
     with connect(scheduler, workers) as cluster:
-        own, todo = _start(catalog, sources, (1, 1), sample, seed)
+        own, todo = _start(catalog, sources, (1, 1), sample, seed, add_shapes)
         size = sum(getsize(path) for unit in todo for path in unit.paths if digest_of(path))
         order = Order.of(catalog, fast=compressed_tiles.pays(size, cores()))
         results = cluster.unordered(lambda unit: (units.read_unit_elsewhere, order, unit), todo, key=lambda unit: None)
@@ -136,8 +139,9 @@ def join(catalog: Catalog, *, workers: int | None = None, progress: Progress | N
         for part in parts:
             manifest.files |= {record["path"]: FileRecord(**record) for record in part.folders}
         found: dict[tuple[int, str], str] = {}
+        without = unmeasured(catalog)
         for part in parts:
-            touched |= _take_records(catalog, manifest, part, found)
+            touched |= _take_records(catalog, manifest, part, found, without)
         report = make_tables(
             catalog,
             manifest,
@@ -155,13 +159,15 @@ def join(catalog: Catalog, *, workers: int | None = None, progress: Progress | N
 # ---- a part
 
 
-def _start(catalog: Catalog, sources, place: tuple[int, int], sample: int, seed: int) -> tuple[Part, list[Unit]]:
+def _start(
+    catalog: Catalog, sources, place: tuple[int, int], sample: int, seed: int, add_shapes: bool
+) -> tuple[Part, list[Unit]]:
     """Say that a part has started. Return what it covers, and the units with new or changed files."""
     sources = [sources] if isinstance(sources, str | Path) else list(sources)
     number, of = place
     paths, folders = find_files(sources)
     own = [path for path in paths if int(units.key_of(path), 16) % of == number - 1]
-    todo = _changed(catalog, units.units_of(own))
+    todo = _changed(catalog, units.units_of(own), unmeasured(catalog) if add_shapes else set())
     part = Part(
         number=number,
         of=of,
@@ -176,8 +182,8 @@ def _start(catalog: Catalog, sources, place: tuple[int, int], sample: int, seed:
     return part, todo
 
 
-def _changed(catalog: Catalog, found: list[Unit]) -> list[Unit]:
-    """The units that the run does not have, or not as their files are now."""
+def _changed(catalog: Catalog, found: list[Unit], again: set[int]) -> list[Unit]:
+    """The units that the run does not have, or not as their files are now. again : exposures to be read anyhow."""
     path = catalog.path / "ingested.parquet"
     if not path.exists():
         return found
@@ -186,7 +192,7 @@ def _changed(catalog: Catalog, found: list[Unit]) -> list[Unit]:
     wanted = (kind == "exposure") | ((kind == "file") & pc.field("key").isin(own))
     table = pq.read_table(path, columns=["kind", "key", "digest", "record"], filters=wanted).to_pandas()
     exposures = table[table.kind == "exposure"]
-    read = set(pd.to_numeric(exposures.key[exposures.digest != ""]))
+    read = set(pd.to_numeric(exposures.key[exposures.digest != ""])) - again
     files = table[table.kind == "file"]
     known = {key: json.loads(record) for key, record in zip(files.key, files.record, strict=True)}
 
@@ -254,10 +260,11 @@ def _named(numbers: list[int]) -> str:
     return f"part{'s' if len(numbers) > 1 else ''} {few}"
 
 
-def _take_records(catalog: Catalog, manifest: Manifest, part: Part, found: dict) -> set[int]:
+def _take_records(catalog: Catalog, manifest: Manifest, part: Part, found: dict, without: set[int]) -> set[int]:
     """Put the records of a part's new and changed files into the manifest. Return the exposures affected.
 
-    found : gets the unit that has read each exposure, by exposure number and digest of the plan.
+    found : gets the unit that has read each exposure, by exposure number and digest of the plan. without : exposures
+    of the run that have no star shapes; if the part has read them again, its records replace those of before.
     """
     touched = set()
     for key in part.units:
@@ -267,6 +274,8 @@ def _take_records(catalog: Catalog, manifest: Manifest, part: Part, found: dict)
                 f"part {part.name} is damaged: a file of it is missing or cannot be read; run `triptych ingest "
                 f"{catalog.path} SOURCE... --part {part.name}` again, then join again"
             )
+        again = without & {record.expnum for record in kept.records}
+        measure_again(manifest, again, {record.path for record in kept.records})
         for record in kept.records:
             before = manifest.files.get(record.path)
             if before and before.digest and before.digest == record.digest:

@@ -214,8 +214,14 @@ def _read_images(record: FileRecord, found: Camera, primary, images: list[ImageH
             continue
         seen[ccd.name] = image.hdu
         blank = fits.blank_value(image.header)
-        fwhm = headers.positive(image.header, "FWHM")
-        record.images.append(_ccd(image.hdu, image.name, ccd.name, ccd.number, image.shape, blank, fwhm))
+        record.images.append(
+            _ccd(image.hdu, image.name, ccd.name, ccd.number, image.shape, blank)
+            | {
+                "fwhm": headers.positive(image.header, "FWHM"),
+                "saturation": headers.saturation_of(image.header),
+                "cd": headers.scales_of(image.header),
+            }
+        )
 
 
 def _ccd(
@@ -225,12 +231,11 @@ def _ccd(
     ccdnum: int,
     shape: tuple[int, ...],
     blank: float | None,
-    fwhm: float | None = None,
 ) -> dict:
     """One CCD image of a file.
 
     shape : (ny, nx). blank : the value of pixels that were not recorded. mask_hdu : -1 = none. fwhm : median FWHM of
-    stars in pixels, from the header.
+    stars in pixels; saturation : ADU; cd : CD1_1, CD1_2, CD2_1, CD2_2 in degrees per pixel; from the header, or None.
     """
     return {
         "hdu": hdu,
@@ -240,7 +245,9 @@ def _ccd(
         "shape": list(shape),
         "blank": blank,
         "mask_hdu": -1,
-        "fwhm": fwhm,
+        "fwhm": None,
+        "saturation": None,
+        "cd": None,
     }
 
 

@@ -29,7 +29,7 @@ from triptych.pipeline.ingest.exposure_pixels import ExposureRead, read_exposure
 from triptych.pipeline.ingest.sources import FileRecord, digest_of, read_record
 from triptych.pipeline.parallel import WorkerLost, alone
 
-FORMAT = 1
+FORMAT = 2
 ARCHIVE = re.compile(r"^(.*[a-z0-9]{3}_\d{6}_\d{6})_[a-z][a-z][a-z][_.]")  # what all products of one exposure share
 OF_ONE_CCD = re.compile(r"^(.*\d{5}.*?)[._-](?:ccd)?_?[ns]?\d{1,2}$")
 
@@ -148,7 +148,7 @@ def load(catalog: Catalog, key: str) -> Kept | None:
         return None
     reads = {
         (own["expnum"], own["digest"]): (
-            ExposureRead(own["rows"], own["problems"]),
+            ExposureRead(own["rows"], own["problems"], own["shapes"]),
             path.with_name(own["preview"]) if own["preview"] else None,
         )
         for own in found["reads"]
@@ -202,6 +202,7 @@ def _keep(catalog: Catalog, unit: Unit, records: list[FileRecord], reads: list) 
                 "digest": plan.digest,
                 "rows": read.rows,
                 "problems": read.problems,
+                "shapes": read.shapes,
                 "preview": folder.preview_path(unit.key, plan.expnum, plan.digest).name if read.rows else "",
             }
             for plan, read in reads

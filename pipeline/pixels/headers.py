@@ -143,6 +143,18 @@ def positive(header: Header, key: str) -> float | None:
     return value if value > 0 else None
 
 
+def saturation_of(header: Header) -> float | None:
+    """The lowest of the levels, in ADU, at which the amplifiers of a CCD saturate; None if no header says it."""
+    levels = [level for key in ("SATURATA", "SATURATB", "SATURATE") if (level := positive(header, key))]
+    return min(levels, default=None)
+
+
+def scales_of(header: Header) -> list[float] | None:
+    """CD1_1, CD1_2, CD2_1, CD2_2 of a header, degrees per pixel; None if one is missing."""
+    found = [_first_number([header], (key,)) for key in ("CD1_1", "CD1_2", "CD2_1", "CD2_2")]
+    return found if all(map(math.isfinite, found)) else None
+
+
 def _first_angle(headers: Sequence[Header], keys: Sequence[str], *, hours: bool) -> float:
     """Degrees of the first readable angle.
 

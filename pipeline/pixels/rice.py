@@ -1,11 +1,13 @@
 """Reads RICE-compressed CCDs by compiled code that releases the GIL.
 
-`measure` decodes a CCD tile by tile into block means and the few pixels for the sky statistics, so the full image is
-never in memory. `window` decodes only the tiles that overlap a window. Pixels equal those of cfitsio bit for bit. Both
-return None if the file is damaged or packed in another way; then the caller reads it with fitsio.
+`measure` decodes a CCD tile by tile, and makes in the same pass block means and the few pixels for the sky statistics.
+`window` decodes only the tiles that overlap a window. Pixels equal those of cfitsio bit for bit. Both return None if
+the file is damaged or packed in another way; then the caller reads it with fitsio.
 """
 
 import functools
+import threading
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,21 +26,51 @@ def _randoms() -> np.ndarray:
     return values
 
 
-def measure(table: TileTable, bin: int, step: int) -> tuple[np.ndarray, np.ndarray, int, int] | None:
-    """Block means and thinned pixels of one CCD, without the whole image in memory; None if this decoder cannot read
-    it.
+@dataclass(frozen=True)
+class Decoded:
+    """What one pass over a CCD's tiles gives.
 
-    Returns means over bin x bin pixels, every step-th pixel of both axes, the number of finite pixels, and the number
-    of those that are not exactly 0.
+    image : (ny, nx) float32, all pixels. means : over bin x bin of them. thinned : every step-th of both axes. squares
+    : means over side x side pixels, NaN where one of them is. n_recorded : number of finite pixels; n_filled : of those
+    that are not exactly 0.
+    """
+
+    image: np.ndarray
+    means: np.ndarray
+    thinned: np.ndarray
+    squares: np.ndarray
+    n_recorded: int
+    n_filled: int
+
+
+def measure(table: TileTable, bin: int, step: int, side: int) -> Decoded | None:
+    """Decode one CCD; None if this decoder cannot read it.
+
+    `image` is memory that the next call in the same thread uses again: take from it what you need before.
     """
     tiles = table.fetch()
     if tiles is None:
         return None
     ny, nx = table.shape
+    image = _image(ny * nx)
     means = np.empty((-(-ny // bin), -(-nx // bin)), np.float32)
     thinned = np.empty((-(-ny // step), -(-nx // step)), np.float32)
-    n_recorded, n_filled = bin_image(_fields(tiles), *_packing(table), bin, means, step, thinned)
-    return None if n_recorded < 0 else (means, thinned, n_recorded, n_filled)
+    squares = np.empty((ny // side, nx // side), np.float32)
+    counts = bin_image(_fields(tiles), *_packing(table), bin, means, step, thinned, image, side, squares)
+    if counts[0] < 0:
+        return None
+    return Decoded(image.reshape(ny, nx), means, thinned, squares, *counts)
+
+
+_of_thread = threading.local()
+
+
+def _image(size: int) -> np.ndarray:
+    """Memory for that many pixels, float32, one piece for each thread: fresh memory takes longer than decoding."""
+    kept = getattr(_of_thread, "image", None)
+    if kept is None or len(kept) < size:
+        kept = _of_thread.image = np.empty(size, np.float32)
+    return kept[:size]
 
 
 def window(

@@ -225,14 +225,17 @@ def decode_window(tiles, first, ny, nx, tile_rows, dither, quantized, randoms, b
 
 
 @_compiled
-def bin_image(tiles, ny, nx, tile_rows, dither, quantized, randoms, blanks, bin, means, step, thinned):
-    """Block means and every step-th pixel of the image. Return the numbers of recorded and of non-zero pixels.
+def bin_image(
+    tiles, ny, nx, tile_rows, dither, quantized, randoms, blanks, bin, means, step, thinned, image, side, squares
+):
+    """All pixels, their block means, every step-th of them, and means of small squares.
 
-    (-1, -1) if a tile is damaged.
+    image : (ny * nx,) float32. squares : (ny // side, nx // side) float32, NaN where a pixel of the square is. Returns
+    the numbers of recorded and of non-zero pixels; (-1, -1) if a tile is damaged.
     """
     data, starts, lengths, scales, zeros, spare, lossless = tiles
     values = np.empty(tile_rows * nx, np.int32)
-    pixels = np.empty(tile_rows * nx, np.float32)
+    sums = np.zeros(nx, np.float32)
     totals = np.zeros(nx, np.float64)
     counts = np.zeros(nx, np.int32)
     n_recorded = 0
@@ -242,7 +245,7 @@ def bin_image(tiles, ny, nx, tile_rows, dither, quantized, randoms, blanks, bin,
         top = i * tile_rows
         here = min(tile_rows, ny - top)
         seed = i + dither - 1 if dither > 0 else -1
-        part = pixels[: here * nx]
+        part = image[top * nx : (top + here) * nx]
         if not _pixels_of_tile(
             data,
             starts[i],
@@ -270,6 +273,8 @@ def bin_image(tiles, ny, nx, tile_rows, dither, quantized, randoms, blanks, bin,
             if (row + 1) % bin == 0 or row + 1 == ny:
                 _finish_blocks(totals, counts, whole, bin, means[row // bin])
                 whole = 0
+            if row // side < len(squares):
+                _add_squares(line, row % side, side, sums, squares[row // side])
     return n_recorded, n_filled
 
 
@@ -296,6 +301,26 @@ def _add_line(line, totals, counts):
             counts[x] += 1
             filled += line[x] != 0
     return recorded, filled
+
+
+@_compiled
+def _add_squares(line, place, side, sums, squares):
+    """Add one image row to the squares that it crosses. place : of the row in them, 0 to side - 1.
+
+    The sums are float32, in this order, as another reader makes them of whole images.
+    """
+    if place == 0:
+        sums[:] = line
+    else:
+        for x in range(len(sums)):
+            sums[x] += line[x]
+    if place == side - 1:
+        share = np.float32(1.0) / np.float32(side * side)
+        for i in range(len(squares)):
+            total = sums[i * side]
+            for x in range(i * side + 1, (i + 1) * side):
+                total += sums[x]
+            squares[i] = total * share
 
 
 @_compiled

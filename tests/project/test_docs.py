@@ -15,6 +15,7 @@ from triptych.pipeline.export import export
 from triptych.pipeline.export import formats as export_formats
 from triptych.pipeline.ingest import sources
 from triptych.pipeline.labels import readers, training_set
+from triptych.pipeline.shapes import ccd, exposure
 from triptych.pipeline.simulation import defects
 from triptych.pipeline.store import schema
 from triptych.pipeline.store.store import open_store
@@ -53,6 +54,11 @@ def section(text: str, heading: str) -> str:
 def test_every_column_of_the_tables_is_named(formats, survey_folder, name):
     columns = set(getattr(Catalog.open(survey_folder), name)()) | set(catalog.TABLES[name])
     assert columns - words(section(formats, f"### `{name}.parquet`")) == set()
+
+
+@pytest.mark.parametrize(("name", "columns"), [("star_shapes", ccd.COLUMNS), ("exposure_shapes", exposure.COLUMNS)])
+def test_every_star_shape_is_named(formats, name, columns):
+    assert {*catalog.TABLES[name], *columns} - words(section(formats, f"### `{name}.parquet`")) == set()
 
 
 @pytest.mark.parametrize("kind", STAGE_TABLES)

@@ -25,6 +25,7 @@ from triptych.pipeline.image_ids import image_id_of
 from triptych.pipeline.ingest import ingest as ingest_module
 from triptych.pipeline.ingest.ingest import ingest
 from triptych.pipeline.ingest.sources import PROBLEMS
+from triptych.pipeline.pixels.fits import PixelReader
 from triptych.pipeline.pixels.full_resolution import full_ccd, full_mask
 
 
@@ -262,7 +263,7 @@ def test_a_moved_file_is_followed_and_a_lost_one_keeps_its_exposure(run, files):
 
 
 def tables_of(run: Catalog) -> list[pd.DataFrame]:
-    return [run.exposures(), run.ccds(), run.quarantine()]
+    return [run.exposures(), run.ccds(), run.quarantine(), run.star_shapes(), run.exposure_shapes()]
 
 
 def test_order_workers_and_calls_make_no_difference(tmp_path, files):
@@ -282,6 +283,72 @@ def test_order_workers_and_calls_make_no_difference(tmp_path, files):
             pd.testing.assert_frame_equal(a, b)
         for expnum in one.exposures().expnum:
             assert np.array_equal(one.preview(expnum)[1], other.preview(expnum)[1], equal_nan=True)
+
+
+def star_field(seed: int = 0) -> np.ndarray:
+    """Round stars of FWHM 4 pixels on a noisy sky: (300, 280) float32, ADU."""
+    rng = np.random.default_rng(seed)
+    sky = rng.normal(500, 4, (300, 280))
+    y, x = np.mgrid[-10:11, -10:11]
+    for row, column in rng.integers(30, 250, (14, 2)):
+        sky[row - 10 : row + 11, column - 10 : column + 11] += 3000 * np.exp(-(x**2 + y**2) / (2 * 1.7**2))
+    return sky.astype(np.float32)
+
+
+def test_star_shapes_come_from_the_one_read_of_the_pixels(run, files, monkeypatch):
+    images = [make.image(name, star_field(place), packed=place > 1) for place, name in enumerate(make.CCDS)]
+    images[1].header["SATURATE"] = 900.0  # all its stars are brighter
+    make.write(files / "one.fits", make.primary(101), *images)
+    reads = []
+    read = PixelReader.read
+    monkeypatch.setattr(PixelReader, "read", lambda self, hdu: reads.append(hdu) or read(self, hdu))
+    ingest(run, files)
+    assert sorted(reads) == [1, 2, 3, 4]
+    table = run.star_shapes().set_index("ccdname")
+    assert table.index.tolist() == list(make.CCDS)
+    assert table.image_id.tolist() == run.ccds().image_id.tolist()
+    good = table.drop(make.CCDS[1])
+    assert good.fwhm_arcsec.to_numpy() == pytest.approx(1.7 * 2.355 * 0.26, rel=0.05)
+    assert (good.n_stars > 8).all()
+    assert table.loc[make.CCDS[1], ["n_stars", "fwhm_arcsec", "e1"]].isna().all()
+    own = run.exposure_shapes().iloc[0]
+    assert (own.n_ccds_measured, own.fwhm_over_night) == (3, 1)
+    make.write(files / "one.fits", make.primary(101), *images[:2])
+    ingest(run, files)
+    assert len(run.star_shapes()) == 2
+
+
+def without_shapes(run: Catalog) -> None:
+    """Make of a run what an earlier version would have made."""
+    for name in ("star_shapes", "exposure_shapes"):
+        (run.path / f"{name}.parquet").unlink()
+
+
+def test_a_run_of_an_earlier_version_gets_star_shapes_when_asked(run, files):
+    for number in range(101, 104):
+        make.exposure(files / f"{number}.fits", number)
+    ingest(run, files)
+    names = ("star_shapes", "exposure_shapes", "ccds")
+    whole = [(run.path / f"{name}.parquet").read_bytes() for name in names]
+    without_shapes(run)
+    assert run.star_shapes().empty
+    make.exposure(files / "104.fits", 104)
+    report = ingest(run, files)
+    assert (report.n_new, report.n_skipped, report.n_unmeasured) == (1, 3, 3)
+    assert "--add-shapes" in str(report)
+    assert run.exposure_shapes().expnum.tolist() == [104]
+    report = ingest(run, files / "102.fits", add_shapes=True)
+    assert (report.n_new, report.n_unmeasured) == (1, 2)
+    report = ingest(run, files, add_shapes=True)
+    assert (report.n_new, report.n_skipped, report.n_unmeasured) == (2, 2, 0)
+    assert "--add-shapes" not in str(report)
+    assert ingest(run, files, add_shapes=True).n_new == 0
+    (files / "104.fits").unlink()
+    four = Catalog.create(run.path.parent / "three", camera="mosaic3")
+    ingest(four, files)
+    assert [
+        (four.path / f"{name}.parquet").read_bytes() for name in ("star_shapes", "exposure_shapes", "ccds")
+    ] == whole
 
 
 def ingest_and_die(run, files):

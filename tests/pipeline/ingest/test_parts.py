@@ -209,7 +209,7 @@ def test_later_files_are_read_by_later_parts_only(tmp_path, files):
     reports = read_all(run, folder)
     assert sum(report.n_new for report in reports) == 2  # the join reads the one that has lost a file
     assert parts.join(run).n_new == 3
-    for name in ("exposures", "ccds", "quarantine", "ingested"):
+    for name in ("exposures", "ccds", "quarantine", "star_shapes", "exposure_shapes", "ingested"):
         assert (run.path / f"{name}.parquet").read_bytes() == (one.path / f"{name}.parquet").read_bytes()
     assert contents(run).keys() == contents(one).keys()
     assert run.preview_path(102).read_bytes() == one.preview_path(102).read_bytes()
@@ -234,6 +234,19 @@ def test_an_ingest_of_one_machine_goes_on_in_parts(run, files, whole, monkeypatc
 
 
 # ---- what is refused
+
+
+def test_parts_add_the_star_shapes_that_a_run_of_an_earlier_version_lacks(run, files, whole):
+    ingest(run, files, workers=1)
+    for name in ("star_shapes", "exposure_shapes"):
+        (run.path / f"{name}.parquet").unlink()
+    read_all(run, files)
+    assert parts.join(run).n_unmeasured == len(whole.exposures())
+    for k in range(1, N_PARTS + 1):
+        parts.ingest_part(run, files, (k, N_PARTS), workers=1, add_shapes=True)
+    assert parts.join(run).n_unmeasured == 0
+    for name in ("star_shapes", "exposure_shapes", "ccds", "exposures", "quarantine"):
+        assert (run.path / f"{name}.parquet").read_bytes() == (whole.path / f"{name}.parquet").read_bytes()
 
 
 def test_a_join_without_parts(run):

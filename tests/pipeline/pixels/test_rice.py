@@ -9,12 +9,15 @@ import pytest
 from astropy.io import fits
 
 from tests import fits_makers as make
+from triptych.pipeline.camera import DECAM
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.ingest.exposure_pixels import measure, measure_tiles
 from triptych.pipeline.ingest.ingest import ingest
 from triptych.pipeline.pixels import compressed_tiles, rice
 from triptych.pipeline.pixels.fits import PixelReader, as_float, blank_value, read_pixels, scan
 from triptych.pipeline.pixels.full_resolution import full_ccd
+from triptych.pipeline.shapes.detection import QUAD, quads
+from triptych.pipeline.shapes.frame import frame_of
 from triptych.pipeline.simulation.simulate import simulate
 
 SHAPE = (93, 421)
@@ -63,7 +66,12 @@ def assert_same(path: Path, hdu: int = 1) -> None:
     expected = plain(path, hdu)
     table = compressed_tiles.tile_tables(path)[hdu]
     assert np.array_equal(rice.window(path, hdu), expected, equal_nan=True)
-    found, wanted = measure_tiles(table), measure(expected)
+    frame = frame_of(DECAM, expected.shape)
+    found, wanted = measure_tiles(table, frame), measure(expected, frame)
+    decoded = rice.measure(table, 1, 1, QUAD)
+    assert np.array_equal(decoded.image, expected, equal_nan=True)
+    assert np.array_equal(decoded.squares, quads(expected), equal_nan=True)
+    assert found.stars == pytest.approx(wanted.stars, rel=0, nan_ok=True)
     assert np.array_equal(found.preview, wanted.preview, equal_nan=True)
     assert found.preview.dtype == wanted.preview.dtype == np.float32
     for name in ("shape", "bin", "sky_median", "sky_sigma", "n_recorded", "n_filled"):
@@ -220,7 +228,7 @@ def both_ways(folder: Path, sources: Path, monkeypatch, camera: str) -> tuple[Ca
 
 
 def assert_same_run(fast: Catalog, libraries: Catalog) -> None:
-    for table in ("exposures", "ccds", "quarantine"):
+    for table in ("exposures", "ccds", "quarantine", "star_shapes", "exposure_shapes"):
         pd.testing.assert_frame_equal(getattr(fast, table)(), getattr(libraries, table)(), check_exact=True)
     for expnum in fast.exposures().expnum:
         (numbers, pixels), (others, expected) = fast.preview(expnum), libraries.preview(expnum)
