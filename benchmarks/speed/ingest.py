@@ -26,7 +26,6 @@ from triptych.pipeline.parallel import cores
 from triptych.pipeline.pixels import compressed_tiles, rice
 from triptych.pipeline.pixels.fits import as_float
 from triptych.pipeline.pixels.images import block_mean, preview_bin, thinning
-from triptych.pipeline.shapes.detection import QUAD
 from triptych.pipeline.simulation.simulate import simulate
 
 FRESH = """
@@ -35,12 +34,12 @@ start = time.perf_counter()
 from triptych.pipeline.pixels import compressed_tiles, rice
 tables = list(compressed_tiles.tile_tables(sys.argv[1]).values())
 loaded = time.perf_counter()
-rice.measure(tables[0], 16, 11, 4)
+rice.measure(tables[0], 16, 11)
 first = time.perf_counter()
-rice.measure(tables[1], 16, 11, 4)
+rice.measure(tables[1], 16, 11)
 again = time.perf_counter()
 for table in tables:
-    rice.measure(table, 16, 11, 4)
+    rice.measure(table, 16, 11)
 peak = re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())
 print(loaded - start, (first - loaded) - (again - first), int(peak.group(1)) / 1024)
 """
@@ -90,7 +89,7 @@ def compiled(path: str | Path, threads: int) -> list[np.ndarray]:
 
 
 def _previewed(table: compressed_tiles.TileTable) -> rice.Decoded:
-    return rice.measure(table, preview_bin(table.shape), thinning(table.shape), QUAD)
+    return rice.measure(table, preview_bin(table.shape), thinning(table.shape))
 
 
 def ingested(path: Path, price: int) -> float:

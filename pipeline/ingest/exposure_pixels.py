@@ -21,7 +21,8 @@ from triptych.pipeline.pixels.fits import PixelReader, Unusable, as_float
 from triptych.pipeline.pixels.images import block_mean, preview_bin, sky_of, thinning
 from triptych.pipeline.pixels.sky_levels import levels
 from triptych.pipeline.shapes import ccd as star_shapes
-from triptych.pipeline.shapes.detection import QUAD, quads
+from triptych.pipeline.shapes.ccd import StarShapes, strip_rows
+from triptych.pipeline.shapes.detection import QUAD
 from triptych.pipeline.shapes.frame import Frame, frame_of
 
 
@@ -64,15 +65,8 @@ def measure(pixels: np.ndarray, frame: Frame | None = None) -> Measured:
     recorded = np.isfinite(pixels)
     bin, step = preview_bin(pixels.shape), thinning(pixels.shape)
     counts = int(np.count_nonzero(recorded)), int(np.count_nonzero(recorded & (pixels != 0)))
-    shapes = _shapes(pixels, None, frame)
+    shapes = star_shapes.measure_stars(pixels, frame) if frame else star_shapes.unknown()
     return Measured(pixels.shape, bin, block_mean(pixels, bin), *sky_of(pixels[::step, ::step]), *counts, shapes)
-
-
-def _shapes(pixels: np.ndarray, squares: np.ndarray | None, frame: Frame | None) -> dict[str, float]:
-    """Star shapes of one CCD. squares : `quads` of its pixels if they are there already."""
-    if frame is None or not star_shapes.can_measure(pixels.shape, frame):
-        return star_shapes.unknown()
-    return star_shapes.measure_stars(pixels, quads(pixels) if squares is None else squares, frame)
 
 
 def measure_tiles(table: TileTable, frame: Frame) -> Measured | None:
@@ -80,15 +74,16 @@ def measure_tiles(table: TileTable, frame: Frame) -> Measured | None:
     from triptych.pipeline.pixels import rice  # takes half a second, too long for a few small files
 
     bin = preview_bin(table.shape)
+    stars = StarShapes(table.shape, frame)
+    take = stars.add if stars.possible else None
     try:
-        found = rice.measure(table, bin, thinning(table.shape), QUAD)
+        found = rice.measure(table, bin, thinning(table.shape), QUAD, strip_rows(table.shape), take)
     except OSError:
         return None  # the other reader will say what is wrong with the file
     if found is None:
         return None
-    shapes = _shapes(found.image, found.squares, frame)
     counts = found.n_recorded, found.n_filled
-    return Measured(table.shape, bin, found.means, *sky_of(found.thinned), *counts, shapes)
+    return Measured(table.shape, bin, found.means, *sky_of(found.thinned), *counts, stars.row())
 
 
 def read_exposure(

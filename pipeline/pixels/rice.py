@@ -7,6 +7,7 @@ the file is damaged or packed in another way; then the caller reads it with fits
 
 import functools
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,8 @@ import numpy as np
 
 from triptych.pipeline.pixels.compressed_tiles import Tiles, TileTable, tile_tables
 from triptych.pipeline.pixels.rice_kernels import N_RANDOM, bin_image, decode_window
+
+FEW_ROWS = 128  # that are decoded at once where nobody takes them
 
 
 @functools.cache
@@ -30,46 +33,67 @@ def _randoms() -> np.ndarray:
 class Decoded:
     """What one pass over a CCD's tiles gives.
 
-    image : (ny, nx) float32, all pixels. means : over bin x bin of them. thinned : every step-th of both axes. squares
-    : means over side x side pixels, NaN where one of them is. n_recorded : number of finite pixels; n_filled : of those
-    that are not exactly 0.
+    means : over bin x bin pixels. thinned : every step-th pixel of both axes. n_recorded : number of finite pixels;
+    n_filled : of those that are not exactly 0.
     """
 
-    image: np.ndarray
     means: np.ndarray
     thinned: np.ndarray
-    squares: np.ndarray
     n_recorded: int
     n_filled: int
 
 
-def measure(table: TileTable, bin: int, step: int, side: int) -> Decoded | None:
-    """Decode one CCD; None if this decoder cannot read it.
+def measure(
+    table: TileTable,
+    bin: int,
+    step: int,
+    side: int = 1,
+    strip_rows: int = 0,
+    take: Callable[[np.ndarray, np.ndarray], None] | None = None,
+) -> Decoded | None:
+    """Decode one CCD, without the whole image in memory; None if this decoder cannot read it.
 
-    `image` is memory that the next call in the same thread uses again: take from it what you need before.
+    take : called with each strip of `strip_rows` rows as it comes: its pixels (rows, nx) float32, and means of squares
+    of side x side of them, NaN where one pixel is. Both are memory that the next strip uses again. If the answer is
+    None, what was taken is worth nothing.
     """
     tiles = table.fetch()
     if tiles is None:
         return None
     ny, nx = table.shape
-    image = _image(ny * nx)
+    rows = strip_rows if strip_rows and strip_rows % table.tile_rows == 0 else ny  # else tiles cross strips
+    rows = min(rows if take else table.tile_rows * max(1, FEW_ROWS // table.tile_rows), ny)
+    strip, squares = _strip(rows * nx), np.empty((rows // side if take else 0, nx // side), np.float32)
     means = np.empty((-(-ny // bin), -(-nx // bin)), np.float32)
     thinned = np.empty((-(-ny // step), -(-nx // step)), np.float32)
-    squares = np.empty((ny // side, nx // side), np.float32)
-    counts = bin_image(_fields(tiles), *_packing(table), bin, means, step, thinned, image, side, squares)
-    if counts[0] < 0:
-        return None
-    return Decoded(image.reshape(ny, nx), means, thinned, squares, *counts)
+    sums = (np.zeros(nx), np.zeros(nx, np.int32), np.zeros(nx, np.float32), np.zeros(1, np.int64))
+    n_recorded = n_filled = 0
+    for top in range(0, ny, rows):
+        bottom = min(top + rows, ny)
+        first, last = top // table.tile_rows, -(-bottom // table.tile_rows)
+        done = bin_image(
+            _fields(tiles), first, last, *_packing(table), bin, means, step, thinned, strip, side, squares, sums
+        )
+        if done[0] < 0:
+            return None
+        n_recorded, n_filled = n_recorded + done[0], n_filled + done[1]
+        if take:
+            pixels = strip[: (bottom - top) * nx].reshape(bottom - top, nx)
+            small = squares[: (bottom - top) // side]
+            for start in range(0, bottom - top, strip_rows or ny):
+                end = start + (strip_rows or ny)
+                take(pixels[start:end], small[start // side : end // side])
+    return Decoded(means, thinned, n_recorded, n_filled)
 
 
 _of_thread = threading.local()
 
 
-def _image(size: int) -> np.ndarray:
+def _strip(size: int) -> np.ndarray:
     """Memory for that many pixels, float32, one piece for each thread: fresh memory takes longer than decoding."""
-    kept = getattr(_of_thread, "image", None)
+    kept = getattr(_of_thread, "strip", None)
     if kept is None or len(kept) < size:
-        kept = _of_thread.image = np.empty(size, np.float32)
+        kept = _of_thread.strip = np.empty(size, np.float32)
     return kept[:size]
 
 

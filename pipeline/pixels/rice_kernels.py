@@ -226,26 +226,43 @@ def decode_window(tiles, first, ny, nx, tile_rows, dither, quantized, randoms, b
 
 @_compiled
 def bin_image(
-    tiles, ny, nx, tile_rows, dither, quantized, randoms, blanks, bin, means, step, thinned, image, side, squares
+    tiles,
+    first,
+    last,
+    ny,
+    nx,
+    tile_rows,
+    dither,
+    quantized,
+    randoms,
+    blanks,
+    bin,
+    means,
+    step,
+    thinned,
+    strip,
+    side,
+    squares,
+    sums,
 ):
-    """All pixels, their block means, every step-th of them, and means of small squares.
+    """Pixels of the tiles first to last (excluded), their block means, every step-th, and means of small squares.
 
-    image : (ny * nx,) float32. squares : (ny // side, nx // side) float32, NaN where a pixel of the square is. Returns
-    the numbers of recorded and of non-zero pixels; (-1, -1) if a tile is damaged.
+    strip : float32, gets the pixels. squares : (n, nx // side) float32, NaN where a pixel of the square is, from the
+    first row of the strip on. sums : (totals (nx,) float64, counts (nx,) int32, squares (nx,) float32, whole (1,)
+    int64) of the block that is under way, from one strip to the next. Returns the numbers of recorded and of non-zero
+    pixels; (-1, -1) if a tile is damaged.
     """
     data, starts, lengths, scales, zeros, spare, lossless = tiles
+    totals, counts, of_squares, whole = sums  # whole : rows of this block in which every pixel is recorded
     values = np.empty(tile_rows * nx, np.int32)
-    sums = np.zeros(nx, np.float32)
-    totals = np.zeros(nx, np.float64)
-    counts = np.zeros(nx, np.int32)
     n_recorded = 0
     n_filled = 0
-    whole = 0  # number of rows of this block in which every pixel is recorded
-    for i in range(len(starts)):
+    begin = first * tile_rows
+    for i in range(first, last):
         top = i * tile_rows
         here = min(tile_rows, ny - top)
         seed = i + dither - 1 if dither > 0 else -1
-        part = image[top * nx : (top + here) * nx]
+        part = strip[(top - begin) * nx : (top - begin + here) * nx]
         if not _pixels_of_tile(
             data,
             starts[i],
@@ -269,12 +286,12 @@ def bin_image(
             recorded, filled = _add_line(line, totals, counts)
             n_recorded += recorded
             n_filled += filled
-            whole += recorded == nx
+            whole[0] += recorded == nx
             if (row + 1) % bin == 0 or row + 1 == ny:
-                _finish_blocks(totals, counts, whole, bin, means[row // bin])
-                whole = 0
-            if row // side < len(squares):
-                _add_squares(line, row % side, side, sums, squares[row // side])
+                _finish_blocks(totals, counts, whole[0], bin, means[row // bin])
+                whole[0] = 0
+            if (row - begin) // side < len(squares):
+                _add_squares(line, (row - begin) % side, side, of_squares, squares[(row - begin) // side])
     return n_recorded, n_filled
 
 
@@ -314,13 +331,19 @@ def _add_squares(line, place, side, sums, squares):
     else:
         for x in range(len(sums)):
             sums[x] += line[x]
-    if place == side - 1:
-        share = np.float32(1.0) / np.float32(side * side)
+    if place < side - 1:
+        return
+    share = np.float32(1.0) / np.float32(side * side)
+    if side == 4:  # the usual one, which the compiler makes quicker if it knows it
         for i in range(len(squares)):
-            total = sums[i * side]
-            for x in range(i * side + 1, (i + 1) * side):
-                total += sums[x]
-            squares[i] = total * share
+            x = 4 * i
+            squares[i] = (((sums[x] + sums[x + 1]) + sums[x + 2]) + sums[x + 3]) * share
+        return
+    for i in range(len(squares)):
+        total = sums[i * side]
+        for x in range(i * side + 1, (i + 1) * side):
+            total += sums[x]
+        squares[i] = total * share
 
 
 @_compiled

@@ -11,36 +11,33 @@ import sep
 
 QUAD = 4  # pixels along each side of a square of the map
 MESH = 64  # squares along each side of a cell of the sky background
-THINNED = 4  # every so many cells of 4 x 4 squares, the sky is taken for its slope
 ABOVE = 5.0  # sigma above the sky, of every square of a source
 BRIGHT = 25.0  # least signal-to-noise of a source that is measured
 LEAST_SQUARES = 3
+MOST_SQUARES = 80_000  # of one strip that are in sources; sep prepares memory for as many, which takes its time
 NOISE_SQUARES = 10_000  # they give the noise to about one per cent
 MOST_ADU = 1e12  # no detector counts more, and the sums of such numbers overflow
+
+sep.set_extract_pixstack(MOST_SQUARES)
 
 
 @dataclass(frozen=True)
 class Sources:
-    """Sources of one CCD, and its sky.
+    """Sources of one CCD or a part of it, and its sky.
 
     x, y : (n,) float64, centres in pixels, 0 = middle of the first pixel. flux : (n,) ADU, summed over pixels.
-    signal_to_noise : (n,). sky : (ny, nx) float32, ADU, of cells of 4 x 4 squares. mesh : the same, every THINNED-th,
-    NaN where nothing was recorded. noise : ADU, of one pixel if pixels are independent.
+    signal_to_noise : (n,). above : (ny, nx) float32, ADU above the sky of each square, 0 where nothing was recorded.
+    sky : (ny // 4, nx // 4) float32, ADU, of cells of 4 x 4 squares, NaN where blank. noise : ADU, of one pixel if
+    pixels are independent.
     """
 
     x: np.ndarray
     y: np.ndarray
     flux: np.ndarray
     signal_to_noise: np.ndarray
+    above: np.ndarray
     sky: np.ndarray
-    mesh: np.ndarray
     noise: float
-
-    def sky_at(self, row: np.ndarray, column: np.ndarray) -> np.ndarray:
-        """The sky, ADU, at pixels of the CCD."""
-        side = QUAD * QUAD
-        ny, nx = self.sky.shape
-        return self.sky[np.minimum(row // side, ny - 1), np.minimum(column // side, nx - 1)]
 
 
 def quads(pixels: np.ndarray) -> np.ndarray:
@@ -65,10 +62,10 @@ def find(squares: np.ndarray) -> Sources | None:
 
     squares : (ny, nx) float32, ADU, NaN = nothing recorded.
     """
-    found = _sky(squares)
-    if found is None:
+    known = _sky(squares)
+    if known is None:
         return None
-    coarse, mesh = found
+    coarse, empty = known
     above = _without(squares, coarse)
     with np.errstate(over="ignore", invalid="ignore"):
         whole = bool(np.isfinite(above.sum()))  # one pass where, as usual, nothing is blank
@@ -96,14 +93,14 @@ def find(squares: np.ndarray) -> Sources | None:
         y=found["y"] * QUAD + (QUAD - 1) / 2,
         flux=found["flux"] * QUAD**2,
         signal_to_noise=found["flux"] / (noise * np.sqrt(np.maximum(found["npix"], 1))),
-        sky=coarse,
-        mesh=mesh,
+        above=above,
+        sky=np.where(empty, np.float32(np.nan), coarse),
         noise=noise * QUAD,
     )
 
 
 def _sky(squares: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """The sky of cells of 4 x 4 squares, and every THINNED-th of them, NaN where blank. None if there is none.
+    """The sky of cells of 4 x 4 squares, and which of them are blank, as far as that. None if all are.
 
     It is measured on means of 4 x 4 squares, which is quicker and sees the same sky.
     """
@@ -113,8 +110,7 @@ def _sky(squares: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
         return None
     side = MESH // QUAD
     background = sep.Background(np.where(empty, np.float32(0), means), mask=empty, bw=side, bh=side, fw=3, fh=3)
-    coarse = background.back(dtype=np.float32)
-    return coarse, np.where(empty, np.float32(np.nan), coarse)[THINNED // 2 :: THINNED, THINNED // 2 :: THINNED]
+    return background.back(dtype=np.float32), empty
 
 
 def _without(squares: np.ndarray, coarse: np.ndarray) -> np.ndarray:
@@ -135,4 +131,12 @@ def _noise(above: np.ndarray, blank: np.ndarray | None) -> float:
     step = max(1, int(np.sqrt(above.size / NOISE_SQUARES)))
     thinned = above[::step, ::step]
     thinned = thinned.ravel() if blank is None else thinned[~blank[::step, ::step]]
-    return 1.4826 * float(np.median(np.abs(thinned))) if thinned.size else 0.0
+    return 1.4826 * median(np.abs(thinned)) if thinned.size else 0.0
+
+
+def median(values: np.ndarray) -> float:
+    """Median of (n,) numbers, n at least 1, none of them NaN: ten times quicker than NumPy's on a few dozen."""
+    half = len(values) // 2
+    if len(values) % 2:
+        return float(np.partition(values, half)[half])
+    return float(np.partition(values, (half - 1, half))[half - 1 : half + 1].mean())

@@ -1,5 +1,7 @@
 """The median of a CCD's stars, and what tells rings, doubles and trails from round stars in it."""
 
+import functools
+
 import numpy as np
 from scipy import ndimage
 
@@ -13,7 +15,9 @@ def median_star(stamps: np.ndarray, flux: np.ndarray) -> np.ndarray:
 
     stamps : (n, size, size), ADU above the sky, each star in the middle. flux : (n,) ADU.
     """
-    star = np.median(stamps / flux[:, None, None], axis=0).astype(float)
+    n, size, _ = stamps.shape
+    ordered = np.sort((stamps / flux[:, None, None].astype(np.float32)).reshape(n, -1), axis=0)
+    star = ((ordered[(n - 1) // 2] + ordered[n // 2]) / 2).reshape(size, size).astype(float)
     rim = np.concatenate([star[0], star[-1], star[1:-1, 0], star[1:-1, -1]])
     return star - np.median(rim)
 
@@ -35,12 +39,19 @@ def radii(star: np.ndarray) -> tuple[float, float, float]:
 
 def _by_radius(star: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Pixels within the circle that fits in the cut-out, and their radii, from the middle outwards."""
-    half = (star.shape[0] - 1) / 2
-    y, x = np.mgrid[: star.shape[0], : star.shape[1]] - half
+    order, radius = _outwards(star.shape[0])
+    return star.ravel()[order], radius
+
+
+@functools.cache
+def _outwards(size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Places of the pixels within the circle that fits in a square, from the middle outwards, and their radii."""
+    half = (size - 1) / 2
+    y, x = np.mgrid[:size, :size] - half
     radius = np.hypot(x, y).ravel()
     inside = np.flatnonzero(radius <= half)
     order = inside[np.argsort(radius[inside], kind="stable")]
-    return star.ravel()[order], radius[order]
+    return order, radius[order]
 
 
 def concentration(star: np.ndarray) -> float:

@@ -1,5 +1,6 @@
 """The compiled decoder of compressed CCDs gives the same pixels as fitsio. It gives nothing for unknown forms."""
 
+from functools import partial
 from pathlib import Path
 
 import fitsio
@@ -68,9 +69,14 @@ def assert_same(path: Path, hdu: int = 1) -> None:
     assert np.array_equal(rice.window(path, hdu), expected, equal_nan=True)
     frame = frame_of(DECAM, expected.shape)
     found, wanted = measure_tiles(table, frame), measure(expected, frame)
-    decoded = rice.measure(table, 1, 1, QUAD)
-    assert np.array_equal(decoded.image, expected, equal_nan=True)
-    assert np.array_equal(decoded.squares, quads(expected), equal_nan=True)
+    for rows in (16, 48, 4096):
+        strips: list[tuple[np.ndarray, np.ndarray]] = []
+        keep = partial(lambda found, *strip: found.append(tuple(part.copy() for part in strip)), strips)
+        rice.measure(table, 16, 11, QUAD, rows, keep)
+        assert {len(pixels) for pixels, _ in strips[:-1]} <= {rows}
+        assert np.array_equal(np.concatenate([pixels for pixels, _ in strips]), expected, equal_nan=True)
+        for pixels, squares in strips:
+            assert np.array_equal(squares, quads(pixels), equal_nan=True)
     assert found.stars == pytest.approx(wanted.stars, rel=0, nan_ok=True)
     assert np.array_equal(found.preview, wanted.preview, equal_nan=True)
     assert found.preview.dtype == wanted.preview.dtype == np.float32
