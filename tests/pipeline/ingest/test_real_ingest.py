@@ -78,6 +78,19 @@ def test_image_mask_and_weight_in_one_file(run):
     assert full_ccd(run, 14977440).shape == (2004, 960)
 
 
+def test_shapes_of_real_stars_and_of_cut_outs_without_any(run):
+    """The header of 149774 says FWHM 7.0 pixels and ellipticity 0.26: it is trailed along East."""
+    table = run.star_shapes()
+    assert table.image_id.tolist() == run.ccds().image_id.tolist()
+    real = table[table.expnum == 149774].iloc[0]
+    assert real.n_stars > 12
+    assert 1.4 < real.fwhm_arcsec < 1.9
+    assert (real.e1, real.e2) == pytest.approx((-0.44, 0), abs=0.03)
+    assert real.orientation_entropy < 0.7
+    others = table[table.expnum != 149774]
+    assert others[["n_stars", "fwhm_arcsec", "e1", "donut", "double", "depth_mag"]].isna().all(axis=None)
+
+
 def test_what_is_in_quarantine(run):
     quarantine = run.quarantine()
     found = {Path(row.path).name: (row.problem, row.detail) for row in quarantine.itertuples()}
