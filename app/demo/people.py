@@ -94,7 +94,7 @@ def planted_in(survey: Path) -> dict[int, Planted]:
     """What is truly in each exposure of a simulated survey, by expnum."""
     odd = {expnum for expnum, *_ in rows_of(survey / "suspicious.csv")[1]}
     rows: dict[str, list[tuple[str, str]]] = {}
-    for expnum, ccdname, reason in rows_of(survey / "truth.csv")[1]:
+    for expnum, ccdname, reason, *_ in rows_of(survey / "truth.csv")[1]:
         rows.setdefault(expnum, []).append((ccdname, reason))
     found = {}
     for expnum, own in rows.items():

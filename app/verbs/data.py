@@ -31,6 +31,10 @@ def simulate(
         int, typer.Option(help="Binning of the pixels: 1 is full size (4094 x 2046 per CCD), 8 makes small files.")
     ] = 8,
     masks: Annotated[bool, typer.Option("--masks", help="Also write the data-quality masks (ood files).")] = False,
+    strengths: Annotated[
+        str,
+        typer.Option(help="Defects of star images: strong (seen in a preview) or realistic (0.5 to 3 arcsec)."),
+    ] = "strong",
 ) -> None:
     """Make simulated exposures with planted defects.
 
@@ -39,7 +43,8 @@ def simulate(
     from triptych.pipeline.simulation.simulate import simulate as make
 
     with bar("simulate") as progress:
-        truth = make(out, exposures=exposures, seed=seed, binning=binning, masks=masks, progress=progress)
+        how = {"seed": seed, "binning": binning, "masks": masks, "strengths": strengths}
+        truth = make(out, exposures=exposures, **how, progress=progress)
     bad = truth.loc[truth.reason != "good", "expnum"].nunique()
     say(f"{truth.expnum.nunique()} exposures in {out}, {bad} of them with a defect; truth in {out / 'truth.csv'}")
 

@@ -15,6 +15,12 @@ GAIN = 3.95  # electrons per ADU
 READ_NOISE = 6.0  # electrons
 SATURATION = 44000.0  # ADU
 
+STRONG, REALISTIC = "strong", "realistic"
+STRENGTHS = {
+    STRONG: "as large as they get at a telescope, to be seen in a preview",
+    REALISTIC: "as they mostly are, 0.5 to 3 arcsec",
+}
+
 
 @dataclass(frozen=True)
 class Band:
@@ -57,7 +63,7 @@ class Observation:
 
     exptime : seconds. fwhm : delivered seeing, arcsec. moon : sky brightness relative to a dark sky. du, dv : dither,
     detector pixels. reasons : what is wrong, () = nothing. suspicious : what makes a good exposure look bad, '' =
-    nothing. strength : 0 (just visible) to 1 (ruined).
+    nothing. strength : 0 (just visible) to 1 (ruined). strengths : one of STRENGTHS, how large that is in star images.
     """
 
     expnum: int
@@ -74,6 +80,7 @@ class Observation:
     suspicious: str = ""
     strength: float = 0.6
     seed: int = 0
+    strengths: str = STRONG
 
     @property
     def sky(self) -> float:

@@ -1,5 +1,6 @@
 """The effects of one defect on one simulated exposure, and the limits above which a CCD counts as affected."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -22,7 +23,8 @@ class Effects:
     dimming(u, v) -> factor on the light of the sources. blur : what smears the images. zone(u, v) -> index of the blur
     to use. sources : share of the sources that are there. exposed : share of EXPTIME for which the shutter was open.
     detector(pixels, grid, rng) -> pixels, after the noise. affected : CCD names, None = all CCDs, or a function
-    affected(grid, light) -> bool.
+    affected(grid, light) -> bool. size : of what is done to star images, arcsec: length of a trail, radius of a ring,
+    distance of a double, FWHM or sigma of what is added to the seeing. NaN = nothing.
     """
 
     light: Callable[[Grid], np.ndarray] | None = None
@@ -34,6 +36,7 @@ class Effects:
     exposed: float = 1.0
     detector: Callable[[np.ndarray, Grid, np.random.Generator], np.ndarray] | None = None
     affected: frozenset[str] | Callable[[Grid, np.ndarray], bool] | None = None
+    size: float = math.nan
 
 
 def between(low: float, high: float, observation: Observation) -> float:

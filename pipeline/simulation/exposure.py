@@ -9,10 +9,11 @@ import numpy as np
 from triptych.pipeline.camera import Camera, Ccd
 from triptych.pipeline.errors import choose
 from triptych.pipeline.reasons import GOOD
-from triptych.pipeline.simulation import reflections, sources
+from triptych.pipeline.simulation import realistic_blurs, reflections, sources
 from triptych.pipeline.simulation.conditions import (
     GAIN,
     READ_NOISE,
+    REALISTIC,
     SATURATION,
     Grid,
     Observation,
@@ -147,7 +148,13 @@ class Exposure:
         blurring = next((effect for effect in effects if effect.blur), None)
         blurs = blurring.blur if blurring else (None,)
         zone = blurring.zone(u, v) if blurring and blurring.zone else np.zeros(len(u), int)
-        stamps = [sources.draw_stamps(observation, self.binning, blur) for blur in blurs]
+        if blurring is None and observation.strengths == REALISTIC:
+            blurs, usual = realistic_blurs.usual_optics(observation, self.camera, observation.generator(6))
+            zone = usual(u, v)
+        others = None
+        if observation.strengths == REALISTIC and len(blurs) == realistic_blurs.SIDE**2:  # they differ little
+            others = sources.draw_stamps(observation, self.binning, blurs[len(blurs) // 2] if blurring else None)
+        stamps = [sources.draw_stamps(observation, self.binning, blur, others=others) for blur in blurs]
         return Stars(u, v, light, found.kind, zone, stamps, blurring is not None)
 
 

@@ -1,20 +1,24 @@
 """Defects of the images of stars, and exposures that recorded too little: trails, rings, doubles, empty frames.
 
 Each function is `(observation, camera, rng) -> Effects` and decides once for the whole focal plane. The blurs are as
-large as they get at a telescope, so that they can be seen in a preview with four arcseconds per pixel.
+large as they get at a telescope, so that they can be seen in a preview with four arcseconds per pixel; those of
+observations with realistic strengths are in `realistic_blurs`.
 """
 
 import galsim
 import numpy as np
 
 from triptych.pipeline.camera import Camera
-from triptych.pipeline.simulation.conditions import Grid, Observation
+from triptych.pipeline.simulation import realistic_blurs
+from triptych.pipeline.simulation.conditions import REALISTIC, Grid, Observation
 from triptych.pipeline.simulation.defect_effect import Effects, between
 from triptych.pipeline.simulation.sources import Blur
 
 
 def telescope_moving(observation: Observation, camera: Camera, rng) -> Effects:
     """The telescope drifted or jumped: every star makes the same long trail, often with a hook or a bright end."""
+    if observation.strengths == REALISTIC:
+        return realistic_blurs.telescope_moving(observation, rng)
     length = between(35, 110, observation)
     angle = rng.uniform(0, np.pi)
     pieces, at = [], np.zeros(2)
@@ -25,11 +29,13 @@ def telescope_moving(observation: Observation, camera: Camera, rng) -> Effects:
         at, angle = at + step, angle + rng.normal(0, 0.8)
     pieces.append(rng.uniform(0.05, 0.5) * galsim.Gaussian(sigma=0.3).shift(*at))
     trail = galsim.Sum(pieces)
-    return Effects(blur=(Blur(trail.shift(*(-at / 2)) / trail.flux, length * 0.75),))
+    return Effects(blur=(Blur(trail.shift(*(-at / 2)) / trail.flux, length * 0.75),), size=length)
 
 
 def psf(observation: Observation, camera: Camera, rng) -> Effects:
     """Stars doubled, elongated or enlarged over the whole frame."""
+    if observation.strengths == REALISTIC:
+        return realistic_blurs.psf(observation, camera, rng)
     size = between(4.5, 12.0, observation)
     angle = rng.uniform(0, np.pi) * galsim.radians
     kind = rng.choice(["double", "elongated", "swollen"])
@@ -41,12 +47,13 @@ def psf(observation: Observation, camera: Camera, rng) -> Effects:
         shape = galsim.Box(1.4 * size, 0.35 * size).rotate(angle)
     else:
         shape = galsim.Moffat(beta=2.5, fwhm=0.7 * size)
-    return Effects(blur=(Blur(shape, 1.6 * size),))
+    return Effects(blur=(Blur(shape, 1.6 * size),), size=size)
 
 
 def out_of_focus(observation: Observation, camera: Camera, rng) -> Effects:
     """Every star is a ring, the image of the pupil. A tilted focal plane makes the rings larger on one side."""
-    radius = between(6.0, 17.0, observation)
+    small = observation.strengths == REALISTIC
+    radius = realistic_blurs.ring_radius(observation) if small else between(6.0, 17.0, observation)
     tilt = rng.uniform(0.0, 0.35)
     angle = rng.uniform(0, 2 * np.pi)
     n = 3
@@ -56,7 +63,8 @@ def out_of_focus(observation: Observation, camera: Camera, rng) -> Effects:
         across = (u * np.cos(angle) + v * np.sin(angle)) / (camera.canvas[0] / 2)
         return np.clip(((across + 1) / 2 * n).astype(int), 0, n - 1)
 
-    return Effects(blur=tuple(Blur(_ring(radius * factor), radius * factor + 1) for factor in factors), zone=zone)
+    rings = tuple(Blur(_ring(radius * factor), radius * factor + 1) for factor in factors)
+    return Effects(blur=rings, zone=zone, size=radius)
 
 
 def _ring(radius: float) -> galsim.GSObject:

@@ -1,6 +1,7 @@
 """Simulated exposures in the Community Pipeline's format, with planted defects and the truth about them."""
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +15,7 @@ from triptych.pipeline.catalog.files import write_json
 from triptych.pipeline.errors import BadInput, choose
 from triptych.pipeline.parallel import unordered
 from triptych.pipeline.reasons import GOOD
-from triptych.pipeline.simulation.conditions import Observation
+from triptych.pipeline.simulation.conditions import STRENGTHS, STRONG, Observation
 from triptych.pipeline.simulation.cp_files import clear_unfinished, is_written, write_exposure
 from triptych.pipeline.simulation.defects import DEFECTS, SUSPICIOUS
 from triptych.pipeline.simulation.exposure import Exposure
@@ -34,6 +35,7 @@ def simulate(
     binning: int = 8,
     camera: str = "decam",
     masks: bool = False,
+    strengths: str = STRONG,
     workers: int | None = None,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> pd.DataFrame:
@@ -41,19 +43,23 @@ def simulate(
 
     Besides the `ooi` files (and `ood` with masks=True), the folder gets truth.csv, suspicious.csv (good exposures that
     look bad: expnum, kind), and the same labels as bad_expid.txt and exclude/*.txt. The same request gives the same
-    bytes with any number of workers. A second call writes only missing files. BadInput if the folder holds something
-    else.
+    bytes with any number of workers. A second call writes only missing files. strengths : `strong`, defects of star
+    images as large as they get, or `realistic`, 0.5 to 3 arcsec; then truth.csv has a column `strength_arcsec`, and the
+    images of good exposures vary a little, too. BadInput if the folder holds something else.
     """
     out = Path(out)
     choose(camera, ["decam"], "camera that can be simulated")
     if binning not in BINNINGS:
         raise BadInput(f"binning {binning} is not one of {', '.join(map(str, BINNINGS))}")
-    observations = plan(exposures, seed, camera_named(camera))
+    choose(strengths, STRENGTHS, "choice of strengths")
+    observations = plan(exposures, seed, camera_named(camera), strengths)
     request = {"recipe": RECIPE, "exposures": exposures, "seed": seed, "binning": binning, "camera": camera}
+    if strengths != STRONG:
+        request["strengths"] = strengths
     _claim(out, request)
     clear_unfinished(out)
     write = partial(_write_one, folder=out, camera=camera, binning=binning, masks=masks)
-    rows: dict[int, list[tuple[int, str, str]]] = {}
+    rows: dict[int, list[tuple[int, str, str, float]]] = {}
     for observation, found in unordered(write, observations, workers):
         if isinstance(found, Exception):
             raise found
@@ -61,7 +67,9 @@ def simulate(
         if progress:
             progress(len(rows), len(observations), str(observation.expnum))
     in_order = [row for observation in observations for row in rows[observation.expnum]]
-    truth = pd.DataFrame(in_order, columns=["expnum", "ccdname", "reason"])
+    truth = pd.DataFrame(in_order, columns=["expnum", "ccdname", "reason", "strength_arcsec"])
+    if strengths == STRONG:
+        truth = truth.drop(columns="strength_arcsec")
     note = f"Simulated survey of {exposures} exposures, seed {seed}"
     write_lists(out, truth, observations, camera_named(camera), note=note)
     return truth
@@ -74,7 +82,9 @@ def _claim(out: Path, request: dict) -> None:
         held = json.loads(path.read_text())
         if held != request:
             changed = [
-                f"{name} {held.get(name)}, not {value}" for name, value in request.items() if held.get(name) != value
+                f"{name} {held.get(name, STRONG)}, not {request.get(name, STRONG)}"
+                for name in held | request
+                if held.get(name) != request.get(name)
             ]
             raise BadInput(
                 f"{out} has another simulated survey ({'; '.join(changed)}); choose another folder or remove it"
@@ -95,7 +105,12 @@ def _write_one(observation: Observation, folder: Path, camera: str, binning: int
         found = []
         frames = _noting(exposure, found)
         write_exposure(folder, observation, camera_named(camera), binning, frames, masks=masks)
-    return [(observation.expnum, name, reason) for name, reasons in found for reason in reasons]
+    sizes = {name: effects.size for name, effects in exposure.effects.items()}
+    return [
+        (observation.expnum, name, reason, round(sizes.get(reason, math.nan), 3))
+        for name, reasons in found
+        for reason in reasons
+    ]
 
 
 def _noting(exposure: Exposure, found: list):
@@ -125,6 +140,7 @@ def simulate_exposure(
     suspicious: str = "",
     band: str = "",
     strength: float | None = None,
+    strengths: str = STRONG,
     binning: int = 8,
     camera: str = "decam",
     ccdnames: tuple[str, ...] | None = None,
@@ -132,12 +148,14 @@ def simulate_exposure(
     """Draw one exposure in memory, for training and for pictures. The same arguments give the same pixels.
 
     reason : 'good' or a name in DEFECTS. suspicious : '' or a name in SUSPICIOUS. band : one of grizY, '' = random.
-    strength : 0 (just visible) to 1 (ruined), None = random. ccdnames : only these CCDs, None = all.
+    strength : 0 (just visible) to 1 (ruined), None = random. strengths : one of STRENGTHS. ccdnames : only these CCDs,
+    None = all.
     """
     choose(reason, [GOOD, *DEFECTS], "reason that can be simulated")
+    choose(strengths, STRENGTHS, "choice of strengths")
     if suspicious:
         choose(suspicious, SUSPICIOUS, "kind of suspicious exposure")
-    observation = single(seed, reason=reason, suspicious=suspicious, band=band, strength=strength)
+    observation = single(seed, reason=reason, suspicious=suspicious, band=band, strength=strength, strengths=strengths)
     exposure = Exposure(observation, camera_named(camera), binning)
     frames = [exposure.draw(ccd) for ccd in exposure.ccds() if ccdnames is None or ccd.name in ccdnames]
     return SimulatedExposure(

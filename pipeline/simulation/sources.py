@@ -82,8 +82,13 @@ class Blur:
     reach: float
 
 
-def draw_stamps(observation: Observation, binning: int, blur: Blur | None = None) -> list[np.ndarray]:
-    """Stamps of every kind of source: (PHASES, PHASES, size, size) float32 each, size odd, sum about 1."""
+def draw_stamps(
+    observation: Observation, binning: int, blur: Blur | None = None, *, others: list[np.ndarray] | None = None
+) -> list[np.ndarray]:
+    """Stamps of every kind of source: (PHASES, PHASES, size, size) float32 each, size odd, sum about 1.
+
+    others : stamps to take for galaxies and the brightest stars, which take longest, instead of drawing them.
+    """
     scale = PIXEL_SCALE * binning
     reach = blur.reach if blur else 0.0
     seeing = galsim.Kolmogorov(fwhm=observation.fwhm)
@@ -91,6 +96,11 @@ def draw_stamps(observation: Observation, binning: int, blur: Blur | None = None
     wide = 0.96 * seeing + 0.04 * aureole
     near = reach + 2.5 * observation.fwhm
     kinds = [(seeing, near), (wide, reach + max(12.0, 8 * observation.fwhm)), (wide, reach + 100.0)]
+    if others:
+        kinds = kinds[:BRIGHT_STAR]
+        blurred = [(galsim.Convolve(profile, blur.profile), half) for profile, half in kinds] if blur else kinds
+        drawn = [_phased(profile, scale, int(np.ceil(half / scale)) + 1) for profile, half in blurred]
+        return [*drawn, *others[BRIGHT_STAR:]]
     for radius in GALAXY_SIZES:
         round_ones = blur and radius < 1.0  # a blur hides the shape of a small galaxy
         for g1, g2 in GALAXY_SHAPES[:1] if round_ones else GALAXY_SHAPES:

@@ -12,7 +12,7 @@ import numpy as np
 
 from triptych.pipeline.camera import Camera
 from triptych.pipeline.errors import BadInput
-from triptych.pipeline.simulation.conditions import BANDS, Field, Observation
+from triptych.pipeline.simulation.conditions import BANDS, STRONG, Field, Observation
 from triptych.pipeline.simulation.defects import DEFECTS, SUSPICIOUS
 from triptych.pipeline.simulation.image_defects import shortened
 
@@ -68,8 +68,8 @@ def kinds_in_time(exposures: int, rng: np.random.Generator) -> list[str]:
     return [kind for _, kind in sorted(places)]
 
 
-def plan(exposures: int, seed: int, camera: Camera) -> list[Observation]:
-    """All observations of the survey, in order of time."""
+def plan(exposures: int, seed: int, camera: Camera, strengths: str = STRONG) -> list[Observation]:
+    """All observations of the survey, in order of time. strengths : one of STRENGTHS."""
     rng = np.random.default_rng([seed, 1])
     kinds = kinds_in_time(exposures, rng)
     nights = min(len(NIGHTS), max(1, math.ceil(exposures / 8)))
@@ -77,7 +77,7 @@ def plan(exposures: int, seed: int, camera: Camera) -> list[Observation]:
     for night, of_night in enumerate(np.array_split(np.array(kinds, dtype=object), nights)):
         mjd, expnum = NIGHTS[night * len(NIGHTS) // nights]
         observations += _one_night(list(of_night), mjd, expnum + 7 * (seed % 1000), seed, night, len(observations))
-    return observations
+    return [replace(observation, strengths=strengths) for observation in observations]
 
 
 def _one_night(kinds: list[str], mjd: float, expnum: int, seed: int, night: int, before: int) -> list[Observation]:
@@ -163,7 +163,15 @@ def airmass_of(field: Field, mjd: float) -> float:
     return round(float(min(1 / max(height, 0.4), 2.5)), 2)
 
 
-def single(seed: int, *, reason: str = "good", suspicious: str = "", band: str = "", strength=None) -> Observation:
+def single(
+    seed: int,
+    *,
+    reason: str = "good",
+    suspicious: str = "",
+    band: str = "",
+    strength: float | None = None,
+    strengths: str = STRONG,
+) -> Observation:
     """One observation of any kind, for `simulate_exposure`."""
     rng = np.random.default_rng([seed, 9])
     kind = suspicious or reason
@@ -171,4 +179,5 @@ def single(seed: int, *, reason: str = "good", suspicious: str = "", band: str =
     band = band or _band_for(kind, str(rng.choice(list(BANDS))), rng)
     field = _field(rng, mjd, crowded=kind == "crowded_field")
     observation = _observe(kind, band, field, mjd, expnum + seed % 20000, rng.uniform(1, 1.35), 1.0, seed, 1)
+    observation = replace(observation, strengths=strengths)
     return observation if strength is None else replace(observation, strength=float(strength))

@@ -23,7 +23,9 @@ FIRST_YEAR = 56224.0  # MJD of the first night of year y00
 
 def write_lists(folder: Path, truth: pd.DataFrame, observations: list[Observation], camera: Camera, *, note: str):
     """Write truth.csv, suspicious.csv, bad_expid.txt and exclude/*.txt."""
-    write_text(folder / "truth.csv", csv_text([list(truth), *truth.itertuples(index=False, name=None)]))
+    cells = truth.astype(object).where(truth.notna(), "")
+    write_text(folder / "truth.csv", csv_text([list(truth), *cells.itertuples(index=False, name=None)]))
+    truth = truth[["expnum", "ccdname", "reason"]]
     odd = [(o.expnum, o.suspicious) for o in observations if o.suspicious]
     write_text(folder / "suspicious.csv", csv_text([("expnum", "kind"), *odd]))
     bad = truth[truth.reason != GOOD]

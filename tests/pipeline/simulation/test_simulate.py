@@ -12,7 +12,9 @@ from astropy.wcs import WCS
 from triptych.pipeline.camera import DECAM
 from triptych.pipeline.errors import BadInput, UnknownName
 from triptych.pipeline.reasons import canonical
-from triptych.pipeline.simulation import sources
+from triptych.pipeline.shapes.ccd import measure_stars
+from triptych.pipeline.shapes.frame import frame_of
+from triptych.pipeline.simulation import realistic_blurs, sources
 from triptych.pipeline.simulation.conditions import pixel_grid
 from triptych.pipeline.simulation.cp_headers import pointing, sky_position
 from triptych.pipeline.simulation.defects import DEFECTS, SUSPICIOUS
@@ -251,3 +253,58 @@ def test_full_size_works():
     steps = np.diff(frame.pixels, axis=1)
     noise = 1.4826 * np.median(np.abs(steps)) / np.sqrt(2)
     assert noise == pytest.approx(single(2, reason="Streak", band="r").noise, rel=0.15)
+
+
+# ---- realistic strengths
+
+
+def test_realistic_strengths_are_in_the_truth(tmp_path):
+    out = tmp_path / "out"
+    truth = simulate(out, exposures=3, seed=5, binning=16, strengths="realistic")
+    table = pd.read_csv(out / "truth.csv")
+    pd.testing.assert_frame_equal(table, truth)
+    assert list(table) == ["expnum", "ccdname", "reason", "strength_arcsec"]
+    assert len((out / "bad_expid.txt").read_text().splitlines()) > 1
+    with pytest.raises(BadInput, match="strengths realistic, not strong"):
+        simulate(out, exposures=3, seed=5, binning=16)
+    with pytest.raises(UnknownName, match="Did you mean 'realistic'"):
+        simulate(tmp_path / "other", strengths="realistc")
+
+
+@pytest.mark.parametrize("reason", ["Telescope_Moving", "PSF", "Out_of_focus"])
+def test_realistic_sizes_follow_the_strength(reason):
+    sizes = []
+    for seed in range(30):
+        for strength in (0.25, 0.6, 1.0):
+            observation = single(seed, reason=reason, strength=strength, strengths="realistic")
+            sizes.append((strength, Exposure(observation, DECAM, 16).effects[reason].size))
+    table = pd.DataFrame(sizes, columns=["strength", "size"]).groupby("strength")["size"]
+    assert table.median().is_monotonic_increasing
+    assert (table.min() > 0.3).all()
+    assert table.max().max() < 6
+
+
+def test_realistic_defects_show_in_star_shapes():
+    """Pixels of 0.5 arcsec: a moving telescope makes stars long, and focus makes them wide and flat."""
+    frame = frame_of(DECAM, [side // 2 for side in DECAM.ccd_shape])
+    rows, how = {}, {"band": "r", "strength": 0.8, "strengths": "realistic", "binning": 2, "ccdnames": ("N4",)}
+    for reason in ("Telescope_Moving", "Out_of_focus"):
+        rows[reason] = measure_stars(simulate_exposure(9, reason=reason, **how).pixels["N4"], frame)
+    assert all(row["n_stars"] > 12 for row in rows.values())
+    length = {reason: np.hypot(row["e1"], row["e2"]) for reason, row in rows.items()}
+    assert length["Telescope_Moving"] > 0.15 > 0.1 > length["Out_of_focus"]
+    assert rows["Out_of_focus"]["fwhm_arcsec"] > 1.2 * rows["Telescope_Moving"]["fwhm_arcsec"]
+    assert rows["Out_of_focus"]["concentration"] < 1.9 < rows["Telescope_Moving"]["concentration"]
+
+
+def test_good_exposures_differ_a_little_over_the_plane_and_from_each_other():
+    found = []
+    for seed in range(5):
+        blurs, zone = realistic_blurs.usual_optics(single(seed), DECAM, np.random.default_rng(seed))
+        width, height = DECAM.canvas
+        corners = zone(np.array([-width, width, 0.0]) / 2, np.array([-height, height, 0.0]) / 2)
+        assert corners.tolist() == [0, 8, 4]
+        found.append([blur.reach for blur in blurs])
+        assert max(found[-1]) < 1.0
+    assert np.unique(np.round(found, 6), axis=0).shape == (5, 9)
+    assert all(len(set(reaches)) > 3 for reaches in found)
