@@ -6,13 +6,10 @@ and each stage is first written under a temporary name and then renamed, so it i
 
 import contextlib
 import functools
-import io
 import logging
 import os
 import shutil
-import struct
 import time
-import zipfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Self
@@ -21,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from triptych.pipeline import clock
-from triptych.pipeline.catalog import damage, locks
+from triptych.pipeline.catalog import damage, locks, preview_files
 from triptych.pipeline.catalog.files import make_folder, put_in_place, write_aside, write_json
 from triptych.pipeline.catalog.stage import (
     Stage,
@@ -126,22 +123,6 @@ def _conform(frame: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
             frame[name] = {"str": "", "float64": np.nan, "int64": -1, "bool": False}[kind]
         frame[name] = frame[name].fillna("").astype(str) if kind == "str" else frame[name].astype(kind)
     return frame[[*columns, *(name for name in frame if name not in columns)]].reset_index(drop=True)
-
-
-def _ccd_of(path: Path, ccdnum: int) -> np.ndarray | None:
-    """One CCD of a preview; None if the preview has no such CCD."""
-    with zipfile.ZipFile(path) as stored, open(path, "rb") as handle:
-        ccdnums = np.load(io.BytesIO(stored.read("ccdnums.npy")))
-        if ccdnum not in ccdnums:
-            return None
-        place = int(np.flatnonzero(ccdnums == ccdnum)[0])
-        start = stored.getinfo("pixels.npy").header_offset
-        handle.seek(start + 26)  # the local zip header holds two lengths here: of the name and of the extra field
-        handle.seek(start + 30 + sum(struct.unpack("<HH", handle.read(4))))
-        np.lib.format.read_magic(handle)
-        (_, ny, nx), _, dtype = np.lib.format.read_array_header_1_0(handle)
-        handle.seek(place * ny * nx * dtype.itemsize, os.SEEK_CUR)
-        return np.fromfile(handle, dtype, ny * nx).reshape(ny, nx)
 
 
 class Catalog:
@@ -331,7 +312,7 @@ class Catalog:
         return np.sort(np.array(found, dtype=np.int64))
 
     def write_preview(self, expnum: int, ccdnums: Sequence[int], pixels: np.ndarray, path: Path | None = None) -> None:
-        """Store one exposure's preview.
+        """Store one exposure's preview, rounded to a part of its noise: see `preview_files`.
 
         ccdnums : (n_ccd,) CCD numbers, in any order; they are stored in ascending order.
         pixels : (n_ccd, ny, nx) float32, ADU, array orientation. NaN where nothing was recorded, and outside a CCD's
@@ -341,11 +322,7 @@ class Catalog:
         numbers = np.asarray(ccdnums, dtype=np.int16)[order]
         pixels = np.ascontiguousarray(np.asarray(pixels, dtype=np.float32)[order])
 
-        def write(aside: Path) -> None:
-            with open(aside, "wb") as handle:
-                np.savez(handle, ccdnums=numbers, pixels=pixels)
-
-        write_aside(path or self.preview_path(expnum), write)
+        write_aside(path or self.preview_path(expnum), lambda aside: preview_files.write(aside, numbers, pixels))
 
     def take_preview(self, expnum: int, path: Path) -> None:
         """Make the file at `path`, in the run folder, the preview of an exposure. The file itself stays."""
@@ -368,8 +345,7 @@ class Catalog:
         """
         path = self.preview_path(expnum)
         try:
-            with damage.reading(path), np.load(path, allow_pickle=False) as stored:
-                return stored["ccdnums"], stored["pixels"]
+            return preview_files.read(path)
         except FileNotFoundError:
             raise CatalogError(
                 f"{self.name} has no exposure {expnum}; `triptych status {self.path}` lists what it has"
@@ -380,9 +356,7 @@ class Catalog:
 
         KeyError if it is not there.
         """
-        path = self.preview_path(expnum)
-        with damage.reading(path):
-            found = _ccd_of(path, ccdnum)
+        found = preview_files.read_ccd(self.preview_path(expnum), ccdnum)
         if found is None:
             raise KeyError(f"exposure {expnum} has no CCD number {ccdnum}")
         return found
