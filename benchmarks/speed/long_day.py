@@ -31,7 +31,7 @@ import psutil
 from playwright.async_api import TimeoutError, async_playwright
 from scipy.stats import theilslopes
 
-from benchmarks.speed.review import INSPECTORS, LEAD, REASON, SHOWN, copy_of, log_in
+from benchmarks.speed.review import INSPECTORS, JUDGEABLE, LEAD, REASON, SHOWN, copy_of, log_in
 from tests.ui.conftest import BROWSER_FLAGS, READY, browser_path, free_port
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.store.store import LabelStore
@@ -124,6 +124,7 @@ class Inspector:
         await self.enter("review")
         for _ in range(self.draw.randint(4, 12)):
             await self.rest()
+            await self.page.wait_for_function(JUDGEABLE, timeout=1000 * PATIENCE_SECONDS)
             before = await self.page.evaluate(SHOWN)
             if before is None:
                 return

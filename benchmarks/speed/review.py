@@ -40,6 +40,7 @@ AT_REST = 2.0  # seconds
 REASON = 0.4  # seconds from `bad` to its reason
 WAYS = ("from the login form", "by its address", "again", "by its tab")
 SHOWN = "() => window.__review?.shown()"
+JUDGEABLE = "() => !window.__review?.shown() || window.__review.ready()"  # hardly looked at is not judged
 WATCH = """
 window.__measured = { painted: [], stored: [] };
 const inside = (root, found = []) => {
@@ -125,6 +126,7 @@ async def inspect(page, votes: int, pace: float, draw: random.Random, bad: set[i
     await page.evaluate("() => { window.__measured.painted = []; window.__measured.stored = []; }")
     for number in range(1, votes + 1):
         await asyncio.sleep(pace * draw.uniform(0.5, 1.5))
+        await page.wait_for_function(JUDGEABLE)
         if await page.evaluate(SHOWN) in bad:
             await page.keyboard.press("b")
             await asyncio.sleep(REASON)

@@ -2,6 +2,9 @@
 // Single-key shortcuts. They work everywhere on the page, except while the user types in a field, and never together with
 // Ctrl, Alt or Meta.
 //
+// Which key is meant follows the keyboard's layout as far as that helps (`meantKey`): digits and, where a layout has no Latin
+// letters, letters and signs are known by their place; CapsLock changes nothing.
+//
 // Each user may give an action another key, or no key. Rooms know only the standard keys. This module turns a user's own
 // key into the standard key before any room gets it, and shows the own keys in the key caps on screen. So rooms need do
 // nothing for it. shortcuts.js lists all keys.
@@ -55,21 +58,54 @@ export async function startKeys() {
   if (kept) changeKeys(kept.keys);
 }
 
+// ---- which key is meant, on any layout
+
+// Signs that do something somewhere: where a layout has one of them in place of a digit or of `-`, it stays what it is.
+const SIGNS = new Set('?/<>+-_=;,.[]');
+const PLACES = { Comma: ',<', Period: '.>', Slash: '/?', Semicolon: ';:', Minus: '-_', Equal: '=+', BracketLeft: '[{', BracketRight: ']}' };
+const letterAt = code => /^Key([A-Z])$/.exec(code)?.[1] ?? '';
+const digitAt = code => /^Digit([0-9])$/.exec(code)?.[1] ?? '';
+
+// The key that an event means. Digits are those of their row, whatever an unshifted key there writes (AZERTY, Czech). A
+// letter of another alphabet is the Latin one of its place. Shift alone makes a capital, never CapsLock.
+export function meantKey(event) {
+  if (ours.has(event)) return event.key;
+  const { code = '', shiftKey } = event;
+  if (digitAt(code) && !shiftKey) return digitAt(code);
+  const key = event.key.length === 1 ? event.key.normalize('NFKC') : event.key;
+  const cased = letter => (shiftKey ? letter.toUpperCase() : letter.toLowerCase());
+  if (/^[a-z]$/i.test(key)) return cased(key);
+  const strange = /^\p{L}\p{M}*$/u.test(key) || key === 'Process' || key === 'Unidentified';
+  if (strange && letterAt(code)) return cased(letterAt(code));
+  if (strange && code in PLACES && !/^\p{Script=Latin}/u.test(key)) return PLACES[code][shiftKey ? 1 : 0];
+  return code === 'Minus' && !shiftKey && !SIGNS.has(key) ? '-' : key;
+}
+
+// The same key without Shift, which on a row of digits changes the sign.
+export function bareKey(event) {
+  const key = meantKey(event);
+  if (/^[A-Z]$/.test(key)) return key.toLowerCase();
+  return event.shiftKey ? digitAt(event.code) || (event.code === 'Minus' ? '-' : event.code === 'Space' ? ' ' : key) : key;
+}
+
+// Whether a key belongs to a composition (an input method): its Enter and Escape end that, and nothing else.
+export const composing = event => event.isComposing || event.keyCode === 229;
+
 // ---- from own keys to standard keys
 
 const codeOf = key => (/^[0-9]$/.test(key) ? `Digit${key}` : /^[a-z]$/i.test(key) ? `Key${key.toUpperCase()}` : { '-': 'Minus', ' ': 'Space' }[key] ?? key);
-const unshifted = code => /^(?:Digit|Key)(.)$/.exec(code)?.[1]?.toLowerCase() ?? { Minus: '-', Space: ' ' }[code] ?? '';
 
 function translate(event) {
   if (ours.has(event) || resting || unheard(event)) return;
   const mine = inForce(hereIs());
   if (!Object.keys(mine).length) return;
-  const base = event.shiftKey ? unshifted(event.code) : '';
-  const meant = [event.key, base].filter(Boolean).map(key => [key, Object.keys(mine).find(own => mine[own] === key)]);
+  const base = event.shiftKey ? bareKey(event) : '';
+  const typed = /^[\x21-\x7e]$/.test(event.key) ? '' : event.key;   // a sign that only this layout has
+  const meant = [meantKey(event), base, typed].filter(Boolean).map(key => [key, Object.keys(mine).find(own => mine[own] === key)]);
   const found = meant.find(([, own]) => own !== undefined);
   if (!found && !meant.some(([key]) => key in mine)) return;
   event.stopImmediatePropagation();
-  if (!found) return;
+  if (!found) { sayUnknown(event); return; }
   const [pressed, own] = found;
   const key = event.shiftKey && pressed === base && /^[a-z]$/.test(own) ? own.toUpperCase() : own;
   const again = new KeyboardEvent('keydown', {
@@ -132,18 +168,34 @@ export function isTyping(event) {
   return Boolean(target && (EDITABLE.has(target.tagName) || target.isContentEditable));
 }
 
-const unheard = event => event.ctrlKey || event.metaKey || event.altKey || event.isComposing || isTyping(event)
+const unheard = event => event.ctrlKey || event.metaKey || event.altKey || composing(event) || isTyping(event)
   || document.querySelector('dialog[open][data-own-keys]');   // such a dialog handles its keys itself
 
 // handler(key, event) returns true when it used the key. Returns a function that stops listening.
 export function listen(handler) {
   const heard = event => {
     if (event.repeat || resting || unheard(event)) return;
-    if (handler(event.key, event)) {
+    if (handler(meantKey(event), event)) {
       event.preventDefault();
       event.stopImmediatePropagation();   // one key does one thing, even if two rooms use it
     }
   };
   window.addEventListener('keydown', heard, { capture: true });
   return () => window.removeEventListener('keydown', heard, { capture: true });
+}
+
+// ---- keys that nobody uses
+
+// Says so when a key that writes something does nothing. Call it after the rooms listen. Returns a function that ends it.
+export function sayUnknownKeys() {
+  const heard = event => { if (!event.defaultPrevented && !event.repeat && !resting && !unheard(event)) sayUnknown(event); };
+  window.addEventListener('keydown', heard);
+  return () => window.removeEventListener('keydown', heard);
+}
+
+function sayUnknown(event) {
+  const { key } = event;
+  if (key === ' ' || (key.length > 1 && key !== 'Dead') || document.querySelector('dialog[open]')) return;
+  const what = key === 'Dead' ? 'That key' : `“${key}”`;
+  window.dispatchEvent(new CustomEvent('triptych-toast', { detail: `${what} does nothing here. Press ? for the keys.` }));
 }

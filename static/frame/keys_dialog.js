@@ -1,7 +1,7 @@
 // @ts-check
 // The `?` page: all keys. The user can change a key, turn it off, or go back to the standard keys.
 
-import { capOf, changedKeys, changeKeys, EVERYWHERE, FIXED, keyOf, ownKey, rest } from './keys.js';
+import { capOf, changedKeys, changeKeys, EVERYWHERE, FIXED, keyOf, meantKey, ownKey, rest } from './keys.js';
 import { keepSettings, settings } from './settings.js';
 import { KEYS } from './shortcuts.js';
 
@@ -109,7 +109,7 @@ class KeysDialog {
   }
 
   change(key, scopes, event) {
-    const own = event.key === 'Delete' ? '' : event.key;
+    const own = event.key === 'Delete' ? '' : meantKey(event);
     const refusal = own && (event.ctrlKey || event.altKey || event.metaKey ? 'Ctrl, Alt and Meta belong to the browser; choose a plain key.' : this.refusal(key, own, scopes));
     if (refusal) return this.say(refusal);
     const keys = changedKeys();

@@ -4,7 +4,7 @@
 import { setPictures } from '../basics/has_pictures.js';
 import { line } from '../basics/lasting_socket.js';
 import { savedWords } from '../basics/saved.js';
-import { listen, startKeys } from './keys.js';
+import { listen, sayUnknownKeys, startKeys } from './keys.js';
 import { showKeys } from './keys_dialog.js';
 import { keptOnlyHere, votesOutbox } from './outbox.js';
 import { mountRefused, refusedOnlyHere } from './refused.js';
@@ -39,10 +39,11 @@ class Shell {
     this.messages();
     startKeys();
     this.stopKeys = listen((key, event) => this.key(key, event));
+    this.stopSaying = sayUnknownKeys();
     document.body.dataset.ready = '1';
   }
 
-  close() { this.abort.abort(); this.stopKeys(); this.stopOutbox(); this.stopLine(); clearInterval(this.waiting); }
+  close() { this.abort.abort(); this.stopKeys(); this.stopSaying(); this.stopOutbox(); this.stopLine(); clearInterval(this.waiting); }
 
   on(target, type, heard) { target.addEventListener(type, heard, { signal: this.abort.signal }); }
 

@@ -21,7 +21,7 @@ export const KEYS = {
     ['← ↑ → ↓', 'from CCD to CCD, after Tab has moved the focus here; Enter enlarges'], ['m', 'marks of the model (Explore)'], ['Esc', 'close an enlarged CCD'],
   ],
   Review: [
-    ['g', 'good: saved, next'], ['b', 'bad; then a reason'], ['1 … 0 -', 'reasons; with ⇧ several, then Enter'], ['u', 'unsure: saved, next'], ['→', 'skip (or space)'],
+    ['g', 'good: saved, next'], ['b', 'bad; then a reason, which it needs'], ['1 … 0 -', 'reasons; with ⇧ several, then Enter'], ['u', 'unsure: saved, next'], ['→', 'skip (or space)'],
     ['z', 'undo (or backspace)'], ['x', 'tick the CCD under the cursor as bad'], ['l', 'tick its row'], ['t', 'tick all, or none'], ['⇧ drag', 'tick CCDs'], ['e', 'enlarge the CCD under the cursor'], ['h', 'model’s opinion shown or hidden'], ['w', 'note'],
     ['r', 'rule and examples of a reason; ↑ ↓ others'], [', .', 'look at the exposures taken before, after; Esc goes back'], ['a', 'one vote for a run of exposures that you looked at'], ['o', 'order and packet of the queue'], ['i', 'where its verdict comes from'],
   ],

@@ -1,7 +1,7 @@
 // @ts-check
 // Turns pointer, wheel and keys on the map's surface into actions. It knows nothing of points or of the server.
 
-import { listen as listenToKeys } from '../frame/keys.js';
+import { composing, listen as listenToKeys, meantKey } from '../frame/keys.js';
 
 const CLICK_PX = 4;       // less movement than this is a click
 const STEP_PX = 60;       // arrow keys
@@ -69,7 +69,7 @@ export function listen(surface, state, acts) {
 
   on('keydown', event => {
     if (event.key === ' ') { space = true; event.preventDefault(); return; }
-    if (event.ctrlKey || event.metaKey || event.isComposing) return;
+    if (event.ctrlKey || event.metaKey || composing(event)) return;
     if (event.key === 'Escape' && drag) { drag = null; delete surface.dataset.dragging; acts.outline(null); return; }
     const meaning = meaningOf(event, state, acts);
     if (!meaning) return;
@@ -96,7 +96,7 @@ function meaningOf(event, state, acts) {
   const centre = factor => () => acts.zoom(factor, state.camera.width / 2, state.camera.height / 2);
   const move = (dx, dy) => () => (state.camera.dims === 3 && !event.shiftKey ? acts.rotate(dx, dy) : acts.pan(dx, dy));
   const solid = state.camera.dims === 3 ? -1 : 1;
-  switch (event.key) {
+  switch (meantKey(event)) {
     case '2': return event.repeat ? null : () => acts.dims(2);
     case '3': return event.repeat ? null : () => acts.dims(3);
     case 'p': return () => acts.tool('pan');

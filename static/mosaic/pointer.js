@@ -1,6 +1,8 @@
 // @ts-check
 // Mouse, pen and keyboard on the mosaic: a drag pans, the wheel zooms at the cursor, a click picks, Shift and drag ticks.
 
+import { meantKey } from '../frame/keys.js';
+
 const STILL = 4;    // CSS pixels that the pointer may move during a click
 const SETTLE = 600; // ms: if the first half of a double click enlarged a CCD, the second half does not close it
 
@@ -78,7 +80,7 @@ export function listenTo(mosaic) {
     const act = {
       Home: () => mosaic.fit(), '+': () => mosaic.zoomBy(1.5), '=': () => mosaic.zoomBy(1.5), '-': () => mosaic.zoomBy(1 / 1.5),
       Escape: () => (mosaic.other ? mosaic.blink(null) : mosaic.fits ? mosaic.closeCcd() : mosaic.fit()),
-    }[event.key];
+    }[meantKey(event)];
     if (act) act();
     else if (!mosaic.cursorKey(event.key)) return;
     event.preventDefault();

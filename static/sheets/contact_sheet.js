@@ -14,6 +14,7 @@
 
 import { hasPictures } from '../basics/has_pictures.js';
 import { sendJson } from '../basics/send.js';
+import { composing, meantKey } from '../frame/keys.js';
 import { offerUndo } from './undo_offer.js';
 
 const GAP = 8, LINE = 22;
@@ -322,9 +323,10 @@ class ContactSheet {
 
   key(event) {
     const typing = event.target === this.parts.comment;
+    if (composing(event)) return event.stopPropagation();
     if (typing && event.key === 'Escape') { event.preventDefault(); this.parts.sheet.focus(); }
     event.stopPropagation();
-    if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || (typing && event.key !== 'Enter')) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || (typing && event.key !== 'Enter')) return;
     if (event.target.tagName === 'BUTTON' && (event.key === ' ' || (event.key === 'Enter' && event.target !== this.parts.confirm))) return;
     const page = Math.max(1, Math.floor(this.parts.sheet.clientHeight / this.step)) * this.columns;
     const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -this.columns, ArrowDown: this.columns, PageUp: -page, PageDown: page, Home: -Infinity, End: Infinity };
@@ -332,12 +334,13 @@ class ContactSheet {
       ' ': () => this.toggle(this.at), Enter: () => this.parts.confirm.disabled || this.confirm(), a: () => this.act('all'), ']': () => this.act('larger'),
       '[': () => this.act('smaller'), c: () => this.act(this.whole ? 'ccds' : 'whole'), n: () => this.parts.comment.focus(),
     };
-    const judgement = Object.keys(JUDGEMENTS).find(name => JUDGEMENTS[name][0] === event.key);
-    const reason = this.judgement === 'bad' && this.reasons.find(one => one.key === event.key);
-    if (event.key in steps) this.move(steps[event.key]);
+    const key = meantKey(event);
+    const judgement = Object.keys(JUDGEMENTS).find(name => JUDGEMENTS[name][0] === key);
+    const reason = this.judgement === 'bad' && this.reasons.find(one => one.key === key);
+    if (key in steps) this.move(steps[key]);
     else if (reason) this.reason(reason.name);
     else if (judgement) this.judge(judgement);
-    else if (meant[event.key]) meant[event.key]();
+    else if (meant[key]) meant[key]();
     else return;
     event.preventDefault();
   }

@@ -28,6 +28,11 @@ def painted(page) -> None:
     page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
+def ready_to_vote(page) -> None:
+    """Wait until the exposure on screen in Review has been there for long enough to be judged."""
+    page.wait_for_function("() => window.__review?.shown() && window.__review.ready()")
+
+
 class Requests:
     """The requests of a page from now on.
 

@@ -11,7 +11,7 @@ import { sendJson } from '../../basics/send.js';
 import { Turns } from '../../basics/turns.js';
 import { openExplain } from '../../frame/explain.js';
 import { hasPictures } from '../../basics/has_pictures.js';
-import { listen } from '../../frame/keys.js';
+import { bareKey, listen } from '../../frame/keys.js';
 import { Outbox } from '../../frame/outbox.js';
 import { mountMosaic } from '../../mosaic/mosaic.js';
 import { AdjudicatePage } from './page.js';
@@ -208,7 +208,7 @@ class Adjudicate extends AdjudicatePage {
     }
     if (this.step === 'reasons') {
       if (key === 'Enter') { this.askWhy(); return true; }
-      const reason = this.vocabulary.find(item => item.key === (event.shiftKey ? byCode(event.code) : key));
+      const reason = this.vocabulary.find(item => item.key === bareKey(event));
       if (reason) { this.pickReason(reason.name, event.shiftKey); return true; }
     }
     const verbs = {
@@ -355,9 +355,4 @@ class Adjudicate extends AdjudicatePage {
     this.outbox.close();
     this.mosaic.destroy();
   }
-}
-
-// With Shift a digit key gives another character. The code of the physical key still names the digit.
-function byCode(code) {
-  return /^(?:Digit|Key)(.)$/.exec(code)?.[1]?.toLowerCase() ?? (code === 'Minus' ? '-' : '');
 }

@@ -4,6 +4,7 @@
 import { evidenceHtml } from '../../evidence/evidence.js';
 import { keepDraft } from '../../basics/drafts.js';
 import { escapeText } from '../../basics/text.js';
+import { composing } from '../../frame/keys.js';
 
 const STRETCH_NAMES = { faint: 'faint sky', stars: 'stars', sky: 'sky map' };
 const STATE_NAMES = { split: 'split', unsure: 'unsure', differ: 'differ so far', posterior: 'posterior differs', outvoted: 'outvoted', single_bad: 'one imported bad' };
@@ -63,6 +64,7 @@ export class AdjudicatePage {
     this.part('words').addEventListener('input', event => keepDraft(`why-${this.expnum}`, event.target.value));
     this.part('words').addEventListener('keydown', event => {
       event.stopPropagation();
+      if (composing(event)) return;
       if (event.key === 'Enter' && event.target.value.trim()) { const { value } = event.target; event.target.blur(); this.decide(value); }
       if (event.key === 'Escape') { event.target.blur(); this.refresh(); }
     });

@@ -8,7 +8,7 @@ import { evidenceHtml, evidencePictures } from '../../evidence/evidence.js';
 import { slotsOf } from '../../evidence/focal_plane.js';
 import { askFor } from '../../basics/ask.js';
 import { openExplain } from '../../frame/explain.js';
-import { listen } from '../../frame/keys.js';
+import { bareKey, listen } from '../../frame/keys.js';
 import { votesOutbox } from '../../frame/outbox.js';
 import { mountMosaic } from '../../mosaic/mosaic.js';
 import { openContactSheet } from '../../sheets/contact_sheet.js';
@@ -16,14 +16,14 @@ import { nextInTime, runOf, showLater, stripHtml } from './around.js';
 import { ReviewQueue } from './queue.js';
 import { mountQueueBar } from './queue_bar.js';
 import { ReasonHelp } from './reason_help.js';
+import { LOOKED_SECONDS } from './voting.js';
 
 const AHEAD = 4;
 const AHEAD_AFTER = 250;   // ms
-const LOOKED_SECONDS = 0.3;
 
 export function mount(box, model) {
   const room = new Review(box, model);
-  window.__review = { shown: () => room.expnum, waiting: () => room.outbox.waiting.length, queue: () => [...room.queue], ahead: () => room.isAhead() };
+  window.__review = { shown: () => room.expnum, waiting: () => room.outbox.waiting.length, queue: () => [...room.queue], ahead: () => room.isAhead(), ready: () => !room.canVote || !room.whyNot('good') };
   return () => { delete window.__review; room.close(); };
 }
 
@@ -85,11 +85,14 @@ class Review extends ReviewQueue {
   // around : look at an exposure taken around the one on screen; Escape or a vote leads back to that one
   open(expnum, { around = false } = {}) {
     this.noteLook();
+    this.since = null;
+    clearTimeout(this.looking);
     const back = expnum === this.origin;
     this.origin = around ? this.origin ?? this.expnum : null;
     if (!around && !back) this.context = [];
     this.expnum = expnum;
     this.opened = performance.now();
+    this.shownAt = null;
     this.choosing = false;
     this.reasons.clear();
     this.ticked.clear();
@@ -201,18 +204,12 @@ class Review extends ReviewQueue {
     if (key === 'Enter' && this.choosing) { this.judge('bad'); return true; }
     if (this.help.open && (key === 'ArrowUp' || key === 'ArrowDown')) { this.help.step(key === 'ArrowUp' ? -1 : 1); return true; }
     if (reason && this.canVote && this.expnum !== null && (this.choosing || /[0-9-]/.test(key))) { this.pickReason(reason.name, event.shiftKey); return true; }
-    const shifted = this.choosing && event.shiftKey && this.byCode(event.code);
+    const shifted = this.choosing && event.shiftKey && this.vocabulary.find(item => item.key === bareKey(event));
     if (shifted) { this.pickReason(shifted.name, true); return true; }
     if (key.startsWith('Arrow') && this.mosaic.cursorKey(key)) return true;
     if (!verbs[key]) return this.lookKey(key);
     verbs[key]();
     return true;
-  }
-
-  // With Shift a digit key gives another character. The code of the physical key still names the digit.
-  byCode(code) {
-    const digit = /^(?:Digit|Key)(.)$/.exec(code)?.[1]?.toLowerCase() ?? (code === 'Minus' ? '-' : '');
-    return this.vocabulary.find(item => item.key === digit);
   }
 
   escape() {
@@ -242,6 +239,7 @@ class Review extends ReviewQueue {
 
   painted() {
     this.since = performance.now();
+    this.shownAt ??= this.since;
     clearTimeout(this.looking);
     this.looking = setTimeout(() => { this.noteLook(); this.drawStrip(); }, 1000 * LOOKED_SECONDS);
   }

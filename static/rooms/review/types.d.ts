@@ -6,13 +6,13 @@ declare module './page.js' {
   interface ReviewPage {
     box: any; model: any; mosaic: any; outbox: any; help: any; tour?: any;
     canVote: boolean; assisted: boolean; choosing: boolean; stretch: string; comment: string; problem: string;
-    expnum: number; origin: number; opened: number; order: number; total: number; behind?: number;
+    expnum: number; origin: number; opened: number; shownAt: number | null; order: number; total: number; behind?: number;
     queue: number[]; votes: any[]; vocabulary: any[]; facts: Map<number, any>; answers: Map<string, any>; colours: Record<string, string>;
     reasons: Set<string>; ticked: Set<string>; skipped: Set<number>; shown: any; said: { n: number; unsure: number };
     drawViewing(): void;
     rollUp(): Rolled;
     scopeOf(vote: any): string;
-    judge(judgement: string): void;
+    judge(judgement: string): boolean;
     bad(): void;
     finish(): void;
     pickReason(name: string, several: boolean): void;

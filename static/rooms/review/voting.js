@@ -4,8 +4,12 @@
 // The picture changes before the vote is sent. The outbox sends it to the store.
 
 import { draftOf, keepDraft } from '../../basics/drafts.js';
+import { hasPictures } from '../../basics/has_pictures.js';
 import { Turns } from '../../basics/turns.js';
+import { composing } from '../../frame/keys.js';
 import { ReviewLooking } from './looking.js';
+
+export const LOOKED_SECONDS = 0.3;   // a picture was looked at; the same as SHORTEST_LOOK of app/judging/votes.py
 
 export class ReviewVoting extends ReviewLooking {
   turns = new Turns();
@@ -13,9 +17,10 @@ export class ReviewVoting extends ReviewLooking {
   // ---- a judgement
 
   bad() {
-    if (!this.canVote || this.expnum === null) return;
+    if (this.expnum === null) return;
+    if (!this.canVote) { this.hint(this.whyNot('bad')); return; }
     this.mosaic.blink(null);
-    if (this.choosing) return this.judge('bad');
+    if (this.choosing) { this.judge('bad'); return; }   // ends a choice of several reasons
     this.choosing = true;
     this.refresh();
     if (this.help.open) this.rules(true);
@@ -29,11 +34,14 @@ export class ReviewVoting extends ReviewLooking {
       return this.refresh();
     }
     this.reasons.add(name);
-    this.judge('bad');
+    if (!this.judge('bad')) this.reasons.delete(name);
   }
 
+  // Returns whether the vote is on its way.
   judge(judgement) {
-    if (!this.canVote || this.expnum === null) return;
+    if (this.expnum === null) return false;
+    const why = this.whyNot(judgement);
+    if (why) { this.hint(why); return false; }
     this.turns.act();
     const seconds = Math.round((performance.now() - this.opened) / 10) / 100;
     const shown = this.shown?.expnum === this.expnum ? this.shown : null;
@@ -59,7 +67,22 @@ export class ReviewVoting extends ReviewLooking {
     this.forgetNote();
     this.outbox.add(vote);   // first, so that requests for the next exposure do not delay it
     this.next();
+    return true;
   }
+
+  // Why this judgement cannot be given now, as one line; '' if it can.
+  whyNot(judgement) {
+    if (!this.canVote) return 'You look on and do not vote; a lead can give you another role.';
+    if (judgement === 'bad' && !this.reasons.size) return 'Bad because…? Choose a reason: Wonky if no other fits.';
+    const state = this.mosaic.root?.dataset.state;
+    if (!hasPictures(this.expnum) || state === 'none') return '';
+    if (state === 'failed') return 'The picture cannot be shown now, so it cannot be judged.';
+    if (this.shownAt === null) return 'The picture is still on its way: judge what you see.';
+    if (performance.now() - this.shownAt < 1000 * LOOKED_SECONDS) return `${this.expnum} was hardly on screen: look, then press again.`;
+    return '';
+  }
+
+  hint(text) { window.dispatchEvent(new CustomEvent('triptych-toast', { detail: text })); }
 
   count(vote, before, sign = 1) {
     this.said.n += sign * ((vote ? 1 : 0) - (before ? 1 : 0));
@@ -137,6 +160,7 @@ export class ReviewVoting extends ReviewLooking {
     input.focus();
     input.oninput = () => typing(input.value);
     input.onkeydown = event => {
+      if (composing(event)) return;
       if (event.key === 'Enter' || event.key === 'Escape') {
         if (event.key === 'Enter') this.comment = input.value.trim();
         keepDraft(`note-${of}`, this.comment);

@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
 
 globalThis.KeyboardEvent = class extends Event {
-  constructor(type, { key, code = '', shiftKey = false, ctrlKey = false, repeat = false, ...more }) {
+  constructor(type, { key, code = '', shiftKey = false, ctrlKey = false, repeat = false, isComposing = false, keyCode = 0, ...more }) {
     super(type, more);
-    Object.assign(this, { key, code, shiftKey, ctrlKey, repeat, metaKey: false, altKey: false, isComposing: false });
+    Object.assign(this, { key, code, shiftKey, ctrlKey, repeat, metaKey: false, altKey: false, isComposing, keyCode });
   }
 };
 globalThis.ShadowRoot = class {};
@@ -13,7 +13,7 @@ globalThis.MutationObserver = class { observe() {} disconnect() {} };
 document.body.querySelectorAll = () => [];
 document.body.dataset = { room: 'review', user: 'ann' };
 
-const { capOf, changeKeys, changedKeys, isTyping, keyOf, listen, ownKey, rest, startKeys } = await import('../../../static/frame/keys.js');
+const { bareKey, capOf, changeKeys, changedKeys, isTyping, keyOf, listen, meantKey, ownKey, rest, sayUnknownKeys, startKeys } = await import('../../../static/frame/keys.js');
 
 // A key pressed on the page, in an element with this tag. The keys that were heard, by a room that uses them all.
 function press(key, { tag = 'DIV', uses = true, ...more } = {}) {
@@ -117,4 +117,66 @@ test('what is handed out is a copy', () => {
   changeKeys({ review: { g: 'j' } });
   changedKeys().review.g = 'x';
   assert.equal(ownKey('g'), 'j');
+});
+
+const key = (written, code, more = {}) => new KeyboardEvent('keydown', { key: written, code, ...more });
+const meant = (...given) => meantKey(key(...given));
+const shift = { shiftKey: true };
+
+test('digits are those of their row, whatever a layout writes there', () => {
+  for (const [layout, row] of Object.entries({ american: '1234567890', azerty: '&é"\'(-è_çà', czech: '+ěščřžýáíé' })) {
+    const codes = [1, 2, 3, 4, 5, 6, 7, 8, 9, 0].map(digit => `Digit${digit}`);
+    assert.equal([...row].map((written, k) => meant(written, codes[k])).join(''), '1234567890', layout);
+  }
+  assert.deepEqual([meant('-', 'Minus'), meant(')', 'Minus'), meant('ß', 'Minus'), meant('-', 'NumpadSubtract'), meant('-', 'Slash'), meant('+', 'Minus')], ['-', '-', '-', '-', '-', '+']);
+  assert.deepEqual([meant('/', 'Digit7', shift), meant('=', 'Digit0', shift), meant('6', 'Digit6', shift)], ['/', '=', '6'], 'signs above digits stay');
+});
+
+test('a letter of another alphabet is the Latin one of its place', () => {
+  assert.deepEqual([meant('п', 'KeyG'), meant('и', 'KeyB'), meant('г', 'KeyU'), meant('γ', 'KeyG'), meant('ı', 'KeyI'), meant('ｇ', 'KeyG')], ['g', 'b', 'u', 'g', 'i', 'g']);
+  assert.deepEqual([meant('К', 'KeyR', shift), meant('б', 'Comma'), meant('ю', 'Period'), meant('Б', 'Comma', shift), meant('ж', 'Semicolon')], ['R', ',', '.', '<', ';']);
+  assert.equal(meant('z', 'KeyY'), 'z', 'a Latin letter is what it says, wherever it is');
+  assert.equal(meant('ö', 'Semicolon'), 'ö');
+  assert.deepEqual(press('п', { code: 'KeyG' }).heard, ['g']);
+});
+
+test('CapsLock changes nothing', () => {
+  assert.deepEqual([meant('G', 'KeyG'), meant('g', 'KeyG', shift), meant('G', 'KeyG', shift)], ['g', 'G', 'G']);
+  assert.deepEqual(press('G', { code: 'KeyG' }).heard, ['g']);
+});
+
+test('a key without its Shift', () => {
+  assert.deepEqual([['!', 'Digit1'], ['1', 'Digit1'], ['_', 'Minus'], ['°', 'Minus'], ['Z', 'KeyY']].map(([written, code]) => bareKey(key(written, code, shift))), ['1', '1', '-', '-', 'z']);
+  assert.equal(bareKey(key('5', 'Digit5')), '5');
+});
+
+test('own keys work on other layouts and with CapsLock', () => {
+  changeKeys({ review: { g: 'k', u: 'é' } });
+  assert.deepEqual([press('л', { code: 'KeyK' }).heard, press('K', { code: 'KeyK' }).heard, press('é', { code: 'Digit2' }).heard], [['g'], ['g'], ['u']]);
+});
+
+test('keys of a composition are the input method’s', () => {
+  assert.deepEqual(press('Enter', { isComposing: true }).heard, []);
+  assert.deepEqual(press('Enter', { keyCode: 229 }).heard, []);
+});
+
+test('a key that does nothing says so', () => {
+  const said = [], note = event => said.push(event.detail);
+  window.addEventListener('triptych-toast', note);
+  const stop = listen(one => one === 'g');
+  const end = sayUnknownKeys();
+  const send = (written, more = {}) => {
+    const event = key(written, '', { cancelable: true, ...more });
+    Object.defineProperty(event, 'composedPath', { value: () => [{ tagName: more.tag ?? 'DIV' }] });
+    window.dispatchEvent(event);
+  };
+  for (const written of ['g', 'ö', 'Shift', 'F5', ' ']) send(written);
+  send('x', { tag: 'INPUT' });
+  send('c', { ctrlKey: true });
+  changeKeys({ review: { u: '' } });
+  send('u');
+  end();
+  stop();
+  window.removeEventListener('triptych-toast', note);
+  assert.deepEqual(said, ['“ö” does nothing here. Press ? for the keys.', '“u” does nothing here. Press ? for the keys.']);
 });

@@ -472,7 +472,7 @@ def test_a_selection_becomes_one_vote_after_a_contact_sheet_and_is_undone_as_one
     page.get_by_role("searchbox").fill("cluster 1")
     page.keyboard.press("Enter")
     expect(page.locator("#thumbs-panel .judge")).to_contain_text("Judge 2")
-    page.keyboard.press("J")
+    page.keyboard.press("Shift+J")
     sheet = page.locator("dialog.contact-sheet")
     tiles = sheet.get_by_role("option")
     expect(tiles.first).to_be_visible()
@@ -496,7 +496,7 @@ def test_a_selection_becomes_one_vote_after_a_contact_sheet_and_is_undone_as_one
     assert set(stored["via"]) == {"bulk"}
     assert left_out not in set(stored["expnum"])
     expect(sheet).to_have_count(0)
-    page.keyboard.press("J")
+    page.keyboard.press("Shift+J")
     expect(sheet).to_have_count(1)
     expect(sheet.locator(".tile.out")).to_have_count(offered - 1)  # judged before: left out until taken in
     page.keyboard.press("Escape")

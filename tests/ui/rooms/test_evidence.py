@@ -3,6 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
+from tests.ui.waiting import ready_to_vote
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.store.store import LabelStore
 
@@ -141,6 +142,7 @@ def test_a_changed_key_works_shows_and_comes_back(room, server):
     room.locator(".strip button").first.wait_for()
     expect(room.locator("[data-verb=unsure] .key")).to_have_text("]")
     here = shown(room)
+    ready_to_vote(room)
     room.keyboard.press("]")
     room.wait_for_function("here => window.__review.shown() !== here", arg=here)
     room.wait_for_function("() => window.__review.waiting() === 0")

@@ -5,6 +5,7 @@ import json
 import pytest
 from playwright.sync_api import expect
 
+from tests.ui.waiting import ready_to_vote
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.ingest import reprocessed
 from triptych.pipeline.store.store import LabelStore, Vote
@@ -108,6 +109,7 @@ def test_what_came_back_is_first_in_review_and_says_why(open_page, voted):
     expect(panel(page, 900005).locator(".changed")).to_contain_text("looks different")
     expect(page.locator("dialog.explain .vote")).to_have_count(1)
     page.keyboard.press("Escape")
+    ready_to_vote(page)
     page.keyboard.press("g")
     page.wait_for_function("() => window.__review.shown() !== 900005 && window.__review.waiting() === 0")
     page.locator("[data-part=votes] [data-expnum='900005']").click()

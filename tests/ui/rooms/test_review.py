@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.ui.waiting import painted, wait_until
+from tests.ui.waiting import painted, ready_to_vote, wait_until
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.store.store import LabelStore
 
@@ -20,7 +20,7 @@ def room(open_page):
 
 def wait_for_exposure(page, other_than=None):
     page.wait_for_function(
-        """other => { const box = window.__review; return box && box.shown() && box.shown() !== other; }""",
+        "other => window.__review?.shown() && __review.shown() !== other && __review.ready()",
         arg=other_than,
     )
 
@@ -95,6 +95,7 @@ def settle(page):
     page.locator(".evidence .neighbours").wait_for()
     page.evaluate("() => window.__review.ahead()")
     page.requests.wait_for_answers()
+    ready_to_vote(page)
 
 
 def test_what_comes_next_is_fetched_before_the_key(asked):
@@ -169,6 +170,7 @@ def test_others_votes_come_after_ones_own(open_page, server):
     page.wait_for_function("expnum => window.__review?.shown() === expnum", arg=expnum)
     wait_until(page, lambda: bodies)
     page.locator(".evidence .neighbours").wait_for()
+    ready_to_vote(page)
     assert not any('"ben"' in body for body in bodies)
     page.keyboard.press("g")
     wait_saved(page)

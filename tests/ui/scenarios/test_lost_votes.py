@@ -5,6 +5,7 @@ from playwright.sync_api import expect
 
 from tests import survey
 from tests.ui.conftest import log_in, log_out, no_answer, serving, wait_ready
+from tests.ui.waiting import ready_to_vote
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.store.store import LabelStore
 
@@ -33,7 +34,7 @@ def record_of(server, inspector):
 
 def judge(page, key):
     """Press one key and return the exposure that was judged."""
-    page.wait_for_function("() => window.__review?.shown()")
+    ready_to_vote(page)
     before = page.evaluate("() => window.__review.shown()")
     page.keyboard.press(key)
     page.wait_for_function("before => window.__review.shown() !== before", arg=before)
@@ -48,6 +49,8 @@ def wait_for(page, n):
 def room(open_page):
     page = open_page("amy", "/?room=review")
     page.locator(".evidence h3").first.wait_for()
+    page.evaluate("() => window.__review.ahead()")  # without a connection only what was fetched can be judged
+    page.requests.wait_for_answers()
     return page
 
 
@@ -130,6 +133,7 @@ def test_undo_goes_on_after_a_reload_and_brings_a_changed_mind_back(room, server
     room.locator(f".votes button[data-expnum='{first}']").click()
     room.wait_for_function("first => window.__review.shown() === first", arg=first)
     expect(room.locator(".facts")).to_contain_text("you said good")
+    ready_to_vote(room)
     room.keyboard.press("u")
     wait_for(room, 0)
     room.reload()

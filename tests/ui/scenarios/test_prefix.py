@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 
 from tests import survey
 from tests.ui.conftest import log_in, serving, wait_ready
-from tests.ui.waiting import wait_until
+from tests.ui.waiting import ready_to_vote, wait_until
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.store.store import LabelStore
 
@@ -54,6 +54,7 @@ def test_every_room_opens_below_the_path(open_page, server):
 def test_a_vote_an_explanation_and_the_logout(open_page, server):
     page = open_page("amy", "/?room=review&focus=900002", fresh=True)
     page.wait_for_function("() => window.__review?.shown() === 900002")
+    ready_to_vote(page)
     before = len(votes_of(server, "amy"))
     page.keyboard.press("g")
     wait_until(page, lambda: len(votes_of(server, "amy")) == before + 1)

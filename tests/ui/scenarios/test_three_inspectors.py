@@ -9,6 +9,7 @@ import pytest
 
 from tests import survey
 from tests.ui.rooms.test_review import shown, wait_for_exposure, wait_saved
+from tests.ui.waiting import ready_to_vote
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.store.store import LabelStore
 
@@ -29,6 +30,7 @@ def answer_of(name, expnum):
 
 def vote(page, name):
     """Press the keys for the exposure on screen; return its expnum."""
+    ready_to_vote(page)
     expnum = shown(page)
     judgement, reasons = answer_of(name, expnum)
     if judgement != "bad":

@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from tests import survey
 from tests.ui.conftest import log_in, no_answer, serving, wait_ready
-from tests.ui.waiting import wait_until
+from tests.ui.waiting import ready_to_vote, wait_until
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.store.store import LabelStore
 
@@ -51,6 +51,7 @@ def test_a_vote_that_waits_for_one_run_is_not_sent_to_the_other(open_page, serve
     page = open_page("amy", "/dr9/?room=review&focus=900002", fresh=True)
     page.expected_problems += ["ERR_FAILED", "net::"]
     page.wait_for_function("() => window.__review?.shown() === 900002")
+    ready_to_vote(page)
     before = votes_of(here, "amy"), votes_of(there, "amy")
     with no_answer(page, "**/api/vote"):
         page.keyboard.press("g")

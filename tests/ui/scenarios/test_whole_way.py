@@ -9,6 +9,7 @@ import pytest
 from tests.ui.conftest import serving
 from tests.ui.pictures.test_map import Map
 from tests.ui.rooms.test_review import wait_for_exposure, wait_saved
+from tests.ui.waiting import ready_to_vote
 from triptych.app.demo import demo
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.image_ids import expnum_of
@@ -73,6 +74,7 @@ def test_from_the_map_to_the_list(server, open_page):
             page if inspector == INSPECTORS[0] else open_page(inspector, f"/?room=review&focus={expnum}", server=server)
         )
         own.wait_for_function("expnum => window.__review?.shown() === expnum", arg=expnum)
+        ready_to_vote(own)
         own.keyboard.press("b")
         own.keyboard.press("5")
         wait_for_exposure(own, expnum)

@@ -14,7 +14,7 @@ function roomOf() {
   globalThis.fetch = url => new Promise(resolve => { asked.push({ url, answer: value => resolve(json(value)) }); });
   const room = Object.assign(new ReviewQueue(), {
     outbox: { waiting: [], add() {}, remove: () => false }, model: { focus: null }, canVote: true, expnum: 1, queue: [1, 2], votes: [], facts: new Map(), skipped: new Set(),
-    answers: new Map(), said: { n: 0, unsure: 0 }, order: 0, opened: 0, reasons: new Set(), ticked: new Set(), comment: '', shown: null, origin: null, assisted: false,
+    answers: new Map(), said: { n: 0, unsure: 0 }, order: 0, opened: 0, shownAt: -Infinity, reasons: new Set(), ticked: new Set(), comment: '', shown: null, origin: null, assisted: false,
     controls: { names: false }, mosaic: { screen: () => ({}), blink() {}, ccdnames: () => [] },
     open(expnum) { this.expnum = expnum; }, visible: () => true, finish() {}, drawChips() {}, refresh() {}, drawVotes() {}, forget() {}, explain() {}, say() {},
   });

@@ -9,7 +9,7 @@ function roomOf(queue, { unsent = true } = {}) {
   const sent = [], opened = [];
   const room = Object.assign(new ReviewVoting(), {
     canVote: true, expnum: queue[0], queue: [...queue], votes: [], facts: new Map(queue.map(expnum => [expnum, { n_ccds: 60, voted: false }])),
-    answers: new Map(), said: { n: 0, unsure: 0 }, order: 0, opened: performance.now(), reasons: new Set(), ticked: new Set(), comment: '', shown: null, assisted: false,
+    answers: new Map(), said: { n: 0, unsure: 0 }, order: 0, opened: performance.now(), shownAt: -Infinity, reasons: new Set(), ticked: new Set(), comment: '', shown: null, assisted: false,
     controls: { names: false }, help: { open: false },
     mosaic: { screen: () => ({ stretch: 'faint' }), blink: () => {}, ccdnames: () => [] },
     outbox: { add: (body, address = 'api/vote') => sent.push([address, body]), remove: () => unsent },
@@ -41,6 +41,36 @@ test('bad is asked for its reason; with several reasons a second b or Enter ends
   assert.deepEqual(sent[0][1].reasons, ['seeing']);
 });
 
+// What a room says to its user while `act` runs.
+function said(act) {
+  const words = [], note = event => words.push(event.detail);
+  window.addEventListener('triptych-toast', note);
+  act();
+  window.removeEventListener('triptych-toast', note);
+  return words.join(' ');
+}
+
+test('bad without a reason is no vote, neither by a second b nor by Enter', () => {
+  const { room, sent } = roomOf([1]);
+  room.bad();
+  assert.match(said(() => room.bad()), /Choose a reason/);
+  assert.match(said(() => room.judge('bad')), /Choose a reason/);
+  assert.deepEqual([sent, room.expnum, room.choosing], [[], 1, true]);
+});
+
+test('a picture that was hardly on screen, or not yet, is not judged', () => {
+  const { room, sent } = roomOf([1, 2]);
+  room.shownAt = performance.now();
+  assert.match(said(() => room.judge('good')), /hardly on screen/);
+  assert.match(said(() => room.pickReason('seeing', false)), /hardly on screen/);
+  room.shownAt = null;
+  assert.match(said(() => room.judge('unsure')), /still on its way/);
+  assert.deepEqual([sent, room.expnum, room.reasons.size], [[], 1, 0]);
+  room.mosaic.root = { dataset: { state: 'none' } };   // a run with votes and labels only
+  room.judge('good');
+  assert.equal(sent.length, 1);
+});
+
 test('one reason alone votes at once, with the CCDs that are ticked', () => {
   const { room, sent } = roomOf([1]);
   room.ticked.add('N1');
@@ -60,8 +90,7 @@ test('ticks and reasons belong to bad only', () => {
 test('whoever may not vote does not', () => {
   const { room, sent } = roomOf([1]);
   room.canVote = false;
-  room.judge('good');
-  room.bad();
+  for (const act of [() => room.judge('good'), () => room.bad()]) assert.match(said(act), /do not vote/);
   assert.deepEqual([sent, room.choosing], [[], undefined]);
 });
 
@@ -132,4 +161,18 @@ test('whom to compare with: three labelled ones alike, and the one judged before
   room.votes = [{ expnum: 1 }, { expnum: 7 }, { expnum: 8 }];
   assert.deepEqual(room.comparable().map(({ expnum }) => expnum), [11, 12, 13, 7]);
   assert.equal(room.comparable()[0].words, 'labelled bad seeing; its N1 is alike');
+});
+
+test('Enter that ends a composition does not end the note', () => {
+  const { room } = roomOf([1]);
+  const input = { focus() {}, blur() {}, value: '' }, note = { hidden: true, querySelector: () => input };
+  room.part = () => note;
+  room.write();
+  const press = more => input.onkeydown({ key: 'Enter', keyCode: 13, stopPropagation() {}, ...more });
+  input.value = '星';
+  press({ isComposing: true });
+  press({ keyCode: 229 });
+  assert.deepEqual([note.hidden, room.comment], [false, '']);
+  press({});
+  assert.deepEqual([note.hidden, room.comment], [true, '星']);
 });
