@@ -15,6 +15,7 @@ class Reason:
     """One reason: its name, the key that picks it in Review, and the written rule that inspectors share.
 
     rule : what it is. spoils : when it makes an exposure bad. harmless : what looks like it but is no reason.
+    on_ccds : it is on some CCDs as a rule, so an inspector says on which before it condemns all of them
     """
 
     name: str
@@ -22,6 +23,7 @@ class Reason:
     rule: str
     spoils: str
     harmless: str
+    on_ccds: bool = False
 
     @property
     def label(self) -> str:
@@ -69,6 +71,7 @@ REASONS: dict[str, Reason] = {
             "all of the exposure where they cross most of the focal plane.",
             "A halo around its own bright star that stays on its CCD; faint rings seen only in the sky map that the "
             "sky subtraction takes out; the smooth pupil glow (see Illumination).",
+            on_ccds=True,
         ),
         Reason(
             "NObjects",
@@ -84,6 +87,7 @@ REASONS: dict[str, Reason] = {
             "A detector or amplifier that is dead, unstable or badly corrected.",
             "A CCD or amplifier that usually works shows no sky, wild levels or a wrong correction: tick it.",
             "CCDs known to be dead, absent or half blank at that date (N30, S30, S7 of DECam): missing is not bad.",
+            on_ccds=True,
         ),
         Reason(
             "Noise",
@@ -128,6 +132,7 @@ REASONS: dict[str, Reason] = {
             "Bright or many satellite, aircraft or meteor trails that spoil the CCDs they cross.",
             "A trail so bright or broad, or so many, that the sky around is lost on the CCDs crossed: tick those CCDs.",
             "A thin trail that masking takes out: nearly every exposure has one; bleed trails of bright stars.",
+            on_ccds=True,
         ),
         Reason(
             "Illumination",
@@ -142,6 +147,7 @@ REASONS: dict[str, Reason] = {
             "A step between the two halves of a CCD.",
             "A step clearly seen in the faint stretch, on several CCDs or changing along the CCD: tick those CCDs.",
             "A step on one CCD that is below the noise of a pixel.",
+            on_ccds=True,
         ),
         Reason(
             "Processing",

@@ -68,13 +68,14 @@ def facts_line(survey, expnum):
 
 
 def vocabulary():
-    """Every reason with its key, label, rule and colour, as plain values."""
+    """Every reason with its key, label, rule, colour and whether it is on some CCDs as a rule, as plain values."""
     return [
         {
             "name": reason.name,
             "key": reason.key,
             "label": reason.label,
             "rule": reason.rule,
+            "on_ccds": reason.on_ccds,
             "colour": palette.REASON_COLOURS[reason.name],
         }
         for reason in REASONS.values()

@@ -286,11 +286,14 @@ class ContactSheet {
     const labels = this.reasons.filter(reason => this.chosen.has(reason.name)).map(reason => reason.label || reason.name.replaceAll('_', ' '));
     const { confirm } = this.parts;
     confirm.disabled = Boolean(needs) || this.sending;
-    confirm.textContent = this.sending ? 'Saving …' : needs || `Mark ${many(kept.length)} ${this.judgement}${this.judgement === 'bad' ? `: ${labels.join(', ')}` : ''}`;
+    confirm.textContent = this.sending ? 'Saving …' : needs || `Mark ${many(kept.length)} ${this.judgement}${this.judgement === 'bad' ? `${this.onCcds() ? ', all CCDs' : ''}: ${labels.join(', ')}` : ''}`;
     if (!needs && !this.sending) confirm.insertAdjacentHTML('beforeend', ' <span class="key">Enter</span>');
   }
 
   judge(name) { this.judgement = name; if (name !== 'bad') this.chosen.clear(); this.draw(); }
+  // Whether what is chosen is on some CCDs as a rule. A bulk vote is of whole exposures, so its button says so.
+  onCcds() { return this.reasons.filter(reason => this.chosen.has(reason.name)).every(reason => reason.on_ccds); }
+
 
   reason(name) {
     this.judgement = 'bad';

@@ -126,14 +126,23 @@ export class ReviewPage {
 
   refresh() {
     this.part('review').classList.toggle('choosing', this.choosing);
+  // What a bad vote would say now, and which keys end it.
+  hintHtml() {
+    const enter = '<span class="key">Enter</span>', ticks = 'click them, <span class="key">x</span>one <span class="key">l</span>row';
+    const how = !this.reasons.size ? `Bad because…? One key of the row below · <span class="key">⇧</span>several, then ${enter}`
+      : this.asksForCcds() ? 'on which CCDs?' : `${enter}saves · more reasons may follow`;
+    const names = [...this.reasons].join(', ').replaceAll('_', ' ');
+    const byModel = this.suggested.size && this.ticked.size === this.suggested.size && [...this.ticked].every(name => this.suggested.has(name));
+    const what = this.asksForCcds() ? names : `${names ? `${names}: ` : ''}${this.rollUp().text}${byModel ? ', those that the model suspects' : ''}`;
+    const which = this.onCcds() ? `other CCDs? ${ticks} <span class="key">t</span>the whole exposure, or none` : `only some CCDs? ${ticks} <span class="key">t</span>all or none`;
+    return `<b>${escapeText(what)}</b> · ${how} · <span class="key">r</span>rules<br>${which}`;
+  }
+
     this.part('bad').setAttribute('aria-pressed', String(this.choosing));
     this.box.querySelectorAll('[data-reason]').forEach(chip => chip.setAttribute('aria-pressed', this.reasons.has(chip.dataset.reason)));
     const hint = this.part('hint');
     hint.hidden = !this.choosing;
-    const how = this.reasons.size ? '<span class="key">Enter</span>saves · more reasons may follow'
-      : 'Bad because…? One key of the row below · <span class="key">⇧</span>several, then <span class="key">Enter</span>';
-    hint.innerHTML = `<b>${escapeText(this.rollUp().text)}</b> · ${how} · <span class="key">r</span>rules
-      <br>only some CCDs? click them, <span class="key">x</span>one <span class="key">l</span>row <span class="key">t</span>all or none`;
+    hint.innerHTML = this.choosing ? this.hintHtml() : '';
     this.drawFacts();
     this.drawViewing();
     this.drawVotes();

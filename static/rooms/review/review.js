@@ -119,6 +119,7 @@ class Review extends ReviewQueue {
   // Resolves when all that comes next has been fetched.
   async isAhead() {
     while (this.later) await new Promise(requestAnimationFrame);
+    this.suggested.clear();
     await this.fetched;
   }
 
@@ -200,7 +201,9 @@ class Review extends ReviewQueue {
       ',': () => this.stepInTime(-1), '.': () => this.stepInTime(1), a: () => this.judgeRun(), r: () => this.rules(), i: () => this.where(),
     };
     if (key === 'Escape') return this.controls.escape() || this.escape();
-    if ((key === ' ' || key === 'Enter') && event.composedPath()[0].closest?.('button, a, select')) return false;
+    const control = event.composedPath()[0].closest?.('button, a, select');
+    const voting = key === 'Enter' && this.choosing && control?.closest('.tour');   // a vote that was begun goes before the tour
+    if ((key === ' ' || key === 'Enter') && control && !voting) return false;
     if (key === 'Enter' && this.choosing) { this.judge('bad'); return true; }
     if (this.help.open && (key === 'ArrowUp' || key === 'ArrowDown')) { this.help.step(key === 'ArrowUp' ? -1 : 1); return true; }
     if (reason && this.canVote && this.expnum !== null && (this.choosing || /[0-9-]/.test(key))) { this.pickReason(reason.name, event.shiftKey); return true; }
@@ -216,7 +219,7 @@ class Review extends ReviewQueue {
     if (this.tour?.end()) return true;
     if (!this.part('note').hidden) { this.part('note').hidden = true; return true; }
     if (this.help.open) { this.help.close(); return true; }
-    if (this.choosing) { this.choosing = false; this.reasons.clear(); this.refresh(); return true; }
+    if (this.choosing) { this.leaveChoice(); return true; }
     if (this.origin !== null && !this.mosaic.screen().ccd) { this.open(this.origin); return true; }
     this.mosaic.closeCcd();
     return true;

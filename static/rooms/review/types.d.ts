@@ -8,12 +8,14 @@ declare module './page.js' {
     canVote: boolean; assisted: boolean; choosing: boolean; stretch: string; comment: string; problem: string;
     expnum: number; origin: number; opened: number; shownAt: number | null; order: number; total: number; behind?: number;
     queue: number[]; votes: any[]; vocabulary: any[]; facts: Map<number, any>; answers: Map<string, any>; colours: Record<string, string>;
-    reasons: Set<string>; ticked: Set<string>; skipped: Set<number>; shown: any; said: { n: number; unsure: number };
+    reasons: Set<string>; ticked: Set<string>; suggested: Set<string>; skipped: Set<number>; shown: any; said: { n: number; unsure: number };
     drawViewing(): void;
     rollUp(): Rolled;
     scopeOf(vote: any): string;
     judge(judgement: string): boolean;
     bad(): void;
+    asksForCcds(): boolean;
+    onCcds(): boolean;
     finish(): void;
     pickReason(name: string, several: boolean): void;
     findNote(): void;

@@ -7,12 +7,15 @@ import { draftOf, keepDraft } from '../../basics/drafts.js';
 import { hasPictures } from '../../basics/has_pictures.js';
 import { Turns } from '../../basics/turns.js';
 import { composing } from '../../frame/keys.js';
+import { LIKELY_BAD } from '../../evidence/focal_plane.js';
 import { ReviewLooking } from './looking.js';
 
 export const LOOKED_SECONDS = 0.3;   // a picture was looked at; the same as SHORTEST_LOOK of app/judging/votes.py
 
 export class ReviewVoting extends ReviewLooking {
   turns = new Turns();
+  suggested = new Set();      // CCDs that the room ticked beforehand
+  explaining = new Turns();   // evidence that was asked for before the newest is not shown
 
   // ---- a judgement
 
@@ -30,11 +33,52 @@ export class ReviewVoting extends ReviewLooking {
     if (several || (this.choosing && this.reasons.size)) {
       this.choosing = true;
       if (!this.reasons.delete(name)) this.reasons.add(name);
+      this.suggest();
       if (this.help.open) this.help.show(this.vocabulary, name);
       return this.refresh();
     }
     this.reasons.add(name);
+    if (this.asksForCcds()) {
+      this.choosing = true;
+      this.suggest();
+      this.refresh();
+      return;
+    }
     if (!this.judge('bad')) this.reasons.delete(name);
+  }
+
+  leaveChoice() {
+    this.choosing = false;
+    this.reasons.clear();
+    this.suggest();
+    this.refresh();
+  }
+
+  // ---- the CCDs of a reason that is on some of them
+
+  // Whether the chosen reasons need CCDs that nobody has ticked yet: without ticks a vote is of the whole exposure.
+  asksForCcds() { return !this.ticked.size && this.onCcds() && this.mosaic.ccdnames().length > 1; }
+
+  // Whether all chosen reasons are on some CCDs as a rule.
+  onCcds() { return this.reasons.size > 0 && [...this.reasons].every(name => this.vocabulary.find(one => one.name === name)?.on_ccds); }
+
+  // CCDs that the model calls bad, if this user may know it: those with one of the chosen reasons, or else all of them.
+  suspects() {
+    const ccds = this.shown?.expnum === this.expnum ? Object.entries(this.shown.model?.ccds ?? {}) : [];
+    const bad = ccds.filter(([, ccd]) => ccd.p_bad > LIKELY_BAD);
+    const alike = bad.filter(([, ccd]) => this.reasons.has(ccd.bad_reason));
+    return (alike.length ? alike : bad).map(([ccdname]) => ccdname);
+  }
+
+  // Ticks the suspects beforehand. Ticks of the user's own stay.
+  suggest() {
+    const own = [...this.ticked].some(ccdname => !this.suggested.has(ccdname)) || this.ticked.size !== this.suggested.size;
+    if (own) return;
+    const here = new Set(this.mosaic.ccdnames());
+    this.suggested = new Set(this.onCcds() ? this.suspects().filter(ccdname => here.has(ccdname)) : []);
+    this.ticked = new Set(this.suggested);
+    this.mosaic.setVerdict(null);
+    this.mosaic.setTicked([...this.ticked]);
   }
 
   // Returns whether the vote is on its way.
@@ -76,6 +120,7 @@ export class ReviewVoting extends ReviewLooking {
     if (judgement === 'bad' && !this.reasons.size) return 'Bad because…? Choose a reason: Wonky if no other fits.';
     const state = this.mosaic.root?.dataset.state;
     if (!hasPictures(this.expnum) || state === 'none') return '';
+    if (judgement === 'bad' && this.asksForCcds()) return 'On which CCDs? Tick them, or t for all of them; then Enter.';
     if (state === 'failed') return 'The picture cannot be shown now, so it cannot be judged.';
     if (this.shownAt === null) return 'The picture is still on its way: judge what you see.';
     if (performance.now() - this.shownAt < 1000 * LOOKED_SECONDS) return `${this.expnum} was hardly on screen: look, then press again.`;

@@ -487,7 +487,7 @@ def test_a_selection_becomes_one_vote_after_a_contact_sheet_and_is_undone_as_one
     expect(confirm).to_contain_text("Choose a reason")
     page.keyboard.press("5")
     expect(confirm).to_contain_text(f"Mark {offered - 1} exposure")
-    expect(confirm).to_contain_text("bad: Ghost")
+    expect(confirm).to_contain_text("bad, all CCDs: Ghost")
     left_out = int(tiles.nth(1).get_attribute("data-expnum"))
     page.keyboard.press("Enter")
     expect(page.locator(".undo-offer")).to_contain_text(f"Marked {offered - 1} exposure")

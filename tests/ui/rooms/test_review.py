@@ -53,11 +53,20 @@ def test_bad_asks_for_a_reason_and_undo_takes_it_back(room, server):
     first = shown(room)
     room.keyboard.press("b")
     assert shown(room) == first, "bad waits for its reason"
-    room.keyboard.press("5")
+    room.keyboard.press("7")
+    hint = room.locator("[data-part=hint]")
+    expect(hint).to_contain_text("Bad CCD")
+    if "on which CCDs?" in hint.inner_text():
+        room.keyboard.press("l")
+    assert shown(room) == first, "and the CCDs, which are ticked beforehand if the model suspects some"
+    room.keyboard.press("Enter")
     wait_for_exposure(room, first)
     wait_saved(room)
-    last = votes_of(server, "amy").iloc[-1]
-    assert (last.expnum, last.judgement, last.reasons) == (first, "bad", ("Ghost_Scatter",))
+    own = votes_of(server, "amy")
+    last = own[(own.expnum == first) & (own.ccdname == "")].iloc[-1]
+    assert (last.judgement, last.reasons) == ("bad", ("Bad_CCD",))
+    ticked = own.loc[(own.expnum == first) & (own.ccdname != ""), "ccdname"]
+    assert 0 < len(ticked) < 61
     room.keyboard.press("z")
     room.wait_for_function("expnum => window.__review?.shown() === expnum", arg=first)
     wait_saved(room)

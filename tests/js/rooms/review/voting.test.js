@@ -8,14 +8,15 @@ const { ReviewVoting } = await import('../../../../static/rooms/review/voting.js
 function roomOf(queue, { unsent = true } = {}) {
   const sent = [], opened = [];
   const room = Object.assign(new ReviewVoting(), {
-    canVote: true, expnum: queue[0], queue: [...queue], votes: [], facts: new Map(queue.map(expnum => [expnum, { n_ccds: 60, voted: false }])),
+    canVote: true, expnum: queue[0], queue: [...queue], votes: [], facts: new Map(queue.map(expnum => [expnum, { n_ccds: 3, voted: false }])),
     answers: new Map(), said: { n: 0, unsure: 0 }, order: 0, opened: performance.now(), shownAt: -Infinity, reasons: new Set(), ticked: new Set(), comment: '', shown: null, assisted: false,
     controls: { names: false }, help: { open: false },
-    mosaic: { screen: () => ({ stretch: 'faint' }), blink: () => {}, ccdnames: () => [] },
-    outbox: { add: (body, address = 'api/vote') => sent.push([address, body]), remove: () => unsent },
+    mosaic: { screen: () => ({ stretch: 'faint' }), blink() {}, setTicked() {}, setVerdict() {}, ccdnames: () => ['N1', 'N2', 'N3'] },
+    vocabulary: [{ name: 'seeing' }, { name: 'clouds' }, { name: 'ghosts', on_ccds: true }, { name: 'amplifier', on_ccds: true }],
+    outbox: { waiting: [], add: (body, address = 'api/vote') => sent.push([address, body]), remove: () => unsent }, total: queue.length,
     open(expnum) { this.expnum = expnum; this.reasons.clear(); this.ticked.clear(); this.choosing = false; opened.push(expnum); },
     next() { this.open(this.queue[0] ?? null); },
-    forget() {}, refresh() {}, drawVotes() {}, explain() {}, load() { opened.push('load'); }, say(text) { opened.push(text); },
+    forget() {}, refresh() {}, drawVotes() {}, drawProgress() {}, explain() {}, load() { opened.push('load'); }, say(text) { opened.push(text); },
   });
   return { room, sent, opened };
 }
@@ -149,8 +150,8 @@ test('a vote that was refused is none', () => {
 test('what the ticks say of the exposure, and what an earlier vote said', () => {
   const { room } = roomOf([1]);
   room.ticked.add('N1');
-  assert.equal(room.rollUp().text, '1 of 60 CCDs bad');
-  assert.equal(room.scopeOf({ expnum: 1, judgement: 'bad', ccdnames: ['N1', 'N2'] }), '2 of 60 CCDs bad');
+  assert.equal(room.rollUp().text, '1 of 3 CCDs bad');
+  assert.equal(room.scopeOf({ expnum: 1, judgement: 'bad', ccdnames: ['N1', 'N2'] }), '2 of 3 CCDs bad');
   assert.equal(room.scopeOf({ expnum: 1, judgement: 'bad', ccdnames: [] }), 'bad');
   assert.equal(room.scopeOf({ expnum: 1, judgement: 'good', ccdnames: [] }), 'good');
 });
