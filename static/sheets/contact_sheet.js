@@ -15,6 +15,7 @@
 import { hasPictures } from '../basics/has_pictures.js';
 import { sendJson } from '../basics/send.js';
 import { composing, meantKey } from '../frame/keys.js';
+import { tellOtherTabs } from './other_tabs.js';
 import { offerUndo } from './undo_offer.js';
 
 const GAP = 8, LINE = 22;
@@ -290,10 +291,10 @@ class ContactSheet {
     if (!needs && !this.sending) confirm.insertAdjacentHTML('beforeend', ' <span class="key">Enter</span>');
   }
 
-  judge(name) { this.judgement = name; if (name !== 'bad') this.chosen.clear(); this.draw(); }
   // Whether what is chosen is on some CCDs as a rule. A bulk vote is of whole exposures, so its button says so.
   onCcds() { return this.reasons.filter(reason => this.chosen.has(reason.name)).every(reason => reason.on_ccds); }
 
+  judge(name) { this.judgement = name; if (name !== 'bad') this.chosen.clear(); this.draw(); }
 
   reason(name) {
     this.judgement = 'bad';
@@ -364,7 +365,8 @@ class ContactSheet {
     this.drawTally();
     try {
       const answer = await this.post('api/votes', body);
-      const words = this.doneWords(answer.n ?? kept.length, answer.skipped ?? []);
+      tellOtherTabs();
+      const words = this.doneWords(answer.n ?? kept.length, answer.skipped ?? [], answer.n_replaced ?? 0);
       this.close();
       offerUndo({ text: words, undo: () => this.post('api/undo', { batch_id: answer.batch_id ?? this.batch }), onDone: this.onDone });
       this.onDone({ ...answer, judgement: body.judgement, reasons: body.reasons, expnums: body.expnums });
@@ -377,10 +379,11 @@ class ContactSheet {
     if (!this.gone) this.drawTally();
   }
 
-  doneWords(n, skipped) {
+  doneWords(n, skipped, replaced = 0) {
     const labels = this.reasons.filter(reason => this.chosen.has(reason.name)).map(reason => reason.label || reason.name.replaceAll('_', ' '));
     const left = skipped.length ? ` ${skipped.length} left as they are: ${[...new Set(skipped.map(one => one.why))].join('; ')}.` : '';
-    return `Marked ${many(n)} ${this.judgement}${labels.length ? `: ${labels.join(', ')}` : ''}.${left}`;
+    const instead = replaced ? ` That replaces ${replaced === 1 ? 'an earlier bulk vote' : `${replaced.toLocaleString('en')} earlier bulk votes`} of yours.` : '';
+    return `Marked ${many(n)} ${this.judgement}${labels.length ? `: ${labels.join(', ')}` : ''}.${instead}${left}`;
   }
 }
 

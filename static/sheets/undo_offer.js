@@ -2,6 +2,7 @@
 // A line that says what was just done, with an Undo button. While it is shown, `z` in the same room undoes it too.
 
 import { listen } from '../frame/keys.js';
+import { tellOtherTabs } from './other_tabs.js';
 
 const SHOWN_MS = 20_000;
 let shown = null;
@@ -41,6 +42,7 @@ class Offer {
     const [words, button] = [this.node.querySelector('span'), this.node.querySelector('button')];
     try {
       const answer = await this.undo();
+      tellOtherTabs();
       words.textContent = 'Taken back, all of them.';
       button.hidden = true;
       this.stopKeys();

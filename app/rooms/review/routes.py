@@ -76,11 +76,24 @@ def exposure_answer(viewer: Viewer, expnum: int, *, assisted: bool) -> dict:
 
 
 def cast_one(viewer: Viewer, body: VoteBody) -> dict:
-    """Store one judgement, and say under which number: {vote_id, expnum}. The same client_vote_id may come twice."""
+    """Store one judgement, and say under which number: {vote_id, expnum, replaced}. The same client_vote_id may come
+    twice.
+
+    replaced : what this user's pages showed as their vote on it until now, as `vote_answer` gives it, or None
+    """
     more = body.given("reasons", "comment", "ccdnames", "client_vote_id", "screen")
     more["screen"] = {**more.get("screen", {}), "queue": queue.place_of(viewer, body.expnum)}
+    before = shown_vote(viewer, body.expnum)
     vote = votes.cast(viewer, body.expnum, body.judgement, **more)
-    return {"vote_id": repeats.receipt(vote.client_vote_id), "expnum": body.expnum}
+    replaced = before if before and before["client_vote_id"] != vote.client_vote_id else None
+    return {"vote_id": repeats.receipt(vote.client_vote_id), "expnum": body.expnum, "replaced": replaced}
+
+
+def shown_vote(viewer: Viewer, expnum: int) -> dict | None:
+    """This user's vote on an exposure as their pages show it, as `vote_answer` gives it. None if they show none."""
+    own = repeats.as_shown(viewer, votes.own_votes(viewer, expnum))
+    own = own[viewer.survey.in_this_version(own) & (own["ccdname"] == "").to_numpy()]
+    return vote_answer(own.iloc[-1].to_dict()) if len(own) else None
 
 
 class QueueHandler(ViewerApi):

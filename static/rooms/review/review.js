@@ -9,6 +9,7 @@ import { slotsOf } from '../../evidence/focal_plane.js';
 import { askFor } from '../../basics/ask.js';
 import { openExplain } from '../../frame/explain.js';
 import { bareKey, listen } from '../../frame/keys.js';
+import { whenJudgedElsewhere } from '../../sheets/other_tabs.js';
 import { votesOutbox } from '../../frame/outbox.js';
 import { mountMosaic } from '../../mosaic/mosaic.js';
 import { openContactSheet } from '../../sheets/contact_sheet.js';
@@ -64,6 +65,7 @@ class Review extends ReviewQueue {
       onRefused: (vote, text) => this.refused(vote, text),
     });
     this.stopKeys = listen((key, event) => this.key(key, event));
+    this.stopTabs = whenJudgedElsewhere(() => this.judgedElsewhere());
     this.follow();
     this.load();
     this.bar = mountQueueBar(this);
@@ -79,6 +81,13 @@ class Review extends ReviewQueue {
   }
 
   visible() { return this.model.room === 'review'; }
+
+  judgedElsewhere() {
+    this.turns.act();
+    this.answers.clear();
+    this.load();
+    if (this.expnum !== null) this.explain(this.expnum);
+  }
 
   // ---- the exposure on screen
 
@@ -110,6 +119,7 @@ class Review extends ReviewQueue {
 
   // Called AHEAD_AFTER ms after an exposure has appeared, so that the vote before it is sent first.
   fetchAhead() {
+    this.suggested.clear();
     this.later = null;
     const waiting = this.queue.filter(other => other !== this.expnum && !this.skipped.has(other)).slice(0, AHEAD);
     this.pictures = [];
@@ -119,7 +129,6 @@ class Review extends ReviewQueue {
   // Resolves when all that comes next has been fetched.
   async isAhead() {
     while (this.later) await new Promise(requestAnimationFrame);
-    this.suggested.clear();
     await this.fetched;
   }
 
@@ -320,3 +329,4 @@ class Review extends ReviewQueue {
     this.mosaic.destroy();
   }
 }
+    this.stopTabs();

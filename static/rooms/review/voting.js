@@ -110,6 +110,7 @@ export class ReviewVoting extends ReviewLooking {
     this.forget(vote.expnum);
     this.forgetNote();
     this.outbox.add(vote);   // first, so that requests for the next exposure do not delay it
+    if (before) this.hint(this.replaces(vote.expnum, before));
     this.next();
     return true;
   }
@@ -119,8 +120,8 @@ export class ReviewVoting extends ReviewLooking {
     if (!this.canVote) return 'You look on and do not vote; a lead can give you another role.';
     if (judgement === 'bad' && !this.reasons.size) return 'Bad because…? Choose a reason: Wonky if no other fits.';
     const state = this.mosaic.root?.dataset.state;
-    if (!hasPictures(this.expnum) || state === 'none') return '';
     if (judgement === 'bad' && this.asksForCcds()) return 'On which CCDs? Tick them, or t for all of them; then Enter.';
+    if (!hasPictures(this.expnum) || state === 'none') return '';
     if (state === 'failed') return 'The picture cannot be shown now, so it cannot be judged.';
     if (this.shownAt === null) return 'The picture is still on its way: judge what you see.';
     if (performance.now() - this.shownAt < 1000 * LOOKED_SECONDS) return `${this.expnum} was hardly on screen: look, then press again.`;
@@ -136,15 +137,45 @@ export class ReviewVoting extends ReviewLooking {
 
   saved(vote, answer) {
     this.turns.act();
-    if (!vote.judgement) return this.undone(answer);
+    if (!vote.judgement) { this.undone(answer, vote); return; }
     this.forget(vote.expnum);
-    const own = this.votes.find(other => other.client_vote_id === vote.client_vote_id);
+    const known = this.votes.find(other => other.client_vote_id === vote.client_vote_id);
+    const own = known ?? this.takeIn(vote);
     if (own) Object.assign(own, { vote_id: answer.vote_id, verdict: answer.verdict });
     this.drawVotes();
+    if (known && answer.replaced && !known.before) {   // one that this page did not know of
+      this.hint(this.replaces(vote.expnum, answer.replaced));
+      this.load();
+    }
     if (this.expnum === vote.expnum) this.explain(vote.expnum);
   }
 
   refused(vote, text) {
+  // A vote that this person gave in another tab. Its exposure leaves this queue, and the screen if nothing was begun on it.
+  takeIn(vote) {
+    const { waiting } = this.outbox;
+    if (this.total === undefined || waiting.some(body => body.undoes === vote.client_vote_id)) return undefined;
+    const before = this.votes.find(other => other.expnum === vote.expnum);
+    const waited = this.queue.includes(vote.expnum);
+    this.queue = this.queue.filter(expnum => expnum !== vote.expnum);
+    this.order += 1;
+    const own = { seconds: vote.screen?.seconds, ...vote, before, order: this.order };
+    this.votes = [own, ...this.votes.filter(other => other !== before)].slice(0, 200);
+    this.count(own, before);
+    const item = this.facts.get(vote.expnum);
+    if (item) item.voted = true;
+    const begun = this.choosing || this.ticked.size || this.reasons.size || this.comment;
+    if (waited && vote.expnum === this.expnum && !begun) {
+      this.hint(`You judged ${vote.expnum} in another tab: ${this.wordsOf(vote)}.`);
+      this.next();
+    } else this.refresh();
+    return own;
+  }
+
+  wordsOf({ judgement, reasons }) { return `${judgement}${reasons?.length ? ` (${reasons.join(', ').replaceAll('_', ' ')})` : ''}`; }
+
+  replaces(expnum, before) { return `It replaces your vote on ${expnum}: ${this.wordsOf(before)}. z brings that back.`; }
+
     this.turns.act();
     if (!vote.judgement) { this.say(`Not undone: ${text}`); return this.load(); }
     this.count(this.votes.find(other => other.client_vote_id === vote.client_vote_id), null, -1);
@@ -181,9 +212,10 @@ export class ReviewVoting extends ReviewLooking {
     this.outbox.add(last.batch_id ? { batch_id: last.batch_id } : { expnum: last.expnum, undoes: last.client_vote_id }, 'api/undo');
   }
 
-  undone(answer) {
+  undone(answer, { undoes }) {
     this.answers.clear();
-    if (answer.votes?.length || answer.batch_id || !this.votes.length) this.load();
+    const elsewhere = Boolean(undoes) && this.votes.some(vote => vote.client_vote_id === undoes);   // another tab took it back
+    if (elsewhere || answer.votes?.length || answer.batch_id || !this.votes.length) this.load();
     if (this.expnum !== null) this.explain(this.expnum);
   }
 

@@ -5,6 +5,8 @@ import pytest
 from triptych.app.context import AppContext
 from triptych.app.judging import votes
 from triptych.app.judging.viewer import Viewer
+from triptych.app.rooms.review import routes
+from triptych.app.web.bodies import VoteBody
 from triptych.pipeline.errors import LabelError
 from triptych.pipeline.image_ids import image_id_of
 from triptych.pipeline.store.accounts import User
@@ -49,6 +51,20 @@ def test_a_bulk_vote_is_stored_once_and_says_that_it_is_one(app):
     assert set(own["via"]) == {"bulk"}
     assert {screen["batch"] for screen in own["screen"]} == {"one"}
     assert own["reasons"].tolist() == [("PSF",)] * 3
+
+
+def test_a_vote_says_what_it_replaced_but_not_of_one_that_is_asked_for_again(app):
+    def judge(judgement, name, **more):
+        body = VoteBody(expnum=FIRST, judgement=judgement, client_vote_id=name, **more)
+        return routes.cast_one(Viewer(app, AMY, app.survey()), body)["replaced"]
+
+    assert judge("bad", "one", reasons=["PSF"]) is None
+    assert judge("bad", "one", reasons=["PSF"]) is None, "the same one again"
+    before = judge("good", "two")
+    assert (before["judgement"], before["reasons"], before["client_vote_id"]) == ("bad", ["PSF"], "one")
+    (vote_id,) = votes.own_votes(Viewer(app, AMY), FIRST)["vote_id"]
+    app.store.hand_out("amy", app.catalog.camera, {FIRST: vote_id})
+    assert judge("unsure", "three") is None, "it looks as if they had never judged it"
 
 
 def test_a_bulk_vote_leaves_single_votes_and_strange_exposures_out_and_replaces_bulk_ones(app):

@@ -165,6 +165,11 @@ def test_two_tabs_share_one_box(room, server):
     wait_for(other, 0)
     after = record_of(server, "amy")["expnum"].value_counts()
     assert (after[said] - before.reindex(said, fill_value=0)).tolist() == [1, 1]
+    for tab in (room, other):
+        assert not set(said) & set(tab.evaluate("() => window.__review.queue()")), "one queue"
+    counted = room.locator("[data-part=progress]").inner_text()
+    expect(other.locator("[data-part=progress]")).to_have_text(counted, use_inner_text=True)
+    expect(other.locator(".votes li").first).to_contain_text(str(said[1]))
 
 
 def test_somebody_else_at_the_same_browser_sends_nothing_of_mine(room, server):

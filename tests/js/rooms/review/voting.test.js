@@ -177,3 +177,95 @@ test('Enter that ends a composition does not end the note', () => {
   press({});
   assert.deepEqual([note.hidden, room.comment], [true, '星']);
 });
+
+const theirs = { client_vote_id: 'other tab', expnum: 1, judgement: 'bad', reasons: ['Bad_CCD'], ccdnames: [] };
+
+test('a vote given in another tab leaves this queue and the screen, and counts here', () => {
+  const { room, opened } = roomOf([1, 2]);
+  const words = said(() => room.saved(theirs, { vote_id: 5, replaced: null }));
+  assert.match(words, /You judged 1 in another tab: bad \(Bad CCD\)/);
+  assert.deepEqual([room.queue, room.expnum, room.said.n, room.votes[0].vote_id, room.facts.get(1).voted, opened], [[2], 2, 1, 5, true, [2]]);
+  room.saved(theirs, { vote_id: 5 });
+  assert.equal(room.said.n, 1, 'once');
+});
+
+test('what was begun here stays on screen', () => {
+  const { room } = roomOf([1, 2]);
+  room.ticked.add('N1');
+  room.saved(theirs, { vote_id: 5 });
+  assert.deepEqual([room.expnum, room.queue, [...room.ticked]], [1, [2], ['N1']]);
+});
+
+test('a vote that was stored and is being taken back does not come back', () => {
+  const { room } = roomOf([1, 2]);
+  room.outbox.waiting = [{ expnum: 1, undoes: 'other tab' }];
+  room.saved(theirs, { vote_id: 5 });
+  assert.deepEqual([room.votes, room.queue], [[], [1, 2]]);
+});
+
+test('a vote taken back in another tab is read again here', () => {
+  const { room, opened } = roomOf([2]);
+  room.votes = [theirs, { client_vote_id: 'mine', expnum: 9 }];
+  room.saved({ expnum: 1, undoes: 'other tab' }, { expnum: 1, votes: [] });
+  assert.deepEqual(opened, ['load']);
+});
+
+test('replacing an own vote says so, also one that only the server knew of', () => {
+  const { room, sent, opened } = roomOf([1, 2, 3]);
+  room.judge('unsure');
+  room.open(1);
+  assert.match(said(() => room.judge('good')), /It replaces your vote on 1: unsure\. z brings that back/);
+  room.open(2);
+  assert.equal(said(() => room.judge('good')), '');
+  const [, body] = sent.at(-1);
+  const words = said(() => room.saved(body, { vote_id: 6, replaced: { judgement: 'bad', reasons: ['PSF'], expnum: 2 } }));
+  assert.match(words, /It replaces your vote on 2: bad \(PSF\)/);
+  assert.equal(opened.at(-1), 'load', 'what this page counts is read again');
+});
+
+const opinion = { N1: { p_bad: 0.9, bad_reason: 'ghosts' }, N2: { p_bad: 0.8, bad_reason: 'amplifier' }, N3: { p_bad: 0.1, bad_reason: 'ghosts' } };
+
+test('a reason that is on CCDs ticks those that the model suspects, and waits for Enter', () => {
+  const { room, sent } = roomOf([1]);
+  room.shown = { expnum: 1, model: { ccds: opinion } };
+  room.pickReason('amplifier', false);
+  assert.deepEqual([sent, room.choosing, [...room.ticked]], [[], true, ['N2']]);
+  assert.match(room.hintHtml(), /amplifier: 1 of 3 CCDs bad, those that the model suspects.*Enter.*saves/s);
+  room.pickReason('ghosts', true);
+  assert.deepEqual([...room.ticked].sort(), ['N1', 'N2'], 'those of either');
+  room.judge('bad');
+  assert.deepEqual([sent[0][1].reasons, sent[0][1].ccdnames], [['amplifier', 'ghosts'], ['N1', 'N2']]);
+});
+
+test('beside a reason of the whole exposure nothing is ticked beforehand, and what the user ticked stays', () => {
+  const { room, sent } = roomOf([1, 2]);
+  room.shown = { expnum: 1, model: { ccds: opinion } };
+  room.bad();
+  room.pickReason('ghosts', true);
+  room.pickReason('clouds', true);
+  assert.deepEqual([...room.ticked], []);
+  room.judge('bad');
+  room.bad();
+  room.ticked.add('N3');
+  room.pickReason('ghosts', false);
+  assert.deepEqual(sent.map(([, vote]) => vote.ccdnames), [[], ['N3']]);
+});
+
+test('nothing condemns all CCDs unasked, also where the model’s opinion is hidden', () => {
+  const { room, sent } = roomOf([1]);
+  room.pickReason('ghosts', false);
+  assert.match(room.hintHtml(), /ghosts.*on which CCDs/s);
+  assert.match(said(() => room.judge('bad')), /On which CCDs/);
+  assert.deepEqual(sent, []);
+  room.ticked = new Set(['N1', 'N2', 'N3']);   // t
+  room.judge('bad');
+  assert.equal(room.scopeOf(sent[0][1]), 'bad', 'the whole exposure');
+});
+
+test('Escape takes back what was ticked beforehand', () => {
+  const { room } = roomOf([1]);
+  room.shown = { expnum: 1, model: { ccds: opinion } };
+  room.pickReason('ghosts', false);
+  room.leaveChoice();
+  assert.deepEqual([room.choosing, room.reasons.size, [...room.ticked]], [false, 0, []]);
+});
