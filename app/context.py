@@ -198,6 +198,11 @@ class AppContext:
             accepted = self._accepted.get(user.name)
         return self.survey(accepted)
 
+    def accepted_by(self, name):
+        """Id of the prediction stage that the pages of this user show, None = they have no page open."""
+        with self._lock:
+            return self._accepted.get(name)
+
     def accept(self, user, prediction_id):
         """Show these predictions on this user's pages from now on. Returns their Survey."""
         survey = self.survey(prediction_id)

@@ -238,8 +238,12 @@ class Session(param.Parameterized):
         self.run(lambda: self.store.cancel_job(job_id), lambda _: self.say("Stopping."))
 
     def poll(self, pulse):
+        The user's other tab may have accepted new predictions: all tabs of one user show the same.
         """Take over what changed elsewhere: the store, the jobs, and predictions that the user may accept.
 
+        accepted = self.app.accepted_by(self.name_of_user)
+        if accepted is not None and accepted != self.survey.prediction_id:
+            self.run(lambda: self.app.survey(accepted), self._accepted)
         pulse : app.context.Pulse
         """
         offered = pulse.prediction_id if pulse.prediction_id != self.survey.prediction_id else ""
@@ -251,6 +255,8 @@ class Session(param.Parameterized):
         if self.new_prediction:
             wanted = self.new_prediction
             self.run(lambda: self.app.accept(self.user, wanted), self._accepted)
+        if survey.prediction_id == self.survey.prediction_id:
+            return
 
     def _accepted(self, survey):
         self.param.update(survey=survey, new_prediction="")

@@ -331,7 +331,12 @@ def test_a_run_without_any_stage_opens(tmp_path):
     session.poll(app.pulse())
     assert session.new_prediction == ""
     store.close()
+    other_tab = session_of(app, "amy")
 
+    assert other_tab.survey is old
+    other_tab.poll(app.pulse())
+    assert other_tab.survey is session.survey, "what its routes answer is of the new predictions, too"
+    assert (other_tab.new_prediction, other_tab.notice) == ("", "Now showing predictions mixed-002.")
 
 def test_in_a_blind_run_nobody_turns_the_models_opinion_on(app, monkeypatch):
     monkeypatch.setattr(app, "blind", True)

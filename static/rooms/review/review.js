@@ -76,7 +76,7 @@ class Review extends ReviewQueue {
     model.on('focus', () => { if (this.visible() && model.focus && model.focus !== this.expnum) this.open(model.focus); });
     model.on('room', () => { if (this.visible()) this.load(); });
     model.on('assisted', () => this.setAssisted(model.assisted));
-    model.on('survey_version', () => { this.answers.clear(); this.help.forget(); this.load(); });
+    model.on('survey_version', () => this.takeSurvey());
     model.on('picture_version', () => this.mosaic.setVersion(model.picture_version));
   }
 
@@ -90,6 +90,18 @@ class Review extends ReviewQueue {
   }
 
   // ---- the exposure on screen
+
+  // New predictions: all that was known of the old ones goes at once, also what is on screen and what is on its way.
+  takeSurvey() {
+    this.answers.clear();
+    this.help.forget();
+    this.shown = null;
+    this.pictures = [];
+    this.mark();
+    this.part('evidence').innerHTML = '';
+    this.load();
+    if (this.expnum !== null) this.explain(this.expnum);
+  }
 
   // around : look at an exposure taken around the one on screen; Escape or a vote leads back to that one
   open(expnum, { around = false } = {}) {
@@ -107,6 +119,7 @@ class Review extends ReviewQueue {
     this.ticked.clear();
     this.findNote();
     this.part('empty').hidden = true;
+    this.suggested.clear();
     this.mosaic.setTicked([]);
     this.mosaic.setOverlay(null);
     this.mosaic.show(expnum);
@@ -119,7 +132,6 @@ class Review extends ReviewQueue {
 
   // Called AHEAD_AFTER ms after an exposure has appeared, so that the vote before it is sent first.
   fetchAhead() {
-    this.suggested.clear();
     this.later = null;
     const waiting = this.queue.filter(other => other !== this.expnum && !this.skipped.has(other)).slice(0, AHEAD);
     this.pictures = [];
@@ -180,7 +192,9 @@ class Review extends ReviewQueue {
     this.drawEvidence(answer);
     this.refresh();
     const slots = await slotsOf(answer.camera, this.model.picture_version);
+    const counts = this.explaining.begin();
     if (slots !== this.slots && expnum === this.expnum) { this.slots = slots; this.drawEvidence(answer); }
+    if (!counts()) return;
   }
 
   drawEvidence(answer) {

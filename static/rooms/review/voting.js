@@ -98,6 +98,7 @@ export class ReviewVoting extends ReviewLooking {
       screen: {
         ...this.mosaic.screen(), names: this.controls.names, assisted: this.assisted,
         model_shown: Boolean(shown?.model), score: shown?.model?.bad_probability ?? null, seconds,
+        ...(shown?.stage ? { stage: shown.stage } : {}),   // of the model whose score that is
       },
     };
     this.queue = this.queue.filter(expnum => expnum !== vote.expnum);
@@ -109,8 +110,8 @@ export class ReviewVoting extends ReviewLooking {
     if (item) item.voted = true;
     this.forget(vote.expnum);
     this.forgetNote();
-    this.outbox.add(vote);   // first, so that requests for the next exposure do not delay it
     if (before) this.hint(this.replaces(vote.expnum, before));
+    this.outbox.add(vote);   // first, so that requests for the next exposure do not delay it
     this.next();
     return true;
   }
@@ -119,8 +120,8 @@ export class ReviewVoting extends ReviewLooking {
   whyNot(judgement) {
     if (!this.canVote) return 'You look on and do not vote; a lead can give you another role.';
     if (judgement === 'bad' && !this.reasons.size) return 'Bad because…? Choose a reason: Wonky if no other fits.';
-    const state = this.mosaic.root?.dataset.state;
     if (judgement === 'bad' && this.asksForCcds()) return 'On which CCDs? Tick them, or t for all of them; then Enter.';
+    const state = this.mosaic.root?.dataset.state;
     if (!hasPictures(this.expnum) || state === 'none') return '';
     if (state === 'failed') return 'The picture cannot be shown now, so it cannot be judged.';
     if (this.shownAt === null) return 'The picture is still on its way: judge what you see.';
@@ -142,15 +143,14 @@ export class ReviewVoting extends ReviewLooking {
     const known = this.votes.find(other => other.client_vote_id === vote.client_vote_id);
     const own = known ?? this.takeIn(vote);
     if (own) Object.assign(own, { vote_id: answer.vote_id, verdict: answer.verdict });
-    this.drawVotes();
     if (known && answer.replaced && !known.before) {   // one that this page did not know of
       this.hint(this.replaces(vote.expnum, answer.replaced));
       this.load();
     }
+    this.drawVotes();
     if (this.expnum === vote.expnum) this.explain(vote.expnum);
   }
 
-  refused(vote, text) {
   // A vote that this person gave in another tab. Its exposure leaves this queue, and the screen if nothing was begun on it.
   takeIn(vote) {
     const { waiting } = this.outbox;
@@ -176,6 +176,7 @@ export class ReviewVoting extends ReviewLooking {
 
   replaces(expnum, before) { return `It replaces your vote on ${expnum}: ${this.wordsOf(before)}. z brings that back.`; }
 
+  refused(vote, text) {
     this.turns.act();
     if (!vote.judgement) { this.say(`Not undone: ${text}`); return this.load(); }
     this.count(this.votes.find(other => other.client_vote_id === vote.client_vote_id), null, -1);

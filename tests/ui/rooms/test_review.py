@@ -235,3 +235,22 @@ def test_the_exposures_probability_is_shown_and_hides_with_the_models_opinion(op
     expect(chance).to_have_count(0)
     expect(page.locator(".evidence .neighbours")).to_have_count(0)
     expect(page.locator(".evidence")).to_contain_text("hidden until you have voted")
+
+
+def test_new_predictions_bring_their_own_evidence_and_a_vote_names_them(open_page, server):
+    page = open_page("cai", "/?room=review")
+    wait_for_exposure(page)
+    chance = page.locator(".evidence .chance b")
+    expect(chance).not_to_have_text("0.07")
+    catalog, expnum = Catalog.open(server.run), shown(page)
+    table = catalog.stage("prediction").table()
+    with catalog.new_stage("prediction", "mixed", parents=[catalog.stage("embedding")]) as writer:
+        writer.write_table(table.assign(exposure_probability=0.07))
+    page.locator("#offer button").click()
+    expect(chance).to_have_text("0.07")
+    assert shown(page) == expnum
+    page.keyboard.press("g")
+    wait_for_exposure(page, expnum)
+    wait_saved(page)
+    last = votes_of(server, "cai").iloc[-1]
+    assert (last.expnum, last.screen["stage"]) == (expnum, "mixed-002")
