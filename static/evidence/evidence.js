@@ -106,5 +106,7 @@ function othersHtml(answer, dot, label) {
   const others = answer.others?.length ? answer.others.map(line).join('') : '<div>nobody else has voted yet</div>';
   const { old } = answer;
   const before = old?.others ? `<h3>Of the old version ${escapeText(old.plver)}</h3><div class="others">${[{ ...old, inspector: 'you' }, ...old.others].map(line).join('')}</div>` : '';
-  return `<h3>Verdict ${escapeText(answer.verdict?.verdict ?? 'open')}</h3><div class="others">${line({ ...answer.mine, inspector: 'you' })}${others}</div>${before}`;
+  const { verdict } = answer;
+  const by = verdict?.adjudicated ? ` <span class="of">decided by ${escapeText(verdict.lead)}, a lead, whatever the votes say</span>` : '';
+  return `<h3>Verdict ${escapeText(verdict?.verdict ?? 'open')}${by}</h3><div class="others">${line({ ...answer.mine, inspector: 'you' })}${others}</div>${before}`;
 }

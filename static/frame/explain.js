@@ -119,7 +119,7 @@ class Explanation {
     const { found } = this;
     const verdict = found.policies[this.policy].verdict;
     this.part('policy').closest('label').hidden = !found.knows.votes;
-    this.part('verdict').innerHTML = verdict ? `<b class="v-${verdict.verdict}">${verdict.verdict}</b> <span class="muted">${this.tally(verdict)}</span>${verdict.old ? ` <span class="old">of the old version ${text(verdict.plver)}</span>` : ''}` : '';
+    this.part('verdict').innerHTML = verdict ? `<b class="v-${verdict.verdict}">${verdict.verdict}</b> <span class="muted">${verdict.adjudicated ? `decided by ${text(verdict.lead)}, a lead; the votes: ` : ''}${this.tally(verdict)}</span>${verdict.old ? ` <span class="old">of the old version ${text(verdict.plver)}</span>` : ''}` : '';
     this.part('way').innerHTML = `<ol>${[
       this.fileHtml(), this.labelsHtml(), this.modelHtml(), this.votesHtml(), this.decisionsHtml(), this.verdictHtml(), this.taughtHtml(),
     ].filter(Boolean).join('')}</ol>`;

@@ -102,7 +102,7 @@ export class ReviewPage {
       <span class="what">${this.scopeOf(vote)}${vote.reasons.length ? ' · ' + escapeText(vote.reasons.join(', ').replaceAll('_', ' ')) : ''}</span>
       <span class="seconds">${vote.vote_id ? (vote.seconds ? `${vote.seconds.toFixed(1)} s` : '') : 'saving'}</span>
       ${i ? '' : '<span class="key">z</span>'}</button></li>`);
-    this.part('votes').innerHTML = rows.join('') || '<li><p>None yet. One key votes, saves and goes on.</p></li>';
+    this.part('votes').innerHTML = rows.join('') || `<li><p>${this.canVote ? 'None yet. One key votes, saves and goes on.' : 'You look on: your role does not vote. A lead can change it.'}</p></li>`;
   }
 
   // How many exposures wait: those in this page, and those behind them that it has not got yet.

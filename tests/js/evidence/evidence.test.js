@@ -61,3 +61,9 @@ test('the votes of others come with the own one', () => {
   assert.match(html, /&#60;i&#62;/);
   assert.match(evidenceHtml({ model: MODEL, mine: vote('', 'good'), others: [] }, HOW), /nobody else has voted yet/);
 });
+
+test('a verdict that a lead decided says so', () => {
+  const answer = { mine: { judgement: 'bad', reasons: [] }, others: [{ inspector: 'ben', judgement: 'unsure', reasons: [] }], voted: true, verdict: { verdict: 'bad', adjudicated: true, lead: 'l<ea' } };
+  assert.match(evidenceHtml(answer, HOW), /Verdict bad <span class="of">decided by l&#60;ea, a lead/);
+  assert.doesNotMatch(evidenceHtml({ ...answer, verdict: { ...answer.verdict, adjudicated: false, lead: '' } }, HOW), /decided by/);
+});

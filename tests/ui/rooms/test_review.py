@@ -190,7 +190,10 @@ def test_others_votes_come_after_ones_own(open_page, server):
 def test_a_viewer_cannot_vote(open_page, server):
     page = open_page("vic", "/?room=review")
     wait_for_exposure(page)
+    expect(page.locator("[data-part=votes]")).to_contain_text("your role does not vote")
+    expect(page.locator("#review")).not_to_contain_text("One key")
     page.keyboard.press("g")
+    expect(page.locator("#toast")).to_contain_text("do not vote")
     painted(page)
     assert not [address for address in page.requests.addresses if address.startswith("/api/vote")]
     assert len(votes_of(server, "vic")) == 0
