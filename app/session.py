@@ -19,7 +19,6 @@ from triptych.pipeline.errors import BadInput, LabelError, choose
 ROOMS = ("explore", "review", "clusters", "adjudicate", "agreement", "model", "export", "lead")
 LEAD_ROOMS = ("adjudicate", "lead")  # only leads may enter them and use their routes
 STRETCHES = ("faint", "stars", "sky")
-OPENING = "candidates, worst CCD of each"  # heading of a new page's selection; with it the map keeps its full colour
 MOST_PICKED = 24  # images that "similar" averages over when a whole region is selected
 
 
@@ -135,8 +134,7 @@ class Session(param.Parameterized):
         self.param.update(focus=expnum, focus_ccd=str(ccdname or "") if expnum is not None else "")
 
     def search(self, text):
-        """Select what a text names, and return the number of images: an expnum, expnum-CCD, band, night, reason or
-        cluster. With several words all must hold."""
+        """Select what a text names, and return the number of images: see app.survey.search.find."""
         labels = self.viewer.readable_labels
         found = search.find(self.survey, text, predicted=self.assisted, labels=labels)
         if found.expnum is not None:
@@ -157,11 +155,9 @@ class Session(param.Parameterized):
         self.select(image_ids, "most similar, one per exposure")
 
     def show_candidates(self):
-        """Select the most suspicious image of each candidate and put the first in focus. A new page starts so."""
-        if self.assisted and len(self.survey.candidates):
-            worst = search.worst_images(self.survey, self.survey.candidates.index)
-            self.select(worst, OPENING, region="")
-            self.focus_on(*self.survey.ccd_of(worst[0]))
+        """Search for the candidates and put the most suspicious CCD of the first in focus. A new page starts so."""
+        if self.assisted and len(self.survey.candidates) and self.search(search.CANDIDATES):
+            self.focus_on(*self.survey.ccd_of(self.selection[0]))
 
     def picked_images(self):
         """image_ids that "similar" starts from: the CCD in focus, or else images spread over the selection."""
@@ -238,16 +234,16 @@ class Session(param.Parameterized):
         self.run(lambda: self.store.cancel_job(job_id), lambda _: self.say("Stopping."))
 
     def poll(self, pulse):
-        The user's other tab may have accepted new predictions: all tabs of one user show the same.
         """Take over what changed elsewhere: the store, the jobs, and predictions that the user may accept.
 
+        pulse : app.context.Pulse
+        """
+        The user's other tab may have accepted new predictions: all tabs of one user show the same.
+        offered = pulse.prediction_id if pulse.prediction_id != self.survey.prediction_id else ""
+        changed = {"revision": pulse.revision, "jobs": pulse.jobs, "new_prediction": offered}
         accepted = self.app.accepted_by(self.name_of_user)
         if accepted is not None and accepted != self.survey.prediction_id:
             self.run(lambda: self.app.survey(accepted), self._accepted)
-        pulse : app.context.Pulse
-        """
-        offered = pulse.prediction_id if pulse.prediction_id != self.survey.prediction_id else ""
-        changed = {"revision": pulse.revision, "jobs": pulse.jobs, "new_prediction": offered}
         self.param.update(**{name: value for name, value in changed.items() if getattr(self, name) != value})
 
     def accept_prediction(self):
@@ -255,12 +251,12 @@ class Session(param.Parameterized):
         if self.new_prediction:
             wanted = self.new_prediction
             self.run(lambda: self.app.accept(self.user, wanted), self._accepted)
-        if survey.prediction_id == self.survey.prediction_id:
-            return
 
     def _accepted(self, survey):
         self.param.update(survey=survey, new_prediction="")
         self.say(f"Now showing predictions {survey.prediction_id}.")
+        if survey.prediction_id == self.survey.prediction_id:
+            return
 
     # ---- talking
 

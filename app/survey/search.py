@@ -6,13 +6,20 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from triptych.pipeline.image_ids import ccdnum_of, image_id_of
-from triptych.pipeline.reasons import GOOD, REASONS, canonical
+from triptych.pipeline.reasons import ALIASES, GOOD, REASONS, canonical, fold
 
 NIGHT = re.compile(r"(\d{4})-?(\d{2})-?(\d{2})")
+MONTH = re.compile(r"(\d{4})-?(\d{2})")
 ONE_CCD = re.compile(r"(\d+)[-_]([NSns]?\w+)")
 EXPNUM_PREFIX = re.compile(r"\d{2,}")
 CLUSTER = re.compile(r"cluster[-:=]?(\d+)", re.IGNORECASE)
 CLUSTER_WORDS = re.compile(r"\bcluster\s+(\d+)\b", re.IGNORECASE)
+CANDIDATES = "candidates"  # a search of its own, with which a new page starts
+CANDIDATES_SHOWN = "candidates, worst CCD of each"  # its heading; with it the map keeps its full colour
+LONGEST = 4  # most words of one term
+SHORTEST = 3  # least letters of a part of an object's name
+TRY = "try an exposure number, night, month, band, CCD, object, reason, `bad`, `candidates` or cluster"
+WHAT_TO_TYPE = "Type what to look for: " + TRY.removeprefix("try ") + "."
 
 
 @dataclass(frozen=True)
@@ -67,68 +74,136 @@ def column_at(frame, name, image_ids, missing: float | str = np.nan):
 
 
 def find(survey, text, *, predicted, labels):
-    """The images and the exposure that a search text names, as Found. With several words all must hold.
+    """The images and the exposure that a search text names, as Found.
+
+    What is of the same kind (exposures, nights and months, bands, CCDs, ...) is a list: any of it. Of different kinds
+    all must hold: `z Y Ghost Scatter` is the ghosts in z or Y.
 
     predicted : whether reasons may be looked up among predictions
     labels : function that returns the imported labels that this user may read
     """
-    words = CLUSTER_WORDS.sub(r"cluster-\1", text.replace(",", " ")).split()
-    if not words:
-        return Found(problem="Type an exposure number, a CCD (243671-S7), a night, a band, a reason or a cluster.")
-    keep = np.ones(len(survey.ccds), bool)
-    how, expnum, ccdname = [], None, ""
-    for word in words:
-        mask, meaning, one = match(survey, word, predicted=predicted, labels=labels)
-        if mask is None:
-            return Found(
-                problem=f"Nothing in this run is called {word!r}: try an exposure number, night, band, reason "
-                "or cluster."
-            )
-        keep &= mask
-        how.append(meaning)
-        if one is not None:
-            expnum, ccdname = one
-    image_ids = survey.ccds.index.to_numpy()[keep]
-    if not len(image_ids) and expnum is not None and len(words) == 1:
+    terms = terms_of(survey, text)
+    if not terms:
+        return Found(problem=WHAT_TO_TYPE)
+    kinds: dict[str, Match] = {}
+    for term in terms:
+        found = match(survey, term, predicted=predicted, labels=labels)
+        if found.mask is None:
+            return Found(problem=found.meaning or f"Nothing in this run is called {term!r}: {TRY}.")
+        kinds[found.kind] = kinds[found.kind].or_else(found) if found.kind in kinds else found
+    keep = np.logical_and.reduce([found.mask for found in kinds.values() if found.mask is not None])
+    image_ids, how = survey.ccds.index.to_numpy()[keep], ", ".join(found.meaning for found in kinds.values())
+    if CANDIDATES in kinds:  # most suspicious first
+        worst = worst_images(survey, survey.candidates.index)
+        image_ids = worst[np.isin(worst, image_ids)]
+    one = kinds["exposure"].one if "exposure" in kinds else None
+    expnum, ccdname = one or (None, "")
+    if not len(image_ids) and expnum is not None and len(terms) == 1:
         return Found(expnum=expnum, problem=f"Exposure {expnum} has no images in this run; triptych ingest adds them.")
     if not len(image_ids):
-        return Found(problem=f"No image is all of: {', '.join(how)}.")
-    return Found(image_ids, ", ".join(how), expnum, ccdname)
+        return Found(problem=f"No image is all of: {how}.")
+    return Found(image_ids, how, expnum, ccdname)
 
 
-def match(survey, word, *, predicted, labels):
-    """What one word means: ((n_ccds,) bool, meaning in words, (expnum, ccdname) or None).
+@dataclass(frozen=True)
+class Match:
+    """What one term of a search means.
 
-    (None, '', None) if the word means nothing in this run.
+    kind : what sort of thing it names    mask : (n_ccds,) bool, None = it means nothing in this run
+    meaning : in words; without a mask, why there is none    one : (expnum, ccdname) if it names a single exposure
     """
+
+    kind: str = ""
+    mask: np.ndarray | None = None
+    meaning: str = ""
+    one: tuple[int, str] | None = None
+
+    def or_else(self, other: "Match") -> "Match":
+        """Both, as alternatives."""
+        assert self.mask is not None  # only terms with a meaning are joined
+        if other.meaning == self.meaning:
+            return self
+        return Match(self.kind, self.mask | other.mask, f"{self.meaning} or {other.meaning}")
+
+
+def terms_of(survey, text) -> list[str]:
+    """The terms of a search text, in order. Several words are one term if they are a reason or part of an object's
+    name, or stand in quotes."""
+    terms = []
+    for part in re.findall(r'"[^"]*"|[^",]+', CLUSTER_WORDS.sub(r"cluster-\1", text)):
+        words = part.split()
+        if part.startswith('"'):
+            terms.append(part.strip('" '))
+            continue
+        while words:
+            size = next(n for n in range(min(LONGEST, len(words)), 0, -1) if n == 1 or phrase(survey, words[:n]))
+            terms.append(" ".join(words[:size]))
+            words = words[size:]
+    return [term for term in terms if term]
+
+
+def phrase(survey, words) -> bool:
+    """Whether words together are the name of a reason, in any known spelling, or part of an object's name."""
+    text = fold(" ".join(words))
+    return text in ALIASES or text in {fold(name) for name in REASONS} or bool(of_object(survey, text).any())
+
+
+def of_object(survey, text):
+    """Bool Series by expnum: whether the name of what an exposure was pointed at contains a text."""
+    names = survey.exposures["object"].astype(str)
+    known = names.drop_duplicates()
+    return names.isin(known[[fold(text) in fold(name) for name in known]])
+
+
+def match(survey, word, *, predicted, labels) -> Match:
+    """What one term of a search means in this run."""
     expnums = survey.ccds["expnum"].to_numpy()
+    if word.lower() == CANDIDATES:
+        return match_candidates(survey, predicted=predicted)
     if word.isdigit() and int(word) in survey.exposures.index:
-        return expnums == int(word), f"exposure {int(word)}", (int(word), "")
+        return Match("exposure", expnums == int(word), f"exposure {int(word)}", (int(word), ""))
     ccd = ONE_CCD.fullmatch(word)
     if ccd and int(ccd[1]) in survey.exposures.index:
         image_id = survey.image_of(int(ccd[1]), ccd[2])
         if image_id is not None:
-            return expnums == int(ccd[1]), f"exposure {int(ccd[1])}", survey.ccd_of(image_id)
-        return None, "", None
+            return Match("exposure", expnums == int(ccd[1]), f"exposure {int(ccd[1])}", survey.ccd_of(image_id))
+        return Match()
     night = NIGHT.fullmatch(word)
-    if night and (survey.exposures["night"] == int("".join(night.groups()))).any():
-        return of_exposures(survey, survey.exposures["night"] == int("".join(night.groups()))), f"night {word}", None
+    if night and (chosen := survey.exposures["night"] == int("".join(night.groups()))).any():
+        return Match("time", of_exposures(survey, chosen), f"night {word}")
+    month = MONTH.fullmatch(word)
+    if month and (chosen := survey.exposures["night"] // 100 == int("".join(month.groups()))).any():
+        return Match("time", of_exposures(survey, chosen), f"month {'-'.join(month.groups())}")
     if word.upper() in survey.ccd_numbers:
         number = survey.ccd_numbers[word.upper()]
-        return ccdnum_of(survey.ccds.index.to_numpy()) == number, f"CCD {word.upper()}", None
+        return Match("ccd", ccdnum_of(survey.ccds.index.to_numpy()) == number, f"CCD {word.upper()}")
     cluster = CLUSTER.fullmatch(word)
     if cluster:
         rows = survey.cluster["cluster"].to_numpy()
         mask = np.isin(survey.ccds.index.to_numpy(), survey.cluster.index.to_numpy()[rows == int(cluster[1])])
-        return (mask, f"cluster {cluster[1]}", None) if mask.any() else (None, "", None)
+        return Match("cluster", mask, f"cluster {cluster[1]}") if mask.any() else Match()
     bands = survey.exposures["band"]
     if (bands == word).any() or (len(word) == 1 and (bands.str.lower() == word.lower()).any()):
         exact = bands == word if (bands == word).any() else bands.str.lower() == word.lower()
-        return of_exposures(survey, exact), f"band {word}", None
+        return Match("band", of_exposures(survey, exact), f"band {word}")
     if EXPNUM_PREFIX.fullmatch(word):
         begins = survey.exposures["expnum"].astype(str).str.startswith(word)
-        return (of_exposures(survey, begins), f"exposures {word}…", None) if begins.any() else (None, "", None)
-    return match_reason(survey, word, predicted=predicted, labels=labels)
+        if begins.any():
+            return Match("exposure", of_exposures(survey, begins), f"exposures {word}…")
+    found = match_reason(survey, word, predicted=predicted, labels=labels)
+    if found.mask is None and len(word) >= SHORTEST and (chosen := of_object(survey, word)).any():
+        return Match("object", of_exposures(survey, chosen), f"object {word}")
+    return found
+
+
+def match_candidates(survey, *, predicted) -> Match:
+    """The most suspicious image of each candidate."""
+    if not predicted:
+        return Match(meaning="The candidates are the model's opinion, which is hidden now.")
+    if not len(survey.candidates):
+        return Match(meaning="There are no candidates in this run: train, predict and find candidates first.")
+    worst = worst_images(survey, survey.candidates.index)
+    return Match(CANDIDATES, np.isin(survey.ccds.index.to_numpy(), worst), CANDIDATES_SHOWN)
 
 
 def of_exposures(survey, chosen):
@@ -136,24 +211,23 @@ def of_exposures(survey, chosen):
     return survey.ccds["expnum"].isin(chosen.index[chosen]).to_numpy()
 
 
-def match_reason(survey, word, *, predicted, labels):
-    """The images that are predicted as a reason. If there are no predictions to show, the images labelled with it.
-
-    Returns the same as `match`.
-    """
-    reasons = (GOOD,) if word.lower() == GOOD else canonical(word.replace("_", " ")) or beginning_with(word)
+def match_reason(survey, word, *, predicted, labels) -> Match:
+    """The images that are predicted as a reason, as good, or as bad for any reason. If there are no predictions to
+    show, the images labelled with it."""
+    plain = {GOOD: (GOOD,), "bad": tuple(REASONS)}.get(word.lower())
+    reasons = plain or canonical(word.replace("_", " ")) or beginning_with(word)
     if not reasons:
-        return None, "", None
-    meaning = " or ".join(reasons).replace("_", " ")
+        return Match()
+    meaning = word.lower() if plain else " or ".join(reasons).replace("_", " ")
     if predicted and len(survey.prediction):
         image_ids = survey.prediction.index.to_numpy()[survey.prediction["reason"].isin(reasons).to_numpy(bool)]
-        return np.isin(survey.ccds.index.to_numpy(), image_ids), f"predicted {meaning}", None
+        return Match("reason", np.isin(survey.ccds.index.to_numpy(), image_ids), f"predicted {meaning}")
     frame = labels()
     frame = frame[frame["reason"].isin(reasons)]
     whole = survey.ccds["expnum"].isin(frame.loc[frame["ccdname"] == "", "expnum"]).to_numpy()
     numbers = frame["ccdname"].map(survey.ccd_numbers)
     single = image_id_of(frame["expnum"][numbers.notna()].to_numpy(np.int64), numbers.dropna().to_numpy(np.int64))
-    return whole | np.isin(survey.ccds.index.to_numpy(), single), f"labelled {meaning}", None
+    return Match("reason", whole | np.isin(survey.ccds.index.to_numpy(), single), f"labelled {meaning}")
 
 
 def beginning_with(word):

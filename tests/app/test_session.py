@@ -90,6 +90,43 @@ def test_search_by_night_band_and_reason_together(app):
     assert both <= min(ghosts, in_band)
 
 
+def test_words_of_one_kind_are_a_list_and_those_of_several_kinds_must_all_hold(app):
+    exposures = app.catalog.exposures().reset_index(drop=True)
+    exposures.loc[:1, "object"] = ["DES wide hex 12", "Omega Cen"]
+    app.catalog.write_tables(exposures=exposures)
+    survey, search = app.survey(), session_of(app, "amy").search
+    session = session_of(app, "amy")
+    assert session.search("900001, 900003") == session.search("900001 900003-S4") == 2 * 61
+    assert session.selection_how == "exposure 900001 or exposure 900003"
+    one, other = sorted(set(exposures["band"]))[:2]
+    assert session.search(f"{one} {other}") == search(one) + search(other)
+    assert search("2017-09") == search("201709") == 61 * (exposures["night"] // 100 == 201709).sum()
+    assert search("2019-09") == 0
+    assert search("omega cen") == search('"cen"') == 61
+    assert search("hex 12") == 61
+    for text in ("Ghost Scatter", "ghost_scatter", "Ghost"):
+        assert session.search(text) == (survey.prediction["reason"] == "Ghost_Scatter").sum()
+        assert session.selection_how == "predicted Ghost Scatter"
+    assert session.search("bad") == (survey.prediction["reason"] != "good").sum()
+    assert session.selection_how == "predicted bad"
+    assert 0 < session.search("Bad CCD 900007") < 61
+
+
+def test_the_candidates_have_an_address_and_come_back_by_it(app):
+    first = session_of(app, "amy")
+    first.show_candidates()
+    assert first.query == "candidates"
+    assert expnum_of(first.selection).tolist() == app.survey().candidates.index.tolist()
+    again = session_of(app, "amy")
+    again.search(first.query)
+    assert (again.selection.tolist(), again.selection_how) == (first.selection.tolist(), first.selection_how)
+    band = app.survey().exposures["band"].loc[first.focus]
+    assert 0 < again.search(f"candidates {band}") < len(first.selection)
+    hidden = session_of(app, "amy", assisted=False)
+    assert hidden.search("candidates") == 0
+    assert "hidden" in hidden.notice
+
+
 def test_search_without_assistance_uses_labels_and_not_predictions(app):
     session = session_of(app, "amy", assisted=False)
     count = session.search("ghost")
@@ -294,7 +331,12 @@ def test_new_predictions_are_offered_and_change_nothing_until_accepted(app):
     assert session.new_prediction == "mixed-002"
     assert session.survey is old
     assert app.survey_for(session.user).prediction_id == "mixed-001"
+    other_tab = session_of(app, "amy")
     session.accept_prediction()
+    assert other_tab.survey is old
+    other_tab.poll(app.pulse())
+    assert other_tab.survey is session.survey, "what its routes answer is of the new predictions, too"
+    assert (other_tab.new_prediction, other_tab.notice) == ("", "Now showing predictions mixed-002.")
     assert session.survey.prediction_id == "mixed-002"
     assert session.new_prediction == ""
     assert app.survey_for(session.user) is session.survey
@@ -331,12 +373,7 @@ def test_a_run_without_any_stage_opens(tmp_path):
     session.poll(app.pulse())
     assert session.new_prediction == ""
     store.close()
-    other_tab = session_of(app, "amy")
 
-    assert other_tab.survey is old
-    other_tab.poll(app.pulse())
-    assert other_tab.survey is session.survey, "what its routes answer is of the new predictions, too"
-    assert (other_tab.new_prediction, other_tab.notice) == ("", "Now showing predictions mixed-002.")
 
 def test_in_a_blind_run_nobody_turns_the_models_opinion_on(app, monkeypatch):
     monkeypatch.setattr(app, "blind", True)

@@ -13,7 +13,7 @@ from triptych.app.map.regions import joined
 from triptych.app.map.selections import keep_bits
 from triptych.app.pictures.version import picture_version
 from triptych.app.rooms.explore.map_routes import colour_urls, points_of
-from triptych.app.session import OPENING
+from triptych.app.survey.search import CANDIDATES_SHOWN
 from triptych.app.web.component import EsModule
 from triptych.pipeline.errors import TriptychError
 from triptych.pipeline.image_ids import ccdnum_of
@@ -137,7 +137,7 @@ class MapView(ColouredView):
             self._sent = None
             return
         self._drawn = None
-        dim = session.selection_how != OPENING
+        dim = session.selection_how != CANDIDATES_SHOWN
 
         def message():
             indices = table.index_of(selection)
