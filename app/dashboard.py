@@ -110,7 +110,8 @@ class Shell(EsModule):
         self._dismissed = set()
         shared = {name: getattr(session, name) for name in self.SHARED}
         fixed = {"role": session.user.role, "run": run_label(session.survey)}
-        super().__init__(sizing_mode="fixed", width=0, height=0, **shared, **fixed, **params)
+        told = {"notice": session.notice, "said": int(bool(session.notice))}  # what opening the address had to say
+        super().__init__(sizing_mode="fixed", width=0, height=0, **shared, **fixed, **told, **params)
         self.isolate = list(session.isolate)
         self.job = job_to_show(session.jobs)
         session.param.watch(self._follow, list(self.SHARED))
@@ -220,8 +221,8 @@ def rooms_of(user):
 
 def open_address(session, values):
     """Set a session to what an address asks for: ?room=review&focus=243671&ccd=S7&q=...&sel=...&colour=...&dims=3."""
-    if values.get("room") in rooms_of(session.user):
-        session.room = values["room"]
+    if values.get("room"):
+        open_room(session, values["room"])
     if values.get("colour") in COLOURINGS:
         session.colour_by = values["colour"]
     if values.get("stretch") in STRETCHES:
@@ -236,10 +237,32 @@ def open_address(session, values):
         open_selection(session, values["sel"])
     if str(values.get("cluster", "")).lstrip("-").isdigit():
         session.cluster = int(values["cluster"])
-    if str(values.get("focus", "")).isdigit():
-        session.focus_on(int(values["focus"]), values.get("ccd", ""))
+    session.not_here = None
+    if values.get("focus"):
+        open_exposure(session, str(values["focus"]), values.get("ccd", ""))
     if not values:
         session.show_candidates()
+
+
+def open_room(session, room):
+    """Enter the room that an address names, or say why not."""
+    if room in rooms_of(session.user):
+        session.room = room
+    elif room in ROOMS:
+        session.say(f"The room {ROOM_TABS[room][0]} is for leads only; ask one to change your role.")
+    else:
+        session.say(f"There is no room {room[:40]!r}: choose one of the tabs.")
+
+
+def open_exposure(session, text, ccdname):
+    """Put the exposure that an address names in focus. One that is not in the run is noted, so that no other one is
+    judged in its place."""
+    number = int(text) if text.isascii() and text.isdigit() and len(text) <= 15 else None
+    if number is not None and number in session.survey.exposures.index:
+        session.focus_on(number, ccdname)
+        return
+    session.param.update(focus=None, focus_ccd="", not_here=number)
+    session.say(f"There is no exposure {text[:20]} in this run. The search finds those that there are.")
 
 
 def open_selection(session, text):

@@ -44,6 +44,7 @@ class Session(param.Parameterized):
     region = param.String(default="", doc="The selection, or its changes since the search; see app.map.regions.")
     focus = param.Integer(default=None, allow_None=True, doc="expnum of the exposure in focus.")
     focus_ccd = param.String(default="", doc="ccdname within the focused exposure.")
+    not_here = param.Integer(default=None, allow_None=True, doc="expnum that an address asked for and the run lacks.")
     cluster = param.Integer(default=None, allow_None=True, doc="The cluster that is open in its room.")
     colour_by = param.Selector(default="reason", objects=list(COLOURINGS))
     dims = param.Selector(default=2, objects=[2, 3])
@@ -131,7 +132,8 @@ class Session(param.Parameterized):
         expnum = None if expnum is None else int(expnum)
         if expnum is not None and expnum not in self.survey.exposures.index:
             return self.say(f"Exposure {expnum} is not in this run.")
-        self.param.update(focus=expnum, focus_ccd=str(ccdname or "") if expnum is not None else "")
+        named = str(ccdname or "") if expnum is not None else ""
+        self.param.update(focus=expnum, focus_ccd=named, not_here=None if expnum is not None else self.not_here)
 
     def search(self, text):
         """Select what a text names, and return the number of images: see app.survey.search.find."""
@@ -236,14 +238,14 @@ class Session(param.Parameterized):
     def poll(self, pulse):
         """Take over what changed elsewhere: the store, the jobs, and predictions that the user may accept.
 
+        The user's other tab may have accepted new predictions: all tabs of one user show the same.
         pulse : app.context.Pulse
         """
-        The user's other tab may have accepted new predictions: all tabs of one user show the same.
-        offered = pulse.prediction_id if pulse.prediction_id != self.survey.prediction_id else ""
-        changed = {"revision": pulse.revision, "jobs": pulse.jobs, "new_prediction": offered}
         accepted = self.app.accepted_by(self.name_of_user)
         if accepted is not None and accepted != self.survey.prediction_id:
             self.run(lambda: self.app.survey(accepted), self._accepted)
+        offered = pulse.prediction_id if pulse.prediction_id != self.survey.prediction_id else ""
+        changed = {"revision": pulse.revision, "jobs": pulse.jobs, "new_prediction": offered}
         self.param.update(**{name: value for name, value in changed.items() if getattr(self, name) != value})
 
     def accept_prediction(self):
@@ -253,10 +255,10 @@ class Session(param.Parameterized):
             self.run(lambda: self.app.accept(self.user, wanted), self._accepted)
 
     def _accepted(self, survey):
-        self.param.update(survey=survey, new_prediction="")
-        self.say(f"Now showing predictions {survey.prediction_id}.")
         if survey.prediction_id == self.survey.prediction_id:
             return
+        self.param.update(survey=survey, new_prediction="")
+        self.say(f"Now showing predictions {survey.prediction_id}.")
 
     # ---- talking
 

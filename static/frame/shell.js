@@ -53,12 +53,17 @@ class Shell {
 
   rooms() {
     for (const tab of $$('#rooms button')) this.on(tab, 'click', () => { this.enter(tab.dataset.room); tab.blur(); });
-    this.model.on('room', () => { this.showRoom(this.model.room); this.writeAddress(true); });
+    this.model.on('room', () => {
+      this.showRoom(this.model.room);
+      this.writeAddress(this.model.room !== this.steppedTo);
+      this.steppedTo = null;
+    });
     this.showRoom(this.model.room);
   }
 
   enter(room) {
     if (room === this.model.room) return;
+    this.steppedTo = null;
     this.model.room = room;
     this.showRoom(room);
     this.writeAddress(true);
@@ -164,7 +169,8 @@ class Shell {
     for (const name of ['focus', 'focus_ccd', 'colour_by', 'dims', 'region', 'isolate', 'cluster']) this.model.on(name, () => this.writeAddress());
     this.on(window, 'popstate', () => {
       const values = Object.fromEntries(new URLSearchParams(location.search));
-      this.showRoom(values.room || 'explore');
+      this.steppedTo = values.room || 'explore';   // a step in the history is no new one, or the way forward would be lost
+      this.showRoom(this.steppedTo);
       this.ask('show', { values });
     });
     this.writeAddress();
@@ -195,6 +201,7 @@ class Shell {
 
   messages() {
     this.model.on('said', () => this.toast(this.model.notice));
+    if (this.model.notice) this.toast(this.model.notice);   // said while the address was opened
     this.on(window, 'triptych-toast', event => this.toast(event.detail));
     this.on(window, 'triptych-saved', event => { this.unsaved.set(event.detail.of ?? 'vote', event.detail); this.drawSaved(); });
     mountRefused($('#refused'), $('#refusals'), document.body.dataset.user, this.abort.signal);

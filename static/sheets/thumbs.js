@@ -63,6 +63,7 @@ class Thumbs {
     this.scroller = find('.grid');
     this.room = find('.room');
     this.empty = find('.empty');
+    this.empty.addEventListener('click', event => { if (event.target.closest('[data-verb=candidates]')) searchFor('candidates'); });
     this.scroller.addEventListener('scroll', () => this.requestFill(), { passive: true });
     this.scroller.addEventListener('click', event => this.clicked(event));
     this.scroller.addEventListener('dblclick', event => {
@@ -357,7 +358,7 @@ class Thumbs {
       this.empty.innerHTML = !this.model.has_images ? `<strong>This run has no images</strong><p>Only exposures, votes and labels were imported.
         Search an exposure by its number with <span class="key">/</span>, or see the votes in Agreement. To add images: <span class="mono">triptych ingest</span></p>`
         : `<strong>No images to show</strong><p>Lasso some points on the map (<span class="key">Shift</span> and drag),
-        or search with <span class="key">/</span> for an exposure, a night, a band or a reason.</p>`;
+        or search with <span class="key">/</span> for an exposure, a night, a band or a reason.</p><p><button data-verb="candidates">Back to the candidates</button></p>`;
       return;
     }
     const options = [...sorts].map(name => `<option value="${name}" ${name === by ? 'selected' : ''}>${SORT_NAMES[name] ?? name}</option>`).join('');
@@ -397,4 +398,12 @@ function newThumb() {
   node.parts = { image: find('img'), letter: find('.letter'), name: find('.name'), value: find('.value') };
   node.parts.image.addEventListener('error', () => node.classList.add('gone'));
   return node;
+}
+
+// Searches as if the user had typed it.
+function searchFor(text) {
+  /** @type {any} */
+  const form = document.querySelector('#search');
+  form.elements.text.value = text;
+  form.requestSubmit();
 }

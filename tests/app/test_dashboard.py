@@ -40,6 +40,22 @@ def test_a_nonsense_address_opens_the_first_room(app):
     assert (session.room, session.focus, session.colour_by, session.dims) == ("explore", None, "reason", 2)
 
 
+def test_what_an_address_cannot_open_is_said_and_nothing_else_is_opened(app):
+    def opened(name, **address):
+        page, session = build_page(app, app.accounts.user(name), address)
+        shell = page._render_items["shell"][0]
+        assert (shell.notice, shell.said) == (session.notice, 1), "the page says it when it opens"
+        return session
+
+    assert "for leads only" in opened("amy", room="adjudicate").notice
+    assert "no room 'cellar'" in opened("amy", room="cellar").notice
+    session = opened("amy", room="review", focus="123")
+    assert "no exposure 123" in session.notice
+    assert (session.room, session.focus, session.not_here) == ("review", None, 123)
+    session.focus_on(900001)
+    assert session.not_here is None
+
+
 def test_every_place_of_the_frame_has_its_view(app):
     page, _session = build_page(app, app.accounts.user("lea"))
     views = {name: view for name, (view, _tags) in page._render_items.items()}

@@ -12,8 +12,10 @@ class ReviewView(EsModule):
     _module = "rooms/review/review.js"
 
     user = param.String(doc="Name that signs the votes.")
+    role = param.String(doc="Role of the user.")
     room = param.String(doc="Name of the open room. Only this room reacts to keys.")
     focus = param.Integer(default=None, allow_None=True, doc="expnum of the exposure on screen.")
+    not_here = param.Integer(default=None, allow_None=True, doc="expnum that an address asked for and the run lacks.")
     assisted = param.Boolean(default=True, doc="Whether the model's opinion is shown before the vote.")
     stretch = param.String(default="faint")
     survey_version = param.String(doc="New when the user accepts new predictions.")
@@ -22,8 +24,10 @@ class ReviewView(EsModule):
     def __init__(self, session, **params):
         super().__init__(
             user=session.user.name,
+            role=session.user.role,
             room=session.room,
             focus=session.focus,
+            not_here=session.not_here,
             assisted=session.assisted,
             stretch=session.stretch,
             survey_version=session.survey.version,
@@ -31,9 +35,9 @@ class ReviewView(EsModule):
             **params,
         )
         self._session = session
-        names = ["room", "focus", "assisted", "stretch", "survey"]
+        names = ["room", "focus", "not_here", "assisted", "stretch", "survey"]
         session.param.watch(self._follow_session, names)
-        self.param.watch(self._tell_session, ["focus", "assisted", "stretch"])
+        self.param.watch(self._tell_session, ["focus", "not_here", "assisted", "stretch"])
 
     def _follow_session(self, *events):
         values = {event.name: event.new for event in events}

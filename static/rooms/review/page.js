@@ -42,6 +42,7 @@ export class ReviewPage {
     const verbs = {
       good: () => this.judge('good'), bad: () => this.bad(), unsure: () => this.judge('unsure'), skip: () => this.skip(),
       rules: () => this.rules(), run: () => this.judgeRun(), where: () => this.where(),
+      choose: () => this.bar.open(),
     };
     this.box.addEventListener('pointerover', event => this.caption(event.target.closest('[data-ccd]')?.dataset.ccd));
     this.box.addEventListener('click', event => {
@@ -50,6 +51,7 @@ export class ReviewPage {
       const button = event.target.closest('button');
       if (!button) return;
       if (event.detail) button.blur();   // after a click with the mouse; with the keyboard the focus stays
+      if (button.dataset.go) /** @type {any} */ (document.querySelector(`#rooms [data-room=${button.dataset.go}]`))?.click();
       if (button.dataset.verb) verbs[button.dataset.verb]();
       if (button.dataset.look) this[button.dataset.look]();
       if (button.dataset.reason) { this.choosing = true; this.pickReason(button.dataset.reason, true); }
@@ -124,8 +126,6 @@ export class ReviewPage {
       <div>${first.filter(Boolean).join(' · ')}</div>${third}`;
   }
 
-  refresh() {
-    this.part('review').classList.toggle('choosing', this.choosing);
   // What a bad vote would say now, and which keys end it.
   hintHtml() {
     const enter = '<span class="key">Enter</span>', ticks = 'click them, <span class="key">x</span>one <span class="key">l</span>row';
@@ -138,6 +138,8 @@ export class ReviewPage {
     return `<b>${escapeText(what)}</b> · ${how} · <span class="key">r</span>rules<br>${which}`;
   }
 
+  refresh() {
+    this.part('review').classList.toggle('choosing', this.choosing);
     this.part('bad').setAttribute('aria-pressed', String(this.choosing));
     this.box.querySelectorAll('[data-reason]').forEach(chip => chip.setAttribute('aria-pressed', this.reasons.has(chip.dataset.reason)));
     const hint = this.part('hint');

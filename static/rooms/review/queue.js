@@ -23,6 +23,7 @@ export class ReviewQueue extends ReviewVoting {
     const wanted = this.model.focus;
     const first = this.expnum !== null && (this.facts.has(this.expnum) || this.behind) ? this.expnum : null;
     if (wanted && this.visible() && wanted !== this.expnum) this.open(wanted);
+    else if (first === null && this.model.not_here) this.notHere(this.model.not_here);
     else if (first === null) this.next();
     else this.refresh();
     if (this.canVote && this.visible() && this.expnum !== null) offerTour(this);

@@ -13,6 +13,7 @@ import { whenJudgedElsewhere } from '../../sheets/other_tabs.js';
 import { votesOutbox } from '../../frame/outbox.js';
 import { mountMosaic } from '../../mosaic/mosaic.js';
 import { openContactSheet } from '../../sheets/contact_sheet.js';
+import { endOfQueue } from './end_of_queue.js';
 import { nextInTime, runOf, showLater, stripHtml } from './around.js';
 import { ReviewQueue } from './queue.js';
 import { mountQueueBar } from './queue_bar.js';
@@ -64,8 +65,8 @@ class Review extends ReviewQueue {
       onSaved: (vote, answer) => this.saved(vote, answer),
       onRefused: (vote, text) => this.refused(vote, text),
     });
-    this.stopKeys = listen((key, event) => this.key(key, event));
     this.stopTabs = whenJudgedElsewhere(() => this.judgedElsewhere());
+    this.stopKeys = listen((key, event) => this.key(key, event));
     this.follow();
     this.load();
     this.bar = mountQueueBar(this);
@@ -74,13 +75,12 @@ class Review extends ReviewQueue {
   follow() {
     const { model } = this;
     model.on('focus', () => { if (this.visible() && model.focus && model.focus !== this.expnum) this.open(model.focus); });
+    model.on('not_here', () => { if (this.visible() && model.not_here) this.notHere(model.not_here); });
     model.on('room', () => { if (this.visible()) this.load(); });
     model.on('assisted', () => this.setAssisted(model.assisted));
     model.on('survey_version', () => this.takeSurvey());
     model.on('picture_version', () => this.mosaic.setVersion(model.picture_version));
   }
-
-  visible() { return this.model.room === 'review'; }
 
   judgedElsewhere() {
     this.turns.act();
@@ -89,7 +89,7 @@ class Review extends ReviewQueue {
     if (this.expnum !== null) this.explain(this.expnum);
   }
 
-  // ---- the exposure on screen
+  visible() { return this.model.room === 'review'; }
 
   // New predictions: all that was known of the old ones goes at once, also what is on screen and what is on its way.
   takeSurvey() {
@@ -102,6 +102,8 @@ class Review extends ReviewQueue {
     this.load();
     if (this.expnum !== null) this.explain(this.expnum);
   }
+
+  // ---- the exposure on screen
 
   // around : look at an exposure taken around the one on screen; Escape or a vote leads back to that one
   open(expnum, { around = false } = {}) {
@@ -117,9 +119,9 @@ class Review extends ReviewQueue {
     this.choosing = false;
     this.reasons.clear();
     this.ticked.clear();
+    this.suggested.clear();
     this.findNote();
     this.part('empty').hidden = true;
-    this.suggested.clear();
     this.mosaic.setTicked([]);
     this.mosaic.setOverlay(null);
     this.mosaic.show(expnum);
@@ -153,15 +155,24 @@ class Review extends ReviewQueue {
     this.pictures.push(...addresses.map(src => Object.assign(new Image(), { fetchPriority: 'low', src })));
   }
 
-  finish() {
+  finish() { this.leaveStage(endOfQueue(this)); }
+
+  // The address asked for an exposure that the run does not have. No other one is shown in its place.
+  notHere(expnum) {
+    this.leaveStage(`<h2>${expnum} is not in this run.</h2><div>There is nothing to judge. Was the number meant? The search in Explore finds the exposures that there are.</div>
+      <div class="steps"><button data-verb="skip"><span class="key">→</span>your queue</button> <button data-go="explore">Explore</button></div>`);
+  }
+
+  // No exposure is on screen: says why, and what to do next.
+  leaveStage(html) {
+    this.noteLook();
     this.expnum = null;
+    this.shown = null;
+    this.choosing = false;
     this.mosaic.blink(null);
     this.controls.exposure(null);
-    const empty = this.part('empty');
-    empty.hidden = false;
-    empty.innerHTML = this.votes.length || this.total
-      ? '<h2>Your queue is empty.</h2><div>Every candidate has your vote. Click a vote at the right to see it again, or browse in Explore.</div>'
-      : '<h2>There are no candidates.</h2><div>Train, predict and find candidates first; then they wait here, the most suspicious first.</div>';
+    this.part('empty').hidden = false;
+    this.part('empty').innerHTML = html;
     this.refresh();
     this.part('evidence').innerHTML = '';
     this.part('strip').innerHTML = '';
@@ -181,7 +192,9 @@ class Review extends ReviewQueue {
   }
 
   async explain(expnum) {
+    const counts = this.explaining.begin();
     const answer = await this.answer(expnum);
+    if (!counts()) return;
     if (!answer) return this.forget(expnum);
     if (expnum !== this.expnum) return;
     this.shown = answer;
@@ -192,9 +205,7 @@ class Review extends ReviewQueue {
     this.drawEvidence(answer);
     this.refresh();
     const slots = await slotsOf(answer.camera, this.model.picture_version);
-    const counts = this.explaining.begin();
     if (slots !== this.slots && expnum === this.expnum) { this.slots = slots; this.drawEvidence(answer); }
-    if (!counts()) return;
   }
 
   drawEvidence(answer) {
@@ -249,7 +260,10 @@ class Review extends ReviewQueue {
   }
 
   skip() {
-    if (this.expnum === null) return;
+    if (this.expnum === null) {
+      if (this.model.not_here) { this.model.not_here = null; this.next(); }
+      return;
+    }
     this.skipped.add(this.expnum);
     this.next();
   }
@@ -338,9 +352,9 @@ class Review extends ReviewQueue {
     this.stopKeys();
     this.controls.close();
     this.stopOutbox();
+    this.stopTabs();
     clearTimeout(this.looking);
     clearTimeout(this.later);
     this.mosaic.destroy();
   }
 }
-    this.stopTabs();

@@ -4,7 +4,7 @@ export {};
 
 declare module './page.js' {
   interface ReviewPage {
-    box: any; model: any; mosaic: any; outbox: any; help: any; tour?: any;
+    box: any; model: any; mosaic: any; outbox: any; help: any; bar?: any; tour?: any;
     canVote: boolean; assisted: boolean; choosing: boolean; stretch: string; comment: string; problem: string;
     expnum: number; origin: number; opened: number; shownAt: number | null; order: number; total: number; behind?: number;
     queue: number[]; votes: any[]; vocabulary: any[]; facts: Map<number, any>; answers: Map<string, any>; colours: Record<string, string>;
@@ -17,6 +17,7 @@ declare module './page.js' {
     asksForCcds(): boolean;
     onCcds(): boolean;
     finish(): void;
+    notHere(expnum: number): void;
     pickReason(name: string, several: boolean): void;
     findNote(): void;
     write(): void;

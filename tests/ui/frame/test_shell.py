@@ -34,6 +34,34 @@ def test_rooms_change_by_click_and_key_without_reload(open_page):
     assert page.evaluate("window.same")
 
 
+def test_a_step_back_leaves_the_way_forward_open_and_a_reload_the_candidates(open_page):
+    page = open_page("amy")
+    page.wait_for_url(re.compile("q=candidates"))
+    n = page.locator("#thumbs-panel .how strong").inner_text()
+    page.reload()
+    expect(page.locator("#thumbs-panel .how")).to_contain_text("candidates, worst CCD of each")
+    expect(page.locator("#thumbs-panel .how strong")).to_have_text(n)
+    page.get_by_role("tab", name="Review").click()
+    page.wait_for_function("() => location.search.includes('room=review') && window.__review?.shown()")
+    page.keyboard.press("ArrowRight")  # another exposure than the one with which the room was opened
+    page.wait_for_function("() => location.search.includes(`focus=${window.__review.shown()}`)")
+    page.go_back()
+    expect(page.locator("#explore")).to_be_visible()
+    page.wait_for_function("() => location.search.includes('room=explore')")
+    page.go_forward()
+    expect(page.locator("#review")).to_be_visible()
+
+
+def test_an_exposure_that_is_not_here_is_not_replaced_by_another(open_page):
+    page = open_page("amy", "/?room=review&focus=123")
+    expect(page.locator("#toast")).to_contain_text("no exposure 123")
+    expect(page.locator("#review .empty")).to_contain_text("123 is not in this run")
+    page.keyboard.press("g")
+    assert page.evaluate("() => [window.__review.shown(), window.__review.waiting()]") == [None, 0]
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("() => window.__review.shown()")
+
+
 def test_search_focuses_and_the_address_opens_the_same_view_again(open_page, server):
     page = open_page("amy")
     page.keyboard.press("/")
