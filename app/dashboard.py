@@ -18,7 +18,7 @@ import panel as pn
 import param
 from markupsafe import Markup
 
-from triptych.app.rooms.jobs import says
+from triptych.app.rooms.jobs import next_step, says
 from triptych.app.session import COLOURINGS, LEAD_ROOMS, ROOMS, STRETCHES, Session, attempt
 from triptych.app.web.auth import PAGES, login_of_cookie
 from triptych.app.web.component import EsModule, assets_base
@@ -95,7 +95,7 @@ class Shell(EsModule):
     assisted = param.Boolean(default=True)
     notice = param.String()
     said = param.Integer(doc="Number of messages so far. It makes the browser show the same message a second time.")
-    job = param.Dict(default={}, doc="The job to show: job_id, state, text, progress, error; {} = none.")
+    job = param.Dict(default={}, doc="The job to show: job_id, state, text, progress, error (or next step); {} = none.")
     new_prediction = param.String()
     run = param.String()
     role = param.String()
@@ -301,7 +301,7 @@ def job_to_show(jobs, dismissed=()):
             progress = float(job["progress"] or 0)
             return {"job_id": int(job["job_id"]), "state": job["state"], "text": f"{job['kind']}: {says(job)}"} | {
                 "progress": progress,
-                "error": "",
+                "error": next_step(job),
             }
         if job["state"] == "failed":
             short = {"job_id": int(job["job_id"]), "state": "failed", "progress": 0.0, "error": job["error"]}

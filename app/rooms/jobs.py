@@ -5,14 +5,14 @@ LOG_LETTERS = 2000  # most letters of an error that are shown
 
 
 def jobs(app):
-    """The newest jobs of this run as plain values: job_id, kind, state, progress, says (see `says`), asked_by, times,
-    attempts, error, result (one line of text), parameters."""
+    """The newest jobs of this run as plain values: job_id, kind, state, progress, says and next (see `says` and
+    `next_step`), asked_by, times, attempts, error, result (one line of text), parameters."""
     rows = app.store.jobs(run=app.run_key).head(JOBS_SHOWN).to_dict("records")
     names = ("job_id", "kind", "state", "progress", "asked_by", "asked_utc", "finished_utc", "attempts")
     return [
         {name: row[name] for name in names}
         | {"error": str(row["error"])[:LOG_LETTERS], "result": in_words(row["result"]), "parameters": row["parameters"]}
-        | {"says": says(row)}
+        | {"says": says(row), "next": next_step(row)}
         for row in rows
     ]
 
@@ -24,6 +24,14 @@ def says(job):
     if job["state"] != "running":
         return ""
     return "stopping" if job["cancel_asked"] else job["text"] or "starting"
+
+
+def next_step(job):
+    """What to do about an open job, in one line; '' if there is nothing. job : as for `says`"""
+    if job["state"] != "waiting":
+        return ""
+    same = f"triptych {job['kind']} RUN does the same."
+    return f"The server's worker takes it within seconds. If not, the server runs without one: {same}"
 
 
 def in_words(result):

@@ -82,6 +82,7 @@ def test_the_top_bar_shows_the_open_job_else_a_failure_not_yet_dismissed():
     assert job_to_show([done, failed, running])["text"] == "retrain: fitting"
     assert job_to_show([{**running, "cancel_asked": True}])["text"] == "retrain: stopping"
     assert job_to_show([waiting])["text"] == "retrain: waiting for the worker since 14:03 UTC"
+    assert "triptych retrain RUN does the same" in job_to_show([waiting])["error"], "what to do if it goes on waiting"
 
 
 def test_a_job_that_ended_before_the_page_was_opened_is_shown(app):

@@ -38,7 +38,7 @@ class Export extends ExportPage {
     model.on('survey_version', again);
     model.on('room', () => { if (this.stale && model.room === 'export') this.load(); });
     this.stopKeys = listen(key => this.key(key));
-    box.innerHTML = '<div class="empty">Counting…</div>';
+    box.innerHTML = '<div class="empty"><strong>Counting the votes…</strong><span>The lists are made of all votes of this run; that takes a few seconds in a large one. Without a connection it goes on by itself.</span></div>';
   }
 
   // The choice of verdicts (old versions, reasons), as the query of every address.
