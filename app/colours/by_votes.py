@@ -37,7 +37,7 @@ def by_disagreement(scene):
         default=1,
     )
     entries = [
-        ("split", palette.VERDICT_COLOURS["split"], "s", "Votes differ, and no side has all but one"),
+        ("no clear side", palette.VERDICT_COLOURS["split"], "n", "Votes differ, and no side has all but one"),
         ("one against the others", palette.DISAGREEMENT_COLOURS["one"], "1", "All votes but one are the same"),
         ("all agree", palette.DISAGREEMENT_COLOURS["agree"], "=", "Two votes or more, all the same"),
         ("one vote", palette.DISAGREEMENT_COLOURS["single"], "·", "Nobody else has judged it yet"),

@@ -41,7 +41,8 @@ def moves(catalog: Catalog) -> list[dict]:
 def models(catalog: Catalog) -> list[dict]:
     """All models of the run, newest first, as plain values.
 
-    model, prediction, candidates, retraining : stage ids, '' = none. created, classifier, policy, store_revision, rule.
+    model, prediction, candidates, retraining : stage ids, '' = none. created, seconds (that the fit took), classifier,
+    policy, store_revision, rule.
     taught : counts of its training set. current : whether the run uses it. behind : whether it only has to predict new
     exposures before it can be used. problem : why it cannot be used, '' if it can. figures : {precision, recall, f1} of
     exposures with value, low, high (or None), n and kinds, as measured when it or its successor was trained; {} if that
@@ -69,6 +70,7 @@ def models(catalog: Catalog) -> list[dict]:
                 "candidates": own_candidates.stage_id if own_candidates else "",
                 "retraining": figures.get("retraining", ""),
                 "created": stage.info["created"],
+                "seconds": float(stage.info.get("seconds", 0)),
                 "classifier": stage.parameters.get("classifier", stage.name),
                 "policy": stage.parameters.get("policy", ""),
                 "store_revision": stage.parameters.get("store_revision"),

@@ -197,7 +197,7 @@ def single_votes(opinions: pd.DataFrame) -> pd.DataFrame:
 
     opinions : current ones, from `sorted_votes.opinions`. Returns camera, expnum, n_bad, n_good, n_unsure, bad_by,
     good_by, unsure_by (tuples of names), reasons (tuple) and kind: 'one vote' (one inspector says bad, nobody says good
-    or unsure), 'split' (bad and good), 'unsure' (somebody is unsure, and not both bad and good are said). Other
+    or unsure), 'divided' (bad and good), 'unsure' (somebody is unsure, and not both bad and good are said). Other
     exposures are left out. An imported blank is no answer, so an imported bad vote beside a blank is 'one vote'.
     """
     gathered = {}
@@ -210,7 +210,7 @@ def single_votes(opinions: pd.DataFrame) -> pd.DataFrame:
     for thing in sorted(gathered):
         by, named = gathered[thing]
         n_bad, n_good, n_unsure = (len(names) for names in by.values())
-        kind = "split" if n_bad and n_good else "unsure" if n_unsure else "one vote" if n_bad == 1 else ""
+        kind = "divided" if n_bad and n_good else "unsure" if n_unsure else "one vote" if n_bad == 1 else ""
         if kind:
             people = (tuple(sorted(names)) for names in by.values())
             rows.append((*thing, n_bad, n_good, n_unsure, *people, tuple(named), kind))

@@ -153,7 +153,7 @@ def _listed_ccds(found: Ballots) -> pd.DataFrame:
         }
         n = [len(own) for own in by.values()]
         if n[0] and n[1]:
-            kind = "one vote" if n[0] == 1 else "split"
+            kind = "one vote" if n[0] == 1 else "divided"
             rows.append((*unit, *n, *by.values(), (), kind))
     counts = ["n_bad", "n_good", "n_unsure", "bad_by", "good_by", "unsure_by", "reasons", "kind"]
     return pd.DataFrame(rows, columns=["camera", "expnum", "ccdname", *counts]).astype({"expnum": "int64"})

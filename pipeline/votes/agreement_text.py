@@ -112,14 +112,14 @@ def _people(found: dict) -> str:
 
 
 def _single(found: dict) -> str:
-    kinds = {kind: [row for row in found["listed"] if row["kind"] == kind] for kind in ("one vote", "split", "unsure")}
-    counts = ", ".join(f"{len(rows):,} {words}" for kind, words in _KINDS.items() if (rows := kinds[kind]))
+    kinds = {kind: sum(row["kind"] == kind for row in found["listed"]) for kind in _KINDS}
+    counts = ", ".join(f"{kinds[kind]:,} {words}" for kind, words in _KINDS.items() if kinds[kind])
     share = number(found["posterior"]["share"], 3)
-    text = f"{counts or 'none rests on one vote or is split'}; share of bad by Dawid-Skene {share}; "
-    return text + f"{len(found['unlike']):,} where its posterior disagrees with the majority"
+    text = f"{counts or 'none rests on one vote or is called good and bad'}; share of bad by Dawid-Skene {share}; "
+    return text + f"{len(found['unlike']):,} where its posterior disagrees with most of the blind votes"
 
 
-_KINDS = {"one vote": "rest on one bad vote", "split": "split", "unsure": "with somebody unsure"}
+_KINDS = {"one vote": "rest on one bad vote", "divided": "called good and bad", "unsure": "with somebody unsure"}
 
 
 def _alone(row: dict) -> str:

@@ -8,6 +8,7 @@
 import { pictureHtml } from '../basics/has_pictures.js';
 import { sendJson } from '../basics/send.js';
 import { escapeText as text } from '../basics/text.js';
+import { dateOf as day, moment as when } from '../basics/when.js';
 
 const MANY_CCDS = 10, MANY_LINES = 8, MANY_PICTURES = 4;
 const POLICIES = ['any', 'majority', 'unanimous', 'posterior'];
@@ -15,8 +16,6 @@ const STATES = { superseded: 'replaced later', retracted: 'taken back', annulled
 const LETTERS = { good: 'g', bad: 'b', unsure: 'u' };
 const clear = name => text(String(name).replaceAll('_', ' '));
 const count = (n, what) => `${n.toLocaleString('en')} ${what}${n === 1 ? '' : 's'}`;
-const when = utc => (utc ? `${utc.slice(0, 16).replace('T', ' ')} UTC` : '');
-const day = night => (night > 0 ? `${String(night).slice(0, 4)}-${String(night).slice(4, 6)}-${String(night).slice(6)}` : '');
 
 let opened = null;
 

@@ -4,6 +4,7 @@
 
 import { listen } from '../frame/keys.js';
 import { plain } from '../basics/plain.js';
+import { dateOf, momentOf } from '../basics/when.js';
 import { Controls } from './controls.js';
 import { mountMosaic } from './mosaic.js';
 
@@ -141,8 +142,7 @@ class MosaicPanel {
   }
 }
 
-// Date of the exposure (UTC) from its MJD, or else the night.
+// When the exposure was taken, from its MJD, or else the night.
 function date({ mjd_obs: mjd, night }) {
-  if (mjd) return new Date((mjd - 40587) * 86400e3).toISOString().slice(0, 16).replace('T', ' ');
-  return night > 0 ? `${String(night).slice(0, 4)}-${String(night).slice(4, 6)}-${String(night).slice(6)}` : '';
+  return mjd ? momentOf(mjd) : dateOf(night);
 }

@@ -18,7 +18,7 @@ from triptych.pipeline.votes.blind_votes import UNITS
 
 LISTED = {"lead": 5000, "inspector": 200, "viewer": 5000}  # role -> most rows of a list
 REPORTS_KEPT = 24
-KINDS = ("split", "one vote", "unsure")
+KINDS = ("divided", "one vote", "unsure")
 
 
 def report_for(viewer: Viewer, unit, blanks_are_good, revision, *_moved):

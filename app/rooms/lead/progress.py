@@ -16,6 +16,8 @@ RECENT = 200  # the pace is measured on this many last votes
 def progress(app, survey, ballots=None):
     """{n_exposures, panel, n_done, n_started, n_votes, inspectors: [`inspector`], packets: `packets`}, plain values.
 
+    n_exposures, n_done, n_started : of the candidates. n_votes : of all exposures of the run, as everywhere else; a
+    retraining changes the candidates, and no vote is lost by it
     ballots : `queue.ballots_of` with seconds, if they were read already
     """
     settings = queue.settings_in_force(app)
@@ -31,7 +33,7 @@ def progress(app, survey, ballots=None):
         "panel": app.catalog.panel,
         "n_done": int(of_queue["settled"].sum()),
         "n_started": int((of_queue["n_votes"] > 0).sum()),
-        "n_votes": int(of_queue["n_votes"].sum()),
+        "n_votes": len(given),
         "inspectors": [inspector(Viewer(app, user, survey), ballots, settings) for user in voters(app, ballots)],
         "packets": packets(facets, of_queue, of_all),
     }

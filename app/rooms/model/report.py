@@ -12,6 +12,7 @@ import numpy as np
 from triptych.app import palette
 from triptych.app.judging.viewer import Viewer
 from triptych.app.rooms.jobs import jobs
+from triptych.pipeline import clock
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import choose
 from triptych.pipeline.retraining import models
@@ -31,6 +32,22 @@ LISTS = {
 }
 
 
+def news_since(viewer: Viewer, model) -> dict[str, int]:
+    """{votes, decisions, labels} that came in since a model was taught. A vote is a judgement of an exposure of this
+    run that stands, as in all rooms; ticks of CCDs belong to it. model : a row of `models.models`"""
+    if viewer.store.revision() == model["store_revision"]:
+        return {"votes": 0, "decisions": 0, "labels": 0}
+    since = clock.text_of(clock.seconds_of(model["created"]) - model["seconds"])
+    votes, decisions, _verdicts = viewer.app.record.verdicts(viewer.survey, viewer.catalog.panel)
+    labels = viewer.app.record.labels()
+    whole = votes[(votes["ccdname"] == "") & (votes["via"] != "import")]
+    return {
+        "votes": int((whole["created_utc"] > since).sum()),
+        "decisions": int((decisions["created_utc"] > since).sum()),
+        "labels": int((labels["imported_utc"] > since).sum()) if len(labels) else 0,
+    }
+
+
 def overview(viewer: Viewer):
     """Models, moves, jobs and log of the run, as plain values."""
     catalog = Catalog.open(viewer.catalog.path)
@@ -40,7 +57,7 @@ def overview(viewer: Viewer):
     current = next((row for row in found if row["current"]), None)
     news = None
     if lead and current and current["store_revision"] is not None:
-        news = max(0, int(viewer.store.revision()) - int(current["store_revision"]))
+        news = news_since(viewer, current)
     retrainings = [named(stage) for stage in catalog.stages("retraining")][::-1]
     return {
         "role": viewer.role,

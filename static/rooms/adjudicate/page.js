@@ -4,6 +4,7 @@
 import { evidenceHtml } from '../../evidence/evidence.js';
 import { keepDraft } from '../../basics/drafts.js';
 import { escapeText } from '../../basics/text.js';
+import { moment } from '../../basics/when.js';
 import { composing } from '../../frame/keys.js';
 
 const STRETCH_NAMES = { faint: 'faint sky', stars: 'stars', sky: 'sky map' };
@@ -179,7 +180,7 @@ export class AdjudicatePage {
       ${reasons.length ? `<div>${reasons.join(' ')}</div>` : ''}
       ${vote.comment ? `<div class="comment">“${escapeText(vote.comment)}”</div>` : ''}${ticked}
       <div class="muted">${escapeText([how, ...looked].join(' · '))}</div>${changed}
-      <div class="muted">${escapeText(vote.created_utc.slice(0, 16).replace('T', ' '))} UTC${vote.plver ? ` · ${escapeText(vote.plver)}` : ''}</div></article>`;
+      <div class="muted">${escapeText(moment(vote.created_utc))}${vote.plver ? ` · ${escapeText(vote.plver)}` : ''}</div></article>`;
   }
 
   drawEvidence() {

@@ -1,6 +1,7 @@
 // @ts-check
 // The parts of the Agreement room as HTML. agreement.js gives them a report and handles clicks and keys.
 
+import { dateOf } from '../../basics/when.js';
 import { axisFrom, count, interval, inWords, months, range, spark, text, value, words } from './marks.js';
 
 const TITLES = { alpha: 'alpha', ac1: 'AC1', dice: 'Dice on bad', kappa: 'kappa' };
@@ -9,7 +10,7 @@ const SCOPES = {
   own: 'Over the exposures that you have judged yourself. Nobody else is named.',
   complete: 'Over the exposures that the whole panel has judged. Nobody is named.',
 };
-const KINDS = { split: 'split', 'one vote': 'rest on one vote', unsure: 'somebody is unsure' };
+const KINDS = { divided: 'called good and bad', 'one vote': 'rest on one vote', unsure: 'somebody is unsure' };
 export const SHOWN = 100;
 const REASONS_SHOWN = 10;
 
@@ -155,7 +156,7 @@ export function listHtml(report, { kind, reason, shown }) {
   const total = report.listed_total;
   const kinds = Object.keys(KINDS).filter(name => total[name]);
   const head = '<h2>Exposures behind it</h2>';
-  if (!kinds.length) return `${head}<p class="muted">No ${thing(report, 1)} splits or rests on one vote.</p>`;
+  if (!kinds.length) return `${head}<p class="muted">No ${thing(report, 1)} is called both good and bad, or rests on one vote.</p>`;
   const of = report.listed.filter(row => row.kind === kind);
   const reasons = new Map();
   for (const row of of) for (const name of row.reasons) reasons.set(name, (reasons.get(name) || 0) + 1);
@@ -164,7 +165,7 @@ export function listHtml(report, { kind, reason, shown }) {
   const rows = of.filter(row => !reason || row.reasons.includes(reason));
   const who = row => (report.scope === 'all' ? ['bad', 'good', 'unsure'].filter(word => row[`n_${word}`]).map(word => `<span class="j-${word}">${word}</span> ${row[`${word}_by`].map(text).join(', ')}`)
     : ['bad', 'good', 'unsure'].filter(word => row[`n_${word}`]).map(word => `<span class="j-${word}">${word}</span> ${row[`n_${word}`]}`)).join(' · ');
-  const line = row => `<li><button data-open="${row.expnum}" data-ccd="${text(row.ccdname)}" title="Open in ${report.role === 'viewer' ? 'Explore' : 'Review'}"><span class="id">${row.expnum}${row.ccdname ? `-${text(row.ccdname)}` : ''}</span><span class="muted">${text(row.band)}${row.night > 0 ? ` ${row.night}` : ''}</span>
+  const line = row => `<li><button data-open="${row.expnum}" data-ccd="${text(row.ccdname)}" title="Open in ${report.role === 'viewer' ? 'Explore' : 'Review'}"><span class="id">${row.expnum}${row.ccdname ? `-${text(row.ccdname)}` : ''}</span><span class="muted">${text(row.band)}${row.night > 0 ? ` ${dateOf(row.night)}` : ''}</span>
     <span>${who(row)}</span><span class="why">${row.reasons.map(words).join(', ')}</span><span class="p" title="Probability of bad by Dawid-Skene">${row.p_bad === null ? '' : row.p_bad.toFixed(2)}</span></button></li>`;
   const sent = of.length < total[kind] ? `The first ${count(of.length)} of ${count(total[kind])}. ` : '';
   const more = rows.length > shown ? `<button class="quiet" data-more>${count(rows.length - shown)} more</button>` : '';
@@ -174,10 +175,10 @@ export function listHtml(report, { kind, reason, shown }) {
 }
 
 export function unlikeHtml(report) {
-  const head = '<h2>Posterior against majority</h2>';
-  if (!report.unlike_total) return `${head}<p class="muted">The Dawid-Skene posterior and the majority say the same everywhere${report.posterior.share.value === null ? ', as far as there are answers' : ''}.</p>`;
+  const head = '<h2>Posterior against most of the blind votes</h2>';
+  if (!report.unlike_total) return `${head}<p class="muted">The Dawid-Skene posterior says what most of the blind votes say, everywhere${report.posterior.share.value === null ? ', as far as there are answers' : ''}.</p>`;
   const line = row => `<li><button data-open="${row.expnum}" data-ccd="${text(row.ccdname)}"><span class="id">${row.expnum}${row.ccdname ? `-${text(row.ccdname)}` : ''}</span><span class="muted">${text(row.band)}</span><span><span class="j-bad">bad</span> ${row.n_bad} · <span class="j-good">good</span> ${row.n_good}</span><span class="p">${row.p_bad.toFixed(2)}</span></button></li>`;
-  return `${head}<p class="muted"><b>${count(report.unlike_total)}</b> ${thing(report, report.unlike_total)} where the posterior, which trusts some inspectors more, says other than more than half of the answers.${(report.n_inspectors ?? report.inspectors.length) > 3 ? '' : ' With three inspectors or fewer it is only just identified: look before you believe it.'}</p>
+  return `${head}<p class="muted"><b>${count(report.unlike_total)}</b> ${thing(report, report.unlike_total)} where the posterior, which trusts some inspectors more, says other than more than half of the blind votes. Adjudicate counts all votes, and only what a lead has not decided.${(report.n_inspectors ?? report.inspectors.length) > 3 ? '' : ' With three inspectors or fewer it is only just identified: look before you believe it.'}</p>
     <ol class="listed short">${report.unlike.slice(0, SHOWN).map(line).join('')}</ol>`;
 }
 

@@ -3,6 +3,7 @@
 
 import { expnumOf } from '../../basics/image_ids.js';
 import { pictureHtml } from '../../basics/has_pictures.js';
+import { dateOf } from '../../basics/when.js';
 import { SORTS } from './sorts.js';
 
 const STRETCH_NAMES = { faint: 'faint sky', stars: 'stars', sky: 'sky map' };
@@ -13,7 +14,6 @@ const percent = (some, all) => (all ? `${Math.round(100 * some / all)} %` : '0 %
 const text = value => String(value ?? '').replace(/[&<>"']/g, c => `&#${c.charCodeAt(0)};`);
 const plain = name => text(String(name).replaceAll('_', ' '));
 const many = (count, word) => `${number(count)} ${word}${count === 1 ? '' : 's'}`;
-const date = night => `${String(night).slice(0, 4)}-${String(night).slice(4, 6)}-${String(night).slice(6)}`;
 
 export class ClustersPage {
   /** @returns {Part} */
@@ -28,7 +28,7 @@ export class ClustersPage {
     this.box.insertAdjacentHTML('beforeend', `<div class="clusters">
       <section class="list" aria-label="clusters">
         <div class="tools" data-part="tools"></div>
-        <div class="rows" data-part="rows" role="listbox" tabindex="0" aria-label="Clusters. Arrow keys open the next one."><p class="note" role="option" aria-selected="false">Counting…</p></div>
+        <div class="rows" data-part="rows" role="listbox" tabindex="0" aria-label="Clusters. Arrow keys open the next one."><p class="note" role="option" aria-selected="false">Counting what is in each cluster… In a large run that takes a few seconds; without a connection it goes on by itself.</p></div>
       </section>
       <section class="one" aria-label="the open cluster">
         <header data-part="head"></header>
@@ -130,7 +130,7 @@ export class ClustersPage {
     const { open: row, answer } = this;
     const name = row.cluster < 0 ? 'In no cluster' : `Cluster ${row.cluster}`;
     const left = row.n_exposures - row.mine;
-    const nights = row.nights.n ? `${many(row.nights.n, 'night')}, ${date(row.nights.first)}${row.nights.n > 1 ? ` to ${date(row.nights.last)}` : ''}${row.nights.n < 2 ? '' : `; most on ${row.nights.most.map(([night, count]) => `${date(night)} (${count})`).join(', ')}`}` : '';
+    const nights = row.nights.n ? `${many(row.nights.n, 'night')}, ${dateOf(row.nights.first)}${row.nights.n > 1 ? ` to ${dateOf(row.nights.last)}` : ''}${row.nights.n < 2 ? '' : `; most on ${row.nights.most.map(([night, count]) => `${dateOf(night)} (${count})`).join(', ')}`}` : '';
     const legend = (title, counts) => Object.keys(counts).length ? `<p><span class="muted">${title}</span> ${Object.entries(counts).map(([key, count]) => `<span class="entry"><i class="dot" style="background:${answer.colours[key] || UNKNOWN}"></i>${plain(key)} ${number(count)}</span>`).join(' ')}</p>` : '';
     const judge = answer.can_vote && row.cluster >= 0;
     const can = judge ? `<button class="primary" data-verb="judge"${left ? '' : ' disabled'}><span class="key">a</span>${left ? `Judge the ${number(left)} not judged by you…` : 'You have judged them all'}</button>` : '';

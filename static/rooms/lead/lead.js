@@ -6,6 +6,7 @@ import { whyNot } from '../../basics/send.js';
 import { Turns } from '../../basics/turns.js';
 import { withSheet } from '../../basics/room_style.js';
 import { escapeText as text } from '../../basics/text.js';
+import { moment } from '../../basics/when.js';
 import { Accounts } from './accounts.js';
 import { QueueRules } from './queue.js';
 import { ask, complain, count, focused, holdsFocus, plainName, when } from './words.js';
@@ -25,7 +26,7 @@ class Lead {
     this.model = model;
     this.turns = new Turns();
     this.facet = 'band';
-    this.box.innerHTML = '<div class="empty"><strong>Counting votes…</strong></div>';
+    this.box.innerHTML = '<div class="empty"><strong>Counting the votes…</strong><span>How far each inspector and each packet is. Without a connection it goes on by itself.</span></div>';
     const later = () => this.later();
     for (const name of ['revision', 'room', 'survey_version']) model.on(name, later);
     this.timer = setInterval(later, AGAIN_MS);
@@ -64,7 +65,7 @@ class Lead {
 
   failed(error) {
     const line = error instanceof TypeError ? 'No connection to the server.' : error.message;
-    if (this.found) return this.warn(`${line} These numbers are from ${new Date(this.read).toLocaleTimeString('en-GB')}; the page tries again.`);
+    if (this.found) return this.warn(`${line} These numbers are from ${moment(new Date(this.read).toISOString())}; the page tries again.`);
     this.box.innerHTML = '<div class="empty"><strong>The lead\'s page could not be made.</strong><span></span><div><button type="button">Try again</button></div></div>';
     this.box.querySelector('span').textContent = line;
     this.box.querySelector('button').onclick = () => this.load();
@@ -166,6 +167,6 @@ function took({ asked_utc: asked, finished_utc: finished }) {
 
 function log(job) {
   if (job.state === 'running') return `<progress max="1" value="${job.progress}" aria-label="progress"></progress> ${text(job.says)}`;
-  if (job.state === 'waiting') return text(job.says);
+  if (job.state === 'waiting') return `${text(job.says)}<small>${text(job.next)}</small>`;
   return text(job.error || job.result || '');
 }

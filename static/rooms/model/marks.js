@@ -49,4 +49,3 @@ export function bar(now, before, most, colour, name) {
   return `<span class="bar" role="img" aria-label="${text(told)}" title="${text(told)}"><i style="width:${percent(now / most)};background:${colour}"></i>${tick}</span>`;
 }
 
-export function day(utc) { return utc ? `${utc.slice(0, 10)} ${utc.slice(11, 16)}` : ''; }

@@ -2,7 +2,8 @@
 // The parts of the Model room as HTML. model.js gives them the server's answers and handles clicks and keys.
 
 import { pictureHtml } from '../../basics/has_pictures.js';
-import { bar, between, count, day, differenceText, figureText, pair, reasonsHtml, shift, some, text, words } from './marks.js';
+import { dateOf, moment as day } from '../../basics/when.js';
+import { bar, between, count, differenceText, figureText, pair, reasonsHtml, shift, some, text, words } from './marks.js';
 
 export const LISTS = [['moved', 'moved most', '1'], ['side', 'changed side', '2'], ['entered', 'entered the queue', '3'], ['left', 'left the queue', '4']];
 const CHANGES = { entered: 'entered the queue', left: 'left the queue', reasons: 'other reasons', ccds: 'on some CCDs only', probability: 'probability alone' };
@@ -15,11 +16,17 @@ export function emptyHtml(lead) {
   return `<div class="empty"><strong>No model yet.</strong><span>A model is learnt from labels and votes: <span class="mono">triptych train RUN</span> and <span class="mono">triptych predict RUN</span>, or here once there is an embedding and some labels.</span>${lead ? '<span><button data-act="retrain" class="primary">Learn from the labels and votes</button></span>' : '<span>Ask a lead.</span>'}</div>`;
 }
 
+// What came into the label store since a model was taught: "84 votes and 4 decisions".
+export function newsText({ votes, decisions, labels }) {
+  const parts = [votes && some(votes, 'vote'), decisions && some(decisions, 'decision'), labels && some(labels, 'imported label')].filter(Boolean);
+  return parts.length < 3 ? parts.join(' and ') : `${parts[0]}, ${parts[1]} and ${parts[2]}`;
+}
+
 export function currentHtml({ models, news }) {
   const row = models.find(one => one.current);
   if (!row) return '<span class="muted">no model is in use</span>';
   const { images, exposures } = row.taught;
-  const since = news ? ` · ${some(news, 'vote or label', 'votes and labels')} since` : '';
+  const since = news && (news.votes || news.decisions || news.labels) ? ` · ${newsText(news)} since` : '';
   return `<b>${text(row.model)}</b> <span class="muted">${images === undefined ? '' : `taught by ${some(images, 'image')} of ${some(exposures, 'exposure')}`} · ${text(row.classifier)}${row.policy ? `, ${text(row.policy)}` : ''} · ${day(row.created)}${since}</span>`;
 }
 
@@ -31,7 +38,7 @@ export function mineHtml({ mine, offered }) {
 
 export function workHtml(job, lead) {
   if (!job || !['waiting', 'running'].includes(job.state)) return '';
-  return `<span>Retraining, asked for by ${text(job.asked_by)}: <b>${text(job.says)}</b></span><progress max="1" value="${job.progress}" aria-label="progress of the retraining"></progress>${lead ? `<button data-act="cancel" class="danger">Cancel</button>` : ''}`;
+  return `<span>Retraining, asked for by ${text(job.asked_by)}: <b>${text(job.says)}</b>${job.next ? ` <small class="muted">${text(job.next)}</small>` : ''}</span><progress max="1" value="${job.progress}" aria-label="progress of the retraining"></progress>${lead ? `<button data-act="cancel" class="danger">Cancel</button>` : ''}`;
 }
 
 export function failedHtml(job) {
@@ -40,7 +47,7 @@ export function failedHtml(job) {
 
 export function logHtml(log) {
   if (!log.length) return '<p class="muted">Nothing was retrained yet.</p>';
-  return `<ol class="log mono" tabindex="0" aria-label="Log of the retrainings">${log.map(line => `<li><span class="muted">${text(line.utc.slice(5, 16).replace('T', ' '))}${line.by ? ` ${text(line.by)}` : ''}</span> ${text(line.text)}</li>`).join('')}</ol>`;
+  return `<ol class="log mono" tabindex="0" aria-label="Log of the retrainings">${log.map(line => `<li><span class="muted">${text(day(line.utc))}${line.by ? ` ${text(line.by)}` : ''}</span> ${text(line.text)}</li>`).join('')}</ol>`;
 }
 
 // ---- what changed
@@ -96,7 +103,7 @@ function rowHtml(row, overview, model) {
   const sides = row.side_before && row.side_before !== row.side_after ? `<b class="${row.side_after}">${row.side_before} → ${row.side_after}</b> · ` : '';
   const ccds = row.n_changed_ccds ? ` · ${some(row.n_changed_ccds, 'CCD')}` : '';
   return `<li><button class="open" data-open="${row.expnum}">${thumb(row.expnum, row.image_id, model)}
-      <span class="who"><b class="mono">${row.expnum}</b><span class="muted">${text(row.band)} ${row.night ? nightText(row.night) : ''}</span></span>
+      <span class="who"><b class="mono">${row.expnum}</b><span class="muted">${text(row.band)} ${row.night ? dateOf(row.night) : ''}</span></span>
       <span class="what"><span>${same ? named(after) : `${named(before)} <span class="muted">→</span> ${named(after)}`}</span><span class="muted">${sides}${CHANGES[row.change]}${ccds}</span></span>
       <span class="p">${shift(before.probability, after.probability)}<span class="numbers">${before.probability === null ? '' : `${before.probability.toFixed(2)} → `}<b>${after.probability.toFixed(2)}</b></span></span></button>
     <div class="causes">${causesHtml(row, overview, model)}</div></li>`;
@@ -135,7 +142,6 @@ export function figuresHtml(report) {
     <p class="muted">Intervals of 95 %, by ${count(metrics.resamples)} resamples of the exposures. A gain in colour is one whose interval leaves out 0.</p>`;
 }
 
-const nightText = night => String(night).replace(/^(....)(..)(..)$/, '$1-$2-$3');
 
 export function taughtHtml(overview, report) {
   const model = overview.models.find(one => one.current);

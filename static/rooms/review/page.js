@@ -90,7 +90,7 @@ export class ReviewPage {
     const before = old ? `of the old version ${old.plver} you said ${old.judgement}${old.reasons.length ? ': ' + old.reasons.join(', ').replaceAll('_', ' ') : ''}` : '';
     const ticked = this.ticked.size ? `ticked: ${this.rollUp().text}` : '';
     this.part('facts').innerHTML = `<div class="expnum">${this.expnum}</div>
-      <div>${line([item?.band, item?.exptime && `${item.exptime} s`, item?.date])}</div>
+      <div>${line([item?.band, item?.exptime && `${item.exptime} s`, item?.date && `night ${item.date}`])}</div>
       <div>${line([item?.airmass && `airmass ${item.airmass}`, item?.object])}</div>
       <div>${line([item?.plver, item?.n_ccds && `${item.n_ccds} CCDs`])}</div>
       ${again ? `<div class="again">${[`processed again: ${again.before} → ${again.now}`, looks].map(escapeText).join('<br>')}</div>` : ''}${before ? `<div class="again">${escapeText(before)}</div>` : ''}

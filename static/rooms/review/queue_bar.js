@@ -13,7 +13,7 @@ const SOON = 4;   // the next exposures, which are fetched already, keep their p
 const RENEW_AFTER = 15;        // votes
 const LOOK_AGAIN = 60_000;     // a lease lives twice as long
 const LONG = 24;               // most values of a facet that are buttons; more become a list
-const NAMES = { score: 'most suspicious first', uncertainty: 'least certain first', gain: 'most to learn first', similar: 'similar in a row', night: 'night by night', random: 'at random', split: 'split votes first' };
+const NAMES = { score: 'most suspicious first', uncertainty: 'least certain first', gain: 'most to learn first', similar: 'similar in a row', night: 'night by night', random: 'at random', split: 'most divided votes first' };
 
 // room : the Review room (review.js)
 export function mountQueueBar(room) { return new QueueBar(room); }

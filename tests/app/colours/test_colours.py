@@ -206,10 +206,10 @@ def test_disagreement_tells_only_of_exposures_that_one_may_know(app):
     cast(app, "ben", FIRST + 3, "good")
     cast(app, "cai", FIRST + 3, "bad")
     found = painted(app, "amy", "disagreement")
-    assert (found["split"], found["one against the others"], found["all agree"]) == ({split}, {one}, {agreed})
+    assert (found["no clear side"], found["one against the others"], found["all agree"]) == ({split}, {one}, {agreed})
     assert found["one vote"] == set()
     assert FIRST + 3 in found["not known to you"]
-    assert FIRST + 3 in painted(app, "lea", "disagreement")["split"]
+    assert FIRST + 3 in painted(app, "lea", "disagreement")["no clear side"]
     assert painted(app, "vic", "disagreement")["all agree"] == set()  # not judged by the whole panel
 
 

@@ -87,7 +87,7 @@ def test_a_lead_sees_everybody_by_name(ask, judged):
     assert found["inspectors"] == ["amy", "ben", "cai"]
     assert found["n_votes"] == 61  # and one that the made-up run holds
     assert len(found["pairs"]) == 3
-    splits = {row["expnum"]: row["bad_by"] for row in found["listed"] if row["kind"] == "split"}
+    splits = {row["expnum"]: row["bad_by"] for row in found["listed"] if row["kind"] == "divided"}
     assert splits[judged[10]] == ["amy"]
 
 

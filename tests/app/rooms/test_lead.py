@@ -3,19 +3,27 @@
 import re
 import shutil
 
+import numpy as np
 import pytest
 
 from triptych.app.context import AppContext
 from triptych.app.judging import queue
+from triptych.app.judging.viewer import Viewer
+from triptych.app.rooms.adjudicate.routes import queue_answer as adjudicate_answer
+from triptych.app.rooms.agreement.routes import report_for as agreement_for
+from triptych.app.rooms.export.routes import Choice, own_summary, summary, tables_of, write_list
 from triptych.app.rooms.jobs import in_words, jobs
 from triptych.app.rooms.lead import accounts, progress
 from triptych.app.rooms.lead import queue as lead_queue
 from triptych.app.rooms.lead.routes import overview
+from triptych.app.rooms.model.report import news_since
+from triptych.app.rooms.review.routes import queue_answer
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import TriptychError
 from triptych.pipeline.export.explain import plain
 from triptych.pipeline.store.logins import Actor
 from triptych.pipeline.store.store import LabelStore, Vote
+from triptych.pipeline.votes.agreement_report import of_run
 
 
 @pytest.fixture
@@ -129,3 +137,52 @@ def test_settings_that_hold_nothing_are_refused_and_nothing_is_kept(app):
     assert (kept["rule"], kept["control"], kept["repeats"]) == ("adaptive", 0.5, 0.04)
     assert lead_queue.draw_control(app, app.survey(), 1000, 0, "lea") + len(app.store.draws(kind="control")) > 0
     assert set(app.store.draws(kind="control")["expnum"]) == set(app.survey().candidates.index)
+
+
+def test_every_room_the_verbs_and_the_store_count_the_same(app, monkeypatch):
+    """Votes, verdicts and what waits for a lead: one number each, wherever it is shown."""
+    tables, lead = app.survey(), Viewer(app, app.accounts.user("lea"))
+    one, two, three, four = [int(expnum) for expnum in tables.candidates.index[:4]]
+    five, other = [int(expnum) for expnum in tables.exposures.index if expnum not in tables.candidates.index][:2]
+    cast(app, "amy", [one, two, three, five, other], "bad", reasons=("PSF",))
+    cast(app, "ben", [one, two, three, other], "bad", reasons=("PSF",))
+    cast(app, "cai", [one, two, four], "good")
+    cast(app, "ben", [two, four], "unsure")  # a changed mind, and a further vote
+    cast(app, "amy", [four], "bad", reasons=("Bad_CCD",))
+    app.store.cast(Vote(expnum=four, ccdname="S4", inspector="amy", judgement="bad", reasons=("Bad_CCD",)))
+    app.store.adjudicate("decam", four, "lea", "bad", plver="V5.5LS", reasons=("Bad_CCD",))
+
+    standing = "ccdname = '' AND superseded_by IS NULL AND retracted_utc IS NULL AND via <> 'import'"
+    with app.store.engine.connect() as connection:
+        n_votes = connection.exec_driver_sql(f"SELECT count(*) FROM votes WHERE {standing}").scalar_one()
+    viewers = [Viewer(app, app.accounts.user(name)) for name in ("amy", "ben", "cai")]
+    found = progress.progress(app, tables)
+    report = agreement_for(lead, "exposure", False, app.store.revision())
+    long_ago = {"store_revision": -1, "created": "2000-01-01T00:00:00Z", "seconds": 0.0}
+    assert n_votes == 14
+    left_out = sum(report["left_out"].values())
+    shown = {
+        "lead": found["n_votes"],
+        "lead, by inspector": sum(row["voted"] for row in found["inspectors"]),
+        "review": sum(queue_answer(viewer)["n_votes"] for viewer in viewers),
+        "export, own votes": sum(sum(own_summary(viewer)["counts"].values()) for viewer in viewers),
+        "agreement": report["n_votes"] + left_out,
+        "triptych agreement": of_run(app.catalog, app.store, unit="exposure")["n_votes"] + left_out,
+        "model": news_since(lead, long_ago)["votes"],
+    }
+    assert shown == dict.fromkeys(shown, n_votes)
+    assert news_since(lead, long_ago)["decisions"] == 1
+    monkeypatch.setattr(progress, "candidates_of", lambda _survey: np.array([one]))
+    assert progress.progress(app, tables)["n_votes"] == n_votes, "new candidates take no vote away"
+
+    policies = {row["name"]: row for row in summary(app, Choice())["policies"]}
+    decided = lead.knowledge().verdicts["verdict"].value_counts()
+    waiting = [set(item["states"]) for item in adjudicate_answer(lead)["items"]]
+    for verdict in ("bad", "good", "split", "open"):
+        assert policies["majority"][verdict] == decided.get(verdict, 0), verdict
+    assert sum("split" in states for states in waiting) == policies["majority"]["split"] == 1
+    listed = write_list(app, "bad_expid", "majority", Choice())[0].content.decode().splitlines()
+    assert len([line for line in listed if not line.startswith("#")]) == policies["majority"]["listed"]
+    both = [tables_of(app)[name].set_index("expnum")["verdict"] for name in ("majority", "posterior")]
+    clear = both[0].isin(["bad", "good"]) & both[1].isin(["bad", "good"])
+    assert sum("posterior" in states for states in waiting) == int((clear & (both[0] != both[1])).sum())

@@ -82,7 +82,7 @@ def test_people_may_agree_that_it_is_bad_and_not_why(store):
 def test_exposures_that_rest_on_one_vote_and_those_that_split(store):
     judge(store, {"amy": "bbbgu.", "ben": "bg.gg.", "cai": "bb..gb"})
     table = agreement.single_votes(opinions(store.votes())).set_index("expnum")
-    assert table.kind.to_dict() == {2: "split", 3: "one vote", 5: "unsure", 6: "one vote"}
+    assert table.kind.to_dict() == {2: "divided", 3: "one vote", 5: "unsure", 6: "one vote"}
     assert table.bad_by[2] == ("amy", "cai")
     assert table.good_by[2] == ("ben",)
 

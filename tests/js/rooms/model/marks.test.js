@@ -2,7 +2,7 @@ import '../../browser.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-const { bar, between, count, day, differenceText, figureText, pair, reasonsHtml, shift, some } = await import('../../../../static/rooms/model/marks.js');
+const { bar, between, count, differenceText, figureText, pair, reasonsHtml, shift, some } = await import('../../../../static/rooms/model/marks.js');
 
 const lefts = html => [...html.matchAll(/left:([\d.]+)%/g)].map(found => Number(found[1]));
 
@@ -49,9 +49,7 @@ test('a count as a bar with the earlier one as a tick', () => {
   assert.doesNotMatch(bar(50, null, 200, '#f00', 'ghosts'), /before|<s /);
 });
 
-test('reasons with their colours; day and time', () => {
+test('reasons with their colours', () => {
   assert.match(reasonsHtml(['bad_seeing'], { bad_seeing: '#123' }), /background:#123"><\/i>bad seeing/);
   assert.match(reasonsHtml(['new'], {}), /var\(--muted\)/);
-  assert.equal(day('2013-10-05T03:04:05Z'), '2013-10-05 03:04');
-  assert.equal(day(null), '');
 });
