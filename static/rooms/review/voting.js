@@ -62,12 +62,14 @@ export class ReviewVoting extends ReviewLooking {
   // Whether all chosen reasons are on some CCDs as a rule.
   onCcds() { return this.reasons.size > 0 && [...this.reasons].every(name => this.vocabulary.find(one => one.name === name)?.on_ccds); }
 
-  // CCDs that the model calls bad, if this user may know it: those with one of the chosen reasons, or else all of them.
+  // CCDs that the model calls bad, if this user may know it: those with one of the chosen reasons, or else those that it
+  // calls bad at all, unless they are most of the exposure: then it speaks of something else.
   suspects() {
     const ccds = this.shown?.expnum === this.expnum ? Object.entries(this.shown.model?.ccds ?? {}) : [];
     const bad = ccds.filter(([, ccd]) => ccd.p_bad > LIKELY_BAD);
     const alike = bad.filter(([, ccd]) => this.reasons.has(ccd.bad_reason));
-    return (alike.length ? alike : bad).map(([ccdname]) => ccdname);
+    const few = 2 * bad.length < ccds.length ? bad : [];
+    return (alike.length ? alike : few).map(([ccdname]) => ccdname);
   }
 
   // Ticks the suspects beforehand. Ticks of the user's own stay.

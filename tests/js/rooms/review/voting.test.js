@@ -237,6 +237,18 @@ test('a reason that is on CCDs ticks those that the model suspects, and waits fo
   assert.deepEqual([sent[0][1].reasons, sent[0][1].ccdnames], [['amplifier', 'ghosts'], ['N1', 'N2']]);
 });
 
+test('where the model calls most of the exposure bad for another reason, nothing is ticked', () => {
+  const { room } = roomOf([1]);
+  const fringes = chance => ({ p_bad: chance, bad_reason: 'fringes' });
+  room.shown = { expnum: 1, model: { ccds: { N1: fringes(1), N2: fringes(1), N3: fringes(0.1) } } };
+  room.pickReason('ghosts', false);
+  assert.deepEqual([...room.ticked], []);
+  room.leaveChoice();
+  room.shown.model.ccds.N2 = fringes(0.2);
+  room.pickReason('ghosts', false);
+  assert.deepEqual([...room.ticked], ['N1'], 'a single one is worth a look, whatever it is called');
+});
+
 test('beside a reason of the whole exposure nothing is ticked beforehand, and what the user ticked stays', () => {
   const { room, sent } = roomOf([1, 2]);
   room.shown = { expnum: 1, model: { ccds: opinion } };
