@@ -7,6 +7,7 @@ import { offerTour } from '../../frame/tour.js';
 import { ReviewVoting } from './voting.js';
 
 export class ReviewQueue extends ReviewVoting {
+  onward = false;   // the next answer leads to the next exposure
   async load() {
     const response = await this.turns.newest(() => askFor('api/queue'));
     if (!response) return;
@@ -14,14 +15,18 @@ export class ReviewQueue extends ReviewVoting {
     this.total = response.total;
     this.colours = response.colours;
     this.vocabulary = response.reasons;
+    const here = this.facts.get(this.expnum);
     this.facts = new Map(response.items.map(item => [item.expnum, item]));
+    if (here && !this.facts.has(this.expnum)) this.facts.set(this.expnum, here);
     this.takeVotes(response);
     const mine = new Set(this.votes.map(vote => vote.expnum));
     this.queue = response.items.filter(item => !item.voted && !mine.has(item.expnum)).map(item => item.expnum);
     this.drawChips();
     this.behind = response.n_left - response.items.filter(item => !item.voted).length;
     const wanted = this.model.focus;
-    const first = this.expnum !== null && (this.facts.has(this.expnum) || this.behind) ? this.expnum : null;
+    // What is on screen stays, also if it is no candidate, unless it was judged and the next one was not here yet.
+    const first = this.onward && !this.queue.includes(this.expnum) ? null : this.expnum;
+    this.onward = false;
     if (wanted && this.visible() && wanted !== this.expnum) this.open(wanted);
     else if (first === null && this.model.not_here) this.notHere(this.model.not_here);
     else if (first === null) this.next();
@@ -48,7 +53,7 @@ export class ReviewQueue extends ReviewVoting {
       this.skipped.clear();
       return this.next();
     }
-    if (!waiting.length && this.behind) return this.load();
+    if (!waiting.length && this.behind) { this.onward = true; return this.load(); }
     if (!waiting.length) return this.finish();
     const at = waiting.findIndex(expnum => expnum === this.expnum);
     this.open(waiting[at >= 0 && at + 1 < waiting.length ? at + 1 : 0]);

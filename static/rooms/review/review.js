@@ -25,7 +25,7 @@ const AHEAD_AFTER = 250;   // ms
 
 export function mount(box, model) {
   const room = new Review(box, model);
-  window.__review = { shown: () => room.expnum, waiting: () => room.outbox.waiting.length, queue: () => [...room.queue], ahead: () => room.isAhead(), ready: () => !room.canVote || !room.whyNot('good') };
+  window.__review = { shown: () => room.expnum, waiting: () => room.outbox.waiting.length, queue: () => [...room.queue], ahead: () => room.isAhead(), ready: () => room.visible() && (!room.canVote || !room.whyNot('good')) };
   return () => { delete window.__review; room.close(); };
 }
 

@@ -57,6 +57,7 @@ def test_bad_asks_for_a_reason_and_undo_takes_it_back(room, server):
     hint = room.locator("[data-part=hint]")
     expect(hint).to_contain_text("Bad CCD")
     if "on which CCDs?" in hint.inner_text():
+        room.locator(".review .mosaic").hover()
         room.keyboard.press("l")
     assert shown(room) == first, "and the CCDs, which are ticked beforehand if the model suspects some"
     room.keyboard.press("Enter")

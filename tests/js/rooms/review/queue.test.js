@@ -73,6 +73,17 @@ test('at the end of what the page has of a long queue it asks for more', async (
   assert.deepEqual([room.expnum, room.queue, room.left], [2, [2], 1]);
 });
 
+test('what is on screen stays though it is no candidate, also after its vote was taken back', async () => {
+  const { room, asked } = roomOf();
+  room.expnum = 7;
+  room.facts = new Map([[7, { expnum: 7, band: 'z' }]]);
+  const loaded = room.load();
+  await settled();
+  asked[0].answer(answerOf([1, 2], []));
+  await loaded;
+  assert.deepEqual([room.expnum, room.facts.get(7).band, room.queue], [7, 'z', [1, 2]]);
+});
+
 test('of two answers the one that was asked for last counts', async () => {
   const { room, asked } = roomOf();
   const both = [room.load(), room.load()];
