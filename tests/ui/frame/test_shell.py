@@ -5,7 +5,9 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.ui.conftest import log_in, log_out
+from tests.ui.conftest import READY, log_in, log_out, login_cookie
+from tests.ui.firefox import firefox, firefox_path
+from triptych.app.dashboard import ROOM_TABS
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.store.store import LabelStore
 
@@ -60,6 +62,29 @@ def test_an_exposure_that_is_not_here_is_not_replaced_by_another(open_page):
     assert page.evaluate("() => [window.__review.shown(), window.__review.waiting()]") == [None, 0]
     page.keyboard.press("ArrowRight")
     page.wait_for_function("() => window.__review.shown()")
+
+
+@pytest.mark.skipif(firefox_path() is None, reason="no Firefox is installed")
+def test_every_room_opens_in_firefox_and_a_key_votes(server, tmp_path):
+    with firefox(tmp_path) as browser:
+        browser.open(server.url, login_cookie(server, "lea"))
+        browser.wait(f"({READY})()")
+        browser.wait("deep('.grid img')?.naturalWidth")
+        assert browser.say("getComputedStyle(deep('.grid')).scrollbarColor") != "auto", "a dark one"
+        for room, (_name, letter) in ROOM_TABS.items():
+            browser.press(f"Shift+{letter}")
+            browser.wait(f"deep('.fill[data-ready]', document.querySelector('#{room}.shown') ?? document.head)")
+        browser.press("Shift+R")
+        browser.wait("__review.shown() && __review.ready()")
+        first = browser.say("__review.shown()")
+        browser.press("u")
+        browser.wait(f"__review.shown() !== {first} && __review.waiting() === 0")
+        browser.press("z")
+        browser.wait(f"__review.shown() === {first} && __review.waiting() === 0")
+        assert browser.problems == []
+    with LabelStore(Catalog.open(server.run).labels_url()) as store:
+        own = store.votes(inspector="lea", current=False)
+    assert own["judgement"].tolist() == ["unsure"], "stored, then taken back"
 
 
 def test_search_focuses_and_the_address_opens_the_same_view_again(open_page, server):
