@@ -1,9 +1,10 @@
 """Header facts of exposures, as plain values."""
 
 from triptych.app.judging import reprocessed
+from triptych.app.survey.survey import SHAPES
 from triptych.pipeline.export.explain import plain
 
-FACTS = ("band", "exptime", "airmass", "object", "plver", "n_ccds")
+FACTS = ("band", "exptime", "airmass", "object", "plver", "n_ccds", *SHAPES)
 
 
 def facts_of(survey, expnum) -> dict:

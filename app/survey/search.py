@@ -1,5 +1,6 @@
 """The search box, and functions for lists of images, over one Survey."""
 
+import operator
 import re
 from dataclasses import dataclass, field
 
@@ -14,12 +15,27 @@ ONE_CCD = re.compile(r"(\d+)[-_]([NSns]?\w+)")
 EXPNUM_PREFIX = re.compile(r"\d{2,}")
 CLUSTER = re.compile(r"cluster[-:=]?(\d+)", re.IGNORECASE)
 CLUSTER_WORDS = re.compile(r"\bcluster\s+(\d+)\b", re.IGNORECASE)
+COMPARED = re.compile(r"([a-z_]+)(<=|>=|<|>|=)([-+]?\d*\.?\d+(?:e[-+]?\d+)?)", re.IGNORECASE)
+SPACED = re.compile(r"\s*(<=|>=|<|>|=)\s*")
+# what may be compared with a number -> column of exposures, and what it is
+QUANTITIES = {
+    "fwhm": ("fwhm_arcsec", "FWHM of the stars in arcsec"),
+    "seeing": ("fwhm_over_night", "FWHM over that of the night"),
+    "e": ("e_coherent", "ellipticity that all stars share"),
+    "airmass": ("airmass", "airmass"),
+    "exptime": ("exptime", "exposure time in s"),
+    "ra": ("ra", "right ascension in degrees"),
+    "dec": ("dec", "declination in degrees"),
+}
 CANDIDATES = "candidates"  # a search of its own, with which a new page starts
 CANDIDATES_SHOWN = "candidates, worst CCD of each"  # its heading; with it the map keeps its full colour
 LONGEST = 4  # most words of one term
 SHORTEST = 3  # least letters of a part of an object's name
-TRY = "try an exposure number, night, month, band, CCD, object, reason, `bad`, `candidates` or cluster"
+TRY = "try an exposure number, night, month, band, CCD, object, reason, `bad`, `candidates`, cluster or `fwhm > 1.8`"
 WHAT_TO_TYPE = "Type what to look for: " + TRY.removeprefix("try ") + "."
+
+
+SIGNS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "=": operator.eq}
 
 
 @dataclass(frozen=True)
@@ -130,7 +146,8 @@ def terms_of(survey, text) -> list[str]:
     """The terms of a search text, in order. Several words are one term if they are a reason or part of an object's
     name, or stand in quotes."""
     terms = []
-    for part in re.findall(r'"[^"]*"|[^",]+', CLUSTER_WORDS.sub(r"cluster-\1", text)):
+    text = SPACED.sub(r"\1", CLUSTER_WORDS.sub(r"cluster-\1", text))
+    for part in re.findall(r'"[^"]*"|[^",]+', text):
         words = part.split()
         if part.startswith('"'):
             terms.append(part.strip('" '))
@@ -160,6 +177,8 @@ def match(survey, word, *, predicted, labels) -> Match:
     expnums = survey.ccds["expnum"].to_numpy()
     if word.lower() == CANDIDATES:
         return match_candidates(survey, predicted=predicted)
+    if compared := COMPARED.fullmatch(word):
+        return match_number(survey, compared[1].lower(), compared[2], float(compared[3]))
     if word.isdigit() and int(word) in survey.exposures.index:
         return Match("exposure", expnums == int(word), f"exposure {int(word)}", (int(word), ""))
     ccd = ONE_CCD.fullmatch(word)
@@ -204,6 +223,20 @@ def match_candidates(survey, *, predicted) -> Match:
         return Match(meaning="There are no candidates in this run: train, predict and find candidates first.")
     worst = worst_images(survey, survey.candidates.index)
     return Match(CANDIDATES, np.isin(survey.ccds.index.to_numpy(), worst), CANDIDATES_SHOWN)
+
+
+def match_number(survey, name, sign, limit) -> Match:
+    """The exposures of which a quantity compares with a number. Several of one quantity must all hold, as a range."""
+    if name not in QUANTITIES:
+        known = ", ".join(QUANTITIES)
+        return Match(meaning=f"{name!r} cannot be compared with a number; what can: {known}.")
+    column, what = QUANTITIES[name]
+    values = survey.exposures[column].to_numpy(float)
+    if not np.isfinite(values).any():
+        return Match(meaning=f"No exposure of this run has a known {what}.")
+    chosen = survey.exposures[column].map(lambda value: bool(SIGNS[sign](value, limit)))
+    kind = f"{name}{sign[0]}"
+    return Match(kind, of_exposures(survey, chosen), f"{name} {sign} {limit:g}")
 
 
 def of_exposures(survey, chosen):

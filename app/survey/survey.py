@@ -34,6 +34,7 @@ COLUMNS = {
 STAGES = ("prediction", "map2d", "map3d", "cluster", "candidates")
 NAMES = ("ccdname", "reason")  # texts that repeat; kept as categories
 EXPOSURES_KEPT = 500  # of which rows that were read one exposure at a time stay in memory
+SHAPES = ("fwhm_arcsec", "fwhm_over_night", "e_coherent")  # of the stars of an exposure
 IMAGE_TABLES = ("prediction", "map2d", "map3d", "cluster")
 
 
@@ -41,7 +42,7 @@ IMAGE_TABLES = ("prediction", "map2d", "map3d", "cluster")
 class Survey:
     """Tables of one run under one prediction stage. Nobody may change them, because many sessions share them.
 
-    exposures : one row per exposure, indexed by expnum (and with the column)
+    exposures : one row per exposure, indexed by expnum (and with the column), with SHAPES of its stars
     ccds : one row per CcdImage, indexed by image_id; like the next, only with COLUMNS
     prediction, map2d, map3d, cluster : stage tables, indexed by image_id; empty if there is no such stage
     candidates : indexed by expnum, in order of rank
@@ -82,7 +83,7 @@ class Survey:
             exposures, ccds = like.exposures, like.ccds
         else:
             like = None
-            exposures = by(catalog.exposures(), "expnum")
+            exposures = with_shapes(by(catalog.exposures(), "expnum"), catalog.exposure_shapes())
             ccds = indexed(catalog.ccds(COLUMNS["ccds"], NAMES), "image_id")
         stages, tables = {}, {}
         for kind in STAGES:
@@ -288,6 +289,12 @@ def by(frame, key):
     """A table sorted by a column and indexed by it, which stays a column."""
     frame = frame if frame[key].is_monotonic_increasing else frame.sort_values(key)
     return frame.set_index(key, drop=False).rename_axis(None)
+
+
+def with_shapes(exposures, shapes):
+    """Exposures with SHAPES of their stars as further columns, NaN where they are unknown. shapes : exposure_shapes"""
+    known = shapes.reindex(columns=["expnum", *SHAPES]).set_index("expnum").astype(float)
+    return exposures.join(known)
 
 
 def indexed(frame, key, like=None):

@@ -331,8 +331,8 @@ class _Tables:
         self.quarantine = self.manifest.quarantine()
         if changed or not (self.catalog.path / "ccds.parquet").exists():
             self.catalog.replace_rows("ccds", changed, pd.concat(rows, ignore_index=True) if rows else pd.DataFrame())
+        self.shapes.save(changed, self.exposures)  # before the exposures, whose change makes a server read both
         self.catalog.write_tables(exposures=self.exposures, quarantine=self.quarantine)
-        self.shapes.save(changed, self.exposures)
         # browsers keep pictures for ever, until this number grows
         self.catalog.set_info(ingest=self.sampling, replaced=self.catalog.info.get("replaced", 0) + replaced)
         self.manifest.save()

@@ -7,7 +7,7 @@ export const KEYS = {
     ['?', 'these keys'],
   ],
   'Explore: map': [
-    ['/', 'search: expnum, CCD, night, month, band, object, reason, candidates; of one kind any, of several kinds all'], ['2 3', '2-D, 3-D'], ['p l b', 'pan, lasso, box'], ['⇧ drag', 'lasso at once'],
+    ['/', 'search: expnum, CCD, night, month, band, object, reason, candidates, fwhm > 1.8; of one kind any, of several kinds all'], ['2 3', '2-D, 3-D'], ['p l b', 'pan, lasso, box'], ['⇧ drag', 'lasso at once'],
     ['t', 'class names on the map'], ['0', 'whole map'], ['+ - ← →', 'zoom and move, when the map has the focus'], [', .', 'previous, next point of the selection'],
     ['o', 'every class of the legend'], ['Esc', 'clear the selection'],
   ],

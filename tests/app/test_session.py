@@ -11,6 +11,7 @@ import pytest
 from tests import survey
 from triptych.app.context import AppContext
 from triptych.app.judging.evidence import asks_of, bad_reasons, evidence_of
+from triptych.app.judging.facts import facts_of_all
 from triptych.app.judging.viewer import Viewer
 from triptych.app.session import Session
 from triptych.pipeline.catalog.catalog import Catalog
@@ -74,6 +75,50 @@ def test_search_by_exposure(app, text, focus, ccd, count):
     assert session.search(text) == count
     assert (session.focus, session.focus_ccd) == (focus, ccd)
     assert session.query == text
+
+
+@pytest.fixture
+def starry(app):
+    """Star shapes of the first four exposures: FWHM 1.0, 1.5, 2.0 and 2.5 arcsec; the others are unknown."""
+    expnums = app.catalog.exposures()["expnum"][:4]
+    shapes = pd.DataFrame(
+        {"expnum": expnums, "fwhm_arcsec": [1.0, 1.5, 2.0, 2.5], "fwhm_over_night": [0.8, 1.0, 1.0, 1.7]}
+    )
+    app.catalog.write_tables(exposure_shapes=shapes.assign(e_coherent=[0.01, 0.02, 0.2, 0.03]))
+    return app, expnums.tolist()
+
+
+@pytest.mark.parametrize(
+    ("text", "places"),
+    [
+        ("fwhm > 1.4", (1, 2, 3)),
+        ("FWHM>=1.5 fwhm < 2.1", (1, 2)),
+        ("fwhm > 1.4, e > .1", (2,)),
+        ("seeing>1.5", (3,)),
+    ],
+)
+def test_search_by_the_shapes_of_stars(starry, text, places):
+    app, expnums = starry
+    session = session_of(app, "amy")
+    session.search(text)
+    assert {expnum_of(image_id) for image_id in session.selection.tolist()} == {expnums[place] for place in places}
+
+
+def test_what_cannot_be_compared_says_what_can(app):
+    session = session_of(app, "amy")
+    for text, answer in (
+        ("mass > 2", "fwhm, seeing, e, airmass"),
+        ("fwhm > 2", "No exposure of this run has a known FWHM"),
+    ):
+        session.search(text)
+        assert answer in session.notice
+
+
+def test_facts_tell_the_shapes_of_stars_where_they_are_known(starry):
+    app, expnums = starry
+    known, unknown = facts_of_all(app.survey(), [expnums[3], app.catalog.exposures()["expnum"].iloc[-1]])
+    assert (known["fwhm_arcsec"], known["fwhm_over_night"], known["e_coherent"]) == (2.5, 1.7, 0.03)
+    assert unknown["fwhm_arcsec"] is None
 
 
 def test_search_by_night_band_and_reason_together(app):

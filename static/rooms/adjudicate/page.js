@@ -2,6 +2,7 @@
 // Draws the parts of the Adjudicate room from the room's state, which adjudicate.js keeps.
 
 import { evidenceHtml } from '../../evidence/evidence.js';
+import { starWords } from '../../evidence/star_shapes.js';
 import { keepDraft } from '../../basics/drafts.js';
 import { escapeText } from '../../basics/text.js';
 import { moment } from '../../basics/when.js';
@@ -244,6 +245,7 @@ export class AdjudicatePage {
     this.part('facts').innerHTML = this.expnum === null ? '' : `<div class="expnum">${this.expnum}</div>
       <div>${line([facts?.band ?? item?.band, facts?.exptime && `${facts.exptime} s`, facts?.date])}</div>
       <div>${line([facts?.airmass && `airmass ${facts.airmass}`, facts?.object])}</div>
+      <div>${line(starWords(facts))}</div>
       <div>${line([facts?.plver, item?.p_bad !== null && item?.p_bad !== undefined && `posterior ${item.p_bad.toFixed(2)} bad`])}</div>
       <button class="quiet where" data-verb="where"><span class="key">i</span> where this comes from</button>`;
   }

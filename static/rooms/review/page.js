@@ -1,6 +1,7 @@
 // @ts-check
 // Draws the parts of the Review room from the room's state, which review.js keeps.
 
+import { starWords } from '../../evidence/star_shapes.js';
 import { escapeText } from '../../basics/text.js';
 
 const RECENT = 20;
@@ -92,6 +93,7 @@ export class ReviewPage {
     this.part('facts').innerHTML = `<div class="expnum">${this.expnum}</div>
       <div>${line([item?.band, item?.exptime && `${item.exptime} s`, item?.date && `night ${item.date}`])}</div>
       <div>${line([item?.airmass && `airmass ${item.airmass}`, item?.object])}</div>
+      <div>${line(starWords(item))}</div>
       <div>${line([item?.plver, item?.n_ccds && `${item.n_ccds} CCDs`])}</div>
       ${again ? `<div class="again">${[`processed again: ${again.before} → ${again.now}`, looks].map(escapeText).join('<br>')}</div>` : ''}${before ? `<div class="again">${escapeText(before)}</div>` : ''}
       <div class="state">${line([back, said, ticked, this.comment && `note: ${this.comment}`])}</div>
