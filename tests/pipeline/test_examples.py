@@ -52,7 +52,7 @@ def test_the_ghost_example_has_pictures_and_eight_annotators(real_data, tmp_path
     with open_store(catalog) as store:
         found = of_run(catalog, store, resamples=20)
     assert (found["unit"], found["n_votes"], found["units"]) == ("ccd", 14640, ["ccd"])
-    assert {row["kind"] for row in found["listed"]} == {"one vote", "split"}
+    assert {row["kind"] for row in found["listed"]} == {"one vote", "divided"}
 
 
 def test_an_example_says_where_its_data_should_be(tmp_path):
