@@ -44,6 +44,8 @@ def test_an_account_is_made_used_and_switched_off(open_page, server, store):
     expect(page.get_by_role("button", name=f"Switch {name} on")).to_be_visible()
     dora.expected_problems.extend(["403", "401"])
     assert dora.request.get(f"{server.url}/api/queue").status == 403
+    # the page goes to the login by itself; closed while it is on the way, it would hang
+    expect(dora.get_by_role("button", name="Log in")).to_be_visible()
     page.expected_problems.append("400")
     page.get_by_role("button", name="Add an account").click()
     page.get_by_label("Name").fill(name)
