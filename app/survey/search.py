@@ -234,7 +234,7 @@ def match_number(survey, name, sign, limit) -> Match:
     values = survey.exposures[column].to_numpy(float)
     if not np.isfinite(values).any():
         return Match(meaning=f"No exposure of this run has a known {what}.")
-    chosen = survey.exposures[column].map(lambda value: bool(SIGNS[sign](value, limit)))
+    chosen = SIGNS[sign](survey.exposures[column], limit)
     kind = f"{name}{sign[0]}"
     return Match(kind, of_exposures(survey, chosen), f"{name} {sign} {limit:g}")
 

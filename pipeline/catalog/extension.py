@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from triptych.pipeline.catalog import joined
-from triptych.pipeline.catalog.stage import Stage, StageWriter
+from triptych.pipeline.catalog.stage import Stage, StageWriter, read_array
 from triptych.pipeline.catalog.tables import ROW_GROUP, write_batches
 from triptych.pipeline.image_ids import expnum_of
 
@@ -24,7 +24,6 @@ from triptych.pipeline.image_ids import expnum_of
 LEAST = 200_000
 # Own rows may be so many of the base's. With 2 in 100, writing whole again costs each new exposure as much as 50 do.
 SHARE = 0.02
-BLOCK = 65_536
 SAME = ["expnum", "n_images", "content", "camera"]
 
 
@@ -119,7 +118,7 @@ class Following:
         if self.previous.base:
             before = joined.ids_of_file(self.previous.path / "keys.parquet")
             stays = self._stays(before)
-            own = np.load(self.previous.path / f"{name}.npy", mmap_mode="r")
+            own = read_array(self.previous.path / f"{name}.npy")
             ids, values = np.r_[before[stays], ids], np.concatenate([own[stays], values])
         order = np.argsort(ids, kind="stable")
         ids, values = ids[order], values[order]
@@ -132,8 +131,8 @@ class Following:
         spans = joined.spans_of_files(base_keys, pa.table({joined.KEY: ids}), after)
         rows = joined.JoinedRows(base, values, spans)
         written = np.lib.format.open_memmap(target, "w+", rows.dtype, rows.shape)
-        for start in range(0, len(rows), BLOCK):
-            written[start : start + BLOCK] = rows[start : start + BLOCK]
+        for start in range(0, len(rows), ROW_GROUP):
+            written[start : start + ROW_GROUP] = rows[start : start + ROW_GROUP]
         written.flush()
         writer.note_rows(len(rows), name)
 

@@ -58,7 +58,8 @@ def rows_of(path: Path, expnums, columns: Sequence[str] | None = None) -> pd.Dat
         return pq.read_table(path, columns=None if columns is None else list(columns), filters=wanted).to_pandas()
 
 
-def _array(path: Path, mmap: bool) -> np.ndarray:
+def read_array(path: Path, mmap: bool = True) -> np.ndarray:
+    """Read an array of a run, memory-mapped unless `mmap` is false. CatalogError where it cannot be read."""
     with reading(path):
         return np.load(path, mmap_mode="r" if mmap else None, allow_pickle=False)
 
@@ -177,11 +178,11 @@ class Stage:
         """
         if joined := self._joined(name, "npy"):
             keys = self._joined("keys") or joined
-            files = _array(joined[0], mmap), _array(joined[1], mmap)
+            files = read_array(joined[0], mmap), read_array(joined[1], mmap)
             spans = [Span(False, 0, len(files[0])), Span(True, 0, len(files[1]))]
             rows = JoinedRows(*files, spans if joined[2] else spans_of_files(*keys))
             return cast(np.ndarray, rows)
-        return _array(self.path / f"{name}.npy", mmap)
+        return read_array(self.path / f"{name}.npy", mmap)
 
     def has_arrays(self, name: str) -> bool:
         """Whether it has a set of arrays of this name."""

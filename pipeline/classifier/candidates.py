@@ -18,6 +18,7 @@ ranked by `bad_probability`, then by the number of bad CCDs, then by the mean of
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +29,7 @@ from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.catalog.extension import differing
 from triptych.pipeline.catalog.stage import Stage, installed_versions
 from triptych.pipeline.classifier.prediction_parts import Parts, parts_of
-from triptych.pipeline.errors import BadInput, choose
+from triptych.pipeline.errors import BadInput, CatalogError, choose
 from triptych.pipeline.reasons import GOOD, REASONS
 from triptych.pipeline.vectors.rows import among
 
@@ -202,7 +203,9 @@ def _scored_since(catalog: Catalog, prediction: Stage, rule: str) -> pd.DataFram
     for stage in reversed(catalog.stages("candidates")):
         if stage.parameters.get("rule") != rule or stage.info["versions"] != installed_versions():
             continue
-        expnums = differing(stage.parent("prediction"), prediction)
+        expnums = None
+        with suppress(CatalogError):  # its prediction may have been removed by hand
+            expnums = differing(stage.parent("prediction"), prediction)
         if expnums is None:
             return None
         before = stage.table("exposures_scored").set_index("expnum").drop(columns=["rank", "rule"])

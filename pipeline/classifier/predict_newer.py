@@ -1,12 +1,14 @@
 """Applies a model to an embedding that is newer than the one it was fitted on, because new exposures have come."""
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import numpy as np
 
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.catalog.extension import Following, changed_exposures
 from triptych.pipeline.catalog.stage import Stage, installed_versions
+from triptych.pipeline.errors import CatalogError
 from triptych.pipeline.vectors.rows import among
 
 
@@ -48,10 +50,12 @@ def following(catalog: Catalog, vectors: Stage, model: Stage) -> Following | Non
         same = stage.has_parent("model", model.stage_id) and stage.info["versions"] == installed_versions()
         if not same or not stage.has_table():
             continue
-        difference = changed_exposures(stage.parent("embedding"), vectors)
-        if difference is None or not len(difference[0]) or len(difference[1]):
-            return None
-        return Following.of(stage, difference[0], len(vectors.rows_of(difference[0], ["image_id"], "keys")))
+        with suppress(CatalogError):  # what it rests on may have been removed by hand
+            difference = changed_exposures(stage.parent("embedding"), vectors)
+            if difference is None or not len(difference[0]) or len(difference[1]):
+                return None
+            return Following.of(stage, difference[0], len(vectors.rows_of(difference[0], ["image_id"], "keys")))
+        return None
     return None
 
 

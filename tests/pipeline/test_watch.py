@@ -19,7 +19,7 @@ from triptych.app.judging.viewer import Viewer
 from triptych.app.verbs import watch as verbs_watch
 from triptych.pipeline.catalog import extension, previews, retention
 from triptych.pipeline.catalog.catalog import Catalog
-from triptych.pipeline.classifier import candidates, train
+from triptych.pipeline.classifier import candidates, predict_newer, train
 from triptych.pipeline.classifier import predict as predict_classifier
 from triptych.pipeline.errors import CatalogError, UnknownName
 from triptych.pipeline.ingest.arrivals import Arrivals
@@ -243,6 +243,17 @@ def test_a_new_exposure_costs_a_large_run_no_more_than_itself(run, night, monkey
         stage = run.stage(kind)
         assert stage.info["extends"]["rows"] == (n_ccds if kind in ("cluster", "map2d", "map3d") else 2 * n_ccds)
         assert stage.info["rows"] == n_ccds * (len(nights.FIRST) + 2)
+
+
+def test_nothing_is_built_on_a_stage_whose_parent_was_removed_by_hand(run, night):
+    first, model = run.stage("embedding"), run.stage("model")
+    arrive(night, NEW[:1])
+    one_pass(run, night)
+    shutil.rmtree(run.refresh().stage("embedding").path)
+    assert predict_newer.following(run, first, model) is None
+    shutil.rmtree(run.stages("prediction")[-1].path)
+    earlier = run.stages("prediction")[0]
+    assert candidates._scored_since(run, earlier, "exposure") is None
 
 
 def test_what_a_stage_extends_is_not_removed(run, night, monkeypatch):
