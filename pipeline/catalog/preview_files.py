@@ -89,9 +89,11 @@ class Scale:
         The noise is measured between neighbours, so that a gradient of the sky adds nothing: 1.4826 times the median
         absolute difference, over the square root of 2.
         """
+        if np.isinf(values).any():
+            return cls()
         apart = np.diff(values, axis=1)
         apart = apart[np.isfinite(apart)]
-        if not len(apart) or np.isinf(values).any():
+        if not len(apart):
             return cls()
         zero = np.float32(np.nanmedian(values))
         step = np.float32(1.4826 * np.median(np.abs(apart - np.median(apart))) / np.sqrt(2) / STEPS)

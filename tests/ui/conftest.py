@@ -351,6 +351,15 @@ def log_out(page, server):
     page.get_by_text("You are logged out").wait_for()
 
 
+def log_out_by_menu(page, button="Log out"):
+    """Log out from a room. What the map fetches ahead is then answered 403, which nobody sees: the page is left."""
+    page.requests.wait_for_answers()
+    page.expected_problems.append("403")
+    page.locator("#user > button").click()
+    page.get_by_role("button", name=button, exact=True).click()
+    page.get_by_text("You are logged out").wait_for()
+
+
 def wait_ready(page):
     """Wait until Bokeh is idle and the frame is mounted; components mark themselves with data-ready="1"."""
     page.wait_for_function(READY)

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.ui.conftest import READY, log_in, log_out, login_cookie
+from tests.ui.conftest import READY, log_in, log_out, log_out_by_menu, login_cookie
 from tests.ui.firefox import firefox, firefox_path
 from triptych.app.dashboard import ROOM_TABS
 from triptych.pipeline.catalog.catalog import Catalog
@@ -176,10 +176,7 @@ def test_users_change_their_password_in_the_menu(open_page, dora):
 def test_log_out_everywhere_closes_the_pages_of_other_browsers(open_page, dora):
     here = open_page("dora")
     login = dora.begin_login("dora")
-    here.requests.wait_for_answers()
-    here.expected_problems.append("403")  # further colours of the map that are fetched ahead while the login ends
-    in_menu(here, "Log out everywhere").click()
-    expect(here.get_by_text("You are logged out")).to_be_visible()
+    log_out_by_menu(here, "Log out everywhere")
     assert login not in dora.logins("dora")
 
 

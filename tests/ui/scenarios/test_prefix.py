@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests import survey
-from tests.ui.conftest import log_in, serving, wait_ready
+from tests.ui.conftest import log_in, log_out_by_menu, serving, wait_ready
 from tests.ui.waiting import ready_to_vote, wait_until
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.store.store import LabelStore
@@ -65,9 +65,7 @@ def test_a_vote_an_explanation_and_the_logout(open_page, server):
     wait_ready(page)
     expect(page.locator("dialog.explain img").first).to_be_visible()
     page.keyboard.press("Escape")
-    page.locator("#user > button").click()
-    page.get_by_role("button", name="Log out", exact=True).click()
-    page.get_by_text("You are logged out").wait_for()
+    log_out_by_menu(page)
     page.get_by_role("link", name="Log in").click()
     log_in(page, "amy")
     wait_ready(page)
