@@ -1,55 +1,59 @@
-"""Every colour that stands for data.
+"""Every colour that stands for data. Each kind of thing has colours of its own.
 
-Hues were chosen in OKLab for a nearly black page, under normal, protan, deutan and tritan vision. Each reason also has
-a letter (its key in Review), so that nobody depends on colour alone.
+Good is grey and a reason has a hue, so that what is wrong stands out. Reasons are never green: green is the button Good
+and what is saved. Clusters are muted, as their numbers mean nothing. Bands and nights are ramps.
+
+The hues of reasons were searched for a nearly black page, so that they stay apart (CIEDE2000) under normal, protan,
+deutan and tritan vision. Each reason also has a letter (its key in Review), so that nobody depends on colour alone.
 """
 
 from triptych.pipeline.reasons import GOOD, REASONS
 
-GOOD_COLOUR = "#8fcfaf"
+GOOD_COLOUR = "#aab2bb"
 UNLABELLED = "#5b6470"
 SELECTED = "#ffffff"
 
 REASON_COLOURS: dict[str, str] = {
     GOOD: GOOD_COLOUR,
-    "Saturated": "#cfef00",
-    "Clouds_transparency": "#60ffaf",
-    "PSF": "#ffbfff",
-    "Nonoptimal_exp": "#dfaf00",
-    "Ghost_Scatter": "#ff5030",
-    "NObjects": "#9f9fbf",
-    "Bad_CCD": "#cf70ff",
-    "Noise": "#609f70",
-    "Wonky": "#8f70bf",
-    "Telescope_Moving": "#af20ef",
-    "Out_of_focus": "#bf4000",
-    "Fringing": "#4fb3ff",
-    "Streak": "#ffd9a0",
-    "Illumination": "#b08968",
-    "Amp_offset": "#2aa198",
-    "Processing": "#7a8fa6",
-    "Astrometry": "#d0d060",
-    "Bright_source": "#ff9f6b",
-    "Observer_marked": "#a0a0a0",
+    "Saturated": "#d7d45e",
+    "Clouds_transparency": "#9ed5fd",
+    "PSF": "#febab4",
+    "Nonoptimal_exp": "#f0772d",
+    "Ghost_Scatter": "#ee092f",
+    "NObjects": "#9a7fc8",
+    "Bad_CCD": "#875da0",
+    "Noise": "#429082",
+    "Wonky": "#c5256d",
+    "Telescope_Moving": "#7346f1",
+    "Out_of_focus": "#a87156",
+    "Fringing": "#59fce1",
+    "Streak": "#f8a87e",
+    "Illumination": "#db9c8b",
+    "Amp_offset": "#5989f6",
+    "Processing": "#68b7ed",
+    "Astrometry": "#b88ebb",
+    "Bright_source": "#9163d5",
+    "Observer_marked": "#8254c4",
 }
 REASON_LETTERS: dict[str, str] = {GOOD: "g", **{name: reason.key for name, reason in REASONS.items()}}
 
-VERDICT_COLOURS: dict[str, str] = {"good": "#8fcfaf", "bad": "#ff5030", "split": "#dfaf00", "open": UNLABELLED}
+# Verdicts: the signals of the page (frame/theme.css), apart from good, which is most of a survey.
+VERDICT_COLOURS: dict[str, str] = {"good": GOOD_COLOUR, "bad": "#f85149", "split": "#dfaf00", "open": UNLABELLED}
 
-DISAGREEMENT_COLOURS: dict[str, str] = {"one": "#cf70ff", "agree": "#8fcfaf", "single": "#9f9fbf"}
+DISAGREEMENT_COLOURS: dict[str, str] = {"one": "#cf70ff", "agree": GOOD_COLOUR, "single": "#58a6ff"}
 CONTRADICTION_COLOURS: dict[str, str] = {"model": "#cf70ff", "people": "#dfaf00"}
 
-# From blue to red light, as far as distinct hues allow. Other bands take the colours of OTHER_BANDS.
+# A ramp from blue to red light, dark to bright. Other bands, narrow ones as a rule, take the colours of OTHER_BANDS.
 BAND_COLOURS: dict[str, str] = {
-    "u": "#8f70bf",
-    "g": "#4fb3ff",
-    "VR": "#8fcfaf",
-    "r": "#cfef00",
-    "i": "#dfaf00",
-    "z": "#ff7a50",
-    "Y": "#bf4000",
+    "u": "#794db6",
+    "g": "#5672d0",
+    "VR": "#1f98d7",
+    "r": "#01bbcd",
+    "i": "#62d6bd",
+    "z": "#afebb1",
+    "Y": "#f3fdb8",
 }
-OTHER_BANDS: tuple[str, ...] = ("#ffbfff", "#9f9fbf", "#60ffaf", "#cf70ff", "#609f70", "#ffd9a0")
+OTHER_BANDS: tuple[str, ...] = ("#a89072", "#8d7d9a", "#c2a3a3", "#7f8f7a", "#b09ac0", "#97a5a8")
 
 # Masks over grey pixels. The legend and the cursor name them. Pixels that recorded nothing are hatched as well.
 MASK_COLOURS: dict[str, str] = {
@@ -72,9 +76,21 @@ TIME_RAMP: tuple[str, ...] = ("#3f6fd0", "#45a0cf", "#6cc5b0", "#b3d98a", "#e8d2
 # Ramp for probability, dark to light, with even steps to the eye (a subset of matplotlib's "plasma", BSD).
 PROBABILITY_RAMP: tuple[str, ...] = ("#3b4754", "#5c4a8a", "#9c4a97", "#d8576b", "#f89540", "#f7e225")
 
-_CLUSTER_HUES = tuple(REASON_COLOURS[name] for name in list(REASON_COLOURS)[1:15])
+# Little colour, dark and bright in turn: neighbours on the map are told apart, and nothing looks like a reason.
+_CLUSTER_HUES: tuple[str, ...] = (
+    "#bbe9ff",
+    "#886a5b",
+    "#bdbd9c",
+    "#8b93bb",
+    "#e5e5b7",
+    "#a88467",
+    "#a7bbe2",
+    "#8d7d8e",
+    "#e1c6c8",
+    "#be9dad",
+)
 
 
 def cluster_colour(cluster: int) -> str:
-    """Colour of one HDBSCAN cluster. Cluster -1 (noise) is grey. Hues repeat after fourteen clusters."""
+    """Colour of one HDBSCAN cluster. Cluster -1 (noise) is grey. Colours repeat after ten clusters."""
     return UNLABELLED if cluster < 0 else _CLUSTER_HUES[cluster % len(_CLUSTER_HUES)]

@@ -8,7 +8,10 @@ from playwright.sync_api import expect
 from tests import survey
 from tests.ui.conftest import wait_ready
 from tests.ui.waiting import wait_until
+from triptych.app.palette import REASON_COLOURS
 from triptych.pipeline.image_ids import expnum_of
+
+GHOST, PUT_AWAY = REASON_COLOURS["Ghost_Scatter"], "#30363d"
 
 # The element that carries the map's hooks lies inside a shadow root; the last line gives them to a function.
 HOOKS = """(() => {
@@ -257,7 +260,7 @@ def test_the_legend_isolates_and_what_is_not_shown_is_not_picked(open_map):
 def test_colours_are_drawn(open_map):
     """The picture itself: the legend's colours are in it, and after a selection only those of the chosen."""
     one = open_map()
-    assert colours_on(one)["#ff5030"] > 20
+    assert colours_on(one)[GHOST] > 20
     places = one.places()
     codes = one.ask("m => Array.from(m.set().codes)")
     ghost = codes[one.ask("m => m.indexOf(90000904)")]
@@ -268,7 +271,7 @@ def test_colours_are_drawn(open_map):
     )
     one.click(i)
     one.page.mouse.move(*one.at(3, 3))
-    wait_until(one.page, lambda: colours_on(one)["#ff5030"] < colours_on(one)["#30363d"] + 20)
+    wait_until(one.page, lambda: colours_on(one)[GHOST] < colours_on(one)[PUT_AWAY] + 20)
 
 
 def colours_on(one):
@@ -280,7 +283,7 @@ def colours_on(one):
 
     image = np.asarray(Image.open(io.BytesIO(one.surface.screenshot())).convert("RGB"), int)
     near = lambda colour: int((np.abs(image - ImageColor.getrgb(colour)).max(axis=2) < 30).sum())  # noqa: E731
-    return {colour: near(colour) for colour in ("#ff5030", "#30363d")}
+    return {colour: near(colour) for colour in (GHOST, PUT_AWAY)}
 
 
 def test_names_stand_where_their_class_is_thick_and_can_be_put_away(open_map):
@@ -341,7 +344,7 @@ def test_a_lost_graphics_context_comes_back(open_map):
     )
     expect(one.page.locator(".map .note")).to_be_visible()
     expect(one.page.locator(".map .note")).to_be_hidden()
-    wait_until(one.page, lambda: colours_on(one)["#ff5030"] > 20)
+    wait_until(one.page, lambda: colours_on(one)[GHOST] > 20)
 
 
 def test_without_webgl_the_server_draws_and_the_lasso_still_works(open_page):
@@ -357,7 +360,7 @@ def test_without_webgl_the_server_draws_and_the_lasso_still_works(open_page):
     one = Map(page)
     page.locator(".map .map-picture[data-loaded]").wait_for()
     expect(page.locator(".map .note")).to_contain_text("WebGL2")
-    assert colours_on(one)["#ff5030"] > 20
+    assert colours_on(one)[GHOST] > 20
     places = one.places()
     shape = c_shape(places)
     wanted, unsure = inside(places, shape)
