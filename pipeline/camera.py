@@ -42,8 +42,9 @@ class Camera:
 
     ccds : in order of their number. ccd_shape : (ny, nx) of one CCD's array. canvas : (width, height) in pixels.
     pixel_scale : arcseconds per pixel. longitude_deg : of the telescope, East positive. instruments : spellings of
-    INSTRUME, in lower case. flip_rows, flip_columns : what to flip after a CCD array is transposed, so that North is up
-    and East is left. focus : name -> number of the focus and guide chips.
+    INSTRUME, in lower case. telescopes : what TELESCOP begins with or has as words, in lower case. flip_rows,
+    flip_columns : what to flip after a CCD array is transposed, so that North is up and East is left. focus : name ->
+    number of the focus and guide chips.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Camera:
     pixel_scale: float
     longitude_deg: float
     instruments: tuple[str, ...]
+    telescopes: tuple[str, ...] = ()
     flip_rows: bool = False
     flip_columns: bool = False
     focus: Mapping[str, int] = field(default_factory=dict)
@@ -186,6 +188,7 @@ DECAM = Camera(
     pixel_scale=0.262,
     longitude_deg=-70.8065,
     instruments=("decam",),
+    telescopes=("ctio 4", "blanco"),
     # right ascension rises along array y, declination falls along array x
     flip_columns=True,
     focus={"FS1": 72, "FS2": 71, "FS3": 64, "FS4": 63, "FN1": 73, "FN2": 74, "FN3": 70, "FN4": 69},
@@ -206,6 +209,7 @@ MOSAIC3 = Camera(
     pixel_scale=0.26,
     longitude_deg=-111.5997,
     instruments=("mosaic3",),
+    telescopes=("kpno 4", "mayall"),
     # right ascension rises along array y, declination rises along array x
     flip_rows=True,
     flip_columns=True,
@@ -219,6 +223,7 @@ BOK = Camera(
     pixel_scale=0.4533,
     longitude_deg=-111.6004,
     instruments=("90prime",),
+    telescopes=("bok", "steward 2.3"),
     # right ascension falls along array y, declination falls along array x: transposing is enough
 )
 
@@ -240,9 +245,12 @@ def camera_of(header: Mapping) -> Camera | None:
     instrument = re.sub(r"[^a-z0-9]", "", str(header.get("INSTRUME") or "").lower())
     if instrument:
         return next((found for found in CAMERAS.values() if instrument in found.instruments), None)
-    telescope = str(header.get("TELESCOP") or "").lower()
-    if telescope.startswith("ctio 4"):
-        return DECAM
-    if "bok" in telescope:
-        return BOK
-    return None
+    telescope = str(header.get("TELESCOP") or "")
+    # the Mayall telescope had other cameras too
+    return next((found for found in (DECAM, BOK) if at_telescope(found, telescope)), None)
+
+
+def at_telescope(camera: Camera, name: str) -> bool:
+    """Whether TELESCOP is that of a camera's telescope."""
+    lowered = name.strip().lower()
+    return any(lowered.startswith(one) or re.search(rf"\b{re.escape(one)}\b", lowered) for one in camera.telescopes)

@@ -106,10 +106,11 @@ def read(rows, plver):
 
 
 def _opened(source, open_files):
+    from triptych.pipeline.pixels.file_paths import path_of
     from triptych.pipeline.pixels.fits import PixelReader, Unusable  # slow to import
 
     try:
-        return open_files.enter_context(PixelReader(source)) if Path(source).exists() else None
+        return open_files.enter_context(PixelReader(path_of(source))) if path_of(source).exists() else None
     except (Unusable, OSError):
         return None
 

@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from triptych.pipeline.ingest.sources import FileRecord
+from triptych.pipeline.pixels.file_paths import written
+
+TOGETHER = 10 / 86400  # days between the times that two files of one exposure have in their headers
 
 
 @dataclass
@@ -33,10 +36,10 @@ class ExposurePlan:
 def plan_exposure(expnum: int, records: Sequence[FileRecord], run_camera: str) -> ExposurePlan:
     """Choose what to read of one exposure.
 
-    Files of the same processing (camera, kind, pipeline version, time) belong together; each adds the CCDs that no
-    earlier file has. If there are several processings, one is chosen: the run's camera before others, FITS before
-    pictures, those with at least half as many CCDs as the fullest, processed before raw, then the newest pipeline
-    version.
+    Files of the same processing (camera, kind, pipeline version, time) belong together, see `_groups`; each adds the
+    CCDs that no earlier file has. If there are several processings, one is chosen: the run's camera before others, FITS
+    before pictures, those with at least half as many CCDs as the fullest, processed before raw, then the newest
+    pipeline version.
     """
     plan = ExposurePlan(int(expnum))
     images = [record for record in records if record.product in ("image", "picture") and record.images]
@@ -47,15 +50,13 @@ def plan_exposure(expnum: int, records: Sequence[FileRecord], run_camera: str) -
                 [mask.path, "", "no_image", "a data-quality mask without the image that it belongs to"]
             )
         return plan
-    groups = {}
-    for record in images:
-        groups.setdefault(_processing(record), []).append(record)
-    fullest = max(_n_ccds(group) for group in groups.values())
-    ranked = sorted(groups.values(), key=lambda group: _rank(group, fullest, run_camera))
+    groups = _groups(images)
+    fullest = max(_n_ccds(group) for group in groups)
+    ranked = sorted(groups, key=lambda group: _rank(group, fullest, run_camera))
     chosen = sorted(ranked[0], key=lambda record: (-len(record.images), record.path))
     plan.camera = chosen[0].camera
-    source = chosen[0].path
-    plan.facts = {"expnum": plan.expnum, **chosen[0].facts, "source": source, "image_filename": Path(source).name}
+    source = written(chosen[0].path)
+    plan.facts = {"expnum": plan.expnum, **_facts(chosen), "source": source, "image_filename": Path(source).name}
     _take_ccds(plan, chosen)
     for group in ranked[1:]:
         for record in sorted(group, key=lambda record: record.path):
@@ -66,12 +67,74 @@ def plan_exposure(expnum: int, records: Sequence[FileRecord], run_camera: str) -
     return plan
 
 
-def _processing(record: FileRecord) -> tuple:
-    """What files of one processing share: camera, kind, processing, pipeline version, and time to about ten seconds."""
-    facts = record.facts
-    time = facts.get("mjd_obs", math.nan)
-    version = (facts.get("plver", ""), facts.get("plprocid", ""))
-    return (record.camera, record.product, record.processing, *version, round(time, 4) if math.isfinite(time) else None)
+def _groups(records: Sequence[FileRecord]) -> list[list[FileRecord]]:
+    """Files by their processing.
+
+    Files of one camera, kind, processing and pipeline version belong together if their times are within TOGETHER of
+    each other. A file without version or time joins the one group that it does not contradict; where there are several
+    such groups, it stays alone.
+    """
+    exact: dict[tuple, list[FileRecord]] = {}
+    for record in sorted(records, key=lambda record: record.path):
+        exact.setdefault((*_kind(record), *_version_of(record), math.isfinite(_time(record))), []).append(record)
+    groups = [group for same in exact.values() for group in _by_time(same)]
+    whole = [group for group in groups if _n_unknown(group[0]) == 0]
+    for group in sorted((group for group in groups if _n_unknown(group[0])), key=lambda group: _n_unknown(group[0])):
+        fitting = [other for other in whole if _fit(group, other)]
+        if len(fitting) == 1:
+            fitting[0].extend(group)
+        else:
+            whole.append(group)
+    return whole
+
+
+def _by_time(records: list[FileRecord]) -> list[list[FileRecord]]:
+    """Records of one kind and version, apart where more than TOGETHER lies between one time and the next."""
+    groups: list[list[FileRecord]] = []
+    for record in sorted(records, key=_time):
+        near = groups and not _time(record) - _time(groups[-1][-1]) > TOGETHER
+        if near:
+            groups[-1].append(record)
+        else:
+            groups.append([record])
+    return groups
+
+
+def _kind(record: FileRecord) -> tuple:
+    return (record.camera, record.product, record.processing)
+
+
+def _version_of(record: FileRecord) -> tuple[str, str]:
+    return (record.facts.get("plver", ""), record.facts.get("plprocid", ""))
+
+
+def _time(record: FileRecord) -> float:
+    return record.facts.get("mjd_obs", math.nan)
+
+
+def _n_unknown(record: FileRecord) -> int:
+    return sum(not value for value in _version_of(record)) + (not math.isfinite(_time(record)))
+
+
+def _fit(group: list[FileRecord], other: list[FileRecord]) -> bool:
+    """Whether two groups contradict each other in nothing."""
+    first, second = group[0], other[0]
+    if _kind(first) != _kind(second):
+        return False
+    if any(a and b and a != b for a, b in zip(_version_of(first), _version_of(second), strict=True)):
+        return False
+    return not min(abs(_time(a) - _time(b)) for a in group for b in other) > TOGETHER  # NaN = unknown
+
+
+def _facts(records: Sequence[FileRecord]) -> dict:
+    """The facts of the first record, with what it does not know from the next one that does."""
+    facts = dict(records[0].facts)
+    for record in records[1:]:
+        for key, value in record.facts.items():
+            own = facts.get(key, "")
+            if own == "" or (isinstance(own, float) and math.isnan(own)) or (key == "night" and own == -1):
+                facts[key] = value
+    return facts
 
 
 def _n_ccds(group: Sequence[FileRecord]) -> int:
@@ -81,7 +144,8 @@ def _n_ccds(group: Sequence[FileRecord]) -> int:
 def _rank(group: Sequence[FileRecord], fullest: int, run_camera: str) -> tuple:
     """A sort key; the group with the lowest key is chosen."""
     first = min(group, key=lambda record: record.path)
-    newest = [(-number, [-ord(letter) for letter in word]) for number, word in _version(first.facts.get("plver", ""))]
+    plver = max(record.facts.get("plver", "") for record in group)
+    newest = [(-number, [-ord(letter) for letter in word]) for number, word in _version(plver)]
     return (
         first.camera != run_camera,
         first.product == "picture",
@@ -109,10 +173,15 @@ def _described(record: FileRecord) -> str:
 
 
 def _take_ccds(plan: ExposurePlan, chosen: Sequence[FileRecord]) -> None:
-    taken = {}
+    """Take each CCD from the first file that has it. Whole numbers beside others are its mask, see `planes`."""
+    taken, masks = {}, []
+    fractional = {(image["ccdname"], *image["shape"]) for r in chosen for image in r.images if not image.get("whole")}
     for record in chosen:
         twice = []
         for image in record.images:
+            if image.get("whole") and (image["ccdname"], *image["shape"]) in fractional:
+                masks.append((record.path, image))
+                continue
             if image["ccdname"] in taken:
                 twice.append(image["ccdname"])
                 continue
@@ -126,6 +195,11 @@ def _take_ccds(plan: ExposurePlan, chosen: Sequence[FileRecord]) -> None:
             for name in twice:
                 plan.problems.append([record.path, name, "duplicate_ccd", f"taken from {taken[name]}"])
     plan.ccds.sort(key=lambda ccd: ccd["ccdnum"])
+    by_name = {ccd["ccdname"]: ccd for ccd in plan.ccds}
+    for path, image in masks:
+        ccd = by_name[image["ccdname"]]
+        if not ccd["mask_source"] and ccd["shape"] == image["shape"]:
+            ccd["mask_source"], ccd["mask_hdu"] = path, image["hdu"]
 
 
 def _attach_masks(plan: ExposurePlan, masks: Sequence[FileRecord]) -> None:

@@ -15,9 +15,11 @@ from triptych.pipeline.camera import camera
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.image_ids import image_id_of
 from triptych.pipeline.ingest.exposure_files import ExposurePlan
-from triptych.pipeline.pixels import focal_plane_pictures
+from triptych.pipeline.pixels import checksums, focal_plane_pictures
 from triptych.pipeline.pixels.compressed_tiles import TileTable, tile_tables
-from triptych.pipeline.pixels.fits import PixelReader, Unusable, as_float
+from triptych.pipeline.pixels.file_paths import written
+from triptych.pipeline.pixels.fits import PixelReader
+from triptych.pipeline.pixels.hdus import Unusable, damage_of
 from triptych.pipeline.pixels.images import block_mean, preview_bin, sky_of, thinning
 from triptych.pipeline.pixels.sky_levels import levels
 from triptych.pipeline.shapes import ccd as star_shapes
@@ -104,10 +106,10 @@ def read_exposure(
                 found = _of_file(source, ccds, plan.camera, read.problems, threads if fast else 0)
             for ccd, measured in found:
                 previews[ccd["ccdnum"]] = _take(plan, ccd, measured, read)
-        except Unusable as error:
-            read.problems.append([source, "", error.problem, error.detail])
-        except OSError as error:
-            read.problems.append([source, "", "unreadable", error.strerror or str(error)])
+        except MemoryError:
+            raise
+        except Exception as error:  # a file of somebody else may raise anything, and costs itself only
+            read.problems.append([source, "", *_problem(error)])
     previews = {ccdnum: preview for ccdnum, preview in previews.items() if preview is not None}
     if previews:
         ccdnums = sorted(previews)
@@ -119,11 +121,22 @@ def read_exposure(
     return read
 
 
+def _problem(error: Exception) -> tuple[str, str]:
+    """Problem and detail of what a file or CCD raised."""
+    if isinstance(error, Unusable):
+        return error.problem, error.detail
+    if isinstance(error, OSError):
+        return "unreadable", error.strerror or str(error)
+    return "corrupt_pixels", f"{type(error).__name__}: {error}".splitlines()[0][:200]
+
+
 def _of_picture(source: str, ccds: list[dict], camera_name: str) -> Iterator[tuple[dict, Measured]]:
     """The CCDs in one focal-plane picture."""
     found = camera(camera_name)
     tiles = focal_plane_pictures.read_tiles(focal_plane_pictures.tiles_path(source), found)
     images = focal_plane_pictures.cut_tiles(focal_plane_pictures.read_grey(source), tiles, found)
+    if not images:
+        raise Unusable("all_nan", "no tile of the picture has a recorded pixel")
     yield from ((ccd, measure(images[ccd["ccdnum"]])) for ccd in ccds if ccd["ccdnum"] in images)
 
 
@@ -139,20 +152,41 @@ def _of_file(
         started = {
             ccd["hdu"]: pool.submit(measure_tiles, tables[ccd["hdu"]], frames[ccd["hdu"]])
             for ccd in ccds
-            if ccd["hdu"] in tables and tables[ccd["hdu"]].fits(ccd["blank"])
+            if ccd["hdu"] in tables and tables[ccd["hdu"]].fits(ccd["blank"]) and not ccd.get("span")
         }
         for ccd in ccds:
-            measured = started[ccd["hdu"]].result() if ccd["hdu"] in started else None
+            hdu, span = ccd["hdu"], ccd.get("span")
             try:
-                yield ccd, measured or measure(as_float(reader.read(ccd["hdu"]), ccd["blank"]), frames[ccd["hdu"]])
-            except Unusable as error:
-                problems.append([source, ccd["ccdname"], error.problem, error.detail])
+                _check_sum(source, ccd)
+                measured = started[hdu].result() if hdu in started else None
+                if measured is None:
+                    blank = ccd["blank"]
+                    pixels = reader.read_span(hdu, span, blank) if span else reader.read_float(hdu, blank)
+                    measured = measure(pixels, frames[hdu])
+            except MemoryError:
+                raise
+            except Exception as error:  # damaged pixels may raise anything, and cost their CCD only
+                problem, detail = _problem(error)
+                problems.append(
+                    [source, ccd["ccdname"], problem, detail if detail.startswith("HDU") else f"HDU {hdu}: {detail}"]
+                )
+                continue
+            yield ccd, measured
+
+
+def _check_sum(source: str, ccd: dict) -> None:
+    """Unusable if the data of a CCD do not have the sum that its header says."""
+    if found := ccd.get("datasum"):
+        start, count, said = found
+        total = checksums.sum_of_file(source, start, count)
+        if not checksums.agree(total, said):
+            raise Unusable("damaged", damage_of(ccd["hdu"], said, total))
 
 
 def _take(plan: ExposurePlan, ccd: dict, measured: Measured, read: ExposureRead) -> np.ndarray | None:
     """Add the row of one CCD, or its problem, to `read`. Return its preview, or None if it has no pixels."""
-    picture = ccd["hdu"] < 0  # in a picture, a blank tile is a CCD too, and 0 is a grey level
-    if not picture and not measured.n_recorded:
+    picture = ccd["hdu"] < 0  # in a picture, 0 is a grey level
+    if not measured.n_recorded:
         read.problems.append([ccd["source"], ccd["ccdname"], "all_nan", f"HDU {ccd['hdu']} has no finite pixel"])
         return None
     filled = measured.n_recorded if picture else measured.n_filled
@@ -166,8 +200,8 @@ def _take(plan: ExposurePlan, ccd: dict, measured: Measured, read: ExposureRead)
             "image_hdu": ccd["hdu"],
             "hdu_name": ccd["hdu_name"],
             "camera": plan.camera,
-            "source": ccd["source"],
-            "mask_source": ccd["mask_source"],
+            "source": written(ccd["source"]),
+            "mask_source": written(ccd["mask_source"]),
             "mask_hdu": ccd["mask_hdu"],
             "naxis1": nx,
             "naxis2": ny,

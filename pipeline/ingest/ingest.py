@@ -5,6 +5,7 @@ read once. The tables depend only on the files, not on the order or number of ca
 running it again. What cannot be used goes to quarantine with the reason, and costs only that file or CCD.
 """
 
+import contextlib
 import math
 import os
 import time
@@ -168,7 +169,7 @@ def forget_gone(manifest: Manifest, sources: Iterable[str | Path], paths: set[st
         inside = any(path == top or path.startswith(top + os.sep) for top in tops)
         if not inside or path in paths or (os.path.lexists(path) and record.product != "folder"):
             continue
-        touched.add(record.expnum)
+        touched |= record.expnums
         if record.product not in ("image", "picture"):
             del manifest.files[path]
     return touched
@@ -183,8 +184,8 @@ def _read_headers(catalog, manifest: Manifest, paths: list[str], workers, progre
         if isinstance(record, WorkerLost):
             record = FileRecord(path, digest_of(path), problems=[["", "unreadable", str(record)]])
         if path in manifest.files:
-            touched.add(manifest.files[path].expnum)
-        touched.add(record.expnum)
+            touched |= manifest.files[path].expnums
+        touched |= record.expnums
         manifest.files[path] = record
         progress(done + 1, len(changed), "headers")
     return touched
@@ -216,14 +217,14 @@ def _present(manifest: Manifest, records: list[FileRecord]) -> list[FileRecord]:
         return records
     for record in records:
         if record not in present:
-            del manifest.files[record.path]
+            manifest.files.pop(record.path, None)
     return present
 
 
 def _read_pixels(catalog, tables: "_Tables", plans: list[ExposurePlan], workers, progress) -> tuple[int, int]:
     """Read the planned exposures and save from time to time. Return how many exposures and CCDs were read."""
     n_new = n_ccds = 0
-    size = sum(os.path.getsize(path) for path in {ccd["source"] for plan in plans for ccd in plan.ccds})
+    size = size_of({ccd["source"] for plan in plans for ccd in plan.ccds})
     workers = workers or (1 if size < ALONE_BYTES else cores())
     processes = processes_for(len(plans), workers)
     fast = compressed_tiles.pays(sum(math.prod(ccd["shape"]) for plan in plans for ccd in plan.ccds), processes)
@@ -241,6 +242,15 @@ def _read_pixels(catalog, tables: "_Tables", plans: list[ExposurePlan], workers,
             with timer.saving():
                 tables.save()
     return n_new, n_ccds
+
+
+def size_of(paths: Iterable[str]) -> int:
+    """Bytes of files; those that are gone count as 0."""
+    size = 0
+    for path in paths:
+        with contextlib.suppress(OSError):
+            size += os.path.getsize(path)
+    return size
 
 
 class SaveTimer:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from triptych.pipeline.catalog.files import write_aside
 from triptych.pipeline.ingest.sources import FileRecord
+from triptych.pipeline.pixels.file_paths import shown, written
 
 COLUMNS = ("kind", "key", "digest", "record")
 
@@ -23,7 +24,8 @@ class Manifest:
         if path.exists():
             for row in pd.read_parquet(path).itertuples(index=False):
                 if row.kind == "file":
-                    self.files[row.key] = FileRecord(**json.loads(row.record))
+                    record = FileRecord(**json.loads(row.record))
+                    self.files[record.path] = record
                 else:
                     self.exposures[int(row.key)] = json.loads(row.record)
 
@@ -31,8 +33,10 @@ class Manifest:
         """Records of usable files, by exposure number."""
         found: dict[int, list[FileRecord]] = {}
         for record in self.files.values():
-            if record.product in ("image", "picture", "mask") and record.expnum > 0:
-                found.setdefault(record.expnum, []).append(record)
+            if record.product in ("image", "picture", "mask"):
+                for part in record.parts():
+                    if part.expnum > 0:
+                        found.setdefault(part.expnum, []).append(part)
         return found
 
     def note_exposure(self, expnum: int, digest: str, joining: list, pixels: list) -> None:
@@ -41,7 +45,9 @@ class Manifest:
 
     def save(self) -> None:
         """Write the manifest in one step."""
-        rows = [("file", path, record.digest, json.dumps(record.as_dict())) for path, record in self.files.items()]
+        rows = [
+            ("file", written(path), record.digest, json.dumps(record.as_dict())) for path, record in self.files.items()
+        ]
         rows += [("exposure", str(number), kept["digest"], json.dumps(kept)) for number, kept in self.exposures.items()]
         frame = pd.DataFrame(sorted(rows), columns=list(COLUMNS)).astype(str)
         write_aside(self.path, lambda aside: frame.to_parquet(aside, index=False))
@@ -49,11 +55,12 @@ class Manifest:
     def quarantine(self) -> pd.DataFrame:
         """The quarantine table: path, expnum, ccdname, problem, detail. expnum is -1 if it is unknown."""
         rows = [
-            (record.path, record.expnum, ccdname, problem, detail)
-            for record in self.files.values()
+            (written(record.path), record.expnum, ccdname, problem, shown(detail))
+            for file in self.files.values()
+            for record in file.parts()
             for ccdname, problem, detail in record.problems
         ]
         for number, kept in self.exposures.items():
             for path, ccdname, problem, detail in [*kept["joining"], *kept["pixels"]]:
-                rows.append((path, number, ccdname, problem, detail))
+                rows.append((written(path), number, ccdname, problem, shown(detail)))
         return pd.DataFrame(sorted(rows), columns=["path", "expnum", "ccdname", "problem", "detail"])

@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from os.path import getsize, realpath
+from os.path import realpath
 from pathlib import Path
 
 import pandas as pd
@@ -27,13 +27,22 @@ from triptych.pipeline.extras import need
 from triptych.pipeline.ingest import units
 from triptych.pipeline.ingest.exposure_files import ExposurePlan
 from triptych.pipeline.ingest.exposure_pixels import ExposureRead
-from triptych.pipeline.ingest.ingest import ALONE_BYTES, IngestReport, forget_gone, make_tables, only_one, report_of
+from triptych.pipeline.ingest.ingest import (
+    ALONE_BYTES,
+    IngestReport,
+    forget_gone,
+    make_tables,
+    only_one,
+    report_of,
+    size_of,
+)
 from triptych.pipeline.ingest.manifest import Manifest
 from triptych.pipeline.ingest.shape_tables import measure_again, unmeasured
 from triptych.pipeline.ingest.sources import FileRecord, digest_of, find_files
 from triptych.pipeline.ingest.units import Order, Unit
 from triptych.pipeline.parallel import WorkerLost, cores, processes_for, unordered
 from triptych.pipeline.pixels import compressed_tiles
+from triptych.pipeline.pixels.file_paths import written
 
 MOST_PARTS = 100_000
 NAMED = 8  # most parts that one message names
@@ -81,7 +90,7 @@ def ingest_part(
     """
     progress = progress or (lambda done, total, text="": None)
     own, todo = _start(catalog, sources, part, sample, seed, add_shapes)
-    size = sum(getsize(path) for unit in todo for path in unit.paths if digest_of(path))
+    size = size_of(path for unit in todo for path in unit.paths)
     workers = workers or (1 if size < ALONE_BYTES else cores())
     processes = processes_for(len(todo), workers)
     # of a packed file, a byte is about a pixel
@@ -112,7 +121,7 @@ def ingest_on_cluster(
     progress = progress or (lambda done, total, text="": None)
     with connect(scheduler, workers) as cluster:
         own, todo = _start(catalog, sources, (1, 1), sample, seed, add_shapes)
-        size = sum(getsize(path) for unit in todo for path in unit.paths if digest_of(path))
+        size = size_of(path for unit in todo for path in unit.paths)
         order = Order.of(catalog, fast=compressed_tiles.pays(size, cores()))
         results = cluster.unordered(lambda unit: (units.read_unit_elsewhere, order, unit), todo, key=lambda unit: None)
         _end(catalog, own, _follow(order, results, len(todo), progress))
@@ -187,7 +196,7 @@ def _changed(catalog: Catalog, found: list[Unit], again: set[int]) -> list[Unit]
     path = catalog.path / "ingested.parquet"
     if not path.exists():
         return found
-    own = pa.array([path for unit in found for path in unit.paths], pa.string())
+    own = pa.array([written(path) for unit in found for path in unit.paths], pa.string())
     kind = pc.field("kind")
     wanted = (kind == "exposure") | ((kind == "file") & pc.field("key").isin(own))
     table = pq.read_table(path, columns=["kind", "key", "digest", "record"], filters=wanted).to_pandas()
@@ -197,10 +206,10 @@ def _changed(catalog: Catalog, found: list[Unit], again: set[int]) -> list[Unit]
     known = {key: json.loads(record) for key, record in zip(files.key, files.record, strict=True)}
 
     def has(path: str) -> bool:
-        record = known.get(path)
+        record = known.get(written(path))
         if not record or not record["digest"] or record["digest"] != digest_of(path):
             return False
-        return record["product"] not in ("image", "picture") or record["expnum"] in read
+        return record["product"] not in ("image", "picture") or FileRecord(**record).expnums <= read
 
     return [unit for unit in found if not all(has(path) for path in unit.paths)]
 
@@ -210,7 +219,7 @@ def _follow(order: Order, results: Iterator[tuple], total: int, progress: Progre
     done = []
     for unit, result in results:
         done.append(units.give_up(order, unit, result) if isinstance(result, WorkerLost) else result)
-        progress(len(done), total, Path(unit.paths[0]).name)
+        progress(len(done), total, Path(written(unit.paths[0])).name)
     return done
 
 
@@ -274,13 +283,13 @@ def _take_records(catalog: Catalog, manifest: Manifest, part: Part, found: dict,
                 f"part {part.name} is damaged: a file of it is missing or cannot be read; run `triptych ingest "
                 f"{catalog.path} SOURCE... --part {part.name}` again, then join again"
             )
-        again = without & {record.expnum for record in kept.records}
+        again = without & {expnum for record in kept.records for expnum in record.expnums}
         measure_again(manifest, again, {record.path for record in kept.records})
         for record in kept.records:
             before = manifest.files.get(record.path)
             if before and before.digest and before.digest == record.digest:
                 continue
-            touched |= {record.expnum} | ({before.expnum} if before else set())
+            touched |= record.expnums | (before.expnums if before else set())
             manifest.files[record.path] = record
         found |= dict.fromkeys(kept.reads, key)
     return touched

@@ -60,7 +60,8 @@ def unmeasured(catalog: Catalog) -> set[int]:
 def measure_again(manifest: Manifest, expnums: Collection[int], paths: Collection[str]) -> None:
     """Have these exposures read again, as far as their files are among `paths`: headers first, then pixels."""
     for record in manifest.files.values():
-        if record.expnum in expnums and record.path in paths:
+        again = record.expnums & set(expnums)
+        if again and record.path in paths:
             record.digest = ""
-            if record.expnum in manifest.exposures:
-                manifest.exposures[record.expnum]["digest"] = ""
+            for expnum in again & manifest.exposures.keys():
+                manifest.exposures[expnum]["digest"] = ""

@@ -4,18 +4,17 @@ Folders are searched with all subfolders. Hidden names and other kinds of files 
 twice, through two sources or a link, counts once.
 """
 
+import contextlib
 import os
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from astropy.io.fits import VerifyError
-
-from triptych.pipeline.camera import Camera, camera
+from triptych.pipeline.camera import Camera, Ccd, camera
 from triptych.pipeline.errors import BadInput
-from triptych.pipeline.pixels import fits, focal_plane_pictures, headers
-from triptych.pipeline.pixels.fits import ImageHdu, Unusable
+from triptych.pipeline.pixels import fits, focal_plane_pictures, headers, planes
+from triptych.pipeline.pixels.hdus import ImageHdu, Scanned, Unusable, look
 
 SMALLEST_SIDE = 8  # pixels; anything smaller is not an image
 LARGEST_SIDE = 1.25  # in units of the camera's CCD; raw frames have overscan
@@ -25,11 +24,15 @@ PROBLEMS: dict[str, str] = {
     "empty": "the file has no bytes",
     "not_fits": "the file is not a FITS file",
     "truncated": "the file ends too early",
+    "damaged": "bytes that are not as they were written",
+    "extra_bytes": "bytes behind the file that were not read; the exposure is there",
     "unreadable": "the file or folder cannot be read",
     "empty_folder": "the folder has no file that can be ingested",
     "no_expnum": "no exposure number",
     "unknown_camera": "the camera is not known",
+    "contradiction": "headers that contradict one another",
     "calibration": "a bias, dark, flat or focus frame, not the sky",
+    "stack": "several exposures combined, not one",
     "no_image": "no image of a CCD",
     "no_tiles": "a focal-plane picture without a usable tiles file",
     "unknown_ccd": "an image whose CCD is not known",
@@ -44,7 +47,11 @@ PROBLEMS: dict[str, str] = {
 
 @dataclass
 class FileRecord:
-    """What the headers of a file say. problems : [ccdname, problem, detail]. images : dicts, see `_ccd`."""
+    """What the headers of a file say.
+
+    problems : [ccdname, problem, detail]. images : dicts, see `_ccd`. more : of a file with several exposures, the
+    `expnum`, `facts`, `images` and `problems` of each further one.
+    """
 
     path: str
     digest: str
@@ -55,6 +62,16 @@ class FileRecord:
     facts: dict = field(default_factory=dict)
     images: list = field(default_factory=list)
     problems: list = field(default_factory=list)
+    more: list = field(default_factory=list)
+
+    @property
+    def expnums(self) -> set[int]:
+        """The exposures that the file belongs to; {-1} if none is known."""
+        return {self.expnum, *(one["expnum"] for one in self.more)}
+
+    def parts(self) -> list["FileRecord"]:
+        """One record for each exposure in the file."""
+        return [replace(self, **own, more=[]) for own in ({}, *self.more)]
 
     def as_dict(self) -> dict:
         """The record for the JSON of the manifest."""
@@ -136,9 +153,10 @@ def read_record(path: str, default: str) -> FileRecord:
         record.problems.append(["", error.problem, error.detail])
     except MemoryError:
         record.problems.append(["", "too_large", "there is not enough memory to read it"])
-    except (OSError, VerifyError, KeyError, ValueError, TypeError) as error:
-        detail = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        record.problems.append(["", "unreadable", detail.splitlines()[0]])
+    except OSError as error:
+        record.problems.append(["", "unreadable", error.strerror or _first_line(error)])
+    except Exception as error:  # a file of somebody else may raise anything, and costs itself only
+        record.problems.append(["", "damaged", _first_line(error)])
     if any(not ccdname for ccdname, _, _ in record.problems) and not record.images:
         record.product = "bad"
     if any(problem == "unreadable" for _, problem, _ in record.problems):
@@ -167,61 +185,148 @@ def _read_picture(record: FileRecord, found: Camera) -> None:
         record.images.append(_ccd(-1, "tile", name, int(tile.ccdnum), shape, None))
 
 
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0][:200]
+
+
 def _read_fits(record: FileRecord, default: Camera) -> None:
-    primary, images = fits.scan(record.path)
-    every = [primary, *(image.header for image in images[:1])]
-    product, record.processing = fits.product_of(record.path, primary)
+    scanned = Scanned()
+    try:
+        look(record.path, scanned)
+    finally:
+        _identify(record, scanned, default)
+    if scanned.fault:
+        raise scanned.fault
+    primary, images = scanned.headers[0], scanned.images
+    product, record.processing = planes.product_of(record.path, primary)
+    if product == "image" and not any(image.plane == "image" for image in images):
+        product = planes.said_by_name(record.path) or product
     if product in ("weight", "other"):
         record.product = "other"
         return
+    record.problems += [["", error.problem, error.detail] for error in scanned.problems]
+    every = _two(scanned)
     found = headers.camera_of_file(every, default)
-    record.camera = found.name
     record.expnum = headers.expnum_of(every, found)
-    if kind := headers.is_calibration(every):
-        raise Unusable("calibration", f"OBSTYPE is {kind!r}")
+    if kind := headers.is_calibration(every) or planes.calibration_in_name(record.path):
+        raise Unusable("calibration", kind)
+    if combined := headers.is_stack(every) or planes.stack_in_name(record.path):
+        raise Unusable("stack", combined)
     if not images:
         raise Unusable("no_image", "no HDU has an image")
     record.product = product
     record.facts = headers.exposure_facts(every, found)
-    _read_images(record, found, primary, images)
+    numbers = _read_images(record, found, primary, images)
     _check_shapes(record)
     if not record.images and not record.problems:
         raise Unusable("no_image", "it has only focus chips")
+    _part(record, found, primary, images, numbers)
 
 
-def _read_images(record: FileRecord, found: Camera, primary, images: list[ImageHdu]) -> None:
-    """Add the CCDs of a file. A mask plane belongs to the image before it; weight planes are skipped."""
-    seen = {}
+def _two(scanned: Scanned) -> list:
+    """The headers that tell of the exposure: the primary and that of the first image."""
+    return [*scanned.headers[:1], *(image.header for image in scanned.images[:1])]
+
+
+def _identify(record: FileRecord, scanned: Scanned, default: Camera) -> None:
+    """Note camera and exposure number as far as the headers that could be read say them."""
+    with contextlib.suppress(Unusable):
+        found = headers.camera_of_file(_two(scanned), default)
+        record.camera = found.name
+        record.expnum = headers.expnum_of(_two(scanned), found)
+
+
+def _read_images(record: FileRecord, found: Camera, primary, images: list[ImageHdu]) -> dict[int, int]:
+    """Add the CCDs of a file, and return the exposure number of each, by HDU.
+
+    A mask plane belongs to the image before it, or to the first one behind it; weight planes are skipped.
+    """
+    seen: dict[tuple[int, str], dict] = {}
+    numbers: dict[int, int] = {}
+    masks: list[ImageHdu] = []
+    sky = [image for image in images if image.plane not in ("mask", "weight")]
     for image in images:
         if image.plane == "weight":
             continue
         if image.plane == "mask" and record.product == "image":
             if record.images and tuple(record.images[-1]["shape"]) == image.shape:
                 record.images[-1]["mask_hdu"] = image.hdu
+            elif not record.images:
+                masks.append(image)
             continue
         ccd = None
         try:
-            ccd = headers.ccd_of(image, found, primary if len(images) == 1 or image.plane else None)
+            ccd = headers.ccd_of(image, found, primary if len(sky) <= 1 or image.plane else None)
             if ccd is None:
                 continue
+            if image.damage:
+                raise Unusable("damaged", image.damage)
             _check_shape(image, found)
+            number = headers.number_of(image, primary, sky) or record.expnum
+            own = _ccd_of(image, ccd)
         except Unusable as error:
             record.problems.append([ccd.name if ccd else "", error.problem, error.detail])
             continue
-        if ccd.name in seen:
-            detail = f"HDU {image.hdu}; HDU {seen[ccd.name]} of the same file is used"
-            record.problems.append([ccd.name, "duplicate_ccd", detail])
+        except MemoryError:
+            raise
+        except Exception as error:  # a damaged header costs its CCD only
+            detail = f"HDU {image.hdu}: {_first_line(error)}"
+            record.problems.append([ccd.name if ccd else "", "damaged", detail])
             continue
-        seen[ccd.name] = image.hdu
-        blank = fits.blank_value(image.header)
-        record.images.append(
-            _ccd(image.hdu, image.name, ccd.name, ccd.number, image.shape, blank)
-            | {
-                "fwhm": headers.positive(image.header, "FWHM"),
-                "saturation": headers.saturation_of(image.header),
-                "cd": headers.scales_of(image.header),
-            }
-        )
+        first = seen.setdefault((number, ccd.name), own)
+        if first is not own and not _is_mask_of(record, first, own):
+            detail = f"HDU {image.hdu}; HDU {first['hdu']} of the same file is used"
+            record.problems.append([ccd.name, "duplicate_ccd", detail])
+        if first is own:
+            numbers[image.hdu] = number
+            record.images.append(own)
+    for mask in masks:
+        if record.images and tuple(record.images[0]["shape"]) == mask.shape and record.images[0]["mask_hdu"] < 0:
+            record.images[0]["mask_hdu"] = mask.hdu
+    return numbers
+
+
+def _is_mask_of(record: FileRecord, first: dict, second: dict) -> bool:
+    """Of two images of one CCD, whether one is the other's mask: whole numbers beside others. Note it as such."""
+    if record.product != "image" or first["shape"] != second["shape"] or first["whole"] == second["whole"]:
+        return False
+    image, mask = (second, first) if first["whole"] else (first, second)
+    hdu = mask["hdu"]
+    first.update(image | {"mask_hdu": hdu if image["mask_hdu"] < 0 else image["mask_hdu"]})
+    return True
+
+
+def _part(record: FileRecord, found: Camera, primary, images: list[ImageHdu], numbers: dict[int, int]) -> None:
+    """Give each exposure of a file with several its own images and facts."""
+    if len(set(numbers.values())) < 2:
+        record.expnum = next(iter(numbers.values()), record.expnum)
+        return
+    by_hdu = {image.hdu: image.header for image in images}
+    groups: dict[int, list] = {}
+    for image in record.images:
+        groups.setdefault(numbers[image["hdu"]], []).append(image)
+    parts = [
+        {
+            "expnum": number,
+            "facts": headers.exposure_facts([by_hdu[own[0]["hdu"]], primary], found),
+            "images": own,
+            "problems": [],
+        }
+        for number, own in groups.items()
+    ]
+    first, *record.more = parts
+    record.expnum, record.facts, record.images = first["expnum"], first["facts"], first["images"]
+
+
+def _ccd_of(image: ImageHdu, ccd: Ccd) -> dict:
+    return _ccd(image.hdu, image.name, ccd.name, ccd.number, image.shape, fits.blank_value(image.header)) | {
+        "fwhm": headers.width_of(image.header),
+        "saturation": headers.saturation_of(image.header),
+        "cd": headers.scales_of(image.header),
+        "span": image.span and list(image.span),
+        "datasum": image.datasum and list(image.datasum),
+        "whole": planes.is_whole_numbers(image.header),
+    }
 
 
 def _ccd(
@@ -236,6 +341,7 @@ def _ccd(
 
     shape : (ny, nx). blank : the value of pixels that were not recorded. mask_hdu : -1 = none. fwhm : median FWHM of
     stars in pixels; saturation : ADU; cd : CD1_1, CD1_2, CD2_1, CD2_2 in degrees per pixel; from the header, or None.
+    span, datasum : see `ImageHdu`. whole : whether the pixels are integers that are not scaled.
     """
     return {
         "hdu": hdu,
@@ -248,6 +354,9 @@ def _ccd(
         "fwhm": None,
         "saturation": None,
         "cd": None,
+        "span": None,
+        "datasum": None,
+        "whole": False,
     }
 
 

@@ -183,8 +183,9 @@ def _plans(catalog: Catalog, records: list[FileRecord]) -> list[ExposurePlan]:
     """The exposures that the records of a unit make up, without those that have no image."""
     found: dict[int, list[FileRecord]] = {}
     for record in records:
-        if record.product in ("image", "picture", "mask") and record.expnum > 0:
-            found.setdefault(record.expnum, []).append(record)
+        for part in record.parts() if record.product in ("image", "picture", "mask") else []:
+            if part.expnum > 0:
+                found.setdefault(part.expnum, []).append(part)
     plans = [plan_exposure(expnum, own, catalog.camera) for expnum, own in sorted(found.items())]
     return [plan for plan in plans if plan.ccds]
 

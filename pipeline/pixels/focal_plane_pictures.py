@@ -16,7 +16,8 @@ from PIL import Image
 from scipy import ndimage
 
 from triptych.pipeline.camera import Camera
-from triptych.pipeline.pixels.fits import Unusable
+from triptych.pipeline.pixels.hdus import Unusable
+from triptych.pipeline.pixels.headers import DIGITS
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 COLUMNS = ("ccdnum", "x0", "y0", "x1", "y1")
@@ -40,6 +41,10 @@ def expnum_of_name(path: str | Path) -> int:
     """
     stem = Path(path).stem
     found = re.findall(r"(?<![A-Za-z0-9])D(\d{6,})(?!\d)", stem) or re.findall(r"\d{4,}", stem)
+    if len(set(found)) == 1 and len(found[0]) > DIGITS:
+        raise Unusable(
+            "no_expnum", f"a number of more than {DIGITS} digits in the file's name; name it like D00158660.jpg"
+        )
     if len(set(found)) != 1 or not int(found[0]):
         several = f"several numbers ({', '.join(found)})" if found else "no number of four digits or more"
         raise Unusable("no_expnum", f"{several} in the file's name; name it like D00158660.jpg")
@@ -100,6 +105,8 @@ def read_grey(path: str | Path) -> np.ndarray:
         with opened as picture:
             if picture.width * picture.height > PICTURE_PIXELS:
                 raise Unusable("too_large", f"it has {picture.width} x {picture.height} pixels")
+            if picture.mode.startswith("I"):  # 16 bits, which Pillow would clip
+                return np.asarray(picture, dtype=np.float32) / 257
             return np.asarray(picture.convert("L"), dtype=np.float32)
     except FileNotFoundError:
         raise
@@ -115,8 +122,8 @@ def read_grey(path: str | Path) -> np.ndarray:
 def cut_tiles(grey: np.ndarray, tiles: pd.DataFrame, camera: Camera) -> dict[int, np.ndarray]:
     """CCD images of a picture by ccdnum, each (ny, nx) float32 grey levels in array orientation, NaN where blank.
 
-    Blank is what looks like the ground between the tiles. A blank tile of a dead CCD is left out. Any other blank tile,
-    or half a tile, is a CCD image with nothing recorded there. Unusable if the tiles do not fit the picture.
+    Blank is what looks like the ground between the tiles. A tile that is blank all over is left out: that CCD was dead
+    or absent. Half a blank tile is a CCD image with nothing recorded there. Unusable if the tiles do not fit.
     """
     outside = (tiles.x0 < 0) | (tiles.y0 < 0) | (tiles.x1 > grey.shape[1]) | (tiles.y1 > grey.shape[0])
     if outside.any() or ((tiles.x1 <= tiles.x0) | (tiles.y1 <= tiles.y0)).any():
@@ -128,8 +135,7 @@ def cut_tiles(grey: np.ndarray, tiles: pd.DataFrame, camera: Camera) -> dict[int
     for tile in tiles.itertuples():
         shown = grey[tile.y0 : tile.y1, tile.x0 : tile.x1].copy()
         shown[_blank(shown, ground)] = np.nan
-        dead = camera.missing(camera.name_of(tile.ccdnum)) == "dead"
-        if not (dead and np.isnan(shown).all()):
+        if not np.isnan(shown).all():
             images[int(tile.ccdnum)] = from_display(shown, camera)
     return images
 

@@ -8,12 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from astropy.io.fits import Header
 
 from triptych.pipeline.camera import DECAM, Camera, camera
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput, choose
 from triptych.pipeline.pixels import compressed_tiles, focal_plane_pictures
-from triptych.pipeline.pixels.fits import ImageHdu, PixelReader, Unusable, as_float, blank_value, scan
+from triptych.pipeline.pixels.file_paths import path_of
+from triptych.pipeline.pixels.fits import PixelReader, blank_value
+from triptych.pipeline.pixels.hdus import ImageHdu, Scanned, Unusable, look, scan
 from triptych.pipeline.pixels.headers import camera_of_file, ccd_of, expnum_of, exposure_facts
 
 
@@ -31,7 +34,7 @@ def read_ccd(source: str | Path, hdu: int | str) -> np.ndarray:
         named = {image.name.upper(): image.hdu for image in scan(source)[1]}
         hdu = named[choose(hdu.upper(), named, f"image in {Path(source).name}")]
     with PixelReader(source) as reader:
-        return as_float(reader.read(hdu), blank_value(reader.header(hdu)))
+        return reader.read_float(hdu, blank_value(reader.header(hdu)))
 
 
 def read_mask(source: str | Path, hdu: int) -> np.ndarray:
@@ -46,24 +49,39 @@ def full_ccd(catalog: Catalog, image_id: int, ccds: pd.DataFrame | None = None) 
     ccds : the run's CCD table, to avoid reading it again. BadInput if the file is gone or no longer has that CCD.
     """
     row = _ccd_row(catalog, image_id, ccds)
-    source = Path(row.source)
+    source = path_of(row.source)
     if not source.exists():
-        raise BadInput(f"{source} has gone; bring it back, or ingest the exposure from where it is now")
+        raise BadInput(f"{row.source} has gone; bring it back, or ingest the exposure from where it is now")
     found = camera(row.camera if hasattr(row, "camera") and row.camera else catalog.camera)
     try:
         if focal_plane_pictures.is_picture_name(source):
             tiles = focal_plane_pictures.read_tiles(focal_plane_pictures.tiles_path(source), found)
             return focal_plane_pictures.cut_tiles(focal_plane_pictures.read_grey(source), tiles, found)[int(row.ccdnum)]
-        with PixelReader(source) as reader:
-            header = reader.header(int(row.image_hdu))
-            pixels = _fast(source, int(row.image_hdu), blank := blank_value(header))
-            if pixels is None:
-                pixels = as_float(reader.read(int(row.image_hdu)), blank)
+        header, pixels = _read(source, int(row.image_hdu), found, row.ccdname)
     except (Unusable, KeyError) as error:
-        raise BadInput(f"{source} can no longer be read ({error}); ingest it again") from None
+        raise BadInput(f"{row.source} can no longer be read ({error}); ingest it again") from None
     if pixels.shape != (row.naxis2, row.naxis1) or not _is_ccd(header, int(row.image_hdu), found, row.ccdname):
-        raise BadInput(f"{source} has changed and HDU {row.image_hdu} is not {row.ccdname}; ingest it again")
+        raise BadInput(f"{row.source} has changed and HDU {row.image_hdu} is not {row.ccdname}; ingest it again")
     return pixels
+
+
+def _read(source: Path, hdu: int, camera: Camera, ccdname: str) -> tuple[Header, np.ndarray]:
+    """Header and pixels of one image. Behind a damaged HDU the libraries count differently, so it is looked for."""
+    with PixelReader(source) as reader:
+        try:
+            header = reader.header(hdu)
+        except Unusable:
+            header = None
+        if header is None or not _is_ccd(header, hdu, camera, ccdname):
+            found = Scanned()
+            look(source, found)
+            for image in found.images:
+                if image.hdu == hdu and image.span:
+                    return image.header, reader.read_span(hdu, image.span, blank_value(image.header))
+        header = reader.header(hdu) if header is None else header
+        blank = blank_value(header)
+        pixels = _fast(source, hdu, blank)
+        return header, reader.read_float(hdu, blank) if pixels is None else pixels
 
 
 def _fast(source: Path, hdu: int, blank: float | None) -> np.ndarray | None:
@@ -90,9 +108,9 @@ def _is_ccd(header, hdu: int, camera: Camera, ccdname: str) -> bool:
 def full_mask(catalog: Catalog, image_id: int, ccds: pd.DataFrame | None = None) -> np.ndarray | None:
     """Data-quality mask (ny, nx) bool of one CCD image, True where bad; None if there is no mask."""
     row = _ccd_row(catalog, image_id, ccds)
-    if not row.mask_source or not Path(row.mask_source).exists():
+    if not row.mask_source or not path_of(row.mask_source).exists():
         return None
-    return read_mask(row.mask_source, int(row.mask_hdu))
+    return read_mask(path_of(row.mask_source), int(row.mask_hdu))
 
 
 def _ccd_row(catalog: Catalog, image_id: int, ccds: pd.DataFrame | None):
