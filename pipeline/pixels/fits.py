@@ -112,7 +112,8 @@ class PixelReader:
         except Unusable:
             raise
         except Exception as error:  # on damaged bytes a decoder may raise anything; the file is at fault
-            raise Unusable("corrupt_pixels", f"HDU {hdu}: {_first_line(error)}") from None
+            gone = isinstance(error, OSError) and error.errno  # of the disk, not of the bytes
+            raise Unusable("unreadable" if gone else "corrupt_pixels", f"HDU {hdu}: {_first_line(error)}") from None
         if pixels is None or pixels.dtype.kind not in "iuf":
             raise Unusable("corrupt_pixels", f"HDU {hdu} has no numbers")
         return _plane(pixels.astype(pixels.dtype.newbyteorder("="), copy=False))

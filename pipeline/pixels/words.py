@@ -1,6 +1,9 @@
 """Values of FITS headers as text."""
 
+import warnings
+
 from astropy.io import fits
+from astropy.utils.exceptions import AstropyWarning
 
 
 def text(header: fits.Header, key: str) -> str:
@@ -17,6 +20,8 @@ def text(header: fits.Header, key: str) -> str:
 
 def _as_it_stands(header: fits.Header, key: str) -> str:
     try:
-        return header.cards[key].image[10:].split("/")[0].strip(" '")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", AstropyWarning)
+            return header.cards[key].image[10:].split("/")[0].strip(" '")
     except (fits.VerifyError, ValueError, KeyError):
         return ""
