@@ -42,7 +42,7 @@ class PixelReader:
     def __enter__(self) -> "PixelReader":
         try:
             self._file = fitsio.FITS(self.path)
-        except (OSError, ValueError):
+        except Exception:  # of any kind, on damaged bytes
             self._file = None  # then astropy reads the file, or says better what is wrong with it
         return self
 
@@ -54,7 +54,9 @@ class PixelReader:
     def header(self, hdu: int) -> fits.Header:
         """Header of one HDU. Unusable if it cannot be read."""
         try:
-            return fits.getheader(self._source(), hdu)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return fits.getheader(self._source(), hdu)
         except Exception as error:  # on damaged bytes a reader may raise anything; the file is at fault
             raise Unusable("unreadable", f"header of HDU {hdu}: {_first_line(error)}") from None
 
@@ -67,7 +69,9 @@ class PixelReader:
             try:
                 _check_size(hdu, self._file[hdu].get_dims())
                 return _plane(np.asarray(self._file[hdu].read()))
-            except (OSError, ValueError, TypeError, IndexError):
+            except (Unusable, MemoryError):
+                raise
+            except Exception:  # of any kind, on damaged bytes; astropy may read them, or says better what is wrong
                 pass
         return self._by_astropy(hdu, self._source, hdu)
 

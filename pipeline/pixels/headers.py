@@ -5,6 +5,7 @@ The file's present name and the position of an HDU are never used.
 
 import math
 import re
+import warnings
 from collections.abc import Sequence
 
 from astropy.coordinates import Angle
@@ -258,6 +259,8 @@ def _first_angle(headers: Sequence[Header], keys: Sequence[str], *, hours: bool,
 
 def _mjd(date: str) -> float:
     try:
-        return float(Time(date, scale="utc").mjd) if date else math.nan
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of years that are in doubt
+            return float(Time(date, scale="utc").mjd) if date else math.nan
     except ValueError:
         return math.nan

@@ -82,3 +82,10 @@ def test_pictures_that_cannot_be_read(tmp_path):
     assert focal_plane_pictures.read_grey(tmp_path / "a.jpg").shape == (90, 90)
     assert problem_of(focal_plane_pictures.read_grey, tmp_path / "cut.jpg") == "truncated"
     assert problem_of(focal_plane_pictures.read_grey, tmp_path / "text.jpg") == "unreadable"
+
+
+def test_sixteen_bits_are_scaled_to_eight(tmp_path):
+    grey = np.random.default_rng(0).integers(0, 256, (40, 60)).astype(np.uint16)
+    Image.fromarray(grey * 257).save(tmp_path / "a.png")
+    assert Image.open(tmp_path / "a.png").mode.startswith("I")
+    assert np.array_equal(focal_plane_pictures.read_grey(tmp_path / "a.png"), grey.astype(np.float32))
