@@ -30,6 +30,7 @@ from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.errors import BadInput
 from triptych.pipeline.ingest.ingest import ingest
 from triptych.pipeline.ingest.sources import PROBLEMS
+from triptych.pipeline.pixels import compressed_tiles
 from triptych.pipeline.pixels.full_resolution import full_ccd
 
 GOOD, BAD = 102, 900001  # exposures of the sound file, and of the damaged one
@@ -43,6 +44,7 @@ VALUES = (
 # Operations: (name, place 0..1, amount 0..1, seed). The place is a share of the file's length.
 OPERATIONS = ("change", "zero", "cut", "insert", "delete", "exchange", "card", "key", "append")
 KINDS = ("plain", "rice", "gzip", "bzip2", "planes", "sums", "several", "png", "jpeg", "tiles")
+DECODER = "decoder"  # the same as `rice`, by the compiled decoder
 Operation = tuple[str, float, float, int]
 
 
@@ -57,7 +59,7 @@ def sound(kind: str) -> bytes:
         written = io.BytesIO()
         Image.fromarray(picture).save(written, kind)
         return written.getvalue()
-    hdus = [make.image(name, make.pixels(name), packed=kind == "rice") for name in make.CCDS]
+    hdus = [make.image(name, make.pixels(name), packed=kind in ("rice", DECODER)) for name in make.CCDS]
     if kind == "planes":
         flags = np.zeros(make.SHAPE, np.int16)
         hdus = [hdus[0], make.image("CCD1", flags, EXTTYPE="MASK"), make.image("CCD1", flags * 1.0, EXTTYPE="VARIANCE")]
@@ -73,8 +75,15 @@ def sound(kind: str) -> bytes:
 
 def name_of(kind: str) -> str:
     """How a file of a kind is named in its folder."""
-    ends = {"gzip": ".fits.gz", "bzip2": ".fits.bz2", "rice": ".fits.fz", "png": ".png", "jpeg": ".jpg"}
-    return f"D00{BAD}_tiles.csv" if kind == "tiles" else f"D00{BAD}{ends.get(kind, '.fits')}"
+    ends = {
+        "gzip": ".fits.gz",
+        "bzip2": ".fits.bz2",
+        "rice": ".fits.fz",
+        DECODER: ".fits.fz",
+        "png": ".png",
+        "jpeg": ".jpg",
+    }
+    return f"D00{BAD}_tiles.csv" if kind == "tiles" else f"D00{BAD}{ends.get(kind, ".fits")}"
 
 
 def damaged(content: bytes, operations: list[Operation]) -> bytes:
@@ -121,7 +130,7 @@ def draw(rng: random.Random) -> tuple[str, list[Operation]]:
     """A kind of file and one to three operations."""
     weights = (2, 2, 2, 1, 1, 1, 2, 3, 2, 1)
     names = rng.choices(OPERATIONS, weights[: len(OPERATIONS)], k=rng.choice((1, 1, 1, 2, 3)))
-    return rng.choice(KINDS), [(name, rng.random(), rng.random(), rng.getrandbits(32)) for name in names]
+    return rng.choice((*KINDS, DECODER)), [(name, rng.random(), rng.random(), rng.getrandbits(32)) for name in names]
 
 
 class Trial:
@@ -141,6 +150,7 @@ class Trial:
         elif kind in ("png", "jpeg"):
             (self.files / name_of("tiles")).write_bytes(sound("tiles"))
         (self.files / name_of(kind)).write_bytes(content)
+        compressed_tiles.WORTH_LOADING = compressed_tiles.WORTH_COMPILING = -1 if kind == DECODER else 10**18
         run = Catalog.create(self.run, camera="mosaic3")
         ingest(run, self.files, workers=1)
         exposures, ccds, quarantine = run.exposures(), run.ccds(), run.quarantine()

@@ -4,12 +4,14 @@ TRIPTYCH_DAMAGE sets the number of inputs; `python -m benchmarks.breaking.damage
 """
 
 import os
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.breaking.damage import KINDS, OPERATIONS, Trial, damaged, sound
+from triptych.pipeline.pixels import compressed_tiles
 
 EXAMPLES = int(os.environ.get("TRIPTYCH_DAMAGE", "60"))
 SHARE = st.floats(0, 1, allow_nan=False, exclude_max=True)
@@ -17,8 +19,10 @@ OPERATION = st.tuples(st.sampled_from(OPERATIONS), SHARE, SHARE, st.integers(0, 
 
 
 @pytest.fixture(scope="module")
-def trial(tmp_path_factory) -> Trial:
-    return Trial(tmp_path_factory.mktemp("damage"))
+def trial(tmp_path_factory) -> Iterator[Trial]:
+    worth = compressed_tiles.WORTH_LOADING, compressed_tiles.WORTH_COMPILING
+    yield Trial(tmp_path_factory.mktemp("damage"))
+    compressed_tiles.WORTH_LOADING, compressed_tiles.WORTH_COMPILING = worth
 
 
 @settings(max_examples=EXAMPLES, deadline=None, derandomize=EXAMPLES == 60, suppress_health_check=list(HealthCheck))
