@@ -83,7 +83,7 @@ def name_of(kind: str) -> str:
         "png": ".png",
         "jpeg": ".jpg",
     }
-    return f"D00{BAD}_tiles.csv" if kind == "tiles" else f"D00{BAD}{ends.get(kind, ".fits")}"
+    return f"D00{BAD}_tiles.csv" if kind == "tiles" else f"D00{BAD}{ends.get(kind, '.fits')}"
 
 
 def damaged(content: bytes, operations: list[Operation]) -> bytes:
