@@ -2,7 +2,6 @@
 what each inspector saw, the model behind it, the labels that taught that model, and the source files.
 """
 
-import os
 from collections.abc import Callable
 from typing import Any, overload
 
@@ -14,6 +13,7 @@ from triptych.pipeline.errors import BadInput, choose
 from triptych.pipeline.export import export, formats
 from triptych.pipeline.export.explain_model import chain_of, opinion_of, opinion_then, stages_of, taught_by
 from triptych.pipeline.ingest import reprocessed
+from triptych.pipeline.pixels.file_paths import path_of
 from triptych.pipeline.votes import verdicts, versions
 
 EXPOSURE = ("filter", "band", "night", "mjd_obs", "exptime", "ra", "dec", "airmass", "object", "propid", "plver")
@@ -129,7 +129,7 @@ def file_of(catalog: Catalog, own: pd.DataFrame, expnum: int) -> dict:
     name, source = (str(own[column].iloc[0]) if len(own) else "" for column in ("image_filename", "source"))
     problems = catalog.quarantine()
     problems = problems[problems["expnum"] == expnum][["path", "ccdname", "problem", "detail"]]
-    exists = bool(source) and os.path.exists(source)
+    exists = bool(source) and path_of(source).exists()
     return {"name": name, "source": source, "there": exists, "problems": problems.to_dict("records")}
 
 

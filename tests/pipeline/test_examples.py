@@ -47,7 +47,7 @@ def test_the_ghost_example_has_pictures_and_eight_annotators(real_data, tmp_path
     run = tmp_path / "ghosts"
     triptych("example", "ghosts", run, "--data", real_data)
     catalog = Catalog.open(run)
-    assert (len(catalog.exposures()), len(catalog.ccds()), catalog.panel) == (30, 1830, 8)
+    assert (len(catalog.exposures()), len(catalog.ccds()), catalog.panel) == (30, 1817, 8)
     assert catalog.has_preview(158660)
     with open_store(catalog) as store:
         found = of_run(catalog, store, resamples=20)

@@ -356,7 +356,7 @@ def test_the_default_backbone_finds_the_real_ghosts(real_data):
     from benchmarks.accuracy import backbones as comparison
 
     sample, votes = comparison.real_ghosts(real_data)
-    assert (len(sample.exposures), len(sample.table), votes.shape[1]) == (30, 1830, 8)
+    assert (len(sample.exposures), len(sample.table), votes.shape[1]) == (30, 1817, 8)
     loaded = backbones.open_backbone("triptych")[1]
     vectors = np.concatenate([loaded.vectors(DECAM, ccdnums, pixels) for ccdnums, pixels in sample.exposures])
     said = (comparison.held_out(vectors, sample.table, 30).reason == comparison.GHOST).to_numpy()
