@@ -45,6 +45,7 @@ VALUES = (
 OPERATIONS = ("change", "zero", "cut", "insert", "delete", "exchange", "card", "key", "append")
 KINDS = ("plain", "rice", "gzip", "bzip2", "planes", "sums", "several", "png", "jpeg", "tiles")
 DECODER = "decoder"  # the same as `rice`, by the compiled decoder
+LONG = 60  # seconds after which an input counts as one that never ends
 Operation = tuple[str, float, float, int]
 
 
@@ -181,10 +182,12 @@ def main() -> None:
         for number in range(options.inputs):
             kind, operations = draw(rng)
             print(f"\r{number + 1} of {options.inputs}: {kind} {len(failed)} failed ", end="", flush=True)
+            faulthandler.dump_traceback_later(LONG, exit=True)
             try:
                 became[kind, trial.ingest(kind, damaged(sound(kind), operations))] += 1
             except Exception:
                 failed.append((kind, operations, traceback.format_exc()))
+    faulthandler.cancel_dump_traceback_later()
     print(f"\n{options.inputs} inputs in {time.monotonic() - begun:.0f} s, {len(failed)} failed")
     for (kind, what), count in sorted(became.items()):
         print(f"{kind:8} {what:20} {count:6}")

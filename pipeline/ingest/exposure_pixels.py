@@ -148,7 +148,8 @@ def _of_file(
     frames = {ccd["hdu"]: frame_of(found, ccd["shape"], ccd.get("cd"), ccd.get("saturation")) for ccd in ccds}
     tables = tile_tables(source) if threads else {}
     tables = {ccd["hdu"]: tables[ccd["hdu"]] for ccd in ccds if ccd["hdu"] in tables}
-    with ThreadPoolExecutor(max(1, threads)) as pool, PixelReader(source) as reader:
+    sound = not any(ccd.get("span") for ccd in ccds)
+    with ThreadPoolExecutor(max(1, threads)) as pool, PixelReader(source, sound or None) as reader:
         started = {
             ccd["hdu"]: pool.submit(measure_tiles, tables[ccd["hdu"]], frames[ccd["hdu"]])
             for ccd in ccds

@@ -16,6 +16,7 @@ import numpy as np
 
 BLOCK = 2880
 HEADER_BLOCKS = 6000  # of one header, 17 MB; the longest of the archives have 0.2 MB
+MOST = 999  # axes, or columns of a table, by the standard
 MAX_TILE_PIXELS = 1 << 20  # larger tiles would hold most of an image
 MOST_BYTES_PER_PIXEL = 16  # of compressed tiles; packed well, an image has 0.5 to 1
 MAX_GZIP_SHARE = 0.25  # of an image's tiles; reading them one by one is slow
@@ -163,6 +164,20 @@ def tile_tables(path: str | Path) -> dict[int, TileTable]:
     except (OSError, ValueError, KeyError):
         return {}
     return {index: table for index, table in found.items() if table}
+
+
+def is_whole(path: str | Path) -> bool:
+    """Whether a file that is not packed consists of sound HDUs and nothing else, as far as their sizes say."""
+    end = 0
+    try:
+        with open(path, "rb") as handle:
+            size = os.fstat(handle.fileno()).st_size
+            for cards, _, end in _headers(handle, size):
+                if max(int(cards.get(key, 0)) for key in ("ZNAXIS", "TFIELDS")) > MOST:
+                    return False
+    except (OSError, ValueError, KeyError):
+        return False
+    return end + -end % BLOCK >= size
 
 
 def _headers(handle, size: int) -> Iterator[tuple[dict, int, int]]:

@@ -14,7 +14,7 @@ import fitsio
 import numpy as np
 from astropy.io import fits
 
-from triptych.pipeline.pixels import packed_files
+from triptych.pipeline.pixels import compressed_tiles, packed_files
 from triptych.pipeline.pixels.hdus import ImageHdu, Scanned, Unusable, look, scan
 from triptych.pipeline.pixels.planes import product_of
 from triptych.pipeline.pixels.words import text
@@ -32,12 +32,17 @@ def is_fits_name(path: str | Path) -> bool:
 
 
 class PixelReader:
-    """Reads images of one FITS file, which is opened once. Use it in a `with` block."""
+    """Reads images of one FITS file, which is opened once. Use it in a `with` block.
 
-    def __init__(self, path: str | Path):
+    A damaged HDU may keep a library busy for ever, so the others are then read by the place of their bytes. sound :
+    whether the file is known to have none; None = look.
+    """
+
+    def __init__(self, path: str | Path, sound: bool | None = None):
         self.path = os.fspath(path)
         self._file = None
         self._content: bytes | None = None
+        self._by_place: dict[int, ImageHdu] | None = {} if sound else None
 
     def __enter__(self) -> "PixelReader":
         try:
@@ -53,6 +58,8 @@ class PixelReader:
 
     def header(self, hdu: int) -> fits.Header:
         """Header of one HDU. Unusable if it cannot be read."""
+        if image := self._placed().get(hdu):
+            return image.header
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -65,6 +72,8 @@ class PixelReader:
 
         Unusable if they cannot be read.
         """
+        if self._placed():
+            return self._alone(hdu)
         if self._file is not None:
             try:
                 _check_size(hdu, self._file[hdu].get_dims())
@@ -81,22 +90,42 @@ class PixelReader:
         fitsio knows no BLANK in scaled integers, so astropy reads these.
         """
         pixels = self.read(hdu)
-        if blank is not None and pixels.dtype.kind == "f":
+        if blank is not None and pixels.dtype.kind == "f" and not self._placed():
             pixels = self._by_astropy(hdu, self._source, hdu)
         return as_float(pixels, blank)
 
+    def _placed(self) -> dict[int, ImageHdu]:
+        """The images of a file with a damaged HDU, by their own; {} if there is none."""
+        if self._by_place is None:
+            self._by_place = {}
+            if packed_files.packer_of(self.path) or not compressed_tiles.is_whole(self.path):
+                found = Scanned()
+                look(self.path, found)
+                self._by_place = {image.hdu: image for image in found.images if image.span}
+        return self._by_place
+
+    def _alone(self, hdu: int) -> np.ndarray:
+        span = self._placed()[hdu].span if hdu in self._placed() else None
+        if span is None:
+            raise Unusable("damaged", f"HDU {hdu} is no image, or damaged")
+        return self._of_span(hdu, span)
+
     def read_span(self, hdu: int, span: tuple[int, int], blank: float | None = None) -> np.ndarray:
-        """The same of an HDU that no library finds, because it stands behind a damaged one.
+        """The same of an HDU of a file in which another one is damaged.
 
         span : its first byte and its end in the file, which may be packed.
         """
 
+        return as_float(self._of_span(hdu, span), blank)
+
+    def _of_span(self, hdu: int, span: tuple[int, int]) -> np.ndarray:
         def alone() -> io.BytesIO:
             with packed_files.opened(self.path) as (handle, _):
                 handle.seek(span[0])
-                return io.BytesIO(fits.PrimaryHDU().header.tostring().encode() + handle.read(span[1] - span[0]))
+                before = fits.PrimaryHDU().header.tostring().encode() if span[0] else b""
+                return io.BytesIO(before + handle.read(span[1] - span[0]))
 
-        return as_float(self._by_astropy(hdu, alone, 1), blank)
+        return self._by_astropy(hdu, alone, 0 if span[0] == 0 else 1)
 
     def _source(self) -> str | io.BytesIO:
         """What astropy is to open: the path, or what is in a packed file, which is unpacked once."""

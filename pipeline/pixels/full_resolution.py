@@ -16,7 +16,7 @@ from triptych.pipeline.errors import BadInput, choose
 from triptych.pipeline.pixels import compressed_tiles, focal_plane_pictures
 from triptych.pipeline.pixels.file_paths import path_of
 from triptych.pipeline.pixels.fits import PixelReader, blank_value
-from triptych.pipeline.pixels.hdus import ImageHdu, Scanned, Unusable, look, scan
+from triptych.pipeline.pixels.hdus import ImageHdu, Unusable, scan
 from triptych.pipeline.pixels.headers import camera_of_file, ccd_of, expnum_of, exposure_facts
 
 
@@ -57,7 +57,7 @@ def full_ccd(catalog: Catalog, image_id: int, ccds: pd.DataFrame | None = None) 
         if focal_plane_pictures.is_picture_name(source):
             tiles = focal_plane_pictures.read_tiles(focal_plane_pictures.tiles_path(source), found)
             return focal_plane_pictures.cut_tiles(focal_plane_pictures.read_grey(source), tiles, found)[int(row.ccdnum)]
-        header, pixels = _read(source, int(row.image_hdu), found, row.ccdname)
+        header, pixels = _read(source, int(row.image_hdu))
     except (Unusable, KeyError) as error:
         raise BadInput(f"{row.source} can no longer be read ({error}); ingest it again") from None
     if pixels.shape != (row.naxis2, row.naxis1) or not _is_ccd(header, int(row.image_hdu), found, row.ccdname):
@@ -65,20 +65,10 @@ def full_ccd(catalog: Catalog, image_id: int, ccds: pd.DataFrame | None = None) 
     return pixels
 
 
-def _read(source: Path, hdu: int, camera: Camera, ccdname: str) -> tuple[Header, np.ndarray]:
-    """Header and pixels of one image. Behind a damaged HDU the libraries count differently, so it is looked for."""
+def _read(source: Path, hdu: int) -> tuple[Header, np.ndarray]:
+    """Header and pixels of one image."""
     with PixelReader(source) as reader:
-        try:
-            header = reader.header(hdu)
-        except Unusable:
-            header = None
-        if header is None or not _is_ccd(header, hdu, camera, ccdname):
-            found = Scanned()
-            look(source, found)
-            for image in found.images:
-                if image.hdu == hdu and image.span:
-                    return image.header, reader.read_span(hdu, image.span, blank_value(image.header))
-        header = reader.header(hdu) if header is None else header
+        header = reader.header(hdu)
         blank = blank_value(header)
         pixels = _fast(source, hdu, blank)
         return header, reader.read_float(hdu, blank) if pixels is None else pixels

@@ -1,7 +1,7 @@
 """Which HDUs a FITS file has, from its headers, without a pixel being read; and what is wrong with the file.
 
-A damaged header costs its own HDU where the next one can be found again. The libraries count such files differently or
-not at all, so an image behind a damaged HDU is known by the place of its bytes.
+A damaged header costs its own HDU where the next one can be found again. The libraries count the HDUs of such a file
+differently, refuse it, or never come back from the damaged one. So its images are known by the place of their bytes.
 """
 
 import gzip
@@ -27,6 +27,7 @@ HDUS = 4096  # 62 CCDs with image, mask and weight are 186
 # in 64 bits
 UNPACKED_BYTES = 16 << 30
 BEHIND_BYTES = 16 << 20  # after the last HDU of a packed file
+MOST = 999  # axes, or columns of a table, by the standard
 AGAIN = "fetch the file again"
 
 
@@ -47,9 +48,9 @@ class ImageHdu:
     """One image in a file.
 
     hdu : its index. shape : of the array, without leading axes of length 1. plane : image, mask, weight, '' = not said.
-    span : first byte and end of the HDU if it stands behind a damaged one, else None. datasum : first byte and number
-    of the data's bytes, and the sum that they must have; None if the header does not say. damage : what is wrong with
-    its data, if that is known already.
+    span : first byte and end of the HDU if another one of the file is damaged, else None. datasum : first byte and
+    number of the data's bytes, and the sum that they must have; None if the header does not say. damage : what is wrong
+    with its data, if that is known already.
     """
 
     hdu: int
@@ -150,6 +151,8 @@ class _Walk:
         at = 0
         while at is not None:
             at = self._hdu(at)
+        if not any(problem.problem == "damaged" for problem in self.found.problems):
+            self.found.images[:] = [replace(image, span=None) for image in self.found.images]
         self._check_number()
 
     def _hdu(self, at: int) -> int | None:
@@ -197,8 +200,7 @@ class _Walk:
             return after
         if image is not None:
             sum_of = None if said is None or self.size is None else (start, min(after, self.size) - start, said)
-            span = (at, after) if self.lost else None
-            self.found.images.append(replace(image, span=span, datasum=sum_of, damage=damage))
+            self.found.images.append(replace(image, span=(at, after), datasum=sum_of, damage=damage))
         return after
 
     def _go_past(self, index: int, start: int, end: int, said: int | None) -> str:
@@ -271,6 +273,8 @@ def _first_line(error: Exception) -> str:
 
 def _data_size(header: fits.Header, index: int) -> int:
     try:
+        _check_number_of(header, "NAXIS")
+        _check_number_of(header, "TFIELDS")
         size = int(header.data_size)
     except MemoryError:
         raise
@@ -279,6 +283,14 @@ def _data_size(header: fits.Header, index: int) -> int:
     if size < 0:
         raise _NoHeader("unreadable", f"the header of HDU {index} says that it has less than no pixels", header)
     return size
+
+
+def _check_number_of(header: fits.Header, key: str) -> int:
+    """The number of axes or columns. ValueError if it is more than a library will ever come to the end of."""
+    number = int(header.get(key, 0))
+    if not 0 <= number <= MOST:
+        raise ValueError(f"{key} is {number}, not 0 to {MOST}")
+    return number
 
 
 def _check_rest(handle: BufferedIOBase) -> None:
@@ -340,7 +352,7 @@ def _image(index: int, header: fits.Header) -> ImageHdu | None:
     packed = bool(header.get("ZIMAGE", False))
     if not packed and str(header.get("XTENSION", "IMAGE")).strip() != "IMAGE":
         return None
-    axes = int(header.get("ZNAXIS" if packed else "NAXIS", 0))
+    axes = _check_number_of(header, "ZNAXIS" if packed else "NAXIS")
     if axes == 0:
         return None
     shape = tuple(int(header[f"{'ZNAXIS' if packed else 'NAXIS'}{axis}"]) for axis in range(axes, 0, -1))

@@ -121,6 +121,17 @@ def test_one_header_without_the_size_of_its_image(run, files):
     assert full_ccd(run, 10103).mean() == pytest.approx(130, abs=0.5)
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_number_of_axes_at_which_a_library_never_ends(run, files, packed):
+    path = make.exposure(files / "x.fits", 101, packed=packed)
+    key = b"ZNAXIS  =" if packed else b"NAXIS   ="
+    at = path.read_bytes().index(key, starts(path.read_bytes())[3])
+    change(path, at, (key + b"99999999".rjust(21)).ljust(80))
+    assert read(run, files) == [(101, "", "damaged")]
+    assert names(run) == ["CCD1", "CCD2", "CCD3"]
+    assert full_ccd(run, 10102).mean() == pytest.approx(120, abs=0.5)
+
+
 @pytest.mark.parametrize(("hdu", "left"), [(0, []), (2, ["CCD1", "CCD3", "CCD4"])])
 def test_a_header_without_end(run, files, hdu, left):
     path = make.exposure(files / "x.fits", 101)
