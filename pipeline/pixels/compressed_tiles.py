@@ -172,7 +172,8 @@ def is_whole(path: str | Path) -> bool:
     try:
         with open(path, "rb") as handle:
             size = os.fstat(handle.fileno()).st_size
-            for cards, _, end in _headers(handle, size):
+            for cards, _, last in _headers(handle, size):
+                end = last
                 if max(int(cards.get(key, 0)) for key in ("ZNAXIS", "TFIELDS")) > MOST:
                     return False
     except (OSError, ValueError, KeyError):

@@ -27,6 +27,7 @@ PLANE_NAMES = {
     **dict.fromkeys(WEIGHT_WORDS, "weight"),
 }
 PLANE_KEYS = ("EXTTYPE", "DES_EXT", "EXTNAME")
+ENDINGS = re.compile(r"\.(FITS|FIT|FTS)?(\.?(FZ|GZ|BZ2))*$")
 SQUARED = re.compile(r"^1\s*/|(\^|\*\*)\s*\(?[-+]?2|(adu|electrons?|counts?|dn|e)-?2$")  # units of variance and weight
 
 
@@ -54,9 +55,10 @@ def stack_in_name(path: str | Path) -> str:
 
 
 def said_by_name(path: str | Path) -> str:
-    """`mask` or `weight` if a word of the file's name says so, as in `deep2g.wht.fits`; else ''."""
-    words = re.split(r"[^A-Z0-9]+", Path(path).name.upper())
-    found = {PLANE_NAMES[word] for word in words if word in PLANE_NAMES} - {"image"}
+    """`mask` or `weight` if the first or the last word of the file's name says so, as in `deep2g.wht.fits`; else ''."""
+    stem = ENDINGS.sub("", Path(path).name.upper())
+    words = [word for word in re.split(r"[^A-Z0-9]+", stem) if word]
+    found = {PLANE_NAMES[word] for word in words[:1] + words[-1:] if word in PLANE_NAMES} - {"image"}
     return found.pop() if len(found) == 1 else ""
 
 

@@ -129,7 +129,9 @@ def test_words_in_names_of_files():
         "x-dq.fits": "mask",
         "masked.fits": "",
         "image.fits": "",
-        "sci_mask_weight.fits": "",
+        "mask_weight.fits": "",
+        "image.wht.fits.gz": "weight",
+        "RRLyr_var_20160311.fits": "",
         "D00123456_N12.fits": "",
         "errata.fits": "",
     }.items():
