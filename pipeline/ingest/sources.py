@@ -207,7 +207,7 @@ def _read_fits(record: FileRecord, default: Camera) -> None:
     record.problems += [["", error.problem, error.detail] for error in scanned.problems]
     every = _two(scanned)
     found = headers.camera_of_file(every, default)
-    record.expnum = headers.expnum_of(every, found)
+    record.expnum = headers.expnum_of(_all(scanned), found)
     if kind := headers.is_calibration(every) or planes.calibration_in_name(record.path):
         raise Unusable("calibration", kind)
     if combined := headers.is_stack(every) or planes.stack_in_name(record.path):
@@ -228,12 +228,17 @@ def _two(scanned: Scanned) -> list:
     return [*scanned.headers[:1], *(image.header for image in scanned.images[:1])]
 
 
+def _all(scanned: Scanned) -> list:
+    """The primary header and those of all images."""
+    return [*scanned.headers[:1], *(image.header for image in scanned.images)]
+
+
 def _identify(record: FileRecord, scanned: Scanned, default: Camera) -> None:
     """Note camera and exposure number as far as the headers that could be read say them."""
     with contextlib.suppress(Unusable):
         found = headers.camera_of_file(_two(scanned), default)
         record.camera = found.name
-        record.expnum = headers.expnum_of(_two(scanned), found)
+        record.expnum = headers.expnum_of(_all(scanned), found)
 
 
 def _read_images(record: FileRecord, found: Camera, primary, images: list[ImageHdu]) -> dict[int, int]:
@@ -273,12 +278,12 @@ def _read_images(record: FileRecord, found: Camera, primary, images: list[ImageH
             detail = f"HDU {image.hdu}: {_first_line(error)}"
             record.problems.append([ccd.name if ccd else "", "damaged", detail])
             continue
+        numbers[image.hdu] = number
         first = seen.setdefault((number, ccd.name), own)
         if first is not own and not _is_mask_of(record, first, own):
             detail = f"HDU {image.hdu}; HDU {first['hdu']} of the same file is used"
             record.problems.append([ccd.name, "duplicate_ccd", detail])
         if first is own:
-            numbers[image.hdu] = number
             record.images.append(own)
     for mask in masks:
         if record.images and tuple(record.images[0]["shape"]) == mask.shape and record.images[0]["mask_hdu"] < 0:

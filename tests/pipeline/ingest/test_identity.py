@@ -68,6 +68,15 @@ def test_the_same_ccd_of_different_exposures_in_one_file(run, files):
     assert ccds(run) == {101: ["CCD2"], 102: ["CCD2"], 103: ["CCD2"]}
 
 
+def test_planes_of_several_exposures_in_one_file(run, files):
+    hdus = [make.image("CCD1", flags() * 0.1, EXTTYPE="VARIANCE")]
+    for number in (101, 102):
+        hdus += [make.image("CCD1", flags(), EXPNUM=number), make.image("CCD1", make.pixels("CCD1"), EXPNUM=number)]
+    make.write(files / "a.fits", make.primary(None), *hdus)
+    assert read(run, files) == []
+    assert run.ccds()[["expnum", "image_hdu", "mask_hdu"]].to_numpy().tolist() == [[101, 3, 2], [102, 5, 4]]
+
+
 def test_several_exposures_in_one_file_in_parts(run, files):
     several(files / "a.fits", None, 101, 102)
     ingest_part(run, files, (1, 1), workers=1)
