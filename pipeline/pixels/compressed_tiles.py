@@ -6,6 +6,7 @@ RICE_1, tiles of whole image rows, 32-bit integers or floats quantized to them. 
 and the general libraries read the file.
 """
 
+import math
 import os
 import zlib
 from collections.abc import Iterator
@@ -191,10 +192,10 @@ def _headers(handle, size: int) -> Iterator[tuple[dict, int, int]]:
             return
         start = handle.tell()
         axes = [int(cards[f"NAXIS{axis}"]) for axis in range(1, int(cards["NAXIS"]) + 1)]
-        count = int(np.prod(axes, dtype=np.int64)) if axes else 0
+        count = math.prod(axes) if axes else 0
         data = abs(int(cards["BITPIX"])) // 8 * int(cards.get("GCOUNT", 1)) * (int(cards.get("PCOUNT", 0)) + count)
         end = start + data
-        if end > size:
+        if not start <= end <= size:  # less than no data would lead back to an earlier header
             return
         yield cards, start, end
         at = end + -end % BLOCK

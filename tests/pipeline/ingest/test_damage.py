@@ -13,6 +13,7 @@ from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.ingest import exposure_pixels, sources
 from triptych.pipeline.ingest.exposure_files import plan_exposure
 from triptych.pipeline.ingest.ingest import ingest
+from triptych.pipeline.pixels import compressed_tiles
 from triptych.pipeline.pixels.full_resolution import full_ccd
 
 BLOCK = 2880
@@ -127,6 +128,18 @@ def test_a_number_of_axes_at_which_a_library_never_ends(run, files, packed):
     key = b"ZNAXIS  =" if packed else b"NAXIS   ="
     at = path.read_bytes().index(key, starts(path.read_bytes())[3])
     change(path, at, (key + b"99999999".rjust(21)).ljust(80))
+    assert read(run, files) == [(101, "", "damaged")]
+    assert names(run) == ["CCD1", "CCD2", "CCD3"]
+    assert full_ccd(run, 10102).mean() == pytest.approx(120, abs=0.5)
+
+
+@pytest.mark.parametrize("key", [b"PCOUNT  =", b"NAXIS2  ="])
+def test_data_of_less_than_no_bytes_lead_nowhere(run, files, key):
+    path = make.exposure(files / "x.fits", 101, packed=True)
+    at = path.read_bytes().index(key, starts(path.read_bytes())[3])
+    change(path, at, (key + b"-3000".rjust(21)).ljust(80))
+    assert not compressed_tiles.is_whole(path)
+    assert set(compressed_tiles.tile_tables(path)) == {1, 2, 3}
     assert read(run, files) == [(101, "", "damaged")]
     assert names(run) == ["CCD1", "CCD2", "CCD3"]
     assert full_ccd(run, 10102).mean() == pytest.approx(120, abs=0.5)
