@@ -313,7 +313,10 @@ class _HeaderBytes:
 
     def read(self, count: int) -> bytes:
         if self.count + count > HEADER_BYTES:
-            raise Unusable("too_large", f"the header of HDU {self.index} has no end within {HEADER_BYTES >> 20} MB")
+            detail = f"the header of HDU {self.index} has no end within {HEADER_BYTES >> 20} MB"
+            if self.index:
+                raise _NoHeader("damaged", detail)
+            raise Unusable("too_large", detail)
         block = self.handle.read(count)
         if self.blocks and block.startswith(b"XTENSION="):
             detail = f"the header of HDU {self.index} has no END card before HDU {self.index + 1} begins"
@@ -340,11 +343,21 @@ def _header(read: _HeaderBytes, index: int) -> fits.Header:
             header = fits.Header.fromfile(read, endcard=True)
     except (OSError, EOFError, ValueError) as error:
         if read.handle.read(1) == b"":
+            _check_begun(read, index)
             raise Unusable("truncated", f"the header of HDU {index} has no end; {AGAIN}") from None
         raise _NoHeader("unreadable", f"the header of HDU {index}: {_first_line(error)}") from None
     if index == 0 and "SIMPLE" in header and "BITPIX" not in header:
         raise Unusable("not_fits", "the first header has no BITPIX")
     return header
+
+
+def _check_begun(read: _HeaderBytes, index: int) -> None:
+    """_NoHeader if a header without end is followed by all the bytes that it promises: then only its END is lost."""
+    if index == 0:
+        return
+    begun = _begun(read.written())
+    if 0 < _data_size(begun, index) <= read.count - BLOCK:
+        raise _NoHeader("damaged", f"the header of HDU {index} has no END card", begun)
 
 
 def _image(index: int, header: fits.Header) -> ImageHdu | None:

@@ -13,7 +13,7 @@ from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.ingest import exposure_pixels, sources
 from triptych.pipeline.ingest.exposure_files import plan_exposure
 from triptych.pipeline.ingest.ingest import ingest
-from triptych.pipeline.pixels import compressed_tiles
+from triptych.pipeline.pixels import compressed_tiles, hdus
 from triptych.pipeline.pixels.full_resolution import full_ccd
 
 BLOCK = 2880
@@ -145,15 +145,16 @@ def test_data_of_less_than_no_bytes_lead_nowhere(run, files, key):
     assert full_ccd(run, 10102).mean() == pytest.approx(120, abs=0.5)
 
 
-@pytest.mark.parametrize(("hdu", "left"), [(0, []), (2, ["CCD1", "CCD3", "CCD4"])])
-def test_a_header_without_end(run, files, hdu, left):
+@pytest.mark.parametrize("small", [False, True])
+@pytest.mark.parametrize(("hdu", "left"), [(0, []), (2, ["CCD1", "CCD3", "CCD4"]), (4, ["CCD1", "CCD2", "CCD3"])])
+def test_a_header_without_end(run, files, monkeypatch, hdu, left, small):
     path = make.exposure(files / "x.fits", 101)
     at = [0, *starts(path.read_bytes())][hdu]
     change(path, path.read_bytes().index(b"END" + b" " * 77, at), b" " * 3)
-    if hdu:  # the END of the next header would be too far away
-        change(path, at + BLOCK, b" " * (starts(path.read_bytes())[hdu] - at - BLOCK))
+    if small:  # the next header is farther away than any header is long
+        monkeypatch.setattr(hdus, "HEADER_BYTES", 2 * BLOCK)
     assert read(run, files) == [(101, "", "damaged")]
-    assert f"the header of HDU {hdu} has no END card" in run.quarantine().detail[0]
+    assert f"the header of HDU {hdu} has no " in run.quarantine().detail[0]
     assert names(run) == left
 
 
