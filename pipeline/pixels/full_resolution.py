@@ -56,7 +56,12 @@ def full_ccd(catalog: Catalog, image_id: int, ccds: pd.DataFrame | None = None) 
     try:
         if focal_plane_pictures.is_picture_name(source):
             tiles = focal_plane_pictures.read_tiles(focal_plane_pictures.tiles_path(source), found)
-            return focal_plane_pictures.cut_tiles(focal_plane_pictures.read_grey(source), tiles, found)[int(row.ccdnum)]
+            images = focal_plane_pictures.cut_tiles(focal_plane_pictures.read_grey(source), tiles, found)
+            if int(row.ccdnum) not in images and int(row.ccdnum) in set(tiles.ccdnum):
+                return np.full(
+                    (row.naxis2, row.naxis1), np.nan, np.float32
+                )  # a blank tile, in a run of an older version
+            return images[int(row.ccdnum)]
         header, pixels = _read(source, int(row.image_hdu))
     except (Unusable, KeyError) as error:
         raise BadInput(f"{row.source} can no longer be read ({error}); ingest it again") from None

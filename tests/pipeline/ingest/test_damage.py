@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.io import fits
+from PIL import Image
 
 from tests import fits_makers as make
 from triptych.pipeline.catalog.catalog import Catalog
@@ -276,3 +277,10 @@ def test_pixels_of_a_file_that_goes_while_it_is_read(run, files):
     found = exposure_pixels.read_exposure(run, plan_exposure(101, [record], "mosaic3"))
     assert {problem for _, _, problem, _ in found.problems} == {"unreadable"}
     assert np.array_equal(run.exposures().expnum, [102])
+
+
+def test_a_picture_with_nothing_on_it(run, files):
+    Image.fromarray(np.full((90, 120), 20, np.uint8)).save(files / "D00000777.png")
+    (files / "D00000777_tiles.csv").write_text("ccdnum,x0,y0,x1,y1\n1,60,50,100,80\n2,60,5,100,35\n")
+    assert read(run, files) == [(777, "", "all_nan")]
+    assert run.quarantine().detail[0] == "no tile of the picture has a recorded pixel"

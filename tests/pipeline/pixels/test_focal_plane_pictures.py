@@ -6,8 +6,11 @@ import pytest
 from PIL import Image
 
 from triptych.pipeline.camera import DECAM
+from triptych.pipeline.catalog.catalog import Catalog
+from triptych.pipeline.ingest.ingest import ingest
 from triptych.pipeline.pixels import focal_plane_pictures
 from triptych.pipeline.pixels.fits import Unusable
+from triptych.pipeline.pixels.full_resolution import full_ccd
 
 
 def problem_of(function, *arguments) -> str:
@@ -89,3 +92,18 @@ def test_sixteen_bits_are_scaled_to_eight(tmp_path):
     Image.fromarray(grey * 257).save(tmp_path / "a.png")
     assert Image.open(tmp_path / "a.png").mode.startswith("I")
     assert np.array_equal(focal_plane_pictures.read_grey(tmp_path / "a.png"), grey.astype(np.float32))
+
+
+def test_a_blank_tile_that_an_older_run_has(tmp_path):
+    (tmp_path / "files").mkdir()
+    grey = np.full((90, 120), 20, np.uint8)
+    grey[5:35, 10:50] = np.random.default_rng(0).integers(60, 200, (30, 40))
+    Image.fromarray(grey).save(tmp_path / "files" / "D00000777.png")
+    (tmp_path / "files" / "D00000777_tiles.csv").write_text("ccdnum,x0,y0,x1,y1\n1,60,50,100,80\n2,10,5,50,35\n")
+    run = Catalog.create(tmp_path / "run", camera="mosaic3")
+    ingest(run, tmp_path / "files", workers=1)
+    ccds = run.ccds()
+    assert ccds.ccdname.tolist() == ["CCD2"]
+    old = ccds.assign(image_id=77701, ccdname="CCD1", ccdnum=1)
+    assert np.isnan(full_ccd(run, 77701, old)).all()
+    assert full_ccd(run, 77701, old).shape == (40, 30)
