@@ -43,6 +43,7 @@ class PixelReader:
         self._file = None
         self._content: bytes | None = None
         self._by_place: dict[int, ImageHdu] | None = {} if sound else None
+        self._headers: dict[int, fits.Header] = {}
 
     def __enter__(self) -> "PixelReader":
         try:
@@ -58,8 +59,9 @@ class PixelReader:
 
     def header(self, hdu: int) -> fits.Header:
         """Header of one HDU. Unusable if it cannot be read."""
-        if image := self._placed().get(hdu):
-            return image.header
+        self._placed()
+        if hdu in self._headers:
+            return self._headers[hdu]
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -102,6 +104,7 @@ class PixelReader:
                 found = Scanned()
                 look(self.path, found)
                 self._by_place = {image.hdu: image for image in found.images if image.span}
+                self._headers = {image.hdu: image.header for image in found.images}
         return self._by_place
 
     def _alone(self, hdu: int) -> np.ndarray:

@@ -176,6 +176,13 @@ def test_a_file_that_ends_before_the_last_extension(run, files):
     assert names(run) == ["CCD1", "CCD2", "CCD3"]
 
 
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_a_truncated_file_names_its_exposure(run, files, pack):
+    whole = pack(make.exposure(files / "x.fits", 101).read_bytes())
+    (files / "x.fits").write_bytes(whole[:-4000])
+    assert read(run, files) == [(101, "", "truncated")]
+
+
 def test_a_cut_out_with_the_card_of_the_whole_file_is_sound(run, files):
     make.exposure(files / "x.fits", 101, ccds=("CCD3",), NEXTEND=4)
     assert read(run, files) == []
