@@ -177,6 +177,8 @@ def is_whole(path: str | Path) -> bool:
                 end = last
                 if max(int(cards.get(key, 0)) for key in ("ZNAXIS", "TFIELDS")) > MOST:
                     return False
+                if min((int(value) for key, value in cards.items() if key.startswith("ZTILE")), default=1) < 1:
+                    return False
     except Exception:  # of any kind, on damaged headers
         return False
     return end + -end % BLOCK >= size

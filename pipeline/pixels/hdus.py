@@ -369,6 +369,8 @@ def _image(index: int, header: fits.Header) -> ImageHdu | None:
     if axes == 0:
         return None
     shape = tuple(int(header[f"{'ZNAXIS' if packed else 'NAXIS'}{axis}"]) for axis in range(axes, 0, -1))
+    if packed and min((int(value) for value in header["ZTILE*"].values()), default=1) < 1:
+        raise ValueError("a ZTILE card is less than 1")  # by which a library divides
     while len(shape) > 2 and shape[0] == 1:
         shape = shape[1:]
     return ImageHdu(index, header, shape, plane_of(header))

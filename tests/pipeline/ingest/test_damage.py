@@ -134,6 +134,16 @@ def test_a_number_of_axes_at_which_a_library_never_ends(run, files, packed):
     assert full_ccd(run, 10102).mean() == pytest.approx(120, abs=0.5)
 
 
+def test_tiles_of_no_length_do_not_end_the_process(run, files):
+    path = make.exposure(files / "x.fits", 101, packed=True)
+    at = path.read_bytes().index(b"ZTILE1  =", starts(path.read_bytes())[3])
+    change(path, at, (b"ZTILE1  =" + b"0".rjust(21)).ljust(80))
+    assert not compressed_tiles.is_whole(path)
+    assert read(run, files) == [(101, "", "damaged")]
+    assert names(run) == ["CCD1", "CCD2", "CCD3"]
+    assert full_ccd(run, 10102).mean() == pytest.approx(120, abs=0.5)
+
+
 @pytest.mark.parametrize("key", [b"PCOUNT  =", b"NAXIS2  ="])
 def test_data_of_less_than_no_bytes_lead_nowhere(run, files, key):
     path = make.exposure(files / "x.fits", 101, packed=True)
