@@ -14,6 +14,7 @@ from triptych.app.verbs import (
     backup,
     data,
     explain,
+    labels,
     learning,
     maps,
     models,
@@ -60,11 +61,11 @@ GROUPS = {
     "labels": (
         "Import labels and earlier inspections, and check them.",
         {
-            "import": data.labels_import,
-            "show": data.labels_show,
-            "doubtful": data.labels_doubtful,
-            "accept": data.labels_accept,
-            "annul": data.labels_annul,
+            "import": labels.labels_import,
+            "show": labels.labels_show,
+            "doubtful": labels.labels_doubtful,
+            "accept": labels.labels_accept,
+            "annul": labels.labels_annul,
         },
     ),
     "models": (

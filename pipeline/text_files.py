@@ -1,5 +1,9 @@
-"""Text files of somebody else, read without trusting their size: a line, the lines and what is unpacked have limits."""
+"""Text files of somebody else, read without trusting their size: a line, the lines and what is unpacked have limits.
 
+Their encoding is told by their first bytes (byte order mark), else it is UTF-8 if every byte fits, else Windows-1252.
+"""
+
+import codecs
 import gzip
 import io
 import os
@@ -15,13 +19,24 @@ LINE_BYTES = 1 << 20  # the longest lines of real tables have thousands; a comme
 LINE_MEMORY = 400
 UNPACKED_TIMES = 100  # of the packed size; lists of exposures pack to a tenth, the dullest to a fortieth
 UNPACKED_BYTES = 16 << 20  # however small the packed file is
+PIECE_BYTES = 1 << 16
+GZIPPED = b"\x1f\x8b"
+# the longer marks first: that of UTF-32 begins with that of UTF-16
+MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+NOT_IN_WINDOWS = b"\x81\x8d\x8f\x90\x9d"  # bytes that mean nothing in Windows-1252
 
 
 class _Limited(io.RawIOBase):
     """The bytes of a file, unpacked if it is gzipped, until they break a limit: then BadInput."""
 
     def __init__(self, path: Path):
-        self.path, self.packed = path, path.suffix == ".gz"
+        self.path, self.packed = path, path.suffix.lower() == ".gz" or first_bytes(path, 2) == GZIPPED
         self.source: Any = gzip.open(path, "rb") if self.packed else open(path, "rb")  # noqa: SIM115
         self.most = UNPACKED_BYTES + UNPACKED_TIMES * os.path.getsize(path) if self.packed else None
         self.most_lines = memory_bytes() // LINE_MEMORY
@@ -59,7 +74,46 @@ class _Limited(io.RawIOBase):
         super().close()
 
 
+def first_bytes(path: str | Path, n: int) -> bytes:
+    """The first n bytes of a file as they are stored."""
+    with open(path, "rb") as handle:
+        return handle.read(n)
+
+
+def encoding_of(path: str | Path) -> str:
+    """The encoding of a text file, gzipped or not: `utf-8-sig`, `utf-16`, `utf-32`, `cp1252` or `latin-1`.
+
+    BadInput at a limit.
+    """
+    decoder, sound, windows = codecs.getincrementaldecoder("utf-8")("strict"), True, True
+    with _Limited(Path(path)) as raw:
+        piece = raw.read(PIECE_BYTES) or b""
+        told = next((name for mark, name in MARKS if piece.startswith(mark)), "") or _unmarked(piece[:512])
+        while piece:
+            if sound:
+                try:
+                    decoder.decode(piece)
+                except UnicodeDecodeError:
+                    sound = False
+            windows = windows and not any(byte in piece for byte in NOT_IN_WINDOWS)
+            piece = raw.read(PIECE_BYTES) or b""
+    try:
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        sound = False
+    return told or ("utf-8-sig" if sound else "cp1252" if windows else "latin-1")
+
+
+def _unmarked(first: bytes) -> str:
+    """`utf-16-le` or `utf-16-be` if every second byte is 0, as in a Western text without a byte order mark; else ''."""
+    even, odd = first[0::2], first[1::2]
+    if len(first) < 4 or even.count(0) + odd.count(0) < len(odd) * 0.9:
+        return ""
+    return "utf-16-le" if not even.count(0) else "utf-16-be" if not odd.count(0) else ""
+
+
 def open_text(path: str | Path, newline: str | None = None) -> io.TextIOWrapper:
-    """Open a text file, gzipped or not, in any encoding that extends ASCII. Reading raises BadInput at a limit."""
+    """Open a text file, gzipped or not, in the encoding that it is in. Reading raises BadInput at a limit."""
+    encoding = encoding_of(path)
     buffered = io.BufferedReader(_Limited(Path(path)))
-    return io.TextIOWrapper(buffered, encoding="utf-8-sig", errors="replace", newline=newline)
+    return io.TextIOWrapper(buffered, encoding=encoding, errors="replace", newline=newline)

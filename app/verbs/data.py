@@ -1,24 +1,13 @@
-"""Verbs that bring exposures, vectors and labels into a run."""
+"""Verbs that bring exposures and vectors into a run."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from triptych.app.verbs.common import (
-    Labels,
-    Policy,
-    Run,
-    Seed,
-    Sources,
-    open_run,
-    open_store,
-    print_frame,
-    say,
-)
+from triptych.app.verbs.common import Run, Seed, Sources, open_run, say
 from triptych.app.verbs.progress import bar
 
-DOUBTS_SHOWN = 40
 # Parameters of an imported embedding that count the vectors left out, by cause.
 LEFT_OUT = ("of_no_ccd", "not_in_run", "not_finite", "without_vector", "run_images_without")
 
@@ -173,139 +162,3 @@ def _embed_from(run: Path, source: Path) -> None:
     left = {name.replace("_", " "): given[name] for name in LEFT_OUT if given[name]}
     counts = "".join(f", {count} {name}" for name, count in left.items())
     say(f"embedding/{stage.stage_id}: {stage.info['rows']} vectors of length {given['dim']}{counts}")
-
-
-def labels_import(
-    run: Run,
-    files: Annotated[
-        list[Path],
-        typer.Argument(
-            help="Label lists, earlier inspections (CSV, XLSX), truth tables, lists of suspicious good exposures.",
-            metavar="FILE",
-        ),
-    ],
-    kind: Annotated[
-        str,
-        typer.Option(
-            help="Kind of the files: bad_expid, exclude, good, truth, suspicious, inspection, spreadsheet or "
-            "annotation. Default: guessed from each file."
-        ),
-    ] = "",
-    inspector: Annotated[str, typer.Option(help="Inspector of a spreadsheet that does not name one.")] = "",
-    maybe: Annotated[str, typer.Option(help="How `maybe` and `y?` count: unsure or bad.")] = "unsure",
-    camera: Annotated[str, typer.Option(help="Camera of the files. Default: the run's camera.")] = "",
-    labels: Labels = "",
-) -> None:
-    """Read label lists and earlier inspections. The source of each label is stored with it."""
-    from triptych.pipeline.catalog.catalog import Catalog
-    from triptych.pipeline.labels.readers import import_file
-
-    catalog = Catalog.create(run, camera=camera or "decam")
-    with open_store(catalog, labels) as store:
-        for path in files:
-            report = import_file(
-                store,
-                path,
-                kind=kind or None,
-                camera=camera or catalog.camera,
-                inspector=inspector or None,
-                maybe=maybe,
-                catalog=catalog,
-            )
-            say(str(report))
-
-
-def labels_accept(run: Run, labels: Labels = "") -> None:
-    """Use the label store that is there now.
-
-    It may be new, another one, or older than the run knows it.
-
-    For after a restored backup or a lost store. Makes a new store if there is none. What was known before is recorded
-    in labels.json in the run folder. Stop the server first.
-    """
-    import getpass
-
-    from triptych.pipeline.store.store import accept_store
-
-    catalog = open_run(run)
-    before, store = accept_store(catalog, labels, by=getpass.getuser())
-    with store:
-        now = store.state()
-    was = f"; before, it was at revision {before['revision']}" if before else ""
-    say(f"{catalog.path} uses {store.address} from now on, at revision {now.revision}{was}")
-
-
-def labels_annul(
-    run: Run,
-    vote_id: Annotated[int, typer.Argument(metavar="VOTE_ID", help="Its number, as `triptych explain` prints it.")],
-    why: Annotated[str, typer.Option(help="Why it does not count; kept with the vote.")],
-    lead: Annotated[str, typer.Option(help="Who says so.")] = "",
-    labels: Labels = "",
-) -> None:
-    """Let one judgement count no more, with a reason.
-
-    For a slip that its inspector cannot take back, or a wrong row of an imported list. The vote stays on record, and
-    its inspector can vote again.
-    """
-    import getpass
-
-    with open_store(open_run(run), labels) as store:
-        expnum = store.annul(vote_id, lead or getpass.getuser(), why)
-    say(f"vote {vote_id} on exposure {expnum} does not count any more")
-
-
-def labels_show(run: Run, labels: Labels = "") -> None:
-    """Count what is in the label store. Labels by source and reason, votes by inspector, verdicts by policy."""
-    from triptych.pipeline.votes import verdicts
-
-    catalog = open_run(run)
-    store = open_store(catalog, labels)
-    frame, votes, decisions = store.labels(), store.votes(), store.adjudications()
-    if len(frame):
-        counts = frame.groupby(["source", "reason"]).size().reset_index(name="labels")
-        print_frame(counts, "Imported labels")
-    if len(votes):
-        print_frame(votes.groupby(["inspector", "judgement", "via"]).size().reset_index(name="votes"), "Votes")
-        rows = []
-        for policy in verdicts.POLICIES:
-            verdict = verdicts.verdicts(votes, policy, catalog.panel, decisions).verdict.value_counts()
-            rows.append({"policy": policy, **{name: int(verdict.get(name, 0)) for name in verdicts.VERDICTS}})
-        import pandas as pd
-
-        print_frame(pd.DataFrame(rows), f"Exposures by verdict (panel of {catalog.panel})")
-    if not len(frame) and not len(votes):
-        say("the label store is empty; `triptych labels import` fills it from lists, the dashboard from votes")
-
-
-def labels_doubtful(
-    run: Run,
-    policy: Policy = "majority",
-    answered: Annotated[bool, typer.Option("--answered", help="Also list those that a verdict has settled.")] = False,
-    everywhere: Annotated[
-        bool, typer.Option("--everywhere", help="Also list labels of exposures that are not in the run.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print all rows as JSON, for another program.")] = False,
-    labels: Labels = "",
-) -> None:
-    """List labels that are likely wrong. Another list, the votes, or nearly all similar images contradict them."""
-    import json
-
-    from triptych.pipeline.labels import doubtful
-
-    catalog = open_run(run)
-    found = doubtful.doubtful_labels(catalog, open_store(catalog, labels), policy=policy, answered=True)
-    counts = doubtful.summary(found)
-    rows = found[(answered | (found.answer == "")) & (everywhere | found.in_run)]
-    if as_json:
-        print(json.dumps({"summary": counts, "labels": rows.to_dict("records")}))
-        return
-    if not len(found):
-        say("no label is doubtful; labels come from `triptych labels import`, neighbours from `triptych predict`")
-        return
-    for row in rows.head(DOUBTS_SHOWN).itertuples():
-        print(f"{row.expnum}\t{row.sure:.2f}\t{row.why}\t{row.answer or '-'}\t{row.sentence}")
-    if len(rows) > DOUBTS_SHOWN:
-        say(f"and {len(rows) - DOUBTS_SHOWN} more; --json prints every one")
-    reasons = ", ".join(f"{n} {doubtful.WHYS[why]}" for why, n in counts["why"].items() if n)
-    say(f"{counts['in_run']} exposures of the run have a doubtful label ({counts['n']} including exposures not in it)")
-    say(f"{reasons or 'none is open'}; {counts['answered']} settled by a verdict")

@@ -54,16 +54,18 @@ def run_all(
 
     Ingest, import labels, embed, train, predict, find candidates, cluster, make both maps.
     """
+    from triptych.app.verbs.labels import import_files
     from triptych.pipeline.catalog.catalog import Catalog
-    from triptych.pipeline.labels.readers import import_file
     from triptych.pipeline.run import run as run_steps
 
     catalog = Catalog.create(run, camera=camera)
     with open_store(catalog, labels) as store:
-        for path in label or []:
-            say(str(import_file(store, path, camera=camera, catalog=catalog)))
+        unread = import_files(store, label or [], camera=camera, catalog=catalog)
         run_steps(catalog, store, sources, backbone=backbone, classifier=classifier, rule=rule, seed=seed, bar=bar)
     status(run)
+    if unread:
+        say(f"{unread} label lists were not read; mend them, and read them with `triptych labels import {run} FILE`")
+        raise typer.Exit(1)
 
 
 def status(run: Run) -> None:

@@ -1,20 +1,37 @@
 """What a reader of label files returns, and the small functions that all readers share."""
 
 import hashlib
-import itertools
 import re
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from triptych.pipeline.csv_tables import rows_of
-from triptych.pipeline.errors import BadInput
+from triptych.pipeline.errors import TriptychError
 from triptych.pipeline.reasons import canonical
 from triptych.pipeline.store.store import Vote
 from triptych.pipeline.text_files import open_text
 
 LABEL_NAMES = ["expnum", "ccdname", "reason", "raw"]
+
+
+@dataclass
+class SheetRead:
+    """What was read of one sheet, or of a text file: `str()` of `Imported` has a row for each.
+
+    rows : number of rows used. empty : rows without an answer. not_read, remarks : (line, why), of rows not used and of
+    rows used all the same. used, unused : names of columns. note : what is to be said of the whole sheet.
+    """
+
+    name: str
+    rows: int = 0
+    empty: int = 0
+    not_read: list[tuple[int, str]] = field(default_factory=list)
+    remarks: list[tuple[int, str]] = field(default_factory=list)
+    used: list[str] = field(default_factory=list)
+    unused: list[str] = field(default_factory=list)
+    note: str = ""
 
 
 @dataclass
@@ -25,6 +42,7 @@ class Imported:
     entries : (expnum, ccdname, text) of each line used. columns : {expnum: further columns of an inspection table}.
     skipped, commented : (line number, problem or text). unmapped : reasons that are not in our vocabulary, with counts.
     notes : other remarks for the report, with counts. panel : number of people who judged everything, if known.
+    sheets : what was read of each sheet.
     """
 
     votes: list[Vote] = field(default_factory=list)
@@ -37,6 +55,40 @@ class Imported:
     no_reason: int = 0
     notes: Counter = field(default_factory=Counter)
     panel: int | None = None
+    sheets: list[SheetRead] = field(default_factory=list)
+
+    def begin(self, name: str) -> SheetRead:
+        """Begin a sheet; what is read, skipped or remarked from now on is of this sheet."""
+        self.sheets.append(SheetRead(name))
+        return self.sheets[-1]
+
+    @property
+    def sheet(self) -> SheetRead:
+        """The sheet that is being read."""
+        return self.sheets[-1] if self.sheets else self.begin("")
+
+    def skip(self, number: int, problem: str) -> None:
+        """Note a line that is not used, or a cell of it."""
+        self.skipped.append((number, problem))
+        self.sheet.not_read.append((number, problem))
+
+    def remark(self, number: int, text: str) -> None:
+        """Note something about a line that is used all the same."""
+        self.sheet.remarks.append((number, text))
+
+    @contextmanager
+    def row(self, number: int) -> Iterator[None]:
+        """The boundary around one row: whatever goes wrong in it costs this row, and is noted with its line."""
+        sheet = self.sheet
+        before = len(sheet.not_read), sheet.empty
+        try:
+            yield
+        except (TriptychError, ValueError) as error:
+            self.skip(number, str(error))
+        except Exception as error:  # nothing that a row holds may cost the other rows
+            self.skip(number, f"cannot be read ({type(error).__name__}: {error})".splitlines()[0])
+        if before == (len(sheet.not_read), sheet.empty):
+            sheet.rows += 1
 
     def add_label(self, expnum: int, ccdname: str, raw: str, reasons: tuple[str, ...] | None = None) -> None:
         """Add one line of a list, once for every reason it names. The text as written is kept too."""
@@ -55,6 +107,10 @@ class Imported:
         """
         self.unmapped[re.sub(r"\d+(\.\d+)?", "#", raw)] += 1
 
+    def exposures(self) -> set[int]:
+        """The exposures that the labels and votes are about."""
+        return {expnum for expnum, *_ in self.labels} | {vote.expnum for vote in self.votes}
+
 
 @dataclass(frozen=True)
 class ReadOptions:
@@ -66,32 +122,10 @@ class ReadOptions:
 
 
 def lines(path: Path) -> Iterator[tuple[int, str]]:
-    """(line number from 1, line without its end) of a text file, gzipped or not, in any encoding that extends ASCII."""
+    """(line number from 1, line without its end) of a text file, gzipped or not, in any encoding."""
     with open_text(path) as handle:
         for number, line in enumerate(handle, start=1):
-            yield number, line.rstrip("\n")
-
-
-def csv_rows(path: Path, needed: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
-    """(line number, row) of a CSV table with a header line. `#` lines before the header are comments.
-
-    BadInput if one of the `needed` columns is missing.
-    """
-    with open_text(path, newline="") as handle:
-        before, rows = 0, iter(())
-        for line in handle:
-            if not line.startswith("#") and line.strip():
-                rows = rows_of(itertools.chain([line], handle), path)
-                break
-            before += 1
-        header = [name.strip() for name in next(rows, (0, []))[1]]
-        missing = [name for name in needed if name not in header]
-        if missing:
-            raise BadInput(f"{path} has no column {', '.join(missing)}; it has {', '.join(header) or 'none'}")
-        for number, cells in rows:
-            if cells:
-                cells = cells + [""] * (len(header) - len(cells))
-                yield before + number, dict(zip(header, cells, strict=False))
+            yield number, line.rstrip("\n").replace("\0", "")
 
 
 def imported_vote(options: ReadOptions, **values) -> Vote:

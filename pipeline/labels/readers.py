@@ -1,24 +1,31 @@
 """Reads files of labels into the label store: label lists, earlier inspections, annotations.
 
 Each reader takes a path and returns an `Imported`: votes (if it is known who judged), labels (if it is not), and a
-note of every line that could not be used. A bad line costs only that line. Reading a file again adds nothing.
+note of every line that could not be used. A bad line costs only that line, a bad file only that file. Reading a file
+again adds nothing.
 """
 
-import itertools
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
+from triptych.pipeline.camera import Camera
 from triptych.pipeline.camera import camera as camera_named
 from triptych.pipeline.errors import BadInput, TriptychError, choose
-from triptych.pipeline.labels.imported import LABEL_NAMES, Imported, ReadOptions, csv_rows, lines
-from triptych.pipeline.labels.inspections import read_annotation, read_inspection, read_spreadsheet
+from triptych.pipeline.labels import kinds
+from triptych.pipeline.labels.cells import GOOD_ANSWERS, ccd_name, exposure_number, is_range
+from triptych.pipeline.labels.import_report import ImportReport
+from triptych.pipeline.labels.imported import LABEL_NAMES, Imported, ReadOptions, lines
+from triptych.pipeline.labels.inspections import read_annotation, read_inspection
+from triptych.pipeline.labels.spreadsheets import is_workbook, read_spreadsheet
 from triptych.pipeline.labels.suspicious import SUSPICIOUS
+from triptych.pipeline.labels.tables import csv_rows, encoding_in_words
 from triptych.pipeline.reasons import FLAGS, GOOD, canonical, fold
 from triptych.pipeline.store.store import LabelStore
+from triptych.pipeline.text_files import encoding_of
 
 # An exclusion list has one reason per file, in the file's name.
 EXCLUDE_FILES: dict[str, str] = {
@@ -30,46 +37,64 @@ EXCLUDE_FILES: dict[str, str] = {
     "processing": "Processing",
     "comet": "Comet",
 }
+RANGE = "a range of exposures, or two of them; write one exposure a line"
+
+
+def _begin(path: Path) -> Imported:
+    """What is found in a list without columns, before a line is read."""
+    if is_workbook(path):
+        raise BadInput(f"{path} is a workbook, not a list; give --kind spreadsheet, or save the list as text")
+    found = Imported()
+    encoding = encoding_in_words(encoding_of(path))
+    found.begin(path.name).note = f"read as {encoding}" if encoding else ""
+    return found
 
 
 def read_bad_expid(path: Path, options: ReadOptions) -> Imported:
     """A list in legacypipe's format: `EXPID[-CCDNAME] [flag] [comment...]`. A `#` in column 1 starts a comment line.
 
     If a key is on several lines, legacypipe uses the last. Here each line is a label of its own, so no reason is lost.
+    A range of exposures, a CCD that the camera does not have, and a line that says `good` are skipped.
     """
-    found, camera = Imported(), camera_named(options.camera)
+    found, camera = _begin(path), camera_named(options.camera)
     for number, line in lines(path):
         if line.startswith("#"):
             found.commented.append((number, line))
-            continue
-        words = line.split()
-        if not words:
-            continue
-        expnum, *ccdname = words[0].split("-")
-        try:
-            expnum = int(expnum)
-            (ccdname,) = ccdname or ("",)
-        except ValueError:
-            found.skipped.append((number, f"{words[0]!r} is not EXPNUM or EXPNUM-CCDNAME"))
-            continue
-        if ccdname and ccdname not in camera.by_name:
-            found.notes[f"labels on CCDs that {camera.title} does not have, such as {ccdname}"] += 1
-        raw = " ".join(words[1:])
-        # our own exports write the reasons, then ` # `, then the votes
-        reasons = FLAGS.get(raw.strip("# ")) or canonical(raw.split(" # ")[0]) or canonical(raw)
-        found.add_label(expnum, ccdname, raw, reasons)
+        elif words := line.split():
+            with found.row(number):
+                expnum, ccdname = _key(line, words[0], camera)
+                raw = " ".join(words[1:])
+                if fold(raw) in GOOD_ANSWERS and raw not in FLAGS:
+                    raise BadInput(f"{raw!r} says that {words[0]} is not bad; a list of bad exposures cannot hold it")
+                # our own exports write the reasons, then ` # `, then the votes
+                reasons = FLAGS.get(raw.strip("# ")) or canonical(raw.split(" # ")[0]) or canonical(raw)
+                found.add_label(expnum, ccdname, raw, reasons)
     return found
+
+
+def _key(line: str, key: str, camera: Camera) -> tuple[int, str]:
+    """(exposure number, CCD name or '') of a line of a list of bad exposures. BadInput if it is not clear."""
+    if is_range(line):
+        raise BadInput(f"{' '.join(line.split()[:3])!r} is {RANGE}")
+    expnum, *ccdname = key.split("-")
+    if len(ccdname) > 1 or not re.fullmatch(r"\d+(\.0*)?", expnum, re.ASCII):
+        raise BadInput(f"{key!r} is not EXPNUM or EXPNUM-CCDNAME")
+    if ccdname and (ccdname[0].isdigit() or not ccdname[0]):
+        raise BadInput(f"{key!r} may be a CCD or {RANGE}; write a CCD by its name, such as {camera.names[0]}")
+    return exposure_number(expnum), ccd_name(camera, "".join(ccdname))
 
 
 def read_exclude(path: Path, options: ReadOptions) -> Imported:
     """A DES/DELVE exclusion list: whole exposures with a reason each, or CCDs with the reason in the file's name.
 
     A list of CCDs may have a sixth column with a reason for each, as our exports do. A line that starts with `#` is a
-    comment. If such a line names an exposure, the entry was withdrawn; it is listed in `commented`.
+    comment. If such a line names an exposure, the entry was withdrawn; it is listed in `commented`. Where name and
+    number of a CCD disagree, the number counts, as for the programs that read these lists; the line is named.
     """
-    found, camera = Imported(), camera_named(options.camera)
+    found, camera = _begin(path), camera_named(options.camera)
     kind = re.split(r"\d|-y", path.stem)[0]
     whole = fold(next(lines(path), (0, ""))[1]).startswith("#nite exposure")
+    columns = "`night  expnum  reason`" if whole else "`night expnum ccd id ccdnum`"
     for number, line in lines(path):
         if line.startswith("#"):
             if number > 1 and re.match(r"#\s*\d{8}\s+\d+\s", line):
@@ -77,145 +102,129 @@ def read_exclude(path: Path, options: ReadOptions) -> Imported:
             continue
         if not line.strip():
             continue
-        try:
-            if whole:
-                _night, expnum, reason = re.split(r"\s{2,}|\t+", line.strip(), maxsplit=2)
-                found.add_label(int(expnum), "", reason.strip())
-            else:
-                words = line.split()
-                ccdname = camera.name_of(int(words[4]))
-                found.add_label(int(words[1]), ccdname, " ".join(words[5:]) or EXCLUDE_FILES.get(kind, kind))
-        except (ValueError, IndexError, TriptychError):
-            columns = "`night  expnum  reason`" if whole else "`night expnum ccd id ccdnum`"
-            found.skipped.append((number, f"{line.strip()!r} is not {columns}"))
+        with found.row(number):
+            try:
+                if whole:
+                    _night, expnum, reason = re.split(r"\s{2,}|\t+", line.strip(), maxsplit=2)
+                    label = exposure_number(expnum), "", reason.strip()
+                else:
+                    words = line.split()
+                    ccdname, reason = ccd_name(camera, words[4]), " ".join(words[5:])
+                    label = exposure_number(words[1]), ccdname, reason or EXCLUDE_FILES.get(kind, kind)
+                    if words[3].upper() in camera.by_name and words[3].upper() != ccdname:
+                        found.remark(number, f"ccd {words[3]} has not number {words[4]}; the number counts: {ccdname}")
+            except (ValueError, IndexError, TriptychError):
+                raise BadInput(f"{line.strip()!r} is not {columns}") from None
+            found.add_label(*label)
     return found
 
 
 def read_good(path: Path, options: ReadOptions) -> Imported:
-    """A list of good exposures: each line starts with an exposure number. A `#` in column 1 starts a comment line."""
-    found = Imported()
+    """A list of good exposures: each line starts with an exposure number. A `#` in column 1 starts a comment line.
+
+    A line that goes on with what is wrong is skipped.
+    """
+    found, first = _begin(path), True
     for number, line in lines(path):
         if line.startswith("#") or not line.strip():
             continue
-        word = re.split(r"[\s,]", line.strip())[0]
-        if word.isdigit():
-            found.add_label(int(word), "", GOOD, (GOOD,))
-        elif number > 1:  # the first line may name the columns
-            found.skipped.append((number, f"{word!r} is not an exposure number"))
+        word, *rest = re.split(r"[\s,;]+", line.strip(), maxsplit=1)
+        if first and not re.search(r"\d", word):  # the first line may name the columns
+            first = False
+            continue
+        first = False
+        with found.row(number):
+            if is_range(line):
+                raise BadInput(f"{' '.join(line.split()[:3])!r} is {RANGE}")
+            expnum, said = exposure_number(word), "".join(rest)
+            if fold(said) in ("bad", "n", "no", "false") or canonical(said):
+                raise BadInput(f"{said!r} says that {word} is not good; a list of good exposures cannot hold it")
+            found.add_label(expnum, "", GOOD, (GOOD,))
     return found
 
 
 def read_truth(path: Path, options: ReadOptions) -> Imported:
-    """A table `expnum,ccdname,reason` of what is known of each CCD; reason `good` if nothing is wrong."""
-    found = Imported()
-    for number, row in csv_rows(path, needed=("expnum", "reason")):
-        try:
-            expnum = int(row["expnum"])
-        except ValueError:
-            found.skipped.append((number, f"{row['expnum']!r} is not an exposure number"))
-            continue
-        raw, ccdname = row["reason"].strip(), row.get("ccdname", "").strip()
-        found.add_label(expnum, ccdname, raw, (GOOD,) if raw.lower() == GOOD else None)
+    """A table `expnum,ccdname,reason` of what is known of each CCD; reason `good` if nothing is wrong.
+
+    A CCD may be named or numbered; one that the camera does not have costs its row. Rows that call the same thing good
+    and bad are both labels, and are named.
+    """
+    found, camera = Imported(), camera_named(options.camera)
+    said: dict[tuple[int, str], dict[bool, int]] = {}
+    for number, row in csv_rows(path, found, needed=("expnum", "reason"), known=("ccdname", "ccdnum")):
+        with found.row(number):
+            expnum = exposure_number(row["expnum"])
+            ccdname = ccd_name(camera, row.get("ccdname", ""), row.get("ccdnum", ""))
+            raw = row["reason"].strip()
+            good = raw.lower() == GOOD
+            found.add_label(expnum, ccdname, raw, (GOOD,) if good else None)
+            before = said.setdefault((expnum, ccdname), {})
+            if good not in before:
+                before[good] = number
+                if len(before) == 2:
+                    key = f"{expnum}-{ccdname}" if ccdname else f"{expnum}"
+                    found.remark(number, f"says {raw!r} of {key}, line {before[not good]} the contrary; both are kept")
     return found
 
 
 def read_suspicious(path: Path, options: ReadOptions) -> Imported:
     """A table `expnum,kind` of good exposures that look odd, with kinds such as `satellite_trail`: see `suspicious`."""
     found = Imported()
-    for number, row in csv_rows(path, needed=("expnum", "kind")):
-        kind = re.sub(r"[\s-]+", "_", row["kind"].strip().lower())
-        try:
-            expnum = int(row["expnum"])
-        except ValueError:
-            found.skipped.append((number, f"{row['expnum']!r} is not an exposure number"))
-            continue
-        if not kind:
-            found.skipped.append((number, f"exposure {expnum} without a kind; say what makes it look odd"))
-            continue
-        found.entries.append((expnum, "", kind))
-        found.labels.append((expnum, "", "", kind))
-        found.notes[kind] += 1
+    for number, row in csv_rows(path, found, needed=("expnum", "kind")):
+        with found.row(number):
+            kind = re.sub(r"[\s-]+", "_", row["kind"].strip().lower())
+            expnum = exposure_number(row["expnum"])
+            if not kind:
+                raise BadInput(f"exposure {expnum} without a kind; say what makes it look odd")
+            found.entries.append((expnum, "", kind))
+            found.labels.append((expnum, "", "", kind))
+            found.notes[kind] += 1
     return found
 
 
-@dataclass(frozen=True)
-class ImportReport:
-    """The result of reading one file. `str()` of it is the report for the user."""
-
-    path: Path
-    kind: str
-    found: Imported
-    votes_added: int = 0
-    votes_known: int = 0
-    votes_kept: int = 0
-    labels_added: int = 0
-    panel: int | None = None
-
-    def __str__(self) -> str:
-        found = self.found
-        labels, votes = len(found.entries), len(found.votes)
-        parts = [f"{self.path.name}: read as {self.kind}"]
-        if votes:
-            names = sorted({vote.inspector for vote in found.votes})
-            parts.append(f"{votes} votes of {', '.join(names)} ({self.votes_added} new)")
-        if self.votes_kept:
-            parts.append(f"{self.votes_kept} not used, because their inspectors have voted by hand")
-        if labels:
-            whole = sum(ccdname == "" for _, ccdname, _ in found.entries)
-            parts.append(
-                f"{labels} labels ({whole} exposures, {labels - whole} CCDs, {found.no_reason} without a reason; "
-                f"{self.labels_added} new)"
-            )
-        if self.panel:
-            parts.append(f"the run's panel is now {self.panel}")
-        parts += [f"{number} {what}" for what, number in found.notes.items()]
-        if found.commented:
-            parts.append(f"{len(found.commented)} commented lines not read")
-        text = "; ".join(parts)
-        for number, problem in found.skipped[:10]:
-            text += f"\n  line {number} skipped: {problem}"
-        if len(found.skipped) > 10:
-            text += f"\n  and {len(found.skipped) - 10} more lines skipped"
-        if found.unmapped:
-            total = sum(found.unmapped.values())
-            text += f"\n  {total} reasons ({len(found.unmapped)} different) are not in the vocabulary, kept as written:"
-            text += "".join(f"\n    {count:6d}  {raw[:90]}" for raw, count in found.unmapped.most_common(10))
-        return text
-
-
 def guess_kind(path: str | Path) -> str:
-    """The kind of a file, guessed from its name and its first lines. BadInput if it cannot be guessed."""
-    path = Path(path)
-    if path.suffix.lower() in (".xlsx", ".xlsm"):
-        return "spreadsheet"
-    if re.search(r"(^|[_-])good([._-]|$)", path.name) and not _says_more(path):
-        return GOOD
-    first = next((line for _, line in lines(path) if line.strip() and not line.startswith("# ")), "")
-    names = {name.strip().lower() for name in first.split(",")}
-    if {"annotator", "marked_fraction"} <= names:
-        return "annotation"
-    if "expnum" in names and any(name.endswith("_badexp") for name in names):
-        return "inspection"
-    if "expnum" in names and any("is_bad" in name or "is bad" in name for name in names):
-        return "spreadsheet"
-    if {"expnum", "reason"} <= names:
-        return "truth"
-    if {"expnum", "kind"} <= names:
-        return SUSPICIOUS
-    if fold(first).startswith(("#nite exposure", "#date expnum")):
-        return "exclude"
-    if any(re.match(r"\d+(-\w+)?(\s|$)", line) for _, line in lines(path)):
-        return "bad_expid"
-    raise BadInput(f"cannot tell what kind of list {path} is; give --kind, one of {', '.join(READERS)}")
+    """The kind of a file, guessed from its name and its first lines. BadInput if none fits, or more than one."""
+    return kinds.guess(Path(path), tuple(READERS))
 
 
-def _says_more(path: Path) -> bool:
-    """Whether the first lines hold more than numbers.
+def read_file(
+    path: str | Path,
+    kind: str | None = None,
+    *,
+    camera: str = "decam",
+    inspector: str | None = None,
+    maybe: str = "unsure",
+    catalog=None,
+) -> ImportReport:
+    """Read one file, and store nothing: the report of what an import would take. Options as of `import_file`.
 
-    A file named good that holds only numbers lists good exposures.
+    BadInput if the file cannot be read, whatever is wrong with it.
     """
-    some = [line.strip() for _, line in itertools.islice(lines(path), 20) if line.strip() and not line.startswith("#")]
-    return not some or any(not re.fullmatch(r"\d+,?", line) for line in some[1:] or some)
+    path = Path(path)
+    choose(maybe, ("unsure", "bad"), "meaning of maybe")
+    options = ReadOptions(camera=camera_named(camera).name, inspector=inspector or "", maybe=maybe)
+    if kind:
+        choose(kind, READERS, "kind of label file")
+    try:
+        if not path.is_file():
+            raise BadInput(f"{path} is not a file; name the list to import")
+        known = kind or guess_kind(path)
+        found = READERS[known](path, options)
+    except (TriptychError, OSError):
+        raise
+    except Exception as error:  # the boundary around one file: what is wrong with it costs only this file
+        words = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        raise BadInput(f"{path} cannot be read ({words}); save it again, as CSV or as text") from None
+    named = _camera_in_name(path)
+    if named and named != options.camera:
+        found.notes[f"the name says {named}, but read as {options.camera}: if that is wrong, give the camera"] += 1
+    report = ImportReport(path, known, found, options.camera, guessed=not kind)
+    if catalog is not None:
+        ours = catalog.exposures()
+        given = found.exposures()
+        held = given & set(ours.expnum[ours.camera == options.camera])
+        report = replace(report, in_run=(len(held), len(given)), run_is_empty=not len(ours))
+    return report
 
 
 def import_file(
@@ -235,27 +244,32 @@ def import_file(
     as bad). catalog : the run; an annotation table sets its panel, if it has none yet. BadInput if the file cannot be
     read, UnknownName for an unknown kind, camera or `maybe`.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise BadInput(f"{path} is not a file; name the list to import")
-    choose(maybe, ("unsure", "bad"), "meaning of maybe")
-    kind = choose(kind or guess_kind(path), READERS, "kind of label file")
-    options = ReadOptions(camera=camera_named(camera).name, inspector=inspector or "", maybe=maybe)
-    found = READERS[kind](path, options)
-    named = _camera_in_name(path)
-    if named and named != options.camera:
-        found.notes[f"the name says {named}, but read as {options.camera}: if that is wrong, give the camera"] += 1
+    report = read_file(path, kind, camera=camera, inspector=inspector, maybe=maybe, catalog=catalog)
+    return store_found(store, report, catalog)
+
+
+def store_found(store: LabelStore, report: ImportReport, catalog=None) -> ImportReport:
+    """Store what `read_file` found. Returns the report with what is new."""
+    found, source = report.found, report.path.name
     counts = store.import_votes(found.votes)
-    labels = pd.DataFrame(found.labels, columns=LABEL_NAMES).assign(camera=options.camera)
-    added = store.import_labels(labels, source=path.name, kind=kind).added
+    labels = pd.DataFrame(found.labels, columns=LABEL_NAMES).assign(camera=report.camera)
+    added = store.import_labels(labels, source=source, kind=report.kind).added
     if found.columns:
-        rows = [{"camera": options.camera, "expnum": key, "columns": own} for key, own in found.columns.items()]
-        store.import_columns(pd.DataFrame(rows), source=path.name)
+        rows = [{"camera": report.camera, "expnum": key, "columns": own} for key, own in found.columns.items()]
+        store.import_columns(pd.DataFrame(rows), source=source)
     panel = None
     if catalog is not None and found.panel and not catalog.refresh().info.get("panel"):
         panel = found.panel
         catalog.set_info(panel=panel)
-    return ImportReport(path, kind, found, counts.added, counts.known, counts.kept, added, panel)
+    return replace(
+        report,
+        votes_added=counts.added,
+        votes_known=counts.known,
+        votes_kept=counts.kept,
+        labels_added=added,
+        panel=panel,
+        stored=True,
+    )
 
 
 def _camera_in_name(path: Path) -> str:

@@ -6,12 +6,14 @@ gets all that is packed there.
 """
 
 import itertools
+import re
 import zipfile
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from triptych.pipeline.csv_tables import unescaped
+from triptych.pipeline.csv_tables import Row, unescaped
 from triptych.pipeline.errors import BadInput, TriptychError
 from triptych.pipeline.extras import need
 
@@ -24,6 +26,18 @@ PART_BYTES = 32 << 20  # of any other XML file that is read at once, such as the
 PIECE_BYTES = 1 << 16
 ROWS = 1_048_576  # as many as a sheet can have, and so many of all sheets are read
 COLUMNS = 300  # three for each inspector
+_MERGED = re.compile(rb'<(?:\w+:)?mergeCell\s[^>]{0,200}?ref="([A-Za-z]{1,3}\d{1,7}):([A-Za-z]{1,3}\d{1,7})"')
+_FORMULA = re.compile(rb"<(?:\w+:)?f[\s>/]")
+MERGED = 100_000  # merged ranges of a sheet that are looked at
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One sheet of a workbook. Merged cells have their text in each row, and in each column of their first row too."""
+
+    title: str
+    hidden: bool
+    rows: Iterator[Row]
 
 
 def check(path: Path) -> None:
@@ -76,35 +90,99 @@ def _most(name: str) -> int:
     return UNPACKED_BYTES if row_by_row else PART_BYTES
 
 
-def sheets(path: Path) -> Iterator[tuple[str, Iterator[list[str]]]]:
-    """(name, rows of cell texts) of each sheet. BadInput if the file cannot be read, or is too large."""
+def sheets(path: Path) -> Iterator[Sheet]:
+    """The sheets of a workbook. BadInput if the file cannot be read, or is too large.
+
+    What the file says of the size of a sheet is not believed. A formula that no program has computed is a fault of its
+    cell.
+    """
     need(f"reading {path}", "openpyxl")
     import openpyxl
 
     check(path)
     try:
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+        written = openpyxl.load_workbook(path, read_only=True, data_only=False)
         left = itertools.count(ROWS, -1)
-        for sheet in book.worksheets:
-            yield f"sheet {sheet.title!r}", _rows(sheet, left, path)
+        for sheet, other in zip(book.worksheets, written.worksheets, strict=True):
+            merged, formulas = _merged_and_formulas(sheet)
+            rows = _rows(sheet, other if formulas else None, merged, left, path)
+            yield Sheet(sheet.title, sheet.sheet_state != "visible", rows)
         book.close()
+        written.close()
     except (TriptychError, GeneratorExit):
         raise
     except Exception as error:  # openpyxl also lets errors of zipfile and XML through
         raise _unreadable(path, error) from None
 
 
-def _rows(sheet, left: Iterator[int], path: Path) -> Iterator[list[str]]:
+def _merged_and_formulas(sheet) -> tuple[list[tuple[int, int, int, int]], bool]:
+    """(merged ranges of a sheet as first row, last row, first column, last column, from 1; whether it has formulas)."""
+    from openpyxl.utils import range_boundaries
+
+    found, formulas, before = set(), False, b""
+    with sheet._get_source() as source:
+        while piece := source.read(PIECE_BYTES):
+            text = before + piece
+            formulas = formulas or bool(_FORMULA.search(text))
+            if len(found) < MERGED:
+                found.update(match.groups() for match in _MERGED.finditer(text))
+            before = text[-300:]
+    ranges = []
+    for first, last in found:
+        left, top, right, bottom = range_boundaries(f"{first.decode()}:{last.decode()}")
+        ranges.append((top or 1, bottom or 1, left or 1, min(right or 1, COLUMNS)))
+    return sorted(ranges), formulas
+
+
+def _rows(sheet, written, merged: list, left: Iterator[int], path: Path) -> Iterator[Row]:
     try:
-        for row in sheet.iter_rows(values_only=True, max_row=ROWS, max_col=min(sheet.max_column or COLUMNS, COLUMNS)):
+        sheet.reset_dimensions()
+        given = sheet.iter_rows(values_only=True, max_row=ROWS)
+        if written is not None:
+            written.reset_dimensions()
+            given = zip(given, written.iter_rows(values_only=True, max_row=ROWS), strict=False)
+        else:
+            given = ((row, ()) for row in given)
+        open_ranges, waiting = [], iter([*merged, None])
+        following = next(waiting)
+        for number, (row, formulas) in enumerate(given, start=1):
             if next(left) <= 0:
                 raise BadInput(f"{path} has more than {ROWS:,} rows in its sheets; save them one by one as CSV")
+            row = row[:COLUMNS]
             empty = row.count(None) == len(row)  # a sheet may claim a million of them
-            yield [] if empty else ["" if value is None else unescaped(str(value)) for value in row]
+            cells = [] if empty else ["" if value is None else unescaped(_text(value)) for value in row]
+            while following and following[0] <= number:
+                top, bottom, first, last = following
+                value = cells[first - 1] if first <= len(cells) else ""
+                open_ranges.append((top, bottom, first, last, value))
+                following = next(waiting)
+            open_ranges = [own for own in open_ranges if own[1] >= number]
+            for top, _bottom, first, last, value in open_ranges:
+                _fill(cells, first, last if number == top else first, value)
+            faults = {
+                place: "is a formula that no program has computed; open the file in a spreadsheet program and save it"
+                for place, (value, formula) in enumerate(zip(row, formulas, strict=False))
+                if value is None and formula is not None and str(formula).startswith("=")
+            }
+            yield Row(number, cells, faults=faults)
     except (TriptychError, GeneratorExit):
         raise
     except Exception as error:
         raise _unreadable(path, error) from None
+
+
+def _text(value) -> str:
+    """A cell as text: whole numbers without an exponent, however long."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() and abs(value) < 1e18 else str(value)
+
+
+def _fill(cells: list[str], first: int, last: int, value: str) -> None:
+    """Write the text of a merged range into its empty cells of one row. first, last : columns, from 1."""
+    if value and last > len(cells):
+        cells.extend([""] * (last - len(cells)))
+    for place in range(first - 1, min(last, len(cells))):
+        cells[place] = cells[place] or value
 
 
 def _unreadable(path: Path, error: Exception) -> BadInput:
