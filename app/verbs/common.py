@@ -66,12 +66,15 @@ class TrainingOptions:
     def chosen(self) -> dict:
         """The keyword arguments `recipe` and `survey` of the functions that train."""
         from triptych.pipeline.labels.recipe import Recipe
-        from triptych.pipeline.labels.survey_ccds import read
+        from triptych.pipeline.labels.survey_ccds import left_out_in_words, read
 
         recipe = Recipe(
             self.good_pool, self.balance, self.upweight, self.good_exposures, self.good_ccds, self.simulated
         )
-        return {"recipe": recipe, "survey": read(self.survey_ccds) if self.survey_ccds else None}
+        survey = read(self.survey_ccds) if self.survey_ccds else None
+        if survey is not None and (left := left_out_in_words(survey)):
+            say(left)
+        return {"recipe": recipe, "survey": survey}
 
 
 def takes_training_options(verb: Callable) -> Callable:

@@ -9,7 +9,7 @@ from triptych.app.verbs.common import Run, Seed, Sources, open_run, say
 from triptych.app.verbs.progress import bar
 
 # Parameters of an imported embedding that count the vectors left out, by cause.
-LEFT_OUT = ("of_no_ccd", "not_in_run", "not_finite", "without_vector", "run_images_without")
+LEFT_OUT = ("of_no_ccd", "name_and_number_disagree", "not_in_run", "not_finite", "without_vector", "run_images_without")
 
 
 def simulate(
@@ -132,10 +132,17 @@ def embed(
             "image_id, or with expnum and ccdname or ccdnum. Its rows count from 0.",
         ),
     ] = None,
+    features: Annotated[
+        str,
+        typer.Option(
+            help="With --from and Parquet: the columns of the vectors, by the name that they share (f for f0, f1, ...) or "
+            "with commas between them. Default: those that share a name and are numbered.",
+        ),
+    ] = "",
 ) -> None:
     """Turn every CCD image into a vector. If stopped, run it again to continue."""
     if source:
-        return _embed_from(run, source)
+        return _embed_from(run, source, features)
     from triptych.pipeline.embedding.embed import embed as make
 
     with bar("embed") as progress:
@@ -152,13 +159,16 @@ def embed(
     say(f"embedding/{stage.stage_id}: {stage.info['rows']} vectors")
 
 
-def _embed_from(run: Path, source: Path) -> None:
+def _embed_from(run: Path, source: Path, features: str) -> None:
     from triptych.pipeline.catalog.catalog import Catalog
     from triptych.pipeline.embedding.external import bring_in
 
     with bar("embed") as progress:
-        stage = bring_in(Catalog.create(run), source, progress=progress)
+        stage = bring_in(Catalog.create(run), source, features=features, progress=progress)
     given = stage.parameters
     left = {name.replace("_", " "): given[name] for name in LEFT_OUT if given[name]}
     counts = "".join(f", {count} {name}" for name, count in left.items())
     say(f"embedding/{stage.stage_id}: {stage.info['rows']} vectors of length {given['dim']}{counts}")
+    if taken := given.get("features"):
+        named = f"{taken[0]} to {taken[-1]}" if len(taken) > 3 else ", ".join(taken)
+        say(f"taken as vectors: {named}; other numeric columns: {', '.join(given['other_columns']) or 'none'}")

@@ -11,6 +11,9 @@ Formats, by the ending of the file name:
 
 The table beside `NAME.npy` or `NAME.h5` is `NAME.keys.parquet`, `NAME.keys.csv`, `NAME.parquet` or `NAME.csv`, or the
 only CSV file in the folder. It has `image_id`, or `expnum` and either `ccdname` or `ccdnum`.
+
+Of a Parquet file with a column for each number, the features are the columns that share a name and are numbered (`f0`,
+`f1`, ...), or those that the caller names. Where several such groups of columns may be meant, the file is refused.
 """
 
 import re
@@ -55,15 +58,18 @@ PACKED_CHUNK_BYTES = 1 << 20
 class External:
     """vectors : (n, dim) float32.
 
-    keys : their rows, with some of KEYS. missing : number of table rows without vector.
+    keys : their rows, with some of KEYS. missing : number of table rows without vector. taken, left : the names of the
+    columns of a Parquet file that are features, and of its other numeric columns.
     """
 
     vectors: np.ndarray
     keys: pd.DataFrame
     missing: int = 0
+    taken: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
 
 
-def read_hdf5(path: Path, keys: Path | None, progress: Callable) -> External:
+def read_hdf5(path: Path, keys: Path | None, progress: Callable, features: str = "") -> External:
     """Vectors of an HDF5 file. keys : table of what each row is, None = the one beside the file. BadInput as a line."""
     need(f"reading {path}", "h5py")
     import h5py
@@ -90,9 +96,13 @@ def read_hdf5(path: Path, keys: Path | None, progress: Callable) -> External:
                 vectors[done - 1] = np.asarray(stored, dtype=np.float32).reshape(-1)
                 if done % EVERY == 0 or done == len(images):
                     progress(done, len(images), path.name)
-    except (OSError, RuntimeError, KeyError) as error:
-        raise BadInput(f"{path} cannot be read as HDF5: {first_line(error)}") from None
-    if rows and max(rows) >= len(table):
+    except (BadInput, MemoryError):
+        raise
+    except Exception as error:  # on a damaged file h5py and HDF5 may raise anything
+        raise BadInput(f"{path} cannot be read as HDF5: {first_line(error)}; copy it again") from None
+    if not rows:
+        raise BadInput(f"{path} has no vector in its group `images`; write one dataset for each image")
+    if max(rows) >= len(table):
         raise BadInput(
             f"{path} has a vector for row {max(rows)}, but its table has only {len(table)} rows; give the right table"
         )
@@ -115,7 +125,7 @@ def _check_dataset(stored, path: Path, name: str) -> None:
         raise BadInput(f"{path}: {name} is stored in too large chunks; write it without chunks or compression")
 
 
-def read_npy(path: Path, keys: Path | None, progress: Callable) -> External:
+def read_npy(path: Path, keys: Path | None, progress: Callable, features: str = "") -> External:
     """Vectors of a NumPy file, see `read_hdf5`."""
     try:
         vectors = np.load(path, allow_pickle=False, mmap_mode="r")  # maps no more than the file has
@@ -130,27 +140,64 @@ def read_npy(path: Path, keys: Path | None, progress: Callable) -> External:
     return External(np.asarray(vectors, np.float32), table)
 
 
-def read_parquet(path: Path, keys: Path | None, progress: Callable) -> External:
-    """Vectors of a Parquet file, in one column of lists or a column for each number; see `read_hdf5`."""
+def read_parquet(path: Path, keys: Path | None, progress: Callable, features: str = "") -> External:
+    """Vectors of a Parquet file, in one column of lists or a column for each number; see `read_hdf5`.
+
+    features : which columns: the name that they share, or names with commas between them; '' = see `feature_columns`.
+    """
     try:
         with pa.parquet.ParquetFile(path) as file:
             schema = file.schema_arrow
             lists = [field.name for field in schema if _is_list(field.type)]
+            numbers = [f.name for f in schema if _is_number(f.type) and f.name not in NOT_FEATURES]
+            if features in lists:
+                lists = [features]
+            taken = [] if lists and not features else feature_columns([*lists, *numbers], features, path)
+            lists = [name for name in lists if name in taken] if features else lists
             if len(lists) > 1:
                 raise BadInput(
-                    f"{path} has several columns of lists ({', '.join(lists)}); keep the one with the vectors"
+                    f"{path} has several columns of lists ({', '.join(lists)}); name one: --features {lists[0]}"
                 )
             frame = read_keys(keys) if keys else _parquet_keys(file, path)
             n = file.metadata.num_rows
             if len(frame) != n:
                 raise BadInput(f"{path} has {n} rows, but its table has {len(frame)}; give the right table")
-            features = [f.name for f in schema if _is_number(f.type) and f.name not in NOT_FEATURES]
-            if not lists and not features:
-                raise BadInput(f"{path} has neither a column of lists nor numeric columns besides its keys")
-            vectors = _lists(file, lists[0], path) if lists else _columns(file, features, path)
-    except (pa.ArrowException, OSError) as error:
-        raise BadInput(f"{path} cannot be read as Parquet: {first_line(error)}") from None
-    return External(vectors, frame)
+            vectors = _lists(file, lists[0], path) if lists else _columns(file, taken, path)
+    except (BadInput, MemoryError):
+        raise
+    except Exception as error:  # on a damaged file pyarrow may raise anything
+        raise BadInput(f"{path} cannot be read as Parquet: {first_line(error)}; copy it again") from None
+    taken = lists or taken
+    return External(vectors, frame, taken=tuple(taken), left=tuple(name for name in numbers if name not in taken))
+
+
+def feature_columns(names: list[str], wanted: str, path: Path) -> list[str]:
+    """Which of the numeric columns of a table are features, in order of their numbers. BadInput if it is not clear.
+
+    wanted : the name that they share, or names with commas between them; '' = the only group of two or more columns
+    that share a name and are numbered.
+    """
+    if not names:
+        raise BadInput(f"{path} has neither a column of lists nor numeric columns besides its keys")
+    groups: dict[str, list[tuple[int, str]]] = {}
+    for name in names:
+        if match := re.fullmatch(r"(.*?)(\d{1,9})", name, re.ASCII | re.DOTALL):
+            groups.setdefault(match[1], []).append((int(match[2]), name))
+    known = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
+    if wanted:
+        own = [name.strip() for name in wanted.split(",")]
+        found = own if set(own) <= set(names) else [name for _, name in sorted(groups.get(wanted, []))]
+        if not found:
+            raise BadInput(f"{path} has no columns {wanted!r}; its numeric columns are {known}")
+        return found
+    several = {shared: own for shared, own in groups.items() if len(own) > 1}
+    if len(several) != 1:
+        what = f"several groups of numbered columns ({', '.join(several)})" if several else "no numbered columns"
+        raise BadInput(
+            f"{path} has {what}, so it is not clear which are features; its numeric columns are {known}; name them: "
+            "--features, with the name that they share or with commas between them"
+        )
+    return [name for _, name in sorted(next(iter(several.values())))]
 
 
 def _parquet_keys(file: pa.parquet.ParquetFile, path: Path) -> pd.DataFrame:
@@ -245,8 +292,13 @@ def read_keys(path: Path) -> pd.DataFrame:
             with pa.parquet.ParquetFile(path) as file:
                 return _parquet_keys(file, path)
         with open_text(path, newline="") as handle:
-            frame = pd.read_csv(handle, low_memory=False, usecols=lambda name: name in KEYS)
-    except (OSError, ValueError, pa.ArrowException) as error:
+            first = handle.readline()
+        separator = next((one for one in "\t;" if one in first and "," not in first), ",")
+        with open_text(path, newline="") as handle:
+            frame = pd.read_csv(handle, low_memory=False, sep=separator, usecols=lambda name: name in KEYS)
+    except (BadInput, MemoryError):
+        raise
+    except Exception as error:  # on a damaged table pandas and pyarrow may raise anything
         raise BadInput(f"{path} cannot be read as a table: {first_line(error)}") from None
     return _checked(frame, path)
 

@@ -82,7 +82,10 @@ class Contents:
 
 @dataclass(frozen=True)
 class ExportReport:
-    """What was exported: `n_bad` bad exposures (whole or in part) of `n_judged`. `old` : of another version."""
+    """What was exported: `n_bad` bad exposures (whole or in part) of `n_judged`. `old` : of another version.
+
+    n_labels : number of labels of imported lists, which are no votes and are not written.
+    """
 
     format: str
     policy: str
@@ -91,12 +94,20 @@ class ExportReport:
     content: bytes = field(repr=False)
     old: tuple[int, ...] = ()
     out: str = ""
+    n_labels: int = 0
 
     def __str__(self) -> str:
         text = f"{self.n_bad} bad of {self.n_judged} judged exposures under policy {self.policy}, as {self.format}"
         text += f", in {self.out}" if self.out else ""
         if self.old:
             text += f"; {len(self.old)} judged on another pipeline version"
+        if not self.n_judged and self.n_labels:
+            text += (
+                f"; nobody has judged anything: the {self.n_labels} labels of imported lists are no votes and are not "
+                "written; judge exposures with `triptych serve`"
+            )
+        elif not self.n_judged:
+            text += "; nobody has judged anything: judge exposures with `triptych serve`, or import an inspection"
         return text
 
 
@@ -126,7 +137,9 @@ def export(
         write_aside(path, lambda aside: aside.write_bytes(content))
     elif out is not None:
         out.write(content)
-    return ExportReport(format, policy, len(contents.bad), len(contents.table), content, contents.old, named)
+    judged = len(contents.table)
+    labels = 0 if judged else store.n_labels()
+    return ExportReport(format, policy, len(contents.bad), judged, content, contents.old, named, labels)
 
 
 def preview_counts(catalog: Catalog, store: LabelStore, include_old: bool = False) -> dict[str, int]:

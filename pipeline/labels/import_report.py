@@ -74,7 +74,9 @@ class ImportReport:
 
     def _table(self) -> list[str]:
         """A row for each sheet."""
-        rows = [("sheet", "rows read", "without answer", "not read", "columns used", "columns not used", "")]
+        rows: list[tuple[str, ...]] = [
+            ("sheet", "rows read", "without answer", "not read", "columns used", "columns not used", "")
+        ]
         for sheet in self.found.sheets:
             numbers = (sheet.rows, sheet.empty, len({number for number, _ in sheet.not_read}))
             columns = (", ".join(sheet.used), ", ".join(sheet.unused))

@@ -72,10 +72,10 @@ def tables(path: Path) -> Iterator[Table]:
 def read_spreadsheet(path: Path, options: ReadOptions) -> Imported:
     """A sheet that an inspector filled in (XLSX or CSV): `expnum, ..., Is_bad?, Reason`, perhaps with `ccdname`.
 
-    Other rows may stand above the header. `y`, `yes`, `1` are bad votes; `n`, `no`, `0` are good votes; an empty cell is
-    no vote. `maybe`, `y?` and `n?` count as unsure. With `maybe="bad"` they count as in the published list: `maybe` and
-    `y?` are bad, `n?` is good. The answer as typed is kept with the vote. With a CCD in its row it is a vote on that CCD.
-    Hidden sheets are not read. BadInput if the file holds no answers, or does not say whose they are.
+    Other rows may stand above the header. `y`, `yes`, `1` are bad votes; `n`, `no`, `0` are good votes; an empty cell
+    is no vote. `maybe`, `y?` and `n?` count as unsure. With `maybe="bad"` they count as in the published list: `maybe`
+    and `y?` are bad, `n?` is good. The answer as typed is kept with the vote. With a CCD in its row it is a vote on
+    that CCD. Hidden sheets are not read. BadInput if the file holds no answers, or does not say whose they are.
     """
     found, sheets = Imported(), []
     for table in tables(path):

@@ -6,6 +6,7 @@ CCD's centre.
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from astropy.io import fits
 from triptych.pipeline.camera import camera
 from triptych.pipeline.errors import BadInput, UnknownName
 from triptych.pipeline.image_ids import image_id_of
+from triptych.pipeline.labels.cells import DIGITS
 from triptych.pipeline.memory import must_fit
 from triptych.pipeline.pixels.fits import Unusable, scan
 
@@ -59,54 +61,108 @@ def flags(ccd_cuts: int) -> tuple[str, ...]:
 def read(paths: str | Path | Iterable[str | Path]) -> pd.DataFrame:
     """Read one table or several: COLUMNS, one row per CCD of the newest processing, sorted by image_id.
 
-    ccd_cuts : int64, UNKNOWN if the table has no such column. ebv : float64, magnitudes, NaN if it has no such column.
-    Rows without an exposure number are left out. If an exposure was processed more than once, its newest `plver`
-    counts; versions are compared number by number. BadInput if a table cannot be read.
+    ccd_cuts : int64, UNKNOWN if the table has no such column or nothing in it. ebv : float64, magnitudes, NaN if it has
+    no such column. Rows without an exposure number, of another camera, of a focus chip or of no CCD are left out; the
+    frame's `attrs["left_out"]` says how many and why. If an exposure was processed more than once, its newest `plver`
+    counts; versions are compared number by number. BadInput if a table cannot be read, or has no row that can be used.
     """
     paths = [paths] if isinstance(paths, str | Path) else list(paths)
-    rows = pd.concat([_read_one(Path(path)) for path in paths], ignore_index=True)
-    rows = rows[rows.expnum > 0].copy()
+    parts = [_read_one(Path(path)) for path in paths]
+    rows = pd.concat([part for part, _ in parts], ignore_index=True)
+    left_out = sum((left for _, left in parts), Counter())
+    if rows.empty and left_out:
+        why, number = left_out.most_common(1)[0]
+        raise BadInput(f"{', '.join(map(str, paths))}: no row can be used; {number} {why}")
     order = {plver: place for place, plver in enumerate(sorted(rows.plver.unique(), key=_version))}
     rows["version"] = rows.plver.map(order)
     newest = rows.groupby(["camera", "expnum"]).version.transform("max")
     rows = rows[rows.version == newest].drop_duplicates(["camera", "image_id"], keep="last")
-    return rows.sort_values(["image_id", "camera"], ignore_index=True)[list(COLUMNS)]
+    rows = rows.sort_values(["image_id", "camera"], ignore_index=True)[list(COLUMNS)]
+    rows.attrs["left_out"] = dict(left_out)
+    return rows
 
 
-def _read_one(path: Path) -> pd.DataFrame:
+def left_out_in_words(table: pd.DataFrame) -> str:
+    """What of the tables was left out, for a message; '' if nothing was."""
+    left = table.attrs.get("left_out", {})
+    if not left:
+        return ""
+    return "survey-ccds rows left out: " + ", ".join(f"{number} {why}" for why, number in left.items())
+
+
+def _read_one(path: Path) -> tuple[pd.DataFrame, Counter]:
+    """(the rows of a table that can be used, the numbers of others by what is wrong with them)."""
     try:
         scan(path, unpacked=math.inf)  # refuses headers without an end
         with fits.open(path) as hdus:
             must_fit(hdus[1].header.data_size, path)
             names = {name.lower(): name for name in hdus[1].columns.names}
             columns = {name: np.asarray(hdus[1].data[names[name]]) for name in COLUMNS if name in names}
-    except (OSError, ValueError, IndexError, AttributeError, Unusable) as error:
-        raise BadInput(f"{path} cannot be read as a survey-ccds table: {error}") from None
-    missing = [name for name in ("expnum", "ccdname", "camera") if name not in columns]
-    if missing:
-        raise BadInput(f"{path} has no column {', '.join(missing)}; a survey-ccds table has expnum, ccdname and camera")
-    frame = pd.DataFrame({"expnum": columns["expnum"].astype(np.int64)})
+        missing = [name for name in ("expnum", "ccdname", "camera") if name not in columns]
+        if missing:
+            raise BadInput(
+                f"{path} has no column {', '.join(missing)}; a survey-ccds table has expnum, ccdname and camera"
+            )
+        return _usable(columns)
+    except Exception as error:  # astropy and NumPy may raise anything on a damaged table
+        if isinstance(error, MemoryError) or (isinstance(error, BadInput) and not isinstance(error, Unusable)):
+            raise
+        words = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        raise BadInput(f"{path} cannot be read as a survey-ccds table: {words}; copy it again") from None
+
+
+def _usable(columns: dict[str, np.ndarray]) -> tuple[pd.DataFrame, Counter]:
+    frame = pd.DataFrame({"expnum": _numbers(columns["expnum"], 0)})
     for name in ("camera", "ccdname", "plver", "image_filename"):
-        frame[name] = pd.Series(columns[name].astype(str), dtype=object).str.strip() if name in columns else ""
-    frame["ccd_cuts"] = columns["ccd_cuts"].astype(np.int64) if "ccd_cuts" in columns else np.int64(UNKNOWN)
+        frame[name] = pd.Series(_texts(columns[name]), dtype=object) if name in columns else ""
+    frame["ccd_cuts"] = _numbers(columns["ccd_cuts"], UNKNOWN) if "ccd_cuts" in columns else np.int64(UNKNOWN)
     frame["ebv"] = columns["ebv"].astype(np.float64) if "ebv" in columns else np.nan
     known = frame[["camera", "ccdname"]].drop_duplicates()
-    ccds = [(*pair, *_identity(path, *pair)) for pair in known.itertuples(index=False, name=None)]
-    ccds = pd.DataFrame(ccds, columns=["camera", "ccdname", "our_camera", "our_ccdname", "ccdnum"])
+    ccds = [(*pair, *_identity(*pair)) for pair in known.itertuples(index=False, name=None)]
+    ccds = pd.DataFrame(ccds, columns=["camera", "ccdname", "our_camera", "our_ccdname", "ccdnum", "problem"])
     frame = frame.merge(ccds, on=["camera", "ccdname"], how="left")
+    out_of_range = (frame.expnum <= 0) | (frame.expnum >= 10**DIGITS)
+    left_out = Counter(frame.problem.mask(out_of_range, "without an exposure number").replace("", np.nan).dropna())
+    frame = frame[~out_of_range & (frame.problem == "")].copy()
     frame["image_id"] = image_id_of(frame.expnum, frame.ccdnum.astype(np.int64))
-    frame = frame.drop(columns=["camera", "ccdname", "ccdnum"])
-    return frame.rename(columns={"our_camera": "camera", "our_ccdname": "ccdname"})[list(COLUMNS)]
+    frame = frame.drop(columns=["camera", "ccdname", "ccdnum", "problem"])
+    return frame.rename(columns={"our_camera": "camera", "our_ccdname": "ccdname"})[list(COLUMNS)], left_out
 
 
-def _identity(path: Path, camera_name: str, ccdname: str) -> tuple[str, str, int]:
-    """The names of the camera and the CCD as we write them, and the CCD's number: ("decam", "N10", 41)."""
+def _numbers(values: np.ndarray, unknown: int) -> np.ndarray:
+    """int64 numbers of a column of any kind; `unknown` where there is no whole number."""
+    if values.dtype.kind in "iub":
+        return values.astype(np.int64)
+    texts = _texts(values) if values.dtype.kind in "SU" else values
+    numbers = pd.to_numeric(pd.Series(texts), errors="coerce").to_numpy(np.float64)
+    whole = np.isfinite(numbers) & (numbers == np.floor(numbers)) & (np.abs(numbers) < 2**62)
+    return np.where(whole, numbers, unknown).astype(np.int64)
+
+
+def _texts(values: np.ndarray) -> list[str]:
+    if values.dtype.kind == "S":
+        return [value.decode("utf-8", "replace").strip() for value in values.tolist()]
+    return [str(value).strip() for value in values.tolist()]
+
+
+def _identity(camera_name: str, ccdname: str) -> tuple[str, str, int, str]:
+    """The names of the camera and the CCD as we write them, its number, and '': ("decam", "N10", 41, "").
+
+    If the last is a problem, the others are empty.
+    """
     try:
         known = camera(camera_name)
-        number = known.number(ccdname.upper())
-    except UnknownName as error:
-        raise BadInput(f"{path}: {error}") from None
-    return known.name, known.name_of(number), number
+    except UnknownName:
+        return "", "", 0, f"of camera {camera_name!r}, which is not known"
+    if not ccdname:
+        return "", "", 0, "without a ccdname"
+    if known.is_focus(ccdname):
+        return "", "", 0, f"of the focus chip {ccdname.upper()}"
+    try:
+        number = known.number(ccdname)
+    except UnknownName:
+        return "", "", 0, f"of {ccdname!r}, which is not a CCD of {known.title}"
+    return known.name, known.name_of(number), number, ""
 
 
 def _version(plver: str) -> tuple[tuple[int, str], ...]:

@@ -33,7 +33,7 @@ MERGED = 100_000  # merged ranges of a sheet that are looked at
 
 @dataclass(frozen=True)
 class Sheet:
-    """One sheet of a workbook. Merged cells have their text in each row, and in each column of their first row too."""
+    """One sheet of a workbook, without its empty rows. Merged cells have their text in each row, and in each column of their first row too."""
 
     title: str
     hidden: bool
@@ -165,7 +165,8 @@ def _rows(sheet, written, merged: list, left: Iterator[int], path: Path) -> Iter
                 for place, (value, formula) in enumerate(zip(row, formulas, strict=False))
                 if value is None and formula is not None and str(formula).startswith("=")
             }
-            yield Row(number, cells, faults=faults)
+            if cells or faults:
+                yield Row(number, cells, faults=faults)
     except (TriptychError, GeneratorExit):
         raise
     except Exception as error:
