@@ -135,7 +135,7 @@ def embed(
     features: Annotated[
         str,
         typer.Option(
-            help="With --from and Parquet: the columns of the vectors, by the name that they share (f for f0, f1, ...) or "
+            help="With --from and Parquet: columns of the vectors, by the name that they share (f for f0, f1, ...) or "
             "with commas between them. Default: those that share a name and are numbered.",
         ),
     ] = "",

@@ -137,7 +137,8 @@ def read_npy(path: Path, keys: Path | None, progress: Callable, features: str = 
     table = read_keys(keys or beside(path))
     if vectors.ndim != 2 or len(vectors) != len(table):
         raise BadInput(f"{path} has shape {vectors.shape}, but its table has {len(table)} rows; give the right table")
-    return External(np.asarray(vectors, np.float32), table)
+    with np.errstate(over="ignore"):  # too large a number is not finite, and its row is left out
+        return External(np.asarray(vectors, np.float32), table)
 
 
 def read_parquet(path: Path, keys: Path | None, progress: Callable, features: str = "") -> External:

@@ -33,7 +33,10 @@ MERGED = 100_000  # merged ranges of a sheet that are looked at
 
 @dataclass(frozen=True)
 class Sheet:
-    """One sheet of a workbook, without its empty rows. Merged cells have their text in each row, and in each column of their first row too."""
+    """One sheet of a workbook, without its empty rows.
+
+    Merged cells have their text in each row, and in each column of their first row too.
+    """
 
     title: str
     hidden: bool

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from tests import vectors
+from triptych.pipeline.camera import CAMERAS
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.embedding import external
 from triptych.pipeline.errors import BadInput, UnknownName
@@ -141,6 +142,16 @@ def spoilt(case, folder, table, shuffled):
         path = folder / "vectors.h5"
         path.write_bytes(b"nothing")
         table.to_csv(folder / "vectors.csv")
+    elif case == "damaged HDF5":
+        path = folder / "vectors.h5"
+        published(path, shuffled, range(len(shuffled)))
+        content = path.read_bytes()
+        path.write_bytes(b"XXXX".join(content.rsplit(b"SNOD", 1)))
+        table.to_csv(folder / "vectors.csv")
+    elif case == "empty group":
+        path = folder / "vectors.h5"
+        published(path, shuffled, [])
+        table.to_csv(folder / "vectors.csv")
     elif case == "row beyond the table":
         path = folder / "vectors.h5"
         published(path, shuffled, range(len(shuffled)))
@@ -174,6 +185,8 @@ def spoilt(case, folder, table, shuffled):
         ("table without keys", "expnum and ccdname or ccdnum"),
         ("pickle", "cannot be read as an array"),
         ("not an HDF5 file", "cannot be read as HDF5"),
+        ("damaged HDF5", "cannot be read as HDF5"),
+        ("empty group", "has no vector in its group"),
         ("row beyond the table", "has only 5 rows"),
         ("another group", "no group `images`"),
         ("two vectors of one image", "different vectors for image"),
@@ -191,6 +204,63 @@ def test_what_cannot_be_read_is_said(run, tmp_path, case, said):
     with pytest.raises(BadInput, match=said):
         external.bring_in(catalog, spoilt(case, folder, table, shuffled))
     assert catalog.refresh().stage("embedding").stage_id == before
+
+
+def test_rows_whose_name_and_number_disagree_are_left_out_and_counted(run, tmp_path):
+    catalog, drawn, table, shuffled = run
+    names = {ccd.number: ccd.name for ccd in CAMERAS[catalog.camera].ccds}
+    frame = table[["expnum", "ccdnum"]].assign(ccdname=table.ccdnum.map(names))
+    right = frame.index >= 4
+    frame.loc[~right, "ccdname"] = "S31"
+    frame = frame[frame.ccdname.ne("S31") | frame.ccdnum.ne(3)]
+    frame.assign(embedding=list(shuffled[frame.index])).to_parquet(tmp_path / "vectors.parquet")
+    stage = external.bring_in(catalog, tmp_path / "vectors.parquet")
+    wrong = (frame.ccdname == "S31") & (frame.ccdnum != 3)
+    assert stage.parameters["name_and_number_disagree"] == wrong.sum() > 0
+    holds(stage, catalog, drawn, image_id_of(frame.expnum[~wrong], frame.ccdnum[~wrong]))
+
+
+@pytest.mark.parametrize(
+    ("keys", "ids"),
+    [
+        ({"expnum": [7, 7.5, "x", 1e30, 99999999999999999999], "ccdnum": [43] * 5}, [743, -1, -1, -1, -1]),
+        ({"expnum": [7] * 4, "ccdname": ["n12 ", "43", "N99", ""]}, [743, -1, -1, -1]),
+        ({"expnum": [7] * 3, "ccdname": ["N12", "N13", "N99"], "ccdnum": [43, 43, 43]}, [743, -2, -2]),
+        ({"image_id": [743, 744, 99999999999999999999], "expnum": [7] * 3, "ccdnum": [43] * 3}, [743, -2, -2]),
+    ],
+)
+def test_identities_of_rows_are_not_guessed(keys, ids):
+    assert external.image_ids(pd.DataFrame(keys), "decam").tolist() == ids
+
+
+def columns(run, tmp_path, **more):
+    _, _, table, shuffled = run
+    features = pd.DataFrame(shuffled, columns=[f"f{i}" for i in range(shuffled.shape[1])])
+    frame = pd.concat([table[["expnum", "ccdnum"]].assign(**more), features], axis=1)
+    frame.to_parquet(tmp_path / "vectors.parquet")
+    return tmp_path / "vectors.parquet"
+
+
+def test_numbers_beside_the_features_are_no_features(run, tmp_path):
+    catalog, drawn, *_ = run
+    path = columns(run, tmp_path, ra=1.0, dec=2.0, mjd_obs=3.0, airmass=1.0)
+    stage = external.bring_in(catalog, path)
+    holds(stage, catalog, drawn)
+    assert (stage.parameters["features"][:2], stage.parameters["other_columns"]) == (
+        ["f0", "f1"],
+        ["ra", "dec", "mjd_obs", "airmass"],
+    )
+
+
+def test_where_features_are_not_clear_they_are_named(run, tmp_path):
+    catalog, drawn, *_ = run
+    path = columns(run, tmp_path, g1=1.0, g2=2.0, ra=1.0)
+    with pytest.raises(BadInput, match=r"several groups of numbered columns \(g, f\)"):
+        external.read(path)
+    holds(external.bring_in(catalog, path, features="f"), catalog, drawn)
+    assert external.read(path, features="ra,g2").taken == ("ra", "g2")
+    with pytest.raises(BadInput, match="has no columns 'h'"):
+        external.read(path, features="h")
 
 
 def test_other_endings_are_refused(run, tmp_path):

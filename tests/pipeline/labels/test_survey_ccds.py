@@ -43,6 +43,25 @@ def test_the_newest_processing_counts_and_rows_without_a_number_do_not(tmp_path)
     assert table.ebv.tolist() == [0.02]
 
 
+def test_a_row_that_cannot_be_used_costs_itself(tmp_path):
+    rows = [
+        ("decam", "7", "N10", 1.0, "V5.4", 0.1),
+        ("decam", "", "N10", 1.0, "V5.4", 0.1),
+        ("decam", "7", "FN1", 1.0, "V5.4", 0.1),
+        ("decam", "7", "", 1.0, "V5.4", 0.1),
+        ("hyper", "7", "N10", 1.0, "V5.4", 0.1),
+        ("decam", "99999999999999999999", "N10", 1.0, "V5.4", 0.1),
+        ("decam", "8", "N10", np.nan, "V5.4", 0.1),
+    ]
+    table = survey_ccds.read(write(tmp_path / "a.fits", rows))
+    assert table[["expnum", "ccdname", "ccd_cuts"]].values.tolist() == [[7, "N10", 1], [8, "N10", survey_ccds.UNKNOWN]]
+    assert survey_ccds.left_out_in_words(table) == (
+        "survey-ccds rows left out: 2 without an exposure number, 1 of the focus chip FN1, 1 without a ccdname, "
+        "1 of camera 'hyper', which is not known"
+    )
+    assert survey_ccds.exposure_flags(table).expnum.tolist() == [7]  # unknown is not "not flagged"
+
+
 def test_what_cannot_be_read_is_said(tmp_path):
     (tmp_path / "text.fits").write_text("no table")
     with pytest.raises(BadInput, match="cannot be read as a survey-ccds table"):
