@@ -63,6 +63,12 @@ class Cancelled(TriptychError):
     """Work that somebody stopped."""
 
 
+def in_one_line(error: TriptychError, most: int = 600) -> TriptychError:
+    """The same error with its message in one line, of `most` letters: a file may hold names of several lines."""
+    words = " ".join(str(error).split())
+    return type(error)(words if len(words) <= most else f"{words[: most - 4]} ...")
+
+
 def choose(name: str, known: Iterable[str], what: str) -> str:
     """Return `name` if it is in `known`. Otherwise raise UnknownName, with the known names and the nearest one."""
     known = list(known)

@@ -14,7 +14,7 @@ from triptych.pipeline.camera import CAMERAS
 from triptych.pipeline.catalog.catalog import Catalog
 from triptych.pipeline.catalog.stage import Stage
 from triptych.pipeline.embedding.vector_files import READERS, External
-from triptych.pipeline.errors import BadInput, UnknownName
+from triptych.pipeline.errors import BadInput, UnknownName, in_one_line
 from triptych.pipeline.image_ids import ccdnum_of, expnum_of, image_id_of
 
 NO_CCD, DISAGREES = -1, -2  # in place of an image_id
@@ -77,7 +77,10 @@ def read(source: Path, keys: Path | None = None, progress: Callable | None = Non
             )
         if not file.is_file():
             raise BadInput(f"there is no {file}")
-        parts.append(READERS[file.suffix](file, keys, report, features))
+        try:
+            parts.append(READERS[file.suffix](file, keys, report, features))
+        except BadInput as error:
+            raise in_one_line(error) from None
     dims = {part.vectors.shape[1] for part in parts if len(part.vectors)}
     if len(dims) != 1:
         raise BadInput(f"{source} has vectors of lengths {sorted(dims) or 'none'}; all must have the same length")

@@ -5,9 +5,8 @@ from pathlib import Path
 from triptych.pipeline.camera import camera as camera_named
 from triptych.pipeline.errors import BadInput
 from triptych.pipeline.labels.cells import ccd_name, exposure_number
-from triptych.pipeline.labels.imported import Imported, ReadOptions, imported_vote
+from triptych.pipeline.labels.imported import Imported, ReadOptions, add_votes, imported_vote, vote_of
 from triptych.pipeline.labels.tables import csv_rows
-from triptych.pipeline.labels.votes_of_files import add_votes, vote_of
 from triptych.pipeline.reasons import canonical
 from triptych.pipeline.store.store import JUDGEMENTS, Vote
 

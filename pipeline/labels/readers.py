@@ -14,7 +14,7 @@ import pandas as pd
 
 from triptych.pipeline.camera import Camera
 from triptych.pipeline.camera import camera as camera_named
-from triptych.pipeline.errors import BadInput, TriptychError, choose
+from triptych.pipeline.errors import BadInput, TriptychError, choose, in_one_line
 from triptych.pipeline.labels import kinds
 from triptych.pipeline.labels.cells import GOOD_ANSWERS, ccd_name, exposure_number, is_range
 from triptych.pipeline.labels.import_report import ImportReport
@@ -210,7 +210,9 @@ def read_file(
             raise BadInput(f"{path} is not a file; name the list to import")
         known = kind or guess_kind(path)
         found = READERS[known](path, options)
-    except (TriptychError, OSError):
+    except TriptychError as error:
+        raise in_one_line(error) from None
+    except OSError:
         raise
     except Exception as error:  # the boundary around one file: what is wrong with it costs only this file
         words = (str(error).strip() or type(error).__name__).splitlines()[0][:200]

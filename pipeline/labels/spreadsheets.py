@@ -15,9 +15,8 @@ from triptych.pipeline.csv_tables import Row
 from triptych.pipeline.errors import BadInput
 from triptych.pipeline.labels import workbooks
 from triptych.pipeline.labels.cells import NO_ANSWER, ccd_name, column_key, exposure_number, is_number, judgement_of
-from triptych.pipeline.labels.imported import Imported, ReadOptions
+from triptych.pipeline.labels.imported import Imported, ReadOptions, add_votes, vote_of
 from triptych.pipeline.labels.tables import HEADER_WITHIN, Table, checked, how_read, split_rows, text_table
-from triptych.pipeline.labels.votes_of_files import add_votes, vote_of
 from triptych.pipeline.reasons import fold
 from triptych.pipeline.store.store import Vote
 from triptych.pipeline.text_files import first_bytes

@@ -6,6 +6,7 @@ CCD's centre.
 """
 
 import math
+import warnings
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -94,7 +95,7 @@ def _read_one(path: Path) -> tuple[pd.DataFrame, Counter]:
     """(the rows of a table that can be used, the numbers of others by what is wrong with them)."""
     try:
         scan(path, unpacked=math.inf)  # refuses headers without an end
-        with fits.open(path) as hdus:
+        with warnings.catch_warnings(action="ignore"), fits.open(path) as hdus:  # what is wrong is told in one line
             must_fit(hdus[1].header.data_size, path)
             names = {name.lower(): name for name in hdus[1].columns.names}
             columns = {name: np.asarray(hdus[1].data[names[name]]) for name in COLUMNS if name in names}

@@ -148,6 +148,13 @@ def test_kinds(tmp_path, content, name, kind):
     assert "a guess" not in str(read_file(path, kind=kind))
 
 
+def test_what_is_told_of_a_file_is_one_line(tmp_path):
+    with pytest.raises(BadInput) as told:
+        read_file(text(tmp_path, 'expnum,"' + "see\ning" * 300 + '"\n1,2\n', "b.csv"), kind="truth")
+    assert "\n" not in str(told.value)
+    assert len(str(told.value)) <= 600
+
+
 def test_every_line_that_is_not_read_is_named(tmp_path):
     report = read_file(text(tmp_path, "500001 psf\n" + "x\n" * 60 + "500002 psf\n"), kind="bad_expid")
     told = str(report)
