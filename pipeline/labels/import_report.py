@@ -29,6 +29,7 @@ class ImportReport:
     votes_added: int = 0
     votes_known: int = 0
     votes_kept: int = 0
+    votes_changed: int = 0
     labels_added: int = 0
     panel: int | None = None
 
@@ -48,6 +49,8 @@ class ImportReport:
             new = f"{self.votes_added} new" if self.stored else "not stored"
             where = f", {on_ccds} on CCDs" if on_ccds else ""
             parts.append(f"{votes} votes of {', '.join(names)} ({new}{where})")
+        if self.votes_changed:
+            parts.append(f"{self.votes_changed} of them replace an answer of an earlier file")
         if self.votes_kept:
             parts.append(f"{self.votes_kept} not used, because their inspectors have voted by hand")
         if labels:

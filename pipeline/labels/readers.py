@@ -268,6 +268,7 @@ def store_found(store: LabelStore, report: ImportReport, catalog=None) -> Import
         votes_added=counts.added,
         votes_known=counts.known,
         votes_kept=counts.kept,
+        votes_changed=counts.changed,
         labels_added=added,
         panel=panel,
         stored=True,

@@ -200,7 +200,7 @@ def _read_sheet(
         else False
     )
     for given in own.rows:
-        row = checked(found, given, len(table.header), free)
+        row = checked(found, given, len(table.header), free, table.delimiter)
         if row is None or is_header_again(table, row):
             continue
         said = [at for _, at, _ in columns if row.cell(at).strip().lower() not in NO_ANSWER or at in row.faults]

@@ -147,7 +147,7 @@ def csv_rows(
     for row in table.rows:
         if not any(cell.strip() for cell in row.cells) and not row.fault:
             continue
-        if row := checked(found, row, len(table.header), last in ("reason", "kind") and last):
+        if row := checked(found, row, len(table.header), last in ("reason", "kind") and last, table.delimiter):
             cells = row.cells + [""] * (len(table.header) - len(row.cells))
             named = {}
             for key, cell in zip(table.keys, cells, strict=False):
@@ -155,10 +155,11 @@ def csv_rows(
             yield row.number, named
 
 
-def checked(found: Imported, row: Row, n_columns: int, free: str | bool) -> Row | None:
+def checked(found: Imported, row: Row, n_columns: int, free: str | bool, delimiter: str = "") -> Row | None:
     """The row if it has no more cells than the header, else None; what is odd about it is noted.
 
-    free : the name of the last column if it is free text: commas in it that are not quoted are part of it.
+    free : the name of the last column if it is free text: commas in it that are not quoted are part of it. delimiter :
+    a key of DELIMITERS.
     """
     if row.fault:
         return found.skip(row.number, row.fault)
@@ -170,8 +171,10 @@ def checked(found: Imported, row: Row, n_columns: int, free: str | bool) -> Row 
     if row.remark:
         found.remark(row.number, f"{row.remark}; the line is read by itself")
     if len(cells) > n_columns:
-        cells[n_columns - 1 :] = [", ".join(cell.strip() for cell in cells[n_columns - 1 :])]
-        found.remark(row.number, f"has more cells than the header; {free} is taken as {cells[-1]!r}")
+        between = {"blanks": " ", "semicolons": "; ", "tabs": " ", "bars": " | "}.get(delimiter, ", ")
+        cells[n_columns - 1 :] = [between.join(cell.strip() for cell in cells[n_columns - 1 :])]
+        if delimiter != "blanks":
+            found.remark(row.number, f"has more cells than the header; {free} is taken as {cells[-1]!r}")
     return Row(row.number, cells, faults=row.faults)
 
 

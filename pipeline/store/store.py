@@ -108,11 +108,15 @@ class Vote:
 
 @dataclass(frozen=True)
 class ImportCounts:
-    """Counts of an import. added : new rows. known : rows already stored. kept : votes cast by hand that stay."""
+    """Counts of an import. added : new rows. known : rows already stored. kept : votes cast by hand that stay.
+
+    changed : new votes that replace one of an earlier import.
+    """
 
     added: int = 0
     known: int = 0
     kept: int = 0
+    changed: int = 0
 
 
 class LabelStore(Accounts, Logins, Jobs, SettingsStore, Adjudications, QueueStore):
@@ -242,7 +246,7 @@ class LabelStore(Accounts, Logins, Jobs, SettingsStore, Adjudications, QueueStor
             for vote_id in take_back if new else ():
                 if vote_id not in superseded:
                     _take_back(connection, vote_id, {vote.inspector for vote in votes})
-        return stored, ImportCounts(added=len(new), known=len(stored) - len(new), kept=kept)
+        return stored, ImportCounts(len(new), len(stored) - len(new), kept, len(changed))
 
     def _write(self, connection: sa.Connection, changed: list[dict], new: dict[int, Vote]) -> None:
         if changed:

@@ -8,8 +8,9 @@ import openpyxl
 import pytest
 
 from triptych.pipeline.errors import BadInput
-from triptych.pipeline.labels.readers import read_file
+from triptych.pipeline.labels.readers import import_file, read_file
 from triptych.pipeline.labels.spreadsheets import role_of
+from triptych.pipeline.store.store import LabelStore
 
 HEADER = ["expnum", "Is_bad?", "Reason"]
 
@@ -199,6 +200,19 @@ def test_what_a_workbook_says_of_its_size_is_not_believed(tmp_path):
 def test_a_sheet_without_the_column_says_which_it_has(tmp_path):
     with pytest.raises(BadInput, match=r"no column Is_bad\?; it has expnum, thoughts"):
         read_file(book(tmp_path, ("one", [["expnum", "thoughts"], [1, "x"]])))
+
+
+def test_reasons_of_several_words_in_a_sheet_with_blanks(tmp_path):
+    report = read_file(text(tmp_path, "expnum Is_bad? Reason\n1 y thin clouds\n2 n\n", "amy.txt"))
+    assert [v[3:] for v in votes(report)] == [("bad", "thin clouds"), ("good", "")]
+
+
+def test_an_answer_that_replaces_one_of_an_earlier_file_is_told(tmp_path):
+    with LabelStore(f"sqlite:///{tmp_path / 'labels.db'}") as store:
+        import_file(store, text(tmp_path, "expnum,Is_bad?\n1,y\n2,y\n"))
+        report = import_file(store, text(tmp_path, "expnum,Is_bad?\n1,n\n2,y\n"))
+    assert (report.votes_added, report.votes_changed) == (1, 1)
+    assert "1 of them replace an answer of an earlier file" in str(report)
 
 
 @pytest.mark.parametrize(
