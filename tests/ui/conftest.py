@@ -5,7 +5,8 @@
 
 `open_page(user, path)` gives a logged-in page of a browser context of its own; at the end of the test the guards fail
 it on any console error, page error, answer >= 400 or request to another host. A test that provokes one says so:
-`page.expected_problems.append("403")`. `page.requests` has counted its requests from the first.
+`page.expected_problems.append("403")`, or `with page.expecting("403")` for a while only. `page.requests` has counted
+its requests from the first.
 """
 
 import itertools
@@ -219,6 +220,14 @@ class Guard:
         if response.status >= 400:
             self.problems.append(f"{response.status} {response.url}")
 
+    @contextmanager
+    def expecting(self, *parts):
+        """Problems that come up meanwhile and have one of these parts are no problems; others are, and all before."""
+        n_before = len(self.problems)
+        yield
+        new = self.problems[n_before:]
+        self.problems[n_before:] = [text for text in new if not any(part in text for part in parts)]
+
     def leave(self):
         for name, listener in self._listeners.items():
             self.context.remove_listener(name, listener)
@@ -288,7 +297,7 @@ def open_page(contexts, request, serve_run):
             own.append(context)
         page = context.new_page()
         page.set_viewport_size({"width": size[0], "height": size[1]})
-        page.expected_problems = guard.expected
+        page.expected_problems, page.expecting = guard.expected, guard.expecting
         page.requests = Requests(page, server.url)
         request.node.pages = [*getattr(request.node, "pages", []), page]
         request.node.logs = list(dict.fromkeys([*getattr(request.node, "logs", []), server.log]))
@@ -354,10 +363,10 @@ def log_out(page, server):
 def log_out_by_menu(page, button="Log out"):
     """Log out from a room. What the map fetches ahead is then answered 403, which nobody sees: the page is left."""
     page.requests.wait_for_answers()
-    page.expected_problems.append("403")
-    page.locator("#user > button").click()
-    page.get_by_role("button", name=button, exact=True).click()
-    page.get_by_text("You are logged out").wait_for()
+    with page.expecting("403"):
+        page.locator("#user > button").click()
+        page.get_by_role("button", name=button, exact=True).click()
+        page.get_by_text("You are logged out").wait_for()
 
 
 def wait_ready(page):
